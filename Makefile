@@ -11,6 +11,7 @@ ASSETS_STAMP := $(VENV)/.gridledger-assets
 ROW_KERNEL := $(VENV)/lib/gridledger/sm3_kernel.so
 FUZZ_STAMP := $(VENV)/.gridledger-fuzz
 NATIVE ?=
+UV_LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 NPM_OPTIONS := --ignore-scripts --no-audit --no-fund --loglevel=error
 VENDOR := gridweb/static/vendor
 FONTS := gridweb/exports/fonts
@@ -20,7 +21,7 @@ COMETBFT_VERSION := v0.38.25
 COMETBFT_NEXT := v0.39.4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak fuzz format messages pictures lock cometbft cometbft-next influxd clean missing-assets another-compiler
+.PHONY: deb edge-bundle help setup demo test check bench soak fuzz format messages pictures lock cometbft cometbft-next influxd clean missing-assets another-compiler
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -76,7 +77,7 @@ check: $(STAMP) ## format, lint, types, import contracts, architecture
 bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 	@$(BIN)/gridledger bench run $(ARGS)
 
-soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one
+soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one, the detection table
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 $(ARGS)
 
 # The library of coverage-guided fuzzing, where there is one for this machine.
@@ -85,11 +86,12 @@ $(FUZZ_STAMP): requirements-fuzz.lock | $(STAMP)
 	  || echo "make fuzz: no atheris for this Python or processor; decoders get random mutants alone" >&2
 	@touch $@
 
-fuzz: $(STAMP) $(FUZZ_STAMP) ## property tests and mutants, each round from a printed seed, then every decoder by coverage; ROUNDS=20 SECONDS=20
+fuzz: $(STAMP) $(FUZZ_STAMP) ## property tests and mutants, each round from a printed seed, then both verifiers on 20,000 mutants, then every decoder by coverage; ROUNDS=20 SECONDS=20
 	@for round in $$(seq $(ROUNDS)); do \
 	  seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "fuzz: round $$round of $(ROUNDS), --hypothesis-seed=$$seed"; \
 	  GRIDLEDGER_HYPOTHESIS=fuzz $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "hypothesis or fuzz" -o faulthandler_timeout=0 --hypothesis-seed=$$seed $(ARGS) || exit 1; \
 	done
+	@$(BIN)/python -m tests.fuzz.two_languages --mutants 20000
 	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then \
 	  for name in $$($(BIN)/python -c 'from tests.fuzz.decoders import DECODERS; print(*DECODERS)'); do \
 	    echo "fuzz: $$name by coverage, $(SECONDS) s"; $(BIN)/python -m tests.fuzz.guided $$name --seconds $(SECONDS) || exit 1; \
@@ -106,15 +108,14 @@ messages: $(STAMP) ## bring new texts of pages into both catalogues; what has no
 pictures: $(STAMP) $(ASSETS_STAMP) ## take the README's pictures anew in Chromium (Debian: chromium, chromium-driver)
 	@$(BIN)/python -m tests.browser.pictures
 
-lock: ## resolve pyproject.toml, the compiler wheel, the fuzzing library and gridweb/assets/package.json into their lock files again (needs uv, npm)
+lock: ## resolve pyproject.toml, the compiler wheel, the fuzzing library, the peers of field tests and benchmarks and gridweb/assets/package.json into their lock files again (needs uv, npm)
 	@command -v uv >/dev/null || { echo "make lock: uv not found; install it: pip install uv" >&2; exit 2; }
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
-	@echo ziglang | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --upgrade - -o requirements-zig.lock
-	@echo atheris | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --upgrade - -o requirements-fuzz.lock
-	@cd gridweb/assets && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
+	@$(UV_LOCK) --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(UV_LOCK) --extra edge pyproject.toml -c requirements.lock -o requirements-edge.lock
+	@echo ziglang | $(UV_LOCK) --upgrade - -o requirements-zig.lock
+	@echo atheris | $(UV_LOCK) --upgrade - -o requirements-fuzz.lock
+	@printf '%s\n' dlt645 modbus-tk sdm-modbus 'pymodbus<3.7' | $(UV_LOCK) --upgrade - -o requirements-peers.lock
+	@for folder in gridweb/assets benchmarks/modbus_serial; do (cd $$folder && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund) || exit 1; done
 
 cometbft: ## build the consortium engine CometBFT into the user's cache folder (needs Go)
 	@command -v go >/dev/null || { echo "make cometbft: Go not found; install Go 1.22 or later, or put a cometbft binary on PATH" >&2; exit 2; }
@@ -129,6 +130,12 @@ cometbft-next: ## build the next line of CometBFT beside it: tests run against b
 
 influxd: ## build InfluxDB 2 into the user's cache folder (needs Go, Rust, clang, protoc, pkg-config)
 	@$(PYTHON) deploy/build_influxd.py $(CACHE)/bin/influxd
+
+deb: $(STAMP) ## the gateway agent as a Debian package; ARCH=amd64|arm64|armhf
+	@$(BIN)/python deploy/build_deb.py --architecture $(or $(ARCH),amd64) --out dist
+
+edge-bundle: $(STAMP) ## one file to install gateways from without a network: packages, wheels, profiles, checksums for amd64, arm64, armhf
+	@$(BIN)/python deploy/build_edge_bundle.py --out dist
 
 clean: ## remove the environment, caches and build products; results in demo-* stay
 	rm -rf $(VENV) $(VENDOR) $(FONTS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,52 +11,86 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+from edge.alarms import FILL_ALARM_PERCENT
 from edge.batches import BatchMaker, readings_of
-from edge.clocks import BoundaryClock
+from edge.bindings import Bindings
+from edge.clocks import BoundaryClock, missed_between
 from edge.config import EdgeConfig
-from edge.meters import Meter, MeterLine, close_lines
+from edge.memory import Memories, memory_path
+from edge.meters import MeterLine, close_lines
+from edge.nodes import Nodes, open_nodes
 from edge.observing import Observer
-from edge.outbox import Outbox, OutboxError, Seen, lock_outbox
-from edge.parts import boundary_clock, load_parts, node_client
-from edge.sampling import SUSPECT_BOUNDARIES, Sample, sample_boundary
+from edge.outbox import Entry, Outbox, OutboxError
+from edge.outbox_file import QueuedBatch, lock_outbox
+from edge.parts import FieldParts, boundary_clock, load_parts
+from edge.progress import Progress, Seen
+from edge.raw_words import RawWords, raw_words_path
+from edge.reloading import follow_reloads
+from edge.reporting import follow_facts
+from edge.sampling import Sample, Sampling
 from edge.standing import open_standing
+from edge.status import LastReads, Standing, facts
+from edge.status_page import status_served
 from edge.submit import Submitter
+from edge.truth import RegisterLimits
+from gridcore.clock import wall_ms
 from gridcore.logs import get_logger
 from gridcore.observations import encode_observations
+from gridcore.sm import SignerError
 from gridcore.transactions.reading_batch import ClockState
 
-FIRST_PASS_ATTEMPTS = 2
-"""Tries of each meter before the batch of those that answered is signed; the others get a batch of their own later."""
-LATE_PAUSE_S = 1.0
-LATE_PAUSE_S_MAX = 4.0
-"""Pause before the next pass over the meters that have not answered: first and, doubling, last."""
 UNSTORED_SAMPLES_MAX = 96
 """Samples kept in memory while the outbox cannot take them; the oldest are kept."""
 STORE_RETRY_S = 5.0
-FILL_ALARM_PERCENT = 80
+POWER_OBIS = "16.7.0"
+"""Active power of all phases: by it a register that stands still is known to be stuck."""
 
 _log = get_logger(__name__)
 
 
-async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
-    """Run the agent of the configuration at ``path`` until ``stop`` is set. UsageError when it cannot start."""
+async def run_agent(path: Path, version: str, stop: asyncio.Event, reload: asyncio.Event | None = None) -> None:
+    """Run the agent of the configuration at ``path`` until ``stop`` is set; ``reload``: set when it may have changed.
+
+    UsageError when it cannot start.
+    """
     parts = load_parts(path, version)
     config = parts.config
     with lock_outbox(config.outbox):
-        async with node_client(config, config.gateway, parts.signer) as client:
+        async with open_nodes(config, config.gateway, parts.signer) as client:
             outbox = await unless_stopped(stop, open_standing(config, client))
             if outbox is None:
                 return
             submitter = Submitter(client, outbox, trust=parts.trust, policy=config.submit)
             clock = boundary_clock(config, client, submitter.wake)
-            agent = Agent(parts.lines, clock, outbox, parts.maker, submitter, config, parts.observer)
+            memories = Memories(memory_path(config.outbox))
+            field = parts.field
+            raw_words = RawWords(raw_words_path(config.outbox), config.raw_words, field.versions)
+            agent = Agent(
+                field.lines,
+                clock,
+                outbox,
+                parts.maker,
+                submitter,
+                config,
+                field.observer,
+                memories,
+                raw_words,
+                field.observed,
+            )
+            told = partial(agent.facts, client, version)
+            aside = [
+                asyncio.create_task(follow_reloads(path, config, reload or asyncio.Event(), agent.offer)),
+                asyncio.create_task(follow_facts(client, config.gateway, told, config.submit.report_s)),
+            ]
             try:
-                parts.observer.start()
+                field.observer.start()
                 progress = outbox.progress
                 _log.info(
                     "agent_started",
@@ -67,10 +101,13 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event) -> None:
                     meters=len(config.meters),
                     devices=len(config.devices),
                 )
-                await unless_stopped(stop, agent.run(), submitter.run())
+                async with status_served(config.status_port, told):
+                    await unless_stopped(stop, agent.run(), submitter.run())
             finally:
-                await parts.observer.close()
-                await close_lines(parts.lines)
+                for task in aside:
+                    task.cancel()
+                await agent.close()
+                raw_words.close()
                 outbox.close()
                 _log.info("agent_stopped", gateway=config.gateway, waiting=outbox.depth)
 
@@ -87,8 +124,16 @@ class Agent:
         submitter: Submitter,
         config: EdgeConfig,
         observer: Observer | None = None,
+        memories: Memories | None = None,
+        raw_words: RawWords | None = None,
+        observed: tuple[object, ...] = (),
     ) -> None:
+        """``observed``: as of ``FieldParts``, of the observer."""
         self._observer = observer or Observer((), (), (), config.sampling)
+        self._memories = Memories() if memories is None else memories
+        self._raw_words = raw_words or RawWords(None, config.raw_words, {})
+        self._limits = _limits_of(lines)
+        self._bindings = Bindings(lines, self._memories)
         self._lines = tuple(lines)
         self._clock = clock
         self._outbox = outbox
@@ -96,8 +141,16 @@ class Agent:
         self._submitter = submitter
         self._policy = config.sampling
         self._unstored: deque[_Unstored] = deque()
+        self._with_raw_words = 0  # so many of them, from the first on, have their raw words on the disk
         self._is_unsynced = False
         self._is_filling = False
+        self._has_room = True
+        self._first_s = config.first_boundary_s
+        self._config = config
+        self._observed = observed
+        self._reads = LastReads()
+        self._offered: FieldParts | None = None
+        self._has_offer = asyncio.Event()
 
     async def run(self) -> None:
         """Sample every boundary once; ends after the last one, otherwise by cancellation."""
@@ -105,17 +158,22 @@ class Agent:
         await self._clock.wait_until_known()
         upcoming = asyncio.ensure_future(self._clock.next_boundary(last_s))
         try:
-            await self._chase(last_s, absent, upcoming)
-            while (boundary_s := await self._wait(upcoming)) is not None:
+            await self._chase(self._begin(last_s), absent, upcoming)
+            await self._bindings.check(last_s, upcoming.done)
+            while (boundary_s := await self._wait(upcoming, last_s)) is not None:
                 last_s = boundary_s
                 upcoming = asyncio.ensure_future(
                     self._clock.next_boundary(boundary_s)
                 )  # the clock is watched meanwhile
-                sample = await self._sample(boundary_s)
+                sampling = self._begin(boundary_s)
+                sample = await sampling.first_pass()
                 if self._belongs(sample):
+                    if self._clock.simulated:  # it stands still: a further look shows the same moment
+                        sample = sampling.with_suspects(sample)
                     absent = frozenset(absence.number for absence in sample.absent)
                     await self._complete(sample, absent, upcoming)
-                    await self._chase(boundary_s, absent, upcoming)
+                    await self._chase(sampling, absent, upcoming)
+                    await self._bindings.check(boundary_s, upcoming.done)
         finally:
             upcoming.cancel()
             if self._unstored:
@@ -124,49 +182,104 @@ class Agent:
                 )
         _log.info("sampling_is_over", last_boundary_s=last_s)
 
-    async def _sample(self, boundary_s: int) -> Sample:
-        """The first pass: every meter, a few tries."""
-        attempts_max = min(FIRST_PASS_ATTEMPTS, self._policy.attempts_max)
-        return await sample_boundary(
-            self._lines,
-            boundary_s,
-            policy=replace(self._policy, attempts_max=attempts_max),
-            boundary_ms=self._clock.boundary_ms(boundary_s),
-        )
-
-    async def _chase(self, boundary_s: int, absent: frozenset[int], upcoming: asyncio.Future[int | None]) -> None:
-        """Try the meters that have not answered until the boundary closes; each find makes a batch of its own."""
-        tries = max(1, self._policy.attempts_max - FIRST_PASS_ATTEMPTS)
-        # where time does not stand still: a meter that has been silent for long gets no more than its first pass
-        if not self._clock.simulated:
-            absent -= {number for line in self._lines for number, n in line.failures.items() if n > SUSPECT_BOUNDARIES}
-        pause_s = LATE_PAUSE_S
-        while absent and (self._clock.simulated or tries):
-            await asyncio.wait({upcoming}, timeout=pause_s)
-            pause_s = min(LATE_PAUSE_S_MAX, 2 * pause_s)
-            if upcoming.done() or not self._clock.is_open(boundary_s):
-                return
-            sample = await self._sample_late(boundary_s, absent, upcoming)
-            tries -= 1
-            if sample is not None and sample.meters and self._belongs(sample):
-                absent = frozenset(absence.number for absence in sample.absent)
-                for line in self._lines:
-                    for reading in sample.meters:
-                        line.failures.pop(reading.number, None)
-                await self._complete(sample, absent, upcoming)
-
-    async def _sample_late(
-        self, boundary_s: int, numbers: Collection[int], upcoming: asyncio.Future[int | None]
-    ) -> Sample | None:
-        """One try of each of these meters; None when the next boundary came first."""
-        late = asyncio.ensure_future(
-            sample_boundary(
-                self._lines_of(numbers),
-                boundary_s,
-                policy=replace(self._policy, attempts_max=1),
-                boundary_ms=self._clock.boundary_ms(boundary_s),
+    def facts(self, nodes: Nodes, version: str) -> dict[str, Any]:
+        """How the agent stands now, for its status page (``edge.status``)."""
+        return facts(
+            Standing(
+                self._config,
+                version,
+                wall_ms() // 1000,
+                self._clock.state(),
+                self._outbox.state,
+                nodes.states(),
+                self._lines,
+                self._reads,
+                self._raw_words.versions,
+                self._maker.profiles,
+                len(self._unstored),
             )
         )
+
+    def offer(self, field: FieldParts) -> None:
+        """Take these meters and devices in place of the present ones as soon as no boundary is at hand; of several the last one."""
+        if self._unstored:
+            effect = "the new configuration is taken when they are stored"
+            _log.warning("configuration_waits", samples_in_memory=len(self._unstored), effect=effect)
+        self._offered = field
+        self._has_offer.set()
+
+    async def close(self) -> None:
+        """Leave the brokers and close the lines."""
+        await self._observer.close()
+        await close_lines(self._lines)
+
+    async def _take(self, field: FieldParts, last_s: int, upcoming: asyncio.Future[int | None]) -> None:
+        """Exchange meters and devices; whoever stayed as they were keep what is known of them."""
+        before, rows = self._config, {row.number: row for row in self._config.meters}
+        await close_lines(self._lines)  # a serial port has one user
+        if self._observed == field.observed:
+            self._observer = self._observer.over(field.lines, field.config.sampling)
+        else:
+            await self._observer.close()
+            self._observer = field.observer
+            self._observer.start()
+        failures = {row.line: line.failures for row, line in zip(before.lines, self._lines, strict=True)}
+        for row, line in zip(field.config.lines, field.lines, strict=True):
+            line.failures = failures.get(row.line, line.failures)
+        same = {row.line for row in field.config.lines if row in before.lines}
+        kept = {row.number for row in field.config.meters if rows.get(row.number) == row and row.line in same}
+        self._bindings = Bindings(field.lines, self._memories, self._bindings.of(kept))
+        self._lines, self._limits = field.lines, _limits_of(field.lines)
+        self._maker = replace(self._maker, configuration=field.configuration, profiles=field.profiles)
+        self._raw_words.versions = field.versions
+        self._config, self._observed = field.config, field.observed
+        meters = {row.number for row in field.config.meters}
+        _log.warning(
+            "configuration_reloaded",
+            meters=len(meters),
+            added=len(meters - set(rows)),
+            removed=len(set(rows) - meters),
+            devices=len(field.config.devices),
+            profiles=field.profiles.hex(),
+        )
+        await self._bindings.check(last_s, upcoming.done)
+
+    def _begin(self, boundary_s: int) -> Sampling:
+        return Sampling(
+            self._lines,
+            boundary_s,
+            policy=self._policy,
+            boundary_ms=self._clock.boundary_ms(boundary_s),
+            memories=self._memories,
+            barred=self._bindings.barred,
+            proofs=self._bindings,
+        )
+
+    async def _chase(self, sampling: Sampling, absent: frozenset[int], upcoming: asyncio.Future[int | None]) -> None:
+        """Try the meters that have not answered until the boundary closes; each find makes a batch of its own.
+
+        What a meter showed that was never believed makes the last one.
+        """
+        while absent and (self._clock.simulated or sampling.has_tries_left):
+            await asyncio.wait({upcoming}, timeout=sampling.pause_s())
+            if upcoming.done() or not self._clock.is_open(sampling.boundary_s):
+                break
+            if self._clock.simulated:
+                sampling.stand_still()
+            sample = await self._unless_next(sampling.another_round(absent), upcoming)
+            if sample is not None and sample.meters and self._belongs(sample):
+                absent = frozenset(absence.number for absence in sample.absent)
+                await self._complete(sample, absent, upcoming)
+        suspects = sampling.suspects(absent)
+        if suspects and not self._clock.simulated:
+            left = absent - {reading.number for reading in suspects}
+            await self._complete(Sample(sampling.boundary_s, tuple(suspects), (), 0), left, upcoming)
+
+    async def _unless_next(
+        self, work: Coroutine[Any, Any, Sample], upcoming: asyncio.Future[int | None]
+    ) -> Sample | None:
+        """The result of ``work``; None when the next boundary came first."""
+        late = asyncio.ensure_future(work)
         racing: set[asyncio.Future[Any]] = {late, upcoming}
         try:
             await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
@@ -177,13 +290,6 @@ class Agent:
         await asyncio.wait({late})
         return None
 
-    def _lines_of(self, numbers: Collection[int]) -> list[MeterLine]:
-        """The lines cut down to the meters of these numbers, with failure counts of their own."""
-        wanted: list[tuple[MeterLine, tuple[Meter, ...]]] = [
-            (line, tuple(meter for meter in line.meters if meter.config.number in numbers)) for line in self._lines
-        ]
-        return [MeterLine(line.line, meters) for line, meters in wanted if meters]
-
     def _belongs(self, sample: Sample) -> bool:
         """Whether simulated time stood still while the meters were read; if not, the readings belong to no boundary."""
         if not self._clock.simulated or self._clock.is_open(sample.boundary_s):
@@ -193,15 +299,27 @@ class Agent:
 
     async def _complete(self, sample: Sample, absent: frozenset[int], upcoming: asyncio.Future[int | None]) -> None:
         """Observe what belongs to the sample, then put both into the outbox: the sample also when observing ends otherwise."""
-        observations = b""
+        observed = _Observed()
         try:
-            if sample.meters and self._observer.has_work:
-                observations = await self._observe(sample, upcoming)
+            if sample.meters and self._observer.has_work and self._has_room_for_observations():
+                observed = await self._observe(sample, upcoming)
         finally:
-            await self._keep(sample, absent, observations)
+            sample = self._memories.marked(sample, self._limits, observed.powers_w)
+            await self._keep(sample, absent, observed.encoded)
+            await asyncio.to_thread(self._memories.note, sample, self._limits, observed.powers_w)
 
-    async def _observe(self, sample: Sample, upcoming: asyncio.Future[int | None]) -> bytes:
-        """Encoded observations beside a sample; none when the next boundary came first, or anything at all went wrong."""
+    def _has_room_for_observations(self) -> bool:
+        """Whether the outbox takes readings, and is not so full that what only informs is left out; said once."""
+        has_room = not self._unstored and self._outbox.fill_percent() < self._outbox.limits.observations_percent
+        if self._has_room and not has_room:
+            _log.error("observations_left_out", percent=self._outbox.fill_percent(), effect="what bills needs the room")
+        elif has_room and not self._has_room:
+            _log.warning("observations_taken_again", percent=self._outbox.fill_percent())
+        self._has_room = has_room
+        return has_room
+
+    async def _observe(self, sample: Sample, upcoming: asyncio.Future[int | None]) -> _Observed:
+        """What was seen beside a sample; nothing when the next boundary came first, or anything at all went wrong."""
         observing = asyncio.ensure_future(
             self._observer.observe(
                 sample,
@@ -216,13 +334,15 @@ class Agent:
                 _log.warning(
                     "observations_dropped", boundary_s=sample.boundary_s, reason="the next boundary came first"
                 )
-                return b""
-            return encode_observations(observing.result())
+                return _Observed()
+            found = observing.result()
+            powers_w = {row.device: row.value_milli // 1000 for row in found.rows if row.obis == POWER_OBIS}
+            return _Observed(encode_observations(found), powers_w)
         except Exception as error:  # noqa: BLE001 - what informs must not cost what bills
             _log.error(
                 "observations_dropped", boundary_s=sample.boundary_s, reason=str(error), error=type(error).__name__
             )
-            return b""
+            return _Observed()
         finally:
             observing.cancel()
             await asyncio.gather(observing, return_exceptions=True)
@@ -233,6 +353,7 @@ class Agent:
             _log.critical("readings_lost", boundary_s=sample.boundary_s, readings=len(sample.meters))
             return
         seen = self._observer.seen() if observations else None
+        self._reads.note(sample)
         state = self._clock.state()
         self._note_clock(state)
         self._unstored.append(_Unstored(sample, tuple(sorted(absent)), state, observations, seen))
@@ -249,47 +370,69 @@ class Agent:
 
     async def _store(self) -> None:
         while self._unstored:
-            oldest = self._unstored[0]
-            committing = asyncio.ensure_future(asyncio.to_thread(self._commit, oldest))
+            committing = asyncio.ensure_future(asyncio.to_thread(self._commit, tuple(self._unstored)))
             try:
                 await asyncio.shield(committing)
             except asyncio.CancelledError:  # a thread that commits is not stopped half-way
                 await asyncio.wait({committing})
                 raise
-            except OutboxError as error:
+            except (OutboxError, SignerError) as error:
                 _log.critical("readings_not_stored", reason=str(error), samples_in_memory=len(self._unstored))
                 return
-            self._unstored.popleft()
+            for _ in range(committing.result()):
+                self._unstored.popleft()
             self._submitter.wake()
             self._watch_fill()
 
-    def _commit(self, unstored: _Unstored) -> None:
-        """Sign and store one sample (blocking)."""
-        sample = unstored.sample
-        if not sample.meters:
-            self._outbox.note_boundary(sample.boundary_s, unstored.absent)
-            return
-        readings = readings_of(sample.meters, simulated=self._clock.simulated)
-        made = self._outbox.append(
-            lambda progress: self._maker.make(
-                sample.boundary_s, readings, progress, unstored.clock_state, unstored.observations
-            ),
-            unstored.absent,
-            unstored.seen,
-        )
-        _log.info(
-            "batch_queued",
-            boundary_s=made.boundary_s,
-            counter=made.counter,
-            rows=made.rows,
-            absent=len(unstored.absent),
-            sampled_ms=sample.duration_ms,
-        )
+    def _commit(self, unstored: Sequence[_Unstored]) -> int:
+        """Sign samples and store them in one commit (blocking), after their raw words; how many the outbox had room for."""
+        self._raw_words.keep([one.sample for one in unstored[self._with_raw_words :]])
+        self._with_raw_words = len(unstored)
+        after_s = self._outbox.progress.last_boundary_s
+        entries: list[Entry] = []
+        for one in unstored:
+            boundary_s = one.sample.boundary_s
+            missed = missed_between(after_s, boundary_s, first_s=self._first_s, slot_s=self._policy.slot_s)
+            make = partial(self._make, one) if one.sample.meters else None
+            entries.append(Entry(boundary_s, make, one.absent, one.seen, missed))
+            after_s = max(after_s, boundary_s)
+        stored = self._outbox.store(entries)
+        self._with_raw_words -= len(stored)
+        for one, made in zip(unstored, stored, strict=False):
+            if made is not None:
+                _log.info(
+                    "batch_queued",
+                    boundary_s=made.boundary_s,
+                    counter=made.counter,
+                    rows=made.rows,
+                    absent=len(one.absent),
+                    sampled_ms=one.sample.duration_ms,
+                )
+        return len(stored)
 
-    async def _wait(self, upcoming: asyncio.Future[int | None]) -> int | None:
-        """Wait for the next boundary; meanwhile try again to store what could not be stored."""
-        while self._unstored and not upcoming.done():
-            await asyncio.wait({upcoming}, timeout=STORE_RETRY_S)
+    def _make(self, unstored: _Unstored, progress: Progress) -> QueuedBatch:
+        """The signed batch of one sample."""
+        sample = unstored.sample
+        readings = readings_of(sample.meters, simulated=self._clock.simulated)
+        return self._maker.make(sample.boundary_s, readings, progress, unstored.clock_state, unstored.observations)
+
+    async def _wait(self, upcoming: asyncio.Future[int | None], last_s: int) -> int | None:
+        """Wait for the next boundary; meanwhile try again to store what could not be stored, and take meters that are offered.
+
+        These wait for what was sampled before them: a batch names the profiles by which it was read.
+        """
+        while not upcoming.done():
+            if self._offered is not None and not self._unstored:
+                field, self._offered = self._offered, None
+                self._has_offer.clear()
+                await self._take(field, last_s, upcoming)
+                continue
+            news = asyncio.ensure_future(asyncio.sleep(STORE_RETRY_S) if self._unstored else self._has_offer.wait())
+            racing: set[asyncio.Future[Any]] = {upcoming, news}
+            try:
+                await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
             await self._store()
         return await upcoming
 
@@ -298,6 +441,13 @@ class Agent:
         if percent >= FILL_ALARM_PERCENT and not self._is_filling:
             _log.error("outbox_fills_up", percent=percent, batches=self._outbox.depth, bytes=self._outbox.size)
         self._is_filling = percent >= FILL_ALARM_PERCENT
+
+
+class _Observed(NamedTuple):
+    """Encoded observations (b"": none), and among them the active power of meters by number, import positive."""
+
+    encoded: bytes = b""
+    powers_w: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +461,11 @@ class _Unstored:
     clock_state: ClockState
     observations: bytes = b""
     seen: Seen | None = None
+
+
+def _limits_of(lines: Sequence[MeterLine]) -> dict[int, tuple[RegisterLimits, ...]]:
+    """What is plausible of each meter's billing registers, by number."""
+    return {meter.config.number: meter.limits for line in lines for meter in line.meters}
 
 
 async def unless_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, Any]) -> Any:

@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edge.outbox import Progress, QueuedBatch
+from edge.outbox_file import QueuedBatch
+from edge.progress import Progress
 from edge.sampling import MeterSample
 from gridcore.envelope import decode_transaction
 from gridcore.quality import FLAG_LATE
@@ -14,8 +15,6 @@ from gridcore.sm import Signer
 from gridcore.transactions.content import sign_content
 from gridcore.transactions.reading_batch import ClockState, ReadingBatch
 from gridcore.transactions.readings import SEED_BYTES, Reading, attach
-
-FLAGS_SHIFT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def readings_of(meters: Sequence[MeterSample], *, simulated: bool) -> list[Readi
         Reading(
             meter=meter.number,
             offset_ms=0 if simulated else meter.offset_ms,
-            quality=meter.quality | (meter.flags & ~FLAG_LATE if simulated else meter.flags) << FLAGS_SHIFT,
+            quality=meter.quality | (meter.flags & ~FLAG_LATE if simulated else meter.flags),
             import_wh=meter.registers_wh[0],
             export_wh=meter.registers_wh[1],
         )

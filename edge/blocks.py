@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from firmware_profiles.schema import Point, Profile
+from firmware_profiles.modbus import ModbusPoint, ModbusProfile, known_registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,11 @@ class Block:
     function_code: int
     address: int
     count: int
-    points: tuple[Point, ...]
+    points: tuple[ModbusPoint, ...]
 
-    def words_of(self, point: Point, words: Sequence[int]) -> Sequence[int]:
-        """Return the part of the answer ``words`` that belongs to ``point``."""
-        start = point.address - self.address
-        return words[start : start + point.words]
+    def words_of(self, point: ModbusPoint, words: Sequence[int]) -> Sequence[int]:
+        """Return the part of the answer ``words`` that belongs to ``point``, in decode order."""
+        return [words[register - self.address] for register in point.registers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +37,54 @@ class ReadPlan:
     telemetry: tuple[Block, ...]
 
 
-def plan_reads(profile: Profile) -> ReadPlan:
+def plan_reads(profile: ModbusProfile) -> ReadPlan:
     """Return the requests for ``profile``: billing registers apart from all others."""
-    billing = plan_blocks(profile.billing, profile)
+    billing = plan_blocks(profile.billing_points, profile)
     confirm = tuple(_lengthened(block, profile) for block in billing)
     plan = ReadPlan(billing, confirm, ())
-    others = [point for point in profile.points if not point.is_billing]
+    others = [point for point in profile.points if point.obis not in profile.billing]
     return ReadPlan(billing, confirm, plan_telemetry(others, profile, plan))
 
 
-def plan_telemetry(points: Iterable[Point], profile: Profile, plan: ReadPlan) -> tuple[Block, ...]:
+def plan_telemetry(points: Iterable[ModbusPoint], profile: ModbusProfile, plan: ReadPlan) -> tuple[Block, ...]:
     """Return the requests that read ``points``, none of them as long as a billing request of ``plan``."""
     lengths = {(block.function_code, block.count) for block in (*plan.billing, *plan.confirm)}
     return tuple(piece for block in plan_blocks(points, profile) for piece in _split_while(block, lengths))
 
 
-def plan_blocks(points: Iterable[Point], profile: Profile) -> tuple[Block, ...]:
-    """Merge ``points`` into blocks of at most ``profile.max_words`` registers.
+def plan_blocks(points: Iterable[ModbusPoint], profile: ModbusProfile) -> tuple[Block, ...]:
+    """Merge ``points`` into blocks of at most ``max_words`` registers.
 
     A hole between two points is bridged only where the profile knows every register in it (other points, or a block that
     the vendor lets one request read): a meter may answer a request that touches an unknown register with an exception.
     """
-    known = _known_registers(profile)
+    known, max_words = known_registers(profile), profile.modbus.max_words
     blocks: list[Block] = []
-    for point in sorted(points, key=lambda item: (item.function_code, item.address)):
+    for point in sorted(points, key=lambda item: (item.function_code, item.first)):
         last = blocks[-1] if blocks else None
         if last is not None and last.function_code == point.function_code:
             end = last.address + last.count
-            hole = range(end, point.address)
+            hole = range(end, point.first)
             count = max(end, point.end) - last.address
-            if count <= profile.max_words and all((point.function_code, register) in known for register in hole):
+            if count <= max_words and all((point.function_code, register) in known for register in hole):
                 blocks[-1] = Block(last.function_code, last.address, count, (*last.points, point))
                 continue
-        blocks.append(Block(point.function_code, point.address, point.words, (point,)))
+        blocks.append(_block_of((point,)))
     return tuple(blocks)
 
 
-def _known_registers(profile: Profile) -> set[tuple[int, int]]:
-    known = {
-        (point.function_code, register) for point in profile.points for register in range(point.address, point.end)
-    }
-    for block in profile.blocks:
-        known.update((block.function_code, register) for register in range(block.address, block.address + block.count))
-    return known
-
-
-def _lengthened(block: Block, profile: Profile) -> Block:
+def _lengthened(block: Block, profile: ModbusProfile) -> Block:
     """Return ``block`` with the known point after or before it, or ``block`` itself when it has no neighbour."""
     end = block.address + block.count
     for point in profile.points:
-        if point.function_code == block.function_code and block.count + point.words <= profile.max_words:
-            if point.address == end:
-                return Block(block.function_code, block.address, block.count + point.words, (*block.points, point))
+        if (
+            point.function_code == block.function_code
+            and block.count + point.end - point.first <= profile.modbus.max_words
+        ):
+            if point.first == end:
+                return Block(block.function_code, block.address, point.end - block.address, (*block.points, point))
             if point.end == block.address:
-                return Block(block.function_code, point.address, block.count + point.words, (point, *block.points))
+                return Block(block.function_code, point.first, end - point.first, (point, *block.points))
     return block
 
 
@@ -101,12 +94,12 @@ def _split_while(block: Block, lengths: set[tuple[int, int]]) -> tuple[Block, ..
         return (block,)
     for cut in range(len(block.points) - 1, 0, -1):
         left, right = block.points[:cut], block.points[cut:]
-        if max(point.end for point in left) <= right[0].address:
+        if max(point.end for point in left) <= min(point.first for point in right):
             pieces = (_block_of(left), _block_of(right))
             return tuple(piece for half in pieces for piece in _split_while(half, lengths))
     return (block,)
 
 
-def _block_of(points: tuple[Point, ...]) -> Block:
-    start, end = points[0].address, max(point.end for point in points)
+def _block_of(points: tuple[ModbusPoint, ...]) -> Block:
+    start, end = points[0].first, max(point.end for point in points)
     return Block(points[0].function_code, start, end - start, points)

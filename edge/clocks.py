@@ -1,6 +1,7 @@
 """When to sample: slot boundaries of this machine's clock, or of the node's simulated ledger time.
 
-Neither clock ever yields a boundary twice or one that has passed: what was missed is said in the log and never invented.
+Neither clock yields one that has passed, or a boundary twice but where a false time had given it too early: what was missed is said in
+the log and never invented.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Protocol
 
 from edge.backoff import backoff_ms
 from edge.meters import SamplePolicy
-from gridcore.clock import monotonic_ms, wall_ms
-from gridcore.kernel_clock import kernel_clock_state
+from edge.progress import Gap
+from edge.wall_time import WallTime
+from gridcore.clock import monotonic_ms
 from gridcore.logs import get_logger
 from gridcore.node_interface import WAIT_S_MAX
 from gridcore.transactions.reading_batch import ClockState
@@ -21,6 +23,8 @@ from ledger.client import NodeRefused, NodeUnreachable
 
 SLEEP_S_MAX = 10.0
 """Longest sleep in one go, so that a clock that is set is noticed."""
+DOUBT_SLEEP_S = 1.0
+"""Sleep in one go while the time of day is not believed."""
 LEDGER_RETRY_MS_MAX = 1000
 LEDGER_RETRY_MS = 20
 UNKNOWN_S = -1
@@ -68,22 +72,26 @@ class WallBoundaries:
         *,
         first_s: int = 0,
         last_s: int | None = None,
-        now_ms: Callable[[], int] = wall_ms,
+        time: WallTime | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._policy = policy
         self._first_s, self._last_s = first_s, last_s
-        self._now_ms = now_ms
+        self._time = time or WallTime(policy.slot_s)
         self._sleep = sleep
 
     async def wait_until_known(self) -> None:
         """See ``BoundaryClock``."""
 
     async def next_boundary(self, after_s: int) -> int | None:
-        """See ``BoundaryClock``."""
+        """See ``BoundaryClock``. There is none while the time of day is not believed (``edge.wall_time``)."""
         slot_s = self._policy.slot_s
         while True:
-            now_ms = self._now_ms()
+            now_ms = self._time.now_ms(after_s)
+            if now_ms is None:
+                await self._sleep(DOUBT_SLEEP_S)
+                continue
+            after_s = self._unless_false(after_s, now_ms)
             newest_s = now_ms // 1000 // slot_s * slot_s
             if self._last_s is not None and now_ms >= self._last_s * 1000 + self._policy.window_ms:
                 _report_gap(after_s, self._last_s + slot_s, self._first_s, slot_s)
@@ -96,15 +104,27 @@ class WallBoundaries:
 
     def is_open(self, boundary_s: int) -> bool:
         """Whether the sampling window of ``boundary_s`` is open."""
-        return 0 <= self._now_ms() - boundary_s * 1000 < self._policy.window_ms
+        now_ms = self._time.now_ms(boundary_s)
+        return now_ms is not None and 0 <= now_ms - boundary_s * 1000 < self._policy.window_ms
 
     def boundary_ms(self, boundary_s: int) -> float:
         """See ``BoundaryClock``."""
-        return monotonic_ms() - (self._now_ms() - boundary_s * 1000)
+        return self._time.on_clock_ms(boundary_s)
 
     def state(self) -> ClockState:
         """What the kernel says of its clock: "synced" with the offset it knows of, else "unsynced"."""
-        return kernel_clock_state()
+        return self._time.state()
+
+    def _unless_false(self, after_s: int, now_ms: int) -> int:
+        """The last boundary, or UNKNOWN_S for one that a believed clock has not reached: an earlier, false time gave it.
+
+        It would silence the gateway until that time has come, and the boundary's true reading would never be taken. A clock
+        that was only put back a little, less than a reading may be late, does not make a boundary come twice.
+        """
+        if after_s * 1000 <= now_ms + self._policy.late_after_ms:
+            return after_s
+        _log.error("last_boundary_not_believed", last_boundary_s=after_s, time_s=now_ms // 1000)
+        return UNKNOWN_S
 
     def _is_wanted(self, boundary_s: int, after_s: int) -> bool:
         is_over = self._last_s is not None and boundary_s > self._last_s
@@ -207,9 +227,15 @@ class LedgerBoundaries:
         await self._sleep(backoff_ms(attempt, LEDGER_RETRY_MS, LEDGER_RETRY_MS_MAX, self._jitter) / 1000.0)
 
 
-def _report_gap(after_s: int, reached_s: int, first_s: int, slot_s: int) -> None:
-    """Say which boundaries lie between the last one sampled and ``reached_s``. Before the first sample there is no gap."""
+def missed_between(after_s: int, reached_s: int, *, first_s: int, slot_s: int) -> Gap | None:
+    """The boundaries between the last one sampled and ``reached_s``, or None. Before the first sample there is no gap."""
     missed_s = max(after_s + slot_s, first_s)
-    if after_s >= first_s and missed_s < reached_s:
-        count = (reached_s - missed_s) // slot_s
-        _log.error("boundaries_missed", first_s=missed_s, last_s=reached_s - slot_s, count=count)
+    return Gap(missed_s, reached_s - slot_s) if after_s >= first_s and missed_s < reached_s else None
+
+
+def _report_gap(after_s: int, reached_s: int, first_s: int, slot_s: int) -> None:
+    """Say which boundaries were missed."""
+    gap = missed_between(after_s, reached_s, first_s=first_s, slot_s=slot_s)
+    if gap is not None:
+        count = (gap.last_s - gap.first_s) // slot_s + 1
+        _log.error("boundaries_missed", first_s=gap.first_s, last_s=gap.last_s, count=count)

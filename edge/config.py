@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.devices import DeviceConfig
-from edge.drivers.modbus import LineConfig
-from edge.drivers.mqtt import BrokerConfig
+from edge.lines import LineConfig
+from edge.links.broker import BrokerConfig
 from edge.meters import MeterConfig, SamplePolicy, check_unique
-from firmware_profiles import DeviceProfile, Profile, load_device_profile, load_profile
+from edge.readers.mqtt import DeviceConfig
+from firmware_profiles import MqttProfile, Profile, ProfileLibrary, load_bundle, open_library
 from gridcore import cbor
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
 from gridcore.genesis import SLOT_S_CHOICES
+from gridcore.serving.tls import TlsFiles
 from gridcore.signers import SCHEMES
 from gridcore.sm3 import sm3
 from gridcore.transactions.readings import ROWS_MAX
@@ -25,16 +26,38 @@ LINES_MAX = 256
 METERS_MAX = ROWS_MAX
 """One batch holds all meters of a gateway."""
 BROKERS_MAX = 16
+MORE_NODES_MAX = 7
 DEVICES_MAX = 1024
 TRUST_BYTES_MAX = 1024 * 1024
 
 
+DAY_S = 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """How much may wait on the gateway for its receipt. Beyond, nothing is dropped: sampling is held and an alarm raised."""
+    """How much may wait on the gateway for its receipt. What is signed is never dropped: beyond a limit nothing more is signed
+    until receipts make room (``edge.outbox``).
+    """
 
     batches_max: int = field(default=20_000, metadata={"min": 1, "max": 1_000_000})
     bytes_max: int = field(default=512 * 1024 * 1024, metadata={"min": 4096, "max": 64 * 1024**3})
+    age_s_max: int = field(default=400 * DAY_S, metadata={"min": DAY_S, "max": 3_660 * DAY_S})
+    """How much older the oldest batch may be than the newest."""
+    observations_percent: int = field(default=50, metadata={"min": 1, "max": 100})
+    """From so much of a limit on, batches carry no observations: what bills needs the room."""
+    receipts_max: int = field(default=10_000, metadata={"min": 1, "max": 1_000_000})
+    """Verified receipts that are kept; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawWordsLimits:
+    """How much of what meters sent is kept for ``edge replay`` (``edge.raw_words``); the oldest goes first."""
+
+    bytes_max: int = field(default=64 * 1024 * 1024, metadata={"min": 256 * 1024, "max": 64 * 1024**3})
+    """Of the file; its write-ahead log adds at most some MB."""
+    age_s_max: int = field(default=400 * DAY_S, metadata={"min": DAY_S, "max": 3_660 * DAY_S})
+    """How much older the oldest may be than the newest boundary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +69,8 @@ class SubmitPolicy:
     retry_ms_min: int = field(default=100, metadata={"min": 1, "max": 60_000})
     """Pause after the first failure; it doubles with each further one, with jitter."""
     retry_ms_max: int = field(default=60_000, metadata={"min": 1, "max": 3_600_000})
+    report_s: int = field(default=900, metadata={"min": 0, "max": 86_400})
+    """Seconds between two reports of the gateway to its nodes (``edge.reporting``); 0: none."""
     timeout_ms: int = field(default=30_000, metadata={"min": 100, "max": 600_000})
     """Silence of the node after which a request counts as failed."""
 
@@ -68,29 +93,41 @@ class EdgeConfig:
     meters: tuple[MeterConfig, ...] = field(metadata={"min": 1, "max": METERS_MAX})
     node_authority: Path | None = None
     """Certificates (PEM) that an https node is compared with; absent: those of this machine."""
+    node_certificate: Path | None = None
+    """What the gateway proves itself by to an https node, PEM; its common name is the gateway's id."""
+    node_certificate_key: Path | None = None
+    more_nodes: tuple[str, ...] = field(default=(), metadata={"max": MORE_NODES_MAX})
+    """Nodes of the same chain that are asked where ``node`` does not answer."""
     key_password: str | None = field(default=None, metadata={"secret": True})
+    counter_mark: str | None = field(default=None, metadata={"schemes": ("tpm2",)})
+    """A counter in the TPM that shows an older copy of the outbox for what it is, such as tpm2:0x01800100."""
     clock: str = field(default="wall", metadata={"choices": CLOCKS})
     """"wall": this machine's clock; "ledger": the simulated time of the node, followed by long poll."""
     first_boundary_s: int = field(default=0, metadata={"min": 0})
     """No slot boundary before this one (UTC seconds) is sampled."""
     last_boundary_s: int | None = field(default=None, metadata={"min": 0})
     """After this boundary sampling is over (simulated worlds)."""
+    status_port: int = field(default=0, metadata={"min": 0, "max": 65_535})
+    """Where the status page listens on 127.0.0.1; 0: there is none."""
     profiles: Path | None = None
-    """Folder of firmware profiles; absent: those shipped."""
+    """Folder of one's own profiles, beside those shipped or in the bundle."""
+    profile_bundle: Path | None = None
+    """Signed bundle of profiles in place of those shipped (docs/spec/profiles.md)."""
+    profile_signer: str | None = field(default=None, metadata={"min": 130, "max": 130})
+    """Public key (65 bytes in hex) by which the bundle has to be signed."""
     brokers: tuple[BrokerConfig, ...] = field(default=(), metadata={"max": BROKERS_MAX})
     devices: tuple[DeviceConfig, ...] = field(default=(), metadata={"max": DEVICES_MAX})
     """MQTT devices: they inform and bill nothing."""
-    device_profiles: Path | None = None
-    """Folder of profiles of MQTT devices; absent: those shipped."""
     sampling: SamplePolicy = field(default_factory=SamplePolicy)
     submit: SubmitPolicy = field(default_factory=SubmitPolicy)
     outbox_limits: OutboxLimits = field(default_factory=OutboxLimits)
+    raw_words: RawWordsLimits = field(default_factory=RawWordsLimits)
 
     def __post_init__(self) -> None:
         """Rules over several fields. UsageError names the key and what would be right."""
         if not NAME.fullmatch(self.gateway):
             raise UsageError(f"gateway = {self.gateway!r} is no id; use 1 to 64 of A-Z a-z 0-9 . _ -")
-        check_url(self.node)
+        self._check_nodes()
         if self.sampling.slot_s not in SLOT_S_CHOICES:
             choices = ", ".join(map(str, SLOT_S_CHOICES))
             raise UsageError(f"sampling.slot_s = {self.sampling.slot_s} is no slot length; choose one of {choices}")
@@ -108,7 +145,31 @@ class EdgeConfig:
             )
         if self.submit.retry_ms_max < self.submit.retry_ms_min:
             raise UsageError("submit.retry_ms_max is less than submit.retry_ms_min; give at least as much")
+        if (self.profile_bundle is None) != (self.profile_signer is None):
+            raise UsageError("profile_bundle and profile_signer go together; give both, or neither")
         self._check_devices()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """``node`` and ``more_nodes``."""
+        return (self.node, *self.more_nodes)
+
+    @property
+    def own_tls(self) -> TlsFiles | None:
+        """What the gateway proves itself by to its nodes."""
+        if self.node_certificate is None or self.node_certificate_key is None:
+            return None
+        return TlsFiles(self.node_certificate, self.node_certificate_key)
+
+    def _check_nodes(self) -> None:
+        """Rules over where the nodes are and what the gateway proves itself by."""
+        for url in self.nodes:
+            parts = check_url(url)
+            if self.node_certificate is not None and parts.scheme != "https":
+                raise UsageError(f"node_certificate: {url} would be sent to without it, in the clear; write https://")
+        check_unique("node and more_nodes: URL", [url.rstrip("/") for url in self.nodes])
+        if (self.node_certificate is None) != (self.node_certificate_key is None):
+            raise UsageError("node_certificate and node_certificate_key go together; give both or none")
 
     def _check_devices(self) -> None:
         """Rules over the tables of brokers and devices."""
@@ -129,22 +190,39 @@ class EdgeConfig:
             raise UsageError(f"brokers: no device is on broker {min(unused)!r}; leave it out, or give it one")
 
 
-def load_profiles(config: EdgeConfig) -> dict[str, Profile]:
-    """The firmware profiles that the meter table names, by id. ProfileError (a UsageError) for an unknown or bad one."""
-    return {
-        profile_id: load_profile(profile_id, config.profiles)
-        for profile_id in sorted({meter.profile for meter in config.meters})
-    }
+def open_profiles(config: EdgeConfig) -> ProfileLibrary:
+    """All profiles that the configuration may name. UsageError for a bundle that its signer has not signed, for an id given twice."""
+    bundle = None
+    if config.profile_bundle is not None and config.profile_signer is not None:
+        try:
+            key = bytes.fromhex(config.profile_signer)
+        except ValueError:
+            raise UsageError("profile_signer is no public key; write its 65 bytes as 130 hexadecimal digits") from None
+        bundle = load_bundle(config.profile_bundle, key)
+    return open_library(config.profiles, bundle)
 
 
-def load_device_profiles(config: EdgeConfig) -> dict[str, DeviceProfile]:
+def load_profiles(config: EdgeConfig, library: ProfileLibrary) -> dict[str, Profile]:
+    """The profiles that the meter table names, by id. ProfileError (a UsageError) for one that is unknown, bad, or does not bill."""
+    profiles = {profile_id: library.load(profile_id) for profile_id in sorted({row.profile for row in config.meters})}
+    for profile_id, profile in profiles.items():
+        if not profile.billing:
+            raise UsageError(
+                f"meters: profile {profile_id!r} informs only (it has no billing registers); choose one that bills"
+            )
+    return profiles
+
+
+def load_device_profiles(config: EdgeConfig, library: ProfileLibrary) -> dict[str, MqttProfile]:
     """The profiles that the table of devices names, by id. ProfileError (a UsageError) for an unknown or bad one."""
-    return {
-        profile_id: load_device_profile(profile_id, config.device_profiles)
-        for profile_id in sorted({row.profile for row in config.devices})
-    }
+    ids = sorted({row.profile for row in config.devices})
+    return {profile_id: library.load(profile_id, kind=MqttProfile) for profile_id in ids}
 
 
-def profiles_digest(profiles: Mapping[str, Profile | DeviceProfile]) -> bytes:
-    """SM3 of canonical ``[[profile id, SM3 of the profile file], ...]`` sorted by id (docs/spec/batch.md)."""
-    return sm3(cbor.encode([[profile_id, profiles[profile_id].digest] for profile_id in sorted(profiles)]))
+def profiles_digest(profiles: Mapping[str, Profile], bundle: bytes = b"") -> bytes:
+    """SM3 of canonical ``[[profile id, SM3 of the profile file], ...]`` sorted by id (docs/spec/batch.md).
+
+    ``bundle``: SM3 of the manifest of the signed bundle that they come from; it stands before them under an empty id.
+    """
+    named: list[cbor.Value] = [[profile_id, profiles[profile_id].digest] for profile_id in sorted(profiles)]
+    return sm3(cbor.encode([["", bundle], *named] if bundle else named))

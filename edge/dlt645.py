@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from edge.decode import bcd
+from firmware_profiles.formats import bcd
 from gridcore.errors import EncodingError
 
 REQUEST: Final = 0x11
 ANSWER: Final = 0x91
 ERROR_ANSWER: Final = 0xD1
+FREEZE: Final = 0x16
+EVERYBODY: Final = "99" * 6
+"""The address that all meters obey and none answers."""
+AT_ONCE: Final = b"\x99" * 4
+"""Data of the command FREEZE: not each month, day or hour, but now."""
 
 _WAKE, _START, _END, _OFFSET = 0xFE, 0x68, 0x16, 0x33
 _ADDRESS = slice(1, 7)
@@ -51,6 +56,35 @@ _INSTANTANEOUS: Final = {
     **{bytes((2, 2, phase, 0)): _CURRENT for phase in (1, 2, 3)},
     **{bytes((2, 3, phase, 0)): _POWER for phase in (0, 1, 2, 3)},
 }
+
+
+class RawFrame(NamedTuple):
+    """What any frame holds: ``address`` as a person reads it (12 digits), the control byte, and the data with 33H taken off."""
+
+    address: str
+    control: int
+    data: bytes
+
+
+def encode_frame(address: str, control: int, data: bytes = b"", wake_bytes: int = 0) -> bytes:
+    """Return one frame to or from the meter ``address`` (12 digits) with so many FEH bytes before it."""
+    frame = bytes((_START,)) + bytes.fromhex(address)[::-1] + bytes((_START, control, len(data)))
+    frame += bytes((byte + _OFFSET) % 256 for byte in data)
+    return bytes((_WAKE,)) * wake_bytes + frame + bytes((sum(frame) % 256, _END))
+
+
+def next_frame(buffer: bytearray) -> RawFrame | None:
+    """Take the first whole frame with a right checksum out of ``buffer``, and what stands before it; None: there is none yet."""
+    for start in range(len(buffer) - _HEADER_BYTES - _TRAILER_BYTES + 1):
+        if buffer[start] != _START or buffer[start + 7] != _START:
+            continue
+        end = start + _HEADER_BYTES + buffer[start + 9] + _TRAILER_BYTES
+        frame = bytes(buffer[start:end])
+        if len(frame) == end - start and frame[-1] == _END and sum(frame[:-2]) % 256 == frame[-2]:
+            del buffer[:end]
+            data = bytes((byte - _OFFSET) % 256 for byte in frame[_HEADER_BYTES:-_TRAILER_BYTES])
+            return RawFrame(frame[_ADDRESS][::-1].hex(), frame[8], data)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

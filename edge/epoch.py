@@ -1,7 +1,8 @@
 """A new epoch for a gateway whose outbox is lost, damaged or refused: opened by its organisation, visible on the ledger.
 
 The old file, if any, is kept aside. Batches in it that have no receipt are signed anew in the new epoch with the same
-readings (a value that the ledger already has counts as equal), so that only what the file no longer holds is missing.
+readings (a value that the ledger already has counts as equal), so that only what the file no longer holds is missing. What a
+wrong clock signed is left behind: boundaries to come, and such as are older than an outbox keeps anything.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from pathlib import Path
 
 from edge.batches import after
 from edge.config import EdgeConfig
-from edge.outbox import Outbox, OutboxDamagedError, Progress, QueuedBatch, create_outbox, is_outbox_there, keep_aside
+from edge.nodes import Nodes
+from edge.outbox import Outbox
+from edge.outbox_file import OutboxDamagedError, QueuedBatch, create_outbox, is_outbox_there, keep_aside
 from edge.parts import AgentParts
+from edge.progress import Progress
 from edge.receipts import ReceiptTrust
-from edge.standing import Standing, check_status, fetch_standing
+from edge.standing import Standing, believed_boundary_s, check_status, fetch_standing
+from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError, UsageError
@@ -26,7 +31,6 @@ from gridcore.sm import Signer
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridcore.transactions.open_epoch import REASON_CHARACTERS_MAX, OpenEpoch
 from gridcore.transactions.reading_batch import VerifiedHeader
-from ledger.client import Client
 
 VALID_S = 3600
 
@@ -35,15 +39,18 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewEpoch:
-    """``was_open``: the ledger had it open and unused already; ``carried``: batches signed anew; ``aside``: the old file."""
+    """``was_open``: the ledger had it open and unused already; ``carried``: batches signed anew; ``left_out``: batches of a
+    false time, which only the old file has; ``aside``: that file.
+    """
 
     epoch: int
     was_open: bool
     carried: int
+    left_out: int
     aside: Path | None
 
 
-async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reason: str, client: Client) -> NewEpoch:
+async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reason: str, client: Nodes) -> NewEpoch:
     """Open the gateway's next epoch as ``organisation`` and start a new outbox (the caller holds ``lock_outbox``).
 
     ``client`` signs as the organisation. An epoch that the ledger has open but unused is taken instead of a further one.
@@ -69,9 +76,21 @@ async def open_epoch(parts: AgentParts, organisation: str, signer: Signer, reaso
         signed = sign_content(content, chain=config.chain, signer=organisation, sign=signer.sign)
         opened_by = await _decide(client, signed.wire, config, parts.trust)
         standing = await fetch_standing(client, config.gateway)
-    carried, aside = _start_anew(parts, standing, waiting, opened_by)
-    _log.info("epoch_opened", gateway=config.gateway, epoch=standing.epoch, carried=carried)
-    return NewEpoch(standing.epoch, was_open, carried, aside)
+    carried = [item for item in waiting if _is_of_true_time(item, status.ledger_time_s, config)]
+    left_out = len(waiting) - len(carried)
+    if left_out:
+        _log.error(
+            "batches_left_out", batches=left_out, effect="their boundaries are of a false time; the old file has them"
+        )
+    aside = _start_anew(parts, standing, carried, opened_by)
+    _log.info("epoch_opened", gateway=config.gateway, epoch=standing.epoch, carried=len(carried))
+    return NewEpoch(standing.epoch, was_open, len(carried), left_out, aside)
+
+
+def _is_of_true_time(item: QueuedBatch, ledger_time_s: int, config: EdgeConfig) -> bool:
+    """Whether a boundary can have been one: not to come, not before the first, not older than an outbox keeps anything."""
+    oldest_s = max(config.first_boundary_s, ledger_time_s - config.outbox_limits.age_s_max)
+    return oldest_s <= item.boundary_s <= ledger_time_s
 
 
 def _read_old(config: EdgeConfig) -> tuple[list[QueuedBatch], int | None]:
@@ -89,7 +108,7 @@ def _read_old(config: EdgeConfig) -> tuple[list[QueuedBatch], int | None]:
         old.close()
 
 
-async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: ReceiptTrust) -> VerifiedHeader:
+async def _decide(client: Nodes, wire: bytes, config: EdgeConfig, trust: ReceiptTrust) -> VerifiedHeader:
     """Submit; the header of the receipt, which verifies and says that the epoch was opened."""
     transaction = decode_transaction(wire)
     (answer,) = await client.submit([wire])
@@ -109,9 +128,9 @@ async def _decide(client: Client, wire: bytes, config: EdgeConfig, trust: Receip
 
 def _start_anew(
     parts: AgentParts, standing: Standing, waiting: Sequence[QueuedBatch], opened_by: VerifiedHeader | None
-) -> tuple[int, Path | None]:
+) -> Path | None:
     config = parts.config
-    last_boundary_s = standing.last_boundary_s
+    last_boundary_s = believed_boundary_s(config, standing, WallClock())
     progress = Progress(
         config.gateway, config.chain, standing.epoch, last_boundary_s=last_boundary_s, receipt=opened_by
     )
@@ -122,4 +141,4 @@ def _start_anew(
         progress = after(progress, made)
     aside = keep_aside(config.outbox) if is_outbox_there(config.outbox) else None
     create_outbox(config.outbox, progress, remade)
-    return len(remade), aside
+    return aside

@@ -11,16 +11,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from edge.decode import decode_point
-from edge.devices import AbsentError, Device, DeviceConfig, Moment
-from edge.drivers.modbus import DeviceRefusedError, LineDownError, LineError, NoAnswerError
-from edge.drivers.mqtt import BrokerLink
-from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy
-from edge.outbox import Seen
-from edge.payloads import to_milli
-from edge.sampling import SUSPECT_BOUNDARIES, Sample, read_block
-from firmware_profiles.mqtt import DeviceProfile
-from firmware_profiles.schema import Point
+from edge.backoff import Failures
+from edge.links.broker import BrokerLink
+from edge.meters import MeterConfig, MeterLine, SamplePolicy
+from edge.progress import Seen
+from edge.readers import LineDownError, LineError, NoAnswerError, Quantity, QuarantinedError
+from edge.readers.mqtt import AbsentError, Device, DeviceConfig, Moment
+from edge.sampling import Sample
+from firmware_profiles.mqtt import MqttProfile
+from firmware_profiles.payloads import to_milli
 from gridcore.clock import monotonic_ms
 from gridcore.errors import EncodingError, UsageError
 from gridcore.logs import get_logger
@@ -50,7 +49,7 @@ class Observer:
         self._lines = [
             MeterLine(line.line, meters)
             for line in lines
-            if (meters := tuple(meter for meter in line.meters if meter.observed))
+            if (meters := tuple(meter for meter in line.meters if meter.config.observe))
         ]
         self._links = tuple(links)
         self._devices = {device.config.number: device for device in devices}
@@ -62,7 +61,7 @@ class Observer:
         self._billed: set[int] = set()
         self._done: set[int] = set()
         self._absent: dict[int, str] = {}
-        self._failures: dict[int, int] = {}
+        self._failures = Failures()
 
     def start(self) -> None:
         """Connect to the brokers."""
@@ -72,6 +71,10 @@ class Observer:
     async def close(self) -> None:
         """Leave the brokers."""
         await asyncio.gather(*(link.close() for link in self._links))
+
+    def over(self, lines: Sequence[MeterLine], policy: SamplePolicy) -> Observer:
+        """The same devices, over the same connections, beside the meters of other lines."""
+        return Observer(lines, self._links, tuple(self._devices.values()), policy, self._clock_ms)
 
     @property
     def has_work(self) -> bool:
@@ -95,7 +98,8 @@ class Observer:
             self._boundary_s = sample.boundary_s
             self._billed, self._done = set(), set()
             before, self._absent = self._absent, {}
-            self._failures = {number: self._failures.get(number, 0) + 1 for number in before}
+            for number in before:
+                self._failures.failed(number)
         self._billed |= {reading.number for reading in sample.meters}
         absent = {absence.number: absence.reason for absence in sample.absent if absence.number in self._meters}
         now_ms = self._clock_ms()
@@ -114,7 +118,8 @@ class Observer:
                 else:
                     rows += outcome
                     self._done.add(number)
-                    if number in self._failures:
+                    if self._failures.of(number):
+                        self._failures.answered(number)
                         _log.info("observed_again", boundary_s=self._boundary_s, number=number)
         self._absent = absent
         named = {row.device for row in rows} | set(absent)
@@ -122,7 +127,7 @@ class Observer:
         return Observations(tuple(rows), names, absent)
 
     def _is_suspect(self, device: Device) -> bool:
-        return self._failures.get(device.config.number, 0) >= SUSPECT_BOUNDARIES
+        return self._failures.is_suspect(device.config.number)
 
     async def _observe_device(self, device: Device, moment: Moment) -> Mapping[int, list[Observation] | str]:
         number = device.config.number
@@ -149,43 +154,20 @@ class Observer:
             left_ms = moment.until_ms - self._clock_ms()
             try:
                 async with asyncio.timeout(max(0.0, left_ms) / 1000.0):
-                    found[number] = await self._read_observed(line, meter, moment)
+                    found[number] = _rows_of(number, await meter.reader.read_observed(moment.until_ms), moment)
             except TimeoutError:
                 found[number] = self._say_absent(number, name, "window", "no time was left for it")
             except LineDownError as error:
                 down = str(error)
                 found[number] = self._say_absent(number, name, "line_down", down)
-            except (LineError, EncodingError) as error:
+            except (LineError, QuarantinedError, EncodingError) as error:
                 reason = "no_answer" if isinstance(error, NoAnswerError) else "refused"
                 found[number] = self._say_absent(number, name, reason, str(error))
         return found
 
-    async def _read_observed(self, line: MeterLine, meter: Meter, moment: Moment) -> list[Observation]:
-        """Read a meter's observed points. The error of the last request that failed when none of them has a value."""
-        rows: list[Observation] = []
-        trouble: LineError | EncodingError = EncodingError("the meter says 'no value'")
-        for block in meter.observed:
-            try:
-                words = await read_block(line.line, meter, block)
-            except DeviceRefusedError as error:  # a variant without these registers: the others may be there
-                trouble = error
-                continue
-            offset_ms = moment.offset_ms(self._clock_ms())
-            for point in block.points:
-                if point.obis in meter.config.observe:
-                    try:
-                        value_milli = _milli_of(block.words_of(point, words), point)
-                    except EncodingError as error:
-                        trouble = error
-                    else:
-                        rows.append(Observation(meter.config.number, point.obis, value_milli, offset_ms))
-        if not rows:
-            raise trouble
-        return rows
-
     def _say_absent(self, number: int, name: str, reason: str, detail: str) -> str:
         """Give the reason back, after one line when the device falls silent: not one for each boundary."""
-        if self._failures.get(number, 0) == 0 and number not in self._absent:
+        if not self._failures.of(number) and number not in self._absent:
             _log.warning(
                 "not_observed", boundary_s=self._boundary_s, device=name, number=number, reason=reason, detail=detail
             )
@@ -193,7 +175,7 @@ class Observer:
 
 
 def check_size(
-    meters: Sequence[MeterConfig], devices: Sequence[DeviceConfig], profiles: Mapping[str, DeviceProfile]
+    meters: Sequence[MeterConfig], devices: Sequence[DeviceConfig], profiles: Mapping[str, MqttProfile]
 ) -> None:
     """UsageError when all that is configured to be observed could be more than one batch holds."""
     rows = sum(len(meter.observe) for meter in meters) + sum(len(profiles[row.profile].points) for row in devices)
@@ -207,11 +189,8 @@ def check_size(
         )
 
 
-def _milli_of(words: Sequence[int], point: Point) -> int:
-    """Thousandths of the base unit; EncodingError for "no value", and for one out of the point's bounds."""
-    value = decode_point(words, point)
-    if value is None:
-        raise EncodingError(f"{point.obis}: the meter says 'no value'")
-    if (point.min is not None and value < point.min) or (point.max is not None and value > point.max):
-        raise EncodingError(f"{point.obis}: {float(value):g} {point.unit} is not plausible")
-    return to_milli(value)
+def _rows_of(number: int, quantities: Sequence[Quantity], moment: Moment) -> list[Observation]:
+    return [
+        Observation(number, quantity.obis, to_milli(quantity.value), moment.offset_ms(quantity.arrived_ms))
+        for quantity in quantities
+    ]

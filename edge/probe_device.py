@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from edge.devices import AbsentError, RpcDesk
-from edge.drivers.mqtt import Arrival, BrokerConfig, BrokerLink
-from edge.payloads import decode_payload, read_point
-from edge.probe import exact_text
-from firmware_profiles.mqtt import DeviceProfile, JsonPoint
+from edge.links.broker import Arrival, BrokerConfig, BrokerLink
+from edge.probed import exact_text
+from edge.readers.mqtt import AbsentError, RpcDesk
+from firmware_profiles.mqtt import MqttPoint, MqttProfile
+from firmware_profiles.payloads import decode_payload, read_point
 from gridcore.errors import EncodingError, GridError
 
 CONNECT_S_MAX = 10.0
@@ -59,7 +59,7 @@ class DeviceReport:
 
 
 async def probe_device(
-    config: BrokerConfig, address: str, profile: DeviceProfile, wait_s: float, password: bytes | None = None
+    config: BrokerConfig, address: str, profile: MqttProfile, wait_s: float, password: bytes | None = None
 ) -> DeviceReport:
     """Ask the device at ``address``; one that only speaks is listened to for ``wait_s``.
 
@@ -69,22 +69,22 @@ async def probe_device(
     names = {"device": address, "client": link.client_id}
     heard: asyncio.Queue[Arrival] = asyncio.Queue(maxsize=1)
     desk = RpcDesk(link)
-    if profile.mode == "rpc":
-        desk.listen(profile.topic(profile.reply_topic, **names))
+    if profile.mqtt.mode == "rpc":
+        desk.listen(profile.topic(profile.mqtt.reply_topic, **names))
     else:
         link.subscribe(
-            profile.topic(profile.push_topic, **names),
+            profile.topic(profile.mqtt.push_topic, **names),
             lambda arrival: None if heard.full() else heard.put_nowait(arrival),
         )
     link.start()
     try:
         if not await link.wait_usable(CONNECT_S_MAX):
             raise GridError(f"broker {config.host}:{config.port}: {link.trouble}")
-        if profile.mode == "push":
+        if profile.mqtt.mode == "push":
             async with asyncio.timeout(wait_s):
                 values = _judged(decode_payload((await heard.get()).payload), profile.points)
         else:
-            values = await _asked(desk, address, profile, profile.topic(profile.request_topic, **names))
+            values = await _asked(desk, address, profile, profile.topic(profile.mqtt.request_topic, **names))
     except TimeoutError:
         raise GridError(f"{address}: has said nothing new for {wait_s:.0f} s; wait longer with --wait") from None
     except EncodingError as error:
@@ -94,10 +94,10 @@ async def probe_device(
     return DeviceReport(config.host, config.port, address, profile.id, tuple(values))
 
 
-async def _asked(desk: RpcDesk, address: str, profile: DeviceProfile, topic: str) -> list[ProbedValue]:
+async def _asked(desk: RpcDesk, address: str, profile: MqttProfile, topic: str) -> list[ProbedValue]:
     """The values of every question. GridError when none of them is answered."""
     values: list[ProbedValue] = []
-    for request in profile.requests:
+    for request in profile.mqtt.requests:
         points = [point for point in profile.points if point.request == request.method]
         try:
             _, result = await desk.ask(topic, address, request, profile.timeout_ms)
@@ -112,7 +112,7 @@ async def _asked(desk: RpcDesk, address: str, profile: DeviceProfile, topic: str
     return values
 
 
-def _judged(content: Any, points: Sequence[JsonPoint]) -> list[ProbedValue]:
+def _judged(content: Any, points: Sequence[MqttPoint]) -> list[ProbedValue]:
     values = []
     for point in points:
         shown, verdict, detail = "-", "missing", ""

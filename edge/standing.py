@@ -14,10 +14,15 @@ from typing import Any, Protocol
 
 from edge.backoff import backoff_ms
 from edge.config import EdgeConfig
-from edge.outbox import NO_BOUNDARY, Outbox, Progress, create_outbox, is_outbox_there
+from edge.high_water import HighWater
+from edge.outbox import Outbox
+from edge.outbox_file import create_outbox, is_outbox_there
+from edge.progress import NO_BOUNDARY, Progress
+from gridcore.clock import Clock, WallClock
 from gridcore.errors import UsageError
 from gridcore.forms import DIGEST, TIME_S_MAX, integer
 from gridcore.logs import get_logger
+from gridcore.tpm.wire import TpmError
 from ledger.client import COUNT, AnswerMalformed, NodeRefused, NodeStatus, NodeUnreachable, read_field, read_octets
 
 ASK_RETRY_MS = 100
@@ -74,6 +79,19 @@ def check_status(config: EdgeConfig, status: NodeStatus) -> None:
         raise UsageError(f"clock = {config.clock!r}, but {config.chain} runs on {kind}; set clock = {wanted!r}")
 
 
+def believed_boundary_s(config: EdgeConfig, standing: Standing, clock: Clock) -> int:
+    """The last boundary that a node names, or NO_BOUNDARY where it is one that this machine's clock has not reached.
+
+    Boundaries up to there are not sampled any more: a node that names one far ahead would silence the gateway. On simulated
+    time the node is the clock.
+    """
+    last_s = standing.last_boundary_s
+    if config.clock == "wall" and last_s > clock.now_s() + config.sampling.slot_s:
+        _log.error("node_names_a_boundary_to_come", last_boundary_s=last_s, effect="it is not believed")
+        return NO_BOUNDARY
+    return last_s
+
+
 def check_standing(progress: Progress, standing: Standing, oldest: int | None, where: str) -> None:
     """UsageError when the outbox at ``where`` cannot go on from what the ledger holds. ``oldest``: its first queued counter."""
     if standing.epoch != progress.epoch:
@@ -110,16 +128,26 @@ async def open_standing(config: EdgeConfig, node: StandingNode) -> Outbox:
             f"{config.outbox}: there is no outbox, but the ledger has batch {standing.counter} of gateway "
             f"{config.gateway} in epoch {standing.epoch}: it was lost; {NEW_EPOCH}"
         )
+    last_boundary_s = believed_boundary_s(config, standing, WallClock())
     create_outbox(
-        config.outbox,
-        Progress(config.gateway, config.chain, standing.epoch, last_boundary_s=standing.last_boundary_s),
+        config.outbox, Progress(config.gateway, config.chain, standing.epoch, last_boundary_s=last_boundary_s)
     )
     _log.info("outbox_created", file=str(config.outbox), epoch=standing.epoch)
     return _open(config)
 
 
 def _open(config: EdgeConfig) -> Outbox:
-    return Outbox.open(config.outbox, gateway=config.gateway, chain=config.chain, limits=config.outbox_limits)
+    outbox = Outbox.open(config.outbox, gateway=config.gateway, chain=config.chain, limits=config.outbox_limits)
+    try:
+        if config.counter_mark is not None:
+            outbox.keep_mark(HighWater(config.counter_mark))
+    except TpmError as error:
+        outbox.close()
+        raise UsageError(f"counter_mark: {error}") from None
+    except BaseException:
+        outbox.close()
+        raise
+    return outbox
 
 
 async def _compare(config: EdgeConfig, node: StandingNode, outbox: Outbox) -> None:

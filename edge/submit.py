@@ -5,6 +5,7 @@ What each answer means for the batch it belongs to:
     ACCEPTED, EXISTS                    fetch its receipt, verify it (edge.receipts), delete the batch
     COUNTER_PASSED, COUNTER_REUSED      the same when there is an accepting receipt of this very batch, else a refusal
     codes of RETRY, no answer           send again after a pause that doubles, with jitter
+    "not now", "less often" (503, 429)  the same, and not before the node has said, up to ``retry_ms_max``
     decided, not yet certified          the same: it stays here until its receipt has come
     any other code                      halt: the batches behind it hang on it. Keep all, raise an alarm, ask again rarely
     a receipt that does not verify      alarm, keep all, ask again
@@ -23,15 +24,17 @@ from typing import Protocol
 
 from edge.backoff import backoff_ms
 from edge.config import SubmitPolicy
-from edge.outbox import Outbox, OutboxError, QueuedBatch, RefusedRow
+from edge.outbox import Outbox, OutboxError
+from edge.outbox_file import QueuedBatch
+from edge.progress import RefusedRow
 from edge.receipts import ReceiptTrust
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError, GridError
-from gridcore.header import Header, Receipt, VerificationError
+from gridcore.header import Receipt, VerificationError
 from gridcore.logs import get_logger
 from gridcore.remedies import code_name, remedy_of
-from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
+from ledger.client import Answer, NodeBusy, NodeRefused, NodeUnreachable, NotCertified
 
 METERS_SHOWN_MAX = 16
 """Meters that a line of the log names."""
@@ -90,6 +93,7 @@ class Submitter:
         self._jitter = jitter or random.SystemRandom()
         self._wake = asyncio.Event()
         self._said = ""
+        self._left_alone_s = 0
 
     def wake(self) -> None:
         """There is a new batch, or the node is back: do not wait out the pause between tries.
@@ -112,6 +116,11 @@ class Submitter:
             elif outcome is Outcome.RETRY:
                 failures += 1
                 pause_ms = backoff_ms(failures, self._policy.retry_ms_min, self._policy.retry_ms_max, self._jitter)
+                asked_ms = min(1000 * self._left_alone_s, self._policy.retry_ms_max)
+                await asyncio.sleep(asked_ms / 1000.0)  # a new batch does not shorten what the node has asked for
+                pause_ms -= asked_ms
+                if pause_ms <= 0:
+                    continue
                 with contextlib.suppress(TimeoutError):  # wait_for of Python 3.11 may swallow a cancellation
                     async with asyncio.timeout(pause_ms / 1000.0):
                         await self._wake.wait()
@@ -127,26 +136,21 @@ class Submitter:
             return Outcome.RETRY
         if not batches:
             return Outcome.ALL_DONE
-        receipts: list[tuple[int, Header]] = []
+        self._left_alone_s = 0
+        receipts: list[tuple[int, Receipt]] = []
         refused: list[RefusedRow] = []
         outcome, alarm = Outcome.ALL_DONE, ""
         try:
             answers = await self._node.submit([batch.wire for batch in batches])
             for batch, answer in zip(batches, answers, strict=True):
-                header = await self._settle(batch, answer, is_oldest=batch is batches[0])
-                if header is None:
+                receipt = await self._settle(batch, answer, is_oldest=batch is batches[0])
+                if receipt is None:
                     outcome = Outcome.RETRY
                     break
-                receipts.append((batch.counter, header))
+                receipts.append((batch.counter, receipt))
                 refused += _refused_rows(batch, answer)
-        except NotCertified as error:
-            self._say("decided_not_yet_certified", error.detail, waiting=self._outbox.depth)
-            outcome = Outcome.RETRY
-        except NodeUnreachable as error:
-            self._say("node_does_not_answer", str(error), waiting=self._outbox.depth)
-            outcome = Outcome.RETRY
-        except NodeRefused as error:
-            self._say("node_refused", str(error), waiting=self._outbox.depth, status=error.status)
+        except (NodeUnreachable, NodeRefused) as error:
+            self._say_trouble(error)
             outcome = Outcome.RETRY
         except _HaltedError as halted:
             outcome, alarm = Outcome.HALTED, str(halted)
@@ -159,8 +163,8 @@ class Submitter:
             self._said = ""
         return outcome
 
-    async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Header | None:
-        """The verified header that decided ``batch``, None to try again; _HaltedError when neither is right."""
+    async def _settle(self, batch: QueuedBatch, answer: Answer, *, is_oldest: bool) -> Receipt | None:
+        """The verified receipt that decided ``batch``, None to try again; _HaltedError when neither is right."""
         if answer.other_history:
             raise _HaltedError(
                 f"batch {batch.counter} names a header of a verified receipt, and the node's history does not have it: the node "
@@ -175,7 +179,8 @@ class Submitter:
         is_applied = answer.code in (Code.ACCEPTED, Code.EXISTS)
         refused = f"batch {batch.counter} was refused: {answer.code} {answer.name}"
         if not is_applied and answer.code not in (Code.COUNTER_PASSED, Code.COUNTER_REUSED):
-            raise _HaltedError(refused)
+            to_do = remedy_of(answer.code)
+            raise _HaltedError(f"{refused}: {to_do}" if to_do else refused)
         receipt = await self._node.receipt(batch.id)
         if receipt is None:
             if is_applied:
@@ -191,13 +196,14 @@ class Submitter:
             raise _HaltedError(f"{refused}; {COPIED}")
         if receipt.code != Code.ACCEPTED:
             raise _HaltedError(f"batch {batch.counter} was refused: its receipt says {receipt.code}")
-        return receipt.header
+        return receipt
 
-    async def _acknowledge(self, receipts: Sequence[tuple[int, Header]], refused: Sequence[RefusedRow]) -> bool:
-        newest = max((header for _, header in receipts), key=lambda header: header.height)
+    async def _acknowledge(self, receipts: Sequence[tuple[int, Receipt]], refused: Sequence[RefusedRow]) -> bool:
+        newest = max((receipt.header for _, receipt in receipts), key=lambda header: header.height)
         counters = [counter for counter, _ in receipts]
+        kept = {counter: receipt.encode() for counter, receipt in receipts}
         try:
-            await asyncio.to_thread(self._outbox.acknowledge, counters, newest.height, newest.digest(), refused)
+            await asyncio.to_thread(self._outbox.acknowledge, counters, newest.height, newest.digest(), refused, kept)
         except OutboxError as error:  # they stay, and are answered EXISTS next time
             self._say("outbox_not_written", str(error))
             return False
@@ -209,6 +215,20 @@ class Submitter:
         self._said = "submission_halted"
         with contextlib.suppress(OutboxError):  # the log has it
             await asyncio.to_thread(self._outbox.note_alarm, alarm)
+
+    def _say_trouble(self, error: NodeUnreachable | NodeRefused) -> None:
+        """Say why the node did not settle what it was sent, and keep in mind how long it wants to be left alone."""
+        waiting = self._outbox.depth
+        match error:
+            case NotCertified():
+                self._say("decided_not_yet_certified", error.detail, waiting=waiting)
+            case NodeBusy():
+                self._left_alone_s = error.retry_after_s
+                self._say("node_is_busy", str(error), waiting=waiting, retry_after_s=error.retry_after_s)
+            case NodeRefused():
+                self._say("node_refused", str(error), waiting=waiting, status=error.status)
+            case _:
+                self._say("node_does_not_answer", str(error), waiting=waiting)
 
     def _say(self, event: str, reason: str, **facts: int) -> None:
         """One line when a trouble begins, not one for each try."""
@@ -225,6 +245,6 @@ def _refused_rows(batch: QueuedBatch, answer: Answer) -> list[RefusedRow]:
         meters = [row.meter for row in refused if row.code == code]
         what = {"rows": len(meters), "meters": meters[:METERS_SHOWN_MAX], "to_do": remedy_of(code)}
         _log.warning(
-            "readings_not_used", batch=batch.counter, boundary_s=batch.boundary_s, code=code, name=name, **what
+            "readings_not_used", batch=batch.counter, boundary_s=batch.boundary_s, code=code, verdict=name, **what
         )
     return refused

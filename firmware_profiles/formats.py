@@ -80,3 +80,11 @@ def parse_scale(text: str) -> Fraction:
     if match is None or gcd(int(match[1]), int(match[2])) != 1:
         raise EncodingError(f'scale {text!r} is not a fraction \'num/den\' in lowest terms, such as "1/10" or "1000/1"')
     return Fraction(int(match[1]), int(match[2]))
+
+
+def bcd(raw: int) -> int:
+    """The number whose decimal digits are the hexadecimal digits of ``raw``; EncodingError for one above 9."""
+    text = f"{raw:x}"
+    if not text.isdecimal():
+        raise EncodingError(f"{text!r} is no binary-coded decimal: each digit is 0..9")
+    return int(text)

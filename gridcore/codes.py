@@ -77,6 +77,8 @@ class Code(IntEnum):
     TOO_MANY_DISPUTES = 76
     DISPUTE_CLOSED = 77
     NOT_ANSWERED_YET = 78
+    NO_SUCH_ORDER = 79
+    PROFILE_TOO_LONG = 80
     ROW_CORRECTION_CANDIDATE = 81
     ROW_UNKNOWN_METER = 82
     ROW_GOES_BACK = 83
@@ -88,6 +90,11 @@ class Code(IntEnum):
     ROW_CLOCK = 89
     ROW_FIRST_VALUE = 90
     ROW_FINAL = 91
+    TOO_MANY_PROFILES = 92
+    NO_BLOCKS = 93
+    NO_CONDITIONS = 94
+    NO_SUCH_SELLER = 95
+    KEY_PROTECTION = 96
 
 
 RETRY = frozenset(
@@ -104,6 +111,7 @@ RETRY = frozenset(
         Code.NOT_OPEN_YET,
         Code.NO_CREDIT,
         Code.TOO_MANY_DISPUTES,
+        Code.TOO_MANY_PROFILES,
         Code.NOT_ANSWERED_YET,
     }
 )

@@ -9,7 +9,7 @@ Field metadata (``dataclasses.field(metadata={...})``):
     schemes     the text is a URI with one of these schemes, e.g. ("file", "tpm2")
     secret      True: the text is a reference to a secret (``gridcore.secrets``), never the secret
 
-Relative paths, and those in ``file:`` URIs, count from the folder of the configuration file.
+Relative paths, and those in URIs of keys and secrets that name a file, count from the folder of the configuration file.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ T = TypeVar("T")
 CONFIG_BYTES_MAX = 4 * 1024 * 1024
 _TOML_NAMES = {int: "a whole number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
 _VALUE_SHOWN_MAX = 60
+_FILE_SCHEMES = ("file", "tpm2-sealed", "sdf")
+"""Of keys, with a path after the colon; behind it some have options."""
 
 
 class ConfigError(UsageError):
@@ -195,8 +197,9 @@ class _Reader:
             scheme, colon, rest = value.partition(":")
             if not colon or scheme not in schemes or not rest:
                 self._fail("", where, "is no usable reference; start it with " + _listed([f"{s}:" for s in schemes]))
-            if scheme == "file":
-                return f"file:{self._path(rest, where)}"
+            if scheme in _FILE_SCHEMES:
+                place, mark, options = rest.partition("?") if scheme != "file" else (rest, "", "")
+                return f"{scheme}:{self._path(place, where)}{mark}{options}"
         return value
 
     def _path(self, value: str, where: str) -> Path:

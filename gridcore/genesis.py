@@ -19,6 +19,8 @@ VERSION: Final = 2
 SLOT_S_CHOICES: Final = (300, 900, 1800, 3600)
 BLOCK_TIME: Final = "block"
 """The clock of a chain whose ledger time is the time of its blocks; with every other one it is moved by clock/advance."""
+HEARTBEAT_S: Final = 600
+"""How far a chain with block time lets ledger time fall behind before it makes a block for nothing else."""
 IMPORTED: Final = "imported"
 """The clock of a chain whose energies come out of files."""
 CLOCKS: Final = (BLOCK_TIME, "simulated", IMPORTED)
@@ -167,13 +169,14 @@ def _are_thresholds(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == set(Thresholds._fields) and all(map(count.holds, value.values()))
 
 
+CURRENCY: Final = Form(
+    "three capital letters, ISO 4217",
+    lambda value: isinstance(value, str) and re.fullmatch("[A-Z]{3}", value) is not None,
+)
 _FORMS: Final[Mapping[str, Form]] = {
     "chain": Form("a text", lambda value: isinstance(value, str)),
     "clock": choice(*CLOCKS),
-    "currency": Form(
-        "three capital letters, ISO 4217",
-        lambda value: isinstance(value, str) and re.fullmatch("[A-Z]{3}", value) is not None,
-    ),
+    "currency": CURRENCY,
     "ledger_time_s": INSTANT,
     "name": Form(
         "a printable text of 1 to 40 characters without a slash",

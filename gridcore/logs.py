@@ -15,6 +15,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -26,6 +27,10 @@ SILENCED = ("pymodbus.logging", "amqtt", "transitions")
 """Other people's loggers that say nothing our own events do not say, with names a person knows."""
 DEPTH_MAX = 8
 BYTES_SHOWN_MAX = 64
+TEXT_CHARACTERS_MAX = 16_384
+"""Of one text in a line, a traceback too: what comes from outside does not fill a disk."""
+ITEMS_SHOWN_MAX = 256
+"""Of one list or map in a line."""
 
 _SECRET_WORDS = frozenset(
     "password passwd passphrase pwd pin secret secrets token cookie authorization credential credentials scalar pem".split()
@@ -102,7 +107,9 @@ def is_secret_key(key: str) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """Return ``text`` without private-key blocks, ``password=...`` values and passwords in addresses."""
+    """Return ``text``, cut at TEXT_CHARACTERS_MAX, without private-key blocks, ``password=...`` values and passwords in addresses."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        text = f"{text[:TEXT_CHARACTERS_MAX]}... ({len(text)} characters)"
     for pattern, replacement in _TEXT_PATTERNS:
         text = pattern.sub(replacement, text)
     return text
@@ -122,9 +129,11 @@ def _clean(key: str, value: object, depth: int) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {clean_text(str(inner)): _clean(str(inner), item, depth + 1) for inner, item in value.items()}
+        shown = islice(value.items(), ITEMS_SHOWN_MAX)
+        return {clean_text(str(inner)): _clean(str(inner), item, depth + 1) for inner, item in shown}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean("", item, depth + 1) for item in value]
+        items = [_clean("", item, depth + 1) for item in islice(value, ITEMS_SHOWN_MAX)]
+        return items if len(value) <= ITEMS_SHOWN_MAX else [*items, f"... ({len(value)} items)"]
     return clean_text(str(value) if isinstance(value, BaseException) else repr(value))
 
 

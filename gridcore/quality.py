@@ -6,14 +6,23 @@ ABSENT_QUALITY = 0xFF
 """There is no value."""
 MEASURED, ESTIMATED, CORRECTED, SUSPECT, MISSING = range(5)
 QUALITIES = ("measured", "estimated", "corrected", "suspect", "missing")
-FLAG_LATE, FLAG_INTERPOLATED, FLAG_FROZEN, FLAG_ROLLOVER = 1, 2, 4, 8
-FLAGS = {"late": FLAG_LATE, "interpolated": FLAG_INTERPOLATED, "frozen": FLAG_FROZEN, "rollover": FLAG_ROLLOVER}
+CODE_MASK = 0x07
+"""Of a quality byte: its code. Its other bits are flags."""
+FLAG_LATE, FLAG_INTERPOLATED, FLAG_FROZEN, FLAG_ROLLOVER, FLAG_STUCK = 0x10, 0x20, 0x40, 0x80, 0x08
+"""Bits of a quality byte. Stuck: the register stands still under load."""
+FLAGS = {
+    "late": FLAG_LATE,
+    "interpolated": FLAG_INTERPOLATED,
+    "frozen": FLAG_FROZEN,
+    "rollover": FLAG_ROLLOVER,
+    "stuck": FLAG_STUCK,
+}
 
 
 def quality_words(quality: int) -> tuple[str, tuple[str, ...]]:
     """The word and the flags of a quality byte; an absent value is "missing"."""
     if quality == ABSENT_QUALITY:
         return "missing", ()
-    code = quality & 15
+    code = quality & CODE_MASK
     word = QUALITIES[code] if code < len(QUALITIES) else f"unknown {code}"
-    return word, tuple(name for name, flag in FLAGS.items() if quality >> 4 & flag)
+    return word, tuple(name for name, flag in FLAGS.items() if quality & flag)

@@ -1,4 +1,4 @@
-"""What helps where a row of a reading batch was not used, by its code: one line for whoever runs the gateway."""
+"""What helps where a reading batch or a row of it was not used, by its code: one line for whoever runs the gateway."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ ROW_REMEDIES: Final[Mapping[Code, str]] = {
     Code.ROW_EXCEEDS_LIMIT: "if the energy is true, approve the register and register a larger limit_wh; else look at the meter",
     Code.ROW_TWICE: "the agent's configuration reads one meter twice: take one line out",
     Code.ROW_OTHER_GATEWAY: "register this gateway for the installation, or let the other one read it",
-    Code.ROW_QUALITY: "a gateway sends what it measured: mend the agent; a missing value is estimated by itself",
+    Code.ROW_QUALITY: "the gateway itself doubts this register: look at the meter and its log; the slot is estimated by itself",
     Code.ROW_NOT_AT_BOUNDARY: "the meter answers too late after the boundary: look at its line and time-outs",
     Code.ROW_CLOCK: "mend the gateway's clock; registers of the past are approved, the next ones come by themselves",
     Code.ROW_FIRST_VALUE: "register the right first_registers of the installation; a meter that was booting is read right next time",
     Code.ROW_FINAL: "the slot is final: nothing changes it any more",
+}
+BATCH_REMEDIES: Final[Mapping[Code, str]] = {
+    Code.KEY_PROTECTION: "the chain takes nothing more of a key kept as this one is: make one in a TPM, enrol it (gridledger edge enrol), open a new epoch",
 }
 
 
@@ -30,4 +33,4 @@ def code_name(code: int) -> str:
 
 def remedy_of(code: int) -> str:
     """What helps, "" where nobody knows."""
-    return next((words for known, words in ROW_REMEDIES.items() if known == code), "")
+    return next((words for known, words in {**ROW_REMEDIES, **BATCH_REMEDIES}.items() if known == code), "")

@@ -141,6 +141,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+TRADES_MAX: Final = 256  # of all orders together, whose trades a bundle shows
 REGISTRY_ROW_BYTES_MAX: Final = 32_768
 SERIES_VALUES_MAX: Final = 3_000
 PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
@@ -179,6 +180,13 @@ PIECE: Final = {
     "installation": OPENED,
     "start?": READING,
 }
+ORDER: Final = {
+    **TRANSACTION,
+    "fill": ROW_PROOF,
+    "mandate?": OPENED,
+    "order?": ROW_PROOF,
+    "trades?": [ROW_PROOF, 1, TRADES_MAX],
+}
 KEY_ENTRY: Final = {
     "enrolment?": {**TRANSACTION, "row_path": PATH},
     "genesis?": STATE_PROOF,
@@ -189,6 +197,7 @@ KEY_ENTRY: Final = {
 CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
 SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
 BUNDLE: Final[dict[str, Any]] = {
+    "agreements?": [OPENED, 1, 8],
     "area": OPENED,
     "area_result": ROW_PROOF,
     "certificate": CERTIFICATE,
@@ -201,7 +210,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "header": bytes,
     "imported?": {**TRANSACTION, "installation": OPENED, "interval": ROW_PROOF},
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
+    "orders": [ORDER, 0, 16],
     "party": OPENED,
     "pieces": [PIECE, 0, 4],
     "point": OPENED,
@@ -210,7 +219,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
-    "series?": [OPENED, 1, 16],
+    "series?": [OPENED, 1, 24],
     "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
@@ -287,9 +296,22 @@ ENTRIES: Final[dict[str, Any]] = {
 }
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
+UNTIL_FINAL: Final = range(10 * 31_622_400 + 1)  # seconds behind a slot's end
+SHARE: Final = range(1_000_001)  # parts of a million
 ROLES: Final = re.compile("administrator|aggregator|clock|gateway|prosumer|regulator|utility")
 REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
+AGREED: Final = {"buyer": NAME, "buyer_point": NAME, "seller": NAME, "seller_point": NAME}
+ENERGY_KINDS: Final = ("biomass", "coal", "gas", "geothermal", "hydro", "nuclear", "oil", "solar", "waste", "wind")
+RENEWABLE_KINDS: Final = ("biomass", "geothermal", "hydro", "solar", "wind")
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
+    "agreement": {
+        **AGREED,
+        "basis": re.compile("difference|fixed_quantity|pay_as_produced"),
+        "price_micro_per_kwh": PRICES,
+        "quantity_wh?": range(1, 10**9 + 1),
+        "series?": NAME,
+        "share_ppm?": range(1, 1_000_001),
+    },
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},
     "installation": {
@@ -315,6 +337,8 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "area": NAME,
         "balance_responsible_export?": NAME,
         "balance_responsible_import?": NAME,
+        "energy_kind?": re.compile("|".join(ENERGY_KINDS)),
+        "grid_place?": range(1, 65_536),
         "grid_operator?": NAME,
         "offtaker?": NAME,
         "party?": NAME,
@@ -332,15 +356,23 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "contract": TEXT_64,
         "contract_pin": 32,
         "correction_after_s?": WITHIN,
-        "final_after_s?": range(10 * 31_622_400 + 1),
+        "final_after_s?": UNTIL_FINAL,
         "first_slot_start_s": TIME,
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
+        "run_calendar?": {
+            "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
+            "dispute_material_nano": range(10**18 + 1),
+            "final_run_after_s": UNTIL_FINAL,
+            "initial_last_after_s": UNTIL_FINAL,
+            "initial_measured_ppm": SHARE,
+        },
     },
 }
 """Values of registry rows, by the word that their keys begin with."""
 ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "agreement": ("ended", {**AGREED, "ended": bool}),
     "gateway": ("retired", {"organisation": NAME, "retired": bool}),
     "installation": (
         "removed",
@@ -352,7 +384,7 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 # -------------------------------------------------------------------------------------------------------- transactions
 BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
-ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+ORDER_KIND, ORDER_BATCH_KIND, PROFILE_KIND = "market/order", "market/order_batch", "market/profile"
 APPROVAL_KIND, IMPORT_KIND = "metering/approve", "metering/interval_import"
 ROLE_OF_KIND: Final = {
     APPROVAL_KIND: "utility",
@@ -360,10 +392,17 @@ ROLE_OF_KIND: Final = {
     IMPORT_KIND: "gateway",
     ORDER_KIND: "prosumer",
     ORDER_BATCH_KIND: "aggregator",
+    PROFILE_KIND: "prosumer",
     ENROLMENT_KIND: "administrator",
 }
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+CONDITION: Final[dict[str, Any]] = {
+    "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
+    "energy_wh": I64,
+    "price_micro_per_kwh": I64,
+    "seller?": NAME,
+}
 BODIES: Final[dict[str, dict[str, Any]]] = {
     APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
     BATCH_KIND: {
@@ -391,9 +430,19 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     ORDER_KIND: {
         "area": TEXT_64,
+        "condition?": re.compile("all_or_none"),
+        "conditions?": [CONDITION, 1, 4],
+        "last_price_micro_per_kwh?": I64,
         "price_micro_per_kwh": I64,
         "quantity_wh": I64,
+        "replaces?": [range(1, 17), 1, 16],
         "side": re.compile("buy|sell"),
+        "steps?": range(2, 17),
+    },
+    PROFILE_KIND: {
+        "area": TEXT_64,
+        "end_s": TIME,
+        "parts": [{"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}, 1, 16],
     },
     ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
@@ -403,9 +452,12 @@ IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     IMPORT_KIND: {"client_id": 16, "valid_until_s": I64},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
+    PROFILE_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
 }
+QUANTITY_BYTES, QUANTITIES_MAX = 4, 672  # of a part of a profile, little-endian
+PROFILE_S_MAX: Final = 31 * 86_400  # from the block that has a profile to its end
 SIGNED: Final[dict[str, Any]] = {
     "chain": str,
     "kind": str,
@@ -420,9 +472,23 @@ INTERVAL_ROW: Final = struct.Struct("<IqBqq")  # meter, start of the slot, quali
 POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
+PAIRED_CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32sI32s")  # the same, and trades, trades root
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
+BLOCK_ROUNDS_MAX: Final = 32  # times that a gate is cleared with such orders
+ALL_OR_NONE: Final = 2  # added to the side of a fill or book row whose order is filled as a whole or not at all
+PAIRED_FILL_ROW: Final = struct.Struct("<IIBqqqq")  # the same, and what its trades come to
+WANTED_TERMS: Final = ("bid", "choice", "energy_kinds", "seller")  # at the end of rows under conditional_bid/1
+WANTED_FILL_ROW: Final = struct.Struct("<IIBqqqq4I")  # the same, and these
+PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1
+FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is paid beyond it for the way, and these
+FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
+TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
+ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
+
+PLACED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and PLACED_TERMS
+WANTED_BOOK_ROW: Final = struct.Struct("<IBqqq4I")  # the first of them, and WANTED_TERMS
 
 # ------------------------------------------------------------------------------------------------------------- claims
 CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer without it leaves open
@@ -455,6 +521,7 @@ NEVER_CHECKED: Final = (
 )
 IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimated, corrected, missing, interpolated
 IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
+TRADES_UNSHOWN: Final = "the trades that the fills come from: there are more than a bundle shows"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"
@@ -580,7 +647,7 @@ def conform(value: Any, shape: Any, where: str) -> None:
     """Halt, naming the place, unless ``value`` has this shape."""
     if isinstance(shape, dict):
         hold(isinstance(value, dict), f"{where} is not a map")
-        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?"))]
+        unknown = [key for key in value if key.endswith("?") or shape.keys().isdisjoint((key, f"{key}?"))]
         hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
         for key, inner in shape.items():
             name = key.rstrip("?")
@@ -867,6 +934,17 @@ def read_registry_row(row: bytes, salt: bytes, what: str) -> RegistryRow:
     return RegistryRow(key, from_s, value, leaf_hash(salt + row))
 
 
+def _hold_dates_together(zone: Mapping[str, Any], what: str) -> None:
+    """The times of a zone's run calendar follow one another."""
+    calendar = zone["run_calendar"]
+    hold("correction_after_s" not in zone and "final_after_s" in zone, f"{what}: its run calendar does not go with it")
+    dues_s = [due_s for due_s, _ in calendar["corrections"]]
+    first_s, last_s = calendar["initial_last_after_s"], calendar["final_run_after_s"]
+    times_s = [first_s, *dues_s, last_s, zone["final_after_s"]]
+    is_ascending = times_s == sorted(set(times_s)) and zone["metering_deadline_s"] <= first_s
+    hold(is_ascending, f"{what}: the dates of its run calendar do not ascend")
+
+
 def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     """What a row's values are to one another."""
     if kind == "signer":
@@ -875,6 +953,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["gate_before_start_s"] < value["open_before_start_s"], f"{what}: the gate closes before it opens")
         deadline_s = value["metering_deadline_s"]
         hold(value.get("final_after_s", deadline_s) >= deadline_s, f"{what}: it is final before it is settled")
+        if "run_calendar" in value:
+            _hold_dates_together(value, what)
     elif kind == "installation":
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]
@@ -884,6 +964,12 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         stated_wh = (*value.get("final_registers", ()), *value.get("first_registers", ()))
         is_below = value["modulus_wh"] == 0 or all(wh < value["modulus_wh"] for wh in stated_wh)
         hold(is_below, f"{what}: a register is not below the modulus")
+    elif kind == "agreement":
+        is_share, word = "share_ppm" in value, value["basis"]
+        hold(is_share != ("quantity_wh" in value), f"{what}: it has not either a quantity or a share")
+        hold(word == "difference" or is_share == (word == "pay_as_produced"), f"{what}: the basis has no such quantity")
+        hold(word != "difference" or "series" in value, f"{what}: a difference without a reference price")
+        hold(value["buyer_point"] != value["seller_point"], f"{what}: both sides are of one point")
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")
@@ -902,9 +988,10 @@ def read_opened(part: Mapping[str, Any], what: str) -> Opened:
     return Opened(read_entity(part, what), read_registry_row(part["row"], part["salt"], what))
 
 
-def read_row(part: Mapping[str, Any], what: str, layout: struct.Struct) -> Row:
-    """A row proof whose row has the length of its layout."""
-    hold(len(part["row"]) == layout.size, f"the row of {what} has not {layout.size} bytes")
+def read_row(part: Mapping[str, Any], what: str, *layouts: struct.Struct) -> Row:
+    """A row proof whose row has the length of its layout, or of one of several."""
+    sizes = [layout.size for layout in layouts]
+    hold(len(part["row"]) in sizes, f"the row of {what} has not {' or '.join(map(str, sizes))} bytes")
     return _row(part)
 
 
@@ -933,9 +1020,11 @@ def _columns(row: bytes, head_bytes: int) -> tuple[int, ...]:
     return struct.unpack_from(f"<{(len(row) - head_bytes) // 8}q", row, head_bytes)
 
 
-def read_transaction(part: Mapping[str, Any], what: str, kind: str) -> Transaction:
-    """A transaction proof of this kind."""
+def read_transaction(part: Mapping[str, Any], what: str, *kinds: str) -> Transaction:
+    """A transaction proof of one of these kinds."""
     signed = decode(part["signed"], what)
+    named = signed.get("kind") if isinstance(signed, dict) else None
+    kind = next((kind for kind in kinds if kind == named), kinds[0])
     conform(signed, {**SIGNED, "body": BODIES[kind], "identity": IDENTITIES[kind]}, what)
     hold(signed["kind"] == kind, f"{what} is of the kind {plain(signed['kind'])}")
     digest = sm3(encode([part["signed"], part["signature"], part["attachment_digest"]]))
@@ -981,20 +1070,70 @@ class Terms(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator."""
+    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a bid with
+    conditions or a profile, which give several orders: that of the fill's counter.
+
+    trades: what the fill comes from, under a contract whose trades have prices of their own; none where there are too many.
+    """
 
     order: Transaction
     fill: Row
     row: Row | None
     mandate: Opened | None
+    trades: tuple[Row, ...]
 
-    def terms(self, party: int) -> Terms:
-        """What it says. party: the number of who signed an order by itself."""
+    def gives(self, start_s: int, slot_s: int) -> bool:
+        """Whether it has an order of the fill's counter in the slot from start_s on; always, where it is one order."""
+        identity, body = self.order.identity, self.order.body
+        if self.order.kind == PROFILE_KIND:
+            is_slot = (start_s - identity["slot_start_s"]) % slot_s == 0
+            is_within = identity["slot_start_s"] <= start_s < body["end_s"]
+            return is_slot and is_within and 0 <= self._place < len(body["parts"])
+        if "conditions" in body:
+            return 0 <= self._place < len(body["conditions"])
+        return "steps" not in body or 0 <= self._place < body["steps"]
+
+    def terms(self, party: int, start_s: int, slot_s: int) -> Terms:
+        """What it says of the slot from start_s on. party: the number of who signed an order by itself."""
         identity, body = self.order.identity, self.order.body
         if self.row is not None:
             return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
-        signed = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
-        return Terms(identity["slot_start_s"], party, identity["counter"], *signed)
+        counter = identity["counter"] + self._place
+        if self.order.kind == PROFILE_KIND:
+            part = body["parts"][self._place % len(body["parts"])]
+            quantities = part["quantities_wh"]
+            at = (start_s - identity["slot_start_s"]) // slot_s * QUANTITY_BYTES % len(quantities)
+            quantity_wh = int.from_bytes(quantities[at : at + QUANTITY_BYTES], "little")
+            return Terms(start_s, party, counter, SIDES.index(part["side"]), quantity_wh, part["price_micro_per_kwh"])
+        side, quantity_wh, limit = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
+        if "conditions" in body:
+            wanted = body["conditions"][self._place % len(body["conditions"])]
+            limit, quantity_wh = wanted["price_micro_per_kwh"], wanted["energy_wh"]
+            return Terms(identity["slot_start_s"], party, counter, side, quantity_wh, limit)
+        if "steps" not in body:
+            side += ALL_OR_NONE if "condition" in body else 0
+            return Terms(identity["slot_start_s"], party, identity["counter"], side, quantity_wh, limit)
+        steps, step = body["steps"], self._place
+        part_wh = quantity_wh * (step + 1) // steps - quantity_wh * step // steps
+        step_limit = limit + (body["last_price_micro_per_kwh"] - limit) * step // (steps - 1)
+        return Terms(identity["slot_start_s"], party, counter, side, part_wh, step_limit)
+
+    @property
+    def condition(self) -> Mapping[str, Any] | None:
+        """That of the fill's counter, of a bid that has conditions."""
+        conditions = self.order.body.get("conditions")
+        return conditions[self._place] if conditions else None
+
+    @property
+    def choice(self) -> int:
+        """The place of its condition, 0 of an order without."""
+        return self._place if self.order.body.get("conditions") else 0
+
+    @property
+    def _place(self) -> int:
+        """Of the fill's order among those that the transaction gives."""
+        counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
+        return counter
 
 
 class Piece(NamedTuple):
@@ -1098,6 +1237,7 @@ class Bundle(NamedTuple):
     """All of it, by the names of docs/spec/bundle.md."""
 
     area: Opened
+    agreements: tuple[Opened, ...]
     area_result: Row
     certificate: tuple[tuple[bytes, bytes], ...]
     certified: Placed | None
@@ -1168,6 +1308,7 @@ def read_bundle(data: bytes) -> Bundle:
     }
     bundle = Bundle(
         **opened,
+        agreements=tuple(read_opened(part, "an agreement") for part in parts.get("agreements", ())),
         area_result=read_headed_row(parts["area_result"], "the area's result", AREA_HEAD),
         certificate=_pairs(parts["certificate"]),
         certified=_optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
@@ -1190,6 +1331,9 @@ def read_bundle(data: bytes) -> Bundle:
     )
     _hold_pieces(bundle.pieces)
     hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    shown = [len(order.trades) for order in bundle.orders]
+    hold(not any(shown) or all(shown), "the trades of all orders are shown, or of none")
+    hold(sum(shown) <= TRADES_MAX, f"a bundle shows at most {TRADES_MAX} trades")
     hold(bool(bundle.orders) or not bundle.siblings, "other points of the party stand beside orders only")
     return bundle
 
@@ -1209,7 +1353,7 @@ def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Pl
 
 
 def _read_clearing(part: Mapping[str, Any]) -> Clearing:
-    row = read_row(part["area"], "the cleared area", CLEARED_ROW)
+    row = read_row(part["area"], "the cleared area", CLEARED_ROW, PAIRED_CLEARED_ROW)
     return Clearing(read_leaf(part, "the clearing", CLEARING), row)
 
 
@@ -1225,12 +1369,38 @@ def _read_handover(part: Mapping[str, Any]) -> HandOver:
 def _read_order(part: Mapping[str, Any], number: int) -> Order:
     what = f"order {number}"
     hold(("order" in part) == ("mandate" in part), "a row of a batch and a mandate stand beside one another")
+    kinds = (ORDER_BATCH_KIND,) if "order" in part else (ORDER_KIND, PROFILE_KIND)
+    transaction = read_transaction(part, what, *kinds)
+    _hold_several(transaction)
     return Order(
-        order=read_transaction(part, what, ORDER_BATCH_KIND if "order" in part else ORDER_KIND),
-        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW),
+        order=transaction,
+        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
         row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
+        trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
+
+
+def _hold_several(order: Transaction) -> None:
+    """Hold what a ramp or a profile is beside its fields."""
+    what, body = order.what, order.body
+    hold("steps" not in body or "condition" not in body, f"{what} is a ramp and has a condition")
+    wanted = body.get("conditions", [])
+    if wanted:
+        hold("steps" not in body and "condition" not in body, f"{what} has conditions, and is a ramp or all or none")
+        hold(body["side"] == "buy", f"{what} has conditions, and does not buy")
+        most = max(one["energy_wh"] for one in wanted), max(one["price_micro_per_kwh"] for one in wanted)
+        same(f"quantity and price of {what}", (body["quantity_wh"], body["price_micro_per_kwh"]), most)
+    replaces = body.get("replaces", [])
+    hold(replaces == sorted(set(replaces)), f"the counters that {what} replaces do not ascend")
+    hold(("steps" in body) == ("last_price_micro_per_kwh" in body), f"{what} is half a ramp")
+    for part in body["parts"] if order.kind == PROFILE_KIND else ():
+        count, rest = divmod(len(part["quantities_wh"]), QUANTITY_BYTES)
+        is_whole = rest == 0 and 1 <= count <= QUANTITIES_MAX and any(part["quantities_wh"])
+        hold(
+            is_whole,
+            f"the quantities of {what} are not 1 to {QUANTITIES_MAX} of {QUANTITY_BYTES} bytes each, one above 0",
+        )
 
 
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
@@ -1327,6 +1497,16 @@ class PointLine(NamedTuple):
     """Positive: the party owes."""
 
 
+class Agreed(NamedTuple):
+    """What one agreement of the point says of the slot. price: of a kWh, of a difference strike less reference; one of quantity and share is None."""
+
+    is_seller: bool
+    is_difference: bool
+    price: int
+    quantity_wh: int | None
+    share_ppm: int | None
+
+
 class Settled(NamedTuple):
     """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area.
 
@@ -1344,6 +1524,7 @@ class Settled(NamedTuple):
     terms: Mapping[str, Any]
     point: Mapping[str, Any]
     """What the registry says of the point."""
+    agreements: Sequence[Agreed] = ()
 
 
 def supplier_only_nano(of: Settled) -> int:
@@ -1353,12 +1534,24 @@ def supplier_only_nano(of: Settled) -> int:
     return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
 
 
+class Match(NamedTuple):
+    """A trade of a gate: the ranks of both orders, its energy and price."""
+
+    buy: int
+    sell: int
+    energy_wh: int
+    price_micro_per_kwh: int
+    fee_micro_per_kwh: int = 0
+    """What the buyer pays beyond the price, for the way of each kWh."""
+
+
 class Cleared(NamedTuple):
-    """What a gate comes to: volume, price (None where nothing is traded), and the fill of each order in rank order."""
+    """What a gate comes to: volume, price (None without one for all), the fill of each order in rank order, trades in their order."""
 
     volume_wh: int
     price_micro_per_kwh: int | None
     filled_wh: list[int]
+    trades: Sequence[Match] = ()
 
 
 class Contract(NamedTuple):
@@ -1366,7 +1559,8 @@ class Contract(NamedTuple):
 
     terms: their shape in the rules. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
-    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
+    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders. trades_in_pairs: whether a gate comes to trades,
+    each at a price of its own. ranks_by_arrival: whether orders rank as they came; each then has a fourth value, the rank before which it was withdrawn.
     """
 
     contract_id: str
@@ -1383,12 +1577,138 @@ class Contract(NamedTuple):
     """What its lines rest on beyond the bundle."""
     supplier_only: Callable[[Settled], int] = supplier_only_nano
     """What the energy that is billed would have cost with the supplier alone."""
+    trades_in_pairs: bool = False
+    has_buyers_price: bool = False
+    """Whether a gate has a price for buyers beside its trades, which are at what sellers get."""
+    takes_agreements: bool = False
+    """Whether the point's agreements say what it traded; a bundle of another contract shows none."""
+    ranks_by_arrival: bool = False
+    order_terms: tuple[str, ...] = ()
+    """What stands at the end of fill and book rows: of each order, behind the other values that ``clear`` is given."""
+    has_grid_fees: bool = False
+    """Whether trades have fees beyond their prices, which buyers pay: position column ``grid_fee_nano``."""
 
 
 def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:
     """A line of energy x price."""
     price = of.trade_price if kind.price == TRADE_PRICE else of.prices[kind.price]
     return PointLine(kind, energy_wh, price, kind.sign * energy_wh * price)
+
+
+# =============================================================== gridevidence/verifier/contracts/bilateral_agreements_1
+# The arithmetic of ``bilateral_agreements/1``: what was agreed between two points first, the rest with supplier and offtaker.
+
+
+AGREED_KINDS: Final = (
+    LineKind("agreement_buy", "clearing", 1, ""),
+    LineKind("agreement_sell", "clearing", 1, ""),
+    LineKind("agreement_difference", "clearing", 1, ""),
+)
+BESIDE_KINDS: Final = (
+    LineKind("residual_import", "supplier", 1, "residual_price_micro_per_kwh"),
+    LineKind("residual_export", "offtaker", -1, "feed_in_price_micro_per_kwh"),
+    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
+)
+DIFFERENCE_NANO_MAX: Final = 5 * 10**17  # one beyond it comes to nothing
+
+
+class Within(NamedTuple):
+    """What one agreement may have come to, as far as the point alone tells: least to most Wh, at a price per Wh."""
+
+    least_wh: int
+    most_wh: int
+    nano_per_wh: int
+
+
+def lines_of_partner(of: Settled) -> list[PointLine]:
+    """A line of each kind, in their order."""
+    kept = of.columns
+    agreed = zip(
+        AGREED_KINDS,
+        (kept["bought_wh"], kept["sold_wh"], kept["difference_wh"]),
+        (kept["bought_nano"], -kept["sold_nano"], kept["difference_nano"]),
+        strict=True,
+    )
+    rest_wh = of.import_wh - kept["bought_wh"]
+    beside_wh = (rest_wh, of.export_wh - kept["sold_wh"], kept["bought_wh"], rest_wh, of.import_wh)
+    lines = [PointLine(kind, energy_wh, None, amount_nano) for kind, energy_wh, amount_nano in agreed]
+    return lines + [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(BESIDE_KINDS, beside_wh, strict=True)]
+
+
+def agreed_wh(agreed: Agreed, of: Settled) -> int:
+    """What was agreed for the slot; for a share of what somebody else exports no more than any point may."""
+    if agreed.quantity_wh is not None:
+        return agreed.quantity_wh
+    return of.export_wh * (agreed.share_ppm or 0) // 10**6 if agreed.is_seller else PRIMARY_WH_MAX
+
+
+def _traded(of: Settled, *, is_seller: bool) -> Iterator[Within]:
+    """The energy agreements of one side: at most what was agreed, and what the point metered."""
+    metered_wh = of.export_wh if is_seller else of.import_wh
+    for agreed in of.agreements:
+        if agreed.is_seller == is_seller and not agreed.is_difference:
+            yield Within(0, min(agreed_wh(agreed, of), metered_wh), agreed.price)
+
+
+def differences(of: Settled) -> Iterator[Within]:
+    """The differences: what was agreed, exactly, unless it is a share of what the other side exports."""
+    for agreed in of.agreements:
+        if agreed.is_difference:
+            most_wh, nano_per_wh = agreed_wh(agreed, of), -agreed.price if agreed.is_seller else agreed.price
+            is_exact = agreed.quantity_wh is not None or agreed.is_seller
+            if not is_exact or abs(most_wh * nano_per_wh) <= DIFFERENCE_NANO_MAX:
+                yield Within(most_wh if is_exact else 0, most_wh, nano_per_wh)
+
+
+def hold_within(what: str, parts: Sequence[Within], energy_wh: int, amount_nano: int) -> None:
+    """Hold that the parts can come to this energy and, with it, to this amount."""
+    least_wh, most_wh = sum(part.least_wh for part in parts), sum(part.most_wh for part in parts)
+    hold(least_wh <= energy_wh <= most_wh, f"the energy {what} is not what the agreements say")
+    by_price = sorted(parts, key=lambda part: part.nano_per_wh)
+    lowest, highest = (_amount(order, energy_wh - least_wh) for order in (by_price, by_price[::-1]))
+    hold(lowest <= amount_nano <= highest, f"the amount {what} is not what the agreements say")
+
+
+def _amount(parts: Sequence[Within], left_wh: int) -> int:
+    """The amount where the first parts take all of what is left beyond the least of each."""
+    nano = sum(part.least_wh * part.nano_per_wh for part in parts)
+    for part in parts:
+        taken_wh = min(left_wh, part.most_wh - part.least_wh)
+        nano, left_wh = nano + taken_wh * part.nano_per_wh, left_wh - taken_wh
+    return nano
+
+
+def _check_partner(of: Settled) -> None:
+    """What the point bought, sold and owes of differences, as far as its own energy and its agreements tell."""
+    kept = of.columns
+    hold(0 <= kept["bought_wh"] <= of.import_wh, "the point bought more by agreement than it imports")
+    hold(0 <= kept["sold_wh"] <= of.export_wh, "the point sold more by agreement than it exports")
+    hold_within("bought", list(_traded(of, is_seller=False)), kept["bought_wh"], kept["bought_nano"])
+    hold_within("sold", list(_traded(of, is_seller=True)), kept["sold_wh"], kept["sold_nano"])
+    hold_within("of differences", list(differences(of)), kept["difference_wh"], kept["difference_nano"])
+
+
+BILATERAL_AGREEMENTS_1: Final = Contract(
+    contract_id="bilateral_agreements/1",
+    position_columns=(
+        "bought_wh", "sold_wh", "bought_nano", "sold_nano", "difference_wh", "difference_nano", "pays_nano",
+        "supplier_only_nano",
+    ),
+    area_columns=(),
+    line_kinds=(*AGREED_KINDS, *BESIDE_KINDS),
+    price_keys=tuple(beside.price for beside in BESIDE_KINDS),
+    terms={},
+    takes_prices=lambda _: True,
+    lines_of_point=lines_of_partner,
+    check_point=_check_partner,
+    clear=None,
+    not_checked=(
+        "what the other sides of the point's agreements metered, which bounds their energy, and that no other agreement of the point holds",
+    ),
+    takes_agreements=True,
+)  # fmt: skip
 
 
 # ============================================================================ gridevidence/verifier/contracts/community
@@ -1587,6 +1907,288 @@ BILL_SHARING_1: Final = Contract(
 )
 
 
+# ============================================================================== gridevidence/verifier/contracts/traders
+# What contracts have in common under which parties trade before delivery: seven kinds of lines beside those of the trades.
+
+
+METERED_KINDS: Final = (
+    LineKind("residual_import", "supplier", 1, "residual_price_micro_per_kwh"),
+    LineKind("surplus", "balance", -1, "surplus_price_micro_per_kwh"),
+    LineKind("residual_export", "offtaker", -1, "feed_in_price_micro_per_kwh"),
+    LineKind("shortfall", "balance", 1, "shortfall_price_micro_per_kwh"),
+    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
+    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
+    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
+)
+PAIRED_KINDS: Final = (
+    LineKind("trade_buy", "clearing", 1, ""),
+    LineKind("trade_sell", "clearing", -1, ""),
+    *METERED_KINDS,
+)
+
+
+def lines_of_metered(of: Settled) -> list[PointLine]:
+    """A line of each of METERED_KINDS, in their order. Import and export are never netted."""
+    bought_wh, sold_wh = of.columns["bought_wh"], of.columns["sold_wh"]
+    traded_wh = min(of.import_wh, bought_wh)
+    energies_wh = (
+        max(of.import_wh - bought_wh, 0),
+        max(bought_wh - of.import_wh, 0),
+        max(of.export_wh - sold_wh, 0),
+        max(sold_wh - of.export_wh, 0),
+        traded_wh,
+        of.import_wh - traded_wh,
+        of.import_wh,
+    )
+    return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(METERED_KINDS, energies_wh, strict=True)]
+
+
+def _lines_of_paired(of: Settled) -> list[PointLine]:
+    """A line of each of PAIRED_KINDS: what was traded has no one price, and its amount is the position's own."""
+    buys, sells = PAIRED_KINDS[:2]
+    return [
+        PointLine(buys, of.columns["bought_wh"], None, of.columns["bought_nano"]),
+        PointLine(sells, of.columns["sold_wh"], None, -of.columns["sold_nano"]),
+        *lines_of_metered(of),
+    ]
+
+
+def takes_trader_prices(prices: Mapping[str, int]) -> bool:
+    """Whether nobody earns by energy that only one of two parties has."""
+    p = {key.removesuffix("_micro_per_kwh"): price for key, price in prices.items()}
+    least = min(p["shortfall_price"], p["feed_in_price"])
+    supplied, missing = p["residual_price"] + p["network_residual"], p["shortfall_price"] + p["network_traded"]
+    return p["surplus_price"] <= least and supplied <= missing
+
+
+def check_trader(_of: Settled) -> None:
+    """Every column but the sums is a sum of fills: the claim about orders."""
+
+
+def paired_contract(
+    contract_id: str,
+    match: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], list[Match]],
+    not_checked: tuple[str, ...] = (),
+    *,
+    ranks_by_arrival: bool = False,
+) -> Contract:
+    """A contract whose gates come to the trades of ``match``, from orders as ``Contract.clear`` has them."""
+
+    def clear(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
+        trades, filled_wh = match(orders, terms), [0] * len(orders)
+        for trade in trades:
+            filled_wh[trade.buy] += trade.energy_wh
+            filled_wh[trade.sell] += trade.energy_wh
+        return Cleared(sum(trade.energy_wh for trade in trades), None, filled_wh, trades)
+
+    return Contract(
+        contract_id=contract_id,
+        position_columns=("bought_wh", "sold_wh", "bought_nano", "sold_nano", "pays_nano", "supplier_only_nano"),
+        area_columns=(),
+        line_kinds=PAIRED_KINDS,
+        price_keys=tuple(kind.price for kind in METERED_KINDS),
+        terms={},
+        takes_prices=takes_trader_prices,
+        lines_of_point=_lines_of_paired,
+        check_point=check_trader,
+        clear=clear,
+        not_checked=not_checked,
+        trades_in_pairs=True,
+        ranks_by_arrival=ranks_by_arrival,
+    )
+
+
+# ==================================================================== gridevidence/verifier/contracts/conditional_bid_1
+# The matching of ``conditional_bid/1``: bids in the order of their choices, each with the cheapest offer that it accepts.
+
+
+def conditional_bid(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
+    """First choices first; of one choice the highest limit first, of equal ones the lower rank. orders: side, quantity, limit, then WANTED_TERMS."""
+    sells = sorted((rank for rank, order in enumerate(orders) if order[0] == 1), key=lambda rank: orders[rank][2])
+    of_seller, asked = dict[int, list[int]](), dict[tuple[int, int], list[int]]()
+    for sell in sells:
+        for number in {0, orders[sell][6]}:
+            of_seller.setdefault(number, []).append(sell)
+    buys = [rank for rank, order in enumerate(orders) if order[0] == 0]
+    left_wh, trades, of_bid = [order[1] for order in orders], list[Match](), dict[int, int]()
+    for buy in buys:
+        bid = orders[buy][3]
+        of_bid[bid] = max(of_bid.get(bid, 0), orders[buy][1])
+    for buy in sorted(buys, key=lambda rank: (orders[rank][4], -orders[rank][2])):
+        _, _, limit, bid, _, kinds, seller = orders[buy]
+        if (kinds, seller) not in asked:
+            asked[kinds, seller] = [sell for sell in of_seller.get(seller, ()) if orders[sell][5] & kinds][::-1]
+        accepted = asked[kinds, seller]  # the cheapest at the end; what is used up never comes back
+        while min(left_wh[buy], of_bid[bid]) and accepted:
+            sell = accepted[-1]
+            energy_wh = min(left_wh[buy], of_bid[bid], left_wh[sell])
+            if not energy_wh:
+                accepted.pop()
+                continue
+            if orders[sell][2] > limit:
+                break
+            price = limit if terms["price_rule"] == "pay_as_bid" else orders[sell][2]
+            trades.append(Match(buy, sell, energy_wh, price))
+            left_wh[buy] -= energy_wh
+            left_wh[sell] -= energy_wh
+            of_bid[bid] -= energy_wh
+    return trades
+
+
+CONDITIONAL_BID_1: Final = paired_contract(
+    "conditional_bid/1",
+    conditional_bid,
+    (
+        "that the energy of the other sides is of the kinds, and their names those, that the party's conditions ask for, and of what kind the party's points were that were registered anew behind its orders",
+    ),
+)._replace(terms={"price_rule": re.compile("pay_as_bid|pay_as_offer")}, order_terms=WANTED_TERMS)
+
+
+# ========================================================== gridevidence/verifier/contracts/continuous_double_auction_1
+# The matching of ``continuous_double_auction/1``: orders meet as they come, each pair at the limit of the order that rested.
+
+
+def meet_as_they_come(orders: Sequence[tuple[int, ...]]) -> list[Match]:
+    """Each order meets the best that rests on the other side, of equal limits the one that came first; the rest of it rests."""
+    left_wh, trades = [order[1] for order in orders], list[Match]()
+    resting: tuple[list[int], list[int]] = ([], [])  # ranks by side, best first
+    for rank, (side, _, limit, until) in enumerate(orders):
+        if until <= rank:  # withdrawn before it came
+            continue
+        sign = 1 if side == 0 else -1
+        for other in list(resting[1 - side]):
+            if orders[other][3] <= rank:  # withdrawn meanwhile
+                resting[1 - side].remove(other)
+                continue
+            price = orders[other][2]
+            if not left_wh[rank] or sign * price > sign * limit:
+                break
+            energy_wh = min(left_wh[rank], left_wh[other])
+            trades.append(Match(*((rank, other) if side == 0 else (other, rank)), energy_wh, price))
+            left_wh[rank] -= energy_wh
+            left_wh[other] -= energy_wh
+            if not left_wh[other]:
+                resting[1 - side].remove(other)
+        if left_wh[rank]:
+            own = resting[side]
+            place = next((at for at, one in enumerate(own) if sign * orders[one][2] < sign * limit), len(own))
+            own.insert(place, rank)
+    return trades
+
+
+CONTINUOUS_DOUBLE_AUCTION_1: Final = paired_contract(
+    "continuous_double_auction/1",
+    lambda orders, _terms: meet_as_they_come(orders),
+    ("that the orders stand in the book in the order in which the ledger took them",),
+    ranks_by_arrival=True,
+)
+
+
+# ====================================================================== gridevidence/verifier/contracts/grid_fee_path_1
+# The arithmetic of ``grid_fee_path/1``: markets one above the other, cleared from the lowest up, with the fees of the places between.
+
+
+GRID_KINDS: Final = (*PAIRED_KINDS[:2], LineKind("grid_fee", "network", 1, ""), *METERED_KINDS)
+PLACE_LEVELS_MAX: Final = 8
+
+
+class GridPlace(NamedTuple):
+    """A place by number: its parent's number, 0 of the first; how deep it lies; its fee, and the sum of the fees from it to the first."""
+
+    parent: int
+    level: int
+    fee: int
+    to_top: int
+
+
+def grid_places(terms: Mapping[str, Any]) -> dict[int, GridPlace]:
+    """The places of an area's grid; halts where they are no tree with every parent before its children."""
+    found: dict[int, GridPlace] = {}
+    for listed in terms["grid_places"]:
+        number, fee, above = listed["place"], listed["fee_micro_per_kwh"], GridPlace(0, -1, 0, 0)
+        hold(number not in found and ("parent" in listed) == bool(found), "the places of the grid are no tree")
+        if "parent" in listed:
+            hold(listed["parent"] in found, "a place of the grid stands before its parent")
+            above = found[listed["parent"]]
+        hold(above.level + 1 < PLACE_LEVELS_MAX, "a place of the grid lies too deep")
+        found[number] = GridPlace(listed.get("parent", 0), above.level + 1, fee, above.to_top + fee)
+    return found
+
+
+def grid_fee_path(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
+    """Trades at what sellers get, each with the fees on its path. orders: side, quantity, limit, number of the place."""
+    places, left_wh, trades = grid_places(terms), [order[1] for order in orders], list[Match]()
+    stands = {rank: order[3] for rank, order in enumerate(orders) if order[3] in places}
+    for level in range(PLACE_LEVELS_MAX - 1, -1, -1):
+        markets: dict[int, list[int]] = {}
+        for rank, number in stands.items():
+            if places[number].level == level:
+                markets.setdefault(number, []).append(rank)
+        for number in sorted(markets, key=list(places).index):
+            trades += _clear_place(number, markets[number], orders, places, left_wh, terms["price_rule"])
+            stands.update((rank, places[number].parent) for rank in markets[number])
+        stands = {rank: number for rank, number in stands.items() if left_wh[rank] and number}
+    return trades
+
+
+def _clear_place(
+    number: int,
+    ranks: list[int],
+    orders: Sequence[tuple[int, ...]],
+    places: dict[int, GridPlace],
+    left_wh: list[int],
+    price_rule: str,
+) -> list[Match]:
+    """The best bid meets the cheapest offer, as they are seen in the place, while they cross."""
+    market = places[number]
+    below = {rank: places[orders[rank][3]].to_top - market.to_top for rank in ranks}
+    bids = sorted((below[rank] - orders[rank][2], rank) for rank in ranks if orders[rank][0] == 0)
+    offers = sorted((orders[rank][2] + below[rank] + market.fee, rank) for rank in ranks if orders[rank][0] == 1)
+    trades, place = list[Match](), 0
+    for negated, buy in bids:
+        while left_wh[buy] and place < len(offers) and offers[place][0] <= -negated:
+            sell = offers[place][1]
+            energy_wh, fee = min(left_wh[buy], left_wh[sell]), below[sell] + market.fee + below[buy]
+            price = orders[buy][2] - fee if price_rule == "pay_as_bid" else orders[sell][2]
+            trades.append(Match(buy, sell, energy_wh, price, fee))
+            left_wh[buy] -= energy_wh
+            left_wh[sell] -= energy_wh
+            place += left_wh[sell] == 0
+    return trades
+
+
+def _lines_of_placed(of: Settled) -> list[PointLine]:
+    """A line of each of GRID_KINDS, in their order."""
+    kept, (buys, sells, fees) = of.columns, GRID_KINDS[:3]
+    return [
+        PointLine(buys, kept["bought_wh"], None, kept["bought_nano"]),
+        PointLine(sells, kept["sold_wh"], None, -kept["sold_nano"]),
+        PointLine(fees, kept["bought_wh"], None, kept["grid_fee_nano"]),
+        *lines_of_metered(of),
+    ]
+
+
+GRID_FEE_PATH_1: Final = paired_contract(
+    "grid_fee_path/1",
+    grid_fee_path,
+    ("that the places of the other sides in the grid, and of the party's points that were registered anew behind its orders, are those that were registered",),
+)._replace(
+    position_columns=(
+        "bought_wh", "sold_wh", "bought_nano", "sold_nano", "grid_fee_nano", "pays_nano", "supplier_only_nano",
+    ),
+    line_kinds=GRID_KINDS,
+    lines_of_point=_lines_of_placed,
+    terms={
+        "grid_places": [
+            {"fee_micro_per_kwh": range(10**9 + 1), "parent?": range(1, 65_536), "place": range(1, 65_536)}, 1, 64,
+        ],
+        "price_rule": re.compile("pay_as_bid|pay_as_offer"),
+    },
+    order_terms=PLACED_TERMS,
+    has_grid_fees=True,
+)  # fmt: skip
+
+
 # ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
 # The arithmetic of ``mid_market_rate/1``: what stays in a community is paid at the mean of the grid's two prices.
 
@@ -1610,44 +2212,15 @@ MID_MARKET_RATE_1: Final = community_contract("mid_market_rate/1", 0, _mid_marke
 P2P_KINDS: Final = (
     LineKind("trade_buy", "clearing", 1, TRADE_PRICE),
     LineKind("trade_sell", "clearing", -1, TRADE_PRICE),
-    LineKind("residual_import", "supplier", 1, "residual_price_micro_per_kwh"),
-    LineKind("surplus", "balance", -1, "surplus_price_micro_per_kwh"),
-    LineKind("residual_export", "offtaker", -1, "feed_in_price_micro_per_kwh"),
-    LineKind("shortfall", "balance", 1, "shortfall_price_micro_per_kwh"),
-    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
-    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
-    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
+    *METERED_KINDS,
 )
 
 
 def lines_of_trader(of: Settled) -> list[PointLine]:
-    """A line of each of P2P_KINDS, in their order. Import and export are never netted."""
-    bought_wh, sold_wh = of.columns["bought_wh"], of.columns["sold_wh"]
-    traded_wh = min(of.import_wh, bought_wh)
-    energies_wh = (
-        bought_wh,
-        sold_wh,
-        max(of.import_wh - bought_wh, 0),
-        max(bought_wh - of.import_wh, 0),
-        max(of.export_wh - sold_wh, 0),
-        max(sold_wh - of.export_wh, 0),
-        traded_wh,
-        of.import_wh - traded_wh,
-        of.import_wh,
-    )
-    return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
-
-
-def _takes_prices(prices: Mapping[str, int]) -> bool:
-    """Whether nobody earns by energy that only one of two parties has."""
-    p = {key.removesuffix("_micro_per_kwh"): price for key, price in prices.items()}
-    least = min(p["shortfall_price"], p["feed_in_price"])
-    supplied, missing = p["residual_price"] + p["network_residual"], p["shortfall_price"] + p["network_traded"]
-    return p["surplus_price"] <= least and supplied <= missing
-
-
-def _check_trader(_of: Settled) -> None:
-    """Every column but the sums is a sum of fills: the claim about orders."""
+    """A line of each of P2P_KINDS, in their order."""
+    energies_wh = of.columns["bought_wh"], of.columns["sold_wh"]
+    traded = [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=False)]
+    return [*traded, *lines_of_metered(of)]
 
 
 def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cleared:
@@ -1699,14 +2272,103 @@ P2P_CALL_AUCTION_1: Final = Contract(
     position_columns=("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano"),
     area_columns=(),
     line_kinds=P2P_KINDS,
-    price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
+    price_keys=tuple(kind.price for kind in METERED_KINDS),
     terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": PRICES},
-    takes_prices=_takes_prices,
+    takes_prices=takes_trader_prices,
     lines_of_point=lines_of_trader,
-    check_point=_check_trader,
+    check_point=check_trader,
     clear=_clear,
     not_checked=(),
 )
+
+
+# ========================================================================= gridevidence/verifier/contracts/pay_as_bid_1
+# The matching of ``pay_as_bid/1``: the best buy meets the best sell while their limits cross, each pair at the buy's limit.
+
+
+def pay_as_bid(orders: Sequence[tuple[int, ...]]) -> list[Match]:
+    """Buys from the highest limit, sells from the lowest, of equal limits the lower rank first."""
+    buys = sorted((rank for rank, order in enumerate(orders) if order[0] == 0), key=lambda rank: -orders[rank][2])
+    sells = sorted((rank for rank, order in enumerate(orders) if order[0] == 1), key=lambda rank: orders[rank][2])
+    left_wh, trades, place = [order[1] for order in orders], list[Match](), 0
+    for buy in buys:
+        while left_wh[buy] and place < len(sells) and orders[sells[place]][2] <= orders[buy][2]:
+            sell = sells[place]
+            energy_wh = min(left_wh[buy], left_wh[sell])
+            trades.append(Match(buy, sell, energy_wh, orders[buy][2]))
+            left_wh[buy] -= energy_wh
+            left_wh[sell] -= energy_wh
+            place += left_wh[sell] == 0
+    return trades
+
+
+PAY_AS_BID_1: Final = paired_contract("pay_as_bid/1", lambda orders, _terms: pay_as_bid(orders))
+
+
+# =========================================================== gridevidence/verifier/contracts/schedules_and_deviations_1
+# The arithmetic of ``schedules_and_deviations/1``: schedules between two points in full, and what was metered otherwise at its own prices.
+
+
+SCHEDULED_KINDS: Final = (
+    LineKind("schedule_buy", "clearing", 1, ""),
+    LineKind("schedule_sell", "clearing", 1, ""),
+    LineKind("schedule_difference", "clearing", 1, ""),
+)
+SCHEDULE_WH_MAX: Final = 125_000_000  # one above it comes to nothing
+
+
+def _lines_of_scheduled(of: Settled) -> list[PointLine]:
+    """A line of each kind, in their order."""
+    kept, (buys, sells, differs) = of.columns, SCHEDULED_KINDS
+    return [
+        PointLine(buys, kept["bought_wh"], None, kept["bought_nano"]),
+        PointLine(sells, kept["sold_wh"], None, -kept["sold_nano"]),
+        PointLine(differs, kept["difference_wh"], None, kept["difference_nano"]),
+        *lines_of_metered(of),
+    ]
+
+
+def _scheduled(of: Settled, agreements: Sequence[Agreed]) -> list[Within]:
+    """The schedules of one side: what was agreed, exactly, unless it is a share of what the other side exports."""
+    parts = []
+    for agreed in agreements:
+        most_wh = agreed_wh(agreed, of)
+        if agreed.quantity_wh is None and not agreed.is_seller:
+            parts.append(Within(0, SCHEDULE_WH_MAX, agreed.price))
+        elif most_wh <= SCHEDULE_WH_MAX:
+            parts.append(Within(most_wh, most_wh, agreed.price))
+    return parts
+
+
+def _check_scheduled(of: Settled) -> None:
+    """What the point bought, sold and owes of differences follows from its agreements."""
+    kept = of.columns
+    hold(kept["bought_wh"] >= 0 <= kept["sold_wh"], "an energy bought or sold is negative")
+    for is_seller, side in ((False, "bought"), (True, "sold")):
+        own = [agreed for agreed in of.agreements if agreed.is_seller == is_seller and not agreed.is_difference]
+        hold_within(side, _scheduled(of, own), kept[f"{side}_wh"], kept[f"{side}_nano"])
+    hold_within("of differences", list(differences(of)), kept["difference_wh"], kept["difference_nano"])
+
+
+SCHEDULES_AND_DEVIATIONS_1: Final = Contract(
+    contract_id="schedules_and_deviations/1",
+    position_columns=(
+        "bought_wh", "sold_wh", "bought_nano", "sold_nano", "difference_wh", "difference_nano", "pays_nano",
+        "supplier_only_nano",
+    ),
+    area_columns=(),
+    line_kinds=(*SCHEDULED_KINDS, *METERED_KINDS),
+    price_keys=tuple(beside_schedule.price for beside_schedule in METERED_KINDS),
+    terms={},
+    takes_prices=takes_trader_prices,
+    lines_of_point=_lines_of_scheduled,
+    check_point=_check_scheduled,
+    clear=None,
+    not_checked=(
+        "what the other sides of the point's agreements export, where a share of it was bought, and that no other agreement of the point holds",
+    ),
+    takes_agreements=True,
+)  # fmt: skip
 
 
 # ======================================================================= gridevidence/verifier/contracts/sharing_keys_1
@@ -1815,13 +2477,127 @@ def _supply_demand_ratio(of: Sums) -> Exchange:
 SUPPLY_DEMAND_RATIO_1: Final = community_contract("supply_demand_ratio/1", 1, _supply_demand_ratio)
 
 
+# ==================================================================== gridevidence/verifier/contracts/trade_reduction_1
+# ``trade_reduction/1``: the last buy and the last sell that meet set two prices and do not trade; the rest between them is the auction's surplus.
+
+
+REDUCED_KINDS: Final = (
+    *PAIRED_KINDS[:2],
+    LineKind("auction_surplus", "auction_surplus", 1, ""),
+    *METERED_KINDS,
+)
+
+
+def _shares_wh(total_wh: int, quantities_wh: list[int]) -> list[int]:
+    """A total by largest remainder, ties to the earlier."""
+    whole = sum(quantities_wh)
+    products = [total_wh * quantity_wh for quantity_wh in quantities_wh]
+    shares = [product // whole for product in products]
+    by_remainder = sorted(range(len(products)), key=lambda at: (-(products[at] % whole), at))
+    for at in by_remainder[: total_wh - sum(shares)]:
+        shares[at] += 1
+    return shares
+
+
+def _meet_again(filled: Mapping[int, int], buys: list[int], sells: list[int], price: int) -> list[Match]:
+    """Who trades with whom: both sides in rank order, one beside the other."""
+    left_wh, trades, place = dict(filled), list[Match](), 0
+    for buy in buys:
+        while left_wh[buy]:
+            sell = sells[place]
+            energy_wh = min(left_wh[buy], left_wh[sell])
+            if energy_wh:
+                trades.append(Match(buy, sell, energy_wh, price))
+            left_wh[buy] -= energy_wh
+            left_wh[sell] -= energy_wh
+            place += left_wh[sell] == 0
+    return trades
+
+
+def trade_reduction(orders: Sequence[tuple[int, ...]], _terms: Mapping[str, Any]) -> Cleared:
+    """Orders = (side 0 buy or 1 sell, quantity, limit) in rank order. The price is the buyers'."""
+    nothing = Cleared(0, None, [0] * len(orders), [])
+    met = pay_as_bid(orders)
+    if not met:
+        return nothing
+    last = met[-1].buy, met[-1].sell
+    traded = [
+        sorted(set(of_side) - {end})
+        for of_side, end in zip(zip(*(meeting[:2] for meeting in met), strict=True), last, strict=True)
+    ]
+    buys, sells = traded
+    volume_wh = min(sum(orders[rank][1] for rank in of_side) for of_side in traded)
+    if not volume_wh:
+        return nothing
+    filled_wh = [0] * len(orders)
+    for of_side in traded:
+        for rank, share_wh in zip(of_side, _shares_wh(volume_wh, [orders[rank][1] for rank in of_side]), strict=True):
+            filled_wh[rank] = share_wh
+    trades = _meet_again(dict(enumerate(filled_wh)), buys, sells, orders[last[1]][2])
+    return Cleared(volume_wh, orders[last[0]][2], filled_wh, trades)
+
+
+def _lines_of_reduced(of: Settled) -> list[PointLine]:
+    """A line of each of REDUCED_KINDS, in their order."""
+    kept, (buys, sells, surplus) = of.columns, REDUCED_KINDS[:3]
+    return [
+        PointLine(buys, kept["bought_wh"], None, kept["bought_nano"]),
+        PointLine(sells, kept["sold_wh"], None, -kept["sold_nano"]),
+        PointLine(surplus, kept["bought_wh"], None, kept["surplus_nano"]),
+        *lines_of_metered(of),
+    ]
+
+
+def _check_reduced(of: Settled) -> None:
+    """What buyers pay is the gate's price, and no less than sellers get."""
+    bought_wh, bought_nano = of.columns["bought_wh"], of.columns["bought_nano"]
+    same(
+        "what the point pays beyond what sellers get",
+        of.columns["surplus_nano"],
+        bought_wh * of.trade_price - bought_nano,
+    )
+    hold(of.columns["surplus_nano"] >= 0, "buyers pay less than sellers get")
+
+
+TRADE_REDUCTION_1: Final = Contract(
+    contract_id="trade_reduction/1",
+    position_columns=(
+        "bought_wh", "sold_wh", "bought_nano", "sold_nano", "surplus_nano", "pays_nano", "supplier_only_nano",
+    ),
+    area_columns=(),
+    line_kinds=REDUCED_KINDS,
+    price_keys=tuple(metered.price for metered in METERED_KINDS),
+    terms={},
+    takes_prices=takes_trader_prices,
+    lines_of_point=_lines_of_reduced,
+    check_point=_check_reduced,
+    clear=trade_reduction,
+    not_checked=(),
+    trades_in_pairs=True,
+    has_buyers_price=True,
+)  # fmt: skip
+
+
 # ====================================================================================== gridevidence/verifier/contracts
 # The contracts whose arithmetic the verifier knows, by id. A bundle of another one is never more than "cannot be decided".
 
 
 CONTRACTS: Final[dict[str, Contract]] = {
     known.contract_id: known
-    for known in (P2P_CALL_AUCTION_1, MID_MARKET_RATE_1, SUPPLY_DEMAND_RATIO_1, BILL_SHARING_1, SHARING_KEYS_1)
+    for known in (
+        P2P_CALL_AUCTION_1,
+        PAY_AS_BID_1,
+        CONTINUOUS_DOUBLE_AUCTION_1,
+        MID_MARKET_RATE_1,
+        SUPPLY_DEMAND_RATIO_1,
+        BILL_SHARING_1,
+        SHARING_KEYS_1,
+        BILATERAL_AGREEMENTS_1,
+        SCHEDULES_AND_DEVIATIONS_1,
+        TRADE_REDUCTION_1,
+        CONDITIONAL_BID_1,
+        GRID_FEE_PATH_1,
+    )
 }
 
 
@@ -1884,6 +2660,14 @@ class ClearedArea(NamedTuple):
     rules: bytes
     book_root: bytes
     fills_root: bytes
+    trades: int = 0
+    trades_root: bytes = b""
+    """Under a contract whose trades have prices of their own; b"" under another one."""
+
+
+def _cleared_area(row: bytes) -> ClearedArea:
+    layout = CLEARED_ROW if len(row) == CLEARED_ROW.size else PAIRED_CLEARED_ROW
+    return ClearedArea(*layout.unpack(row))
 
 
 class UsedKey(NamedTuple):
@@ -1906,9 +2690,7 @@ class Examination:
         self.position: PositionRow = unpack_position(bundle.position.row)
         self.siblings: list[PositionRow] = [unpack_position(one.position.row) for one in bundle.siblings]
         self.area: AreaRow = unpack_area(bundle.area_result.row)
-        self.cleared = (
-            ClearedArea(*CLEARED_ROW.unpack(bundle.clearing.area.row)) if bundle.clearing is not None else None
-        )
+        self.cleared = _cleared_area(bundle.clearing.area.row) if bundle.clearing is not None else None
         self.used_keys: list[UsedKey] = []  # one for each transaction
 
     @property
@@ -1931,6 +2713,7 @@ class Examination:
     def settled(self) -> Settled:
         """What the lines of the point rest on; halts unless rules and rows have exactly what the contract declares."""
         contract, rules = self.known_contract(), self.bundle.rules
+        hold(contract.takes_agreements or not self.bundle.agreements, "the contract settles no agreements")
         return Settled(
             import_wh=self.position.import_wh,
             export_wh=self.position.export_wh,
@@ -1941,7 +2724,27 @@ class Examination:
             terms=rules.row.value["terms"],
             point=self.bundle.point.row.value,
             trade_price=self.cleared.price if self.cleared is not None and self.cleared.has_price else 0,
+            agreements=[self._agreed(one.row.value) for one in self.bundle.agreements],
         )
+
+    def _agreed(self, stated: Mapping[str, Any]) -> Agreed:
+        """What an agreement says of the slot; halts for a difference without a reference price: it does not hold in it."""
+        is_difference, is_seller = (
+            stated["basis"] == "difference",
+            stated["seller_point"] == self.bundle.point.entity.name,
+        )
+        said = self._series_price(stated["series"]) if "series" in stated else None
+        hold(not is_difference or said is not None, "a difference has no reference price in the slot")
+        strike: int = stated["price_micro_per_kwh"]
+        price = strike - (said or 0) if is_difference else strike if said is None else said
+        return Agreed(is_seller, is_difference, price, stated.get("quantity_wh"), stated.get("share_ppm"))
+
+    def _series_price(self, name: str) -> int | None:
+        """What a price series says of the slot, None where it says nothing."""
+        row = next(one.row for one in self.bundle.series if one.entity.name == name)
+        place = (self.start_s - row.from_s) // row.value["slot_s"] * 8
+        value = row.value["prices"][place : place + 8]
+        return int.from_bytes(value, "little", signed=True) if value else None
 
     def _prices(self, rules: Opened) -> dict[str, int]:
         """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
@@ -1950,11 +2753,9 @@ class Examination:
         hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
         is_taken = all(price in PRICES for price in varied.values()) and contract.takes_prices(varied)
         hold(is_taken, f"the prices of {plain(rules.row.key)} are none that the contract takes")
-        series = {one.entity.name: one.row for one in self.bundle.series}
         for key, name in stated.get("series", {}).items():
-            place = (self.start_s - series[name].from_s) // series[name].value["slot_s"] * 8
-            value = series[name].value["prices"][place : place + 8]
-            varied[key] = int.from_bytes(value, "little", signed=True) if value else varied[key]
+            said = self._series_price(name)
+            varied[key] = varied[key] if said is None else said
         return varied if contract.takes_prices(varied) else dict(stated["prices"])
 
 
@@ -2046,6 +2847,116 @@ def _certified(of: Examination, trust: Trust, signers: _Set, signed: int) -> str
     return f"Certified by {', '.join(shown)} ({count})."
 
 
+# =================================================================================== gridevidence/verifier/claims/fills
+# What an order got: at the price of the gate, or in trades that have prices of their own.
+
+
+class Wants(NamedTuple):
+    """What is asked of an order under ``conditional_bid/1``: see WANTED_TERMS."""
+
+    bid: int
+    choice: int
+    energy_kinds: int
+    seller: int
+
+
+class Fill(NamedTuple):
+    """A row of the clearing: what an order got, and what its trades come to, None where a gate has one price for all; wants: under a contract
+    that asks for it.
+    """
+
+    party: int
+    counter: int
+    side: int  # and ALL_OR_NONE, where it is
+    quantity_wh: int
+    limit: int
+    filled_wh: int
+    amount_nano: int | None = None
+    wants: Wants | None = None
+    fee_nano: int | None = None
+    """What is paid beyond the amount for the way of what was bought, under a contract with such fees."""
+    place: int = 0
+
+    @property
+    def sells(self) -> bool:
+        """Whether the order sells."""
+        return self.side % ALL_OR_NONE == 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it may be: an order that is all or none got all."""
+        return self.side < ALL_OR_NONE or self.filled_wh == self.quantity_wh
+
+
+class TradeRow(NamedTuple):
+    """A row of the clearing: a trade between two orders."""
+
+    buyer: int
+    buy_counter: int
+    seller: int
+    sell_counter: int
+    energy_wh: int
+    price: int
+    fee: int = 0
+    """What the buyer pays beyond the price."""
+
+
+def trade_of(row: bytes) -> TradeRow:
+    """A trade, from a row of either layout."""
+    return TradeRow(*(TRADE_ROW if len(row) == TRADE_ROW.size else FEE_TRADE_ROW).unpack(row))
+
+
+def fill_of(row: bytes) -> Fill:
+    """A fill, from a row of any layout."""
+    if len(row) == WANTED_FILL_ROW.size:
+        values = WANTED_FILL_ROW.unpack(row)
+        return Fill(*values[:7])._replace(wants=Wants(*values[7:]))
+    if len(row) == FEE_FILL_ROW.size:
+        placed = FEE_FILL_ROW.unpack(row)
+        return Fill(*placed[:7])._replace(fee_nano=placed[7], place=placed[8])
+    return Fill(*(FILL_ROW if len(row) == FILL_ROW.size else PAIRED_FILL_ROW).unpack(row))
+
+
+def hold_price(price: int, fill: Fill, what: str) -> None:
+    """Hold that a price is within the limit of a fill's order."""
+    is_within = price >= fill.limit if fill.sells else price <= fill.limit
+    hold(is_within, f"{what} was filled beyond its limit")
+
+
+def hold_amount(row: ClearedArea, order: Order, fill: Fill) -> None:
+    """Hold that a fill comes to no worse than its limit; and where its trades are shown, that they are the clearing's, the order's
+    own, each within its limit, and give the fill's energy and amount.
+    """
+    what, amount_nano, fee_nano = order.order.what, fill.amount_nano or 0, fill.fee_nano or 0
+    hold(fee_nano >= 0 and (fee_nano == 0 or fill.side == 0), f"{what} has fees that no buyer has")
+    hold(fill.side < ALL_OR_NONE, f"{what} is all or none, and the contract trades in pairs")
+    worst_nano = fill.limit * fill.filled_wh
+    is_within = amount_nano + fee_nano <= worst_nano if fill.side == 0 else amount_nano >= worst_nano
+    hold(is_within, f"{what} was filled beyond its limit")
+    if not order.trades:
+        return
+    has_fees = fill.fee_nano is not None
+    is_row = all((len(one.row) == FEE_TRADE_ROW.size) == has_fees for one in order.trades)
+    hold(is_row, f"a trade shown with {what} is another contract's")
+    trades = [trade_of(one.row) for one in order.trades]
+    hold(all(one.root == row.trades_root for one in order.trades), f"a trade of {what} is not a row of the clearing")
+    own = (fill.party, fill.counter)
+    hold(
+        all((trade[:2], trade[2:4])[fill.side] == own for trade in trades),
+        f"a trade shown with {what} is another order's",
+    )
+    partners = [(trade[2:4], trade[:2])[fill.side] for trade in trades]
+    hold(len(set(partners)) == len(partners), f"{what} trades twice with one order")
+    hold(min(trade.energy_wh for trade in trades) > 0, f"a trade of {what} is of no energy")
+    for trade in trades:
+        hold(trade.fee >= 0, f"a trade of {what} has a negative fee")
+        hold_price(trade.price if fill.sells else trade.price + trade.fee, fill, what)
+    if has_fees and not fill.sells:
+        same(f"the fees of the trades of {what}", sum(trade.energy_wh * trade.fee for trade in trades), fee_nano)
+    same(f"the energy of the trades of {what}", sum(trade.energy_wh for trade in trades), fill.filled_wh)
+    same(f"what the trades of {what} come to", sum(trade.energy_wh * trade.price for trade in trades), amount_nano)
+
+
 # =================================================================================== gridevidence/verifier/claims/state
 # Claims 2 to 4: one state of the ledger, the entities in force in it, and the point's place in the run.
 
@@ -2095,6 +3006,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_agreements(of)
     _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
@@ -2119,8 +3031,20 @@ def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
 
 
+def _check_agreements(of: Examination) -> None:
+    """Each once, ascending by name, in force, and of the point and its party on one side."""
+    point, party = of.bundle.point.entity.name, of.bundle.party.entity.name
+    names = [one.entity.name.encode() for one in of.bundle.agreements]
+    hold(names == sorted(set(names)), "the agreements do not ascend")
+    for one in of.bundle.agreements:
+        _hold_in_force(of, one, "agreement", of.start_s)
+        agreed = one.row.value
+        sides = [(agreed[f"{side}_point"], agreed[side]) for side in ("seller", "buyer")]
+        hold((point, party) in sides, f"{one.entity.key} is of another point, or of another party at it")
+
+
 def _check_prices(of: Examination) -> None:
-    """The rules that the point names of its own, and just the series that these and the area's name, are those in force."""
+    """The rules that the point names of its own, and just the series that these, the area's and agreements name, are those in force."""
     bundle, own = of.bundle, of.bundle.point_rules
     named = own.entity.name if own is not None else None
     same("the rules of the point", bundle.point.row.value.get("rules"), named)
@@ -2128,6 +3052,7 @@ def _check_prices(of: Examination) -> None:
         _hold_in_force(of, own, "rules", of.start_s)
     rules = [bundle.rules] if own is None else [bundle.rules, own]
     names = {name for opened in rules for name in opened.row.value.get("series", {}).values()}
+    names |= {opened.row.value["series"] for opened in bundle.agreements if "series" in opened.row.value}
     same("the price series", [one.entity.name for one in bundle.series], sorted(names))
     for one in bundle.series:
         _hold_in_force(of, one, "price_series", of.start_s)
@@ -2292,24 +3217,96 @@ def check_position(of: Examination) -> str:
     return f"The position of point {bundle.point.entity.name} is row {of.position.row} of the run."
 
 
+# =================================================================================== gridevidence/verifier/claims/wants
+# What the conditions of bids ask for, and whether what they got is that, as far as a bundle tells (docs/spec/contracts.md).
+
+
+ANY_KIND, UNKNOWN_KIND = (1 << len(ENERGY_KINDS) + 1) - 1, 1  # bit 0 is energy of no kind that is known
+
+
+def kinds_of(word: str | None) -> int:
+    """The kinds that a condition takes which says this word, a bit each."""
+    if word is None:
+        return ANY_KIND
+    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
+    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+
+
+def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
+    """Hold that fills say of their orders what these say themselves; that the rows of a bid belong together, got no more than it asked for, and
+    that what was wanted of one seller is of one.
+    """
+    bids: dict[int, list[tuple[Order, Fill]]] = {}
+    sellers: dict[str, int] = {}
+    for order, fill in zip(orders, fills, strict=True):
+        wants, what = fill.wants, order.order.what
+        if wants is None:
+            hold(False, f"the fill of {what} does not say what was wanted")
+            continue
+        bids.setdefault(wants.bid, []).append((order, fill))
+        same(f"the choice in the fill of {what}", wants.choice, order.choice)
+        if fill.sells:
+            is_one = wants.energy_kinds in (1 << place for place in range(len(ENERGY_KINDS) + 1))
+            hold(is_one, f"{what} sells energy of no kind, or of several")
+            continue
+        _hold_condition(order, wants, sellers)
+    numbers = list(sellers.values())
+    hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
+    for own in bids.values():
+        _hold_bid(own)
+    # a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
+    ids = [own[0][0].order.signed for own in bids.values() if own[0][0].condition is not None]
+    hold(len(set(ids)) == len(ids), "conditions of one order are of several bids")
+
+
+def hold_registered(points: list[Opened], orders: tuple[Order, ...], fills: list[Fill]) -> None:
+    """Hold that fills claim no kind of energy, and no place in the grid, but those that the party's points are registered with. A point that
+    was registered anew behind an order may have been another one at the gate.
+    """
+    for order, fill in zip(orders, fills, strict=True):
+        what, known = order.order.what, order.order.block.height
+        hold(fill.place > 0 or fill.fee_nano is None, f"{what} was filled, and stands at no place in the grid")
+        for point in points:
+            if point.entry.recorded_height > known:
+                continue
+            name, value = point.entity.name, point.row.value
+            if fill.wants is not None and fill.sells and fill.wants.energy_kinds != UNKNOWN_KIND:
+                kinds = kinds_of(value["energy_kind"]) if "energy_kind" in value else UNKNOWN_KIND
+                same(f"the kind of energy that {what} sells of point {name}", fill.wants.energy_kinds, kinds)
+            if fill.fee_nano is not None:
+                same(f"the place in the grid of {what} and of point {name}", fill.place, value.get("grid_place", 0))
+
+
+def _hold_condition(order: Order, wants: Wants, sellers: dict[str, int]) -> None:
+    """A buy takes what its condition says; without one it takes all."""
+    condition, what = order.condition or {}, order.order.what
+    same(f"the kinds of energy that {what} takes", wants.energy_kinds, kinds_of(condition.get("energy_kind")))
+    seller = condition.get("seller")
+    hold((wants.seller > 0) == (seller is not None), f"{what} wants a seller that its fill has not, or the reverse")
+    if seller is not None:
+        same(f"the number of the seller that {what} wants", wants.seller, sellers.setdefault(seller, wants.seller))
+        partners = {trade_of(one.row).seller for one in order.trades}
+        hold(len(partners) <= 1, f"{what} buys from one seller, and has trades with several")
+
+
+def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
+    """Several orders under one number are the conditions of one bid, and got at most its quantity."""
+    order = own[0][0].order
+    are_one = len({one.order.signed for one, _ in own}) == 1 and (len(own) == 1 or own[0][0].condition is not None)
+    hold(are_one, f"{order.what} and another order are one bid")
+    if "conditions" not in order.body:
+        return
+    got_wh = sum(fill.filled_wh for _, fill in own)
+    hold(got_wh <= order.body["quantity_wh"], f"the conditions of {order.what} got more than the largest of them")
+
+
 # ==================================================================================== gridevidence/verifier/claims/bill
 # Claims 5 to 9: the lines of the bill, and what gives their energies and prices: registers, readings, orders, clearing.
 
 
 CORRECTED = 0x02  # the quality byte of an approved register
-ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, in the low nibble of their quality byte
-MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
-
-
-class Fill(NamedTuple):
-    """A row of the clearing: what an order got."""
-
-    party: int
-    counter: int
-    side: int
-    quantity_wh: int
-    limit: int
-    filled_wh: int
+ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, the low three bits of their quality byte
+MEASURED_MASK = 0x27  # of a quality byte: its code, and the flag interpolated
 
 
 def check_lines(of: Examination) -> str:
@@ -2440,7 +3437,7 @@ def _check_import(of: Examination, imported: Imported) -> str:
     same("the quality of the imported energy", interval.quality, of.position.quality)
     hold(interval.quality in IMPORTED_QUALITIES, "the imported energy has a quality that none has")
     of.facts["files"] = [{"name": name, "sm3": sm3.hex()} for name, sm3 in body["files"]]
-    of.facts["estimates"] = body["estimates"] if interval.quality & 15 == ESTIMATED_CODE else ""
+    of.facts["estimates"] = body["estimates"] if interval.quality & 7 == ESTIMATED_CODE else ""
     of.facts["missing"] = interval.quality == MISSING_CODE
     files = "1 file" if len(body["files"]) == 1 else f"{len(body['files'])} files"
     return f"The energy was imported from {files} by {transaction.signer}, for this meter and slot; no meter signed it."
@@ -2480,22 +3477,46 @@ def check_orders(of: Examination) -> str:
     fills = [_check_order(of, order) for order in orders]
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
+    if contract.order_terms == WANTED_TERMS:
+        hold_wants(orders, fills)
+    else:
+        hold(not any(fill.wants for fill in fills), "a fill says what was wanted, and the contract asks for nothing")
+    hold(
+        all((fill.fee_nano is not None) == contract.has_grid_fees for fill in fills),
+        "a fill has fees, and the contract has none, or the reverse",
+    )
+    hold_registered([of.bundle.point, *(one.point for one in of.bundle.siblings)], orders, fills)
     volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)
-    for side, column in enumerate(("bought_wh", "sold_wh")):
-        filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
-        place = contract.position_columns.index(column)
+    for side, (energy, amount) in enumerate((("bought_wh", "bought_nano"), ("sold_wh", "sold_nano"))):
+        own = [fill for fill in fills if fill.sells == bool(side)]
+        filled_wh = sum(fill.filled_wh for fill in own)
         weights = [(one.import_wh, one.export_wh)[side] for one in points]
         hold(min(weights) >= 0, "an energy is below 0")
-        shown = [one.columns[place] for one in points]
-        same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
+        energies_wh = _deal(filled_wh, weights)
+        same(f"the sum of the fills, {energy}, dealt to the points", energies_wh, _shown(of, points, energy))
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+        if contract.trades_in_pairs:
+            amounts_nano = _deal(sum(fill.amount_nano or 0 for fill in own), energies_wh)
+            same(f"what the fills come to, {amount}, dealt to the points", amounts_nano, _shown(of, points, amount))
+        if contract.has_grid_fees and side == 0:
+            fees_nano = _deal(sum(fill.fee_nano or 0 for fill in own), energies_wh)
+            same("the fees of the fills, dealt to the points", fees_nano, _shown(of, points, "grid_fee_nano"))
     of.facts["aggregators"] = [
         {"counter": fill.counter, "aggregator": order.order.signer}
         for fill, order in zip(fills, orders, strict=True)
         if order.mandate is not None
     ]
+    shown = [trade for order in orders for trade in order.trades]
+    of.facts["trades_unshown"] = contract.trades_in_pairs and bool(orders) and not shown
+    behind = f" Their {len(shown)} trades are the clearing's." if shown else ""
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
-    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold.{behind}"
+
+
+def _shown(of: Examination, points: list[PositionRow], column: str) -> list[int]:
+    """A column of the contract, of each of some points."""
+    place = of.known_contract().position_columns.index(column)
+    return [one.columns[place] for one in points]
 
 
 def _points(of: Examination) -> list[PositionRow]:
@@ -2518,15 +3539,19 @@ def _deal(total: int, weights: list[int]) -> list[int]:
 
 
 def _check_order(of: Examination, order: Order) -> Fill:
-    bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
+    bundle, transaction, fill = of.bundle, order.order, fill_of(order.fill.row)
     what, number = transaction.what, bundle.party.entity.number
-    terms = order.terms(number)
+    slot_s = of.end_s - of.start_s
+    terms = order.terms(number, of.start_s, slot_s)
     same(f"the chain of {what}", transaction.chain, bundle.header.chain)
     _check_who_placed(of, order)
     same(f"the slot of {what}", terms.slot_start_s, of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
+    if transaction.kind == PROFILE_KIND:
+        opens_s = transaction.body["end_s"] - PROFILE_S_MAX
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
+    hold(order.gives(of.start_s, slot_s), f"{what} gives no order of the fill's counter in the slot")
     row = of.cleared
     if row is None:
         hold(False, "there is no clearing")
@@ -2535,10 +3560,18 @@ def _check_order(of: Examination, order: Order) -> Fill:
     same(f"the party of {what}", terms.party, number)
     for name in ("party", "counter", "side", "quantity_wh", "limit"):
         same(f"the {name} in the fill of {what}", getattr(fill, name), getattr(terms, name))
-    hold(fill.side < len(SIDES), f"{what} neither buys nor sells")
+    hold(fill.side < (len(SIDES) if order.row else 2 * ALL_OR_NONE), f"{what} neither buys nor sells")
+    hold(fill.is_whole, f"{what} is all or none, and was filled in part")
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
-    is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
-    hold(is_within, f"{what} was filled beyond its limit")
+    is_paired = of.known_contract().trades_in_pairs
+    same(f"whether the fill of {what} tells an amount", fill.amount_nano is not None, is_paired)
+    if is_paired:
+        hold_amount(row, order, fill)
+        if of.known_contract().has_buyers_price and fill.side == 0:
+            hold_price(row.price, fill, what)
+    else:
+        hold_price(row.price, fill, what)
+        hold(not order.trades, f"{what} has trades, and the contract makes none")
     return fill
 
 
@@ -2567,8 +3600,14 @@ def check_clearing(of: Examination) -> str:
         same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
     hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
     same("the number of the cleared area", row.area, of.bundle.area.entity.number)
-    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
     hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
+    if of.known_contract().trades_in_pairs:
+        has_price = int(of.known_contract().has_buyers_price)
+        hold(row.volume_wh > 0 and row.has_price == has_price, "the area has no volume, or another number of prices")
+        hold(row.trades > 0 and bool(row.trades_root), "the area has no trades")
+        return f"{row.volume_wh} Wh were cleared in the area, in {row.trades} trades at prices of their own."
+    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
+    hold(not row.trades_root, "the area has trades, and the contract makes none")
     return f"{row.volume_wh} Wh were cleared in the area at {row.price} micro/kWh."
 
 
@@ -2584,6 +3623,8 @@ class BookRow(NamedTuple):
     quantity_wh: int
     limit: int
     filled_wh: int
+    more: tuple[int, ...] = ()
+    """Where orders rank as they came the rank before which it was withdrawn; what the contract asks of orders."""
 
 
 def check_book(of: Examination) -> str:
@@ -2591,18 +3632,85 @@ def check_book(of: Examination) -> str:
     rows, cleared, contract = _book_rows(of), of.cleared, of.known_contract()
     if cleared is None or contract.clear is None:
         raise Halt(CANNOT_BE_DECIDED, "book: the bundle has no clearing")
-    hold(all(len(row) == BOOK_ROW.size for row in rows), "a row of the book has another length than such a row")
-    orders = [BookRow(*BOOK_ROW.unpack(row)) for row in rows]
+    layout = ARRIVED_BOOK_ROW if contract.ranks_by_arrival else BOOK_ROW
+    layout = {WANTED_TERMS: WANTED_BOOK_ROW, PLACED_TERMS: PLACED_BOOK_ROW}.get(contract.order_terms, layout)
+    hold(all(len(row) == layout.size for row in rows), "a row of the book has another length than such a row")
+    orders = [BookRow(*values[:5])._replace(more=values[5:]) for values in map(layout.unpack, rows)]
     hold(all(order.rank == rank for rank, order in enumerate(orders)), "the book is not in rank order")
-    hold(all(order.side <= 1 and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
-    due = contract.clear([order[1:4] for order in orders], of.bundle.rules.row.value["terms"])
-    same("the clearing's volume and price", (cleared.volume_wh, cleared.price), due[:2])
+    sides = len(SIDES) if contract.trades_in_pairs else 2 * ALL_OR_NONE
+    hold(all(order.side < sides and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
+    due = _clear_rounds(contract.clear, orders, of.bundle.rules.row.value["terms"])
+    stated = cleared.volume_wh, cleared.price if cleared.has_price else None, cleared.trades
+    same("the clearing's volume, price and trades", stated, (*due[:2], len(due.trades)))
     hold(due.filled_wh == [order.filled_wh for order in orders], "the rule gives other fills than the book states")
-    own = Counter(FILL_ROW.unpack(order.fill.row)[2:] for order in of.bundle.orders)
-    hold(
-        own <= Counter(order[1:] for order in orders), "an order of the party does not stand in the book with its fill"
+    known: Counter[tuple[int, ...]] = Counter(order[1:5] for order in orders)
+    own: Counter[tuple[int, ...]] = Counter(fill_of(order.fill.row)[2:6] for order in of.bundle.orders)
+    what = "Price, volume"
+    if contract.trades_in_pairs:
+        what, are_shown = "Volume, every trade", any(order.trades for order in of.bundle.orders)
+        trades = _trades_by_rank(due, len(orders))
+        terms = [(*order[1:5], *(order.more if contract.order_terms else ())) for order in orders]
+        known = Counter(
+            (*own_terms, *_come_to(own_terms[0], own_trades, are_shown))
+            for own_terms, own_trades in zip(terms, trades, strict=True)
+        )
+        own = Counter(_own_order(order) for order in of.bundle.orders)
+    hold(own <= known, "an order of the party does not stand in the book with its fill")
+    return f"{what} and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
+
+
+def _clear_rounds(clear: Callable[..., Cleared], orders: list[BookRow], terms: dict[str, Any]) -> Cleared:
+    """The outcome of all orders in rank order; of those that are all or none and lack energy the half that lacks most goes, and again."""
+    left, rounds, filled_wh = orders, 0, [0] * len(orders)
+    while True:
+        due = clear([(one.side % ALL_OR_NONE, one.quantity_wh, one.limit, *one.more) for one in left], terms)
+        rounds += 1
+        lacking = [
+            (one.quantity_wh - got, one.rank)
+            for one, got in zip(left, due.filled_wh, strict=True)
+            if one.side >= ALL_OR_NONE and got < one.quantity_wh
+        ]
+        if not lacking:
+            break
+        most = sorted(lacking, reverse=True)[: (len(lacking) + 1) // 2]
+        out = {rank for _, rank in most}
+        left = [one for one in left if (one.rank not in out if rounds < BLOCK_ROUNDS_MAX else one.side < ALL_OR_NONE)]
+    for one, got in zip(left, due.filled_wh, strict=True):
+        filled_wh[one.rank] = got
+    return due._replace(filled_wh=filled_wh)
+
+
+def _trades_by_rank(due: Cleared, orders: int) -> list[list[tuple[int, int, int]]]:
+    """Energy, price and fee of each trade of each order; a sell's fee is its buyer's."""
+    found: list[list[tuple[int, int, int]]] = [[] for _ in range(orders)]
+    for trade in due.trades:
+        told = (trade.energy_wh, trade.price_micro_per_kwh, trade.fee_micro_per_kwh)
+        found[trade.buy].append(told)
+        found[trade.sell].append(told)
+    return found
+
+
+def _come_to(side: int, trades: list[tuple[int, int, int]], are_shown: bool) -> tuple[int, ...]:
+    """The amount of an order's trades and, of a buy, their fees; behind both they themselves, ascending, where bundles of its party show them."""
+    shown = sorted(trades) if are_shown else []
+    fee_nano = 0 if side else sum(energy_wh * fee for energy_wh, _, fee in trades)
+    amount_nano = sum(energy_wh * price for energy_wh, price, _ in trades)
+    return (amount_nano, fee_nano, *(value for trade in shown for value in trade))
+
+
+def _own_order(order: Order) -> tuple[int, ...]:
+    """The same of an order of the party, as the bundle shows it."""
+    rows = [trade_of(one.row) for one in order.trades]
+    trades = sorted((row.energy_wh, row.price, row.fee) for row in rows)
+    fill = fill_of(order.fill.row)
+    asked = fill.wants or ((fill.place,) if fill.fee_nano is not None else ())
+    return (
+        *fill[2:6],
+        *asked,
+        fill.amount_nano or 0,
+        fill.fee_nano or 0,
+        *(value for trade in trades for value in trade),
     )
-    return f"Price, volume and every fill follow from all orders of the slot ({len(orders)}) by the auction's rule."
 
 
 def _book_rows(of: Examination) -> list[bytes]:
@@ -2677,7 +3785,7 @@ def _check_organisations(of: Examination) -> None:
             hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
         elif used.transaction.kind in (BATCH_KIND, IMPORT_KIND):
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
-        elif used.transaction.kind == ORDER_KIND:
+        elif used.transaction.kind in (ORDER_KIND, PROFILE_KIND):
             same(f"the organisation of the key of {signer}", organisation, party)
 
 
@@ -2850,7 +3958,8 @@ def _verdict(
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
     by_importer = (IMPORT_ESTIMATE_UNCHECKED,) if facts.get("estimates") else ()
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    told = (*imported, *estimated, *by_importer, *approved)
+    unshown = (TRADES_UNSHOWN,) if facts.get("trades_unshown") else ()
+    told = (*imported, *estimated, *by_importer, *approved, *unshown)
     return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)
 
 
@@ -2868,6 +3977,7 @@ ROLE_WORDS: Final = {
     "prosumer": "party",
     "aggregator": "aggregator",
     "administrator": "administrator",
+    "utility": "utility",
 }
 TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6

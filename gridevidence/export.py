@@ -166,6 +166,8 @@ class _Assembly:
             parts["point_rules"] = self._opened(f"rules/{point.point_rules}", start_s)
         if point.series:
             parts["series"] = [self._opened(f"price_series/{name}", start_s) for name in point.series]
+        if point.agreements:
+            parts["agreements"] = [self._opened(f"agreement/{name}", start_s) for name in point.agreements]
         if point.imported is not None:
             parts["imported"] = {
                 **self._transaction(point.imported.transaction),
@@ -236,8 +238,10 @@ class _Assembly:
             yield self.point.imported.transaction, self.point.imported.transaction.signer
 
     def _order(self, order: ProvenOrder) -> Proof:
-        """A filled order; where an aggregator placed it, with the party's entry that named it then."""
+        """A filled order, with its trades; where an aggregator placed it, with the party's entry that named it then."""
         part = {**self._transaction(order.order), "fill": _row_part(order.fill)}
+        if order.trades:
+            part["trades"] = [_row_part(one) for one in order.trades]
         if order.placed is None:
             return part
         mandate = self._opened(f"party/{self.point.party}", self.point.slot_start_s, order.order.height - 1)

@@ -23,7 +23,8 @@ from gridevidence.verifier.examination import Examination
 
 Parts = dict[str, Any]
 
-_IMPORT_REGISTER, _SIDE, _LIMIT, _FILLED, _IMPORTED_WH = 3, 2, 4, 5, 3
+_IMPORT_REGISTER, _COUNTER, _SIDE, _LIMIT, _FILLED, _IMPORTED_WH = 3, 1, 2, 4, 5, 3
+_PRICE = "price_micro_per_kwh"
 """Fields of a reading row, of a fill row, which begins like the row of an order, and of a row of an import."""
 _END_IMPORT, _IMPORT_WH = 3, 6
 """Fields of a position row's head."""
@@ -202,7 +203,7 @@ def _imported_rows(parts: Parts) -> tuple[tuple[struct.Struct, bytes], ...]:
 
 
 def _forge_limit(parts: Parts) -> Change:
-    """Another limit in the party's first order, in its fill too; still on the good side of the price."""
+    """Another limit in the party's first order, in its fill too; still on the good side of every price."""
     part = parts["orders"][0]
     if "order" in part:
         placed = list(PLACED_ROW.unpack(part["order"]["row"]))
@@ -210,14 +211,16 @@ def _forge_limit(parts: Parts) -> Change:
         placed[_LIMIT] = after = before + (-1_000 if placed[_SIDE] else 1_000)
         part["order"]["row"] = PLACED_ROW.pack(*placed)
     else:
-        signed = cbor.decode(part["signed"])
-        body = signed["body"]
-        before = body["price_micro_per_kwh"]
-        body["price_micro_per_kwh"] = after = before + (1_000 if body["side"] == "buy" else -1_000)
-        part["signed"] = cbor.encode(signed)
-    fill = list(FILL_ROW.unpack(part["fill"]["row"]))
-    fill[_LIMIT] = after
-    part["fill"]["row"] = FILL_ROW.pack(*fill)
+        signed, fill = cbor.decode(part["signed"]), FILL_ROW.unpack_from(part["fill"]["row"])
+        before = fill[_LIMIT]
+        after = before + (-1_000 if fill[_SIDE] else 1_000)
+        holder, keys = _signed_limits(signed, part)
+        for key in keys:  # of a ramp both ends: every step moves alike
+            holder[key] += after - before
+        _put_signed(parts, part, signed)
+    row = list(FILL_ROW.unpack_from(part["fill"]["row"]))
+    row[_LIMIT] = after
+    part["fill"]["row"] = FILL_ROW.pack(*row) + part["fill"]["row"][FILL_ROW.size :]
     return Change("micro", str(before), str(after))
 
 
@@ -226,7 +229,34 @@ def _in_limit(parts: Parts) -> Change:
     part = parts["orders"][0]
     if "order" in part:
         return _in_row(part["order"], PLACED_ROW, _LIMIT, "micro")
-    return _in_encoded(part, "signed", "micro", "body", "price_micro_per_kwh")
+    signed = cbor.decode(part["signed"])
+    holder, keys = _signed_limits(signed, part)
+    change = _in_map(holder, keys[-1], "micro")
+    _put_signed(parts, part, signed)
+    return change
+
+
+def _put_signed(parts: Parts, part: Parts, signed: Parts) -> None:
+    """Put what is signed into an order's part; a bid with conditions, whose highest limit is its own, stands with each of them."""
+    body, old = signed["body"], part["signed"]
+    if "conditions" not in body:
+        part["signed"] = cbor.encode(signed)
+        return
+    body[_PRICE] = max(condition[_PRICE] for condition in body["conditions"])
+    for one in parts["orders"]:
+        if one.get("signed") == old:
+            one["signed"] = cbor.encode(signed)
+
+
+def _signed_limits(signed: Parts, part: Parts) -> tuple[Parts, list[str]]:
+    """Where an order, or a profile, says the limit of a fill's order: a map, and its keys, of a ramp's two the one that counts more last."""
+    body, key = signed["body"], _PRICE
+    place = FILL_ROW.unpack_from(part["fill"]["row"])[_COUNTER] - signed["identity"]["counter"]
+    for several in ("parts", "conditions"):
+        if several in body:
+            return body[several][place], [key]
+    ends = [key, "last_price_micro_per_kwh"] if "steps" in body else [key]
+    return body, ends if place else ends[::-1]
 
 
 def _forge_rules(parts: Parts) -> Change:

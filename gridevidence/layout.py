@@ -22,6 +22,7 @@ SLOT_LENGTHS_S: Final = (300, 900, 1800, 3600)
 HANDOVERS_MAX: Final = 64  # changes of the set of signers that one bundle shows
 ENROLMENTS_MAX: Final = 8  # between a key and genesis
 PROTOCOL_VERSION: Final = 2
+TRADES_MAX: Final = 256  # of all orders together, whose trades a bundle shows
 REGISTRY_ROW_BYTES_MAX: Final = 32_768
 SERIES_VALUES_MAX: Final = 3_000
 PRICES: Final = range(-(10**9), 10**9 + 1)  # of rules and price series, micro per kWh
@@ -60,6 +61,13 @@ PIECE: Final = {
     "installation": OPENED,
     "start?": READING,
 }
+ORDER: Final = {
+    **TRANSACTION,
+    "fill": ROW_PROOF,
+    "mandate?": OPENED,
+    "order?": ROW_PROOF,
+    "trades?": [ROW_PROOF, 1, TRADES_MAX],
+}
 KEY_ENTRY: Final = {
     "enrolment?": {**TRANSACTION, "row_path": PATH},
     "genesis?": STATE_PROOF,
@@ -70,6 +78,7 @@ KEY_ENTRY: Final = {
 CERTIFICATE: Final = [(is_public_key, 64), 0, LIST_ITEMS_MAX]
 SIGNER_SET: Final = [(is_public_key, POWER), 1, LIST_ITEMS_MAX]
 BUNDLE: Final[dict[str, Any]] = {
+    "agreements?": [OPENED, 1, 8],
     "area": OPENED,
     "area_result": ROW_PROOF,
     "certificate": CERTIFICATE,
@@ -82,7 +91,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "header": bytes,
     "imported?": {**TRANSACTION, "installation": OPENED, "interval": ROW_PROOF},
     "keys": [{**STATE_PROOF, "entries": [KEY_ENTRY, 1, 4]}, 0, 16],
-    "orders": [{**TRANSACTION, "fill": ROW_PROOF, "mandate?": OPENED, "order?": ROW_PROOF}, 0, 16],
+    "orders": [ORDER, 0, 16],
     "party": OPENED,
     "pieces": [PIECE, 0, 4],
     "point": OPENED,
@@ -91,7 +100,7 @@ BUNDLE: Final[dict[str, Any]] = {
     "rules": OPENED,
     "run": STATE_PROOF,
     "runs": STATE_PROOF,
-    "series?": [OPENED, 1, 16],
+    "series?": [OPENED, 1, 24],
     "siblings?": [{"point": OPENED, "position": ROW_PROOF}, 1, 15],
     "type": str,
     "version": int,
@@ -168,9 +177,22 @@ ENTRIES: Final[dict[str, Any]] = {
 }
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
+UNTIL_FINAL: Final = range(10 * 31_622_400 + 1)  # seconds behind a slot's end
+SHARE: Final = range(1_000_001)  # parts of a million
 ROLES: Final = re.compile("administrator|aggregator|clock|gateway|prosumer|regulator|utility")
 REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
+AGREED: Final = {"buyer": NAME, "buyer_point": NAME, "seller": NAME, "seller_point": NAME}
+ENERGY_KINDS: Final = ("biomass", "coal", "gas", "geothermal", "hydro", "nuclear", "oil", "solar", "waste", "wind")
+RENEWABLE_KINDS: Final = ("biomass", "geothermal", "hydro", "solar", "wind")
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
+    "agreement": {
+        **AGREED,
+        "basis": re.compile("difference|fixed_quantity|pay_as_produced"),
+        "price_micro_per_kwh": PRICES,
+        "quantity_wh?": range(1, 10**9 + 1),
+        "series?": NAME,
+        "share_ppm?": range(1, 1_000_001),
+    },
     "area": {"calendar": NAME, "rules": NAME, "zone": NAME},
     "gateway": {"organisation": NAME, "protection": NAME},
     "installation": {
@@ -196,6 +218,8 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "area": NAME,
         "balance_responsible_export?": NAME,
         "balance_responsible_import?": NAME,
+        "energy_kind?": re.compile("|".join(ENERGY_KINDS)),
+        "grid_place?": range(1, 65_536),
         "grid_operator?": NAME,
         "offtaker?": NAME,
         "party?": NAME,
@@ -213,15 +237,23 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "contract": TEXT_64,
         "contract_pin": 32,
         "correction_after_s?": WITHIN,
-        "final_after_s?": range(10 * 31_622_400 + 1),
+        "final_after_s?": UNTIL_FINAL,
         "first_slot_start_s": TIME,
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
+        "run_calendar?": {
+            "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
+            "dispute_material_nano": range(10**18 + 1),
+            "final_run_after_s": UNTIL_FINAL,
+            "initial_last_after_s": UNTIL_FINAL,
+            "initial_measured_ppm": SHARE,
+        },
     },
 }
 """Values of registry rows, by the word that their keys begin with."""
 ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "agreement": ("ended", {**AGREED, "ended": bool}),
     "gateway": ("retired", {"organisation": NAME, "retired": bool}),
     "installation": (
         "removed",
@@ -233,7 +265,7 @@ ENDED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 # -------------------------------------------------------------------------------------------------------- transactions
 BATCH_KIND, ENROLMENT_KIND = "metering/reading_batch", "registry/register"
-ORDER_KIND, ORDER_BATCH_KIND = "market/order", "market/order_batch"
+ORDER_KIND, ORDER_BATCH_KIND, PROFILE_KIND = "market/order", "market/order_batch", "market/profile"
 APPROVAL_KIND, IMPORT_KIND = "metering/approve", "metering/interval_import"
 ROLE_OF_KIND: Final = {
     APPROVAL_KIND: "utility",
@@ -241,10 +273,17 @@ ROLE_OF_KIND: Final = {
     IMPORT_KIND: "gateway",
     ORDER_KIND: "prosumer",
     ORDER_BATCH_KIND: "aggregator",
+    PROFILE_KIND: "prosumer",
     ENROLMENT_KIND: "administrator",
 }
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+CONDITION: Final[dict[str, Any]] = {
+    "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
+    "energy_wh": I64,
+    "price_micro_per_kwh": I64,
+    "seller?": NAME,
+}
 BODIES: Final[dict[str, dict[str, Any]]] = {
     APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
     BATCH_KIND: {
@@ -272,9 +311,19 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     ORDER_KIND: {
         "area": TEXT_64,
+        "condition?": re.compile("all_or_none"),
+        "conditions?": [CONDITION, 1, 4],
+        "last_price_micro_per_kwh?": I64,
         "price_micro_per_kwh": I64,
         "quantity_wh": I64,
+        "replaces?": [range(1, 17), 1, 16],
         "side": re.compile("buy|sell"),
+        "steps?": range(2, 17),
+    },
+    PROFILE_KIND: {
+        "area": TEXT_64,
+        "end_s": TIME,
+        "parts": [{"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}, 1, 16],
     },
     ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
@@ -284,9 +333,12 @@ IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     BATCH_KIND: {"counter": range(1, 1 << 63), "epoch": range(1, 1 << 63)},
     IMPORT_KIND: {"client_id": 16, "valid_until_s": I64},
     ORDER_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
+    PROFILE_KIND: {"counter": I64, "nonce": 16, "slot_start_s": I64},
     ORDER_BATCH_KIND: {"client_id": 16, "valid_until_s": I64},
     ENROLMENT_KIND: {"client_id": 16, "valid_until_s": I64},
 }
+QUANTITY_BYTES, QUANTITIES_MAX = 4, 672  # of a part of a profile, little-endian
+PROFILE_S_MAX: Final = 31 * 86_400  # from the block that has a profile to its end
 SIGNED: Final[dict[str, Any]] = {
     "chain": str,
     "kind": str,
@@ -301,9 +353,23 @@ INTERVAL_ROW: Final = struct.Struct("<IqBqq")  # meter, start of the slot, quali
 POSITION_HEAD: Final = struct.Struct("<IB6q")  # row, quality, import start, end, export start, end, import, export
 AREA_HEAD: Final = struct.Struct("<I32s")  # area, digest of the rules' entry
 CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32s")  # area, orders, volume, has price, price, rules, book, fills root
+PAIRED_CLEARED_ROW: Final = struct.Struct("<IIqBq32s32s32sI32s")  # the same, and trades, trades root
 FILL_ROW: Final = struct.Struct("<IIBqqq")  # party, counter, side, quantity, limit, filled
+BLOCK_ROUNDS_MAX: Final = 32  # times that a gate is cleared with such orders
+ALL_OR_NONE: Final = 2  # added to the side of a fill or book row whose order is filled as a whole or not at all
+PAIRED_FILL_ROW: Final = struct.Struct("<IIBqqqq")  # the same, and what its trades come to
+WANTED_TERMS: Final = ("bid", "choice", "energy_kinds", "seller")  # at the end of rows under conditional_bid/1
+WANTED_FILL_ROW: Final = struct.Struct("<IIBqqqq4I")  # the same, and these
+PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1
+FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is paid beyond it for the way, and these
+FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
+TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
+ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
+
+PLACED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and PLACED_TERMS
+WANTED_BOOK_ROW: Final = struct.Struct("<IBqqq4I")  # the first of them, and WANTED_TERMS
 
 # ------------------------------------------------------------------------------------------------------------- claims
 CLAIMS: Final = {  # in the order of checking, from 1; each with what an answer without it leaves open
@@ -336,6 +402,7 @@ NEVER_CHECKED: Final = (
 )
 IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimated, corrected, missing, interpolated
 IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
+TRADES_UNSHOWN: Final = "the trades that the fills come from: there are more than a bundle shows"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"

@@ -145,11 +145,16 @@ class MeterPiece:
 
 @dataclass(frozen=True)
 class ProvenOrder:
-    """A filled order, and its row under the area's fills root; placed: where it stands in a batch, its row there."""
+    """A filled order, and its row under the area's fills root; placed: where it stands in a batch, its row there.
+
+    trades: what the fill comes from, rows under the area's trades root; none under a contract with one price for all, and where the
+    party's trades in the slot are more than a bundle shows.
+    """
 
     order: RecordedTransaction
     fill: RowProof
     placed: RowProof | None = None
+    trades: Sequence[RowProof] = ()
 
 
 @dataclass(frozen=True)
@@ -234,7 +239,9 @@ class SettledPoint:
     point_rules: str | None = None
     """The rules that the point has of its own, None where its area's hold."""
     series: Sequence[str] = ()
-    """The price series that these rules and the area's name, each once, ascending."""
+    """The price series that these rules, the area's and the agreements name, each once, ascending."""
+    agreements: Sequence[str] = ()
+    """The agreements of the point that held in the slot, ascending by the bytes of their names."""
 
 
 class EvidenceLedger(Protocol):

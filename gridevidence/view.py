@@ -8,31 +8,26 @@ micro/kWh, amounts in nano of the currency, instants in UTC seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gridcore import merkle
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.sm3 import sm3
 from gridevidence.flat import flat_fields
-from gridevidence.layout import FILL_ROW, INTERVAL_ROW, READING_ROW, SIDES
+from gridevidence.layout import ALL_OR_NONE, INTERVAL_ROW, READING_ROW, SIDES
 from gridevidence.verifier.answers import Halt, plain
 from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, Reading, decode_parts, read_bundle
 from gridevidence.verifier.cbor import decode
 from gridevidence.verifier.claims.bill import Span, spans_of
+from gridevidence.verifier.claims.fills import fill_of
 from gridevidence.verifier.claims.state import answering_gateways
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import Transaction
-
-
-@dataclass(frozen=True)
-class PathView:
-    """A way from a leaf up to a root: how many siblings it takes, and the root that it leads to."""
-
-    siblings: int
-    root: bytes
+from gridevidence.view_agreements import AgreementView, read_agreements
+from gridevidence.view_paths import PathView, path_of_leaf, path_of_row
+from gridevidence.view_trades import TradeView, read_trade
 
 
 @dataclass(frozen=True)
@@ -198,6 +193,10 @@ class OrderView:
     quantity_wh: int
     limit_micro_per_kwh: int
     filled_wh: int
+    amount_nano: int | None
+    """What its trades come to; None under a contract with one price for all."""
+    trades: tuple[TradeView, ...]
+    """As far as the bundle shows them."""
     path: PathView
     """Of its fill, to the clearing's fills root."""
     transaction: TransactionView
@@ -253,12 +252,18 @@ class BundleView:
     """Start, end; none where the energy is estimated or imported."""
     imported: ImportView | None
     orders: tuple[OrderView, ...]
+    agreements: tuple[AgreementView, ...]
     keys: tuple[KeyView, ...]
     header: HeaderView
     certificate: tuple[tuple[bytes, bytes], ...]
     """(public key, signature), ascending by key."""
     size: int
     """Bytes of the bundle."""
+
+    @property
+    def trades(self) -> tuple[TradeView, ...]:
+        """The trades that it shows, of all orders."""
+        return tuple(trade for order in self.orders for trade in order.trades)
 
     def term(self, kind: str) -> TermView | None:
         """The line of a kind; None where the point has none in the slot."""
@@ -309,6 +314,7 @@ class _Decoder:
             orders=tuple(
                 self._order(order, part) for order, part in zip(bundle.orders, self.parts["orders"], strict=True)
             ),
+            agreements=read_agreements(bundle.agreements, self.of.settled().agreements),
             keys=tuple(_key(name, entry) for (name, _), entry in self.keys.items()),
             header=self._header(),
             certificate=bundle.certificate,
@@ -334,9 +340,9 @@ class _Decoder:
             prices=tuple(sorted(self.of.settled().prices.items())),
             terms=tuple(sorted(bundle.rules.row.value["terms"].items())),
             roots=tuple((name, run[name]) for name in ("rows_root", "areas_root")),
-            path=_leaf_path(self.parts["run"]),
-            rules_path=_leaf_path(self.parts["rules"]),
-            clearing_path=_leaf_path(self.parts["clearing"]) if "clearing" in self.parts else None,
+            path=path_of_leaf(self.parts["run"]),
+            rules_path=path_of_leaf(self.parts["rules"]),
+            clearing_path=path_of_leaf(self.parts["clearing"]) if "clearing" in self.parts else None,
         )
 
     def _position(self) -> PositionView:
@@ -356,7 +362,7 @@ class _Decoder:
             ),
             columns=tuple(settled.columns.items()),
             spans=tuple(self._spans()),
-            path=_row_path(self.parts["position"]),
+            path=path_of_row(self.parts["position"]),
         )
 
     def _spans(self) -> Iterator[SpanView]:
@@ -387,7 +393,7 @@ class _Decoder:
             clock_offset_ms=body["clock"]["offset_ms"],
             epoch=batch.identity["epoch"],
             counter=batch.identity["counter"],
-            path=_row_path(part["reading"]),
+            path=path_of_row(part["reading"]),
             batch=self._transaction(batch, part),
         )
 
@@ -405,20 +411,24 @@ class _Decoder:
             flags=flags,
             estimates=body["estimates"],
             files=tuple((name, digest.hex()) for name, digest in body["files"]),
-            path=_row_path(part["interval"]),
+            path=path_of_row(part["interval"]),
             transaction=self._transaction(imported.transaction, part),
         )
 
     def _order(self, order: Order, part: Mapping[str, Any]) -> OrderView:
         transaction, party = order.order, self.bundle.party.entity
-        terms = order.terms(party.number)
+        start_s: int = self.bundle.run.value["slot_start_s"]
+        terms = order.terms(party.number, start_s, self.bundle.chain.value["slot_s"])
+        fill = fill_of(order.fill.row)
         return OrderView(
             order=f"{party.name}/{terms.slot_start_s}/{terms.counter}",
-            side=SIDES[terms.side],
+            side=SIDES[terms.side % ALL_OR_NONE],
             quantity_wh=terms.quantity_wh,
             limit_micro_per_kwh=terms.limit,
-            filled_wh=FILL_ROW.unpack(order.fill.row)[-1],
-            path=_row_path(part["fill"]),
+            filled_wh=fill.filled_wh,
+            amount_nano=fill.amount_nano,
+            trades=tuple(map(read_trade, part.get("trades", ()))),
+            path=path_of_row(part["fill"]),
             transaction=self._transaction(transaction, part),
         )
 
@@ -484,15 +494,3 @@ def _key(name: str, entry: KeyEntry) -> KeyView:
     elif entry.voted is not None:
         enrolled_by, height = ", ".join(entry.voted.in_favour), entry.voted.decided_height
     return KeyView(name, sm3(entry.row.value.get("public_key", b"")).hex(), enrolled_by, height)
-
-
-def _row_path(part: Mapping[str, Any]) -> PathView:
-    return _path(part["salt"] + part["row"], part["path"])
-
-
-def _leaf_path(part: Mapping[str, Any]) -> PathView:
-    return _path(part["leaf"], part["path"])
-
-
-def _path(leaf: bytes, path: Sequence[bytes]) -> PathView:
-    return PathView(len(path), merkle.fold(merkle.leaf_hash(leaf), path))

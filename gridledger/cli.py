@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
 from gridcore.errors import GridError, UsageError
+from gridledger.command_examples import example_of
 
 # Name -> the line that `gridledger --help` shows. The module is gridledger.commands.<name>, imported only when it is called.
 COMMANDS = {
@@ -25,13 +26,16 @@ COMMANDS = {
     "consortium": "several organisations: found a chain, run and watch its nodes, propose and vote",
     "node": "run or check a ledger node",
     "edge": "run or check the agent on a gateway",
+    "profiles": "list and check profiles of meters; make and check signed bundles of them",
     "registry": "show what is registered, and register what a file says",
     "certificate": "an organisation's certificate authority, and certificates of its signers' keys",
     "sealed": "seal a file for named recipients, and open one",
     "metering": "approve a register that the rules set aside",
     "settle": "settle energies of files; explain bill lines, make settlement runs again",
+    "order": "place orders and standing rules out of a file, withdraw and list them",
     "dispute": "contest a bill line, answer for it, decide and withdraw",
-    "simulate": "what a seed decides: nodes of a consortium under faults",
+    "simulate": "run a simulated grid out of a scenario file; nodes of a consortium under faults",
+    "watch": "rules of the risk monitor over a ledger, and how well they find fraud",
     "serve": "serve the pages, and keep their users",
     "people": "keep who stands behind the pseudonyms of the ledger, and erase them",
     "evidence": "export the proof of a bill line as a bundle",
@@ -162,7 +166,7 @@ def _add_common(parser: argparse.ArgumentParser, command: Command, default: obje
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for inner in action.choices.values():
                 inner.formatter_class = argparse.RawDescriptionHelpFormatter
-                inner.epilog = inner.epilog or f"example:\n  {command.EXAMPLE}"
+                inner.epilog = inner.epilog or f"example:\n  {example_of(inner, command.EXAMPLE)}"
                 inner.allow_abbrev = False
                 _add_common(inner, command, argparse.SUPPRESS)  # absent there must not undo what was given before
 

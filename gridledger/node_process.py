@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing
 
 from gridcore.clock import WallClock
 from gridcore.errors import UsageError, broken
@@ -25,7 +24,7 @@ from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.standby import StandbyEngine
 from ledger.engines.timekeeper import Timekeeper
 from ledger.http.dispatcher import Node
-from ledger.http.server import serve_node
+from ledger.http.server import Door, serve_node
 from ledger.store.consortium import ConsortiumLedger
 from ledger.store.ledger import Ledger
 from ledger.store.standby import Standby
@@ -51,8 +50,14 @@ def run_node(config: NodeConfig, ready: Callable[[str, str, int], None]) -> None
             host=config.listen.host,
             remedy="give listen.certificate, or put a proxy with TLS before it",
         )
-    with open_socket(config.listen.host, config.listen.port) as bound, closing(_open(config)) as ledger:
-        asyncio.run(_serve(config, ledger, bound, lambda url: ready(url, ledger.chain, ledger.height)))
+    with ExitStack() as opened:
+        doors = [Door(opened.enter_context(open_socket(config.listen.host, config.listen.port)), tls)]
+        if config.gateways is not None:
+            check_tls(config.gateways.tls)
+            bound = opened.enter_context(open_socket(config.gateways.host, config.gateways.port))
+            doors.append(Door(bound, config.gateways.tls))
+        ledger = opened.enter_context(closing(_open(config)))
+        asyncio.run(_serve(config, ledger, doors, lambda url: ready(url, ledger.chain, ledger.height)))
 
 
 def _open(config: NodeConfig) -> AnyLedger:
@@ -149,7 +154,7 @@ async def _keeping_time(config: NodeConfig, chain: str, engine: Engine) -> Async
         keeping.cancel()
 
 
-async def _serve(config: NodeConfig, ledger: AnyLedger, bound: socket.socket, ready: Callable[[str], None]) -> None:
+async def _serve(config: NodeConfig, ledger: AnyLedger, doors: Sequence[Door], ready: Callable[[str], None]) -> None:
     """Make blocks and answer until SIGTERM or SIGINT, or until a promise breaks, in a block or an answer: it passes through."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,5 +164,5 @@ async def _serve(config: NodeConfig, ledger: AnyLedger, bound: socket.socket, re
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
         async with _keeping_time(config, ledger.chain, engine):
-            await serve_node(node, bound, ready=ready, tls=config.listen.tls)
+            await serve_node(node, *doors, ready=ready)
     await breaking  # the engine is closed: what broke it, be it in its last block, passes through

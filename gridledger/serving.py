@@ -25,6 +25,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -42,18 +43,19 @@ from gridcore.verify import Halt, Trust, decode_trust
 from gridledger import __version__
 from gridseries.config import SeriesConfig
 from gridseries.projection import Projector
-from gridseries.series import SLOTS
 from gridseries.stores import open_series
 from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.database import check_database, open_database
+from gridweb.exports.jobs import Jobs
 from gridweb.exports.pdf_file import check_fonts
 from gridweb.feed import Feed
+from gridweb.freshness import Pulse
 from gridweb.health import Health
 from gridweb.people import PEOPLE, People
 from gridweb.sessions import Sessions
 from gridweb.site import SIGN_INS, Site
-from gridweb.source import Source
+from gridweb.source import NOT_FOUND, Source
 from gridweb.static_files import check_static_files
 from gridweb.throttle import Throttle
 from gridweb.users import Users
@@ -66,8 +68,8 @@ EVENT_STREAMS: Final = asgi.Limits(read_timeout_s=None)
 """A browser says nothing while it listens to events; a limit on silence would cut every stream once in a while."""
 STATUS_EVERY_S: Final = 1.0
 """New heights are told to open pages at most this often."""
-PROBE_EVERY_S: Final = 5.0
-"""What is away, and what is back, is noticed after this by itself, also where nobody looks and the ledger stands still."""
+PROBE_EVERY_S: Final = 1.0
+"""What is away, and what is back, is looked for so often, also where nobody asks and the ledger stands still."""
 
 log = get_logger(__name__)
 
@@ -159,18 +161,20 @@ async def serve_pages(
     series = open_series(config.series)
     try:
         with closing(open_database(config.web.users)) as database, _people(config.web) as people:
-            async with _client(parts, PAGE_TIMEOUT_S) as client, _client(parts) as follower:
+            async with _client(parts, PAGE_TIMEOUT_S) as client, _client(parts) as follower, _exports() as jobs:
                 if config.web.demo:
                     await _check_simulated(client)
                 health = Health(WallClock())
                 feed = Feed(stop, first_id=WallClock().now_s() * 1_000)
                 health.on_change = feed.publish_status
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
-                site = _site(config, database, people, Source(client, series, projector, health), health, feed, stop)
+                source = Source(client, series, projector, health)
+                site = _site(config, database, people, source, health, feed, jobs, stop)
+                jobs.on_broken = site.take_down
                 async with (
                     _beside(projector.run(stop), stop),
                     _beside(_tell_heights(projector, feed, stop), stop),
-                    _beside(probe(site.source, stop), stop),
+                    _beside(probe(site.source, stop, feed), stop),
                 ):
                     await asgi.serve(
                         create_app(site), bound, stop, ready=ready, limits=EVENT_STREAMS, tls=config.web.listen.tls
@@ -178,6 +182,17 @@ async def serve_pages(
                 site.check_whole()
     finally:
         await series.close()
+
+
+@asynccontextmanager
+async def _exports() -> AsyncIterator[Jobs]:
+    """What is made beside the pages: it ends with the process, and so do its files."""
+    with TemporaryDirectory(prefix="gridledger-exports-") as folder:
+        jobs = Jobs(WallClock(), Path(folder))
+        try:
+            yield jobs
+        finally:
+            await jobs.close()
 
 
 @contextmanager
@@ -202,6 +217,18 @@ def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
     )
 
 
+async def knows_party(parts: Parts, party: str) -> bool:
+    """Whether the registry of the ledger has a party of this name. NodeUnreachable, NodeRefused."""
+    async with _client(parts, PAGE_TIMEOUT_S) as client:
+        try:
+            await client.query(f"registry/party/{party}")
+        except NodeRefused as refused:
+            if refused.status == NOT_FOUND:
+                return False
+            raise
+    return True
+
+
 def _site(
     config: ServeConfig,
     database: Connection,
@@ -209,6 +236,7 @@ def _site(
     source: Source,
     health: Health,
     feed: Feed,
+    jobs: Jobs,
     stop: asyncio.Event,
 ) -> Site:
     clock = WallClock()
@@ -221,6 +249,7 @@ def _site(
         sessions=Sessions(database, clock, is_demo=config.web.demo),
         throttle=Throttle(time.monotonic),
         metrics=Metrics("web", SIGN_INS),
+        jobs=jobs,
         clock=clock,
         version=__version__,
         stop=stop,
@@ -250,9 +279,11 @@ async def _beside(work: object, stop: asyncio.Event) -> AsyncIterator[None]:
         await task
 
 
-async def probe(source: Source, stop: asyncio.Event) -> None:
-    """Ask node and store a little every PROBE_EVERY_S until ``stop``; ``source`` reports what is away and what is back."""
-    probing, stopping = asyncio.ensure_future(_probe(source)), asyncio.ensure_future(stop.wait())
+async def probe(source: Source, stop: asyncio.Event, feed: Feed) -> None:
+    """Look at node and store every PROBE_EVERY_S until ``stop``: ``source`` reports what is away and what is back, and open pages are
+    told when what they show is no longer current, or is again.
+    """
+    probing, stopping = asyncio.ensure_future(_probe(source, feed)), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((probing, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -262,13 +293,16 @@ async def probe(source: Source, stop: asyncio.Event) -> None:
             await probing
 
 
-async def _probe(source: Source) -> None:
+async def _probe(source: Source, feed: Feed) -> None:
+    pulse: Pulse | None = None
     while True:
         await asyncio.sleep(PROBE_EVERY_S)  # at first, too: a node that starts beside us is given time
         with suppress(GridError):  # reported where it was noticed
-            await source.status()
-        with suppress(GridError):
-            await source.curves(SLOTS, 0, 1)
+            await source.look()
+        fresh = source.freshness()
+        before, pulse = pulse, None if fresh is None else fresh.pulse
+        if pulse is not before:
+            feed.publish_status()
 
 
 async def _tell_heights(projector: Projector, feed: Feed, stop: asyncio.Event) -> None:

@@ -33,11 +33,13 @@ class Supervised:
         self._log_file = run_dir / f"{name}.log"
         self._process: asyncio.subprocess.Process | None = None
         self._stop = asyncio.Event()
+        self._may_run = asyncio.Event()
+        self._may_run.set()
 
     async def run(self) -> None:
         """Keep the process alive until ``stop``. GridError when it refuses to start (exit status 2) or dies for ever."""
         failures = 0  # in a row, by itself; a process that was killed (status < 0) is simply started again
-        while not self._stop.is_set():
+        while await self._is_wanted():
             with self._log_file.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command,
@@ -53,6 +55,8 @@ class Supervised:
             status = await self._process.wait()
             if self._stop.is_set():
                 break
+            if not self._may_run.is_set():
+                continue
             failures = failures + 1 if status > 0 else 0
             if status == EXIT_BAD_INPUT or failures == FAILURES_MAX or self.restarts == RESTARTS_MAX:
                 raise GridError(f"{self.name} ended with status {status}: {self.last_line()}")
@@ -60,9 +64,27 @@ class Supervised:
             _log.warning("process_restarted", process=self.name, status=status, restarts=self.restarts)
             await asyncio.sleep(RESTART_PAUSE_S)
 
+    async def _is_wanted(self) -> bool:
+        await self._may_run.wait()
+        return not self._stop.is_set()
+
+    async def pause(self) -> None:
+        """Kill the process, as a power cut does, and start it again at ``resume`` only."""
+        self._may_run.clear()
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def resume(self) -> None:
+        """Start it again after a ``pause``; nothing where there was none."""
+        self._may_run.set()
+
     async def stop(self) -> None:
         """End the process: SIGTERM, then SIGKILL when it does not listen. ``run`` returns soon after."""
         self._stop.set()
+        self._may_run.set()
         process = self._process
         if process is None:
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gridcore.errors import GridError
-from gridcore.quality import ESTIMATED, FLAGS, QUALITIES
+from gridcore.quality import CODE_MASK, ESTIMATED, FLAGS, QUALITIES
 from gridseries.series import DIGEST_BYTES
 
 Json = Mapping[str, Any]
@@ -57,7 +57,7 @@ class Position(NamedTuple):
     @property
     def is_estimated(self) -> bool:
         """Whether no registers tell the energy."""
-        return self.quality & 15 == ESTIMATED
+        return self.quality & CODE_MASK == ESTIMATED
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def read_registers(answer: Json, points: Sequence[Point]) -> list[Registers | No
                 found.append(None)
             else:
                 flags = sum(FLAGS[flag] for flag in entry["flags"])
-                quality = QUALITIES.index(entry["quality"]) | flags << 4
+                quality = QUALITIES.index(entry["quality"]) | flags
                 found.append(Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality))
         return found
 

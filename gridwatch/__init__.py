@@ -1,1 +1,1 @@
-"""Risk monitoring: rules over blocks, readings and node metrics. Empty in this release; the place is kept by the architecture."""
+"""Risk monitoring: rules in a file over the readings and batches of a ledger, and the alerts that they give (docs/watch.md)."""

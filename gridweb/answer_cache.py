@@ -17,6 +17,9 @@ CACHE_AGE_S_MAX: Final = 10.0
 ENTRY_BYTES: Final = 2_048
 """Of an entry with its key and the question under way, beside the answer."""
 
+NEVER_FRESH: Final = -1
+"""A height that no chain has."""
+
 Key = tuple[str, tuple[tuple[str, str | int], ...]]
 """A question: path and sorted parameters."""
 
@@ -28,15 +31,31 @@ class Fetched(NamedTuple):
     held_bytes: int
 
 
+class Kept(NamedTuple):
+    """What was answered last. ``asked_s``: monotonic."""
+
+    value: Any
+    asked_s: float
+    held_bytes: int
+
+
 @dataclass
 class _Entry:
-    """An answer, or the question under way (then ``value`` is None), and the height at which it was asked."""
+    """An answer, or the question under way (then ``value`` is None), and the height at which it was asked. ``before``: what was
+    answered last; it stands again if the question fails.
+    """
 
     height: int
     asked_s: float
     held_bytes: int
     filling: asyncio.Task[Any] | None = None
     value: Any = None
+    before: Kept | None = None
+
+    @property
+    def kept(self) -> Kept | None:
+        """What there is to show while nobody answers."""
+        return self.before if self.filling is not None else Kept(self.value, self.asked_s, self.held_bytes)
 
     def is_fresh(self, height: int) -> bool:
         return self.height == height and time.monotonic() - self.asked_s <= CACHE_AGE_S_MAX
@@ -57,9 +76,16 @@ class AnswerCache:
         self._entries.move_to_end(key)
         return entry.value if entry.filling is None else await asyncio.shield(entry.filling)
 
+    def kept(self, key: Key) -> Kept | None:
+        """What was answered last to ``key``, however old; None for what was never answered or has given way."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.kept
+
     def _begin(self, key: Key, height: int, ask: Callable[[], Coroutine[Any, Any, Fetched]]) -> _Entry:
+        before = self.kept(key)
         self._drop(key)
-        entry = self._entries[key] = _Entry(height, time.monotonic(), ENTRY_BYTES + len(repr(key)))
+        held = ENTRY_BYTES + len(repr(key)) + (before.held_bytes if before is not None else 0)
+        entry = self._entries[key] = _Entry(height, time.monotonic(), held, before=before)
         self.held_bytes += entry.held_bytes
         # The question is everybody's: in a context of its own it keeps nothing of the request that was the first to ask.
         entry.filling = asyncio.get_running_loop().create_task(self._fill(key, entry, ask), context=Context())
@@ -71,15 +97,24 @@ class AnswerCache:
             fetched = await ask()
         except BaseException:
             if self._entries.get(key) is entry:
-                self._drop(key)
+                self._restore(key, entry)
             raise
         if self._entries.get(key) is entry:
-            entry.value, entry.filling = fetched.value, None
-            entry.held_bytes += fetched.held_bytes
-            self.held_bytes += fetched.held_bytes
+            grown = fetched.held_bytes - (entry.before.held_bytes if entry.before is not None else 0)
+            entry.value, entry.filling, entry.before = fetched.value, None, None
+            entry.held_bytes += grown
+            self.held_bytes += grown
             while self.held_bytes > CACHE_BYTES_MAX:
                 self._drop(next(iter(self._entries)))
         return fetched.value
+
+    def _restore(self, key: Key, entry: _Entry) -> None:
+        """A question failed: what was answered before it stands again, and is asked anew by whoever comes next."""
+        before = entry.before
+        self._drop(key)
+        if before is not None:
+            self._entries[key] = _Entry(NEVER_FRESH, before.asked_s, before.held_bytes, value=before.value)
+            self.held_bytes += before.held_bytes
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)

@@ -16,6 +16,7 @@ from gridcore.serving.problems import Problem
 from gridweb.access import check_party, public, requires
 from gridweb.exports.format import Provenance
 from gridweb.exports.formats import FORMATS
+from gridweb.exports.names import file_stem
 from gridweb.i18n import _
 from gridweb.openapi import openapi
 from gridweb.site import site, source, viewer
@@ -52,7 +53,8 @@ def _view_of(route: TableRoute) -> Callable[..., Awaitable[Response]]:
         data = await asyncio.to_thread(form.encode, table, where) if is_large else form.encode(table, where)
         response = Response(data, content_type=form.content_type)
         if name != "json":
-            response.headers["Content-Disposition"] = f'attachment; filename="{table.name}{form.suffix}"'
+            stem = file_stem(table, path | values)
+            response.headers["Content-Disposition"] = f'attachment; filename="{stem}{form.suffix}"'
         return response
 
     return answer

@@ -23,6 +23,7 @@ from gridweb.failures import FAULT, answer_error, is_for_program
 from gridweb.pages import MODULES
 from gridweb.sessions import is_form_token
 from gridweb.site import Site, site
+from gridweb.source import begin_request
 from gridweb.views import set_up_templates
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -77,8 +78,7 @@ def _guarded(view: Callable[..., Any], site: Site) -> Callable[..., Any]:
             raise
         except BaseException as error:  # passed on by ``check_whole``, outside the web framework
             log.error("promise_broken", path=request.path, exc_info=error)
-            site.broken.append(error)
-            site.stop.set()
+            site.take_down(error)
             raise Problem("fault", FAULT) from None
 
     return answer
@@ -96,6 +96,7 @@ def check_rules(app: Quart) -> None:
 async def _prepare() -> ResponseReturnValue | None:
     """Before every view: who asks and in which language; then the rule of the route and the token of a form."""
     g.started_s = time.monotonic()
+    begin_request()
     port = demo_port(request.headers.get("Host", "")) if site().config.demo else None
     cookies = Cookies(site().config.is_secure, port)
     token = cookies.read("session")

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from gridcore.quality import MISSING, quality_words
+from gridcore.quality import CODE_MASK, MISSING, quality_words
 from gridseries.series import IntervalRow, IntervalValues, SlotRow
 from gridweb import format as shown
 from gridweb.i18n import _
 
+NANO_DIGITS: Final = 9
+DIGITS_LEAST: Final = 2
+"""Of amounts: whole cents where they do."""
 _QUALITY_WORDS: Final = tuple(quality_words(byte)[0] for byte in range(256))
 """The word of each quality byte."""
 
@@ -98,7 +101,7 @@ def _summed(rows: Sequence[IntervalRow], points: int) -> IntervalRow:
     *columns, qualities = zip(*(row.values for row in rows), strict=True)
     is_whole = len(rows) == points
     sums = [sum(column) if is_whole and None not in column else None for column in columns]
-    worst = max(MISSING if quality is None else quality & 15 for quality in qualities) if is_whole else MISSING
+    worst = max(MISSING if quality is None else quality & CODE_MASK for quality in qualities) if is_whole else MISSING
     return rows[0]._replace(values=IntervalValues._make([*sums, worst]))
 
 
@@ -144,51 +147,59 @@ class Saying:
     paid: str
     alone: str
     saving: str
-    traded: str
     trend: str
 
 
 def say(totals: Totals, currency: str, party: str | None) -> Saying:
     """The sentences about a bill, to the household itself (``party`` None) or about one.
 
-    Amounts are rounded to whole cents, and the saving is the difference of what stands there: whoever subtracts finds it.
+    Saving and share are those of the exact amounts. All three are shown with as many digits, two at least, as it takes that whoever
+    subtracts what stands there finds the saving.
     """
-    pays, alone = round_to_cents(totals.pays_nano), round_to_cents(totals.supplier_only_nano)
-    saving = alone - pays
-    values = {"party": party or "", "amount": shown.money(abs(pays), currency)}
-    compared = {"amount": shown.money(abs(alone), currency)}
-    saved = {"amount": shown.money(abs(saving), currency), "share": _share(saving, alone)}
-    energies = {"bought": shown.energy(totals.bought_wh), "sold": shown.energy(totals.sold_wh)}
+    pays, alone, saving = totals.pays_nano, totals.supplier_only_nano, totals.saving_nano
+    digits = digits_that_add_up(pays, saving, alone)
+    values = {"party": party or "", "amount": shown.money(abs(pays), currency, digits)}
+    compared = {"amount": shown.money(abs(alone), currency, digits)}
+    saved = {"amount": shown.money(abs(saving), currency, digits), "share": _share(saving, alone)}
     return Saying(
         paid=_say_paid(pays, is_own=party is None) % values,
         alone=_say_alone(alone, is_own=party is None) % compared,
         saving=_say_saving(saving, alone) % saved,
-        traded=_("Bought from the neighbourhood %(bought)s, sold %(sold)s.") % energies,
         trend="good" if saving > 0 else "bad" if saving < 0 else "idle",
     )
 
 
-def round_to_cents(nano: int) -> int:
-    """Nano rounded to whole hundredths of the currency, half to even."""
-    cent = 10_000_000
-    whole, rest = divmod(nano, cent)
-    return (whole + (2 * rest > cent or (2 * rest == cent and whole % 2 == 1))) * cent
+def digits_that_add_up(*nano: int) -> int:
+    """The least digits, two at least, with which the last of these amounts is, as shown, the sum of the others as shown."""
+    for digits in range(DIGITS_LEAST, NANO_DIGITS):
+        *parts, whole = (round_to_digits(amount, digits) for amount in nano)
+        if sum(parts) == whole and all(bool(amount) == bool(round_to_digits(amount, digits)) for amount in nano):
+            return digits
+    return NANO_DIGITS
+
+
+def round_to_digits(nano: int, digits: int) -> int:
+    """Nano rounded to whole units of ``digits`` decimals of the currency, half to even; in those units."""
+    unit = 10 ** (NANO_DIGITS - digits)
+    whole, rest = divmod(nano, unit)
+    is_up: bool = 2 * rest > unit or (2 * rest == unit and whole % 2 == 1)
+    return int(whole + is_up)
 
 
 def _say_paid(pays: int, *, is_own: bool) -> str:
     if pays > 0:
-        return _("You paid %(amount)s.") if is_own else _("%(party)s paid %(amount)s.")
+        return _("You pay %(amount)s.") if is_own else _("%(party)s pays %(amount)s.")
     if pays < 0:
-        return _("You were paid %(amount)s.") if is_own else _("%(party)s was paid %(amount)s.")
-    return _("You paid nothing.") if is_own else _("%(party)s paid nothing.")
+        return _("You get %(amount)s.") if is_own else _("%(party)s gets %(amount)s.")
+    return _("You pay nothing.") if is_own else _("%(party)s pays nothing.")
 
 
 def _say_alone(alone: int, *, is_own: bool) -> str:
     if alone < 0:
         return (
-            _("With your supplier alone you would have been paid %(amount)s.")
+            _("With your supplier alone you would get %(amount)s.")
             if is_own
-            else _("With the supplier alone it would have been paid %(amount)s.")
+            else _("With the supplier alone it would get %(amount)s.")
         )
     return _("With your supplier alone: %(amount)s.") if is_own else _("With the supplier alone: %(amount)s.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,9 @@ from babel.messages.pofile import read_po, write_po
 from gridcore.errors import UsageError
 from gridcore.headline import MANY_HOMES, ONE_HOME, SENTENCES
 from gridweb.i18n import LANGUAGES
+from gridweb.openapi import summary_of
+from gridweb.pages import MODULES
+from gridweb.tables import table_routes
 
 SOURCE_LANGUAGE: Final = "en"
 _METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
@@ -43,6 +47,10 @@ def extract() -> Catalog:
         *SENTENCES,
     ):  # said by the overview, written where the demonstration finds them, too
         found.add(sentence, None, [("gridcore/headline.py", 0)])
+    for module in MODULES:
+        import_module(module)
+    for route in table_routes():  # said by the page about the interface
+        found.add(summary_of(route), None, [(f"{route.function.__module__.replace('.', '/')}.py", 0)])
     return found
 
 

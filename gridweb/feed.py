@@ -16,8 +16,10 @@ BACKLOG_MAX: Final = 1_024
 LISTENERS_MAX: Final = 1_000
 LISTENERS_OF_ONE_MAX: Final = 200
 """Streams of one user, in all its browsers: nobody takes them all."""
-HEARTBEAT_S: Final = 15.0
-"""A comment is sent after so much silence, so that proxies keep the stream and dead ones are noticed."""
+HEARTBEAT_S: Final = 2.0
+"""A beat is sent after so much silence, so that proxies keep the stream and a browser notices within 5 s that nobody is there."""
+BEAT: Final = b"event: beat\ndata: {}\n\n"
+"""It has no id: a browser resumes behind the last event."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Feed:
                 if self._stop.is_set():
                     return
                 if not changed.is_set() and not await self._news(changed, stopping):
-                    yield b": still here\n\n"
+                    yield BEAT
         finally:
             self._listeners -= Counter((who,))  # and forgets who has none left
             stopping.cancel()

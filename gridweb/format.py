@@ -5,11 +5,12 @@ Exact values are whole numbers (Wh, nano, micro per kWh, UTC seconds); here alon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, Protocol
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
@@ -17,10 +18,18 @@ from babel.dates import format_datetime
 from babel.numbers import get_decimal_symbol, get_group_symbol, get_minus_sign_symbol
 from markupsafe import Markup
 
+from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL
 from gridweb.i18n import N_, _, language, locale, translate
 
 SLOT_S_SHOWN: Final = 900
 NO_VALUE: Final = "–"
+INSTANT_S_MAX: Final = 253_402_300_800
+"""The end of the year 9999."""
+AMOUNT_DIGITS: Final = 4
+AMOUNT_UNIT_NANO: Final = 100_000
+"""An amount in a table has four digits of the currency's unit."""
+DAYS_REMEMBERED: Final = 4_096
+"""Local days of which it is kept whether the clock changes on them."""
 QUALITY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "measured": (N_("measured"), "good"),
     "estimated": (N_("estimated"), "warn"),
@@ -33,6 +42,30 @@ MARKS: Final[Mapping[str, str]] = {"good": "✓", "warn": "▲", "bad": "✕", "
 """A sign for each state, so that none is told by colour alone."""
 _DIGEST_SHOWN: Final = 12
 _CURRENCY_SIGNS: Final[Mapping[str, str]] = {"CNY": "¥"}
+
+
+class KindOf(Protocol):
+    """What is used of a ``gridweb.tables.Column``."""
+
+    @property
+    def kind(self) -> str:
+        """Of its values."""
+
+
+class Summed(Protocol):
+    """What is used of a ``gridweb.tables.Table``."""
+
+    @property
+    def columns(self) -> Sequence[KindOf]:
+        """In their order."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[object]]:
+        """Values by column."""
+
+    @property
+    def totals(self) -> Sequence[object] | None:
+        """The last row."""
 
 
 def energy(wh: int | None, *, with_unit: bool = True) -> str:
@@ -55,6 +88,30 @@ def money(nano: int | None, currency: str, digits: int = 2, *, is_exact: bool = 
     return f"{minus}{sign}{text}" if sign and language() == "zh_CN" else f"{minus}{text} {currency}".rstrip()
 
 
+def amounts(nanos: Sequence[int | None], whole_nano: int | None) -> list[str]:
+    """A column of amounts with four digits whose sum, as shown, is ``whole_nano`` as shown.
+
+    Where rounding each by itself would not add up, the last digit of those goes up or down that are nearest to it; none is further
+    off than one of its last digit. None, and a column whose sum is another (of rows that are not shown): each by itself.
+    """
+    known = [nano or 0 for nano in nanos]
+    parts = [divmod(nano, AMOUNT_UNIT_NANO) for nano in known]
+    units = [whole + (2 * rest >= AMOUNT_UNIT_NANO) for whole, rest in parts]
+    if whole_nano is not None and sum(known) == whole_nano:
+        lacking = (2 * whole_nano + AMOUNT_UNIT_NANO) // (2 * AMOUNT_UNIT_NANO) - sum(units)
+        step = 1 if lacking > 0 else -1
+        gain = [step * (rest - unit_rest(unit, whole)) for unit, (whole, rest) in zip(units, parts, strict=True)]
+        for at in sorted((at for at in range(len(units)) if gain[at] > 0), key=lambda at: -gain[at])[: abs(lacking)]:
+            units[at] += step
+    texts = (_decimal(Decimal(unit).scaleb(-AMOUNT_DIGITS), AMOUNT_DIGITS) for unit in units)
+    return [NO_VALUE if nano is None else text for nano, text in zip(nanos, texts, strict=True)]
+
+
+def unit_rest(unit: int, whole: int) -> int:
+    """What rounding ``whole`` units and a rest to ``unit`` units has taken for the rest, nano."""
+    return (unit - whole) * AMOUNT_UNIT_NANO
+
+
 def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True, is_exact: bool = False) -> str:
     """Micro per kWh as a price with four digits: ``0.4600 CNY/kWh``; ``is_exact``: with five or six where they are not zero."""
     if micro_per_kwh is None:
@@ -66,13 +123,28 @@ def price(micro_per_kwh: int | None, currency: str, *, with_unit: bool = True, i
 
 
 def instant(time_s: int | None, tz: str) -> str:
-    """UTC seconds as local date and time of a zone: ``2026-06-21 07:15``."""
-    return NO_VALUE if time_s is None else _date(time_s, tz, "yyyy-MM-dd HH:mm")
+    """UTC seconds as local date and time of a zone: ``2026-06-21 07:15``; with its offset on a day on which the clock changes."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "yyyy-MM-dd HH:mm") + offset(time_s, tz)
+
+
+def moment(time_s: int | None, tz: str) -> str:
+    """UTC seconds as local date and time of a zone to the second: ``2026-06-21 07:15:08``; else as ``instant``."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "yyyy-MM-dd HH:mm:ss") + offset(time_s, tz)
 
 
 def iso(time_s: int) -> str:
     """UTC seconds as ISO 8601, for programs that read the page."""
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def query_of(given: Mapping[str, str]) -> str:
+    """The query string of the arguments of an address; "" of none."""
+    return f"?{urlencode(given)}" if given else ""
+
+
+def said_instant(time_s: int) -> str:
+    """An instant as an error names it: ISO 8601; the number itself beyond the year 9999 and before 1970."""
+    return iso(time_s) if 0 <= time_s < INSTANT_S_MAX else str(time_s)
 
 
 def day(time_s: int | None, tz: str) -> str:
@@ -81,8 +153,31 @@ def day(time_s: int | None, tz: str) -> str:
 
 
 def clock(time_s: int | None, tz: str) -> str:
-    """UTC seconds as local time of day: ``07:15``."""
-    return NO_VALUE if time_s is None else _date(time_s, tz, "HH:mm")
+    """UTC seconds as local time of day: ``07:15``; with its offset on a day on which the clock changes: ``02:15+02:00``."""
+    return NO_VALUE if time_s is None else _date(time_s, tz, "HH:mm") + offset(time_s, tz)
+
+
+def hour_and_minute(time_s: int, tz: str) -> tuple[str, int]:
+    """The hour of the local clock, two digits, and the minute in it."""
+    moment = datetime.fromtimestamp(time_s, UTC).astimezone(zone_of(tz))
+    return f"{moment:%H}", moment.minute
+
+
+def offset(time_s: int, tz: str) -> str:
+    """The zone's offset to UTC, ``+02:00``, at an instant of a local day that has two of them; "" on all other days.
+
+    An hour that is repeated is told apart by it, and one that is left out is seen to be.
+    """
+    zone = zone_of(tz)
+    moment = datetime.fromtimestamp(time_s, UTC).astimezone(zone)
+    return moment.isoformat()[-6:] if _has_change(moment.date(), zone) else ""
+
+
+@lru_cache(maxsize=DAYS_REMEMBERED)
+def _has_change(day: date, zone: ZoneInfo) -> bool:
+    """Whether the clock of a zone changes on a local day."""
+    start, end = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
+    return start.utcoffset() != end.utcoffset()
 
 
 def slot(start_s: int | None, tz: str, slot_s: int = SLOT_S_SHOWN) -> str:
@@ -130,11 +225,13 @@ def quality(word: str | None) -> str:
 
 
 def run(name: str) -> str:
-    """A settlement run in words: the initial run, correction 1, 2, ..."""
+    """A settlement run in words: the initial run, correction 1, 2, ..., the final run, dispute run 1, 2, ..."""
     kind, _dash, number = name.partition("-")
-    if kind == "correction":
+    if kind == CORRECTION:
         return _("correction %(number)s", number=number)
-    return _("initial run") if name == "initial" else name
+    if kind == DISPUTE:
+        return _("dispute run %(number)s", number=number)
+    return {INITIAL: _("initial run"), FINAL: _("final run")}.get(name, name)
 
 
 def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> str:
@@ -152,13 +249,26 @@ def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> st
         "instant": lambda: instant(number, tz),
         "slot": lambda: instant(number, tz),
         "energy_wh": lambda: energy(number, with_unit=False),
-        "amount_nano": lambda: _decimal(Decimal(number).scaleb(-9), 4),
+        "amount_nano": lambda: amounts([number], number)[0],
         "price_micro": lambda: price(number, currency, with_unit=False),
         "count": lambda: count(number),
         "voltage_milli": lambda: volts(number),
         "share": lambda: share(number),
     }
     return shows[kind]()
+
+
+def added_up(table: Summed) -> dict[int, list[str]]:
+    """The columns of amounts of a table with sums, as ``amounts`` shows them, by their place."""
+    if table.totals is None:
+        return {}
+    found = {}
+    for place, column in enumerate(table.columns):
+        total = table.totals[place]
+        if column.kind == "amount_nano" and isinstance(total, int):
+            values = [row[place] for row in table.rows]
+            found[place] = amounts([value if isinstance(value, int) else None for value in values], total)
+    return found
 
 
 def unit(kind: str, currency: str = "") -> str:

@@ -12,11 +12,22 @@ from gridweb.i18n import N_
 
 PARTS: Final = {
     "node": N_("the ledger node"),
+    "blocks": N_("blocks of the ledger node"),
     "series": N_("the time series store"),
     "projection": N_("the time series that follow the ledger"),
     "broker": N_("the MQTT broker"),
 }
 """What pages rest on, by the name under which it is reported, in words for people."""
+STALLS: Final = {
+    "disk": "the disk takes no writes, or has no more than its reserve",
+    "block": "a block has been in the making for over a minute",
+    "waiting": "transactions have waited for a block for three of its intervals",
+    "quorum": "validators with more than two thirds of the power do not reach one another",
+    "behind": "the node takes over what the other validators decided",
+    "engine": "the consensus engine does not answer",
+    "clock": "ledger time stands, the clock of the node is too far ahead of it",
+}
+"""What holds a node up, by its word for it; in one language, as the reasons of outages."""
 
 log = get_logger(__name__)
 
@@ -44,6 +55,10 @@ class Health:
         self._outages: dict[str, dict[str, Outage]] = {}
         self._known: set[str] = set()
         self.on_change = on_change
+
+    def now_s(self) -> int:
+        """The wall clock, UTC seconds."""
+        return self._clock.now_s()
 
     def report(self, name: str, reason: str | None, by: str = "") -> None:
         """Part ``name`` is away for a ``reason``, or answers (None). Saying it again changes nothing.

@@ -8,31 +8,34 @@ from typing import Any, Final
 
 from gridcore.serving.openapi import FAILS, TEXT, document, object_of, reference
 from gridweb.exports.formats import FORMATS
+from gridweb.i18n import N_
 from gridweb.tables import API, KINDS, TABLE_ROWS_MAX, TableRoute, table_routes
 
 PARAMETERS: Final[Mapping[str, str]] = {
-    "area": "An area's id.",
-    "at_s": "An instant, UTC seconds.",
-    "boundary": "A slot boundary, UTC seconds.",
-    "boundary_s": "A slot boundary, UTC seconds.",
-    "contains": "A text within a name; without it, all names.",
-    "day": "A local day of the area: YYYY-MM-DD, or UTC seconds of any instant in it; without it, the newest.",
-    "dispute": "A dispute's id, 64 hex digits.",
-    "end_s": "Before this instant, UTC seconds.",
-    "gateway": "A gateway's id.",
-    "height": "A block's height.",
-    "kind": "The kind of a bill line, as tables of lines name it; in the registry, the kind of an entity.",
-    "month": "A local month of the area: YYYY-MM; without it, the newest.",
-    "name": "An entity's name.",
-    "proposal": "A proposal's id, 64 hex digits.",
-    "party": "A party's pseudonym; a household sees its own alone.",
-    "run": "A settlement run; without it, the initial one.",
-    "slot": "A slot's start, UTC seconds.",
-    "slot_start_s": "A slot's start, UTC seconds.",
-    "start_s": "From this instant on, UTC seconds.",
-    "to_height": "The height of the first row; without it, the newest.",
+    "area": N_("An area's id."),
+    "at_s": N_("An instant, UTC seconds."),
+    "boundary": N_("A slot boundary, UTC seconds."),
+    "boundary_s": N_("A slot boundary, UTC seconds."),
+    "contains": N_("A text within a name; without it, all names."),
+    "day": N_("A local day of the area: YYYY-MM-DD, or UTC seconds of any instant in it; without it, the newest."),
+    "dispute": N_("A dispute's id, 64 hex digits."),
+    "end_s": N_("Before this instant, UTC seconds."),
+    "gateway": N_("A gateway's id."),
+    "height": N_("A block's height."),
+    "kind": N_("The kind of a bill line, as tables of lines name it; in the registry, the kind of an entity."),
+    "meter": N_("A meter's code."),
+    "month": N_("A local month of the area: YYYY-MM; without it, the newest."),
+    "year": N_("A local year of the area, four digits; without it, the newest."),
+    "name": N_("An entity's name."),
+    "proposal": N_("A proposal's id, 64 hex digits."),
+    "party": N_("A party's pseudonym; a household sees its own alone."),
+    "run": N_("A settlement run; without it, the initial one."),
+    "slot": N_("A slot's start, UTC seconds."),
+    "slot_start_s": N_("A slot's start, UTC seconds."),
+    "start_s": N_("From this instant on, UTC seconds."),
+    "to_height": N_("The height of the first row; without it, the newest."),
 }
-"""What the arguments of tables mean, by name."""
+"""What the arguments of tables mean, by name: message ids."""
 FORMAT_PARAMETER: Final = {
     "name": "format",
     "in": "query",
@@ -99,12 +102,17 @@ def openapi(version: str, cookie: str) -> dict[str, Any]:
     }
 
 
+def summary_of(route: TableRoute) -> str:
+    """What a table is, in a sentence: a message id."""
+    return " ".join((route.function.__doc__ or route.endpoint).split("\n\n")[0].split())
+
+
 def _in_braces(part: re.Match[str]) -> str:
     return f"{{{part[1]}}}"
 
 
 def _operation(route: TableRoute) -> dict[str, Any]:
-    summary = " ".join((route.function.__doc__ or route.endpoint).split("\n\n")[0].split())
+    summary = summary_of(route)
     where = [(name, kind, "path") for name, kind in route.path.items()]
     where += [(name, kind, "query") for name, kind in route.query.items()]
     return {

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.serving.problems import Problem
+from gridweb.format import said_instant
 from gridweb.source import AreaInfo, Source, SourceAway, SourceBusy, SourceMissing
 
 PARTIES_MAX: Final = 200_000
@@ -43,9 +44,9 @@ class Day:
     date: str
 
     @property
-    def hours(self) -> int:
-        """24, or 23 and 25 where the clock changes."""
-        return (self.end_s - self.start_s) // 3600
+    def hours(self) -> str:
+        """24, or 23 and 25, where the clock changes by half an hour 23.5 and 24.5."""
+        return f"{(self.end_s - self.start_s) / 3600:g}"
 
 
 class _Place(NamedTuple):
@@ -104,11 +105,18 @@ async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: st
     return found.get(wanted)
 
 
+async def parties_of(source: Source, area: AreaInfo) -> list[str]:
+    """The parties that are billed in an area, by name. SourceAway, SourceBusy."""
+    pages = await source.pages(f"areas/{area.area}/installations")
+    named = (one["party"] for page in pages for one in page["installations"])
+    return sorted({party for party in named if party is not None})
+
+
 def check_slot(area: AreaInfo, slot_start_s: int) -> None:
     """SourceMissing unless a slot of the area's calendar begins at this instant."""
     is_slot = slot_start_s % area.slot_s == 0
     if not is_slot or not area.first_slot_start_s <= slot_start_s < area.days[-1]:
-        raise SourceMissing(f"no slot of area {area.area} begins at {slot_start_s}")
+        raise SourceMissing(f"no slot of area {area.area} begins at {said_instant(slot_start_s)}")
 
 
 def zone(area: AreaInfo) -> ZoneInfo:
@@ -139,6 +147,15 @@ def parse_day(area: AreaInfo, text: str) -> Day:
             # Where the zone is not known here, a day begins at another hour of UTC than 0 and has the date of that.
             return day if day.date == text else day_of(area, day.end_s)
     raise Problem("bad-request", "day: write YYYY-MM-DD, or UTC seconds")
+
+
+def day_dated(area: AreaInfo, date: str) -> Day | None:
+    """The area's own local day of a date; None where its calendar has none. Areas of two zones have two days of one date."""
+    try:
+        day = parse_day(area, date)
+    except SourceMissing:
+        return None
+    return day if day.date == date else None
 
 
 def newest_day(area: AreaInfo, ledger_time_s: int) -> Day:

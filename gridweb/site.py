@@ -13,6 +13,7 @@ from gridcore.errors import broken
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridweb.access import Viewer
 from gridweb.config import WebConfig
+from gridweb.exports.jobs import Jobs
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import People
@@ -39,11 +40,17 @@ class Site:
     sessions: Sessions
     throttle: Throttle
     metrics: Metrics
+    jobs: Jobs
     clock: Clock
     version: str
     stop: asyncio.Event
     people: People | None = None
     broken: list[BaseException] = field(default_factory=list)
+
+    def take_down(self, error: BaseException) -> None:
+        """Keep a promise that was broken and let the process end; ``check_whole`` raises it then, outside the web framework."""
+        self.broken.append(error)
+        self.stop.set()
 
     def check_whole(self) -> None:
         """Raise the promise that was broken in an answer, if one was: what is in memory is not to be relied on."""

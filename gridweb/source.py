@@ -12,28 +12,57 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Awaitable, Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Hashable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from gridcore.errors import GridError
-from gridseries.series import Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
-from gridweb.answer_cache import AnswerCache, Fetched, held_bytes
+from gridseries.series import SLOTS, Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
+from gridweb.answer_cache import AnswerCache, Fetched, Key, held_bytes
 from gridweb.contract_words import ContractWords, contract_words
-from gridweb.health import Health, Outage
+from gridweb.format import said_instant
+from gridweb.freshness import Freshness, News, freshness_of
+from gridweb.health import STALLS, Health, Outage
 from gridweb.i18n import N_
-from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
+from ledger.client import Answer, NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
 
 STATUS_AGE_S_MAX: Final = 1.0
 RETRY_AFTER_S: Final = 1.0
 """After a failure the node is left alone this long: pages do not wait for it one after the other."""
 PAGES: Final = "pages"
 """Who reports what is noticed here (``Health.report``)."""
+LOOK_S: Final = 3.0
+"""How long the node may take to say what it is when it is looked at (``Source.look``); longer, and it is away for everybody who waits."""
+MISSING_KEPT_MAX: Final = 10_000
+"""Questions of which it is kept that the node had no answer."""
+KEPT_ROWS_MAX: Final = 100_000
+"""Rows of the time series in memory, about 300 bytes each, for pages that are asked for while the store is away."""
 BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 GONE: Final = 410
 
 T = TypeVar("T")
+
+_kept_of_request: ContextVar[list[int] | None] = ContextVar("kept_of_request", default=None)
+"""When what was asked of old that the request under way shows, UTC seconds."""
+
+
+def begin_request() -> None:
+    """From here on ``kept_since`` is about this request, whatever tasks it starts."""
+    _kept_of_request.set([])
+
+
+def kept_since() -> int | None:
+    """Since when the oldest of what this request shows is as it is, UTC seconds; None where all of it is of now."""
+    return min(_kept_of_request.get() or (), default=None)
+
+
+def _note_kept(asked_s: int) -> None:
+    found = _kept_of_request.get()
+    if found is not None:
+        found.append(asked_s)
 
 
 class SourceAway(GridError):  # noqa: N818 - the name says what happened
@@ -81,6 +110,9 @@ class NodeClient(Protocol):
     async def query_about(self, path: str, body: bytes) -> Any:
         """The JSON answer of ``/api/v1/<path>`` to a question about a body."""
 
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """What became of transactions."""
+
 
 class Progress(Protocol):
     """How far the projection of the ledger is: heights of blocks."""
@@ -100,12 +132,16 @@ MARKS: Final[Mapping[str, str]] = {"simulated": N_("SIMULATED"), "imported": N_(
 
 @dataclass(frozen=True)
 class AsOf:
-    """What a page's figures rest on. ``height``: projected; ``newest``: of the node; times in UTC seconds; ``clock``: of the chain."""
+    """What a page's figures rest on. ``height``: projected; ``newest``: of the node; times in UTC seconds; ``clock``: of the chain.
+
+    ``told_s``: the ledger time up to which the time series tell what is there and what is not: that of the block at ``height``.
+    """
 
     chain: str
     height: int
     newest: int
     ledger_time_s: int
+    told_s: int
     clock: str
     currency: str
     slot_s: int
@@ -114,6 +150,16 @@ class AsOf:
     def mark(self) -> str:
         """What every page of a chain says whose energies no meter signed: a message id, "" for one of meters."""
         return MARKS.get(self.clock, "")
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the ledger has more than the time series have read."""
+        return self.height < self.newest
+
+    @property
+    def now_s(self) -> int | None:
+        """Ledger time where the series are behind the ledger, None where they tell all there is (``day_figures.state_of``)."""
+        return self.ledger_time_s if self.is_behind else None
 
 
 @dataclass(frozen=True)
@@ -134,7 +180,7 @@ class AreaInfo:
         """Start and end of the local day that holds an instant. SourceMissing outside the calendar."""
         at = bisect_right(self.days, instant_s) - 1
         if not 0 <= at < len(self.days) - 1:
-            raise SourceMissing(f"the calendar of area {self.area} has no day around {instant_s}")
+            raise SourceMissing(f"the calendar of area {self.area} has no day around {said_instant(instant_s)}")
         return self.days[at], self.days[at + 1]
 
     def slots_of(self, day_start_s: int) -> range:
@@ -173,6 +219,15 @@ class Source:
         self._status: NodeStatus | None = None
         self._status_key: tuple[int, float] = (-1, float("-inf"))
         self._areas: list[AreaInfo] | None = None
+        self._status_s = 0
+        self._news = News(-1, 0, 0)
+        self._asking: set[asyncio.Future[Any]] = set()
+        self._curves: OrderedDict[Hashable, tuple[int, list[Any]]] = OrderedDict()
+        """Rows read last, and when."""
+        self._missing: OrderedDict[Key, tuple[int, SourceMissing]] = OrderedDict()
+        """What the node did not know when it was asked last, and when."""
+        self._told = (0, 0)
+        """A projected height and the ledger time at it."""
 
     async def query(self, path: str, **params: str | int) -> Any:
         """The node's JSON answer. SourceAway, SourceBusy, SourceMissing; NodeRefused for a malformed question."""
@@ -182,14 +237,45 @@ class Source:
         """The node's JSON answer to a question about a body (CBOR), not kept. Raises as ``query`` does."""
         return await self._ask(self._node.query_about(path, body))
 
+    async def submit(self, wire: bytes) -> Answer:
+        """What became of a transaction that its party signed elsewhere. Raises as ``query`` does."""
+        return (await self._ask(self._node.submit([wire])))[0]
+
     async def bytes(self, path: str, **params: str | int) -> bytes:
         """The node's answer as bytes: bundles, books. Raises as ``query`` does."""
         return await self._ask(self._node.fetch_bytes(path, **params))
 
     async def cached(self, path: str, **params: str | int) -> Any:
-        """As ``query``, asked once for many until a newer height was seen. Do not change what you get."""
+        """As ``query``, asked once for many until a newer height was seen. Do not change what you get.
+
+        While the node is away or busy it is what was answered last, if that is still kept: pages keep what they showed, and say
+        since when it is as it is (``kept_since``).
+        """
         key = (path, tuple(sorted(params.items())))
-        return await self._cache.get(key, self.progress.newest, lambda: self._ask(self._answer(path, params)))
+        try:
+            value = await self._cache.get(key, self.progress.newest, lambda: self._ask(self._answer(path, params)))
+        except SourceMissing as missing:
+            self._note_missing(key, missing)
+            raise
+        except SourceNotYet:
+            raise
+        except (SourceAway, SourceBusy) as without:
+            kept = self._cache.kept(key)
+            if kept is None and isinstance(without, SourceAway) and key in self._missing:
+                asked_s, known = self._missing[key]
+                _note_kept(asked_s)
+                raise known from None
+            if kept is None:
+                raise
+            _note_kept(self._health.now_s() - int(time.monotonic() - kept.asked_s))
+            return kept.value
+        self._missing.pop(key, None)
+        return value
+
+    def _note_missing(self, key: Key, missing: SourceMissing) -> None:
+        self._missing[key] = (self._health.now_s(), missing)
+        while len(self._missing) > MISSING_KEPT_MAX:
+            self._missing.popitem(last=False)
 
     async def pages(self, path: str, *, rows_max: int | None = None, **params: str | int) -> list[Any]:
         """All pages of one of the node's lists, each as ``cached`` gives it; none that begins beyond ``rows_max`` rows."""
@@ -206,41 +292,109 @@ class Source:
     async def curves(
         self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, **tags: str
     ) -> list[Row[Tags_co, Values_co]]:
-        """Rows of the time series with start_s <= time_s < end_s and these tags, ascending by instant, then tags. SourceAway."""
+        """Rows of the time series with start_s <= time_s < end_s and these tags, ascending by instant, then tags.
+
+        While the store is away, as they were read last, if that is still kept (as ``cached``); else SourceAway.
+        """
+        key = (series.name, start_s, end_s, tuple(sorted(tags.items())))
         try:
             rows = await self._series.read(series, start_s, end_s, tags)
         except SeriesUnavailable as error:
-            raise _away(self._health, "series", str(error)) from None
+            away = _away(self._health, "series", str(error))
+            if key not in self._curves:
+                raise away from None
+            asked_s, kept = self._curves[key]
+            _note_kept(asked_s)
+            return kept
         self._health.report("series", None, PAGES)
+        self._keep_rows(key, rows)
         return rows
 
+    def _keep_rows(self, key: Hashable, rows: list[Any]) -> None:
+        self._curves.pop(key, None)
+        if len(rows) <= KEPT_ROWS_MAX:
+            self._curves[key] = (self._health.now_s(), rows)
+        while sum(1 + len(kept) for _, kept in self._curves.values()) > KEPT_ROWS_MAX:
+            self._curves.popitem(last=False)
+
     async def status(self) -> NodeStatus:
-        """What the node says of itself, at most a second old. SourceAway."""
+        """What the node says of itself, at most a second old; while it is away or busy, as last known. SourceAway, SourceBusy if it never was."""
         height, asked_s = self._status_key
         now_s = time.monotonic()
         if self._status is None or height != self.progress.newest or now_s - asked_s > STATUS_AGE_S_MAX:
-            self._status = await self._ask(self._node.status())
+            try:
+                self._status = await self._ask(self._node.status())
+            except (SourceAway, SourceBusy):
+                if self._status is None:
+                    raise
+                _note_kept(self._status_s)
+                return self._status
             self._status_key = (self.progress.newest, now_s)
+            self._note_status(self._status)
         return self._status
+
+    def _note_status(self, status: NodeStatus) -> None:
+        stall, self._status_s = status.stall, self._health.now_s()
+        self._health.report("blocks", STALLS.get(stall, stall) if stall else None, PAGES)
+        if status.height != self._news.height:
+            self._news = News(status.height, self._health.now_s(), status.ledger_time_s)
+
+    async def look(self) -> None:
+        """See whether node and store answer; a node that takes longer than LOOK_S is away, for all who wait for it, too."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                self._note_status(await self._node.status())
+        except NodeBusy:
+            self._health.report("node", None, PAGES)
+        except (NodeUnreachable, NodeRefused, TimeoutError) as error:
+            self._failed_s = time.monotonic()
+            self._health.report("node", str(error) or f"it has not answered for {LOOK_S:.0f} s", PAGES)
+            for question in list(self._asking):
+                question.cancel()
+        else:
+            self._health.report("node", None, PAGES)
+        await part_of(self._read_nothing())
+
+    async def _read_nothing(self) -> None:
+        """Ask the store for rows that nobody wrote."""
+        try:
+            await self._series.read(SLOTS, 0, 1, {})
+        except SeriesUnavailable as error:
+            raise _away(self._health, "series", str(error)) from None
+        self._health.report("series", None, PAGES)
+
+    def freshness(self) -> Freshness | None:
+        """How fresh what pages show is, by the one rule (``gridweb.freshness``); None before the node's first answer."""
+        if self._status is None and self._news.height < 0:
+            return None
+        slot_s, clock = (self._status.slot_s, self._status.clock) if self._status is not None else (0, "")
+        return freshness_of(self._news, clock, slot_s, self._health.now_s(), self.outages(), self._areas)
 
     async def as_of(self) -> AsOf:
         """What figures rest on now; while the node is away or busy, as last known. SourceAway, SourceBusy if it never was."""
-        try:
-            status = await self.status()
-        except (SourceAway, SourceBusy):
-            if self._status is None:
-                raise
-            status = self._status
-        height = min(self.progress.height, status.height)
+        status = await self.status()
+        height, newest = min(self.progress.height, status.height), max(status.height, self.progress.newest)
+        if height == status.height:
+            self._told = (height, status.ledger_time_s)
         return AsOf(
             chain=status.chain,
             height=height,
-            newest=max(status.height, self.progress.newest),
+            newest=newest,
             ledger_time_s=status.ledger_time_s,
+            told_s=await self._time_at(height),
             clock=status.clock,
             currency=status.currency,
             slot_s=status.slot_s,
         )
+
+    async def _time_at(self, height: int) -> int:
+        """The ledger time of the block at a projected height; while nobody can say, the last one that was known, or 0."""
+        if height != self._told[0]:
+            try:
+                self._told = (height, (await self.cached(f"blocks/{height}"))["ledger_time_s"])
+            except (SourceAway, SourceBusy, SourceMissing):
+                return self._told[1] if self._told[0] < height else 0
+        return self._told[1]
 
     async def areas(self) -> list[AreaInfo]:
         """All areas, ascending by id; while the node is away or busy, as last known. SourceAway, SourceBusy if they never were."""
@@ -301,7 +455,7 @@ class Source:
         is_probe = outage is not None
         self._is_probing = self._is_probing or is_probe
         try:
-            answer = await question
+            answer = await self._answered(question)
         except NodeBusy as busy:
             self._health.report("node", None, PAGES)
             kind = SourceNotYet if busy.word == "not-yet" else SourceBusy
@@ -323,6 +477,20 @@ class Source:
                 self._is_probing = False
         self._health.report("node", None, PAGES)
         return answer
+
+    async def _answered(self, question: Awaitable[T]) -> T:
+        """The node's answer; NodeUnreachable as soon as ``look`` finds the node away, however patient the question is."""
+        asking = asyncio.ensure_future(question)
+        self._asking.add(asking)
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if asking.cancelled() and not (task and task.cancelling()):
+                raise NodeUnreachable(f"the node has not answered for {LOOK_S:.0f} s") from None
+            raise
+        finally:
+            self._asking.discard(asking)
 
 
 def _away(health: Health, name: str, reason: str) -> SourceAway:

@@ -19,7 +19,7 @@ from gridweb.pages import MODULES, Entry
 from gridweb.people import Person
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
-from gridweb.source import Source, part_of
+from gridweb.source import Source, kept_since, part_of
 from gridweb.static_files import static_url
 
 THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}
@@ -40,12 +40,25 @@ ROLE_VIEWS: Final = {
 
 async def render_page(template: str, **values: Any) -> str:
     """Render a page inside ``base.html``: with navigation, what figures rest on (``as_of``), and what is away."""
-    return await render_template(template, **{**await frame(), **values})
+    values = {**await frame(), **values}
+    return await render_template(template, **values, kept_s=kept_since(), address=request.full_path.rstrip("?"))
 
 
-async def render_fragment(template: str, **values: Any) -> str:
-    """Render a piece of a page that is fetched by itself, without ``base.html``."""
-    return await render_template(template, **{"zone": await site_zone(site().source), **values})
+async def render_fragment(template: str, *, says_its_age: bool = False, **values: Any) -> str:
+    """Render a piece of a page that is fetched by itself, without ``base.html``; before it, where it is not of now, since when.
+
+    ``says_its_age``: it does so itself.
+    """
+    values = {
+        "zone": await site_zone(site().source),
+        "fresh": site().source.freshness(),
+        "viewer": maybe_viewer(),
+        **values,
+    }
+    if says_its_age:
+        return await render_template(template, **values)
+    kept = await render_template("fragments/kept.html", kept_s=kept_since(), is_fragment=True, zone=values["zone"])
+    return kept + await render_template(template, **values)
 
 
 async def frame() -> dict[str, Any]:
@@ -121,6 +134,7 @@ async def status_facts() -> dict[str, Any]:
         "as_of": as_of.value,
         "zone": await site_zone(source),
         "outages": source.outages(),
+        "fresh": source.freshness(),
         "is_demo": site().config.demo,
     }
 
@@ -138,6 +152,7 @@ def set_up_templates(app: Quart) -> None:
         "person_behind": person_behind,
         "preference_url": preference_url,
         "static_url": static_url,
+        "added_up": forms.added_up,
         "forms": forms,
         "export_formats": tuple(FORMATS.values()),
         "translate": translate,

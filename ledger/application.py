@@ -13,13 +13,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import broken, require
-from gridcore.genesis import BLOCK_TIME
+from gridcore.genesis import BLOCK_TIME, HEARTBEAT_S
 from gridcore.header import Header, data_leaf, signers_digest
 from gridcore.registry.signer import SIGNER
 from gridcore.transactions.content import Content
@@ -44,9 +44,6 @@ from ledger.state.transition import apply_block, apply_transactions, check_admis
 from ledger.state.validator_sets import begin_block
 from ledger.state.verdicts import SignatureCheck, Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
-
-HEARTBEAT_S: Final = 600
-"""How far a chain with block time lets ledger time fall behind before it makes a block for nothing else."""
 
 
 class Progress(NamedTuple):

@@ -10,10 +10,11 @@ A query is signed when ``signer`` is given. Nothing that a node says is believed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from ssl import SSLError
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -25,18 +26,25 @@ from gridcore.errors import EncodingError, GridError, UsageError, broken, excerp
 from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
 from gridcore.light.follow import NoLongerThereError
-from gridcore.node_interface import API, CBOR_TYPE, SUBMISSION_BYTES_MAX, TRANSACTIONS_MAX, WAIT_S_MAX
+from gridcore.node_interface import (
+    ANSWER_BYTES_MAX,
+    API,
+    CBOR_TYPE,
+    SHORT_BYTES_MAX,
+    SLOWEST_BYTES_S,
+    SLOWEST_SENT_BYTES_S,
+    VERDICTS_BYTES_MAX,
+    WAIT_S_MAX,
+    parts_of,
+    retry_after_s,
+)
 from gridcore.serving.problems import PROBLEM_URN, TITLES
-from gridcore.serving.tls import trusting
+from gridcore.serving.tls import TlsFiles, refusal_words, trusting
 from gridcore.signed_query import INSTANCE_BYTES, Audience, authorization
 from gridcore.sm import Signer
 from gridcore.sm3 import sm3
 from gridcore.strict_json import decode_json
 
-ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Bytes of an answer that are read before the node is taken for broken."""
-SHORT_BYTES_MAX: Final = 64 * 1024
-"""The same of an answer of a few fields: status, clock, a problem."""
 COUNT: Final = integer(0)
 INSTANCE: Final = Form("16 bytes", lambda value: isinstance(value, bytes) and len(value) == INSTANCE_BYTES)
 LINE: Final = Form(
@@ -62,12 +70,15 @@ class NodeUnreachable(GridError):  # noqa: N818 - the name says what happened
 
 
 class NodeBusy(NodeUnreachable):
-    """The node answered "not now" (503). ``detail``: its own line; ``word``: of its problem (``gridcore.serving.problems``), or "busy"."""
+    """The node answered "not now" (503), or "less often" (429). ``detail``: its own line; ``word``: of its problem
+    (``gridcore.serving.problems``), or "busy"; ``retry_after_s``: how long it wants to be left alone, 0 where it does not say.
+    """
 
-    def __init__(self, line: str, detail: str, word: str = "busy") -> None:
+    def __init__(self, line: str, detail: str, word: str = "busy", retry_after_s: int = 0) -> None:
         super().__init__(line)
         self.detail = detail
         self.word = word
+        self.retry_after_s = retry_after_s
 
 
 class NodeRefused(GridError):  # noqa: N818
@@ -174,11 +185,13 @@ class Client:
         timeout_s: float = 30.0,
         clock: Clock | None = None,
         authority: Path | None = None,
+        own: TlsFiles | None = None,
     ) -> None:
         """``url``: ``http://host:port`` or https. ``chain``: expected chain; None takes the node's word for it.
 
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
-        unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine.
+        unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine;
+        ``own``: what this client proves itself by to it.
         UsageError for a URL of another form, or where the certificates cannot be read.
         """
         parts = check_url(url)
@@ -195,7 +208,7 @@ class Client:
             base_url=f"{parts.scheme}://{parts.netloc}",
             timeout=httpx.Timeout(timeout_s),
             trust_env=False,
-            verify=trusting(authority) if parts.scheme == "https" else False,
+            verify=trusting(authority, own) if parts.scheme == "https" else False,
         )
 
     async def __aenter__(self) -> Self:
@@ -226,10 +239,16 @@ class Client:
     async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
         """Hand over wire bytes, in this order; one answer for each, once it is decided (or held, or refused)."""
         answers: list[Answer] = []
-        for part in _parts(transactions):
+        for part in parts_of(transactions):
             body = cbor.encode(list(part))
             data = await self._request(
-                "POST", "transactions", (), content=body, headers={"Content-Type": CBOR_TYPE}, signed=False
+                "POST",
+                "transactions",
+                (),
+                content=body,
+                headers={"Content-Type": CBOR_TYPE},
+                signed=False,
+                bytes_max=VERDICTS_BYTES_MAX,
             )
             entries = read_field(parse_answer(data, self.url), "answers", LIST, self.url)
             if len(entries) != len(part):
@@ -315,24 +334,29 @@ class Client:
     ) -> bytes:
         """Send one request and return the body of a good answer, at most ``bytes_max`` (ANSWER_BYTES_MAX)."""
         full = f"{self._root}/{path}"
-        sent = dict(headers or {})
+        sent = {"Accept-Encoding": "identity", **(headers or {})}  # what is small on the way may be large here
         if signed:
             sent["Authorization"] = await self._authorization(method, full, pairs)
         target = quote(full, safe="/~") + (f"?{urlencode(pairs)}" if pairs else "")
-        timeout = httpx.Timeout(self._timeout_s if timeout_s is None else timeout_s)
+        silence_s = self._timeout_s if timeout_s is None else timeout_s
+        due_s = asyncio.get_running_loop().time() + silence_s + len(content or b"") / SLOWEST_SENT_BYTES_S
         try:
-            async with self._http.stream(method, target, content=content, headers=sent, timeout=timeout) as response:
+            async with (
+                asyncio.timeout_at(due_s) as deadline,
+                self._http.stream(method, target, content=content, headers=sent, timeout=silence_s) as response,
+            ):
                 is_good = response.status_code == httpx.codes.OK
                 bytes_max = (bytes_max or ANSWER_BYTES_MAX) if is_good else SHORT_BYTES_MAX
                 body = bytearray()
-                async for chunk in response.aiter_bytes():
+                async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > bytes_max:
                         raise _nonsense(self.url, f"an answer of more than {bytes_max} bytes")
-        except httpx.TimeoutException:
-            raise NodeUnreachable(f"{self.url}: no answer within {timeout.read:g} s ({method} {full})") from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            reason = str(error) or type(error).__name__
+                    deadline.reschedule(due_s + len(body) / SLOWEST_BYTES_S)
+        except (httpx.TimeoutException, TimeoutError):
+            raise NodeUnreachable(f"{self.url}: no answer within {silence_s:g} s ({method} {full})") from None
+        except (httpx.TransportError, SSLError) as error:  # an alert of the node passes through httpx as it is
+            reason = refusal_words(error) or _one_line(str(error)) or type(error).__name__
             raise NodeUnreachable(f"{self.url}: no node answers there ({reason})") from None
         if not is_good:
             raise _failure(self.url, method, full, response, bytes(body))
@@ -361,21 +385,6 @@ def run_with_client(url: str, work: Callable[[Client], Awaitable[T]], **options:
     return asyncio.run(main())
 
 
-def _parts(transactions: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    """Submissions within both limits; a transaction that is too long by itself goes alone, for the node to refuse."""
-    part: list[bytes] = []
-    size = 0
-    for wire in transactions:
-        cost = len(wire) + 16
-        if part and (len(part) == TRANSACTIONS_MAX or size + cost > SUBMISSION_BYTES_MAX - 16):
-            yield part
-            part, size = [], 0
-        part.append(wire)
-        size += cost
-    if part:
-        yield part
-
-
 def _failure(url: str, method: str, path: str, response: httpx.Response, body: bytes) -> GridError:
     """The node's own line out of a problem+json body, or the bare status of something that is no node."""
     detail = word = ""
@@ -386,10 +395,12 @@ def _failure(url: str, method: str, path: str, response: httpx.Response, body: b
             word = str(problem.get("type")).removeprefix(PROBLEM_URN)
         except (EncodingError, AttributeError):
             detail = word = ""
-    detail = detail or f"status {response.status_code} {response.reason_phrase}".strip()
+    detail = detail or _one_line(f"status {response.status_code} {response.reason_phrase}")
     line = f"{url}: {method} {path}: {detail}"
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return NodeBusy(line, detail, word if word in TITLES else "busy")
+    if response.status_code in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS):
+        return NodeBusy(
+            line, detail, word if word in TITLES else "busy", retry_after_s(response.headers.get("retry-after", ""))
+        )
     if word == "not-certified":
         return NotCertified(line, response.status_code, detail)
     if word == "gone":

@@ -10,6 +10,13 @@ port = 7070
 certificate = "node-cert.pem"        # with certificate_key: TLS; without: plain HTTP
 certificate_key = "node-cert-key.pem"
 
+[gateways]                           # without this table: gateways come in by [listen] too
+host = "0.0.0.0"                     # mutual TLS, TLS 1.3 alone: who comes in speaks for the name in its certificate
+port = 7071
+certificate = "tls/node.crt"
+certificate_key = "tls/node.key"
+client_authority = "tls/authority.crt"
+
 [key]                                # without this table: a standby, which answers and signs nothing
 uri = "file:node.pem"                # encrypted PKCS#8, SM2
 password = "file:node.password"      # by reference, never the password itself
@@ -46,7 +53,7 @@ from typing import Final
 
 from gridcore.errors import UsageError
 from gridcore.logs import LEVELS
-from gridcore.serving.listen import Listen
+from gridcore.serving.listen import Listen, MutualListen
 from gridcore.serving.tls import check_tls
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
@@ -111,7 +118,7 @@ class EngineConfig:
 class NodeConfig:
     """One node. ``guard``: the file that says what the node has signed; None: in ``data_dir``.
 
-    ``key``: None for a standby, which answers from what was restored and signs nothing. ``next_key``: with which the node
+    ``gateways``: a door of its own for them, by mutual TLS. ``key``: None for a standby, which answers from what was restored and signs nothing. ``next_key``: with which the node
     goes on, once the set of validators knows it by that one.
     """
 
@@ -119,6 +126,7 @@ class NodeConfig:
     key: KeyConfig | None = None
     next_key: KeyConfig | None = None
     listen: ListenConfig = field(default_factory=ListenConfig)
+    gateways: MutualListen | None = None
     guard: Path | None = None
     clock_key: ClockKeyConfig | None = None
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -147,6 +155,8 @@ def check_node(config: NodeConfig) -> None:
             load_key(key, table)
     if config.listen.tls is not None:
         check_tls(config.listen.tls)
+    if config.gateways is not None:
+        check_tls(config.gateways.tls)
     if config.engine.home is not None:
         find_engine(config.engine.binary)
         load_keys(config.engine.home)

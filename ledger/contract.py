@@ -37,6 +37,16 @@ class Tariffs(NamedTuple):
     prices: Mapping[str, Int64Column]
 
 
+class TradeAmounts(NamedTuple):
+    """What rows paid and got in trades that have prices of their own: int64[n] nano, of either sign as prices are. fee_nano: what they paid
+    beyond it for the way of what they bought, under a contract with such fees.
+    """
+
+    bought_nano: Int64Column
+    sold_nano: Int64Column
+    fee_nano: Int64Column | None = None
+
+
 class Period(NamedTuple):
     """The period of each group of rows, a month of the calendar, for contracts that have ``period_columns``.
 
@@ -51,12 +61,30 @@ class Period(NamedTuple):
     area_columns: Mapping[str, Sequence[int]]
 
 
+class Agreements(NamedTuple):
+    """Bilateral agreements that hold between rows of one group, columns int64[m], in the order in which energy goes to them: by name.
+
+    seller, buyer: rows; is_difference: 1 where money alone moves, else 0; quantity_wh of the slot, or share_ppm of the seller's export: the other one is
+    -1; price_micro_per_kwh: in the slot, of a difference the strike; reference_micro_per_kwh: of a difference, else 0.
+    """
+
+    seller: Int64Column
+    buyer: Int64Column
+    is_difference: Int64Column
+    quantity_wh: Int64Column
+    share_ppm: Int64Column
+    price_micro_per_kwh: Int64Column
+    reference_micro_per_kwh: Int64Column
+
+
 class SlotRows(NamedTuple):
     """Points that are settled together, columns int64[n]; those of one group share a slot and an area.
 
     group: of each row, a place in the lists that stand beside the rows, which have one item a group. import_wh, export_wh: metered, never
     netted. bought_wh, sold_wh: what each party's orders got; where lines are asked for, what the run keeps. point_terms: by the
-    contract's ``point_terms`` what the registry says of each point, -1 where it says nothing. period: None for contracts without.
+    contract's ``point_terms`` what the registry says of each point, -1 where it says nothing. amounts: for contracts that trade in pairs,
+    None for the others, and where lines are asked for. period: None for contracts without. agreements: for contracts that take some, None
+    for the others, and where lines are asked for.
     """
 
     group: Int64Column
@@ -66,7 +94,29 @@ class SlotRows(NamedTuple):
     sold_wh: Int64Column
     tariffs: Tariffs
     point_terms: Mapping[str, Int64Column]
+    amounts: TradeAmounts | None = None
     period: Period | None = None
+    agreements: Agreements | None = None
+
+
+class TradesLike(Protocol):
+    """Trades between two orders of one gate, in the order in which they were made: columns int64[m]."""
+
+    @property
+    def buy(self) -> Int64Column:
+        """The row of the order that buys."""
+
+    @property
+    def sell(self) -> Int64Column:
+        """The row of the order that sells."""
+
+    @property
+    def energy_wh(self) -> Int64Column:
+        """What changes hands: positive."""
+
+    @property
+    def price_micro_per_kwh(self) -> Int64Column:
+        """At which price: within the limits of both orders."""
 
 
 class ClearingLike(Protocol):
@@ -78,11 +128,19 @@ class ClearingLike(Protocol):
 
     @property
     def price_micro_per_kwh(self) -> int | None:
-        """The one price of every fill; None exactly when the volume is 0."""
+        """The one price of every fill; None where nothing is traded, and where trades have prices of their own."""
 
     @property
     def filled_wh(self) -> Int64Column:
         """int64[n], row by row beside the orders; 0 where an order got nothing."""
+
+    @property
+    def trades(self) -> TradesLike | None:
+        """What the fills come from, under a contract that trades in pairs; None under the others."""
+
+    @property
+    def fees_micro_per_kwh(self) -> Int64Column | None:
+        """int64[trades]: what buyers pay for the way of each kWh beyond the price of the trade; None under a contract without such fees."""
 
 
 class LineKindLike(Protocol):
@@ -160,6 +218,14 @@ class Contract(Protocol):
         """Whether parties trade by orders before the gate."""
 
     @property
+    def trades_in_pairs(self) -> bool:
+        """Whether a gate comes to trades between two orders, each at a price of its own, and not to one price for all."""
+
+    @property
+    def ranks_by_arrival(self) -> bool:
+        """Whether the orders of a gate rank as they came: block height, transaction id, place in a batch; else by the bytes of their ids."""
+
+    @property
     def line_kinds(self) -> Sequence[LineKindLike]:
         """The kinds of lines; a line row on the chain holds the number of its kind in this order (at most 256)."""
 
@@ -182,6 +248,14 @@ class Contract(Protocol):
     @property
     def point_terms(self) -> Sequence[str]:
         """What it asks the registry of each point: names of ``SlotRows.point_terms``; none for most contracts."""
+
+    @property
+    def order_terms(self) -> Sequence[str]:
+        """What it asks of each order beside side, quantity and limit (``ledger.state.order_terms``); nothing for most contracts."""
+
+    @property
+    def takes_agreements(self) -> bool:
+        """Whether it settles what parties have agreed between two points (``SlotRows.agreements``)."""
 
     @property
     def period_columns(self) -> Sequence[str]:
@@ -216,10 +290,14 @@ class Contract(Protocol):
         price_micro_per_kwh: Int64Column,
         *,
         terms: Mapping[str, Any],
+        until_rank: Int64Column | None = None,
+        order_terms: Mapping[str, Int64Column] | None = None,
     ) -> ClearingLike:
-        """Clear one gate. Rows ascend by the UTF-8 bytes of the order id: the row number breaks ties.
+        """Clear one gate. Rows ascend by the UTF-8 bytes of the order id, or by arrival: the row number breaks ties.
 
-        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms`` without fault.
+        ``side`` BUY or SELL; ``quantity_wh`` > 0; prices of any sign; ``terms`` without fault. ``until_rank`` under a contract that ranks by
+        arrival: the row before whose arrival each order was withdrawn, n for one that was not; None under the others. ``order_terms``: by
+        the contract's ``order_terms`` what each order says beside this; None under a contract that asks for nothing.
         """
 
     def settle(

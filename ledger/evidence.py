@@ -22,6 +22,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import encode_book, encode_bundle
+from gridevidence.layout import TRADES_MAX
 from gridevidence.sources import (
     Approval,
     ChunkedRows,
@@ -37,21 +38,26 @@ from gridevidence.sources import (
 from ledger.contract import Contract
 from ledger.evidence_imports import find_imported
 from ledger.evidence_ledger import ReaderEvidence, recorded
-from ledger.gates import is_closed, load_areas, load_gate, load_gate_orders
+from ledger.gates import GateOrders, is_closed, load_areas, load_gate, load_gate_orders
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.clearing import CLEARING
 from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RunLeaf
+from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import in_force
 from ledger.registry.breaks import NOT_SAID
+from ledger.registry.zones import Zone
+from ledger.run_due import WantedRun, why_not_made
 from ledger.runs import find_run_of_zone, lines_of, load_rows, run_words
+from ledger.state.agreements import Holding, holding
 from ledger.state.clear import areas_seed, book_seed, cleared_rows, fills_seed
 from ledger.state.columns import decode_batch
 from ledger.state.order_columns import decode_orders
 from ledger.state.settle import area_rows, position_rows
+from ledger.state.trades import trades_seed
 from ledger.store.reader import DecidedTransaction, LedgerReader
 from ledger.store.rows import IndexedBatch
 
@@ -92,6 +98,36 @@ def build_bundle(
     return encode_bundle(ReaderEvidence(reader), _settled_point(reader, contracts[leaf.contract], area, leaf, row))
 
 
+def build_row_bundle(
+    reader: LedgerReader,
+    contracts: Mapping[str, Contract],
+    *,
+    area_id: str,
+    slot_start_s: int,
+    row: int,
+    run: str | None = None,
+) -> bytes:
+    """The bundle of a row of the run of an area's zone, whoever is billed for it: what a sample of rows asks for.
+
+    Raises:
+        EvidenceError: no such area, run or row, or nobody is billed for it.
+        EvidenceNotYetError: as ``build_bundle``.
+    """
+    found = reader.registry.zone_of_area(area_id)
+    if found is None:
+        raise EvidenceError(f"no area {area_id!r} on this chain")
+    zone = found[0]
+    leaf = _run_of_zone(reader, area_id, zone, slot_start_s, run)
+    zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
+    if not 0 <= row < leaf.rows:
+        raise EvidenceError(f"row {row}: run {leaf.run} has {leaf.rows} rows")
+    number = int(zone_then.area[row])
+    area = Area(zone.areas[number], number, zone_then, reader.registry)
+    if area.party_of(row) is None:
+        raise EvidenceError(f"row {row}: nobody is billed for it")
+    return encode_bundle(ReaderEvidence(reader), _settled_point(reader, contracts[leaf.contract], area, leaf, row))
+
+
 def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
     """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared.
 
@@ -117,15 +153,25 @@ def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | No
     if known is None or found is None:
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
     zone, number = found
-    leaf = find_run_of_zone(reader, zone.name, slot_start_s, run)
-    if leaf is None:
-        raise EvidenceError(f"slot {slot_start_s} of area {known.record.area}: no {run_words(run)} (yet)")
+    leaf = _run_of_zone(reader, known.record.area, zone, slot_start_s, run)
     zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
     area = Area(known.record.area, number, zone_then, reader.registry)
     rows = area.settling_rows_of(party)
     if not len(rows):
         raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
     return area, leaf, rows
+
+
+def _run_of_zone(reader: LedgerReader, area_id: str, zone: Zone, slot_start_s: int, run: str | None) -> RunLeaf:
+    """A run of an area's zone; EvidenceError, which says why, where it has not been made."""
+    leaf = find_run_of_zone(reader, zone.name, slot_start_s, run)
+    if leaf is None:
+        runs = RUNS.load(reader, slot_start_s, zone.name) or RunsLeaf([])
+        names = [name for name, _ in runs.runs]
+        wanted = WantedRun(slot_start_s, CHAIN.must(reader).slot_s, run, names)
+        why = why_not_made(zone.timeline, wanted, reader.ledger_time_s)
+        raise EvidenceError(f"slot {slot_start_s} of area {area_id}: no {run_words(run)} yet: {why}")
+    return leaf
 
 
 def _row_with_line(
@@ -164,6 +210,8 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
     imported = find_imported(reader, area, leaf, row, slot_s)
     is_read = imported is None and not load_rows(reader, leaf, np.array([row])).is_estimated[0]
     orders = _orders(reader, area, slot_start_s, party)
+    series = {series for name in named for series in _series_of(reader, name, leaf)}
+    agreed = _agreed(reader, area, leaf, row) if contract.takes_agreements else []
     return SettledPoint(
         zone=zone.name,
         area=area.id,
@@ -183,8 +231,16 @@ def _settled_point(reader: LedgerReader, contract: Contract, area: Area, leaf: R
         imported=imported,
         siblings=_siblings(reader, contract, area, leaf, row) if orders else (),
         point_rules=point_rules,
-        series=sorted({series for name in named for series in _series_of(reader, name, leaf)}),
+        series=sorted(series | {held.agreement.series for held in agreed if held.agreement.series is not None}),
+        agreements=[held.name for held in agreed],
     )
+
+
+def _agreed(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int) -> list[Holding]:
+    """The agreements of a row that held in a run's slot, ascending by name."""
+    zone = reader.zone_at(area.zone, leaf.slot_start_s, leaf.as_of_height)
+    held = holding(reader, area.registry.parties, zone, leaf.slot_start_s, leaf.as_of_height)
+    return [one for one in held if row in (one.seller, one.buyer)]
 
 
 def _series_of(reader: LedgerReader, rules: str, leaf: RunLeaf) -> Sequence[str]:
@@ -243,13 +299,24 @@ def _orders(reader: LedgerReader, area: Area, slot_start_s: int, party: str) -> 
     fills, number = orders.fills, reader.registry.party_number[party]
     own = np.flatnonzero((fills.party == number) & (fills.filled_wh > 0))
     rows = SaltedRows(orders.fill_rows, fills_seed(orders.seed))
+    own = own[np.argsort(fills.counter[own], kind="stable")]
+    trades_of = _trades_of_orders(orders, own, gate.trades_root)
     proven = []
-    for at in own[np.argsort(fills.counter[own], kind="stable")].tolist():
+    for at, trades in zip(own.tolist(), trades_of, strict=True):
         decided = _transaction(reader, orders.ids[at].tobytes())
         transaction, fill = decode_transaction(decided.wire), rows.proof(at, gate.fills_root, "fill")
         placed = _placed(transaction, number, int(fills.counter[at]))
-        proven.append(ProvenOrder(recorded(reader, decided, transaction), fill, placed))
+        proven.append(ProvenOrder(recorded(reader, decided, transaction), fill, placed, trades))
     return proven
+
+
+def _trades_of_orders(orders: GateOrders, own: Int64, trades_root: bytes | None) -> list[list[RowProof]]:
+    """The trades of some orders, by their places among the fills; of none where a bundle does not show as many."""
+    places = [np.flatnonzero((orders.trades.buy == at) | (orders.trades.sell == at)).tolist() for at in own.tolist()]
+    if trades_root is None or sum(map(len, places)) > TRADES_MAX:
+        return [[] for _ in places]
+    rows = SaltedRows(orders.trade_rows, trades_seed(orders.seed))
+    return [[rows.proof(place, trades_root, "trade") for place in of_order] for of_order in places]
 
 
 def _placed(transaction: Transaction, party: int, counter: int) -> RowProof | None:

@@ -9,34 +9,44 @@ import numpy as np
 
 from gridcore.errors import broken
 from gridcore.rows import PackedRows
-from ledger.leaves.book import SIDES, load_orders
+from ledger.leaves.book import SIDES, load_all_orders, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
 from ledger.leaves.columns import Digests, split_row
 from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
 from ledger.leaves.progress import PROGRESS
+from ledger.leaves.trades import TradesLeaf, load_trades
 from ledger.registry.areas import Area
 from ledger.registry.zones import Zone
-from ledger.state.clear import area_seed, book_rows, by_order_id, fill_rows, order_id
+from ledger.state.clear import area_seed, book_rows, fill_rows
+from ledger.state.ranks import by_order_id, order_id, order_keys
+from ledger.state.trades import trade_rows
 from ledger.store.reader import LedgerReader
 
 _SIDE_NAMES = {side: name for name, side in SIDES.items()}
 
 
 class ShownOrder(NamedTuple):
-    """One order as queries show it; filled_wh: None until the gate has cleared."""
+    """One order as queries show it; all_or_none: it is filled as a whole or not at all; filled_wh: None until the gate has
+    cleared; amount_nano: what its trades come to, None until then and under a contract with one price for all.
+    """
 
     order: str
     party: str
+    all_or_none: bool
     side: str
     quantity_wh: int
     price_micro_per_kwh: int
     filled_wh: int | None
+    amount_nano: int | None
 
 
 class AreaGate(NamedTuple):
-    """What a cleared gate came to in one area. price_micro_per_kwh: None without volume; rules: entry digest of its rules."""
+    """What a cleared gate came to in one area. price_micro_per_kwh: None without one price for all; rules: entry digest of its rules.
+
+    trades, trades_root: None under a contract with one price for all.
+    """
 
     orders: int
     volume_wh: int
@@ -44,15 +54,21 @@ class AreaGate(NamedTuple):
     rules: bytes
     book_root: bytes
     fills_root: bytes
+    trades: int | None
+    trades_root: bytes | None
 
 
 @dataclass(frozen=True)
 class GateOrders:
-    """The orders of one area in a cleared gate, by order id; seed: from which the salts of their rows follow; ids: of transactions."""
+    """The orders of one area in a cleared gate, by rank; seed: from which the salts of their rows follow; ids: of transactions.
+
+    trades: between these orders, which they name by their places in ``fills``; none under a contract with one price for all.
+    """
 
     fills: FillsLeaf
     seed: bytes
     ids: Digests
+    trades: TradesLeaf
 
     @property
     def fill_rows(self) -> PackedRows:
@@ -63,6 +79,11 @@ class GateOrders:
     def book_rows(self) -> PackedRows:
         """The rows of the area's book root."""
         return book_rows(self.fills)
+
+    @property
+    def trade_rows(self) -> PackedRows:
+        """The rows of the area's trades root."""
+        return trade_rows(self.trades, self.fills)
 
 
 def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate | None:
@@ -79,6 +100,8 @@ def load_gate(leaves: Leaves, leaf: ClearingLeaf, number: int) -> AreaGate | Non
         rules=cleared.rules[at].tobytes(),
         book_root=cleared.book_roots[at].tobytes(),
         fills_root=cleared.fills_roots[at].tobytes(),
+        trades=None if cleared.trades is None else int(cleared.trades[at]),
+        trades_root=None if cleared.trades_roots is None else cleared.trades_roots[at].tobytes(),
     )
 
 
@@ -101,10 +124,15 @@ def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number
     cleared = load_areas(reader, zone, slot_start_s)
     fills = load_fills(reader, slot_start_s, zone.name, int(cleared.orders.sum()))
     first, end = np.searchsorted(fills.area, [number, number + 1]).tolist()
-    book = load_orders(reader, slot_start_s, zone.name)
-    own = book.take(by_order_id(reader.registry, book.area, book.party, book.counter)[first:end])
+    fills, book = fills.take(slice(first, end)), load_all_orders(reader, slot_start_s, zone.name)
+    keys = order_keys(book.party, book.counter)
+    by_key = np.argsort(keys, kind="stable")
+    own = book.take(by_key[np.searchsorted(keys[by_key], order_keys(fills.party, fills.counter))])
     seed = area_seed(number, slot_start_s, zone.name, own.seeds)
-    return GateOrders(fills.take(slice(first, end)), seed, own.ids)
+    trades = load_trades(reader, slot_start_s, zone.name, 0 if cleared.trades is None else int(cleared.trades.sum()))
+    trades = trades.take(slice(*np.searchsorted(trades.area, [number, number + 1]).tolist()))
+    trades = trades._replace(buy=trades.buy - first, sell=trades.sell - first)
+    return GateOrders(fills, seed, own.ids, trades)
 
 
 def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> list[ShownOrder]:
@@ -112,24 +140,35 @@ def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> li
     registry, zone = reader.registry, area.zone
     if CLEARING.load(reader, slot_start_s, zone.name) is not None:
         fills = load_gate_orders(reader, zone, slot_start_s, area.number).fills
-        columns = (fills.party, fills.counter, fills.side, fills.quantity_wh, fills.price_micro_per_kwh)
+        fills = fills.take(by_order_id(registry, fills.area, fills.party, fills.counter))
+        columns = (
+            fills.party,
+            fills.counter,
+            fills.all_or_none,
+            fills.side,
+            fills.quantity_wh,
+            fills.price_micro_per_kwh,
+        )
         filled_wh: list[int | None] = list(fills.filled_wh.tolist())
+        amount_nano = [None] * len(filled_wh) if fills.amount_nano is None else list(fills.amount_nano.tolist())
     else:
         book = load_orders(reader, slot_start_s, zone.name)
         order = by_order_id(registry, book.area, book.party, book.counter)
         own = book.take(order[book.area[order] == area.number])
-        columns = (own.party, own.counter, own.side, own.quantity_wh, own.price_micro_per_kwh)
-        filled_wh = [None] * len(own.area)
+        columns = (own.party, own.counter, own.all_or_none, own.side, own.quantity_wh, own.price_micro_per_kwh)
+        filled_wh, amount_nano = [None] * len(own.area), [None] * len(own.area)
     return [
         ShownOrder(
             order=order_id(registry.parties[party], slot_start_s, counter),
             party=registry.parties[party],
+            all_or_none=bool(all_or_none),
             side=_SIDE_NAMES[side],
             quantity_wh=quantity_wh,
             price_micro_per_kwh=price,
             filled_wh=filled,
+            amount_nano=amount,
         )
-        for party, counter, side, quantity_wh, price, filled in zip(
-            *(column.tolist() for column in columns), filled_wh, strict=True
+        for party, counter, all_or_none, side, quantity_wh, price, filled, amount in zip(
+            *(column.tolist() for column in columns), filled_wh, amount_nano, strict=True
         )
     ]

@@ -16,8 +16,10 @@ from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.genesis import Genesis
 from gridcore.governance.permission import ADMINISTRATOR
+from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES
+from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.organisation import ORGANISATION, Organisation, RemovedOrganisation
 from gridcore.registry.party import PARTY
 from gridcore.registry.rules import RULES
@@ -29,9 +31,10 @@ from ledger.genesis_rows import GenesisRows, refuse, refuse_first
 from ledger.registry.certificates import certificate_faults
 from ledger.registry.consistency import JUDGED_KINDS, OWNED, conflicts, foreign_owners, missing_references
 from ledger.registry.histories import Fault
+from ledger.registry.key_policies import key_policy_faults
 from ledger.state.accepted_rules import AcceptedRules
 
-_WITH_CONTRACT: Final = (ZONE, AREA, RULES, PARTY)
+_WITH_CONTRACT: Final = (ZONE, AREA, RULES, PARTY, AGREEMENT)
 """What contracts are asked about: with areas and rules all rules are that areas and points have."""
 
 
@@ -51,6 +54,7 @@ def check_genesis(
             _reference_faults(rows),
             _owner_faults(rows),
             _certificate_faults(rows),
+            _key_policy_faults(rows),
             _conflict_faults(rows),
             _pin_faults(rows),
         )
@@ -110,6 +114,11 @@ def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:
 def _certificate_faults(rows: GenesisRows) -> Iterator[Fault]:
     for _, stated in rows.each(SIGNER):
         yield from certificate_faults(rows, stated, is_valid_signature)
+
+
+def _key_policy_faults(rows: GenesisRows) -> Iterator[Fault]:
+    for _, stated in rows.each(GATEWAY):
+        yield from key_policy_faults(rows, stated)
 
 
 def _owner_faults(rows: GenesisRows) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import numpy as np
 
 from gridcore.errors import EncodingError, UsageError, excerpt
+from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
 from gridcore.registry.entities import ENTITIES, entity_of
 from gridcore.registry.entity import Entity
@@ -22,7 +23,7 @@ from gridcore.registry.point import POINT
 from gridcore.registry.row import Row, decode_row
 from ledger.leaves.columns import Int64
 from ledger.registry.entries import NUMBER_FIELDS, EntityLeaf, Entry
-from ledger.registry.histories import Fault, Histories, Numbering, Related, Stated
+from ledger.registry.histories import Fault, Histories, Numbering, Related, RulesSpan, Stated
 from ledger.registry.lookups import Index
 
 R = TypeVar("R")
@@ -61,7 +62,7 @@ class GenesisRows(Histories):
                     self._related.ruled_points_of_area[stated.record.area].add(name)
             elif kind == INSTALLATION.kind:
                 installed.note(stated.record.point, index)
-            elif kind == AREA.kind:
+            elif kind in (AREA.kind, AGREEMENT.kind):
                 self._related.note(kind, name, stated.record)
         self._billed = billed.rows_of(self._first[PARTY.kind])
         self._installed = installed.rows_of(self._first[POINT.kind])
@@ -99,6 +100,10 @@ class GenesisRows(Histories):
         """See Histories."""
         return self._names_at(self._billed, self._first[PARTY.kind].get(name))
 
+    def points_billed_now(self, name: str) -> Collection[str]:
+        """See Histories: a genesis is judged as a whole."""
+        return self.points_of_party(name)
+
     def installations_of_point(self, name: str) -> Collection[str]:
         """See Histories."""
         return self._names_at(self._installed, self._first[POINT.kind].get(name))
@@ -107,13 +112,18 @@ class GenesisRows(Histories):
         """See Histories."""
         return self._related.areas_of_rules.get(name, ())
 
-    def points_of_rules(self, name: str) -> Collection[str]:
+    def point_spans_of_rules(self, name: str) -> Collection[RulesSpan]:
         """See Histories."""
-        return self._related.points_of_rules.get(name, ())
+        points = self._related.points_of_rules.get(name, ())
+        return {own.span for point in points for own in self.own_rules_of_point(point) if own.rules == name}
 
     def ruled_points_of_area(self, name: str) -> Collection[str]:
         """See Histories."""
         return self._related.ruled_points_of_area.get(name, ())
+
+    def agreements_of_point(self, name: str) -> Collection[str]:
+        """See Histories."""
+        return self._related.agreements_of_point.get(name, ())
 
     def areas_of_zone(self, name: str) -> Collection[str]:
         """See Histories."""

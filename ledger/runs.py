@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import broken
-from gridcore.quality import ABSENT_QUALITY, ESTIMATED
+from gridcore.quality import ABSENT_QUALITY, CODE_MASK, CORRECTED, ESTIMATED, MEASURED
 from gridcore.registry.rules import RULES, Rules
 from ledger.contract import Contract, LineLike, Positions, Tariffs
 from ledger.leaves.cleared import CLEARED
@@ -40,13 +40,18 @@ class SettledRows:
     @property
     def is_estimated(self) -> NDArray[np.bool_]:
         """bool[n]: the energy of the row is an estimate."""
-        is_estimated: NDArray[np.bool_] = np.equal(self.quality & 15, ESTIMATED)
+        is_estimated: NDArray[np.bool_] = np.equal(self.quality & CODE_MASK, ESTIMATED)
         return is_estimated
 
     @property
     def estimated(self) -> int:
         """How many these are."""
         return int(np.count_nonzero(self.is_estimated))
+
+    @property
+    def measured(self) -> int:
+        """How many have a value that was measured or corrected."""
+        return int(np.count_nonzero(np.isin(self.quality & CODE_MASK, (MEASURED, CORRECTED))))
 
     @property
     def positions(self) -> Positions:
@@ -58,7 +63,7 @@ class SettledRows:
 class AreaResult:
     """What a run says of one area.
 
-    rules: entry digest of the area's rules, 32 bytes; volume_wh, price_micro_per_kwh: of the gate, price 0 without volume;
+    rules: entry digest of the area's rules, 32 bytes; volume_wh, price_micro_per_kwh: of the gate, price 0 without one for all;
     sums: the contract's area columns by name; accounts_nano: what each account received in this run.
     """
 

@@ -15,11 +15,18 @@ from typing import Final
 
 from ledger.contract import Contract, LineWords, Vocabulary
 from settlement.contracts import (
+    bilateral_agreements_1,
     bill_sharing_1,
+    conditional_bid_1,
+    continuous_double_auction_1,
+    grid_fee_path_1,
     mid_market_rate_1,
     p2p_call_auction_1,
+    pay_as_bid_1,
+    schedules_and_deviations_1,
     sharing_keys_1,
     supply_demand_ratio_1,
+    trade_reduction_1,
 )
 from settlement.errors import SettlementError
 from settlement.pin import pin_of
@@ -51,10 +58,17 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
     entry.contract.contract_id: entry
     for entry in (
         Entry(p2p_call_auction_1.CONTRACT, "contract_kit_1"),
+        Entry(pay_as_bid_1.CONTRACT, "contract_kit_1"),
+        Entry(continuous_double_auction_1.CONTRACT, "contract_kit_1"),
         Entry(mid_market_rate_1.CONTRACT, "contract_kit_1"),
         Entry(supply_demand_ratio_1.CONTRACT, "contract_kit_1"),
         Entry(bill_sharing_1.CONTRACT, "contract_kit_1"),
         Entry(sharing_keys_1.CONTRACT, "contract_kit_1"),
+        Entry(bilateral_agreements_1.CONTRACT, "contract_kit_1"),
+        Entry(schedules_and_deviations_1.CONTRACT, "contract_kit_1"),
+        Entry(trade_reduction_1.CONTRACT, "contract_kit_1"),
+        Entry(conditional_bid_1.CONTRACT, "contract_kit_1"),
+        Entry(grid_fee_path_1.CONTRACT, "contract_kit_1"),
     )
 }
 CONTRACTS: Final[Mapping[str, Contract]] = {contract_id: entry.contract for contract_id, entry in CATALOGUE.items()}

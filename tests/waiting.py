@@ -10,7 +10,7 @@ import inspect
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """More than anything takes on a loaded machine."""
 LOOK_EVERY_S = 0.005
 

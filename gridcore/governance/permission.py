@@ -12,6 +12,7 @@ from gridcore.registry.organisation import ROLES_FORM
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.interval_import import IntervalImport
 from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_profile import MarketProfile
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.registry_register import RegistryRegister
@@ -22,7 +23,8 @@ ADMINISTRATORS_KEEP: Final = ("governance", "registry")
 
 
 PROVEN: Final = (
-    ReadingBatch.kind, ApproveReading.kind, IntervalImport.kind, MarketOrder.kind, OrderBatch.kind, RegistryRegister.kind,
+    ReadingBatch.kind, ApproveReading.kind, IntervalImport.kind, MarketOrder.kind, MarketProfile.kind, OrderBatch.kind,
+    RegistryRegister.kind,
 )  # fmt: skip
 """Kinds that evidence rests on: whoever checks a bundle asks for the role of the rules, and knows of no vote."""
 

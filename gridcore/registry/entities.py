@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION
+from gridcore.registry.key_policy import KEY_POLICY
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
@@ -21,6 +23,7 @@ from gridcore.registry.zone import ZONE
 
 _ALL: Final = (
     ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
+    AGREEMENT, KEY_POLICY,
 )  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""

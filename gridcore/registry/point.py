@@ -8,6 +8,13 @@ from gridcore.forms import NAME, choice, integer
 from gridcore.registry.entity import Entity, Shape
 
 POINT_ROLES: Final = ("feeder", "household", "load")
+ENERGY_KINDS: Final = (
+    "biomass", "coal", "gas", "geothermal", "hydro", "nuclear", "oil", "solar", "waste", "wind",
+)  # fmt: skip
+"""What energy is generated from. The bit of each in a set of kinds is its place here, from 1 on: bit 0 is energy of no kind that is known."""
+RENEWABLE: Final = "renewable"
+RENEWABLE_KINDS: Final = ("biomass", "geothermal", "hydro", "solar", "wind")
+"""What this word stands for where kinds are asked for."""
 
 
 class Point(NamedTuple):
@@ -18,6 +25,7 @@ class Point(NamedTuple):
     imported, offtaker buys what is exported, balance_responsible_... per direction, grid_operator runs the grid.
     rules: name of those whose prices hold for it, None: its area's. For contracts that share energy: share_ppm of what a
     community makes is its key, priority says when it is served, the lowest number first; None where it has none.
+    grid_place: number of the place in its area's grid, None where it has none; energy_kind: one of ``ENERGY_KINDS``, what it is generated from that the point gives, None where nobody vouches for one kind.
     """
 
     area: str
@@ -32,6 +40,8 @@ class Point(NamedTuple):
     rules: str | None = None
     share_ppm: int | None = None
     priority: int | None = None
+    energy_kind: str | None = None
+    grid_place: int | None = None
 
 
 _NAMED: Final = (
@@ -41,7 +51,13 @@ _NAMED: Final = (
 """Fields that may be absent and are names."""
 SHARE_PPM_MAX: Final = 1_000_000
 PRIORITY_MAX: Final = 1_000_000
-_KEYS: Final = {"priority": integer(0, PRIORITY_MAX), "share_ppm": integer(0, SHARE_PPM_MAX)}
+GRID_PLACE_MAX: Final = 65_535
+_KEYS: Final = {
+    "energy_kind": choice(*ENERGY_KINDS),
+    "grid_place": integer(1, GRID_PLACE_MAX),
+    "priority": integer(0, PRIORITY_MAX),
+    "share_ppm": integer(0, SHARE_PPM_MAX),
+}
 POINT: Final[Entity[Point]] = Entity(
     "point",
     Shape(
@@ -50,3 +66,16 @@ POINT: Final[Entity[Point]] = Entity(
         optional=frozenset({*_NAMED, *_KEYS}),
     ),
 )
+
+
+def kinds_wanted(word: str | None) -> int:
+    """The kinds that an order takes which asks for this word, a bit each; None: any."""
+    if word is None:
+        return (1 << len(ENERGY_KINDS) + 1) - 1
+    kinds = RENEWABLE_KINDS if word == RENEWABLE else (word,)
+    return sum(kind_bit(ENERGY_KINDS.index(kind)) for kind in kinds)
+
+
+def kind_bit(place: int) -> int:
+    """The bit of a kind by its place in ``ENERGY_KINDS``; -1: of no kind that is known."""
+    return 1 << place + 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from gridcore.forms import DIGEST, INSTANT, integer, text
 from gridcore.registry.entity import Entity, Shape
+from gridcore.registry.run_calendar import RUN_CALENDAR, RunCalendar, calendar_fault
 
 SPAN_S_MAX: Final = 366 * 86_400
 """Longest span of a timeline: opening, gate, metering deadline."""
@@ -21,6 +23,7 @@ class Zone(NamedTuple):
     A slot's book opens ``open_before_start_s`` and closes ``gate_before_start_s`` before the slot; its initial run falls due
     ``metering_deadline_s`` after its end. A correction run falls due ``correction_after_s`` (None: 0) after what it corrects
     became known; from ``final_after_s`` after the slot's end on nothing corrects it (None: the slot is never final).
+    run_calendar: the map of a ``RunCalendar``, which then says when corrections fall due; None: there are no final and dispute runs.
     """
 
     contract: str
@@ -31,6 +34,7 @@ class Zone(NamedTuple):
     open_before_start_s: int
     correction_after_s: int | None = None
     final_after_s: int | None = None
+    run_calendar: Mapping[str, Any] | None = None
 
 
 def _fault(zone: Zone) -> str:
@@ -41,7 +45,17 @@ def _fault(zone: Zone) -> str:
         return (
             f"final_after_s is at least metering_deadline_s {zone.metering_deadline_s}: what is final has been settled"
         )
-    return ""
+    return "" if zone.run_calendar is None else _calendar_fault(zone, RunCalendar.of(zone.run_calendar))
+
+
+def _calendar_fault(zone: Zone, calendar: RunCalendar) -> str:
+    if zone.correction_after_s is not None:
+        return "correction_after_s is absent beside run_calendar, which says when corrections fall due"
+    if calendar.initial_last_after_s < zone.metering_deadline_s:
+        return f"run_calendar: initial_last_after_s is at least metering_deadline_s {zone.metering_deadline_s}"
+    if zone.final_after_s is None or zone.final_after_s <= calendar.final_run_after_s:
+        return f"final_after_s is above final_run_after_s {calendar.final_run_after_s}: until then disputes change the slot"
+    return calendar_fault(calendar)
 
 
 _SPAN: Final = integer(0, SPAN_S_MAX)
@@ -58,8 +72,9 @@ ZONE: Final[Entity[Zone]] = Entity(
             "gate_before_start_s": _SPAN,
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
+            "run_calendar": RUN_CALENDAR,
         },
-        optional=frozenset({"correction_after_s", "final_after_s"}),
+        optional=frozenset({"correction_after_s", "final_after_s", "run_calendar"}),
         rule=_fault,
     ),
 )

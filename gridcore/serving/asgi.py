@@ -11,7 +11,8 @@ import errno
 import ipaddress
 import json
 import socket
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -20,13 +21,14 @@ from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
 from hypercorn.events import Event, RawData
+from hypercorn.typing import LifespanState
 from hypercorn.utils import wrap_app
 
 from gridcore.errors import UsageError, broken
 from gridcore.logs import get_logger
 from gridcore.serving.door import AT_ONCE, Door, Seldom, room_for_connections
 from gridcore.serving.problems import PROBLEM_TYPE, Problem
-from gridcore.serving.tls import TlsFiles
+from gridcore.serving.tls import TlsFiles, client_name, server_context
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -44,8 +46,47 @@ SEND_S: Final = 30
 SLOWEST_BYTES_S: Final = 64 * 1024
 HANDSHAKE_S: Final = 10
 HEADER_BYTES_MAX: Final = 16 * 1024
+CLIENT: Final = "client_certificate"
+"""Of the state of a connection: the common name of its client's certificate."""
 
 log = get_logger(__name__)
+_handshakes = Seldom()
+
+
+class _TellingObject(ssl.SSLObject):
+    """A handshake that fails tells the client why: asyncio of Python 3.11 drops the connection together with OpenSSL's alert.
+
+    The failure is raised one step later; until then what is written goes out.
+    """
+
+    _has_failed = False
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if self._has_failed:
+                raise
+            self._has_failed = True
+            _handshakes.warn("handshake_failed", reason=error.reason or str(error))
+            raise ssl.SSLWantReadError from None
+
+
+class _TlsConfig(Config):
+    """Hypercorn's configuration, with TLS as ``TlsFiles`` says."""
+
+    def __init__(self, tls: TlsFiles) -> None:
+        super().__init__()
+        self._tls = tls
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        context = server_context(self._tls)
+        context.options |= ssl.OP_NO_COMPRESSION
+        context.sslobject_class = _TellingObject
+        context.set_alpn_protocols(self.alpn_protocols)
+        return context
 
 
 class _ForgettingServer(TCPServer):
@@ -55,6 +96,9 @@ class _ForgettingServer(TCPServer):
 
     async def run(self) -> None:
         self._task = asyncio.current_task() or broken("a connection has a task of its own")
+        secured = self.writer.get_extra_info("ssl_object")
+        if secured is not None and (name := client_name(secured.getpeercert())):
+            self.state = LifespanState({**self.state, CLIENT: name})
         await super().run()
 
     async def _read_data(self) -> None:
@@ -73,6 +117,11 @@ class _ForgettingServer(TCPServer):
         except TimeoutError:
             self.writer.transport.abort()
             self._task.cancel()  # with what else it has asked for: its requests may be many
+
+
+def client_of(scope: Mapping[str, Any]) -> str:
+    """The name in the certificate by which the client of a request has proved itself; "" where it had to show none."""
+    return str(scope.get("state", {}).get(CLIENT, ""))
 
 
 hypercorn_run.TCPServer = _ForgettingServer  # type: ignore[attr-defined]  # what ``worker_serve`` makes of each connection
@@ -220,7 +269,7 @@ def _quiet_about_connections(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 
 def _configuration(limits: Limits, tls: TlsFiles | None) -> Config:
-    config = Config()
+    config = Config() if tls is None else _TlsConfig(tls)
     if tls is not None:
         config.certfile, config.keyfile = str(tls.certificate), str(tls.key)
         config.alpn_protocols = ["http/1.1"]

@@ -37,3 +37,21 @@ class Listen:
     def is_open_to_readers(self) -> bool:
         """Whether what is answered can be read on the way, unless a proxy with TLS stands before the server."""
         return self.tls is None and not is_loopback(self.host)
+
+
+@dataclass(frozen=True)
+class MutualListen:
+    """Where a server answers by mutual TLS: nobody comes in without a certificate by ``client_authority``, whose common name is
+    whom the client may speak for.
+    """
+
+    port: int = field(metadata={"min": 0, "max": 65_535})
+    certificate: Path
+    certificate_key: Path
+    client_authority: Path
+    host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
+
+    @property
+    def tls(self) -> TlsFiles:
+        """What the server proves itself by, and whom it lets in."""
+        return TlsFiles(self.certificate, self.certificate_key, self.client_authority)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gridcore.sm.backend import Backend, SmBackendError
 from gridcore.sm.curve import DISTINGUISHING_ID
-from gridcore.sm.keys import Signer, SigningKey
+from gridcore.sm.keys import Signer, SignerError, SigningKey
 from gridcore.sm.registry import BACKEND_NAMES, load_backend, verifying_backend
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DISTINGUISHING_ID",
     "Backend",
     "Signer",
+    "SignerError",
     "SigningKey",
     "SmBackendError",
     "is_valid_signature",

@@ -88,6 +88,11 @@ def identity_digest(public_key: bytes, distinguishing_id: bytes) -> bytes:
     return sm3((8 * len(distinguishing_id)).to_bytes(2, "big") + distinguishing_id + _CURVE_BYTES + public_key[1:])
 
 
+def message_digest(public_key: bytes, message: bytes, distinguishing_id: bytes = DISTINGUISHING_ID) -> bytes:
+    """E of GB/T 32918.2 section 6.1, SM3(ZA||M): the 32 bytes that a module signs which has no SM3 of its own."""
+    return sm3(identity_digest(public_key, distinguishing_id) + message)
+
+
 def is_well_formed_id(distinguishing_id: bytes) -> bool:
     """Whether the ID's length fits its 16-bit field."""
     check_bytes(distinguishing_id, "distinguishing ID")

@@ -11,6 +11,10 @@ from gridcore.sm.backend import Backend
 from gridcore.sm.registry import encrypting_backend, signing_backend
 
 
+class SignerError(GridError):
+    """A signer cannot sign now: its module does not answer, or refuses. Trying again can help."""
+
+
 class Signer(Protocol):
     """Whatever can sign for one public key: a software key, a TPM, a PKCS#11 or GM/T 0018 module."""
 
@@ -20,7 +24,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes r||s over ``message`` (not over a digest), with the default distinguishing ID."""
+        """64 bytes r||s over ``message`` (not over a digest), with the default distinguishing ID. SignerError."""
         ...
 
 

@@ -17,7 +17,6 @@ from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache, SmBackendError
 from gridcore.sm.curve import DISTINGUISHING_ID
 from gridcore.sm.pure import PythonBackend
-from gridcore.sm3 import sm3
 
 LIBRARY_VARIABLE: Final = "GRIDLEDGER_LIBGMSSL"
 """Environment variable with the path of libgmssl; while it is set, that library verifies."""
@@ -60,7 +59,7 @@ class LibgmsslBackend:
         key = self._keys.get(public_key, self._open_public_key)
         if key is None:
             return False
-        digest = sm3(curve.identity_digest(public_key, distinguishing_id) + message)
+        digest = curve.message_digest(public_key, message, distinguishing_id)
         der = curve.der_of(*values)
         # Version 3.1.1 takes the point at infinity for one with x = 0, and so accepts a forgery with r = e.
         is_sure = int.from_bytes(digest, "big") % curve.N != values[0]

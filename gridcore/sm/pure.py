@@ -20,7 +20,6 @@ from gridcore.public_key import P
 from gridcore.sm import curve
 from gridcore.sm.backend import KEYS_CACHED_MAX, KeyCache
 from gridcore.sm.curve import DISTINGUISHING_ID, G, N
-from gridcore.sm3 import sm3
 
 Affine: TypeAlias = tuple[int, int]
 Jacobian: TypeAlias = tuple[int, int, int]
@@ -219,7 +218,7 @@ class PythonBackend:
         total = multiply_by_table(_generator_table(), s, partial)
         if not total[2]:
             return False
-        e = sm3(curve.identity_digest(public_key, distinguishing_id) + message)
+        e = curve.message_digest(public_key, message, distinguishing_id)
         return (int.from_bytes(e, "big") + _affine(total)[0]) % N == r
 
     def open_key(self, scalar: bytes) -> tuple[bytes, tuple[int, bytes]]:
@@ -234,7 +233,7 @@ class PythonBackend:
         if not curve.is_well_formed_id(distinguishing_id):
             raise EncodingError(f"a distinguishing ID has at most {curve.DISTINGUISHING_ID_BYTES_MAX} bytes")
         scalar, public_key = handle
-        e = int.from_bytes(sm3(curve.identity_digest(public_key, distinguishing_id) + message), "big")
+        e = int.from_bytes(curve.message_digest(public_key, message, distinguishing_id), "big")
         while True:
             nonce = 1 + secrets.randbelow(N - 1)
             r = (e + _affine(multiply_by_table(_generator_table(), nonce))[0]) % N

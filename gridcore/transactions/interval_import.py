@@ -26,7 +26,7 @@ SEED_BYTES: Final = 32
 COLUMNS: Final = ("meter", "quality", "import_wh", "export_wh")
 ATTACHMENT_ITEMS_MAX: Final = 9
 """CBOR items of an attachment: a map of two keys, an array of four columns, a seed."""
-QUALITIES: Final = (MEASURED, ESTIMATED, CORRECTED, MISSING, ESTIMATED | FLAG_INTERPOLATED << 4, ABSENT_QUALITY)
+QUALITIES: Final = (MEASURED, ESTIMATED, CORRECTED, MISSING, ESTIMATED | FLAG_INTERPOLATED, ABSENT_QUALITY)
 """Quality bytes of a row. ``MISSING``: what is not known of import and export is 0; ``ABSENT_QUALITY``: it says nothing of the meter."""
 ROW: Final = struct.Struct("<IqBqq")
 """Meter, start of the slot, quality, import and export."""

@@ -28,7 +28,7 @@ _ROW = struct.Struct("<IiBQQ")
 class Reading:
     """One meter at one slot boundary, as the meter shows it.
 
-    meter: the installation's number (u32); offset_ms: read time relative to the boundary; quality: code | flags << 4;
+    meter: the installation's number (u32); offset_ms: read time relative to the boundary; quality: see gridcore.quality;
     import_wh, export_wh: cumulative registers in Wh before CT/VT ratio, 0 to 10^13 (batch.md).
     """
 

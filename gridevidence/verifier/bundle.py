@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from gridevidence.layout import (
+    ALL_OR_NONE,
     APPROVAL_KIND,
     AREA_HEAD,
     BATCH_KIND,
@@ -16,21 +17,31 @@ from gridevidence.layout import (
     CLEARED_ROW,
     CLEARING,
     ENROLMENT_KIND,
+    FEE_FILL_ROW,
+    FEE_TRADE_ROW,
     FILL_ROW,
     IMPORT_KIND,
     INTERVAL_ROW,
     MEMBERSHIP,
     ORDER_BATCH_KIND,
     ORDER_KIND,
+    PAIRED_CLEARED_ROW,
+    PAIRED_FILL_ROW,
     PLACED_ROW,
     POSITION_HEAD,
+    PROFILE_KIND,
     PROPOSAL,
+    QUANTITIES_MAX,
+    QUANTITY_BYTES,
     READING_ROW,
     RUN,
     RUNS,
     SIDES,
+    TRADE_ROW,
+    TRADES_MAX,
+    WANTED_FILL_ROW,
 )
-from gridevidence.verifier.answers import hold
+from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.cbor import decode
 from gridevidence.verifier.records import (
     Entity,
@@ -75,20 +86,70 @@ class Terms(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator."""
+    """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a bid with
+    conditions or a profile, which give several orders: that of the fill's counter.
+
+    trades: what the fill comes from, under a contract whose trades have prices of their own; none where there are too many.
+    """
 
     order: Transaction
     fill: Row
     row: Row | None
     mandate: Opened | None
+    trades: tuple[Row, ...]
 
-    def terms(self, party: int) -> Terms:
-        """What it says. party: the number of who signed an order by itself."""
+    def gives(self, start_s: int, slot_s: int) -> bool:
+        """Whether it has an order of the fill's counter in the slot from start_s on; always, where it is one order."""
+        identity, body = self.order.identity, self.order.body
+        if self.order.kind == PROFILE_KIND:
+            is_slot = (start_s - identity["slot_start_s"]) % slot_s == 0
+            is_within = identity["slot_start_s"] <= start_s < body["end_s"]
+            return is_slot and is_within and 0 <= self._place < len(body["parts"])
+        if "conditions" in body:
+            return 0 <= self._place < len(body["conditions"])
+        return "steps" not in body or 0 <= self._place < body["steps"]
+
+    def terms(self, party: int, start_s: int, slot_s: int) -> Terms:
+        """What it says of the slot from start_s on. party: the number of who signed an order by itself."""
         identity, body = self.order.identity, self.order.body
         if self.row is not None:
             return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
-        signed = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
-        return Terms(identity["slot_start_s"], party, identity["counter"], *signed)
+        counter = identity["counter"] + self._place
+        if self.order.kind == PROFILE_KIND:
+            part = body["parts"][self._place % len(body["parts"])]
+            quantities = part["quantities_wh"]
+            at = (start_s - identity["slot_start_s"]) // slot_s * QUANTITY_BYTES % len(quantities)
+            quantity_wh = int.from_bytes(quantities[at : at + QUANTITY_BYTES], "little")
+            return Terms(start_s, party, counter, SIDES.index(part["side"]), quantity_wh, part["price_micro_per_kwh"])
+        side, quantity_wh, limit = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
+        if "conditions" in body:
+            wanted = body["conditions"][self._place % len(body["conditions"])]
+            limit, quantity_wh = wanted["price_micro_per_kwh"], wanted["energy_wh"]
+            return Terms(identity["slot_start_s"], party, counter, side, quantity_wh, limit)
+        if "steps" not in body:
+            side += ALL_OR_NONE if "condition" in body else 0
+            return Terms(identity["slot_start_s"], party, identity["counter"], side, quantity_wh, limit)
+        steps, step = body["steps"], self._place
+        part_wh = quantity_wh * (step + 1) // steps - quantity_wh * step // steps
+        step_limit = limit + (body["last_price_micro_per_kwh"] - limit) * step // (steps - 1)
+        return Terms(identity["slot_start_s"], party, counter, side, part_wh, step_limit)
+
+    @property
+    def condition(self) -> Mapping[str, Any] | None:
+        """That of the fill's counter, of a bid that has conditions."""
+        conditions = self.order.body.get("conditions")
+        return conditions[self._place] if conditions else None
+
+    @property
+    def choice(self) -> int:
+        """The place of its condition, 0 of an order without."""
+        return self._place if self.order.body.get("conditions") else 0
+
+    @property
+    def _place(self) -> int:
+        """Of the fill's order among those that the transaction gives."""
+        counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
+        return counter
 
 
 class Piece(NamedTuple):
@@ -192,6 +253,7 @@ class Bundle(NamedTuple):
     """All of it, by the names of docs/spec/bundle.md."""
 
     area: Opened
+    agreements: tuple[Opened, ...]
     area_result: Row
     certificate: tuple[tuple[bytes, bytes], ...]
     certified: Placed | None
@@ -262,6 +324,7 @@ def read_bundle(data: bytes) -> Bundle:
     }
     bundle = Bundle(
         **opened,
+        agreements=tuple(read_opened(part, "an agreement") for part in parts.get("agreements", ())),
         area_result=read_headed_row(parts["area_result"], "the area's result", AREA_HEAD),
         certificate=_pairs(parts["certificate"]),
         certified=_optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
@@ -284,6 +347,9 @@ def read_bundle(data: bytes) -> Bundle:
     )
     _hold_pieces(bundle.pieces)
     hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
+    shown = [len(order.trades) for order in bundle.orders]
+    hold(not any(shown) or all(shown), "the trades of all orders are shown, or of none")
+    hold(sum(shown) <= TRADES_MAX, f"a bundle shows at most {TRADES_MAX} trades")
     hold(bool(bundle.orders) or not bundle.siblings, "other points of the party stand beside orders only")
     return bundle
 
@@ -303,7 +369,7 @@ def _placed(part: Mapping[str, Any], what: str, leaf: bytes | None = None) -> Pl
 
 
 def _read_clearing(part: Mapping[str, Any]) -> Clearing:
-    row = read_row(part["area"], "the cleared area", CLEARED_ROW)
+    row = read_row(part["area"], "the cleared area", CLEARED_ROW, PAIRED_CLEARED_ROW)
     return Clearing(read_leaf(part, "the clearing", CLEARING), row)
 
 
@@ -319,12 +385,38 @@ def _read_handover(part: Mapping[str, Any]) -> HandOver:
 def _read_order(part: Mapping[str, Any], number: int) -> Order:
     what = f"order {number}"
     hold(("order" in part) == ("mandate" in part), "a row of a batch and a mandate stand beside one another")
+    kinds = (ORDER_BATCH_KIND,) if "order" in part else (ORDER_KIND, PROFILE_KIND)
+    transaction = read_transaction(part, what, *kinds)
+    _hold_several(transaction)
     return Order(
-        order=read_transaction(part, what, ORDER_BATCH_KIND if "order" in part else ORDER_KIND),
-        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW),
+        order=transaction,
+        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
         row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
+        trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
+
+
+def _hold_several(order: Transaction) -> None:
+    """Hold what a ramp or a profile is beside its fields."""
+    what, body = order.what, order.body
+    hold("steps" not in body or "condition" not in body, f"{what} is a ramp and has a condition")
+    wanted = body.get("conditions", [])
+    if wanted:
+        hold("steps" not in body and "condition" not in body, f"{what} has conditions, and is a ramp or all or none")
+        hold(body["side"] == "buy", f"{what} has conditions, and does not buy")
+        most = max(one["energy_wh"] for one in wanted), max(one["price_micro_per_kwh"] for one in wanted)
+        same(f"quantity and price of {what}", (body["quantity_wh"], body["price_micro_per_kwh"]), most)
+    replaces = body.get("replaces", [])
+    hold(replaces == sorted(set(replaces)), f"the counters that {what} replaces do not ascend")
+    hold(("steps" in body) == ("last_price_micro_per_kwh" in body), f"{what} is half a ramp")
+    for part in body["parts"] if order.kind == PROFILE_KIND else ():
+        count, rest = divmod(len(part["quantities_wh"]), QUANTITY_BYTES)
+        is_whole = rest == 0 and 1 <= count <= QUANTITIES_MAX and any(part["quantities_wh"])
+        hold(
+            is_whole,
+            f"the quantities of {what} are not 1 to {QUANTITIES_MAX} of {QUANTITY_BYTES} bytes each, one above 0",
+        )
 
 
 def _read_reading(part: Mapping[str, Any], when: str) -> Reading:

@@ -29,6 +29,16 @@ class PointLine(NamedTuple):
     """Positive: the party owes."""
 
 
+class Agreed(NamedTuple):
+    """What one agreement of the point says of the slot. price: of a kWh, of a difference strike less reference; one of quantity and share is None."""
+
+    is_seller: bool
+    is_difference: bool
+    price: int
+    quantity_wh: int | None
+    share_ppm: int | None
+
+
 class Settled(NamedTuple):
     """What the lines of a point rest on. ``columns``, ``area``: the contract's columns by name, of the point and of its area.
 
@@ -46,6 +56,7 @@ class Settled(NamedTuple):
     terms: Mapping[str, Any]
     point: Mapping[str, Any]
     """What the registry says of the point."""
+    agreements: Sequence[Agreed] = ()
 
 
 def supplier_only_nano(of: Settled) -> int:
@@ -55,12 +66,24 @@ def supplier_only_nano(of: Settled) -> int:
     return of.import_wh * import_price - of.export_wh * of.prices["feed_in_price_micro_per_kwh"]
 
 
+class Match(NamedTuple):
+    """A trade of a gate: the ranks of both orders, its energy and price."""
+
+    buy: int
+    sell: int
+    energy_wh: int
+    price_micro_per_kwh: int
+    fee_micro_per_kwh: int = 0
+    """What the buyer pays beyond the price, for the way of each kWh."""
+
+
 class Cleared(NamedTuple):
-    """What a gate comes to: volume, price (None where nothing is traded), and the fill of each order in rank order."""
+    """What a gate comes to: volume, price (None without one for all), the fill of each order in rank order, trades in their order."""
 
     volume_wh: int
     price_micro_per_kwh: int | None
     filled_wh: list[int]
+    trades: Sequence[Match] = ()
 
 
 class Contract(NamedTuple):
@@ -68,7 +91,8 @@ class Contract(NamedTuple):
 
     terms: their shape in the rules. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
-    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders.
+    1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders. trades_in_pairs: whether a gate comes to trades,
+    each at a price of its own. ranks_by_arrival: whether orders rank as they came; each then has a fourth value, the rank before which it was withdrawn.
     """
 
     contract_id: str
@@ -85,6 +109,16 @@ class Contract(NamedTuple):
     """What its lines rest on beyond the bundle."""
     supplier_only: Callable[[Settled], int] = supplier_only_nano
     """What the energy that is billed would have cost with the supplier alone."""
+    trades_in_pairs: bool = False
+    has_buyers_price: bool = False
+    """Whether a gate has a price for buyers beside its trades, which are at what sellers get."""
+    takes_agreements: bool = False
+    """Whether the point's agreements say what it traded; a bundle of another contract shows none."""
+    ranks_by_arrival: bool = False
+    order_terms: tuple[str, ...] = ()
+    """What stands at the end of fill and book rows: of each order, behind the other values that ``clear`` is given."""
+    has_grid_fees: bool = False
+    """Whether trades have fees beyond their prices, which buyers pay: position column ``grid_fee_nano``."""
 
 
 def priced_line(kind: LineKind, energy_wh: int, of: Settled) -> PointLine:

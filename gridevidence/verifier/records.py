@@ -243,6 +243,17 @@ def read_registry_row(row: bytes, salt: bytes, what: str) -> RegistryRow:
     return RegistryRow(key, from_s, value, leaf_hash(salt + row))
 
 
+def _hold_dates_together(zone: Mapping[str, Any], what: str) -> None:
+    """The times of a zone's run calendar follow one another."""
+    calendar = zone["run_calendar"]
+    hold("correction_after_s" not in zone and "final_after_s" in zone, f"{what}: its run calendar does not go with it")
+    dues_s = [due_s for due_s, _ in calendar["corrections"]]
+    first_s, last_s = calendar["initial_last_after_s"], calendar["final_run_after_s"]
+    times_s = [first_s, *dues_s, last_s, zone["final_after_s"]]
+    is_ascending = times_s == sorted(set(times_s)) and zone["metering_deadline_s"] <= first_s
+    hold(is_ascending, f"{what}: the dates of its run calendar do not ascend")
+
+
 def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     """What a row's values are to one another."""
     if kind == "signer":
@@ -251,6 +262,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(value["gate_before_start_s"] < value["open_before_start_s"], f"{what}: the gate closes before it opens")
         deadline_s = value["metering_deadline_s"]
         hold(value.get("final_after_s", deadline_s) >= deadline_s, f"{what}: it is final before it is settled")
+        if "run_calendar" in value:
+            _hold_dates_together(value, what)
     elif kind == "installation":
         hold(value["limit_wh"] * value["ratio"] <= 10**9, f"{what}: the limit times the ratio is above 10^9")
         is_above = value["modulus_wh"] == 0 or value["modulus_wh"] > 2 * value["limit_wh"]
@@ -260,6 +273,12 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         stated_wh = (*value.get("final_registers", ()), *value.get("first_registers", ()))
         is_below = value["modulus_wh"] == 0 or all(wh < value["modulus_wh"] for wh in stated_wh)
         hold(is_below, f"{what}: a register is not below the modulus")
+    elif kind == "agreement":
+        is_share, word = "share_ppm" in value, value["basis"]
+        hold(is_share != ("quantity_wh" in value), f"{what}: it has not either a quantity or a share")
+        hold(word == "difference" or is_share == (word == "pay_as_produced"), f"{what}: the basis has no such quantity")
+        hold(word != "difference" or "series" in value, f"{what}: a difference without a reference price")
+        hold(value["buyer_point"] != value["seller_point"], f"{what}: both sides are of one point")
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")
@@ -278,9 +297,10 @@ def read_opened(part: Mapping[str, Any], what: str) -> Opened:
     return Opened(read_entity(part, what), read_registry_row(part["row"], part["salt"], what))
 
 
-def read_row(part: Mapping[str, Any], what: str, layout: struct.Struct) -> Row:
-    """A row proof whose row has the length of its layout."""
-    hold(len(part["row"]) == layout.size, f"the row of {what} has not {layout.size} bytes")
+def read_row(part: Mapping[str, Any], what: str, *layouts: struct.Struct) -> Row:
+    """A row proof whose row has the length of its layout, or of one of several."""
+    sizes = [layout.size for layout in layouts]
+    hold(len(part["row"]) in sizes, f"the row of {what} has not {' or '.join(map(str, sizes))} bytes")
     return _row(part)
 
 
@@ -309,9 +329,11 @@ def _columns(row: bytes, head_bytes: int) -> tuple[int, ...]:
     return struct.unpack_from(f"<{(len(row) - head_bytes) // 8}q", row, head_bytes)
 
 
-def read_transaction(part: Mapping[str, Any], what: str, kind: str) -> Transaction:
-    """A transaction proof of this kind."""
+def read_transaction(part: Mapping[str, Any], what: str, *kinds: str) -> Transaction:
+    """A transaction proof of one of these kinds."""
     signed = decode(part["signed"], what)
+    named = signed.get("kind") if isinstance(signed, dict) else None
+    kind = next((kind for kind in kinds if kind == named), kinds[0])
     conform(signed, {**SIGNED, "body": BODIES[kind], "identity": IDENTITIES[kind]}, what)
     hold(signed["kind"] == kind, f"{what} is of the kind {plain(signed['kind'])}")
     digest = sm3(encode([part["signed"], part["signature"], part["attachment_digest"]]))

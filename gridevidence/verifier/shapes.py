@@ -13,7 +13,7 @@ def conform(value: Any, shape: Any, where: str) -> None:
     """Halt, naming the place, unless ``value`` has this shape."""
     if isinstance(shape, dict):
         hold(isinstance(value, dict), f"{where} is not a map")
-        unknown = [key for key in value if shape.keys().isdisjoint((key, f"{key}?"))]
+        unknown = [key for key in value if key.endswith("?") or shape.keys().isdisjoint((key, f"{key}?"))]
         hold(not unknown, f"{where} holds what does not belong there: {plain(', '.join(unknown))}")
         for key, inner in shape.items():
             name = key.rstrip("?")

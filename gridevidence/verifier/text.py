@@ -22,6 +22,7 @@ ROLE_WORDS: Final = {
     "prosumer": "party",
     "aggregator": "aggregator",
     "administrator": "administrator",
+    "utility": "utility",
 }
 TIE_WORDS: Final = {"genesis": "named by genesis", "pinned": "pinned in the trust file"}
 NANO_DIGITS, MICRO_DIGITS = 9, 6

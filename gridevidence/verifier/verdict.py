@@ -14,6 +14,7 @@ from gridevidence.layout import (
     NEVER_CHECKED,
     OF_CONTRACT,
     OF_READINGS,
+    TRADES_UNSHOWN,
 )
 from gridevidence.verifier.answers import NOT_VERIFIED, VERIFIED, Halt
 from gridevidence.verifier.bundle import read_bundle
@@ -108,5 +109,6 @@ def _verdict(
     open_claims = [text for word, text in CLAIMS.items() if word not in claims and word != refuted]
     by_importer = (IMPORT_ESTIMATE_UNCHECKED,) if facts.get("estimates") else ()
     approved = (APPROVED_UNREAD,) if facts.get("approved") else ()
-    told = (*imported, *estimated, *by_importer, *approved)
+    unshown = (TRADES_UNSHOWN,) if facts.get("trades_unshown") else ()
+    told = (*imported, *estimated, *by_importer, *approved, *unshown)
     return Verdict(answer, reason, claim, claims, (*told, *open_claims, *beyond, *NEVER_CHECKED), facts)

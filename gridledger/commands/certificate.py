@@ -36,6 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     issue.add_argument("--public-key", required=True, metavar="HEX", help="its public key, 130 hex digits")
     _add_days(issue)
     issue.add_argument("--out", type=Path, required=True, metavar="FILE", help="the certificate, PEM; a new file")
+    connection = actions.add_parser(
+        "connection", help="issue a TLS certificate and key for a gateway's or a node's connection"
+    )
+    connection.add_argument(
+        "--authority", type=Path, required=True, metavar="DIR", help="the folder tls of genesis new"
+    )
+    connection.add_argument("--name", required=True, metavar="ID", help="the gateway's id, or what a node is called")
+    connection.add_argument(
+        "--host", action="append", default=[], metavar="HOST", help="of a node: its name or address"
+    )
+    connection.add_argument("--out", type=Path, required=True, metavar="DIR", help="where NAME.crt and NAME.key go")
     show = actions.add_parser("show", help="say what a certificate says")
     show.add_argument("file", type=Path, metavar="FILE", help="a certificate, PEM or DER")
 
@@ -48,7 +59,7 @@ def _add_days(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
-    actions = {"authority": _make_authority, "issue": _issue, "show": _show}
+    actions = {"authority": _make_authority, "issue": _issue, "connection": _connect, "show": _show}
     return actions[args.action](args)
 
 
@@ -67,28 +78,50 @@ def _make_authority(args: argparse.Namespace) -> int:
     )
 
 
-def _issue(args: argparse.Namespace) -> int:
+def issued(authority: Path, signer: str, public_key: bytes, days: int) -> bytes:
+    """The certificate (DER) of a signer's key by the authority in a folder. UsageError: none there, or it does not hold so long."""
     from gridcore.clock import WallClock
     from gridcore.signers import open_signer
-    from gridcore.x509 import decode_certificate, issue
+    from gridcore.x509 import issue
 
-    issuer, _ = _read(args.authority / _CERTIFICATE)
+    issuer, _ = _read(authority / _CERTIFICATE)
     if not issuer.is_authority or not issuer.holds_at(WallClock().now_s()):
-        raise UsageError(
-            f"{args.authority / _CERTIFICATE}: is no authority's, or does not hold today; make a new authority"
-        )
-    key = open_signer(f"file:{args.authority / _KEY}", f"file:{args.authority / _PASSWORD}", origin="--authority")
+        raise UsageError(f"{authority / _CERTIFICATE}: is no authority's, or does not hold today; make a new authority")
+    key = open_signer(f"file:{authority / _KEY}", f"file:{authority / _PASSWORD}", origin="--authority")
     if key.public_key != issuer.public_key:
-        raise UsageError(f"{args.authority / _KEY}: is not the key of {_CERTIFICATE} beside it")
-    subject = _subject(args.signer, "--signer", _public_key(args.public_key), args.days)
+        raise UsageError(f"{authority / _KEY}: is not the key of {_CERTIFICATE} beside it")
+    subject = _subject(signer, "--signer", public_key, days)
     if subject.not_after_s > issuer.not_after_s:
         left_days = (issuer.not_after_s - subject.not_before_s) // 86_400
-        raise UsageError(f"--days {args.days}: the authority's own certificate holds for {left_days} days more")
-    data = issue(_serial(), issuer.subject, subject, key.sign)
+        raise UsageError(f"--days {days}: the authority's own certificate holds for {left_days} days more")
+    return issue(_serial(), issuer.subject, subject, key.sign)
+
+
+def _issue(args: argparse.Namespace) -> int:
+    from gridcore.x509 import decode_certificate
+
+    data = issued(args.authority, args.signer, _public_key(args.public_key), args.days)
     save_new(args.out, _encode_pem(data))
     return _tell(
         args, decode_certificate(data), data, f"{args.out}: issued; registry rows take it as hex digits (--json)"
     )
+
+
+def _connect(args: argparse.Namespace) -> int:
+    from gridcore.clock import WallClock
+    from gridcore.envelope import NAME
+    from gridcore.tls_certificates import DAYS, issue, load_authority
+
+    if not NAME.fullmatch(args.name):
+        raise UsageError("--name is an id: 1 to 64 of A-Z a-z 0-9 . _ -")
+    issue(load_authority(args.authority), args.name, args.host, WallClock().now_s(), args.out)
+    result = {
+        "certificate": str(args.out / f"{args.name}.crt"),
+        "key": str(args.out / f"{args.name}.key"),
+        "days": DAYS,
+    }
+    print_result(args, result, f"{result['certificate']} and {result['key']}: hold for {DAYS} days")
+    return 0
 
 
 def _show(args: argparse.Namespace) -> int:

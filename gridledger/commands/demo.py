@@ -22,7 +22,7 @@ EXIT_TERMINATED = 143
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of INTERFACE.md."""
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--days", type=whole_number(1, 366), default=1, metavar="N", help="days to simulate (1)")
+    length.add_argument("--days", type=whole_number(1, 366), metavar="N", help="days to simulate (1)")
     length.add_argument(
         "--slots", type=whole_number(1, 366 * SLOTS_PER_DAY), metavar="N", help="slots instead of whole days"
     )
@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
     from gridcore.serving.ports import check_free
     from gridledger.demo.folder import choose_folder
-    from gridledger.demo.run import Plan, run_demo
+    from gridledger.demo.run import Plan, perform
+    from simulators.scenarios.gallery import DEMONSTRATION, find_scenario
 
     if args.headless and args.port is not None:
         raise UsageError("gridledger demo: --port is where pages are, and --headless has none; leave one of them out")
@@ -73,20 +74,15 @@ def run(args: argparse.Namespace) -> int:
         except UsageError as error:
             raise UsageError(f"gridledger demo: --{error}") from None
     organisations = _organisations(args)
-    slots = args.slots or args.days * SLOTS_PER_DAY
+    slots = args.slots or (args.days or 1) * SLOTS_PER_DAY
+    found = find_scenario(DEMONSTRATION).sized(households=args.households, slots=slots, seed=args.seed)
     out = choose_folder(args.out, args.seed)
     pages_port = None if args.headless else args.port or 0
-    plan = Plan(out, slots, args.households, args.seed, pages_port, args.drop_ppm, organisations)
+    plan = Plan(out, found, pages_port, args.drop_ppm, organisations)
     try:
-        outcome = asyncio.run(run_demo(plan, _Terminal(args)))
+        outcome = perform(plan, _Terminal(args), "gridledger demo")
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
-    except BrokenPipeError:  # nobody reads our output any more: no fault of the folder's
-        raise
-    except OSError as error:
-        raise UsageError(
-            f"gridledger demo: --out {error.filename or out}: {error.strerror}; choose another folder"
-        ) from None
     dropped = outcome.losses.readings_dropped if outcome.losses else 0
     return 0 if outcome.summary.readings_missing == dropped and outcome.summary.postings_sum_nano == 0 else 1
 

@@ -22,7 +22,7 @@ EXAMPLE = "gridledger doctor --path /var/lib/gridledger"
 FSYNC_ROUNDS = 20
 FREE_BYTES_MIN = 1_000_000_000
 EXTRAS = {
-    "edge": ("pymodbus", "paho", "httpx"),
+    "edge": ("paho", "httpx"),
     "node": ("numpy", "quart", "hypercorn", "httpx"),
     "web": ("quart", "hypercorn", "httpx", "jinja2", "babel", "argon2", "influxdb_client"),
     "sim": ("power_grid_model", "pymodbus", "paho", "amqtt"),

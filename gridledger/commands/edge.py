@@ -1,7 +1,4 @@
-"""``gridledger edge``: the agent on a gateway: run it, check it before it runs, ask a meter, make its key, mend its outbox.
-
-``scan`` and ``replay`` come with a later release.
-"""
+"""``gridledger edge``: the agent on a gateway: run it, check it before it runs, ask a meter, make its key, mend its outbox."""
 
 from __future__ import annotations
 
@@ -10,64 +7,36 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from edge.drivers import PORT_DEFAULT, UNIT_ID_MAX
-from gridcore.errors import UsageError, excerpt
-from gridledger.commands import print_result, whole_number
-
-if TYPE_CHECKING:
-    from edge.probe import ProbeReport
+from gridledger.commands import print_result
+from gridledger.gateway import checking, enrolling, probing, replaying, scanning
 
 EXAMPLE = "gridledger edge run --config edge.toml"
-PROBE_WAIT_S = 330
-"""Tasmota speaks every 300 s unless told otherwise."""
-PROBE_WAIT_S_MAX = 86_400
-MQTT_PORT = 1883
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare run, check, status, probe, keygen and epoch."""
-    later = "scan and replay come with a later release"
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions", description=later)
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, summary in (
         ("run", "sample, sign, queue and submit until stopped"),
-        ("check", "is everything that the agent needs in order (offline: configuration, profiles, key, outbox)"),
         ("status", "what waits in the outbox, and the last verified receipt (offline)"),
     ):
         action = actions.add_parser(name, help=summary)
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
-    probe = actions.add_parser(
-        "probe", help="ask one meter or device everything its profile says, and judge the answers"
+    checking.add_arguments(actions)
+    probing.add_arguments(actions)
+    scanning.add_arguments(actions)
+    replaying.add_arguments(actions)
+    keygen = actions.add_parser("keygen", help="make a gateway's key: in a file, in a TPM, or sealed by one")
+    where = keygen.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--out", type=Path, metavar="FILE", help="encrypted PKCS#8, SM4; must not exist; needs --password-file"
     )
-    probe.add_argument(
-        "address",
-        metavar="ADDRESS",
-        help="tcp://HOST:PORT of a meter or its line; mqtt://HOST:PORT/ADDRESS of a device at a broker",
-    )
-    probe.add_argument("--profile", required=True, metavar="ID", help="firmware profile, or a device's profile")
-    probe.add_argument(
-        "--unit", type=whole_number(1, UNIT_ID_MAX), metavar="N", help="Modbus unit id (a meter needs it)"
-    )
-    probe.add_argument("--framer", choices=("socket", "rtu"), default="socket", help="rtu: RTU frames over TCP")
-    probe.add_argument(
-        "--wait",
-        type=whole_number(1, PROBE_WAIT_S_MAX),
-        default=PROBE_WAIT_S,
-        metavar="S",
-        help="for a device that only speaks (default: %(default)s)",
-    )
-    probe.add_argument("--user", metavar="NAME", help="user at the broker")
-    probe.add_argument("--password", metavar="REF", help="its password: file:PATH or env:NAME")
-    keygen = actions.add_parser("keygen", help="make a gateway's key: encrypted PKCS#8, SM4")
-    keygen.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it; must not exist")
-    keygen.add_argument(
-        "--password-file", type=Path, required=True, metavar="FILE", help="file that holds its password"
-    )
+    where.add_argument("--key", metavar="URI", help="such as tpm2:0x81000010 or tpm2-sealed:gateway.sealed")
+    keygen.add_argument("--password-file", type=Path, metavar="FILE", help="file that holds its password, or PIN")
+    enrolling.add_arguments(actions)
     epoch = actions.add_parser("epoch", help="open a new epoch after an outbox was lost, damaged or refused")
     epoch.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
     epoch.add_argument("--organisation", required=True, metavar="ID", help="who signs (role utility)")
@@ -80,13 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the action that was asked for."""
-    actions = {"run": _run, "check": _check, "status": _status, "probe": _probe, "keygen": _keygen, "epoch": _epoch}
+    actions = {
+        "run": _run,
+        "check": checking.run,
+        "status": _status,
+        "probe": probing.run,
+        "scan": scanning.run,
+        "replay": replaying.run,
+        "keygen": _keygen,
+        "enrol": enrolling.run,
+        "epoch": _epoch,
+    }
     return actions[args.action](args)
 
 
 def _run(args: argparse.Namespace) -> int:
     from edge.agent import run_agent
     from gridcore.logs import configure_logs
+    from gridcore.serving.systemd import told_to_systemd
     from gridledger import __version__
 
     # The process that goes on for months tells its story; the other actions are one answer, and only warnings beside it.
@@ -94,52 +74,23 @@ def _run(args: argparse.Namespace) -> int:
         configure_logs(json=args.json or not sys.stderr.isatty(), level="info")
 
     async def main() -> None:
-        stop = asyncio.Event()
+        stop, reload = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run_agent(args.config, __version__, stop)
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
+        async with told_to_systemd():
+            await run_agent(args.config, __version__, stop, reload)
 
     asyncio.run(main())
     return 0
 
 
-def _check(args: argparse.Namespace) -> int:
-    from edge.parts import check_agent
-    from gridledger import __version__
-
-    parts, state = check_agent(args.config, __version__)
-    config = parts.config
-    waiting = None if state is None else state.depth
-    outbox = "not there yet" if waiting is None else f"{waiting} batches wait"
-    result = {
-        "file": str(args.config),
-        "ok": True,
-        "gateway": config.gateway,
-        "chain": config.chain,
-        "public_key": parts.signer.public_key.hex(),
-        "trusted_signers": parts.trust.signers_count,
-        "lines": len(config.lines),
-        "meters": len(config.meters),
-        "brokers": len(config.brokers),
-        "devices": len(config.devices),
-        "outbox_batches": waiting,
-    }
-    text = [
-        f"{args.config}: in order",
-        f"gateway     {config.gateway} on chain {config.chain}, {parts.trust.signers_count} trusted signers",
-        f"public key  {parts.signer.public_key.hex()}",
-        f"meters      {len(config.meters)} on {len(config.lines)} lines",
-        f"devices     {len(config.devices)} on {len(config.brokers)} MQTT brokers, for information",
-        f"outbox      {config.outbox}: {outbox}",
-    ]
-    print_result(args, result, "\n".join(text))
-    return 0
-
-
 def _status(args: argparse.Namespace) -> int:
+    from edge.alarms import alarms_of
     from edge.config import EdgeConfig
-    from edge.outbox import NO_BOUNDARY, read_outbox
+    from edge.outbox_file import read_outbox
+    from edge.progress import NO_BOUNDARY
     from gridcore.config import load_config
     from gridcore.remedies import code_name, remedy_of
 
@@ -160,6 +111,7 @@ def _status(args: argparse.Namespace) -> int:
         "oldest_boundary_s": state.oldest_boundary_s,
         "last_boundary_s": None if progress.last_boundary_s == NO_BOUNDARY else progress.last_boundary_s,
         "absent_meters": list(progress.absent),
+        "gaps": [gap._asdict() for gap in progress.gaps],
         "brokers": [
             {"broker": row.broker, "host": row.host, "port": row.port, "last": states.get(row.broker)}
             for row in config.brokers
@@ -170,14 +122,18 @@ def _status(args: argparse.Namespace) -> int:
         "refused_rows": [
             {**row._asdict(), "name": code_name(row.code), "to_do": remedy_of(row.code)} for row in progress.refused
         ],
+        "receipts_kept": state.receipts,
         "alarm": progress.alarm or None,
+        "alarms": alarms_of(state, config.outbox_limits),
     }
     shown = result | {
         "brokers": "; ".join(
             f"{row.broker} at {row.host}:{row.port} ({states.get(row.broker, 'not seen')})" for row in config.brokers
         ),
         "not_observed": ", ".join(f"{name} ({reason})" for name, reason in progress.seen.absent),
+        "gaps": "; ".join(f"{gap.first_s} to {gap.last_s}" for gap in progress.gaps),
         "refused_rows": len(progress.refused) or "",
+        "alarms": "; ".join(alarms_of(state, config.outbox_limits)),
     }
     text = [f"{key:<19} {'-' if value in (None, '') else value}" for key, value in shown.items()]
     text += [
@@ -185,98 +141,24 @@ def _status(args: argparse.Namespace) -> int:
         for row in progress.refused
     ]
     print_result(args, result, "\n".join(text))
-    return 1 if progress.alarm else 0
-
-
-def _probe(args: argparse.Namespace) -> int:
-    if args.address.startswith("mqtt:"):
-        return _probe_device(args)
-    from edge.probe import probe
-    from firmware_profiles import load_profile
-
-    host, port = _meter_address(args.address)
-    if args.unit is None:
-        raise UsageError("a meter has a Modbus unit id; give --unit N")
-    report = asyncio.run(probe(host, port, args.unit, load_profile(args.profile), framer=args.framer))
-    print_result(args, report.as_table(), _probe_text(report))
-    return 0 if report.is_fine else 1
-
-
-def _meter_address(address: str) -> tuple[str, int]:
-    """Host and port of ``tcp://HOST[:PORT]``. UsageError for anything else."""
-    try:
-        parts = urlsplit(address)
-        port = PORT_DEFAULT if parts.port is None else parts.port
-    except ValueError:  # a port beyond 65535, a bracket that is not closed
-        parts, port = urlsplit(""), 0
-    if parts.scheme != "tcp" or not parts.hostname or not port or parts.path or parts.query or parts.fragment:
-        raise UsageError(f"{excerpt(address)} is no address of a meter; write tcp://HOST:PORT")
-    return parts.hostname, port
-
-
-def _probe_device(args: argparse.Namespace) -> int:
-    """``edge probe`` of an MQTT device."""
-    from edge.devices import DeviceConfig
-    from edge.drivers.mqtt import BrokerConfig
-    from edge.probe_device import probe_device
-    from firmware_profiles import load_device_profile
-    from gridcore.logs import clean_text
-    from gridcore.secrets import read_secret
-
-    try:
-        parts = urlsplit(args.address)
-        port = MQTT_PORT if parts.port is None else parts.port
-    except ValueError:  # a port beyond 65535, a bracket that is not closed
-        parts, port = urlsplit(""), 0
-    place = parts.path.removeprefix("/")
-    if not parts.hostname or not port or not place or parts.query or parts.fragment or parts.username:
-        shown = excerpt(clean_text(args.address))
-        raise UsageError(f"{shown} is no address of a device; write mqtt://HOST:PORT/ADDRESS")
-    profile = load_device_profile(args.profile)
-    row = DeviceConfig(0, "probe", "probe", place, profile.id)
-    password = None if args.password is None else read_secret(args.password)
-    config = BrokerConfig("probe", parts.hostname, port, user=args.user, password=args.password)
-    report = asyncio.run(probe_device(config, row.address, profile, args.wait, password))
-    rows = [("point", "value", "unit", "verdict", "path", "")]
-    rows += [(value.obis, value.value, value.unit, value.verdict, value.path, value.detail) for value in report.values]
-    answer = "can be observed" if report.is_fine else "must not be observed like this"
-    head = f"{place} at {report.host}:{report.port} read as {report.profile}: {answer}"
-    print_result(args, report.as_table(), "\n".join([head, *_aligned(rows)]))
-    return 0 if report.is_fine else 1
-
-
-def _probe_text(report: ProbeReport) -> str:
-    rows = [("point", "register", "value", "unit", "kWh", "verdict", "ms", "")]
-    for point in (*report.identity, *report.points):
-        place = f"{point.function_code}:{point.address:#06x}"
-        latency = f"{point.latency_ms:.1f}"
-        rows.append((point.obis, place, point.shown, point.unit, point.kwh, point.verdict, latency, point.detail))
-    answer = "may produce billable readings" if report.is_fine else "must not be used for billing like this"
-    head = f"unit {report.unit_id} at {report.host}:{report.port} read as {report.profile}: {answer}"
-    return "\n".join([head, *_aligned(rows), f"billing registers read twice: {report.double_read}"])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return 1 if result["alarms"] else 0
 
 
 def _keygen(args: argparse.Namespace) -> int:
-    from gridcore.secrets import read_secret
-    from gridcore.signers import save_key
-    from gridcore.sm import SigningKey
+    from gridcore.signers import make_key
 
-    password = read_secret(f"file:{args.password_file}")
-    key = SigningKey.generate()
-    save_key(args.out, key, password)
-    print_result(args, {"key": str(args.out), "public_key": key.public_key.hex()}, key.public_key.hex())
+    uri = args.key or f"file:{args.out}"
+    password = None if args.password_file is None else f"file:{args.password_file}"
+    public_key = make_key(uri, password, origin="--key" if args.key else "--out").hex()
+    print_result(args, {"key": str(args.out or args.key), "public_key": public_key}, public_key)
     return 0
 
 
 def _epoch(args: argparse.Namespace) -> int:
     from edge.epoch import open_epoch
-    from edge.outbox import lock_outbox
-    from edge.parts import load_parts, node_client
+    from edge.nodes import open_nodes
+    from edge.outbox_file import lock_outbox
+    from edge.parts import load_parts
     from gridcore.signers import open_signer
     from gridledger import __version__
 
@@ -284,13 +166,14 @@ def _epoch(args: argparse.Namespace) -> int:
     signer = open_signer(args.key, args.key_password, origin="--key")
 
     async def main() -> dict[str, object]:
-        async with node_client(parts.config, args.organisation, signer) as client:
+        async with open_nodes(parts.config, args.organisation, signer) as client:
             return asdict(await open_epoch(parts, args.organisation, signer, args.reason, client))
 
     with lock_outbox(parts.config.outbox):
         opened = asyncio.run(main())
     opened["aside"] = None if opened["aside"] is None else str(opened["aside"])
     old = f"; the old outbox is kept as {opened['aside']}" if opened["aside"] else ""
-    text = f"epoch {opened['epoch']} is open, {opened['carried']} batches carried over{old}"
+    left = f", {opened['left_out']} of a false time left behind" if opened["left_out"] else ""
+    text = f"epoch {opened['epoch']} is open, {opened['carried']} batches carried over{left}{old}"
     print_result(args, {"gateway": parts.config.gateway, **opened}, text)
     return 0

@@ -126,10 +126,29 @@ def _change_users(args: argparse.Namespace, config: ServeConfig) -> int:
                 raise UsageError(f"gridledger serve: --add-user needs --role, one of {', '.join(ROLES)}")
             role = Role(args.role)
             check_user(args.add_user, role, args.party)
+            if args.party is not None:
+                _check_party(config, args.party)
             is_new = users.save(args.add_user, role, args.party, _read_password(args.add_user))
             words = "added" if is_new else "changed, and signed out"
             print_result(args, {"user": args.add_user, "new": is_new}, f"{args.add_user}: {words}, role {role.value}")
     return 0
+
+
+def _check_party(config: ServeConfig, party: str) -> None:
+    """UsageError when the ledger knows no such party; while the node cannot be asked that is said, and the user is made all the same."""
+    import asyncio
+
+    from gridcore.errors import UsageError
+    from gridledger.serving import knows_party, open_parts
+    from ledger.client import NodeRefused, NodeUnreachable
+
+    try:
+        is_known = asyncio.run(knows_party(open_parts(config), party))
+    except (NodeUnreachable, NodeRefused, UsageError) as error:
+        print(f"whether the ledger knows party {party} could not be asked: {error}", file=sys.stderr)
+        return
+    if not is_known:
+        raise UsageError(f"--party {party}: the ledger of {config.node} has no party of this name; nothing was changed")
 
 
 def _read_password(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from gridledger.settling import comparing, explaining, from_files, replaying, what_if
+from gridledger.settling import certificates, comparing, explaining, from_files, imbalance, replaying, what_if
 
 EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
@@ -15,6 +15,8 @@ _ACTIONS: Final = {
     "explain": explaining,
     "replay": replaying,
     "compare": comparing,
+    "imbalance": imbalance,
+    "certificates": certificates,
     "what-if": what_if,
 }
 

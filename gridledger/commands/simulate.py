@@ -1,20 +1,59 @@
-"""``gridledger simulate``: what a seed decides. ``consensus``: nodes of a consortium under faults, all in this process."""
+"""``gridledger simulate``: what a scenario and a seed decide. ``run``, ``compare``, ``check`` and ``list``: grids with meters, agents and ledger;
+``consensus``: nodes of a consortium under faults, all in this process.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gridledger.commands import print_result, whole_number
+from gridcore.errors import UsageError
+from gridledger.commands import print_progress, print_result, whole_number
 
-EXAMPLE = "gridledger simulate consensus --seed 7"
+if TYPE_CHECKING:
+    from gridledger.demo.run import Outcome
+
+EXAMPLE = "gridledger simulate run village_day --seed 7 --out village"
 LOG_LEVEL = "error"
 SEED_MAX = 2**63 - 1
 COUNT_MAX = 10**9
+SPEED_MAX = 86_400
+EXIT_TERMINATED = 143
+_SCENARIO = "a name of the gallery (gridledger simulate list), or a path ending in .toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``consensus``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="consensus")
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run_it = actions.add_parser("run", help="a scenario through real meters' protocols, agents, ledger and settlement")
+    run_it.add_argument("scenario", metavar="SCENARIO", help=_SCENARIO)
+    run_it.add_argument(
+        "--seed", type=whole_number(0, SEED_MAX), metavar="N", help="what is drawn (default: the scenario's)"
+    )
+    run_it.add_argument("--out", type=Path, required=True, metavar="DIR", help="an absent or empty folder")
+    run_it.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="max|real|N",
+        help="N: so many simulated seconds in one second; real: 1; max: as fast as it goes (default)",
+    )
+    run_it.add_argument("--parquet", action="store_true", help="write every table as Parquet too (needs pyarrow)")
+    run_it.add_argument(
+        "--direct", action="store_true", help="feed the ledger what meters would show, without meters and agents"
+    )
+    run_it.add_argument(
+        "--rules", type=Path, metavar="FILE", help="with --direct: a rules.toml of settle files, in place of the tariff"
+    )
+    run_it.add_argument("--no-bills", action="store_true", help="with --direct, for scale: no statements and invoices")
+    check = actions.add_parser("check", help="whether a scenario can be run, without running it")
+    check.add_argument("scenario", metavar="SCENARIO", help=_SCENARIO)
+    compare = actions.add_parser("compare", help="two runs of the same time and homes, party by party")
+    compare.add_argument("a", type=Path, metavar="A", help="a folder that simulate run has made")
+    compare.add_argument("b", type=Path, metavar="B", help="another one: another tariff, mechanism, or other devices")
+    compare.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder for a table and a picture")
+    actions.add_parser("list", help="the scenarios of the gallery")
     consensus = actions.add_parser("consensus", help="nodes of a consortium on a virtual clock, network and disk")
     consensus.add_argument(
         "--seed", type=whole_number(0, SEED_MAX), required=True, metavar="N", help="what goes wrong, and when"
@@ -24,8 +63,111 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _speed(text: str) -> int | None:
+    words = {"max": None, "real": 1}
+    if text in words:
+        return words[text]
+    try:
+        return whole_number(1, SPEED_MAX)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor max or real") from None
+
+
 def run(args: argparse.Namespace) -> int:
-    """Run one seed and tell what happened, or several and what they come to; 1 where a promise was broken."""
+    """Do it; the exit status is 1 where readings are missing that no event explains, books do not balance, or a promise was broken."""
+    return {"run": _run, "check": _check, "compare": _compare, "list": _list, "consensus": _consensus}[args.action](
+        args
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from gridledger.tables.parquet_file import check_parquet
+
+    if not args.direct and (args.rules or args.no_bills):
+        raise UsageError("gridledger simulate run: --rules and --no-bills are of --direct; give it too")
+    if args.direct and args.speed is not None:
+        raise UsageError("gridledger simulate run: --speed is of agents, and --direct has none; leave one of them out")
+    if args.parquet:
+        check_parquet("gridledger simulate run: --parquet")
+    return _run_direct(args) if args.direct else _run_agents(args)
+
+
+def _run_agents(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from gridledger.demo.run import Plan, perform
+    from gridledger.founding.folder import take_folder
+    from simulators.scenarios.gallery import find_scenario
+    from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
+
+    found = find_scenario(args.scenario).sized(seed=args.seed)
+    homes = found.scenario.households.trading
+    if homes > AGENT_HOUSEHOLDS_MAX:
+        right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
+        raise UsageError(f"{found.path}: households.trading {homes}: {right}")
+    out = take_folder(args.out, "gridledger simulate run: --out")
+    try:
+        plan = Plan(out, found, speed=args.speed, has_parquet=args.parquet)
+        outcome = perform(plan, _Told(args), "gridledger simulate run")
+    except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
+        return EXIT_TERMINATED
+    summary, lost = outcome.summary, outcome.losses.readings_dropped if outcome.losses else 0
+    return 0 if summary.readings_missing <= lost and summary.postings_sum_nano == 0 else 1
+
+
+def _run_direct(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from gridledger.settling.whole import check_out
+    from gridledger.simulating.direct import DirectPlan, run_direct
+    from simulators.scenarios.gallery import find_scenario
+
+    found = find_scenario(args.scenario).sized(seed=args.seed)
+    check_out(args.out)
+    plan = DirectPlan(args.out, found, args.rules, has_parquet=args.parquet, has_bills=not args.no_bills)
+    outcome = run_direct(plan, print_progress).outcome
+    print_progress("")
+    print_result(args, asdict(outcome), outcome.text())
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from gridledger.demo.prepare import prepare
+    from simulators.scenarios.gallery import find_scenario
+
+    world = prepare(find_scenario(args.scenario))
+    scenario = world.scenario
+    facts = {"title": scenario.title, "slots": world.slots, "areas": len(world.areas), "meters": len(world.meters)}
+    facts |= {"trading": len(world.traders), "seed": scenario.seed}
+    text = f"{scenario.title}: {world.slots} slots, {len(world.meters)} meters, {len(world.traders)} homes that trade; it can be run"
+    print_result(args, facts, text)
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from gridledger.founding.folder import take_folder
+    from gridledger.simulating.comparing import PAGE, as_json, compare, read_run, text, write_comparison
+
+    found = compare(read_run(args.a), read_run(args.b))
+    shown = text(found)
+    if args.out is not None:
+        out = take_folder(args.out, "gridledger simulate compare: --out")
+        write_comparison(out, found)
+        shown = f"{shown}\n{out / PAGE}"
+    print_result(args, {**as_json(found), "out": str(args.out) if args.out else None}, shown)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from simulators.scenarios.gallery import find_scenario, names
+
+    titles = {name: find_scenario(name).scenario.title for name in names()}
+    width = max(map(len, titles))
+    print_result(args, titles, "\n".join(f"{name:{width}}  {title}" for name, title in titles.items()))
+    return 0
+
+
+def _consensus(args: argparse.Namespace) -> int:
     from simulators.consensus.run import simulate
     from simulators.consensus.series import run_series
 
@@ -36,3 +178,24 @@ def run(args: argparse.Namespace) -> int:
     series = run_series(range(args.seed, args.seed + args.count))
     print_result(args, series.as_json(), series.summary)
     return 1 if series.failed else 0
+
+
+class _Told:
+    """Tells the person who started a run."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+
+    def show_progress(self, line: str) -> None:
+        print_progress(line)
+
+    def show_pages(self, url: str, is_answering: bool) -> None:
+        """A run of a scenario has none."""
+        print(url, file=sys.stderr)
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        from gridledger.demo.summary import to_json
+
+        print_progress("")
+        numbers = to_json(outcome.summary, outcome.losses) | {"faults": outcome.faults}
+        print_result(self._args, numbers, outcome.text)

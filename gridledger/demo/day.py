@@ -15,15 +15,17 @@ from gridcore.sm import Signer
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
-from gridledger.demo import rules
-from gridledger.demo.dropped import Dropped
+from gridledger.demo.forging import forged_batch
+from gridledger.demo.genesis import gateway_of
+from gridledger.demo.pace import Pace
+from gridledger.demo.troubles import Troubles
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 
 VALID_S: Final = 86_400
 RETRY_PAUSE_S: Final = 0.1
-CLOCKS_KNOW_S: Final = 0.1
+CLOCKS_KNOW_S: Final = 0.6
 """So long after a step of the clock every agent has heard of it."""
 PATIENCE_S: Final = 60.0
 """Silence after which the day is given up: a process that cannot come back is a fault, not a delay."""
@@ -38,33 +40,33 @@ class StandstillError(GridError):
 
 class Day:
     """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary;
-    ``dropped``: readings that nobody waits for.
+    ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other.
     """
 
     def __init__(
         self,
         world: World,
-        seed: int,
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
         show: Callable[[int], Awaitable[None]],
-        dropped: Dropped,
+        troubles: Troubles,
+        pace: Pace,
     ) -> None:
         self._world = world
-        self._seed = seed
         self._chain = chain
         self._client = client
         self._keys = keys
         self._show = show
-        self._dropped = dropped
+        self._troubles = troubles
+        self._pace = pace
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
         self._height = 0
         """Of the newest block that decided something of ours."""
 
     async def run(self, progress: Callable[[int], None]) -> None:
         """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
-        world = self._world
+        world, timeline = self._world, self._world.scenario.timeline
         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, 0))
         try:
             for index, boundary_s in enumerate(world.boundary_s.tolist()):
@@ -73,15 +75,17 @@ class Day:
                     if index + 1 < world.slots:
                         # while meters are read: while the node checks signatures it needs every processor
                         signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
-                await self._advance(boundary_s - rules.GATE_BEFORE_START_S)
-                if self._dropped.ppm:
+                await self._advance(boundary_s - timeline.gate_before_start_s)
+                if self._troubles:
                     # agents go on asking broken meters until they know that time has moved: only then may these show more
                     await asyncio.sleep(CLOCKS_KNOW_S)
+                await self._pace.wait_for(boundary_s)
                 await self._show(index)
                 await self._advance(boundary_s)
-                await self._readings_decided(boundary_s)
+                await self._readings_decided(index, boundary_s)
+                await self._forge(index, boundary_s)
                 progress(index)
-            await self._advance(int(world.boundary_s[-1]) + rules.METERING_DEADLINE_S)
+            await self._advance(int(world.boundary_s[-1]) + timeline.metering_deadline_s)
         finally:
             signing.cancel()
 
@@ -89,7 +93,7 @@ class Day:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
         slot_start_s = int(self._world.slot_start_s[slot_index])
         wires = []
-        for intent in orders_of_slot(self._world, self._seed, slot_index):
+        for intent in orders_of_slot(self._world, slot_index):
             area = self._world.meters[self._world.meter_of_party[intent.party]].area
             order = MarketOrder(
                 area=area,
@@ -128,11 +132,11 @@ class Day:
             if left:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _readings_decided(self, boundary_s: int) -> None:
+    async def _readings_decided(self, index: int, boundary_s: int) -> None:
         """Wait until the ledger has every meter's registers of a boundary that are not lost."""
         for area in self._world.areas:
             own = [meter.meter for meter in self._world.meters if meter.area == area]
-            shown = sum(not self._dropped.is_dropped(boundary_s, meter) for meter in own)
+            shown = sum(not self._troubles.has_no_reading(index, meter, area) for meter in own)
             committed, height = 0, self._height
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -142,6 +146,15 @@ class Day:
                         committed = (await patiently(coverage))["committed"]
             except TimeoutError:
                 raise StandstillError(f"no readings of boundary {boundary_s} in area {area}") from None
+
+    async def _forge(self, index: int, boundary_s: int) -> None:
+        """Send what thieves of gateways' keys send; the ledger refuses it."""
+        for number, area in enumerate(self._world.areas, 1):
+            if self._troubles.is_key_stolen(index, area):
+                gateway = gateway_of(number)
+                row = next(row for row, meter in enumerate(self._world.meters) if meter.area == area)
+                wire = forged_batch(self._chain, gateway, self._keys[gateway], boundary_s, row)
+                await patiently(partial(self._client.submit, [wire]))
 
     async def _next_block(self, height: int) -> int:
         """The newest block's height as soon as it is above ``height``, or as it is after a while."""
@@ -166,4 +179,4 @@ def check_answers(answers: Iterable[Answer]) -> None:
     """Raise GridError for a transaction that the ledger refuses for good."""
     for answer in answers:
         if answer.code not in SETTLED and not answer.retry:
-            raise GridError(f"demo: the ledger refuses transaction {answer.id.hex()}: {answer.code} {answer.name}")
+            raise GridError(f"the ledger refuses transaction {answer.id.hex()}: {answer.code} {answer.name}")

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from firmware_profiles import load_device_profile
+from firmware_profiles import MqttProfile, load_profile
 from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.serving.ports import HOST, free_port
@@ -59,7 +59,9 @@ def place_devices(world: World) -> tuple[PlacedDevice, ...]:
         (second, "Tasmota", "tasmota_{}", "tasmota_sml"),
     ):
         party = world.meters[row].party
-        device = VirtualDevice(f"{maker} {party}", address.format(party.lower()), load_device_profile(profile))
+        device = VirtualDevice(
+            f"{maker} {party}", address.format(party.lower()), load_profile(profile, kind=MqttProfile)
+        )
         placed.append(PlacedDevice(number + len(placed), row, device))
     return tuple(placed)
 

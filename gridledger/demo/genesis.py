@@ -11,12 +11,12 @@ from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
-from gridledger.demo import rules
+from gridledger.demo.rules import rules_of
 from gridledger.founding.local_days import calendar_of
 from gridledger.founding.organisations import UTILITY, organisations, signers
 from simulators.grid.world import MeterSpec, World
+from simulators.scenarios.schema import SLOT_S
 
-TIME_ZONE = "Asia/Shanghai"
 CHAIN_NAME = "gridledger-demo-"
 CALENDAR = RULES_NAME = ZONE_NAME = "demo"
 DAY_S = 86_400
@@ -37,17 +37,22 @@ def build_genesis(
     public_keys: by signer id: ``operator``, ``clock``, ``utility``, ``regulator``, ``web`` (the pages),
     ``gateway-<n>`` for area n, and every trading party. salt_seed: 32 random bytes.
     """
-    first_slot_s = int(world.slot_start_s[0])
+    scenario, first_slot_s = world.scenario, int(world.slot_start_s[0])
     gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
-    listed = [*organisations(), *members, Named(RULES, RULES_NAME, rules.RULES), *signers(public_keys, gateways)]
+    listed = [
+        *organisations(),
+        *members,
+        Named(RULES, RULES_NAME, rules_of(scenario.tariff)),
+        *signers(public_keys, gateways),
+    ]
     zone = Zone(
         contract=contract_id,
         contract_pin=pin,
         first_slot_start_s=first_slot_s,
-        gate_before_start_s=rules.GATE_BEFORE_START_S,
-        metering_deadline_s=rules.METERING_DEADLINE_S,
-        correction_after_s=rules.METERING_DEADLINE_S,
-        open_before_start_s=rules.OPEN_BEFORE_START_S,
+        gate_before_start_s=scenario.timeline.gate_before_start_s,
+        metering_deadline_s=scenario.timeline.metering_deadline_s,
+        correction_after_s=scenario.timeline.metering_deadline_s,
+        open_before_start_s=scenario.timeline.open_before_start_s,
     )
     listed.append(Named(ZONE, ZONE_NAME, zone))
     for gateway, area in zip(gateways, world.areas, strict=True):
@@ -58,9 +63,11 @@ def build_genesis(
         name=CHAIN_NAME,
         clock="simulated",
         ledger_time_s=first_slot_s - DAY_S,
-        slot_s=rules.SLOT_S,
+        slot_s=SLOT_S,
         validators=validators,
-        calendars={CALENDAR: calendar_of(TIME_ZONE, int(world.boundary_s[0]), int(world.boundary_s[-1]))},
+        calendars={
+            CALENDAR: calendar_of(scenario.calendar.time_zone, int(world.boundary_s[0]), int(world.boundary_s[-1]))
+        },
         listed=listed,
         salt_seed=salt_seed,
     ).genesis()

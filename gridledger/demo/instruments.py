@@ -6,38 +6,35 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from firmware_profiles import load_profile
+from firmware_profiles import ModbusProfile, load_profile
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
-from gridledger.demo.dropped import Dropped
 from gridledger.demo.genesis import gateway_of
-from gridledger.demo.rules import SLOT_S
 from gridledger.demo.scene import Scene
+from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
-from simulators.grid.world import World
+from simulators.grid.world import LINE_ENDS_OBSERVED, MeterSpec, World
+from simulators.meters.faults import Fault
 from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet
-from simulators.meters.responder import Fault
+from simulators.scenarios.schema import SLOT_S
 
 SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
 SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
-LINE_ENDS_OBSERVED: Final = 11
-"""Homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within half a volt."""
 VOLTAGE: Final = "32.7.0"
 REPEAT_S: Final = 0.5
-BROKEN: Final = Fault(exception=4)
-"""A meter whose reading is lost: it answers that it has failed."""
 
 
 @dataclass(frozen=True)
 class AreaMeters:
-    """The meters of one area. ``rows``: their columns in the world, in the fleet's order."""
+    """The meters of one area. ``rows``: their columns in the world, in the fleet's order; ``faulty``: what is wrong with them now."""
 
     rows: tuple[int, ...]
     fleet: MeterFleet
+    faulty: dict[str, Fault] = field(default_factory=dict)
 
 
 class Instruments:
@@ -49,13 +46,13 @@ class Instruments:
         areas: Sequence[AreaMeters],
         devices: MqttFleet | None,
         placed: Sequence[PlacedDevice],
-        dropped: Dropped,
+        troubles: Troubles,
     ) -> None:
         self._world = world
         self._areas = areas
         self._devices = devices
         self._placed = placed
-        self._dropped = dropped
+        self._troubles = troubles
 
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
@@ -76,17 +73,16 @@ class Instruments:
 
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
-        imported, exported = (column.tolist() for column in self._world.true_registers(boundary_index))
+        imported, exported = (column.tolist() for column in self._world.counted_registers(boundary_index))
         powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
-        meters, boundary_s = self._world.meters, int(self._world.boundary_s[boundary_index])
+        meters = self._world.meters
         for area in self._areas:
-            for row in area.rows if self._dropped.ppm else ():
-                is_dropped = self._dropped.is_dropped(boundary_s, meters[row].meter)
-                area.fleet.set_fault(meters[row].meter, BROKEN if is_dropped else None)
+            if self._troubles:
+                self._trouble(area, boundary_index)
             area.fleet.set_registers(
-                [imported[row] // meters[row].ratio for row in area.rows],
-                [exported[row] // meters[row].ratio for row in area.rows],
+                [_own_side(meters[row], imported[row]) for row in area.rows],
+                [_own_side(meters[row], exported[row]) for row in area.rows],
                 [powers_w[row] / meters[row].ratio for row in area.rows],
                 [voltages_v[row] for row in area.rows],
             )
@@ -99,6 +95,27 @@ class Instruments:
                 [voltages_v[row] for row in rows],
             )
 
+    def _trouble(self, area: AreaMeters, boundary_index: int) -> None:
+        """Let come, and go, what is wrong with the meters of an area."""
+        name = self._world.meters[area.rows[0]].area
+        faults = self._troubles.meter_faults(boundary_index, name)
+        for meter in {*faults, *area.faulty}:
+            if faults.get(meter) != area.faulty.get(meter):
+                area.fleet.set_fault(meter, faults.get(meter))
+        area.faulty.clear()
+        area.faulty.update(faults)
+        for line in {meter.line for meter in area.fleet.meters}:
+            area.fleet.set_line_fault(line, self._troubles.line_fault(boundary_index, name))
+        places = {meter.meter for meter in area.fleet.meters}
+        for meter, other in self._troubles.swaps(boundary_index):
+            if meter in places:
+                area.fleet.exchange_addresses(meter, other)
+
+
+def _own_side(meter: MeterSpec, energy_wh: int) -> int:
+    """What has flowed, on the own side of the current transformer, as a register counts it that starts again at its modulus."""
+    return (energy_wh % meter.modulus_wh if meter.modulus_wh else energy_wh) // meter.ratio
+
 
 async def _repeat(devices: MqttFleet) -> None:
     while True:
@@ -108,11 +125,13 @@ async def _repeat(devices: MqttFleet) -> None:
 
 @asynccontextmanager
 async def instruments_of(
-    scene: Scene, world: World, broker: Broker | None, dropped: Dropped
+    scene: Scene, world: World, broker: Broker | None, troubles: Troubles
 ) -> AsyncIterator[Instruments]:
     """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files."""
     placed = place_devices(world) if broker is not None else ()
-    profiles = {profile: load_profile(profile) for profile in {meter.profile for meter in world.meters}}
+    profiles = {
+        profile: load_profile(profile, kind=ModbusProfile) for profile in {meter.profile for meter in world.meters}
+    }
     async with AsyncExitStack() as stack:
         areas = []
         for number, area in enumerate(world.areas, 1):
@@ -130,7 +149,7 @@ async def instruments_of(
         if placed:
             devices = MqttFleet([one.device for one in placed])
             stack.push_async_callback(devices.close)
-        yield Instruments(world, areas, devices, placed, dropped)
+        yield Instruments(world, areas, devices, placed, troubles)
 
 
 def _edge_toml(

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gridcore.run_names import INITIAL
 from gridledger.demo.day import patiently
 from gridledger.demo.run_sums import RunSums, read_run
+from gridledger.simulating.settled import SUMS, Settled
 from gridledger.tables.columns import in_order
 from gridledger.tables.files import write_rows
 from gridledger.tables.results import (
     COLUMNS,
-    INITIAL,
     FillRow,
     OrderRow,
     PostingRow,
@@ -28,8 +31,12 @@ from simulators.grid.world import World
 
 @dataclass
 class Tables:
-    """Rows of each result file, what each party would pay the supplier alone, and of that the charges for what it took."""
+    """Rows of each result file, what each party would pay the supplier alone, and of that the charges for what it took.
 
+    settled: what the last run of each slot says.
+    """
+
+    settled: Settled
     registers: list[RegisterRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     fills: list[FillRow] = field(default_factory=list)
@@ -67,18 +74,20 @@ class Tables:
 
 async def fetch_tables(client: Client, world: World) -> Tables:
     """Everything that the ledger decided about ``world``, asked from the node as the utility."""
-    tables = Tables()
+    tables = Tables(Settled(world))
     for area in world.areas:
         for boundary_s in world.boundary_s.tolist():
             answer = await _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
             tables.registers += [_register_row(boundary_s, entry) for entry in answer["registers"]]
-    for slot_start_s in world.slot_start_s.tolist():
+    for slot, slot_start_s in enumerate(world.slot_start_s.tolist()):
         said: dict[str, RunSums] = defaultdict(RunSums)
         tables.measured_slots.add(slot_start_s)
         for area in world.areas:
             runs = await _fetch_runs(client, tables, said, area, slot_start_s)
             gate_price_micro_per_kwh = runs[0]["result"]["price_micro_per_kwh"]
             await _fetch_orders(client, tables, area, slot_start_s, gate_price_micro_per_kwh)
+            _note_lines(tables.settled, slot, runs[-1])
+            await _fetch_positions(client, tables.settled, area, slot)
         for run, sums in said.items():
             tables.postings += sums.postings(slot_start_s, run)
             tables.statements += sums.statements(slot_start_s, run)
@@ -118,6 +127,20 @@ async def _fetch_orders(
             tables.fills.append(FillRow(slot_start_s, row.order, order["filled_wh"], gate_price_micro_per_kwh))
 
 
+def _note_lines(settled: Settled, slot: int, run: Mapping[str, Any]) -> None:
+    for line in run["lines"]:
+        nano = line["amount_nano"]
+        settled.add_line(slot, line["line_kind"], line["account"], line["energy_wh"], max(0, nano), max(0, -nano))
+
+
+async def _fetch_positions(client: Client, settled: Settled, area: str, slot: int) -> None:
+    slot_start_s = int(settled.world.slot_start_s[slot])
+    answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/positions")
+    at = np.array([settled.column_of_meter[meter] for meter in answer["meters"]], dtype=np.int64)
+    columns = {name: np.array(answer[name], dtype=np.int64) for name in SUMS}
+    settled.add_positions(slot, at, columns, np.array(answer["quality"], dtype=np.uint8))
+
+
 async def _fetch_runs(
     client: Client, tables: Tables, said: dict[str, RunSums], area: str, slot_start_s: int
 ) -> Sequence[Any]:
@@ -150,25 +173,5 @@ async def _runs_of(client: Client, slot: str) -> Sequence[Any]:
 
 def write_results(out: Path, tables: Tables) -> bytes:
     """Make the result files; the one digest over registers, fills, postings and statements."""
+    tables.settled.write(out)
     return results_root({name: write_rows(out / name, COLUMNS[name], rows) for name, rows in tables.files().items()})
-
-
-def write_world(out: Path, world: World) -> None:
-    """What the simulator knows and the ledger does not: meters.csv, truth.csv, losses.csv."""
-    columns = ("meter", "area", "party", "role", "ratio", "resolution_wh", "modulus_wh", "limit_wh")
-    starts = ("start_import_wh", "start_export_wh")
-    meters = [[getattr(meter, name) for name in (*columns, *starts)] for meter in world.meters]
-    write_rows(out / "meters.csv", (*columns, *starts), meters)
-    slots = world.slot_start_s.tolist()
-    truth = [
-        (slot, meter.meter, int(world.import_wh[row, at]), int(world.export_wh[row, at]))
-        for row, slot in enumerate(slots)
-        for at, meter in enumerate(world.meters)
-    ]
-    write_rows(out / "truth.csv", ("slot_start_s", "meter", "import_wh", "export_wh"), truth)
-    losses = [
-        (slot, area, int(world.loss_wh[row, at]))
-        for row, slot in enumerate(slots)
-        for at, area in enumerate(world.areas)
-    ]
-    write_rows(out / "losses.csv", ("slot_start_s", "area", "loss_wh"), losses)

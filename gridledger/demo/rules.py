@@ -1,35 +1,38 @@
-"""The demonstration's prices, market and time-line. Illustrative: no utility's tariff (docs/simulated-grid.md)."""
+"""Prices, market and time-line of a scenario, as the ledger registers them and as the file ``rules.toml``."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from dataclasses import asdict
+from typing import Any
 
+from gridcore.errors import UsageError
 from gridcore.registry.rules import Rules
-
-SLOT_S: Final = 900
-GATE_BEFORE_START_S: Final = 300
-METERING_DEADLINE_S: Final = 900
-OPEN_BEFORE_START_S: Final = 86_400
-RULES: Final = Rules(
-    prices={
-        "residual_price_micro_per_kwh": 460_000,
-        "feed_in_price_micro_per_kwh": 280_000,
-        "surplus_price_micro_per_kwh": 280_000,
-        "shortfall_price_micro_per_kwh": 460_000,
-        "network_traded_micro_per_kwh": 180_000,
-        "network_residual_micro_per_kwh": 180_000,
-        "levy_micro_per_kwh": 40_000,
-    },
-    terms={"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"},
-)
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from simulators.scenarios.schema import Scenario, Tariff
 
 
-def rules_toml() -> str:
+def rules_of(tariff: Tariff) -> Rules:
+    """What areas are settled by."""
+    return Rules(prices=tariff.prices, terms=_terms(tariff))
+
+
+def check_tariff(tariff: Tariff) -> None:
+    """Raise UsageError for a tariff that the contract refuses."""
+    if fault := CONTRACT.fault_of({"prices": tariff.prices, **_terms(tariff)}):
+        raise UsageError(f"tariff: {fault}")
+
+
+def rules_toml(scenario: Scenario) -> str:
     """The same as the file ``rules.toml`` of a results folder."""
-    prices = "".join(f"{key} = {value}\n" for key, value in RULES.prices.items())
-    market = "".join(f"{key} = {json.dumps(value)}\n" for key, value in RULES.terms.items())
-    timeline = f"gate_before_start_s = {GATE_BEFORE_START_S}\nmetering_deadline_s = {METERING_DEADLINE_S}\n"
+    tariff, times = scenario.tariff, scenario.timeline
+    prices = "".join(f"{key} = {value}\n" for key, value in tariff.prices.items())
+    market = "".join(f"{key} = {json.dumps(value)}\n" for key, value in _terms(tariff).items())
+    timeline = f"gate_before_start_s = {times.gate_before_start_s}\nmetering_deadline_s = {times.metering_deadline_s}\n"
     return (
         f"# Illustrative prices, no utility's tariff.\n[prices]\n{prices}\n[market]\n{market}\n[timeline]\n{timeline}"
     )
+
+
+def _terms(tariff: Tariff) -> dict[str, Any]:
+    return asdict(tariff.terms)

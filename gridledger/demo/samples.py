@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from gridcore.errors import GridError
+from gridcore.run_names import INITIAL
 from gridledger.demo.day import PATIENCE_S, RETRY_PAUSE_S, patiently
 from gridledger.demo.results import Tables
 from gridledger.demo.scene import Scene
 from gridledger.founding.folder import write_new
-from gridledger.tables.results import INITIAL, StatementRow
+from gridledger.tables.results import StatementRow
 from ledger.client import Client
 from simulators.grid.world import World
 
-PREFERRED_LINES: Final = ("trade_sell", "trade_buy", "residual_import", "levy")
+TRADES: Final = ("trade_sell", "trade_buy")
+PREFERRED_LINES: Final = (*TRADES, "residual_import", "levy")
 """Of which kind the line should be: a trade where there is one."""
 
 
-async def save_samples(scene: Scene, client: Client, tables: Tables, world: World) -> str:
+@dataclass(frozen=True)
+class Sample:
+    """What the samples prove, in words, and the arguments of the verifier that decide it."""
+
+    claim: str
+    arguments: str
+
+
+async def save_samples(scene: Scene, client: Client, tables: Tables, world: World) -> Sample:
     """Export one bill line as ``sample.evd``, with the slot's anonymous book beside it; where there are further nodes each gives its
-    own bundle, ``sample-2.evd`` and so on. Returns what they prove, in words. ``client``: of the first node.
+    own bundle, ``sample-2.evd`` and so on. ``client``: of the first node.
     """
     line = _choose(tables)
     area = next(meter.area for meter in world.meters if meter.party == line.party)
@@ -32,7 +43,10 @@ async def save_samples(scene: Scene, client: Client, tables: Tables, world: Worl
         async with Client(place.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"]) as other:
             await _wait_certified(other, height)
             write_new(scene.out / f"sample-{number}.evd", await _bundle(other, line))
-    return f"{line.line_kind} of {line.party}, slot {line.slot_start_s}"
+    # a bundle of a line that rests on no order has no clearing, and with a book nobody could decide it
+    with_book = " --with-book sample.book" if line.line_kind in TRADES else ""
+    claim = f"{line.line_kind} of {line.party}, slot {line.slot_start_s}"
+    return Sample(claim, f"sample.evd --trust trust.json{with_book}")
 
 
 def _choose(tables: Tables) -> StatementRow:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gridcore.headline import Headline
-from gridledger.demo.dropped import Dropped
 from gridledger.demo.results import Tables
+from gridledger.demo.samples import Sample
+from gridledger.demo.troubles import Troubles
 from simulators.grid.world import World
 
 NANO = 10**9
@@ -81,10 +82,9 @@ def summarise(
     )
 
 
-def losses_of(world: World, tables: Tables, dropped: Dropped) -> Losses:
+def losses_of(tables: Tables, troubles: Troubles) -> Losses:
     """Count what was lost, and what stood in its place."""
-    lost = (dropped.is_dropped(at_s, meter.meter) for at_s in world.boundary_s.tolist() for meter in world.meters)
-    return Losses(sum(lost), tables.estimated_at_deadline, tables.estimated, tables.corrections)
+    return Losses(troubles.lost(), tables.estimated_at_deadline, tables.estimated, tables.corrections)
 
 
 def to_json(summary: Summary, losses: Losses | None) -> dict[str, object]:
@@ -92,8 +92,8 @@ def to_json(summary: Summary, losses: Losses | None) -> dict[str, object]:
     return asdict(summary) | ({} if losses is None else asdict(losses))
 
 
-def to_text(summary: Summary, losses: Losses | None, world: World, tables: Tables, claim: str) -> str:
-    """A dozen lines that a person understands at a glance. ``claim``: which bill line the sample bundle proves."""
+def to_text(summary: Summary, losses: Losses | None, world: World, tables: Tables, sample: Sample) -> str:
+    """A dozen lines that a person understands at a glance."""
     paid: dict[str, int] = defaultdict(int)
     for line in tables.statements:
         paid[line.party] += line.amount_nano
@@ -106,7 +106,7 @@ def to_text(summary: Summary, losses: Losses | None, world: World, tables: Table
     return "\n".join(
         [
             "",
-            "GridLedger demonstration - SIMULATED time and meters, illustrative prices",
+            f"GridLedger: {world.scenario.title} - SIMULATED time and meters, illustrative prices",
             "",
             f"  {headline.in_english('CNY')}",
             f"  {compare(pays, alone)}",
@@ -117,9 +117,9 @@ def to_text(summary: Summary, losses: Losses | None, world: World, tables: Table
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
             "",
-            f"  proof of one bill line ({claim}):",
+            f"  proof of one bill line ({sample.claim}):",
             f"    cd {summary.out}",
-            "    python3 -I -S verify.py sample.evd --trust trust.json --with-book sample.book",
+            f"    python3 -I -S verify.py {sample.arguments}",
             "",
             f"  {summary.wall_s:.0f} s; files in {summary.out}",
         ]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from gridcore.clock import WallClock
 from gridcore.errors import EncodingError, UsageError
 from gridcore.genesis import Genesis, decode_genesis
 from gridcore.master_data import MasterData
+from gridcore.serving.ports import HOST
 from gridcore.sm import SigningKey
+from gridcore.tls_certificates import issue, make_authority
 from gridledger.founding.config import FoundingConfig
 from gridledger.founding.entities import calendars_of, entities, start_of
 from gridledger.founding.folder import save_key_and_password, take_folder, write_new
 from gridledger.founding.organisations import SIGNER_ROLES, UTILITY, operator, organisations, signers
-from gridledger.founding.process_files import Hands, edge_table, node_table, web_table
+from gridledger.founding.process_files import NODE_NAME, TLS_FOLDER, Hands, edge_table, node_table, web_table
 from gridledger.toml_text import toml_lines
 from ledger.genesis_check import check_genesis
 from ledger.trust import trust_of
@@ -77,6 +81,8 @@ def write_chain(founded: Founded, out: Path) -> Path:
     write_new(out / "genesis.cbor", founded.genesis.encode())
     write_new(out / "trust.json", json.dumps(founded.trust, indent=2) + "\n")
     config = founded.config
+    if config.listen.gateways_port is not None:
+        write_certificates(config.name, config.listen.host, config.gateway_names, out / TLS_FOLDER)
     tables = {
         "node.toml": node_table(config, config.listen, _HANDS),
         "web.toml": web_table(config.listen, _HANDS),
@@ -86,6 +92,16 @@ def write_chain(founded: Founded, out: Path) -> Path:
         tables[f"edge-{number}.toml"] = edge_table(config, config.listen, chain, gateway, number, first_slot_s)
     write_tables(out, tables)
     return out
+
+
+def write_certificates(chain_name: str, host: str, gateways: Iterable[str], folder: Path) -> None:
+    """An authority of connections, and what it issues for the node at ``host`` and each gateway, in a new ``folder``."""
+    folder.mkdir(mode=0o700)
+    now_s = WallClock().now_s()
+    authority = make_authority(f"{chain_name} connections", now_s, folder)
+    issue(authority, NODE_NAME, sorted({host, "localhost", HOST}), now_s, folder)
+    for gateway in gateways:
+        issue(authority, gateway, (), now_s, folder)
 
 
 def write_tables(out: Path, tables: dict[str, dict[str, Any]]) -> None:

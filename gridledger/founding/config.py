@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from edge.drivers.modbus import LineConfig
+from edge.lines import LineConfig
 from edge.meters import check_unique
 from firmware_profiles import load_profile
 from gridcore.errors import UsageError
@@ -17,6 +17,7 @@ from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_L
 from gridcore.registry.point import POINT_ROLES
 from gridcore.registry.zone import FINAL_S_MAX, SPAN_S_MAX
 from gridledger.founding.organisations import SIGNER_ROLES
+from gridledger.founding.runs_config import RunsConfig
 from ledger.config import PORT_DEFAULT as NODE_PORT_DEFAULT
 
 EXAMPLE: Final = Path(__file__).with_name("example.toml")
@@ -30,11 +31,14 @@ _SPAN: Final = {"min": 0, "max": SPAN_S_MAX}
 
 @dataclass(frozen=True)
 class ListenConfig:
-    """Where the node and its pages will answer. Plain HTTP: one machine, or a proxy with TLS before it."""
+    """Where the node and its pages will answer. Plain HTTP: one machine, or a proxy with TLS before it. ``gateways_port``: gateways
+    come in by mutual TLS there, with certificates that are made for them; absent: by plain HTTP as everybody.
+    """
 
     host: str = field(default="127.0.0.1", metadata={"min": 1, "max": 255})
     node_port: int = field(default=NODE_PORT_DEFAULT, metadata=_PORT)
     pages_port: int = field(default=PAGES_PORT_DEFAULT, metadata=_PORT)
+    gateways_port: int | None = field(default=None, metadata=_PORT)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class MeterConfig:
     meter: str = field(metadata=_NAME)
     point: str = field(metadata=_NAME)
     line: str = field(metadata=_NAME)
-    unit_id: int = field(metadata={"min": 1, "max": 247})
+    unit_id: int = field(metadata={"min": 0, "max": 255})
     profile: str = field(metadata=_NAME)
     limit_wh: int = field(metadata={"min": 1, "max": PRIMARY_LIMIT_WH_MAX})
     first_import_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
@@ -100,7 +104,8 @@ class MeterConfig:
         """UsageError for a party that is missing, or a profile that is not shipped."""
         if self.trades and self.party is None:
             raise UsageError("trades = true needs a party that trades; give the key 'party'")
-        load_profile(self.profile)
+        if not load_profile(self.profile).billing:
+            raise UsageError(f"profile = {self.profile!r} informs only; choose one that bills")
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class GatewayConfig:
 
 @dataclass(frozen=True)
 class ChainConfig:
-    """What a chain of one zone starts with. ``prices``: in 1e-6 of the currency per kWh."""
+    """What a chain of one zone starts with. ``prices``: in 1e-6 of the currency per kWh; ``runs``: None: no final and dispute runs."""
 
     name: str = field(metadata={"min": 1, "max": 40})
     zone: str = field(metadata=_NAME)
@@ -133,6 +138,7 @@ class ChainConfig:
     clock: str = field(default=BLOCK_TIME, metadata={"choices": CLOCKS})
     currency: str = field(default="CNY", metadata={"min": 3, "max": 3})
     timeline: TimelineConfig = field(default_factory=TimelineConfig)
+    runs: RunsConfig | None = None
 
     def check_names(self, signers: Iterable[str]) -> None:
         """Raise UsageError, naming the key, for names that must differ and do not. ``signers``: the others of the chain."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +21,10 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.serving.ports import HOST
 from gridcore.sm3 import sm3
 from gridcore.validator import Validator
-from gridledger.founding.chain import check_founded
+from gridledger.founding.chain import check_founded, write_certificates
 from gridledger.founding.consortium_config import ConsortiumConfig, MemberConfig
 from gridledger.founding.entities import calendars_of, entities, start_of
-from gridledger.founding.process_files import Hands, edge_table, node_table, web_table
+from gridledger.founding.process_files import TLS_FOLDER, Hands, edge_table, node_table, web_table
 from gridledger.founding.request import ENGINE, VALIDATOR, Request, check_request, load_request, make_request
 from gridledger.toml_text import toml_lines
 from ledger.engines.cometbft.home import ONE_MACHINE, HomeConfig, Timing, engine_genesis, load_keys, write_home
@@ -151,6 +151,8 @@ def take_over(consortium: Consortium, name: str, own: Path) -> None:
     _check_same(own / "genesis.cbor", genesis.encode())
     (own / "genesis.cbor").write_bytes(genesis.encode())
     _write_absent(own / "trust.json", json.dumps(trust_of(genesis), indent=2) + "\n")
+    if member.gateways_port is not None and not (own / TLS_FOLDER).exists():
+        write_certificates(config.name, member.host, config.gateway_names, own / TLS_FOLDER)
     for file, table in _tables(consortium, member).items():
         _write_absent(own / file, "\n".join(toml_lines(table)) + "\n")
     home = (own / ENGINE).resolve()
@@ -172,13 +174,15 @@ def _tables(consortium: Consortium, member: MemberConfig) -> Mapping[str, dict[s
     config = consortium.config
     hands = Hands(VALIDATOR, f"{member.name}-clock", f"{member.name}-web")
     engine = {"kind": "cometbft", "home": ENGINE, "rpc_port": member.rpc_port}
-    tables = {
-        "node.toml": {**node_table(config, member.listen, hands), "engine": engine},
-        "web.toml": web_table(member.listen, hands),
-    }
+    node = node_table(config, member.listen, hands)
+    reached = member.listen
+    if member.gateways_port is not None:  # whoever has no certificate of the authority is refused there
+        reached = replace(reached, host=member.host)
+        node["gateways"]["host"] = HOST if member.host == HOST else LISTEN_EVERYWHERE
+    tables = {"node.toml": {**node, "engine": engine}, "web.toml": web_table(member.listen, hands)}
     for number, gateway in enumerate(config.gateways if member.utility else (), 1):
         tables[f"edge-{number}.toml"] = edge_table(
-            config, member.listen, consortium.genesis.chain, gateway, number, consortium.first_slot_start_s
+            config, reached, consortium.genesis.chain, gateway, number, consortium.first_slot_start_s
         )
     return tables
 

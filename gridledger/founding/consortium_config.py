@@ -52,9 +52,15 @@ class MemberConfig:
     node_port: int = field(default=PORT_DEFAULT, metadata=_PORT)
     pages_port: int = field(default=PAGES_PORT_DEFAULT, metadata=_PORT)
     rpc_port: int = field(default=RPC_PORT_DEFAULT, metadata=_PORT)
+    gateways_port: int | None = field(default=None, metadata=_PORT)
+    """Of the utility: gateways reach its node here by mutual TLS, at ``host``; absent: at ``node_port``, without TLS."""
 
     def __post_init__(self) -> None:
-        """UsageError for a name that is no name of the ledger."""
+        """UsageError for a name that is no name of the ledger, and for a door for gateways of a member that has none."""
+        if self.gateways_port is not None and not self.utility:
+            raise UsageError(
+                f"member {self.name!r}: gateways_port goes with utility = true; the gateways are the utility's"
+            )
         if not NAME.fullmatch(self.name):
             raise UsageError(f"name = {self.name!r}: letters, digits, '.', '_' and '-' alone")
 
@@ -66,7 +72,7 @@ class MemberConfig:
     @property
     def listen(self) -> ListenConfig:
         """Where its node and pages answer: on its own machine alone, until its operator puts TLS before them."""
-        return ListenConfig(HOST, self.node_port, self.pages_port)
+        return ListenConfig(HOST, self.node_port, self.pages_port, gateways_port=self.gateways_port)
 
     @property
     def address(self) -> str:

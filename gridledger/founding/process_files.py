@@ -8,6 +8,9 @@ from gridcore.config import as_table
 from gridcore.genesis import BLOCK_TIME
 from gridledger.founding.config import ChainConfig, GatewayConfig, ListenConfig
 
+TLS_FOLDER: Final = "tls"
+"""Certificates of connections, where gateways come in by mutual TLS."""
+NODE_NAME: Final = "node"
 _READ: Final = ("number", "meter", "line", "unit_id", "profile", "limit_wh")
 """What an agent needs to know of a meter."""
 
@@ -22,11 +25,19 @@ class Hands(NamedTuple):
 
 def node_table(config: ChainConfig, listen: ListenConfig, hands: Hands) -> dict[str, Any]:
     """``ledger.config``."""
-    table = {
+    table: dict[str, Any] = {
         "data_dir": "ledger",
         "listen": {"host": listen.host, "port": listen.node_port},
         "key": _key(hands.certifier),
     }
+    if listen.gateways_port is not None:
+        table["gateways"] = {
+            "host": listen.host,
+            "port": listen.gateways_port,
+            "certificate": f"{TLS_FOLDER}/{NODE_NAME}.crt",
+            "certificate_key": f"{TLS_FOLDER}/{NODE_NAME}.key",
+            "client_authority": f"{TLS_FOLDER}/authority.crt",
+        }
     if config.clock != BLOCK_TIME:
         return table
     return {**table, "clock_key": {"signer": hands.clock, **_key(hands.clock)}}
@@ -50,11 +61,19 @@ def edge_table(
     config: ChainConfig, listen: ListenConfig, chain: str, gateway: GatewayConfig, number: int, first_slot_s: int
 ) -> dict[str, Any]:
     """``edge.config`` of a gateway. number: of its outbox, from 1."""
-    key = _key(gateway.gateway)
+    key, name = _key(gateway.gateway), gateway.gateway
+    node: dict[str, Any] = {"node": _node_url(listen)}
+    if listen.gateways_port is not None:
+        node = {
+            "node": f"https://{listen.host}:{listen.gateways_port}",
+            "node_authority": f"{TLS_FOLDER}/authority.crt",
+            "node_certificate": f"{TLS_FOLDER}/{name}.crt",
+            "node_certificate_key": f"{TLS_FOLDER}/{name}.key",
+        }
     return {
-        "gateway": gateway.gateway,
+        "gateway": name,
         "chain": chain,
-        "node": _node_url(listen),
+        **node,
         "trust": "trust.json",
         "key": key["uri"],
         "key_password": key["password"],

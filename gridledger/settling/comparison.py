@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gridcore.errors import UsageError
+from gridcore.report.markup import kilo, money
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.participants import Participant
-from gridledger.settling.report.markup import kilo, money
 
 
 class Side(NamedTuple):
@@ -83,14 +83,19 @@ def as_json(comparison: Comparison) -> dict[str, object]:
 def text(comparison: Comparison) -> str:
     """A table for a terminal: what ``b`` comes to, and in brackets what that is more than ``a``."""
     rows = [_SHOWN, *(_shown(one) for one in comparison.differences), _shown(comparison.sums)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_SHOWN))]
+    return f"{aligned(rows)}\namounts in {comparison.currency}; in brackets: the change"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of fields as a table for a terminal, the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         )
         for row in rows
     ]
-    return "\n".join([*lines, f"amounts in {comparison.currency}; in brackets: the change"])
+    return "\n".join(lines)
 
 
 def _check_same(a: Side, b: Side) -> None:
@@ -134,16 +139,17 @@ def _shown(difference: Difference) -> tuple[str, ...]:
     amounts = [(b.net_nano, change.net_nano), (b.gross_nano, change.gross_nano), (b.saving_nano, change.saving_nano)]
     return (
         difference.party or "all",
-        *(f"{kilo(now)} ({_signed(kilo(more), more)})" for now, more in energies),
-        *(f"{_money(now)} ({_signed(_money(more), more)})" for now, more in amounts),
+        *(f"{kilo(now)} ({signed(kilo(more), more)})" for now, more in energies),
+        *(f"{hundredths(now)} ({signed(hundredths(more), more)})" for now, more in amounts),
     )
 
 
-def _signed(shown: str, value: int) -> str:
+def signed(shown: str, value: int) -> str:
+    """A change as it is shown, with its sign."""
     return f"+{shown}" if value > 0 else shown
 
 
-def _money(nano: int) -> str:
+def hundredths(nano: int) -> str:
     """Hundredths of the currency, rounded half up, away from zero."""
     hundredths = (abs(nano) + 5_000_000) // 10_000_000
     return money(-hundredths if nano < 0 else hundredths, 10_000_000)

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcore.registry.agreement import Agreement
+from gridcore.registry.run_calendar import RunCalendar
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.components import Component
 
@@ -20,13 +22,34 @@ LIMIT_WH_MAX: Final = 10**9
 
 
 class PointRow(NamedTuple):
-    """A point, who is billed for it, and its area: names. limit_wh: the most a slot can hold; modulus_wh: 0 for none."""
+    """A point, who is billed for it, and its area: names. limit_wh: the most a slot can hold; modulus_wh: 0 for none.
+
+    later: who is billed from when on (UTC seconds, where a slot starts), ascending; before the first of them it is ``party``. grid_place,
+    energy_kind: as of ``Point``, None where the file says nothing.
+    """
 
     point: str
     party: str
     area: str
     limit_wh: int = LIMIT_WH_MAX
     modulus_wh: int = 0
+    later: Sequence[tuple[int, str]] = ()
+    grid_place: int | None = None
+    energy_kind: str | None = None
+
+    @property
+    def parties(self) -> Sequence[str]:
+        """Everybody who is ever billed for it, each once."""
+        return list(dict.fromkeys([self.party, *(party for _, party in self.later)]))
+
+    def party_at(self, time_s: int) -> str:
+        """Who is billed for it in the slot that starts then."""
+        return next((party for from_s, party in reversed(self.later) if from_s <= time_s), self.party)
+
+
+def parties_of(points: Sequence[PointRow]) -> set[str]:
+    """Everybody who is ever billed for some points."""
+    return {party for point in points for party in point.parties}
 
 
 class SeriesRows(NamedTuple):
@@ -67,6 +90,15 @@ class Orders(NamedTuple):
     price_micro_per_kwh: Int64Column
 
 
+class AgreementRow(NamedTuple):
+    """An agreement of two points, from ``valid_from_s`` (None: always) to before ``valid_until_s`` (None: for ever)."""
+
+    name: str
+    agreement: Agreement
+    valid_from_s: int | None
+    valid_until_s: int | None
+
+
 class InvoiceTerms(NamedTuple):
     """``[invoice]``: the currency, the tax on net, the smallest amount of an invoice, and how it is rounded."""
 
@@ -84,10 +116,26 @@ class EstimateTerms(NamedTuple):
     fallback: str = "zero_marked"
 
 
+class LaterPrices(NamedTuple):
+    """All prices of the rules from ``from_s`` (UTC seconds, a local midnight) on, until the next ones."""
+
+    from_s: int
+    prices: Mapping[str, int]
+
+
+class RunTerms(NamedTuple):
+    """``[runs]``: when runs fall due, and from when on nothing changes a slot. as_of_s: up to where ledger time is to go, None: as far as needed."""
+
+    calendar: RunCalendar
+    final_after_s: int
+    as_of_s: int | None = None
+
+
 class FileRules(NamedTuple):
-    """``rules.toml``. prices: by the contract's names; terms: ``[market]`` without ``contract``, and without the prices.
+    """``rules.toml``. prices: by the contract's names, as of the first slot; terms: ``[market]`` without ``contract``, and without the prices.
 
     tariff: components that are charged beside the contract's lines, by month. The gate and the metering deadline are seconds before a slot's start and after its end.
+    later_prices: ascending; runs: None where every change is settled at once, for ever.
     """
 
     prices: Mapping[str, int]
@@ -98,6 +146,19 @@ class FileRules(NamedTuple):
     invoice: InvoiceTerms
     estimate: EstimateTerms
     tariff: Sequence[Component] = ()
+    later_prices: Sequence[LaterPrices] = ()
+    runs: RunTerms | None = None
+
+    def prices_at(self, time_s: int) -> Mapping[str, int]:
+        """The prices of the rules that hold at a time."""
+        return next((later.prices for later in reversed(self.later_prices) if later.from_s <= time_s), self.prices)
+
+    def price_column(self, key: str, times_s: Int64Column) -> Int64Column:
+        """int64[n]: a price of the rules at each of some times."""
+        column = np.full(len(times_s), self.prices[key], dtype=np.int64)
+        for later in self.later_prices:
+            column[times_s >= later.from_s] = later.prices[key]
+        return column
 
 
 class InputFile(NamedTuple):
@@ -124,7 +185,7 @@ class Dataset(NamedTuple):
 
     ``import_wh``, ``export_wh`` int64[slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
-    notes: lines for a person, of files that were not read.
+    notes: lines for a person, of files that were not read. references: prices for all that agreements name, beside those of the rules.
     """
 
     slot_start_s: Int64Column
@@ -141,3 +202,5 @@ class Dataset(NamedTuple):
     inputs: Sequence[InputFile]
     counts: Counts
     notes: Sequence[str] = ()
+    agreements: Sequence[AgreementRow] = ()
+    references: Sequence[SeriesRows] = ()

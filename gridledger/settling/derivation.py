@@ -16,6 +16,7 @@ from gridevidence.view import BundleView, PositionView, TermView
 from ledger.contract import LineLike
 from ledger.one_group import one_group
 from settlement.catalogue import CATALOGUE
+from settlement.contract_kit_1 import CLEARING_ACCOUNT
 
 LANGUAGES: Final = ("en", "zh_CN")
 Text = Mapping[str, str]
@@ -68,6 +69,7 @@ def derive_line(view: BundleView, line_kind: str) -> Derivation:
     steps = [
         *_energies(view),
         *_trades(view),
+        *_agreements(view),
         _line_energy(view.position, term, words.line_kinds[line_kind].energy, recomputed),
         *_price(view, term, words.prices),
         _amount(view, term, recomputed),
@@ -141,6 +143,47 @@ def _trades(view: BundleView) -> Iterator[Step]:
                 "Wh",
                 holds=total_wh <= sum(filled),
             )
+            yield from _trade_amounts(view, side)
+
+
+def _trade_amounts(view: BundleView, side: str) -> Iterator[Step]:
+    """What the party's trades of one side come to, where they have prices of their own."""
+    orders = [order for order in view.orders if order.side == side and order.amount_nano is not None]
+    trades = [trade for order in orders for trade in order.trades]
+    if not trades:
+        return
+    formula = " + ".join(f"{trade.energy_wh} × {trade.price_micro_per_kwh}" for trade in trades)
+    amount_nano = sum(order.amount_nano or 0 for order in orders)
+    holds = amount_nano == sum(trade.energy_wh * trade.price_micro_per_kwh for trade in trades)
+    what = {"en": "What the party's trades come to: energy × price", "zh_CN": "本方各笔成交：电量 × 电价"}
+    yield Step(what, _numbers(formula), amount_nano, f"1e-9 {view.currency}", holds=holds)
+    fees = [(trade.energy_wh, trade.fee_micro_per_kwh or 0) for trade in trades]
+    if side == "buy" and any(fee for _, fee in fees):
+        formula = " + ".join(f"{energy_wh} × {fee}" for energy_wh, fee in fees)
+        fee_nano = sum(energy_wh * fee for energy_wh, fee in fees)
+        what = {"en": "The grid's fees on their way: energy × fee", "zh_CN": "各笔成交途经电网的费用：电量 × 费用"}
+        yield Step(what, _numbers(formula), fee_nano, f"1e-9 {view.currency}", holds=True)
+
+
+def _agreements(view: BundleView) -> Iterator[Step]:
+    """What was agreed for the slot, and at which price."""
+    for agreed in view.agreements:
+        side = ("sells", "售电") if agreed.is_seller else ("buys", "购电")
+        price = ("strike less reference price", "合约价减参考价") if agreed.is_difference else ("price", "电价")
+        wanted = (f"{agreed.quantity_wh} Wh",) * 2
+        if agreed.share_ppm is not None:
+            wanted = f"{agreed.share_ppm} ppm of what the seller exports", f"卖方上网电量的 {agreed.share_ppm} ppm"
+        english, chinese = (f"{named} {text}" for named, text in zip(side, wanted, strict=True))
+        yield Step(
+            {
+                "en": f"Agreement {agreed.name}: {english}, {price[0]}",
+                "zh_CN": f"协议 {agreed.name}：{chinese}，{price[1]}",
+            },
+            _numbers(str(agreed.price_micro_per_kwh)),
+            agreed.price_micro_per_kwh,
+            f"1e-6 {view.currency}/kWh",
+            holds=True,
+        )
 
 
 def _line_energy(position: PositionView, term: TermView, words: Text, recomputed: LineLike) -> Step:
@@ -170,11 +213,7 @@ def _price(view: BundleView, term: TermView, words: Mapping[str, Text]) -> Itera
 
 def _amount(view: BundleView, term: TermView, recomputed: LineLike) -> Step:
     if term.price_micro_per_kwh is None:
-        what = {
-            "en": "Amount: the point's part of a sum that is shared out",
-            "zh_CN": "金额：分摊总额中本计量点的部分",
-        }
-        text, is_product = "", True
+        what, text, is_product = _unpriced_words(view, term), "", True
     else:
         what = {"en": "Amount: energy × price", "zh_CN": "金额：电量 × 电价"}
         sign = "" if term.sign > 0 else "− "
@@ -182,6 +221,17 @@ def _amount(view: BundleView, term: TermView, recomputed: LineLike) -> Step:
         is_product = term.sign * term.energy_wh * term.price_micro_per_kwh == term.amount_nano
     holds = is_product and int(recomputed.amount_nano[0]) == term.amount_nano
     return Step(what, _numbers(text or str(term.amount_nano)), term.amount_nano, f"1e-9 {view.currency}", holds=holds)
+
+
+def _unpriced_words(view: BundleView, term: TermView) -> Text:
+    """Where an amount comes from that is no product with one price."""
+    if view.agreements:
+        return {"en": "Amount: what these agreements come to", "zh_CN": "金额：上述协议的结算额"}
+    is_traded = term.account == CLEARING_ACCOUNT
+    of_what = (
+        ("what its party's trades come to", "本方成交额") if is_traded else ("a sum that is shared out", "分摊总额")
+    )
+    return {"en": f"Amount: the point's part of {of_what[0]}", "zh_CN": f"金额：{of_what[1]}中本计量点的部分"}
 
 
 def _sum(position: PositionView, currency: str) -> Step:

@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     from gridledger.settling import whole
+    from gridledger.settling.dataset import parties_of
 
     out: Path = (args.out or args.onto).absolute()
     needed = whole.check_disk([dataset], out)
@@ -73,8 +74,8 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     wall_s = round(time.monotonic() - begun, 2)
     summary = {
         "slots": len(frame.slot_start_s),
-        "points": len(frame.points),
-        "parties": len({point.party for point in frame.points}),
+        "points": len({point.point for point in frame.points}),
+        "parties": len(parties_of(frame.points)),
         **dataset.counts._asdict(),
         "energy_shared_wh": results.energy_shared_wh,
         "postings": results.postings,
@@ -103,10 +104,12 @@ def _list_presets(args: argparse.Namespace) -> int:
 
 
 def _held(dataset: Dataset) -> dict[str, object]:
+    from gridledger.settling.dataset import parties_of
+
     return {
         "slots": len(dataset.slot_start_s),
         "points": len(dataset.points),
-        "parties": len({point.party for point in dataset.points}),
+        "parties": len(parties_of(dataset.points)),
         "areas": len({point.area for point in dataset.points}),
         "contract": dataset.rules.contract,
         **dataset.counts._asdict(),
@@ -117,12 +120,13 @@ def _held(dataset: Dataset) -> dict[str, object]:
 
 
 def _held_text(dataset: Dataset) -> str:
+    from gridledger.settling.dataset import parties_of
     from gridledger.settling.files.stamps import to_iso
 
     starts, counts = dataset.slot_start_s, dataset.counts
     lines = [
         f"{len(starts)} slots of {dataset.slot_s} s from {to_iso(int(starts[0]))} to {to_iso(int(starts[-1]))}",
-        f"{len(dataset.points)} points of {len({point.party for point in dataset.points})} parties, {dataset.rules.contract}",
+        f"{len({point.point for point in dataset.points})} points of {len(parties_of(dataset.points))} parties, {dataset.rules.contract}",
         f"{counts.readings} readings; {counts.missing} missing, {counts.estimated} estimated",
         *dataset.notes,
     ]

@@ -156,12 +156,14 @@ def _of_ledger(ledger: Dataset, path: Path) -> Dataset:
         raise UsageError(
             f"[timeline] slot_s is {read.slot_s}, and {ledger.slot_s} in the ledger; compare the same slots"
         )
-    if read.contract.takes_orders or uses_keys(read.contract):
-        needs = "orders" if read.contract.takes_orders else "keys"
+    contract = read.contract
+    needs = "orders" if contract.takes_orders else "keys" if uses_keys(contract) else ""
+    needs = "agreements" if contract.takes_agreements else needs
+    if needs:
         raise UsageError(f"{contract_id} needs {needs}, which --from does not have; name the folder of files")
     ours, theirs = ledger.rules.invoice.currency, read.invoice.currency
     if ours != theirs:
         raise UsageError(f"[invoice] currency is {theirs}, and {ours} in the ledger; compare one currency")
-    rules = file_rules(read, read.prices, has_orders=False)
+    rules = file_rules(read, ledger.slot_start_s)
     zone = UTC if read.zone is None else read.zone.name
     return ledger._replace(rules=rules, timezone=zone, inputs=[read.input_file, *ledger.inputs])

@@ -16,7 +16,7 @@ import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.files import locked
-from gridledger.settling.chain import read_runs, settled_ledger, write_proof
+from gridledger.settling.chain import billed_points, read_runs, settled_ledger, write_proof
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.results import Results, write_results
@@ -92,14 +92,15 @@ def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> 
 
 
 def _all_slots(dataset: Dataset, ledger: Ledger) -> Dataset:
-    """The dataset with every slot that the ledger has settled; energies are those of its runs, and are not here."""
+    """The dataset with every slot that the ledger has settled, and a point for each who is ever billed there; energies are those of its runs, and are not here."""
     zone = ledger.registry.zone(ZONE_NAME)
     first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
     starts = np.arange(first_s, end_s, dataset.slot_s)
-    shape = len(starts), len(dataset.points)
+    points = billed_points(ledger, dataset.points)
+    shape = len(starts), len(points)
     energies = np.zeros(shape, dtype=np.int64)
     quality = np.zeros(shape, dtype=np.uint8)
-    return dataset._replace(slot_start_s=starts, import_wh=energies, export_wh=energies, quality=quality)
+    return dataset._replace(points=points, slot_start_s=starts, import_wh=energies, export_wh=energies, quality=quality)
 
 
 def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunColumns]:

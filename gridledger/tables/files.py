@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,18 +41,25 @@ class RunningRoot:
         return ROWS.root(b"".join(roots)) if roots else EMPTY_ROOT
 
 
-def write_tables(path: Path, names: Sequence[str], tables: Iterable[Table]) -> bytes:
-    """Make one CSV file of tables of the same columns, one behind the other; the root over its rows.
-
-    FileExistsError when something stands there. Over the whole, rows ascend where the root is to be one of a results file.
-    """
-    running = RunningRoot()
+def write_csv(path: Path, names: Sequence[str], tables: Iterable[Table]) -> None:
+    """Make one CSV file of tables of the same columns, one behind the other. FileExistsError when something stands there."""
     with path.open("xb") as file:
         file.write(b",".join(csv_text(name) for name in names) + b"\n")
         for table in tables:
-            running.add(table)
             for start in range(0, table.rows, _BLOCK_ROWS):
                 file.write(csv_rows(table.take(slice(start, start + _BLOCK_ROWS))))
+
+
+def write_tables(path: Path, names: Sequence[str], tables: Iterable[Table]) -> bytes:
+    """The same; the root over the rows. Over the whole they ascend where the root is to be one of a results file."""
+    running = RunningRoot()
+
+    def noted() -> Iterator[Table]:
+        for table in tables:
+            running.add(table)
+            yield table
+
+    write_csv(path, names, noted())
     return running.root()
 
 

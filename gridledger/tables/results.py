@@ -73,8 +73,6 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 ROOTED: Final = ("registers.csv", "fills.csv", "postings.csv", "statements.csv")
 """The files that ``results_root`` covers, in its order."""
-INITIAL: Final = "initial"
-"""The name of a slot's first run."""
 
 
 def results_root(roots: Mapping[str, bytes]) -> bytes:

@@ -6,7 +6,7 @@ from math import floor
 
 import numpy as np
 
-from edge.decode import decode_register
+from firmware_profiles.decode import decode_register
 from gridledger.vectors.cases import (
     INT64_MAX,
     INT64_MIN,
@@ -18,15 +18,17 @@ from gridledger.vectors.cases import (
 )
 from ledger.leaves.money import Money
 from ledger.one_group import one_group
+from ledger.state.blocks import clear_rounds
 from ledger.state.postings import difference_posting
-from settlement.contract_kit_1 import BUY, SELL
-from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS, TIME, clear
+from settlement.contract_kit_1 import BUY, SELL, Int64Column
+from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS, PRO_RATA, TIME, Clearing, clear
 from settlement.interval_energy import interval_energy
 
 TRADE_PRICE_KEY = "trade_price_micro_per_kwh"
 _ORDER_COLUMNS = ("order_id", "participant", "side", "quantity_wh", "price_micro_per_kwh", "sequence")
 _ROW_COLUMNS = ("participant", "import_wh", "export_wh", "bought_wh", "sold_wh")
 _SIDES = {"buy": BUY, "sell": SELL}
+_YES_NO = {"yes": 1, "no": 0}
 
 
 def register_decode(case: CaseInput) -> dict[str, object]:
@@ -88,6 +90,37 @@ def call_auction(case: CaseInput) -> dict[str, object]:
     }
     if clearing.price_micro_per_kwh is not None:
         output["price_micro_per_kwh"] = clearing.price_micro_per_kwh
+    return output
+
+
+def block_auction(case: CaseInput) -> dict[str, object]:
+    """``block_auction/1``: the ledger's rounds around the contract ``p2p_call_auction/1``, pro rata."""
+    rows = case.csv("orders", ("order_id", "side", "quantity_wh", "price_micro_per_kwh", "all_or_none"))
+    check_unique((row["order_id"] for row in rows), "order_id")
+    rows.sort(key=lambda row: row["order_id"].encode("utf-8"))
+    for row in rows:
+        if row["side"] not in _SIDES or row["all_or_none"] not in _YES_NO:
+            raise CaseRefusedError(f"order {row['order_id']}: side is buy or sell, all_or_none yes or no")
+    side = np.array([_SIDES[row["side"]] for row in rows], dtype=np.int8)
+    quantity_wh = np.array(csv_integers(rows, "quantity_wh"), dtype=np.int64)
+    price = np.array(csv_integers(rows, "price_micro_per_kwh"), dtype=np.int64)
+    key = "reference_price_micro_per_kwh"
+    reference = case.integer(key) if case.has(key) else None
+
+    def auction(left: Int64Column) -> Clearing:
+        own = (side[left], quantity_wh[left], price[left])
+        return clear(*own, reference_price_micro_per_kwh=reference, rationing=PRO_RATA)
+
+    all_or_none = np.array([_YES_NO[row["all_or_none"]] for row in rows], dtype=np.int64)
+    cleared = clear_rounds(auction, quantity_wh, all_or_none)
+    ids = [rows[at]["order_id"] for at in cleared.rows.tolist()]
+    pairs = zip(ids, cleared.result.filled_wh.tolist(), strict=True)
+    output: dict[str, object] = {
+        "volume_wh": cleared.result.volume_wh,
+        "filled_wh": {order_id: filled for order_id, filled in pairs if filled},
+    }
+    if cleared.result.price_micro_per_kwh is not None:
+        output["price_micro_per_kwh"] = cleared.result.price_micro_per_kwh
     return output
 
 

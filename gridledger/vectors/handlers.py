@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gridledger.vectors import (
+    agreement_handlers,
     byte_handlers,
     energy_handlers,
     estimate_handlers,
@@ -48,6 +49,7 @@ HANDLERS: dict[str, Handler] = {
     "call_auction/1": Handler(
         energy_handlers.call_auction, ("orders",), ("reference_price_micro_per_kwh", "rationing")
     ),
+    "block_auction/1": Handler(energy_handlers.block_auction, ("orders",), ("reference_price_micro_per_kwh",)),
     "slot_settlement/1": Handler(
         energy_handlers.slot_settlement, ("rows", energy_handlers.TRADE_PRICE_KEY, *PRICE_KEYS)
     ),
@@ -100,5 +102,9 @@ HANDLERS: dict[str, Handler] = {
     ),
     "pay_as_bid/1": Handler(matching_handlers.pay_as_bid, ("orders",)),
     "continuous_double_auction/1": Handler(matching_handlers.continuous_double_auction, ("orders",)),
+    "bilateral_agreements/1": Handler(agreement_handlers.agreements_of_slot, ("import_wh", "export_wh", "agreements")),
+    "schedules_and_deviations/1": Handler(
+        agreement_handlers.schedules_of_slot, ("import_wh", "export_wh", "agreements", "prices")
+    ),
     "dlt645_frame/1": Handler(frame_handlers.dlt645_frame, ("frame",)),
 }

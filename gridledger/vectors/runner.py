@@ -75,7 +75,7 @@ class VectorReport:
 
 
 def run_vectors(folder: Path) -> VectorReport:
-    """Run every case below ``folder``, in the order of their paths. UsageError where ``folder`` is none."""
+    """Run every case below ``folder``, in the order of their paths. UsageError where ``folder`` is none, or holds none."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name one that holds <handler>/<case>/{CASE_FILE}")
     failures: list[Failure] = []
@@ -86,6 +86,8 @@ def run_vectors(folder: Path) -> VectorReport:
             passed += 1
         else:
             failures.append(failure)
+    if not passed and not failures:
+        raise UsageError(f"{folder}: no case lies in it; a case is a folder <handler>/<case> with {CASE_FILE}")
     return VectorReport(passed, tuple(failures))
 
 

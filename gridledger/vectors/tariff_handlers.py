@@ -10,17 +10,16 @@ from datetime import date, timedelta
 import numpy as np
 
 from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError
+from settlement.contracts.grid_fee_path_1 import PRICE_RULES, PathPrices, path_prices
+from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
 from settlement.tariffs.charges import Calendar, Tariff, Usage
 from settlement.tariffs.network import (
-    FeePath,
     VoltageLevel,
     fees_of_offer,
     grid_loss,
     network_charge_by_voltage,
     network_charge_capacity,
-    pay_as_bid,
-    pay_as_offer,
 )
 from settlement.tariffs.schedules import (
     PricedEnergy,
@@ -50,7 +49,7 @@ def charge_by_capacity(case: CaseInput) -> dict[str, object]:
 
 def fee_path(case: CaseInput) -> dict[str, object]:
     """``grid_fee_path/1``."""
-    return asdict(_fee_path(case))
+    return _fee_path(case)._asdict()
 
 
 def loss(case: CaseInput) -> dict[str, object]:
@@ -130,20 +129,19 @@ def _priced(case: CaseInput, energy: str, price: str) -> PricedEnergy:
     return PricedEnergy(case.integer(energy), case.integer(price))
 
 
-def _fee_path(case: CaseInput) -> FeePath:
-    offer_price, supply_fees, demand_fees = (
-        case.integer("offer_price"),
-        case.integers("supply_fees"),
-        case.integers("demand_fees"),
-    )
-    match case.text("mode"), case.text("rule"):
-        case "constant", "pay_as_offer":
-            return pay_as_offer(offer_price, [*supply_fees, *demand_fees])
-        case "constant", "pay_as_bid":
-            if not case.has("bid_price"):
-                raise CaseRefusedError("pay_as_bid needs a bid_price")
-            return pay_as_bid(offer_price, case.integer("bid_price"), supply_fees, demand_fees)
-        case "percent_ppm", "pay_as_offer":
-            return pay_as_offer(offer_price, fees_of_offer(offer_price, [*supply_fees, *demand_fees]))
-        case mode, rule:
-            raise CaseRefusedError(f"no fee path by mode {mode!r} and rule {rule!r}")
+def _fee_path(case: CaseInput) -> PathPrices:
+    offer, mode, rule = case.integer("offer_price"), case.text("mode"), case.text("rule")
+    fees = [case.integers("supply_fees"), case.integers("demand_fees")]
+    if mode == "percent_ppm" and rule == PAY_AS_OFFER:
+        fees = [fees_of_offer(offer, shares_ppm) for shares_ppm in fees]
+    elif mode != "constant" or rule not in PRICE_RULES:
+        raise CaseRefusedError(f"no fee path by mode {mode!r} and rule {rule!r}")
+    bid = offer  # nobody asks for one where the offer says what is paid
+    if rule == PAY_AS_BID:
+        if not case.has("bid_price"):
+            raise CaseRefusedError("pay_as_bid needs a bid_price")
+        bid = case.integer("bid_price")
+    prices = path_prices(rule, offer, bid, *map(sum, fees))
+    if prices.seller_gets < offer:
+        raise CaseRefusedError(f"the seller would get {prices.seller_gets} and asks {offer}")
+    return prices

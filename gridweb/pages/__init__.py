@@ -19,9 +19,15 @@ MODULES: Final = (
     "gridweb.pages.condition",
     "gridweb.pages.users",
     "gridweb.pages.overview",
+    "gridweb.pages.flow",
     "gridweb.pages.slot",
     "gridweb.pages.runs",
+    "gridweb.pages.exporting",
+    "gridweb.pages.imbalance",
     "gridweb.pages.quality",
+    "gridweb.pages.fleet",
+    "gridweb.pages.gateway",
+    "gridweb.pages.meter",
     "gridweb.pages.households",
     "gridweb.pages.block",
     "gridweb.pages.blocks",
@@ -34,6 +40,10 @@ MODULES: Final = (
     "gridweb.pages.disputes",
     "gridweb.pages.household",
     "gridweb.pages.line",
+    "gridweb.pages.orders",
+    "gridweb.pages.interface",
+    "gridweb.pages.verify",
+    "gridweb.pages.sample",
 )
 
 

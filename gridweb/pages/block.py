@@ -33,7 +33,10 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "registry/approve": N_("approved registration"),
     "governance/propose": N_("proposal"),
     "governance/vote": N_("vote"),
+    "market/cancel": N_("withdrawn order"),
     "market/order": N_("order"),
+    "market/profile": N_("standing rule"),
+    "market/profile_end": N_("end of a standing rule"),
     "market/order_batch": N_("batch of orders"),
 }
 

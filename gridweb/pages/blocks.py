@@ -1,4 +1,4 @@
-"""``/blocks``: the blocks of the chain from the newest down, and the way to one by its height or by a transaction's id."""
+"""``/blocks``: the blocks of the chain from the newest down, and the way to one by its height, a transaction's id or a meter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from quart import Blueprint, redirect, request
 from quart.typing import ResponseReturnValue
@@ -14,8 +15,9 @@ from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import Entry
 from gridweb.pages.block import KIND_TITLES
+from gridweb.pages.meters import find_meter
 from gridweb.site import source
-from gridweb.source import Source, SourceMissing, part_of
+from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_fragment, render_page, site_zone
 
@@ -27,7 +29,7 @@ _HEIGHT: Final = re.compile(r"[1-9][0-9]{0,14}")
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 COLUMNS: Final = (
     Column("height", N_("Height"), "count"),
-    Column("time_s", N_("Time"), "instant"),
+    Column("time_s", N_("Made at (real time)"), "instant"),
     Column("transactions", N_("Transactions"), "count"),
     Column("kinds", N_("Kinds")),
     Column("refused", N_("Refused"), "count"),
@@ -100,23 +102,29 @@ def _asked_height() -> int | None:
 @requires(*READS_ALL)
 async def show_blocks() -> ResponseReturnValue:
     """The list; with ``?find=`` to the block of that height, or of the transaction of that id."""
-    find = request.args.get("find", "").strip().lower()
-    height = await _found(find)
-    if height is not None:
-        return redirect(f"/blocks/{height}", 303)
+    find = request.args.get("find", "").strip()
+    path = await _path_of(find)
+    if path is not None:
+        return redirect(path, 303)
     return await render_page("block/blocks.html", **await _page(_asked_height()), find=find)
 
 
-async def _found(find: str) -> int | None:
-    """The height that was asked for; None for none, or for one that the ledger does not have."""
-    if _ID.fullmatch(find):
+async def _path_of(find: str) -> str | None:
+    """Where what was looked for stands: a height, a transaction, or a meter, whose page names the block of its newest batch; None for
+    what the ledger does not have.
+    """
+    if _ID.fullmatch(find.lower()):
         try:
-            return int((await source().cached(f"transactions/{find}"))["height"])
+            return f"/blocks/{(await source().cached(f'transactions/{find.lower()}'))['height']}"
         except SourceMissing:
             return None
     known = await part_of(source().as_of())
-    is_there = _HEIGHT.fullmatch(find) is not None and known.value is not None and int(find) <= known.value.newest
-    return int(find) if is_there else None
+    if _HEIGHT.fullmatch(find) and known.value is not None and int(find) <= known.value.newest:
+        return f"/blocks/{find}"
+    try:
+        return f"/meters/{quote((await find_meter(source(), find)).meter, safe='')}" if find else None
+    except (SourceMissing, SourceAway, SourceBusy):
+        return None
 
 
 @pages.get("/blocks/part")

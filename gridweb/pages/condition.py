@@ -1,19 +1,22 @@
-"""``/condition``: what the pages rest on, how far the projection of the ledger is, and what is away. The example of a page."""
+"""``/condition``: what the pages rest on, the status board, and what is away. The example of a page."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from quart import Blueprint
 
 from gridweb.access import READS_ALL, requires
+from gridweb.format import iso
+from gridweb.freshness import Freshness
 from gridweb.health import PARTS
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
+from gridweb.pages.board import read_board
 from gridweb.site import site, source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
-from gridweb.views import render_page, site_zone
+from gridweb.views import render_fragment, render_page, site_zone
 from ledger.client import NodeStatus
 
 pages = Blueprint("condition", __name__)
@@ -26,12 +29,8 @@ HISTORY: Final = "history"
 """What gateways dispute that hold receipts of another one."""
 BLOCKS: Final = "blocks"
 """What a node makes, unless something holds it up."""
-STALLS: Final = {
-    "disk": "the disk takes no writes, or has no more than its reserve",
-    "block": "a block has been in the making for over a minute",
-    "clock": "ledger time stands, the clock of the node is too far ahead of it",
-}
-"""What holds a node up, by its word for it."""
+NEWS: Final = "news"
+"""The row about how fresh what pages show is."""
 SHORTAGES: Final = {
     "calendar": N_("a calendar"),
     "disk": N_("the disk of the ledger node"),
@@ -45,6 +44,11 @@ STATES: Final = {
     "follows": N_("follows it"),
     "disputed": N_("disputed"),
     "runs_out": N_("runs out"),
+    "goes_on": N_("go on"),
+    "current": N_("current"),
+    "resting": N_("at rest"),
+    "late": N_("late"),
+    "standing": N_("stands still"),
 }
 COLUMNS = (
     Column(
@@ -53,7 +57,7 @@ COLUMNS = (
         words={
             **PARTS,
             HISTORY: N_("the history of the ledger node"),
-            BLOCKS: N_("blocks of the ledger node"),
+            NEWS: N_("the newest block"),
             **SHORTAGES,
         },
     ),
@@ -73,7 +77,10 @@ async def condition_table(source: Source) -> Table:
         if name in outages
         else (name, _state(name, is_away=False), None, None)
         for name in site().health.known()
+        if name != BLOCKS or "node" not in outages
     ]
+    fresh = source.freshness()
+    rows += [] if fresh is None else [(NEWS, fresh.pulse.value, fresh.as_of_s, _said_of(fresh))]
     rows += [] if status is None else _alarms(status)
     return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
 
@@ -83,16 +90,23 @@ def _alarms(status: NodeStatus) -> list[tuple[str, str, int | None, str | None]]
     rows: list[tuple[str, str, int | None, str | None]] = []
     if status.disputed_by:
         rows.append((HISTORY, "disputed", None, f"{status.disputed_by} gateways hold receipts of another history"))
-    if status.stall:
-        rows.append((BLOCKS, "stands_still", None, STALLS.get(status.stall, status.stall)))
     for shortage in status.shortages:
         said = f"{shortage.subject}: {shortage.days_left} days left".removeprefix(": ")
         rows.append((shortage.kind, "runs_out", None, said))
     return rows
 
 
+def _said_of(fresh: Freshness) -> str | None:
+    """What was expected when; in one language, as reasons are."""
+    if fresh.expected_s is None:
+        return None
+    return f"the next one by {iso(fresh.expected_s)}" + (f"; {fresh.late_s} s late" if fresh.late_s else "")
+
+
 def _state(name: str, *, is_away: bool) -> str:
     """How a part is: a key of STATES."""
+    if name == BLOCKS:
+        return "stands_still" if is_away else "goes_on"
     if name == FOLLOWING:
         return "stands_still" if is_away else "follows"
     return "away" if is_away else "answers"
@@ -102,5 +116,16 @@ def _state(name: str, *, is_away: bool) -> str:
 @requires(*READS_ALL)
 async def show_condition() -> str:
     """The page."""
+    return await render_page("condition.html", **await _read())
+
+
+@pages.get("/condition/part")
+@requires(*READS_ALL)
+async def show_condition_part() -> str:
+    """The content of the page by itself."""
+    return await render_fragment("condition-part.html", **await _read())
+
+
+async def _read() -> dict[str, Any]:
     table = await condition_table(source())
-    return await render_page("condition.html", table=table, table_url=table_url(condition_table))
+    return {"table": table, "table_url": table_url(condition_table), "board": await read_board(source())}

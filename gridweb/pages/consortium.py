@@ -26,6 +26,7 @@ NAVIGATION = (Entry("/consortium", N_("Consortium"), READS_ALL, 60),)
 STALL_TITLES: Final = {
     "disk": N_("The disk takes no writes, or has no more than its reserve."),
     "block": N_("A block has been in the making for over a minute."),
+    "waiting": N_("transactions have waited for a block for three of its intervals"),
     "clock": N_("Ledger time stands: the clock of the node is too far ahead of it."),
     "quorum": N_("No two thirds of the power agree on a block."),
     "behind": N_("The node catches up with the others."),

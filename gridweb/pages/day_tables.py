@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from gridcore.serving.problems import Problem
@@ -16,8 +17,8 @@ from gridweb.pages.day_figures import (
     SlotState,
     figures_of,
     read_day,
-    told_time_s,
 )
+from gridweb.points import day_of
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
 
@@ -78,7 +79,7 @@ async def slots_table(
     as_of = await source.as_of()
     info = await source.area(area)
     if start_s is None and end_s is None:
-        days = await read_day(source, [info], None, told_time_s(as_of))
+        days = await read_day(source, [info], None, as_of)
         return slots_of_day(days.areas[0], as_of.currency)
     first_s = max(info.first_slot_start_s, start_s if start_s is not None else info.first_slot_start_s)
     last_s = min(info.days[-1], end_s if end_s is not None else info.days[-1])
@@ -87,7 +88,7 @@ async def slots_table(
     if len(slots) > SLOTS_MAX:
         raise Problem("bad-request", f"at most {SLOTS_MAX} slots at a time, not {len(slots)}: narrow start_s and end_s")
     rows = await source.curves(SLOTS, slots.start, slots.stop, area=area) if slots else []
-    return slot_table(info, figures_of(info, slots, rows, told_time_s(as_of)), as_of.currency)
+    return slot_table(info, figures_of(info, slots, rows, as_of.told_s, as_of.now_s), as_of.currency)
 
 
 def slots_of_day(day: AreaDay, currency: str) -> Table:
@@ -135,9 +136,11 @@ def slot_path(area: str, slot_start_s: int) -> str:
 
 @serves_table("/areas", *READS_ALL)
 async def areas_table(source: Source, *, at_s: int | None = None) -> Table:
-    """Every area's local day around ``at_s`` (the newest one without it): slots, readings, energy, losses, money."""
+    """Every area's own local day of the first area's date at ``at_s`` (the newest one without it): slots, readings, energy, losses, money."""
     as_of = await source.as_of()
-    days = await read_day(source, await source.areas(), at_s, told_time_s(as_of))
+    areas = await source.areas()
+    date = day_of(areas[0], at_s).date if areas and at_s is not None else None
+    days = await read_day(source, areas, date, as_of)
     return areas_of_day(days, as_of.currency)
 
 
@@ -153,7 +156,7 @@ def areas_of_day(days: AllDays, currency: str) -> Table:
             one.coverage.expected,
             one.coverage.measured,
             one.coverage.missing,
-            one.volume_wh,
+            one.volume_wh if one.settled else None,
             one.balance.import_wh,
             one.balance.export_wh,
             one.balance.feeder_import_wh,
@@ -161,16 +164,15 @@ def areas_of_day(days: AllDays, currency: str) -> Table:
             one.balance.loss_wh,
             one.balance.loss_ppm,
             one.lowest.voltage_milli if one.lowest else None,
-            one.pays_nano,
-            one.supplier_only_nano,
-            one.supplier_charge_nano,
+            *(money if one.settled else (None, None, None)),
         )
         for one in days.areas
+        for money in [(one.pays_nano, one.supplier_only_nano, one.supplier_charge_nano)]
     ]
     lowest = days.lowest
-    totals: list[object] = [_("all"), None, *(sum(int(row[at] or 0) for row in rows) for at in range(2, 14))]
+    totals: list[object] = [_("all"), None, *(_sum(row[at] for row in rows) for at in range(2, 14))]
     totals += [days.balance.loss_ppm, lowest.voltage_milli if lowest else None]
-    totals += [sum(int(row[at] or 0) for row in rows) for at in (16, 17, 18)]
+    totals += [_sum(row[at] for row in rows) for at in (16, 17, 18)]
     return Table(
         "areas",
         AREA_COLUMNS,
@@ -181,3 +183,9 @@ def areas_of_day(days: AllDays, currency: str) -> Table:
         tz=days.areas[0].area.tz if days.areas else "UTC",
         currency=currency,
     )
+
+
+def _sum(values: Iterable[object]) -> int | None:
+    """The sum of what is known; None where nothing is."""
+    known = [value for value in values if isinstance(value, int)]
+    return sum(known) if known else None

@@ -17,7 +17,14 @@ NEVER_S: Final = -1
 COLUMNS: Final = (
     Column("gateway", N_("Gateway")),
     Column(
-        "state", N_("State"), words={"in_time": N_("in time"), "silent": N_("silent"), "never_heard": N_("never heard")}
+        "state",
+        N_("State"),
+        words={
+            "in_time": N_("in time"),
+            "silent": N_("silent"),
+            "never_heard": N_("never heard"),
+            "not_due": N_("nothing due yet"),
+        },
     ),
     Column("silent_since_s", N_("Silent since"), "instant"),
     Column("last_boundary_s", N_("Last boundary"), "instant"),
@@ -44,6 +51,13 @@ class Gateway:
     areas: tuple[str, ...]
     is_silent: bool
     silent_since_s: int | None
+
+    @property
+    def state(self) -> str:
+        """A key of the words of the column "state": of one that never sent anything nobody says that it is in time."""
+        if self.last_boundary_s is None:
+            return "never_heard" if self.is_silent else "not_due"
+        return "silent" if self.is_silent else "in_time"
 
 
 def due_boundary_s(area: AreaInfo, ledger_time_s: int) -> int | None:
@@ -100,7 +114,7 @@ def table_of_gateways(gateways: list[Gateway], tz: str) -> Table:
     rows = [
         (
             one.gateway,
-            ("silent" if one.last_boundary_s is not None else "never_heard") if one.is_silent else "in_time",
+            one.state,
             one.silent_since_s,
             one.last_boundary_s,
             one.meters,

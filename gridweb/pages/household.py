@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from quart import Blueprint, request
 
-from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, check_party, requires
-from gridweb.bill import Saying, Totals, say, sums_by_kind
+from gridweb.bill import BillLine, Saying, Totals, say, sums_by_kind
 from gridweb.contract_words import ContractWords
+from gridweb.flows import Bars, Flows, flows_of, flows_of_slots
 from gridweb.health import Outage
+from gridweb.pages.household_flows import bars_of_days, bars_of_hours, hour_start_s, hour_title, read_usual
 from gridweb.pages.household_tables import (
     DayBill,
     Lines,
@@ -30,16 +30,22 @@ from gridweb.pages.household_tables import (
     read_day_bill,
     read_lines,
 )
-from gridweb.pages.month_tables import choose_month, household_month_table, read_month
-from gridweb.points import Day, Point, day_of, find_point, neighbours, newest_day, zone
+from gridweb.pages.month_tables import (
+    choose_month,
+    choose_year,
+    household_month_lines_table,
+    household_month_table,
+    household_months_table,
+    read_month,
+    year_span,
+)
+from gridweb.points import Day, Point, day_of, find_point, neighbours
 from gridweb.site import source, viewer
-from gridweb.source import AreaInfo, SourceMissing, part_of
-from gridweb.tables import table_url
+from gridweb.source import Part, SourceMissing, part_of
+from gridweb.tables import Table, table_url
 from gridweb.views import render_fragment, render_page
 
 pages = Blueprint("household", __name__)
-
-YEARS: Final = range(1970, 9999)
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ async def show_month(party: str) -> str:
     month, names = await choose_month(source(), point.area, request.args.get("month"))
     span = {"start_s": month.start_s, "end_s": month.end_s}
     place = names.index(month.name)
+    days = await part_of(household_days_table(source(), viewer(), party, **span))
     return await render_page(
         "household/month.html",
         party=party,
@@ -130,29 +137,33 @@ async def show_month(party: str) -> str:
         after=names[place + 1] if place + 1 < len(names) else None,
         currency=(await source().as_of()).currency,
         sums=await part_of(read_month(source(), point, month)),
-        days=await part_of(household_days_table(source(), viewer(), party, **span)),
+        days=days,
+        bars=_bars(days),
         days_url=table_url(household_days_table, party=party, **span),
         month_url=table_url(household_month_table, party=party, month=month.name),
+        lines_url=table_url(household_month_lines_table, party=party, month=month.name),
     )
 
 
 @pages.get("/households/<party>/year")
 @requires(*EVERY_ROLE)
 async def show_year(party: str) -> str:
-    """A local year of the curve, to be zoomed and panned."""
+    """A local year: its statements by month, and its curve, to be zoomed and panned."""
     check_party(viewer(), party)
     point = await find_point(source(), party)
-    newest = newest_day(point.area, (await source().as_of()).ledger_time_s)
-    year = _year(request.args.get("year"), int(newest.date[:4]))
+    year, years = await choose_year(source(), point.area, request.args.get("year"))
     start_s, end_s = year_span(point.area, year)
-    first = int(day_of(point.area, point.area.first_slot_start_s).date[:4])
+    months = await part_of(household_months_table(source(), viewer(), party, year=str(year)))
     return await render_page(
         "household/year.html",
         party=party,
         point=point,
         year=year,
-        years=(first, int(newest.date[:4])),
+        years=years,
         currency=(await source().as_of()).currency,
+        months=months,
+        bars=_bars(months),
+        months_url=table_url(household_months_table, party=party, year=str(year)),
         intervals_url=_intervals_url(party, start_s, end_s),
     )
 
@@ -160,28 +171,57 @@ async def show_year(party: str) -> str:
 @pages.get("/households/<party>/statement")
 @requires(*EVERY_ROLE)
 async def show_statement(party: str) -> str:
-    """The statement of a day: sums by kind, and every line, each with the way to its proof."""
+    """The statement of a day: sums by kind, and every line, each with the way to its proof; folded by hour, or ``?by=kind``."""
     check_party(viewer(), party)
     scope = await _scope(party)
     as_of = await source().as_of()
     statement = await read_statement(scope)
-    bill, found = statement.bill, statement.lines
-    lines = found.lines
+    found, lines = statement.lines, statement.lines.lines
+    by = "kind" if request.args.get("by") == "kind" else "hour"
     return await render_page(
         "household/statement.html",
         scope=scope,
         currency=as_of.currency,
-        is_behind=as_of.height < as_of.newest,
+        is_behind=as_of.is_behind,
         away_part=statement.away,
-        bill=bill,
+        totals=await _totals(scope, statement),
         lines_note=found.note(scope.tz),
-        by_slot=[(start_s, list(group)) for start_s, group in groupby(lines, key=lambda line: line.slot_start_s)],
+        by=by,
+        groups=_by_kind(scope, lines) if by == "kind" else _by_hour(scope, lines),
         sums=sums_by_kind(lines, scope.contract.lines),
         total_nano=sum(line.amount_nano for line in lines),
         line_url=line_url,
         lines_url=table_url(household_lines_table, party=party, day=scope.day.date),
         kinds_url=table_url(household_kinds_table, party=party, day=scope.day.date),
     )
+
+
+class Group(NamedTuple):
+    """Lines of a statement that are folded together, under an id of the page and a title."""
+
+    id: str
+    title: str
+    lines: Sequence[BillLine]
+
+    @property
+    def amount_nano(self) -> int:
+        """What they come to."""
+        return sum(line.amount_nano for line in self.lines)
+
+
+def _by_hour(scope: Scope, lines: Sequence[BillLine]) -> list[Group]:
+    groups = groupby(lines, key=lambda line: hour_start_s(line.slot_start_s, scope.tz))
+    return [Group(f"hour-{hour_s}", hour_title(hour_s, scope.tz), list(group)) for hour_s, group in groups]
+
+
+def _by_kind(scope: Scope, lines: Sequence[BillLine]) -> list[Group]:
+    titles = scope.contract.line_titles
+    known = ((kind, [line for line in lines if line.kind == kind]) for kind in titles)
+    return [Group(f"kind-{kind}", titles[kind], own) for kind, own in known if own]
+
+
+def _bars(table: Part[Table]) -> Bars | None:
+    return None if table.value is None else bars_of_days(table.value.rows, table.value.links)
 
 
 async def _days(party: str) -> dict[str, Any]:
@@ -215,24 +255,41 @@ async def _scope(party: str) -> Scope:
 
 
 async def read_figures(scope: Scope) -> dict[str, Any]:
-    """What a day came to: from the time series, and from the node while that is away or behind; sums by kind from the node."""
+    """What a day came to, as the ledger states it; while the node is away, as the time series have it."""
     as_of = await source().as_of()
     statement = await read_statement(scope)
-    bill, found = statement.bill, statement.lines
-    totals = None if bill is None else bill.totals
-    is_behind = as_of.height < as_of.newest
-    if totals is None or (is_behind and not totals.settled):
-        totals = (await part_of(_totals_of_node(scope))).value
+    found, totals = statement.lines, await _totals(scope, statement)
     return {
         "totals": totals,
         "saying": None if totals is None or not totals.settled else _say(totals, as_of.currency, scope.party),
-        "is_behind": is_behind,
+        "flows": None if totals is None or not totals.settled else _flows(totals, statement.bill),
+        "usual": None if statement.bill is None else (await part_of(read_usual(source(), statement.bill))).value,
+        "hours": None if statement.bill is None else bars_of_hours(statement.bill, _statement_url(scope)),
+        "is_behind": as_of.is_behind,
         "sums": sums_by_kind(found.lines, scope.contract.lines),
         "lines_total_nano": sum(line.amount_nano for line in found.lines),
         "lines_note": found.note(scope.tz),
         "away_part": statement.away,
         "credit": (await part_of(_credit(scope.party))).value,
     }
+
+
+def _flows(totals: Totals, bill: DayBill | None) -> Flows:
+    """Slot by slot where the series have the day as the ledger states it, else by its sums."""
+    of_slots = None if bill is None else flows_of_slots(bill.intervals)
+    if of_slots is not None and (of_slots.taken_wh, of_slots.fed_wh) == (totals.import_wh, totals.export_wh):
+        return of_slots
+    return flows_of(totals.import_wh, totals.export_wh, totals.bought_wh, totals.sold_wh)
+
+
+def _statement_url(scope: Scope) -> str:
+    return f"/households/{scope.party}/statement?day={scope.day.date}"
+
+
+async def _totals(scope: Scope, statement: Statement) -> Totals | None:
+    """What a day came to, by the same answer of the node as its lines; by the time series while the node is away."""
+    stated = (await part_of(_totals_of_node(scope))).value
+    return stated if stated is not None or statement.bill is None else statement.bill.totals
 
 
 async def _credit(party: str) -> Any:
@@ -263,20 +320,6 @@ async def _totals_of_node(scope: Scope) -> Totals | None:
 def _sum_of(statements: Sequence[Mapping[str, Any]], name: str) -> int:
     """Over the points of the party."""
     return sum(int(one[name]) for one in statements)
-
-
-def year_span(area: AreaInfo, year: int) -> tuple[int, int]:
-    """A local year, UTC seconds."""
-    start, end = (datetime(number, 1, 1, tzinfo=zone(area)) for number in (year, year + 1))
-    return int(start.timestamp()), int(end.timestamp())
-
-
-def _year(text: str | None, newest: int) -> int:
-    if not text:
-        return newest
-    if not (text.isascii() and text.isdecimal() and len(text) == 4 and int(text) in YEARS):
-        raise Problem("bad-request", "year: four digits")
-    return int(text)
 
 
 def _intervals_url(party: str, start_s: int, end_s: int) -> str:

@@ -38,7 +38,7 @@ INTERVAL_COLUMNS: Final = (
     Column("bought_wh", N_("Bought"), "energy_wh"),
     Column("sold_wh", N_("Sold"), "energy_wh"),
     Column("price_micro_per_kwh", N_("Price"), "price_micro"),
-    Column("pays_nano", N_("To pay"), "amount_nano"),
+    Column("pays_nano", N_("To pay (minus: to get)"), "amount_nano"),
     Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
     Column("quality", N_("Quality"), "quality"),
 )
@@ -50,7 +50,7 @@ DAY_COLUMNS: Final = (
     Column("export_wh", N_("Export"), "energy_wh"),
     Column("bought_wh", N_("Bought"), "energy_wh"),
     Column("sold_wh", N_("Sold"), "energy_wh"),
-    Column("pays_nano", N_("To pay"), "amount_nano"),
+    Column("pays_nano", N_("To pay (minus: to get)"), "amount_nano"),
     Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
     Column("saving_nano", N_("Saved"), "amount_nano"),
 )

@@ -10,6 +10,7 @@ from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
+from gridweb.choosing import asked_choice, choose
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.points import Day, neighbours, newest_day, parse_day
@@ -107,6 +108,7 @@ async def _read(area_id: str | None, day_text: str | None) -> dict[str, Any]:
     newest = newest_day(area, as_of.ledger_time_s)
     day = parse_day(area, day_text) if day_text else newest
     before, after = neighbours(area, day, newest)
+    given = request.args.to_dict()
     table: Part[Table] = await part_of(read_parties(source(), area, day, None, as_of.currency))
     return {
         "as_of": as_of,
@@ -115,6 +117,8 @@ async def _read(area_id: str | None, day_text: str | None) -> dict[str, Any]:
         "day": day,
         "before": before,
         "after": after,
-        "table": Part(cut(table.value)) if table.value is not None else table,
+        "chosen": None if table.value is None else choose(table.value, asked_choice(given, table.value), given),
+        "away_table": table.away,
+        "given": given,
         "url": table_url(parties_table, area=area.area, day=day.date),
     }

@@ -39,6 +39,7 @@ from gridweb.proofs import (
 from gridweb.site import site, source, viewer
 from gridweb.source import SourceBusy, SourceMissing, SourceNotYet
 from gridweb.tables import table_url
+from gridweb.verify_words import verify_words
 from gridweb.views import render_fragment, render_page
 
 pages = Blueprint("line", __name__)
@@ -70,14 +71,10 @@ async def show_line(party: str, slot: int, kind: str, point: str = "") -> Respon
 @pages.post("/households/<party>/lines/<int:slot>/<kind>/at/<point>/verify")
 @requires(*EVERY_ROLE)
 async def verify_line(party: str, slot: int, kind: str, point: str = "") -> ResponseReturnValue:
-    """Check the bundle with the trust root of these pages."""
+    """Check the bundle here, for browsers without scripts; with them, the page's own script does it there."""
     line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
-    outcome = await check_bundle(await fetch_bundle(source(), line), site().config.trust)
-    if _wants_fragment():
-        words = _words((await find_point(source(), party)).area.contract)
-        return await render_fragment("line/verdict.html", outcome=outcome, line=line, **words)
-    return await _show(line, outcome=outcome)
+    return await _show(line, outcome=await check_bundle(await fetch_bundle(source(), line), site().config.trust))
 
 
 @pages.post("/households/<party>/lines/<int:slot>/<kind>/cheat")
@@ -143,6 +140,7 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
     point = await find_point(source(), line.party)
     frame = {"line": line, "point": point, "outcome": outcome, "attempt": attempt, **_words(point.area.contract)}
     day = day_of(point.area, line.slot_start_s)
+    frame["verify_words"] = verify_words([point.area.contract])
     frame |= {"day": day, "line_url": line_url(line.party, line.slot_start_s, line.kind, line.point)}
     try:
         data = await fetch_bundle(source(), line)
@@ -162,6 +160,7 @@ def _contents(data: bytes, kind: str, trust: Trust) -> dict[str, Any]:
     functions = {
         "terms": line_tables.line_terms_table,
         "orders": line_tables.line_orders_table,
+        "trades": line_tables.line_trades_table,
         "readings": line_tables.line_readings_table,
     }
     return {

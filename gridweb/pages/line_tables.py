@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from gridcore.verify import Trust
-from gridevidence.view import BundleView, KeyView, ReadingView, decode_bundle
+from gridevidence.view import BundleView, KeyView, OrderView, ReadingView, decode_bundle
+from gridevidence.view_trades import TradeView
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.i18n import N_, _
 from gridweb.points import find_point
@@ -75,6 +76,9 @@ NOT_CHECKED: Final[Mapping[str, str]] = {
         "that no two thirds of an earlier set of signers made another history"
     ),
     "no meter signed these values": N_("no meter signed these values"),
+    "the trades that the fills come from: there are more than a bundle shows": N_(
+        "the trades that the fills come from: there are more than a bundle shows"
+    ),
     "that the importer estimated by the method that it names": N_(
         "that the importer estimated by the method that it names"
     ),
@@ -116,6 +120,7 @@ FLAG_TITLES: Final[Mapping[str, str]] = {
     "interpolated": N_("interpolated"),
     "frozen": N_("frozen"),
     "rollover": N_("rolled over"),
+    "stuck": N_("stands still under load"),
 }
 
 TERM_COLUMNS: Final = (
@@ -132,6 +137,18 @@ ORDER_COLUMNS: Final = (
     Column("filled_wh", N_("Filled"), "energy_wh"),
     Column("price_micro_per_kwh", N_("Price"), "price_micro"),
 )
+TRADE_COLUMNS: Final = (
+    Column("order", N_("Order")),
+    Column("side", N_("Side")),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Price"), "price_micro"),
+    Column("amount_nano", N_("Amount"), "amount_nano"),
+)
+FEE_COLUMNS: Final = (
+    Column("fee_micro_per_kwh", N_("Grid fee"), "price_micro"),
+    Column("fee_nano", N_("Grid fee, amount"), "amount_nano"),
+)
+"""Behind them under a contract with fees along the grid: what who buys pays beyond the price."""
 READING_COLUMNS: Final = (
     Column("boundary_s", N_("Boundary"), "instant"),
     Column("import_wh", N_("Import register, as shown"), "energy_wh"),
@@ -193,6 +210,29 @@ def orders_table(view: BundleView) -> Table:
     ]
     name = f"{view.party}-{view.run.slot_start_s}-orders"
     return Table(name, ORDER_COLUMNS, rows, title=_("Filled orders"), currency=view.currency)
+
+
+@serves_table("/households/<party>/lines/<slot>/<kind>/trades", *EVERY_ROLE)
+async def line_trades_table(source: Source, viewer: Viewer, party: str, slot: int, kind: str) -> Table:
+    """The party's trades of the slot at prices of their own, as the bundle of one of its lines proves them; with whom is not said."""
+    check_party(viewer, party)
+    return trades_table(await read_view(source, party, slot, kind))
+
+
+def trades_table(view: BundleView) -> Table:
+    """The same, out of a decoded bundle."""
+    has_fees = any(trade.fee_micro_per_kwh is not None for trade in view.trades)
+    columns = TRADE_COLUMNS + FEE_COLUMNS if has_fees else TRADE_COLUMNS
+    rows = [_trade_row(order, trade)[: len(columns)] for order in view.orders for trade in order.trades]
+    name = f"{view.party}-{view.run.slot_start_s}-trades"
+    return Table(name, columns, rows, title=_("Trades"), currency=view.currency)
+
+
+def _trade_row(order: OrderView, trade: TradeView) -> tuple[object, ...]:
+    """With the fee at its end: that of a buy, as who sells pays none."""
+    energy_wh, price = trade.energy_wh, trade.price_micro_per_kwh
+    fee = (trade.fee_micro_per_kwh or 0) if order.side == "buy" else 0
+    return (order.order, order.side, energy_wh, price, energy_wh * price, fee, energy_wh * fee)
 
 
 @serves_table("/households/<party>/lines/<slot>/<kind>/readings", *EVERY_ROLE)

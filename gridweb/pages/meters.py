@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from gridweb.i18n import N_
-from gridweb.source import Source, SourceAway, SourceBusy
+from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing
 
 ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
 METERS_MAX: Final = 200_000
@@ -63,6 +63,15 @@ async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
     if sum(len(other.meters) for other in known.values()) + len(meters) <= METERS_MAX:
         known[area] = _Learnt(height, meters)
     return meters
+
+
+async def find_meter(source: Source, code: str) -> Meter:
+    """The meter of a code. SourceAway, SourceBusy; SourceMissing where no area has it."""
+    for area in await source.areas():
+        for meter in await read_meters(source, area.area):
+            if meter.meter == code:
+                return meter
+    raise SourceMissing("no meter of this code is installed")
 
 
 async def _ask(source: Source, area: str) -> tuple[Meter, ...]:

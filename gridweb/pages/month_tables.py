@@ -1,4 +1,4 @@
-"""A household's month: the sums of its lines by kind, as the ledger states them, day by day."""
+"""A household's month: the sums of its lines by kind, as the ledger states them; and a year, month by month."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from typing import Final
 
 from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import BillLine, KindSum, sums_by_kind
-from gridweb.i18n import _
-from gridweb.pages.household_tables import KIND_COLUMNS, in_words, read_lines_of_day
+from gridweb.bill import BillLine, KindSum, sums_by_kind, totals_of
+from gridweb.i18n import N_, _
+from gridweb.pages.household_tables import (
+    DAY_COLUMNS,
+    KIND_COLUMNS,
+    LINE_COLUMNS,
+    day_row,
+    in_words,
+    line_url,
+    read_intervals,
+    read_lines_of_day,
+    sums_of_days,
+)
 from gridweb.points import Day, Point, day_of, find_point, newest_day, zone
 from gridweb.source import AreaInfo, Source
-from gridweb.tables import Table, serves_table
+from gridweb.tables import Column, Table, serves_table
 
 DAYS_AT_ONCE: Final = 4
 """Days that are asked for at the same time: the node answers other people too."""
+YEARS: Final = range(1970, 9999)
+MONTH_COLUMNS: Final = (Column("month", N_("Month")), *DAY_COLUMNS[1:])
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
@@ -93,6 +105,13 @@ async def choose_month(source: Source, area: AreaInfo, name: str | None) -> tupl
 
 async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
     """The sums of a party's month, out of the node's statements of its days. SourceAway while the node is away."""
+    lines, settled = await _read_lines(source, point, month)
+    expected = sum(len(point.area.slots_of(day.start_s)) for day in month.days)
+    return MonthSums(tuple(sums_by_kind(lines, point.area.contract.lines)), expected, settled)
+
+
+async def _read_lines(source: Source, point: Point, month: Month) -> tuple[list[BillLine], int]:
+    """The lines of a month, oldest first, and how many of its slots are settled."""
     turn = asyncio.Semaphore(DAYS_AT_ONCE)
 
     async def read(day: Day) -> tuple[Sequence[BillLine], int]:
@@ -100,11 +119,7 @@ async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
             return await read_lines_of_day(source, point, day)
 
     found = await asyncio.gather(*(read(day) for day in month.days))
-    lines = [line for of_day, _settled in found for line in of_day]
-    expected = sum(len(point.area.slots_of(day.start_s)) for day in month.days)
-    return MonthSums(
-        tuple(sums_by_kind(lines, point.area.contract.lines)), expected, sum(settled for _lines, settled in found)
-    )
+    return [line for of_day, _settled in found for line in of_day], sum(settled for _lines, settled in found)
 
 
 @serves_table("/households/<party>/month", *EVERY_ROLE)
@@ -124,5 +139,71 @@ async def household_month_table(source: Source, viewer: Viewer, party: str, *, m
         note=note,
         totals=(None, sum(row[1] for row in rows), None, found.amount_nano),
         tz=point.area.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+@serves_table("/households/<party>/month/lines", *EVERY_ROLE)
+async def household_month_lines_table(source: Source, viewer: Viewer, party: str, *, month: str | None = None) -> Table:
+    """The statement lines of a household's local month, by slot and kind. An amount above 0 is owed, one below is received."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    chosen, _names = await choose_month(source, point.area, month)
+    lines, settled = await _read_lines(source, point, chosen)
+    expected = sum(len(point.area.slots_of(day.start_s)) for day in chosen.days)
+    return Table(
+        name=f"{party}-lines-{chosen.name}",
+        columns=in_words(LINE_COLUMNS, point.area),
+        rows=[line.values for line in lines],
+        title=_("Statement lines of %(month)s, party %(party)s", month=chosen.name, party=party),
+        note=_("Settled: %(settled)s of %(expected)s slots.", settled=settled, expected=expected),
+        links=[line_url(party, line.slot_start_s, line.kind, line.point) for line in lines],
+        totals=(*[None] * 4, sum(line.amount_nano for line in lines)),
+        tz=point.area.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+def year_span(area: AreaInfo, year: int) -> tuple[int, int]:
+    """A local year, UTC seconds."""
+    start, end = (datetime(number, 1, 1, tzinfo=zone(area)) for number in (year, year + 1))
+    return int(start.timestamp()), int(end.timestamp())
+
+
+async def choose_year(source: Source, area: AreaInfo, text: str | None) -> tuple[int, range]:
+    """The year that an address names, else the newest one; and all years of the area. Problem 400 for none."""
+    newest = int(newest_day(area, (await source.as_of()).ledger_time_s).date[:4])
+    known = range(int(day_of(area, area.first_slot_start_s).date[:4]), newest + 1)
+    if not text:
+        return newest, known
+    if not (text.isascii() and text.isdecimal() and len(text) == 4 and int(text) in YEARS):
+        raise Problem("bad-request", "year: four digits")
+    return int(text), known
+
+
+@serves_table("/households/<party>/months", *EVERY_ROLE)
+async def household_months_table(source: Source, viewer: Viewer, party: str, *, year: str | None = None) -> Table:
+    """A household's statements of a local year, a row a month; months of which no slot is due yet are left out."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    area = point.area
+    chosen, _years = await choose_year(source, area, year)
+    newest = newest_day(area, (await source.as_of()).ledger_time_s)
+    months = [month_of(area, name, newest) for name in month_names(area, newest) if name[:4] == f"{chosen:04d}"]
+    found = await read_intervals(source, point, months[0].start_s, months[-1].end_s) if months else []
+    instants_s = [interval.start_s for interval in found]
+    rows = []
+    for month in months:
+        own = found[bisect_left(instants_s, month.start_s) : bisect_left(instants_s, month.end_s)]
+        expected = sum(len(area.slots_of(day.start_s)) for day in month.days)
+        rows.append((month.name, *day_row(month.days[0], totals_of(own, expected))[1:]))
+    return Table(
+        name=f"{party}-{chosen}",
+        columns=MONTH_COLUMNS,
+        rows=rows,
+        title=_("Statements of %(year)s by month, party %(party)s", year=chosen, party=party),
+        links=[f"/households/{party}/month?month={month.name}" for month in months],
+        totals=sums_of_days(rows),
+        tz=area.tz,
         currency=(await source.as_of()).currency,
     )

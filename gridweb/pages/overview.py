@@ -26,8 +26,10 @@ from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX, REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
 from gridweb.pages.meters import read_meters
+from gridweb.pages.needs import read_needs
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
+from gridweb.pages.summed_slots import summed_slots_table
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.site import source
 from gridweb.source import Part, part_of
@@ -35,7 +37,7 @@ from gridweb.tables import table_url
 from gridweb.views import render_fragment, render_page
 
 EXCEPTIONS_SHOWN_MAX: Final = 8
-HOUR_S: Final = 3600
+MINUTE_S: Final = 60
 
 pages = Blueprint("overview", __name__)
 
@@ -45,14 +47,39 @@ NAVIGATION = (Entry("/overview", N_("Overview"), READS_ALL, 10),)
 # ----------------------------------------------------------------------------------------------------------------- parts
 
 
+async def _needs(scope: Scope) -> dict[str, Any]:
+    return {"needs": await read_needs(source(), scope)}
+
+
 async def _headline(scope: Scope) -> dict[str, Any]:
-    """The sentence about the day; its homes are those enrolled in the market of an area in which something was traded."""
-    homes = 0
+    """The sentence about the day; its homes are those enrolled in the market of an area in which something was traded.
+
+    traders: those of all the areas, None where nobody can say; ledger_settled: settled slots of which the series have not read all.
+    """
+    traders: dict[str, int | None] = {}
     for day in scope.days.areas:
-        if day.volume_wh:
-            homes += sum(meter.trades for meter in await read_meters(source(), day.area.area))
+        meters = await part_of(read_meters(source(), day.area.area))
+        of_area = None if meters.value is None else {meter.party for meter in meters.value if meter.trades}
+        traders[day.area.area] = None if of_area is None else len(of_area)
+    homes = sum(traders[day.area.area] or 0 for day in scope.days.areas if day.volume_wh)
     headline = scope.days.headline(homes)
-    return {"headline": headline, "sentence": say(headline, scope.as_of.currency)}
+    unread = scope.days.states[SlotState.UNREAD]
+    return {
+        "headline": headline,
+        "sentence": say(headline, scope.as_of.currency) if headline.traded_wh or not unread else _("Not read yet"),
+        "traders": None if None in traders.values() else sum(count or 0 for count in traders.values()),
+        "unread": unread,
+        "ledger_settled": (await part_of(_settled_in_ledger(scope))).value if unread else None,
+    }
+
+
+async def _settled_in_ledger(scope: Scope) -> int:
+    """How many slots of the day the ledger has settled, whatever the series have read. SourceAway."""
+    count = 0
+    for day in scope.days.areas:
+        progress = await source().cached(f"areas/{day.area.area}/progress")
+        count += sum(slot.slot_start_s < progress["run_slot_start_s"] for slot in day.slots)
+    return count
 
 
 async def _status(scope: Scope) -> dict[str, Any]:
@@ -108,11 +135,12 @@ async def _operation(scope: Scope) -> dict[str, Any]:
 
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "day": ("headline", "status", "balance"),
+    "day": ("needs", "headline", "status", "balance"),
     "ledger": ("exceptions", "money", "operation"),
 }
 """Parts that are fetched together: one question of the page for each group."""
 PARTS: Final[Mapping[str, Callable[[Scope], Awaitable[dict[str, Any]]]]] = {
+    "needs": _needs,
     "headline": _headline,
     "status": _status,
     "balance": _balance,
@@ -158,10 +186,10 @@ async def show_part(group: str) -> str:
     return await render_fragment(f"overview/{group}.html", **_values(scope, await _read_parts(scope, GROUPS[group])))
 
 
-def _slots_url(scope: Scope) -> str | None:
-    """Where the charts of one area come from; None while the page shows several."""
+def _slots_url(scope: Scope) -> str:
+    """Where the charts come from: the slots of the one area, or those of all of them summed."""
     if len(scope.areas) > 1:
-        return None
+        return table_url(summed_slots_table, at_s=None if scope.is_newest else scope.day.start_s)
     if scope.is_newest:  # and stays so when the next day begins
         return table_url(slots_table, area=scope.areas[0].area)
     return table_url(slots_table, area=scope.areas[0].area, start_s=scope.day.start_s, end_s=scope.day.end_s)
@@ -196,23 +224,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A day as hours (columns) x slots within the hour (rows). A cell is None before the area's first slot."""
+    """A day as local hours (columns) x slots within the hour (rows). A cell is None before the area's first slot, and where the
+    clock leaves a part of an hour out. ``hours``: their labels, with the offset to UTC on a day on which the clock changes.
+    """
 
-    hours: tuple[int, ...]
+    hours: tuple[tuple[str, str], ...]
     offsets_s: tuple[int, ...]
     rows: tuple[tuple[Cell | None, ...], ...]
 
 
 def grid_of(day: AreaDay) -> Grid:
-    """The grid of one area's day. Hours are counted from the day's start, so that a day may have 23 or 25."""
-    hours = tuple(range(day.day.start_s, day.day.end_s, HOUR_S))
-    offsets_s = tuple(range(0, HOUR_S, day.area.slot_s))
+    """The grid of one area's day, by its local clock: an hour that is repeated has two columns."""
     slots = {slot.slot_start_s: slot for slot in day.slots}
-    rows = tuple(
-        tuple(_cell(day, slots[hour + offset_s]) if hour + offset_s in slots else None for hour in hours)
-        for offset_s in offsets_s
-    )
-    return Grid(hours, offsets_s, rows)
+    columns: dict[tuple[int, str, str], dict[int, Cell | None]] = {}
+    passed = 0
+    before = ("", "")
+    for start_s in range(day.day.start_s, day.day.end_s, day.area.slot_s):
+        clock, offset = shown.hour_and_minute(start_s, day.area.tz), shown.offset(start_s, day.area.tz)
+        hour = (clock[0], offset)
+        passed += hour != before
+        before = hour
+        slot = slots.get(start_s)
+        columns.setdefault((passed, *hour), {})[clock[1] * MINUTE_S] = _cell(day, slot) if slot is not None else None
+    offsets_s = tuple(sorted({offset_s for column in columns.values() for offset_s in column}))
+    rows = tuple(tuple(column.get(offset_s) for column in columns.values()) for offset_s in offsets_s)
+    return Grid(tuple((hour, offset) for _, hour, offset in columns), offsets_s, rows)
 
 
 def _cell(day: AreaDay, slot: SlotFigures) -> Cell:

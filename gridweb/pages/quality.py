@@ -11,7 +11,7 @@ from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
-from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day, told_time_s
+from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day
 from gridweb.pages.day_tables import slot_path
 from gridweb.pages.devices import (
     absent_table,
@@ -29,7 +29,7 @@ from gridweb.pages.stakes import missing_at, read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.points import Day, parse_day
 from gridweb.site import source
-from gridweb.source import AreaInfo, Part, Source, SourceMissing, part_of
+from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_fragment, render_page
 
@@ -50,6 +50,7 @@ COVERAGE_COLUMNS: Final = (
     Column("measured", N_("Measured"), "count"),
     Column("missing", N_("Missing"), "count"),
     Column("awaited", N_("Awaited"), "count"),
+    Column("unread", N_("Not read yet"), "count"),
     Column("coverage_ppm", N_("Share"), "share"),
 )
 MISSING_COLUMNS: Final = (
@@ -69,10 +70,10 @@ class Boundary:
     coverage: Coverage
 
 
-def boundaries_of(day: AreaDay, ledger_time_s: int) -> list[Boundary]:
+def boundaries_of(day: AreaDay, as_of: AsOf) -> list[Boundary]:
     """The boundaries at the ends of a day's slots that ledger time has reached, the newest first."""
     found = [
-        Boundary(slot.slot_start_s + day.area.slot_s, coverage_of(day.area, [slot], ledger_time_s))
+        Boundary(slot.slot_start_s + day.area.slot_s, coverage_of(day.area, [slot], as_of.told_s, as_of.now_s))
         for slot in reversed(day.slots)
     ]
     return [boundary for boundary in found if boundary.coverage.expected]
@@ -90,11 +91,11 @@ async def first_boundary(source: Source, area: AreaInfo, ledger_time_s: int) -> 
     return Boundary(first_s, coverage)
 
 
-async def read_boundaries(source: Source, day: AreaDay, ledger_time_s: int) -> list[Boundary]:
+async def read_boundaries(source: Source, day: AreaDay, as_of: AsOf) -> list[Boundary]:
     """The boundaries of an area's day, the newest first. SourceAway."""
-    found = boundaries_of(day, ledger_time_s)
+    found = boundaries_of(day, as_of)
     if day.day.start_s <= day.area.first_slot_start_s < day.day.end_s:
-        first = await first_boundary(source, day.area, ledger_time_s)
+        first = await first_boundary(source, day.area, as_of.ledger_time_s)
         found += [first] if first is not None else []
     return found
 
@@ -102,8 +103,8 @@ async def read_boundaries(source: Source, day: AreaDay, ledger_time_s: int) -> l
 @serves_table("/areas/<area>/days/<day>/coverage", *READS_ALL)
 async def coverage_table(source: Source, area: str, day: str) -> Table:
     """Readings expected, there, missing and still awaited at each boundary of a local day, the newest first."""
-    one, ledger_time_s = await _area_day(source, area, day)
-    return table_of_coverage(await read_boundaries(source, one, ledger_time_s), one)
+    one, as_of = await _area_day(source, area, day)
+    return table_of_coverage(await read_boundaries(source, one, as_of), one)
 
 
 def table_of_coverage(boundaries: list[Boundary], day: AreaDay) -> Table:
@@ -111,9 +112,11 @@ def table_of_coverage(boundaries: list[Boundary], day: AreaDay) -> Table:
     rows = []
     for one in boundaries:
         c = one.coverage
-        rows.append((one.boundary_s, c.expected, c.measured, c.missing, c.awaited, _share(c.measured, c.expected)))
+        share = _share(c.measured, c.expected - c.unread)
+        rows.append((one.boundary_s, c.expected, c.measured, c.missing, c.awaited, c.unread, share))
     sums = sum((one.coverage for one in boundaries), Coverage())
-    totals = (None, sums.expected, sums.measured, sums.missing, sums.awaited, _share(sums.measured, sums.expected))
+    share = _share(sums.measured, sums.expected - sums.unread)
+    totals = (None, sums.expected, sums.measured, sums.missing, sums.awaited, sums.unread, share)
     first_s = day.area.first_slot_start_s
     return Table(
         "coverage",
@@ -133,8 +136,8 @@ def _share(part: int, whole: int) -> int | None:
 @serves_table("/areas/<area>/days/<day>/missing", *READS_ALL)
 async def missing_table(source: Source, area: str, day: str) -> Table:
     """Meters without a register at boundaries of a local day that are past the metering deadline, the newest first."""
-    one, ledger_time_s = await _area_day(source, area, day)
-    return await read_missing(source, one, await read_boundaries(source, one, ledger_time_s))
+    one, as_of = await _area_day(source, area, day)
+    return await read_missing(source, one, await read_boundaries(source, one, as_of))
 
 
 async def read_missing(source: Source, day: AreaDay, boundaries: list[Boundary]) -> Table:
@@ -154,12 +157,12 @@ async def read_missing(source: Source, day: AreaDay, boundaries: list[Boundary])
     return Table("missing", MISSING_COLUMNS, rows, title=title, note=note, tz=day.area.tz)
 
 
-async def _area_day(source: Source, area: str, day: str) -> tuple[AreaDay, int]:
+async def _area_day(source: Source, area: str, day: str) -> tuple[AreaDay, AsOf]:
     as_of = await source.as_of()
     info = await source.area(area)
     chosen: Day = parse_day(info, day)
-    days = await read_day(source, [info], chosen.start_s, told_time_s(as_of))
-    return days.areas[0], told_time_s(as_of)
+    days = await read_day(source, [info], chosen.date, as_of)
+    return days.areas[0], as_of
 
 
 # ------------------------------------------------------------------------------------------------------------------ page
@@ -226,7 +229,7 @@ async def _values(scope: Scope) -> dict[str, Any]:
         raise Problem("not-found", "this chain has no areas")
     one = scope.days.areas[0]
     where = {"area": one.area.area, "day": one.day.date}
-    boundaries = await part_of(read_boundaries(source(), one, told_time_s(scope.as_of)))
+    boundaries = await part_of(read_boundaries(source(), one, scope.as_of))
     missing: Part[Table] = Part(None, boundaries.away)
     if boundaries.value is not None:
         missing = await part_of(read_missing(source(), one, boundaries.value))

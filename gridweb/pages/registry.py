@@ -12,6 +12,7 @@ from quart import Blueprint, request
 from gridcore.registry.entities import ENTITIES
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
+from gridweb.choosing import asked_choice, choose
 from gridweb.i18n import N_, _, translate
 from gridweb.pages import Entry
 from gridweb.pages.households import cut
@@ -36,6 +37,8 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "standing_profile": N_("Standing profiles"),
     "point": N_("Points"),
     "installation": N_("Installations"),
+    "agreement": N_("Agreements"),
+    "key_policy": N_("Key policy"),
 }
 STATES: Final = {
     "future": N_("from then on"),
@@ -201,10 +204,11 @@ async def show_registry() -> str:
 async def show_kind(kind: str) -> str:
     """The names of a kind, all or those that contain ``?contains=``."""
     _check_kind(kind)
-    contains = request.args.get("contains", "")
-    names = await part_of(names_table(source(), kind, contains=contains))
-    shown = names if names.value is None else replace(names, value=cut(names.value))
-    values = {"title": translate(KIND_TITLES[kind]), "kind": kind, "contains": contains, "names": shown}
+    given = request.args.to_dict()
+    contains = given.get("contains", "")
+    names = await part_of(names_table(source(), kind))
+    chosen = None if names.value is None else choose(names.value, asked_choice(given, names.value), given)
+    values = {"title": translate(KIND_TITLES[kind]), "kind": kind, "given": given, "names": names, "chosen": chosen}
     return await render_page(
         "registry/kind.html", **values, url=table_url(names_table, kind=kind, contains=contains or None)
     )

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
+from gridcore.registry.run_calendar import PPM
+from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL
 from gridcore.serving.problems import Problem
 from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
@@ -21,16 +23,32 @@ from gridweb.views import render_page
 pages = Blueprint("runs", __name__)
 NAVIGATION = (Entry("/runs", N_("Runs"), READS_ALL, 33),)
 
+SUMMED: Final = frozenset({"runs", "estimated_first", "estimated_last", "first_nano", "last_nano", "difference_nano"})
+NEXT_RUN_TITLES: Final = {
+    INITIAL: N_("initial run"),
+    CORRECTION: N_("correction, if something changes"),
+    FINAL: N_("final run"),
+    DISPUTE: N_("dispute run, if a change is material"),
+}
 COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
     Column("runs", N_("Runs"), "count"),
     Column("last_run", N_("Last run")),
     Column("height", N_("Block"), "count"),
+    Column("due_s", N_("Was due"), "instant"),
+    Column("measured_ppm", N_("Measured now"), "share"),
     Column("estimated_first", N_("Estimated at first"), "count"),
     Column("estimated_last", N_("Estimated now"), "count"),
     Column("first_nano", N_("Initial run"), "amount_nano"),
     Column("last_nano", N_("Last run"), "amount_nano"),
     Column("difference_nano", N_("Difference posted"), "amount_nano"),
+    Column("next_run", N_("Next run"), words=NEXT_RUN_TITLES),
+    Column("next_due_s", N_("Falls due"), "instant"),
+)
+IMMATERIAL_COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("change_nano", N_("Change not posted"), "amount_nano"),
+    Column("time_s", N_("Found at"), "instant"),
 )
 
 
@@ -44,15 +62,15 @@ async def runs_table(source: Source, area: str, *, day: str | None = None) -> Ta
 
 def table_of_runs(area: AreaInfo, day: Day, slots: Sequence[Mapping[str, Any]], currency: str) -> Table:
     """Slots as rows. The difference is what all later runs have posted: the last run less the first."""
-    rows = [_row(slot) for slot in slots]
-    sums = [sum(row[place] for row in rows) for place in (4, 5, 6, 7, 8)]
+    rows, keys = [_row(slot) for slot in slots], [column.key for column in COLUMNS]
+    sums = {key: sum(row[place] for row in rows) for place, key in enumerate(keys) if key in SUMMED}
     return Table(
         f"{area.area}-runs-{day.date}",
         COLUMNS,
         rows,
         title=_("Settlement runs of %(day)s, area %(area)s", day=day.date, area=area.area),
         links=[f"/slots/{area.area}/{row[0]}" for row in rows],
-        totals=(None, sum(row[1] for row in rows), None, None, *sums) if rows else None,
+        totals=tuple(sums.get(key) for key in keys) if rows else None,
         tz=area.tz,
         currency=currency,
     )
@@ -60,16 +78,43 @@ def table_of_runs(area: AreaInfo, day: Day, slots: Sequence[Mapping[str, Any]], 
 
 def _row(slot: Mapping[str, Any]) -> tuple[Any, ...]:
     first, last = slot["runs"][0], slot["runs"][-1]
+    coming = slot["next_run"] or {}
     money = (first["pays_nano"], last["pays_nano"], last["pays_nano"] - first["pays_nano"])
     return (
         slot["slot_start_s"],
         len(slot["runs"]),
         shown.run(last["run"]),
         last["height"],
+        last["due_s"],
+        last["measured"] * PPM // max(last["rows"], 1),
         first["estimated"],
         last["estimated"],
         *money,
+        coming.get("run_type"),
+        coming.get("due_s"),
     )
+
+
+def table_of_immaterial(area: AreaInfo, day: Day, changes: Sequence[Mapping[str, Any]], currency: str) -> Table:
+    """Dispute runs of a day that were not made: what changed after the final run was below what the area's runs take as material."""
+    return Table(
+        f"{area.area}-immaterial-{day.date}",
+        IMMATERIAL_COLUMNS,
+        [(change["slot_start_s"], change["change_nano"], change["time_s"]) for change in changes],
+        title=_("Changes after the final run that are not material: no dispute run was made"),
+        links=[f"/slots/{area.area}/{change['slot_start_s']}" for change in changes],
+        tz=area.tz,
+        currency=currency,
+    )
+
+
+@serves_table("/areas/<area>/runs/immaterial", *READS_ALL)
+async def immaterial_table(source: Source, area: str, *, day: str | None = None) -> Table:
+    """Dispute runs of an area's local day that were not made."""
+    info = await source.area(area)
+    chosen = await _choose(source, info, day)
+    changes = (await _read(source, info, chosen))["immaterial"]
+    return table_of_immaterial(info, chosen, changes, (await source.as_of()).currency)
 
 
 async def _choose(source: Source, area: AreaInfo, day: str | None) -> Day:
@@ -109,8 +154,11 @@ async def show_runs() -> str:
         settled=len(slots),
         corrected=len(corrected),
         estimated=sum(slot["runs"][-1]["estimated"] for slot in slots),
-        difference_nano=sum(row[-1] for row in table.rows if isinstance(row[-1], int)),
+        difference_nano=sum(slot["runs"][-1]["pays_nano"] - slot["runs"][0]["pays_nano"] for slot in slots),
         currency=currency,
         table=table,
         table_url=table_url(runs_table, area=area.area, day=day.date),
+        calendar=area.rules.get("run_calendar"),
+        immaterial=table_of_immaterial(area, day, answer.value["immaterial"] if answer.value else [], currency),
+        immaterial_url=table_url(immaterial_table, area=area.area, day=day.date),
     )

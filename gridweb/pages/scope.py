@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from quart import request
 
 from gridcore.serving.problems import Problem
-from gridweb.pages.day_figures import AllDays, read_day, told_time_s
+from gridweb.pages.day_figures import AllDays, read_day
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.source import AreaInfo, AsOf, Source
 
@@ -72,17 +72,17 @@ async def read_scope(source: Source, area_id: str | None, day_text: str | None) 
     areas = [chosen] if chosen else everything
     newest = newest_day(areas[0], as_of.ledger_time_s)
     day = parse_day(areas[0], day_text) if day_text else newest
-    days = await _days(source, areas, day.start_s if day_text else None, as_of)
+    days = await _days(source, areas, day.date, as_of)
     before, after = neighbours(areas[0], day, newest)
     return Scope(as_of, areas, chosen, days, day, before, after, day == newest)
 
 
-async def _days(source: Source, areas: list[AreaInfo], instant_s: int | None, as_of: AsOf) -> AllDays:
+async def _days(source: Source, areas: list[AreaInfo], date: str, as_of: AsOf) -> AllDays:
     """The figures of the day, read once for all that ask at one height: the parts of a page, and everybody who looks at it."""
     kept = _kept.setdefault(source, OrderedDict())
-    key = (as_of, instant_s, *(area.area for area in areas))
+    key = (as_of, date, *(area.area for area in areas))
     if key not in kept:
-        kept[key] = await read_day(source, areas, instant_s, told_time_s(as_of))
+        kept[key] = await read_day(source, areas, date, as_of)
         if len(kept) > DAYS_KEPT_MAX:
             kept.popitem(last=False)
     return kept[key]

@@ -5,23 +5,26 @@ Everybody who may look at the area's clearing sees it; a household sees its own 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from quart import Blueprint
+from quart import Blueprint, Response
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
+from gridevidence.layout import ARRIVED_BOOK_ROW, BOOK_ROW
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
-from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of, told_time_s
+from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
+from gridweb.pages.estimates import estimates_table, read_estimates, table_of_estimates
 from gridweb.pages.households import POSITION_COLUMNS
+from gridweb.pages.meters import read_meters
+from gridweb.pages.stakes import METERS_LOOKED_AT_MAX, missing_at
 from gridweb.points import check_slot, find_point
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
@@ -30,11 +33,13 @@ from gridweb.views import render_page
 
 POSITIONS_SHOWN_MAX: Final = 500
 """Rows of positions on the page; CSV and JSON have all of them."""
+UNREAD_SHOWN_MAX: Final = 8
 ROWS_MAX: Final = 200_000
 """Rows that are gathered out of the node's pages for one table."""
 BOOK_ITEMS_MAX: Final = 2_200_000
 """CBOR items of a book of a million orders: a row and a salt for each."""
-_BOOK_ROW: Final = struct.Struct("<IBqqq")
+BOOK_TYPE: Final = "application/cbor"
+_BOOK_ROW_BYTES: Final = (BOOK_ROW.size, ARRIVED_BOOK_ROW.size)
 """rank, side (0 buy, 1 sell), quantity, price, filled (docs/spec/state.md, "Clear")."""
 SIDES: Final = ("buy", "sell")
 
@@ -76,9 +81,9 @@ def decode_book(data: bytes) -> list[tuple[int, int, int, int]]:
     """(side, quantity_wh, price_micro_per_kwh, filled_wh) of an anonymous book, in rank order. EncodingError."""
     value = cbor.decode(data, items_max=BOOK_ITEMS_MAX)
     rows = value.get("book") if isinstance(value, Mapping) else None
-    if not isinstance(rows, list) or any(not isinstance(row, bytes) or len(row) != _BOOK_ROW.size for row in rows):
-        raise EncodingError("a book is a map with rows of 29 bytes under 'book'")
-    orders = [_BOOK_ROW.unpack(row)[1:] for row in rows]
+    if not isinstance(rows, list) or any(not isinstance(row, bytes) or len(row) not in _BOOK_ROW_BYTES for row in rows):
+        raise EncodingError("a book is a map with rows of 29 or 33 bytes under 'book'")
+    orders = [BOOK_ROW.unpack_from(row)[1:] for row in rows]
     if any(side not in (0, 1) for side, *_rest in orders):
         raise EncodingError("the side of a book's row is 0 or 1")
     return orders
@@ -258,6 +263,25 @@ def times_of(area: AreaInfo, slot_start_s: int) -> Times:
     )
 
 
+class Unread(NamedTuple):
+    """A meter without a register at an end of the slot. number: of its installation."""
+
+    meter: str
+    number: int
+    boundary_s: int
+
+
+async def read_unread(source: Source, area: AreaInfo, slot_start_s: int) -> list[Unread]:
+    """The billed meters without a register at the start or the end of a slot. SourceAway, SourceBusy."""
+    numbers = {meter.meter: meter.number for meter in await read_meters(source, area.area) if meter.is_billed}
+    return [
+        Unread(name, numbers[name], boundary_s)
+        for boundary_s in (slot_start_s, slot_start_s + area.slot_s)
+        for name in await missing_at(source, area.area, boundary_s)
+        if name in numbers
+    ]
+
+
 class RunChange(NamedTuple):
     """A run as the page shows it: how many of its rows are estimated, and what it changed of what all of them pay."""
 
@@ -283,10 +307,10 @@ def prices_of(area: AreaInfo) -> Iterator[tuple[str, int]]:
         yield area.contract.price_title(name), value
 
 
-async def _figures(area: AreaInfo, slot_start_s: int, time_s: int) -> SlotFigures:
+async def _figures(area: AreaInfo, slot_start_s: int, as_of: AsOf) -> SlotFigures:
     """The slot's row of the time series."""
     rows = await source().curves(SLOTS, slot_start_s, slot_start_s + area.slot_s, area=area.area)
-    return figures_of(area, [slot_start_s], rows, time_s)[0]
+    return figures_of(area, [slot_start_s], rows, as_of.told_s, as_of.now_s)[0]
 
 
 async def _or_none(part: Part[Any] | None, path: str, **params: str | int) -> Part[Any]:
@@ -308,12 +332,17 @@ async def show_slot(area: str, slot_start_s: int) -> str:
     who = viewer()
     await check_area(source(), who, info)
     as_of = await source().as_of()
-    figures = await part_of(_figures(info, slot_start_s, told_time_s(as_of)))
+    figures = await part_of(_figures(info, slot_start_s, as_of))
     path = f"areas/{area}/slots/{slot_start_s}"
     clearing = await _or_none(None, f"{path}/clearing")
     run = await _or_none(clearing, f"{path}/run", **_own(who))
     positions = await _or_none(clearing, f"{path}/positions", **_own(who)) if run.value else Part(None)
     runs = await _or_none(run, f"{path}/runs", **_own(who))
+    changes = changes_of(runs.value["runs"]) if runs.value else []
+    is_looked_at = who.reads_all and info.meters <= METERS_LOOKED_AT_MAX
+    is_correctable = bool(changes and changes[-1].estimated) and is_looked_at
+    has_estimates = is_looked_at and any(change.estimated for change in changes)
+    unread = (await part_of(read_unread(source(), info, slot_start_s))).value if is_correctable else []
     slots = [slot_start_s - info.slot_s, slot_start_s + info.slot_s]
     neighbours = [slot for slot in slots if info.first_slot_start_s <= slot < info.days[-1]]
     return await render_page(
@@ -327,13 +356,38 @@ async def show_slot(area: str, slot_start_s: int) -> str:
         state_titles=STATE_TITLES,
         clearing=clearing,
         run=run,
-        runs=changes_of(runs.value["runs"]) if runs.value else [],
+        runs=changes,
+        unread=(unread or [])[:UNREAD_SHOWN_MAX],
+        unread_more=max(len(unread or []) - UNREAD_SHOWN_MAX, 0),
         reads_all=who.reads_all,
         neighbours=neighbours,
         prices=list(prices_of(info)),
         rationing_titles=RATIONING_TITLES,
         **_tables(info, slot_start_s, run, positions, as_of),
+        **(await _estimates(info, slot_start_s, as_of) if has_estimates else {}),
     )
+
+
+@pages.get("/slots/<area>/<int:slot_start_s>/book")
+@requires(*READS_ALL)
+async def download_book(area: str, slot_start_s: int) -> Response:
+    """The anonymous order book of a cleared slot as a file, for ``verify --with-book``; to whom the node gives it, too."""
+    check_slot(await source().area(area), slot_start_s)
+    response = Response(await source().bytes("book", area=area, slot=slot_start_s), content_type=BOOK_TYPE)
+    response.headers["Content-Disposition"] = f'attachment; filename="{area}-{slot_start_s}.book"'
+    return response
+
+
+async def _estimates(area: AreaInfo, slot_start_s: int, as_of: AsOf) -> dict[str, Any]:
+    """The table of the slot's estimates with its address, {} while the node is away."""
+    found = await part_of(read_estimates(source(), area, slot_start_s, as_of.clock))
+    if found.value is None:
+        return {}
+    table = _cut(table_of_estimates(found.value, area, slot_start_s, as_of.currency))
+    return {
+        "estimates": table,
+        "estimates_url": table_url(estimates_table, area=area.area, slot_start_s=slot_start_s),
+    }
 
 
 def _cut(table: Table) -> Table:

@@ -4,8 +4,9 @@
 
 - a refused row, or a missing register, puts the two slots at its boundary in doubt, for one meter: 2 x the mean energy (taken
   and given) of that meter's settled slots of the day shown, or its limit per slot where none is settled yet;
-- a slot with estimates puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
+- a slot with estimates, listed once for each method of them, puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
   day, or the sum of the limits;
+- a change after the final run that made no dispute run stakes what it would have changed;
 - a feeder's meter bills nobody: nothing is at stake; of a meter that the registry does not know, nobody can say.
 
 Stakes order a list. They overlap (a slot waits because a register is missing), so they are never added up.
@@ -14,22 +15,26 @@ Stakes order a list. They overlap (a slot waits because a register is missing), 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from gridcore.codes import Code
-from gridcore.quality import ESTIMATED
+from gridcore.quality import CODE_MASK, ESTIMATED
 from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
+from gridweb.pages.estimates import SlotEstimates, read_held
 from gridweb.pages.meters import Meter, read_meters
-from gridweb.source import AreaInfo, Source
+from gridweb.source import AreaInfo, Source, SourceMissing
 
 EXCEPTION_PAGES_MAX: Final = 5
 """Pages of exceptions that are asked for (20,000 batches each); the page says when there are more."""
 ESTIMATED_SLOTS_MAX: Final = 48
 """Waiting slots of an area whose missing registers are looked up by name, the newest ones."""
+METERS_LOOKED_AT_MAX: Final = 5_000
+"""Meters of an area whose estimates are looked up; of larger ones their slots are listed without the methods."""
 SINGLE_METERS_MAX: Final = 12
 """Up to so many meters of an area are read one by one; more are read as the whole area's day."""
 
@@ -42,12 +47,14 @@ class TroubleKind(StrEnum):
     REFUSED_ROW = "refused_row"
     MISSING_REGISTER = "missing_register"
     ESTIMATED_SLOT = "estimated_slot"
+    IMMATERIAL_CHANGE = "immaterial_change"
 
 
 KIND_TITLES: Final[Mapping[TroubleKind, str]] = {
     TroubleKind.REFUSED_ROW: N_("row refused"),
     TroubleKind.MISSING_REGISTER: N_("register missing"),
     TroubleKind.ESTIMATED_SLOT: N_("slot with estimates"),
+    TroubleKind.IMMATERIAL_CHANGE: N_("change after the final run"),
 }
 CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_CORRECTION_CANDIDATE: N_("another value stands at this boundary"),
@@ -83,6 +90,7 @@ class Basis(StrEnum):
 
     MEAN = "mean"
     LIMIT = "limit"
+    CHANGE = "change"
     NOT_BILLED = "not_billed"
     UNKNOWN = "unknown"
 
@@ -90,6 +98,7 @@ class Basis(StrEnum):
 BASIS_TITLES: Final[Mapping[Basis, str]] = {
     Basis.MEAN: N_("from the mean of settled slots"),
     Basis.LIMIT: N_("from the limit: nothing settled yet"),
+    Basis.CHANGE: N_("what a dispute run would have changed"),
     Basis.NOT_BILLED: N_("bills nobody"),
     Basis.UNKNOWN: N_("cannot be said"),
 }
@@ -97,7 +106,10 @@ BASIS_TITLES: Final[Mapping[Basis, str]] = {
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that is wrong. ``at_s``: boundary, or start of the slot with estimates; ``stake_nano`` None: cannot be said."""
+    """One thing that is wrong. ``at_s``: boundary, or start of the slot with estimates; ``stake_nano`` None: cannot be said.
+
+    held: of a slot with estimates those of one method, None where they were not looked up; then ``rows`` is how many points they are of.
+    """
 
     kind: TroubleKind
     at_s: int
@@ -109,6 +121,7 @@ class Trouble:
     rows: int = 1
     stake_nano: int | None = None
     basis: Basis = Basis.UNKNOWN
+    held: SlotEstimates | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ def mean_wh(rows: Iterable[IntervalRow]) -> int | None:
 
 
 def _is_estimate(row: IntervalRow) -> bool:
-    return row.values.quality is not None and row.values.quality & 15 == ESTIMATED
+    return row.values.quality is not None and row.values.quality & CODE_MASK == ESTIMATED
 
 
 def area_mean_wh(day: AreaDay) -> int | None:
@@ -169,6 +182,11 @@ def estimated_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
         for slot in day.slots
         if slot.state is SlotState.ESTIMATED
     ]
+
+
+def by_method(trouble: Trouble, held: Sequence[SlotEstimates]) -> list[Trouble]:
+    """A slot with estimates once for each method of them; as it is where none is known."""
+    return [replace(trouble, held=one, rows=one.points) for one in held] or [trouble]
 
 
 def refused_rows(batches: Iterable[Mapping[str, Any]], meters: Mapping[int, Meter]) -> list[Trouble]:
@@ -234,10 +252,37 @@ async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter
     return found
 
 
+async def with_methods(source: Source, day: AreaDay, troubles: Sequence[Trouble]) -> list[Trouble]:
+    """Slots of a day with estimates, the newest of them with the methods behind these; those of a very large area as they are. SourceAway."""
+    newest = sorted(trouble.at_s for trouble in troubles)[-ESTIMATED_SLOTS_MAX:]
+    if day.area.meters > METERS_LOOKED_AT_MAX:
+        return list(troubles)
+    clock, found = (await source.as_of()).clock, list[Trouble]()
+    for trouble in troubles:
+        held: Sequence[SlotEstimates] = []
+        if trouble.at_s in newest:
+            with suppress(SourceMissing):
+                held = await read_held(source, day.area, trouble.at_s, clock)
+        found += by_method(trouble, held)
+    return found
+
+
 async def missing_at(source: Source, area: str, boundary_s: int) -> list[str]:
     """Codes of an area's meters without a register at a boundary. SourceAway."""
     pages = await source.pages(f"areas/{area}/registers", boundary_s=boundary_s)
     return [row["meter"] for page in pages for row in page["registers"] if row["quality"] == "missing"]
+
+
+async def immaterial_changes(source: Source, area: AreaInfo, start_s: int, end_s: int) -> list[Trouble]:
+    """Changes of slots of [start_s, end_s) after their final runs, below what is material. SourceAway."""
+    if "run_calendar" not in area.rules:
+        return []
+    progress = await source.cached(f"areas/{area.area}/progress")
+    changes = [change for change in progress.get("immaterial", ()) if start_s <= change[0] < end_s]
+    return [
+        Trouble(TroubleKind.IMMATERIAL_CHANGE, slot_s, area=area.area, stake_nano=change_nano, basis=Basis.CHANGE)
+        for slot_s, change_nano, _ in changes
+    ]
 
 
 async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dict[str, int | None]:
@@ -270,7 +315,8 @@ async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> 
         own += await missing_registers(source, day, meters.values())
         means = await read_means(source, day, sorted({trouble.meter for trouble in own}))
         found += [meter_stake(trouble, meters[trouble.meter], day.area, means[trouble.meter]) for trouble in own]
-        found += estimated_troubles(day, meters.values())
+        found += await with_methods(source, day, estimated_troubles(day, meters.values()))
+        found += await immaterial_changes(source, day.area, day.day.start_s, day.day.end_s)
     return Troubles(ranked(found), is_cut)
 
 

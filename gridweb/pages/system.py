@@ -46,8 +46,15 @@ async def readyz() -> Response:
     """Whether pages have what they need, part by part; 503 while one is away."""
     await part_of(source().status())
     away = {outage.name: outage.since_s for outage in source().outages()}
-    parts = {name: {"ready": name not in away, "away_since_s": away.get(name)} for name in site().health.known()}
-    response = jsonify({"status": "not ready" if away else "ready", "parts": parts})
+    known = [name for name in site().health.known() if name != "blocks" or "node" not in away]
+    parts = {name: {"ready": name not in away, "away_since_s": away.get(name)} for name in known}
+    fresh = source().freshness()
+    news = (
+        {}
+        if fresh is None
+        else {"news": {"pulse": fresh.pulse.value, "as_of_s": fresh.as_of_s, "late_s": fresh.late_s}}
+    )
+    response = jsonify({"status": "not ready" if away else "ready", "parts": parts, **news})
     response.status_code = 503 if away else 200
     return response
 
@@ -56,12 +63,17 @@ async def readyz() -> Response:
 @public
 async def show_metrics() -> Response:
     """Counters and gauges as Prometheus text."""
-    progress = source().progress
+    progress, fresh = source().progress, source().freshness()
     gauges = {
         "event_streams": ("Open event streams.", site().feed.listeners),
         "node_height": ("Newest height seen at the node.", progress.newest),
         "projected_height": ("Height up to which the time series hold everything.", progress.height),
-        "parts_away": ("Parts behind the pages that are away.", len(source().outages())),
+        "parts_away": ("Parts behind the pages that are away or stand still.", len(source().outages())),
+        "news_late_seconds": (
+            "Seconds by which the next block is overdue.",
+            fresh.overdue_s if fresh is not None else 0,
+        ),
+        "is_current": ("1 while what pages show may be called live.", int(fresh is not None and fresh.is_current)),
     }
     return Response(site().metrics.render(gauges), content_type=CONTENT_TYPE)
 
@@ -70,7 +82,7 @@ async def show_metrics() -> Response:
 @requires(*EVERY_ROLE)
 async def status_fragment() -> str:
     """The line under the bar: what figures rest on, and what is away."""
-    return await render_fragment("fragments/status.html", **await status_facts())
+    return await render_fragment("fragments/status.html", says_its_age=True, **await status_facts())
 
 
 @pages.get("/events")

@@ -7,8 +7,9 @@ from typing import Final
 
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _, translate
-from gridweb.pages.day_figures import AllDays, read_day, told_time_s
+from gridweb.pages.day_figures import AllDays, read_day
 from gridweb.pages.day_tables import slot_path
+from gridweb.pages.estimates import METHOD_REMEDIES, METHOD_TITLES, Method
 from gridweb.pages.stakes import (
     BASIS_TITLES,
     CODE_REMEDIES,
@@ -23,22 +24,35 @@ from gridweb.points import parse_day
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
 
-NO_VALUE, NO_REGISTER, UNKNOWN_CODE = "NO_VALUE", "NO_REGISTER", "UNKNOWN_CODE"
+LEDGER_METHODS: Final = (Method.OPEN.value, Method.PROFILE.value)
+FILES_METHODS: Final = (Method.FILES.value, Method.NOTHING.value)
+NO_VALUE, NO_REGISTER, NOT_MATERIAL, UNKNOWN_CODE = "NO_VALUE", "NO_REGISTER", "NOT_MATERIAL", "UNKNOWN_CODE"
 REASONS: Final[Mapping[str, str]] = {
     **{code.name: title for code, title in CODE_TITLES.items()},
     NO_VALUE: N_("no value at this boundary; a slot is estimated without it"),
     NO_REGISTER: N_("a register at its start or end is missing"),
+    **{method: N_("a register at its start or end is missing") for method in LEDGER_METHODS},
+    **{method: N_("the files have no measured value") for method in FILES_METHODS},
+    NOT_MATERIAL: N_("below what is material: no dispute run was made"),
     UNKNOWN_CODE: N_("a code that these pages do not know"),
 }
-"""Why something is an exception: a refused row by the name of its code, and three words of our own."""
+"""Why something is an exception: a refused row by the name of its code, and words of our own."""
 
 REMEDIES: Final[Mapping[str, str]] = {
     **{code.name: words for code, words in CODE_REMEDIES.items()},
     NO_VALUE: N_("wait for the reading, or approve what the meter showed"),
     NO_REGISTER: N_("wait: a later reading corrects the slot"),
+    **METHOD_REMEDIES,
+    NOT_MATERIAL: N_("nothing is posted: settle it outside the ledger, or leave it"),
     UNKNOWN_CODE: N_("look at the code in the documentation"),
 }
 """What to do, by the same keys as REASONS."""
+
+OWN_REASONS: Final[Mapping[TroubleKind, str]] = {
+    TroubleKind.MISSING_REGISTER: NO_VALUE,
+    TroubleKind.ESTIMATED_SLOT: NO_REGISTER,
+    TroubleKind.IMMATERIAL_CHANGE: NOT_MATERIAL,
+}
 
 COLUMNS: Final = (
     Column("what", N_("What"), words={kind.value: title for kind, title in KIND_TITLES.items()}),
@@ -50,13 +64,17 @@ COLUMNS: Final = (
     Column("reason", N_("Reason"), words=REASONS),
     Column("to_do", N_("What to do"), words=REMEDIES),
     Column("rows", N_("Rows"), "count"),
+    Column("method", N_("Method of the estimate"), words=METHOD_TITLES),
+    Column("estimated_wh", N_("Estimated"), "energy_wh"),
+    Column("measured_wh", N_("Measured"), "energy_wh"),
     Column("gateway", N_("Gateway")),
     Column("counter", N_("Batch counter"), "count"),
 )
 
 STAKE_LINE: Final = N_(
     "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
-    "or its limit. A boundary touches two slots; a slot with estimates stakes all of it. Stakes overlap and are not added up."
+    "or its limit. A boundary touches two slots; a slot with estimates stakes all of it, and is listed once for each method of them. Stakes overlap and "
+    "are not added up."
 )
 
 
@@ -65,8 +83,8 @@ async def exceptions_table(source: Source, *, area: str | None = None, day: str 
     """Refused rows, missing registers and slots with estimates by the money at stake; ``day``: those of one local day alone."""
     as_of = await source.as_of()
     areas = await source.areas() if area is None else [await source.area(area)]
-    instant_s = parse_day(areas[0], day).start_s if day and areas else None
-    days = await read_day(source, areas, instant_s, told_time_s(as_of))
+    date = parse_day(areas[0], day).date if day and areas else None
+    days = await read_day(source, areas, date, as_of)
     troubles = await read_troubles(source, days, is_day_only=day is not None)
     return table_of_troubles(troubles, days, as_of.currency)
 
@@ -96,7 +114,7 @@ def reason_of(trouble: Trouble) -> str:
     """Why: a key of REASONS, or the name of a code that has no words of its own."""
     if trouble.kind is TroubleKind.REFUSED_ROW:
         return UNKNOWN_CODE if trouble.code is None else trouble.code.name
-    return NO_VALUE if trouble.kind is TroubleKind.MISSING_REGISTER else NO_REGISTER
+    return OWN_REASONS[trouble.kind] if trouble.held is None else trouble.held.method.value
 
 
 def _row(trouble: Trouble) -> tuple[object, ...]:
@@ -110,17 +128,20 @@ def _row(trouble: Trouble) -> tuple[object, ...]:
         reason_of(trouble),
         reason_of(trouble),
         trouble.rows,
+        None if trouble.held is None else trouble.held.method.value,
+        None if trouble.held is None else trouble.held.estimated_wh,
+        None if trouble.held is None else trouble.held.measured_wh,
         trouble.gateway or None,
         trouble.counter,
     )
 
 
 def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
-    """The page of a slot with estimates; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
+    """The page of a slot; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
     area = areas.get(trouble.area)
     if area is None:
         return None
     start_s = trouble.at_s
-    if trouble.kind is not TroubleKind.ESTIMATED_SLOT:
+    if trouble.kind in (TroubleKind.REFUSED_ROW, TroubleKind.MISSING_REGISTER):
         start_s = max(start_s - area.slot_s, area.first_slot_start_s)
     return slot_path(area.area, start_s)

@@ -5,6 +5,7 @@
   const RETRY_MS = 3000;
   const UNAVAILABLE = 503;
   const NAMES = ["slot", "status", "reset"];
+  const QUIET_MS = 5000; // the server says something every 2 s
   const root = document.documentElement;
   // On a narrow screen the bar scrolls: the page that is open is seen in it.
   document.querySelector(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -21,15 +22,23 @@
   let retry = 0;
   let last = "";
   let wasBroken = false;
+  let heardMs = Date.now();
 
   const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(`live-${name}`, { detail }));
+
+  function hear() {
+    heardMs = Date.now();
+    root.dataset.stream = "on";
+  }
 
   function open() {
     clearTimeout(retry);
     if (stream || document.hidden) return;
     stream = new EventSource(last ? `${address}?after=${encodeURIComponent(last)}` : address);
+    heardMs = Date.now();
+    stream.addEventListener("beat", hear);
     stream.onopen = () => {
-      root.dataset.stream = "on";
+      hear();
       if (wasBroken) tell("back");
       wasBroken = false;
     };
@@ -46,6 +55,7 @@
     };
     for (const name of NAMES) {
       stream.addEventListener(name, (event) => {
+        hear();
         last = event.lastEventId || last;
         tell(name === "reset" ? "back" : name, JSON.parse(event.data));
       });
@@ -56,6 +66,10 @@
     stream?.close();
     stream = null;
   }
+
+  setInterval(() => {
+    if (stream && Date.now() - heardMs > QUIET_MS) root.dataset.stream = "off";
+  }, 1000);
 
   // A browser has six connections to a server: pages that nobody looks at give theirs back.
   document.addEventListener("visibilitychange", () => {

@@ -9,9 +9,14 @@ from typing import Final, Protocol
 from gridcore.codes import Code
 from gridcore.errors import GridError
 
+BLOCK_INTERVAL_S: Final = 1.0
+"""In which a node that nothing holds up decides what has come: the embedded engine's tick, a consortium's usual block."""
+INTERVALS_WAITED_MAX: Final = 3
+"""Whose transactions have waited longer than so many block intervals stands still."""
 STALLS: Final = {
     "disk": "no blocks: the disk takes no writes, or has no more than the reserve; it goes on by itself when there is room",
     "block": "no blocks: one has been in the making for over a minute; see the node's log",
+    "waiting": "transactions have waited for a block for over 3 s: see the node's log; a very large block ends by itself",
     "quorum": "no blocks for over a minute: validators with more than two thirds of the power do not reach one another; see who is away",
     "behind": "no blocks of its own: the node takes over what the other validators decided while it was away",
     "engine": "no blocks: the consensus engine does not answer, and is started again; see engine.log in its home",

@@ -6,7 +6,9 @@ from typing import Final
 
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.engines.base import Outcome
+from ledger.leaves.exception import RowVerdict
 from ledger.store.reader import LedgerReader
 
 FINAL: Final = frozenset(
@@ -37,7 +39,15 @@ def earlier_answer(ledger: LedgerReader, transaction: Transaction) -> Outcome | 
     if decision is None:
         return None
     if decision.code == Code.ACCEPTED:
-        return Outcome(Code.EXISTS, transaction.id, decision.height)
+        return Outcome(Code.EXISTS, transaction.id, decision.height, rows=rows_not_used(ledger, transaction))
     # The id does not cover signature and attachment: only the very same bytes are the same refusal.
     same = ledger.result_of(transaction.id, decision).digest == transaction.digest
     return Outcome(Code(decision.code), transaction.id, decision.height) if same else None
+
+
+def rows_not_used(ledger: LedgerReader, transaction: Transaction) -> tuple[RowVerdict, ...]:
+    """Verdicts of the rows of an accepted reading batch that were not used: whoever lost the answer learns them by asking again."""
+    if transaction.kind != ReadingBatch.kind:
+        return ()
+    batch = transaction.identity
+    return tuple(ledger.refused_rows(transaction.signer, batch["epoch"], batch["counter"]))

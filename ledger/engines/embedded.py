@@ -22,7 +22,15 @@ from gridcore.errors import GridError
 from gridcore.genesis import BLOCK_TIME
 from gridcore.logs import get_logger
 from ledger.application import Examined, Progress
-from ledger.engines.base import INSIDE, STALLS, EngineStoppedError, Outcome, Sender
+from ledger.engines.base import (
+    BLOCK_INTERVAL_S,
+    INSIDE,
+    INTERVALS_WAITED_MAX,
+    STALLS,
+    EngineStoppedError,
+    Outcome,
+    Sender,
+)
 from ledger.engines.earlier import FINAL, earlier_answer
 from ledger.engines.lane import Lane
 from ledger.engines.pool import Entry, Limits, Pool
@@ -80,6 +88,7 @@ class EmbeddedEngine:
         self._height = Rising(ledger.height)
         self._is_stalled = False
         self._making_since_s: float | None = None
+        self._making: Sequence[Entry] = ()
         self._stands_s = 0
         self._block_thread = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._lane = Lane(ledger.examine)
@@ -144,7 +153,15 @@ class EmbeddedEngine:
         since_s = self._making_since_s
         if since_s is not None and time.monotonic() - since_s > SLOW_S:
             return "block"
+        if self.waited_s > INTERVALS_WAITED_MAX * BLOCK_INTERVAL_S:
+            return "waiting"
         return "clock" if self._stands_s else ""
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest transaction has waited for its block, those in the block being made among them; 0 without any."""
+        oldest = [entry.since_s for entry in (*self._making[:1], self._pool.oldest) if entry is not None]
+        return time.monotonic() - min(oldest) if oldest else 0.0
 
     @property
     def stands_s(self) -> int:
@@ -154,7 +171,10 @@ class EmbeddedEngine:
     @property
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """See ``Engine``."""
-        return {"pool_transactions": ("Transactions that wait for a block.", len(self._pool))}
+        return {
+            "pool_transactions": ("Transactions that wait for a block.", len(self._pool)),
+            "oldest_wait_seconds": ("Seconds that the oldest of them has waited.", int(self.waited_s)),
+        }
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""
@@ -187,7 +207,7 @@ class EmbeddedEngine:
         while True:
             self._check_next_block()
             await self._wait_for_work()
-            entries = self._pool.take()
+            entries = self._making = self._pool.take()
             self._making_since_s = time.monotonic()
             making = loop.run_in_executor(self._block_thread, self._make, entries, self._pool.gateways())
             try:
@@ -202,7 +222,7 @@ class EmbeddedEngine:
                 self._break(entries, error)
                 raise
             finally:
-                self._making_since_s = None
+                self._making_since_s, self._making = None, ()
             if self._is_stalled:
                 self._is_stalled = False
                 log.warning("store_writes_again", height=self._ledger.height)
@@ -252,7 +272,7 @@ class EmbeddedEngine:
                 for entry, result in zip(fresh, results, strict=True):
                     if result.code != Code.ACCEPTED:
                         self._refusals.take(entry.author, entry.size)
-            decided = iter([self._answer_of(result) for result in results])
+            decided = iter([self._answer_of(entry, result) for entry, result in zip(fresh, results, strict=True)])
         complete = [next(decided) if answer is None else answer for answer in answers]
         progress = {name: ledger.application.gateway_progress(name) for name in gateways}
         return _Round(complete, progress, ledger.ledger_time_s, ledger.height, ledger.stands_s())
@@ -277,12 +297,11 @@ class EmbeddedEngine:
             answers[at] = Outcome(code, entry.transaction.id, height)
         return answers, True
 
-    def _answer_of(self, result: Result) -> Outcome:
+    def _answer_of(self, entry: Entry, result: Result) -> Outcome:
         """The answer to a transaction of the newest block."""
         height = self._ledger.height
         if result.code == Code.EXISTS:
-            decision = self._ledger.find_applied(result.id)
-            height = decision.height if decision is not None else height
+            return earlier_answer(self._ledger, entry.transaction) or Outcome(Code.EXISTS, result.id, height)
         return Outcome(Code(result.code), result.id, height, rows=result.rows)
 
     def _publish(self, entries: Sequence[Entry], done: _Round) -> None:

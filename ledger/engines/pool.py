@@ -6,6 +6,7 @@ Plain data, used by the event loop's thread alone. Nothing here is durable: whoe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,11 +52,12 @@ class Limits:
 
 @dataclass(eq=False)
 class Entry:
-    """An admissible transaction in the pool. ``waiters`` are told its answer: none for a batch that was held."""
+    """An admissible transaction in the pool. ``waiters`` are told its answer: none for a batch that was held; ``since_s``: monotonic."""
 
     examined: Examined
     transaction: Transaction
     waiters: list[asyncio.Future[Outcome]] = field(default_factory=list)
+    since_s: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
@@ -135,6 +137,11 @@ class Pool:
     def __len__(self) -> int:
         """Transactions that wait for the next block (held ones do not count)."""
         return len(self._queue)
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The transaction that has waited longest for the next block."""
+        return self._queue[0] if self._queue else None
 
     @property
     def held(self) -> int:

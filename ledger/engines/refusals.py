@@ -32,7 +32,7 @@ class RefusalLimits:
 
 
 class RefusalShares:
-    """Wire bytes of refused transactions that blocks have taken in this window, by author. Used by one thread."""
+    """Wire bytes of refused transactions that blocks have taken in this window, by author. Used by one thread; others may ask what ``fits``."""
 
     def __init__(self, limits: RefusalLimits, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits

@@ -92,7 +92,7 @@ async def _handle_error(error: Exception) -> Response:
     response.content_type = PROBLEM_TYPE
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = "GridLedger"
-    if problem.status == 503:
+    if problem.status in (429, 503):
         response.headers["Retry-After"] = "1"
     return response
 

@@ -16,6 +16,7 @@ from quart import Response, request
 
 from gridcore.clock import Clock
 from gridcore.logs import get_logger
+from gridcore.serving.asgi import client_of
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridcore.serving.problems import Problem
 from gridcore.signed_query import INSTANCE_BYTES, Audience
@@ -23,6 +24,7 @@ from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator
 from ledger.http.bodies import BodyRoom
+from ledger.http.reports import GatewayReports
 from ledger.http.roles import Access, Arguments
 from ledger.http.view import LedgerView
 from ledger.store.reader import LedgerReader
@@ -57,6 +59,17 @@ class Node:
     clock: Clock
     version: str
     stop: asyncio.Event
+
+
+def check_presented(presented: str, signer: str) -> None:
+    """Problem 403 where a client has proved itself by another name's certificate than the gateway's whose hand it sends.
+    ``presented``: "" where none was asked for.
+    """
+    if presented and presented != signer:
+        log.warning("certificate_of_another", presented=presented, signer=signer)
+        raise Problem(
+            "not-authorised", f"this connection's certificate is of {presented}, what it sends is signed by {signer}"
+        )
 
 
 class LongQuestions:
@@ -94,6 +107,7 @@ class Dispatcher:
         self._questions = 0
         self._long_ones = LongQuestions()
         self.bodies = BodyRoom()
+        self.reports = GatewayReports()
         self._waiting = dict.fromkeys(WAITERS_MAX, 0)
         self._broken: BaseException | None = None
 
@@ -146,12 +160,15 @@ class Dispatcher:
         if self._questions >= QUESTIONS_MAX:
             raise Problem("busy", f"{QUESTIONS_MAX} questions wait already; ask again later")
         header, method, path = request.headers.get("Authorization"), request.method, request.path
+        presented = client_of(request.scope)
         pairs = list(request.args.items(multi=True))
 
         def admit() -> tuple[str, Arguments]:
             if access.admit is None:
                 return "", arguments
             caller = self._authenticator.authenticate(header, method, path, pairs)
+            if "gateway" in caller.roles:
+                check_presented(presented, caller.id)
             return caller.id, access.admit(self._view, caller, arguments)
 
         def work() -> T:

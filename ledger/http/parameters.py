@@ -143,4 +143,10 @@ OF_LINE: Final = (
     optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name"),
     optional("point", "An id (point); default the first by name that has the line.", read_optional_word),
 )
+OF_ROW: Final = (
+    OF_AREA,
+    needed("slot_start_s", _SLOT_START, read_whole),
+    needed("row", "A row of the area's zone, from 0.", read_whole),
+    RUN,
+)
 OF_SLOT: Final = needed("slot", _SLOT_START, read_instant, argument="slot_start_s")

@@ -61,6 +61,12 @@ def _admit_gateway(_view: LedgerView, caller: Caller, arguments: Arguments) -> A
     return arguments
 
 
+def _admit_gateway_alone(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
+    if "gateway" not in caller.roles or caller.id != arguments["gateway_id"]:
+        raise Problem("not-authorised", f"{caller.id}: only the gateway itself reports of itself")
+    return arguments
+
+
 def _admit_party(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
     if not caller.reads_all and not ("prosumer" in caller.roles and caller.id == arguments["party"]):
         raise Problem("not-authorised", f"{caller.id}: a party's data is for itself and {_READERS}")
@@ -110,6 +116,7 @@ NAMED_READERS: Final = Access(_READERS, _admit_named_reader)
 ADMINISTRATORS: Final = Access("administrator", _admit_administrator)
 """For what an administrator would have registered: the function gets the ``caller``."""
 GATEWAY_ITSELF: Final = Access(f"the gateway itself; {_READERS}", _admit_gateway)
+GATEWAY_ALONE: Final = Access("the gateway itself", _admit_gateway_alone)
 PARTY_ITSELF: Final = Access(_OWN, _admit_party)
 """For what names its party: ``party`` stays an argument."""
 OWN_ROWS: Final = Access(_OWN, _admit_to_rows)

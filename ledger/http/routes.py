@@ -12,10 +12,12 @@ from ledger.http.openapi import openapi
 from ledger.http.queries import (
     areas,
     audit,
+    balance_groups,
     block_list,
     blocks,
     credit,
     disputes,
+    fleet,
     governance,
     headers,
     market,
@@ -39,6 +41,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *headers.ROUTES,
     *audit.ROUTES,
     *metering.ROUTES,
+    *fleet.ROUTES,
     *areas.ROUTES,
     *registry.ROUTES,
     *governance.ROUTES,
@@ -46,4 +49,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *settlement.ROUTES,
     *credit.ROUTES,
     *disputes.ROUTES,
+    *balance_groups.ROUTES,
 )

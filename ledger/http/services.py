@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from quart import request
 
 from gridcore.codes import RETRY
+from gridcore.envelope import decode_transaction
+from gridcore.errors import EncodingError
 from gridcore.genesis import CLOCKS
 from gridcore.node_interface import API, CBOR_TYPE, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.remedies import code_name, remedy_of
+from gridcore.serving.asgi import client_of
 from gridcore.serving.door import network_of
 from gridcore.serving.metrics import CONTENT_TYPE
 from gridcore.serving.openapi import HEX, TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
+from gridcore.transactions.reading_batch import ReadingBatch
 from ledger.attendance import MISSED_MAX, absent_validators
 from ledger.engines.base import STALLS, Outcome, Sender
-from ledger.http.dispatcher import Dispatcher
+from ledger.http.dispatcher import Dispatcher, check_presented
 from ledger.http.parameters import TRANSACTION_ID, needed, optional, read_wait, read_whole, read_whole_or_earlier
 from ledger.http.queries import blocks
 from ledger.http.roles import EVERYBODY, READERS
@@ -48,8 +54,21 @@ async def submit(dispatcher: Dispatcher) -> Json:
     sender = _sender()
     with dispatcher.bodies.body(sender.network) as body:
         data = await body.read(request.body, request.content_length)
-        outcomes = await dispatcher.submit(decode_submission(data), sender)
+        wires = decode_submission(data)
+        if presented := client_of(request.scope):
+            for signer in _gateways_of(wires):
+                check_presented(presented, signer)
+        outcomes = await dispatcher.submit(wires, sender)
     return {"answers": [_answer_json(outcome) for outcome in outcomes]}
+
+
+def _gateways_of(wires: Sequence[bytes]) -> Iterator[str]:
+    """Whose reading batches are among these transactions, as they say themselves."""
+    for wire in wires:
+        with suppress(EncodingError):
+            transaction = decode_transaction(wire)
+            if transaction.kind == ReadingBatch.kind:
+                yield transaction.signer
 
 
 def receipt(view: LedgerView, transaction_id: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,51 +11,85 @@ from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import broken
 from gridcore.registry.party import PARTY
+from gridcore.registry.point import kinds_wanted
 from gridcore.sm3 import sm3
-from gridcore.transactions.market_order import MarketOrder
-from ledger.leaves.book import BOOK, SIDES, BookLeaf
+from gridcore.transactions.market_order import (
+    COUNTER_MAX,
+    LIMIT_MICRO_PER_KWH_MAX,
+    QUANTITY_WH_MAX,
+    LimitOrder,
+    MarketOrder,
+)
+from ledger.leaves.book import SIDES, BookLeaf, Wants, has_orders_of
 from ledger.leaves.columns import digests, split_row
 from ledger.registry.bodies import in_force
 from ledger.registry.zones import Zone
-from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
-from ledger.state.taken_orders import TakenOrders
+from ledger.state.order_terms import CONDITIONS
+from ledger.state.taken_orders import TakenOrders, counter_bits
 
-QUANTITY_WH_MAX: Final = 10**8
-LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
+
+class Trader(NamedTuple):
+    """Who orders: the zone, and the numbers of area (in it) and party (on the chain)."""
+
+    zone: Zone
+    area: int
+    party: int
+
+
+def find_trader(draft: Draft, signer: str, area: str, slot_start_s: int) -> Trader | Code:
+    """The party that signs, where it trades in the area in a slot; else why not."""
+    # As of the block before, and as of what this block itself has registered: a party that leaves takes its orders with it.
+    before = draft.in_force(PARTY, signer, slot_start_s)
+    party = in_force(draft, PARTY, signer, slot_start_s, draft.height)
+    if before is None or party is None or not (before.trades and party.record.trades):
+        return Code.DOES_NOT_TRADE
+    if {before.area, party.record.area} != {area}:
+        return Code.WRONG_AREA
+    zone, number = draft.registry.zone_of_area(area) or broken(f"area {area} of a party is registered")
+    return Trader(zone, number, draft.registry.party_number[signer])
 
 
 def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> Code:
     """An order stands once; what stands already is told before what would be wrong with it by now."""
-    # As of the block before, and as of what this block itself has registered: a party that leaves takes its orders with it.
-    before = draft.in_force(PARTY, transaction.signer, content.slot_start_s)
-    party = in_force(draft, PARTY, transaction.signer, content.slot_start_s, draft.height)
-    if before is None or party is None or not (before.trades and party.record.trades):
-        return Code.DOES_NOT_TRADE
-    if {before.area, party.record.area} != {content.area}:
-        return Code.WRONG_AREA
-    zone, area = draft.registry.zone_of_area(content.area) or broken(f"area {content.area} of a party is registered")
-    number = draft.registry.party_number[transaction.signer]
+    trader = find_trader(draft, transaction.signer, content.area, content.slot_start_s)
+    if not isinstance(trader, Trader):
+        return trader
+    zone = trader.zone
     if (code := check_order(draft, zone, content)) is not Code.ACCEPTED:
         # The book of a final slot is not read any more: a node may have pruned it.
         is_read = not zone.timeline.is_final(content.slot_start_s + draft.slot_s, draft.ledger_time_s)
-        is_there = is_read and _stands(draft, zone, content.slot_start_s, number, transaction.id)
+        chunk, _ = split_row(trader.party)
+        is_there = is_read and has_orders_of(draft, content.slot_start_s, zone.name, chunk, transaction.id)
         return Code.EXISTS if is_there else code
-    seed = sm3(transaction.signature)
-    order = BookLeaf(
-        area=np.array([area]),
-        counter=np.array([content.counter]),
-        held_micro_per_kwh=np.zeros(1, dtype=np.int64),
-        party=np.array([number]),
-        price_micro_per_kwh=np.array([content.price_micro_per_kwh]),
-        quantity_wh=np.array([content.quantity_wh]),
-        side=np.array([SIDES[content.side]]),
-        ids=digests([transaction.id]),
-        seeds=digests([seed]),
+    seed, limits = sm3(transaction.signature), content.limit_orders()
+    seeds = [seed] if len(limits) == 1 else order_seeds(seed, content.slot_start_s, [limit.counter for limit in limits])
+    none = np.zeros(len(limits), dtype=np.int64)
+    orders = BookLeaf(
+        all_or_none=none + content.all_or_none,
+        area=none + trader.area,
+        counter=np.array([limit.counter for limit in limits]),
+        held_micro_per_kwh=none,
+        party=none + trader.party,
+        price_micro_per_kwh=np.array([limit.price_micro_per_kwh for limit in limits]),
+        quantity_wh=np.array([limit.quantity_wh for limit in limits]),
+        side=none + SIDES[content.side],
+        recorded_height=none + draft.height,
+        withdrawn_height=none,
+        ids=digests([transaction.id] * len(limits)),
+        seeds=digests(seeds),
+        wants=np.array([_wants(draft, limit, limit.counter - content.counter) for limit in limits]),
     )
-    draft.taken.append(TakenOrders(zone, content.slot_start_s, seed, order))
+    withdraws = np.array([counter_bits(content.replaces)])
+    party = np.array([trader.party])
+    draft.taken.append(TakenOrders(zone, content.slot_start_s, seed, party, withdraws, orders, offer=none))
     return Code.ACCEPTED
+
+
+def order_seeds(seed: bytes, slot_start_s: int, counters: Sequence[int]) -> list[bytes]:
+    """The secrets of several orders of one transaction with this seed."""
+    return [sm3(seed + slot_start_s.to_bytes(8, "little", signed=True) + bytes([counter])) for counter in counters]
 
 
 def check_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Code:
@@ -75,14 +110,30 @@ def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
     """When a trader's order may stand, and for how much."""
     if (code := check_slot(draft, zone, content.slot_start_s)) is not Code.ACCEPTED:
         return code
-    if not 1 <= content.counter <= ORDER_COUNTER_MAX:
+    if content.all_or_none and contract_of_slot(draft, zone, content.slot_start_s).contract.trades_in_pairs:
+        return Code.NO_BLOCKS
+    if (
+        content.conditions
+        and CONDITIONS not in contract_of_slot(draft, zone, content.slot_start_s).contract.order_terms
+    ):
+        return Code.NO_CONDITIONS
+    if not {wanted.seller for wanted in content.conditions} - {None} <= draft.registry.party_number.keys():
+        return Code.NO_SUCH_SELLER
+    rows = content.steps + max(len(content.conditions) - 1, 0)
+    if not 1 <= content.counter <= COUNTER_MAX + 1 - rows:
         return Code.COUNTER_OUT_OF_RANGE
-    if not 1 <= content.quantity_wh <= QUANTITY_WH_MAX:
+    least_wh = min([content.quantity_wh, *(wanted.energy_wh for wanted in content.conditions)])
+    if least_wh < content.steps or content.quantity_wh > QUANTITY_WH_MAX:
         return Code.QUANTITY_OUT_OF_RANGE
-    return Code.ACCEPTED if abs(content.price_micro_per_kwh) <= LIMIT_MICRO_PER_KWH_MAX else Code.PRICE_OUT_OF_RANGE
+    prices = [content.price_micro_per_kwh, content.last_price_micro_per_kwh or 0]
+    prices += [wanted.price_micro_per_kwh for wanted in content.conditions]
+    return Code.ACCEPTED if max(map(abs, prices)) <= LIMIT_MICRO_PER_KWH_MAX else Code.PRICE_OUT_OF_RANGE
 
 
-def _stands(draft: Draft, zone: Zone, slot_start_s: int, party: int, transaction_id: bytes) -> bool:
-    """Whether this very transaction gave an order of the party that stands in the book."""
-    book = BOOK.load(draft, slot_start_s, zone.name, split_row(party)[0])
-    return book is not None and transaction_id in map(bytes, book.ids)
+def _wants(draft: Draft, order: LimitOrder, choice: int) -> int:
+    """What an order asks for, packed."""
+    condition = order.condition
+    if condition is None:
+        return 0
+    seller = 0 if condition.seller is None else draft.registry.party_number[condition.seller] + 1
+    return int(Wants(choice, kinds_wanted(condition.energy_kind), seller).packed)

@@ -6,6 +6,8 @@ answer and in no leaf: whoever applies the block again finds it again.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,21 +17,24 @@ from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
-from gridcore.registry.party import PARTY, Party
+from gridcore.registry.party import Party
+from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
 from gridcore.transactions.order_batch import OrderBatch
-from ledger.kinds.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, check_slot
+from ledger.kinds.market_order import check_slot
 from ledger.leaves.book import BookLeaf
 from ledger.leaves.columns import Int64, digests
-from ledger.registry.bodies import in_force
-from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.zones import Zone
-from ledger.state.clear import ORDER_COUNTER_MAX
 from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.draft import Draft
 from ledger.state.order_columns import OrderColumns, decode_orders
+from ledger.state.registered_now import parties_registered_now
 from ledger.state.taken_orders import BatchRows, TakenOrders
 
 ACCEPTED: Final = 0
+NOBODY: Final = -2
+"""In place of an aggregator that no party names: -1 stands for a party without one."""
+WITHDRAW_WH: Final = 0
+"""A row of this quantity withdraws the order of its party and counter."""
 
 
 def take_order_batch(draft: Draft, transaction: Transaction, content: OrderBatch) -> Code:
@@ -45,21 +50,30 @@ def take_order_batch(draft: Draft, transaction: Transaction, content: OrderBatch
     if columns is None:
         return Code.ROWS_MISMATCH
     verdicts = _judge_rows(draft, zone, content.slot_start_s, transaction.signer, columns)
-    rows = np.flatnonzero(verdicts == ACCEPTED)
+    offers = np.flatnonzero(verdicts == ACCEPTED)
+    withdraws = columns.quantity_wh[offers] == WITHDRAW_WH
+    rows, offer = offers[~withdraws], np.flatnonzero(~withdraws)
     area = draft.at(content.slot_start_s).parties.area[columns.party[rows]]
+    none = np.zeros_like(rows)
     orders = BookLeaf(
+        all_or_none=none,
         area=area - draft.registry.areas_of(zone.place).start,
         counter=columns.counter[rows],
-        held_micro_per_kwh=np.zeros_like(rows),
+        held_micro_per_kwh=none,
         party=columns.party[rows],
         price_micro_per_kwh=columns.price_micro_per_kwh[rows],
         quantity_wh=columns.quantity_wh[rows],
         side=columns.side[rows],
+        recorded_height=np.full_like(rows, draft.height),
+        wants=none,
+        withdrawn_height=none,
         ids=np.repeat(digests([transaction.id]), len(rows), axis=0),
         seeds=columns.order_seeds[rows],
     )
     batch = BatchRows(columns.party, verdicts)
-    draft.taken.append(TakenOrders(zone, content.slot_start_s, columns.seed, orders, batch))
+    bits = np.where(withdraws, np.left_shift(1, columns.counter[offers]), 0)
+    taken = TakenOrders(zone, content.slot_start_s, columns.seed, columns.party[offers], bits, orders, offer, batch)
+    draft.taken.append(taken)
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED
 
@@ -79,8 +93,8 @@ def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, co
     verdicts = _mandates(draft, zone, slot_start_s, aggregator, party)
     # From the strongest reason to the weakest: the first one that holds stands.
     for wrong, code in (
-        ((columns.counter < 1) | (columns.counter > ORDER_COUNTER_MAX), Code.COUNTER_OUT_OF_RANGE),
-        ((columns.quantity_wh < 1) | (columns.quantity_wh > QUANTITY_WH_MAX), Code.QUANTITY_OUT_OF_RANGE),
+        ((columns.counter < 1) | (columns.counter > COUNTER_MAX), Code.COUNTER_OUT_OF_RANGE),
+        ((columns.quantity_wh < WITHDRAW_WH) | (columns.quantity_wh > QUANTITY_WH_MAX), Code.QUANTITY_OUT_OF_RANGE),
         (_is_beyond(columns.price_micro_per_kwh, LIMIT_MICRO_PER_KWH_MAX), Code.PRICE_OUT_OF_RANGE),
         (_repeated(party, columns.counter), Code.ORDER_REUSED),
     ):
@@ -91,7 +105,7 @@ def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, co
 def _mandates(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, party: Int64) -> Int64:
     """Whether each party trades in the zone and has its orders placed by this aggregator, before and after what this block registers."""
     registry, parties = draft.registry, draft.at(slot_start_s).parties
-    place = {name: number for number, name in enumerate(registry.columns.aggregators)}.get(aggregator, -2)
+    place = _place_of(registry.columns.aggregators, aggregator)
     is_known = party < len(registry.parties)
     known = np.where(is_known, party, 0)
     verdicts = np.zeros_like(party)
@@ -102,22 +116,19 @@ def _mandates(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, part
     verdicts[parties.aggregator[known] != place] = int(Code.NO_MANDATE)
     verdicts[(area < own.start) | (area >= own.stop)] = int(Code.WRONG_AREA)
     verdicts[~is_known | ~parties.trades[known]] = int(Code.DOES_NOT_TRADE)
-    for number, record in _registered_now(draft, slot_start_s).items():
-        rows = np.flatnonzero((party == number) & (verdicts == ACCEPTED))
-        if len(rows):
-            verdicts[rows] = int(_mandate(zone, aggregator, record))
+    registered = parties_registered_now(draft, party, slot_start_s)
+    if registered:
+        of_each = np.array([int(_mandate(zone, aggregator, record)) for record in registered.values()])
+        numbers = np.array(list(registered))
+        rows = np.flatnonzero(np.isin(party, numbers) & (verdicts == ACCEPTED))
+        verdicts[rows] = of_each[np.searchsorted(numbers, party[rows])]
     return verdicts
 
 
-def _registered_now(draft: Draft, slot_start_s: int) -> dict[int, Party | None]:
-    """By number: the parties of which this block has recorded a row, as they are in a slot now."""
-    prefix = ENTITY_FAMILIES[PARTY.kind].prefix
-    names = [key.removeprefix(prefix) for key in draft.changes if key.startswith(prefix)]
-    found = {name: in_force(draft, PARTY, name, slot_start_s, draft.height) for name in names}
-    numbers = draft.registry.party_number
-    return {
-        numbers[name]: None if opened is None else opened.record for name, opened in found.items() if name in numbers
-    }
+def _place_of(names: Sequence[str], name: str) -> int:
+    """The place of a name among names that ascend by their bytes; NOBODY for one that is not there."""
+    place = bisect_left(names, name.encode(), key=str.encode)
+    return place if place < len(names) and names[place] == name else NOBODY
 
 
 def _mandate(zone: Zone, aggregator: str, party: Party | None) -> Code:

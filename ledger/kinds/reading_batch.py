@@ -13,6 +13,7 @@ from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
 from gridcore.registry.gateway import GATEWAY, Gateway
+from gridcore.registry.key_policy import KEY_POLICY, OF_GATEWAYS
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.readings import observations_digest
 from ledger.leaves.delivery import DELIVERY, DeliveryLeaf
@@ -31,6 +32,9 @@ def take_batch(draft: Draft, transaction: Transaction, content: ReadingBatch) ->
         return Code.NOT_PERMITTED
     if (code := check_order_of_batches(draft, delivery, transaction, content)) is not Code.ACCEPTED:
         return code
+    policy = draft.in_force(KEY_POLICY, OF_GATEWAYS)
+    if policy is not None and policy.bars_batch(gateway.protection, content.boundary_s):
+        return Code.KEY_PROTECTION
     is_late = content.boundary_s <= delivery.last_boundary_s
     late = LATE.load(draft, content.boundary_s, transaction.signer) or LateLeaf(0)
     if is_late and late.batches >= LATE_BATCHES_MAX:

@@ -1,4 +1,6 @@
-"""registry/approve: rows that wait are registered once so many organisations say so as the genesis asks for."""
+"""registry/approve: rows that wait are registered once so many organisations say so as the genesis asks for, and those among them
+that have to answer for the rows.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,10 @@ def approve(draft: Draft, transaction: Transaction, content: RegistryApprove) ->
         fault = judge.first_fault([SaltedRow(decode_row(unsalted(body)), body) for body in bodies])
         if fault is not None:
             return fault.code
-        record(draft, judge)
-        approved = approved._replace(rows=())
-        take_off(draft, pending.organisation, content.transaction)
+        if judge.answering() <= {pending.organisation, *approved.approved_by}:
+            record(draft, judge)
+            approved = approved._replace(rows=())
+            take_off(draft, pending.organisation, content.transaction)
     PENDING.save(draft, approved, content.transaction.hex())
     remember_client_id(draft, transaction, content)
     return Code.ACCEPTED

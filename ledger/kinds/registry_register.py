@@ -37,7 +37,7 @@ def register(draft: Draft, transaction: Transaction, content: RegistryRegister) 
     fault = judge.first_fault(rows)
     if fault is not None:
         return fault.code
-    if draft.thresholds.registry > 1 and not is_of_one(rows):
+    if judge.answering() - {organisation} or (draft.thresholds.registry > 1 and not is_of_one(rows)):
         if any(_kind(row) == SIGNER.kind for row in rows):
             return Code.REGISTRY_CONFLICT
         waiting = undecided_of(draft, organisation)

@@ -13,7 +13,9 @@ from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, D
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import IntervalImport
+from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_profile import MarketProfile, ProfileEnd
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
@@ -28,7 +30,9 @@ from ledger.kinds.governance_propose import propose
 from ledger.kinds.governance_vote import vote
 from ledger.kinds.interval_import import decode_attached_intervals, take_import
 from ledger.kinds.kind import Kind
+from ledger.kinds.market_cancel import take_cancel
 from ledger.kinds.market_order import take_order
+from ledger.kinds.market_profile import end_profile, take_profile
 from ledger.kinds.open_epoch import open_epoch
 from ledger.kinds.order_batch import decode_attached_orders, take_order_batch
 from ledger.kinds.reading_batch import decode_attached, take_batch
@@ -47,6 +51,9 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     GovernancePropose.kind: Kind("administrator", GovernancePropose, propose),
     GovernanceVote.kind: Kind("administrator", GovernanceVote, vote),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
+    MarketCancel.kind: Kind("prosumer", MarketCancel, take_cancel, is_prunable=True),
+    MarketProfile.kind: Kind("prosumer", MarketProfile, take_profile),
+    ProfileEnd.kind: Kind("prosumer", ProfileEnd, end_profile),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
     DisputeOpen.kind: Kind("prosumer", DisputeOpen, open_dispute),
     DisputeAnswer.kind: Kind("utility", DisputeAnswer, answer_dispute),

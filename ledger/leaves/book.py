@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from gridcore.sm3 import DIGEST_BYTES
 from ledger.leaves.columns import Digests, Int64, join_columns, pack_each, unpack_digests, unpack_each
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 from ledger.leaves.orders import ORDERS
@@ -13,21 +16,47 @@ BUY, SELL = 0, 1
 SIDES: Final[Mapping[str, int]] = {"buy": BUY, "sell": SELL}
 
 
+class Wants(NamedTuple):
+    """What a condition of a bid asks for, numbers or columns: its place among the conditions, from 0; kinds of energy, a bit each; the number of
+    the party that it buys from, and 1 more, 0 for any.
+    """
+
+    choice: int | Int64
+    energy_kinds: int | Int64
+    seller: int | Int64
+
+    @property
+    def packed(self) -> int | Int64:
+        """As one number, 0 only where it asks for nothing: 4 bits, 16, and the rest."""
+        return self.choice + (self.energy_kinds << 4) + (self.seller << 20)
+
+    @classmethod
+    def unpacked(cls, wants: Int64) -> Wants:
+        """The inverse, of a column."""
+        return cls(wants & 15, wants >> 4 & 0xFFFF, wants >> 20)
+
+
 class BookLeaf(NamedTuple):
     """Orders of the parties of one chunk, in order of acceptance: columns int64[n]; ids, seeds: uint8[n, 32].
 
     area, party: numbers, in the zone and on the chain; held_micro_per_kwh: what is held of the party for each kWh;
-    price_micro_per_kwh: the order's limit; side: ``BUY`` or ``SELL``; ids: of the transactions; seeds: random, bound to the
-    order, known to members only.
+    all_or_none: 1 where it is filled as a whole or not at all; price_micro_per_kwh: the order's limit; recorded_height: of the block
+    that took it; side: ``BUY`` or ``SELL``; wants: of a condition of a bid what it asks for, packed (``Wants``), 0 for
+    an order that asks for nothing; withdrawn_height: of the block that withdrew it, 0 while it stands; ids: of the
+    transactions; seeds: random, bound to the order, known to members only.
     """
 
+    all_or_none: Int64
     area: Int64
     counter: Int64
     held_micro_per_kwh: Int64
     party: Int64
     price_micro_per_kwh: Int64
     quantity_wh: Int64
+    recorded_height: Int64
     side: Int64
+    wants: Int64
+    withdrawn_height: Int64
     ids: Digests
     seeds: Digests
 
@@ -66,9 +95,25 @@ def join_orders(parts: Sequence[BookLeaf]) -> BookLeaf:
 
 
 def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
-    """All orders of a slot."""
+    """All orders of a slot that stand."""
+    book = load_all_orders(leaves, slot_start_s, zone)
+    return book.take(np.flatnonzero(book.withdrawn_height == 0))
+
+
+def load_all_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
+    """All orders of a slot, withdrawn ones among them."""
     found = ORDERS.load(leaves, slot_start_s, zone)
     return join_orders([BOOK.must(leaves, slot_start_s, zone, chunk) for chunk in (found.chunks if found else ())])
+
+
+def has_orders_of(leaves: Leaves, slot_start_s: int, zone: str, chunk: int, transaction_id: bytes) -> bool:
+    """Whether a transaction has given an order that a chunk holds, which is not decoded: a block may ask for each of its transactions."""
+    value = leaves.get(BOOK.key(slot_start_s, zone, chunk))
+    ids: bytes = b"" if value is None else value["ids"]
+    at = ids.find(transaction_id)
+    while at % DIGEST_BYTES and at >= 0:
+        at = ids.find(transaction_id, at + 1)
+    return at >= 0
 
 
 def append_orders(leaves: WritableLeaves, slot_start_s: int, zone: str, chunk: int, orders: BookLeaf) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.leaves.columns import Digests, Int64, chunks, grown, pack_each, unpack_digests, unpack_each
+from ledger.leaves.columns import Digests, Int64, chunks, grown, pack, unpack, unpack_digests
 from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
@@ -14,7 +14,8 @@ class ClearedLeaf(NamedTuple):
     """Columns by area number, int64[n]; digests uint8[n, 32].
 
     has_price: 1 where energy changes hands, else 0 and so is price_micro_per_kwh; orders: how many; book_roots, fills_roots: over each
-    area's salted rows; rules: entry digest of each area's rules; seed: 32 bytes, of the whole slot.
+    area's salted rows; rules: entry digest of each area's rules; seed: 32 bytes, of the whole slot. trades, trades_roots: how many each area
+    has, and the root over their salted rows; None under a contract with one price for all.
     """
 
     has_price: Int64
@@ -25,6 +26,14 @@ class ClearedLeaf(NamedTuple):
     fills_roots: Digests
     rules: Digests
     seed: bytes
+    trades: Int64 | None = None
+    trades_roots: Digests | None = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Those that it has, by name: numbers, then digests."""
+        named = ((name, getattr(self, name)) for name in (*_COLUMNS, *_DIGESTS))
+        return {name: column for name, column in named if column is not None}
 
     @property
     def trade_prices_micro_per_kwh(self) -> list[int | None]:
@@ -34,27 +43,27 @@ class ClearedLeaf(NamedTuple):
 
     def take(self, areas: slice) -> ClearedLeaf:
         """Those of some areas."""
-        columns: dict[str, Any] = {name: getattr(self, name)[areas] for name in (*_COLUMNS, *_DIGESTS)}
-        return ClearedLeaf(**columns, seed=self.seed)
+        return ClearedLeaf(**{name: column[areas] for name, column in self.columns.items()}, seed=self.seed)
 
 
-_COLUMNS: Final = ("has_price", "orders", "price_micro_per_kwh", "volume_wh")
-_DIGESTS: Final = ("book_roots", "fills_roots", "rules")
+_COLUMNS: Final = ("has_price", "orders", "price_micro_per_kwh", "volume_wh", "trades")
+_DIGESTS: Final = ("book_roots", "fills_roots", "rules", "trades_roots")
 
 
 def _key(slot_start_s: int, zone: str, chunk: int) -> str:
     return f"cleared/{slot_start_s}/{zone}/{chunk}"
 
 
-def _decode(book_roots: bytes, fills_roots: bytes, rules: bytes, seed: bytes, **columns: bytes) -> ClearedLeaf:
-    unpacked: dict[str, Any] = unpack_each(columns)
-    roots = (unpack_digests(book_roots), unpack_digests(fills_roots))
-    return ClearedLeaf(**unpacked, book_roots=roots[0], fills_roots=roots[1], rules=unpack_digests(rules), seed=seed)
+def _decode(seed: bytes, **columns: bytes) -> ClearedLeaf:
+    unpacked: dict[str, Any] = {
+        name: (unpack_digests if name in _DIGESTS else unpack)(data) for name, data in columns.items()
+    }
+    return ClearedLeaf(**unpacked, seed=seed)
 
 
 def _encode(record: ClearedLeaf) -> Value:
-    columns = pack_each({name: getattr(record, name) for name in _COLUMNS})
-    return {**columns, **{name: getattr(record, name).tobytes() for name in _DIGESTS}, "seed": record.seed}
+    columns = {name: column.tobytes() if name in _DIGESTS else pack(column) for name, column in record.columns.items()}
+    return {**columns, "seed": record.seed}
 
 
 CLEARED: Final = Family("cleared", _key, _decode, _encode, is_prunable=True)
@@ -67,8 +76,7 @@ def load_cleared(leaves: Leaves, slot_start_s: int, zone: str, areas: int) -> Cl
     if not parts:
         return None
     columns: dict[str, Any] = {
-        name: grown(np.concatenate([getattr(part, name) for part in parts]), areas, 0)
-        for name in (*_COLUMNS, *_DIGESTS)
+        name: grown(np.concatenate([getattr(part, name) for part in parts]), areas, 0) for name in parts[0].columns
     }
     return ClearedLeaf(**columns, seed=parts[0].seed)
 

@@ -30,6 +30,8 @@ from ledger.leaves.period import PERIOD
 from ledger.leaves.period_areas import PERIOD_AREAS
 from ledger.leaves.permissions import PERMISSIONS
 from ledger.leaves.positions import POSITIONS
+from ledger.leaves.profile_span import PROFILE_SPAN
+from ledger.leaves.profiles import PROFILES
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.proposal import PROPOSAL
 from ledger.leaves.protocol import PROTOCOL
@@ -38,6 +40,7 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN
 from ledger.leaves.runs import RUNS
 from ledger.leaves.seen import SEEN
+from ledger.leaves.trades import TRADES
 from ledger.leaves.turn import TURN
 from ledger.leaves.undecided import UNDECIDED
 from ledger.leaves.validators import VALIDATORS
@@ -45,7 +48,8 @@ from ledger.registry.entries import ENTITY_FAMILIES
 
 _ALL: Final[tuple[Family[Any, Any], ...]] = (
     CHAIN, PROTOCOL, CONTRACTS, VALIDATORS, *ENTITY_FAMILIES.values(), DELIVERY, PROGRESS,
-    REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, HELD, CLEARING, FILLS, CLEARED, RUN, RUNS, POSITIONS, RESULTS, ACCOUNTS, BALANCE,
+    REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, PROFILES, PROFILE_SPAN, HELD, CLEARING, FILLS, TRADES, CLEARED, RUN, RUNS, POSITIONS, RESULTS,
+    ACCOUNTS, BALANCE,
     PERIOD, PERIOD_AREAS,
     EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE, DISPUTE, DISPUTES,
 )  # fmt: skip

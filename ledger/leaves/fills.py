@@ -1,4 +1,4 @@
-"""``fills/<slot_start_s>/<zone>/<chunk>``: every order of a cleared slot with what it got, by area and order id, in chunks."""
+"""``fills/<slot_start_s>/<zone>/<chunk>``: every order of a cleared slot with what it got, by area and rank, in chunks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from ledger.leaves.family import Family, Leaves, Value, WritableLeaves
 
 
 class FillsLeaf(NamedTuple):
-    """Columns int64[n], ascending by area number, then by the bytes of the order id.
+    """Columns int64[n], ascending by area number, then by rank: the bytes of the order id, or arrival.
 
-    area, party: numbers, in the zone and on the chain; price_micro_per_kwh: the order's limit; filled_wh: 0 where it got nothing;
-    held_micro_per_kwh: what is held of the party for each kWh of it; side: 0 buy, 1 sell; seed: 32 bytes, of the whole slot.
+    all_or_none: 1 where it is filled as a whole or not at all; area, party: numbers, in the zone and on the chain; price_micro_per_kwh: the order's limit; filled_wh: 0 where it got nothing;
+    held_micro_per_kwh: what is held of the party for each kWh of it; side: 0 buy, 1 sell; seed: 32 bytes, of the whole slot;
+    amount_nano: what its trades come to, None under a contract with one price for all; until_rank: under a contract whose orders rank by
+    arrival the rank in its area before which it was withdrawn, the number of orders for one that was not, else None. fee_nano: what it
+    pays for the way of what it bought, beyond amount_nano, None under a contract without such fees. bid, choice, energy_kinds, seller, grid_place: what the contract asks of orders (``ledger.state.order_terms``), None where it does not.
     """
 
+    all_or_none: Int64
     area: Int64
     counter: Int64
     filled_wh: Int64
@@ -24,14 +28,36 @@ class FillsLeaf(NamedTuple):
     quantity_wh: Int64
     side: Int64
     seed: bytes
+    amount_nano: Int64 | None = None
+    until_rank: Int64 | None = None
+    fee_nano: Int64 | None = None
+    bid: Int64 | None = None
+    choice: Int64 | None = None
+    energy_kinds: Int64 | None = None
+    seller: Int64 | None = None
+    grid_place: Int64 | None = None
+
+    @property
+    def columns(self) -> dict[str, Int64]:
+        """Those that it has, by name."""
+        named = ((name, getattr(self, name)) for name in (*_COLUMNS, *_OPTIONAL))
+        return {name: column for name, column in named if column is not None}
+
+    @property
+    def order_terms(self) -> dict[str, Int64]:
+        """Those that a contract asked for, by name, in the order of the fields."""
+        named = ((name, getattr(self, name)) for name in _ORDER_TERMS)
+        return {name: column for name, column in named if column is not None}
 
     def take(self, rows: Int64 | slice) -> FillsLeaf:
         """Some of the fills."""
-        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        columns: dict[str, Any] = {name: column[rows] for name, column in self.columns.items()}
         return FillsLeaf(**columns, seed=self.seed)
 
 
-_COLUMNS: Final = FillsLeaf._fields[:-1]
+_COLUMNS: Final = FillsLeaf._fields[: FillsLeaf._fields.index("seed")]
+_OPTIONAL: Final = FillsLeaf._fields[len(_COLUMNS) + 1 :]
+_ORDER_TERMS: Final = _OPTIONAL[3:]
 
 
 def _key(slot_start_s: int, zone: str, chunk: int) -> str:
@@ -44,7 +70,7 @@ def _decode(seed: bytes, **columns: bytes) -> FillsLeaf:
 
 
 def _encode(record: FillsLeaf) -> Value:
-    return {**pack_each({name: getattr(record, name) for name in _COLUMNS}), "seed": record.seed}
+    return {**pack_each(record.columns), "seed": record.seed}
 
 
 FILLS: Final = Family("fills", _key, _decode, _encode, is_prunable=True)
@@ -53,7 +79,8 @@ FILLS: Final = Family("fills", _key, _decode, _encode, is_prunable=True)
 def load_fills(leaves: Leaves, slot_start_s: int, zone: str, orders: int) -> FillsLeaf:
     """All fills of a cleared slot with this number of orders; without orders there is no seed: b""."""
     parts = [FILLS.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(orders)]
-    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in _COLUMNS}
+    names = parts[0].columns if parts else _COLUMNS
+    columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in names}
     return FillsLeaf(**columns, seed=parts[-1].seed if parts else b"")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.quality import ABSENT_QUALITY
 from ledger.leaves.columns import NO_SEED, Int64, UInt8, grown, pack, unpack, unpack_quality
-from ledger.leaves.family import Family, Value
+from ledger.leaves.family import Family, Leaves, Value
 
 
 class RegistersLeaf(NamedTuple):
@@ -48,6 +50,25 @@ def _encode(record: RegistersLeaf) -> Value:
 
 
 REGISTERS: Final = Family("registers", _key, _decode, _encode, is_followed=True, is_prunable=True)
+
+
+def load_quality(leaves: Leaves, boundary_s: int, zone: str, sizes: Sequence[int]) -> UInt8:
+    """uint8[rows], read-only: what stands at a boundary for all rows of a zone, whose chunks have these sizes; registers are not decoded."""
+    parts: list[UInt8] = []
+    for chunk, size in enumerate(sizes):
+        value = leaves.get(REGISTERS.key(boundary_s, zone, chunk))
+        quality = np.frombuffer(b"" if value is None else value["quality"], dtype=np.uint8)
+        parts.append(grown(quality, size, ABSENT_QUALITY))
+    return np.concatenate(parts)
+
+
+def is_present(value: Value, at: Int64) -> NDArray[np.bool_]:
+    """bool[n]: whether a chunk's map has a value in the places ``at``; registers are not decoded."""
+    quality = np.frombuffer(value["quality"], dtype=np.uint8)
+    known = at < len(quality)
+    present: NDArray[np.bool_] = np.zeros(len(at), dtype=np.bool_)
+    present[known] = quality[at[known]] != ABSENT_QUALITY
+    return present
 
 
 def no_registers(size: int) -> RegistersLeaf:

@@ -10,12 +10,13 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from gridcore.errors import broken
+from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.registry.party import PARTY, Party
-from gridcore.registry.point import POINT, Point
+from gridcore.registry.point import ENERGY_KINDS, POINT, Point
 from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -24,6 +25,15 @@ from ledger.leaves.columns import Int64
 from ledger.leaves.family import Leaves, Value
 from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
+from ledger.registry.vocabularies import (
+    PlaceOf,
+    named,
+    optional_place,
+    place_of,
+    series_of_agreement,
+    series_together,
+    vocabulary,
+)
 from ledger.registry.zones import Timeline
 
 R = TypeVar("R")
@@ -31,7 +41,7 @@ T = TypeVar("T")
 
 _TOGETHER: Final = 256
 """Entities whose rows are loaded at once: at most 64 each, below the 32,766 parameters that SQLite takes."""
-COLUMN_KINDS: Final = (ZONE, AREA, RULES, STANDING_PROFILE, PARTY, POINT, GATEWAY, INSTALLATION)
+COLUMN_KINDS: Final = (ZONE, AREA, RULES, STANDING_PROFILE, PARTY, POINT, GATEWAY, INSTALLATION, AGREEMENT)
 COLUMN_PREFIXES: Final = tuple(ENTITY_FAMILIES[entity.kind].prefix for entity in COLUMN_KINDS)
 """Of the keys that the columns follow from: a change of such a leaf makes other columns."""
 
@@ -62,6 +72,10 @@ class RegistryColumns:
     rules_entries: Dated
     rules_digests: tuple[bytes, ...]
     """Of each entry of ``rules_entries``."""
+    series_together: tuple[str, ...]
+    """Names of the price series that rules name together, with spaces between them, ascending."""
+    rules_series: Int64
+    """Of each entry of ``rules_entries``: place of the series that it names, -1 for none."""
     profiles: tuple[str, ...]
     """Standing profiles."""
     profile_entries: Dated
@@ -86,6 +100,10 @@ class RegistryColumns:
     point_share_ppm: Int64
     """Of each entry of ``point_entries``, as is the next: -1 for none."""
     point_priority: Int64
+    point_energy_kind: Int64
+    """Of each entry of ``point_entries``: place in ``ENERGY_KINDS``, -1 for none."""
+    point_grid_place: Int64
+    """Of each entry of ``point_entries``: number of the place in its area's grid, 0 for none."""
     parties: tuple[str, ...]
     party_entries: Dated
     party_area: Int64
@@ -116,6 +134,18 @@ class RegistryColumns:
     final_import_wh: Int64
     """What the registers were just before the entry, -1 where it does not say."""
     final_export_wh: Int64
+    agreements: tuple[str, ...]
+    """Names, ascending by their bytes, of what has been agreed between two points."""
+    agreement_seller: Int64
+    """Of each agreement: place of the seller's point, and below of the buyer's."""
+    agreement_buyer: Int64
+    agreement_entries: Dated
+    agreement_digests: tuple[bytes, ...]
+    """Of each entry of ``agreement_entries``."""
+    agreed_series: tuple[str, ...]
+    """Names of the price series that agreements name, ascending."""
+    agreement_series: Int64
+    """Of each entry of ``agreement_entries``: place of the series that it names, -1 for none."""
 
 
 class Read(NamedTuple, Generic[T]):
@@ -136,13 +166,11 @@ class Read(NamedTuple, Generic[T]):
         return self.leaf.number if self.leaf.number is not None else broken(f"{self.name} has a number")
 
 
-PlaceOf = Callable[[str], int]
-"""The place of a name; -1 for one that is not there."""
 _NO_REGISTERS: Final = (-1, -1)
 
 
 class SaidOfPoint(NamedTuple):
-    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys, -1 for none."""
+    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys and its kind of energy, -1 for none."""
 
     area: int
     party: int
@@ -150,6 +178,8 @@ class SaidOfPoint(NamedTuple):
     rules: int
     share_ppm: int
     priority: int
+    energy_kind: int
+    grid_place: int
 
     @classmethod
     def by(
@@ -158,11 +188,13 @@ class SaidOfPoint(NamedTuple):
         """What the columns take of a row, with the places of what it names."""
         return lambda row: cls(
             area_of(row.area),
-            _place(row.party, party_of),
-            _place(row.standing_profile, profile_of),
-            _place(row.rules, rules_of),
+            optional_place(row.party, party_of),
+            optional_place(row.standing_profile, profile_of),
+            optional_place(row.rules, rules_of),
             -1 if row.share_ppm is None else row.share_ppm,
             -1 if row.priority is None else row.priority,
+            -1 if row.energy_kind is None else ENERGY_KINDS.index(row.energy_kind),
+            row.grid_place or 0,
         )
 
 
@@ -235,11 +267,13 @@ class RulesColumns(NamedTuple):
     rules: tuple[str, ...]
     rules_entries: Dated
     rules_digests: tuple[bytes, ...]
+    rules_series: Int64
 
     @classmethod
-    def of(cls, found: Sequence[Read[Any]]) -> RulesColumns:
-        """What the columns hold of some rules."""
-        return cls(names(found), _dated(found), _digests(found))
+    def of(cls, found: Sequence[Read[str | None]], series_of: PlaceOf) -> RulesColumns:
+        """What the columns hold of some rules, of whose rows ``series_together`` was taken."""
+        series = _column(optional_place(together, series_of) for together in _said(found))
+        return cls(names(found), _dated(found), _digests(found), series)
 
 
 class ProfileColumns(NamedTuple):
@@ -275,7 +309,7 @@ class PartyColumns(NamedTuple):
             _column(area_of(party.area) for party in records),
             _column(party.trades for party in records),
             _column(-1 if party.credit_nano is None else party.credit_nano for party in records),
-            _column(_place(party.aggregator, aggregator_of) for party in records),
+            _column(optional_place(party.aggregator, aggregator_of) for party in records),
         )
 
 
@@ -290,6 +324,8 @@ class PointColumns(NamedTuple):
     point_rules: Int64
     point_share_ppm: Int64
     point_priority: Int64
+    point_energy_kind: Int64
+    point_grid_place: Int64
 
     @classmethod
     def of(cls, found: Sequence[Read[SaidOfPoint]]) -> PointColumns:
@@ -298,11 +334,7 @@ class PointColumns(NamedTuple):
             names(found),
             _column(point.first.area for point in found),
             _dated(found),
-            _column(said.party for said in _said(found)),
-            _column(said.profile for said in _said(found)),
-            _column(said.rules for said in _said(found)),
-            _column(said.share_ppm for said in _said(found)),
-            _column(said.priority for said in _said(found)),
+            *(_column(getattr(said, name) for said in _said(found)) for name in SaidOfPoint._fields[1:]),
         )
 
 
@@ -340,11 +372,36 @@ class MeterColumns(NamedTuple):
         )
 
 
+class AgreementColumns(NamedTuple):
+    """Of agreements."""
+
+    agreements: tuple[str, ...]
+    agreement_seller: Int64
+    agreement_buyer: Int64
+    agreement_entries: Dated
+    agreement_digests: tuple[bytes, ...]
+    agreement_series: Int64
+
+    @classmethod
+    def of(
+        cls, found: Sequence[Read[Agreement | EndedAgreement]], point_of: PlaceOf, series_of: PlaceOf
+    ) -> AgreementColumns:
+        """What the columns hold of some agreements."""
+        return cls(
+            names(found),
+            _column(point_of(agreement.first.seller_point) for agreement in found),
+            _column(point_of(agreement.first.buyer_point) for agreement in found),
+            _dated(found),
+            _digests(found),
+            _column(optional_place(series_of_agreement(agreement), series_of) for agreement in _said(found)),
+        )
+
+
 def read_columns(source: AllRegistered) -> RegistryColumns:
     """Read every entity of a state once, one kind after the other: a kind's entities go before those of the next come."""
     zones = ZoneColumns.of(sorted(_all(source, ZONE, whole), key=by_name))
     zone_of = place_of(zones.zones)
-    rules = RulesColumns.of(sorted(_unopened(source, RULES), key=by_name))
+    rules, together = _read_rules(source)
     profiles = ProfileColumns.of(sorted(_unopened(source, STANDING_PROFILE), key=by_name))
     found = sorted(_all(source, AREA, whole), key=lambda area: (zone_of(area.first.zone), area.number))
     calendars = vocabulary(record.calendar for record in _said(found))
@@ -359,10 +416,15 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     in_zones = sorted(_all(source, POINT, said_of_point), key=lambda point: (area_zone[point.first.area], point.number))
     points = PointColumns.of(in_zones)
     del in_zones
-    said_of_meter = SaidOfMeter.by(place_of(points.points), place_of(gateways))
+    point_of = place_of(points.points)
+    said_of_meter = SaidOfMeter.by(point_of, place_of(gateways))
     meters = MeterColumns.of(sorted(_all(source, INSTALLATION, said_of_meter), key=lambda meter: int(meter.name)))
-    groups = (zones, areas, rules, profiles, parties, points, meters)
-    return joined(groups, calendars=calendars, aggregators=aggregators, gateways=gateways)
+    agreed = sorted(_all(source, AGREEMENT, whole), key=by_name)
+    agreed_series = named(series_of_agreement(row) for row in _said(agreed))
+    agreements = AgreementColumns.of(agreed, point_of, place_of(agreed_series))
+    groups = (zones, areas, rules, profiles, parties, points, meters, agreements)
+    words = {"calendars": calendars, "aggregators": aggregators, "series_together": together}
+    return joined(groups, gateways=gateways, agreed_series=agreed_series, **words)
 
 
 def joined(groups: Iterable[Any], **rest: tuple[str, ...]) -> RegistryColumns:
@@ -371,9 +433,15 @@ def joined(groups: Iterable[Any], **rest: tuple[str, ...]) -> RegistryColumns:
     return RegistryColumns(**{**columns, **rest})
 
 
+def _read_rules(source: AllRegistered) -> tuple[RulesColumns, tuple[str, ...]]:
+    found = sorted(_all(source, RULES, series_together), key=by_name)
+    together = named(_said(found))
+    return RulesColumns.of(found, place_of(together)), together
+
+
 def _read_parties(source: AllRegistered, area_of: PlaceOf) -> tuple[PartyColumns, tuple[str, ...]]:
     found = sorted(_all(source, PARTY, whole), key=lambda party: party.number)
-    aggregators = vocabulary(party.aggregator for party in _said(found) if party.aggregator is not None)
+    aggregators = named(party.aggregator for party in _said(found))
     return PartyColumns.of(found, area_of, place_of(aggregators)), aggregators
 
 
@@ -409,21 +477,6 @@ def by_name(entity: Read[Any]) -> bytes:
 def names(entities: Iterable[Read[Any]]) -> tuple[str, ...]:
     """The names of entities."""
     return tuple(entity.name for entity in entities)
-
-
-def vocabulary(named: Iterable[str]) -> tuple[str, ...]:
-    """Some names, each once, ascending by their bytes."""
-    return tuple(sorted(set(named), key=str.encode))
-
-
-def place_of(known: Iterable[str]) -> PlaceOf:
-    """Places in a column of names."""
-    places = {name: place for place, name in enumerate(known)}
-    return lambda name: places.get(name, -1)
-
-
-def _place(name: str | None, place_of_name: PlaceOf) -> int:
-    return -1 if name is None else place_of_name(name)
 
 
 def whole(record: R) -> R:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 
+from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
@@ -24,11 +25,11 @@ from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.columns import Int64
 from ledger.registry.columns import (
+    AgreementColumns,
     AllRegistered,
     AreaColumns,
     MeterColumns,
     PartyColumns,
-    PlaceOf,
     PointColumns,
     ProfileColumns,
     Read,
@@ -41,12 +42,11 @@ from ledger.registry.columns import (
     joined,
     names,
     opened,
-    place_of,
-    vocabulary,
     whole,
 )
 from ledger.registry.dated import Dated
 from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.vocabularies import PlaceOf, named, place_of, series_of_agreement, series_together, vocabulary
 
 G = TypeVar("G")
 R = TypeVar("R")
@@ -156,7 +156,7 @@ class _Change:
     def columns(self) -> RegistryColumns:
         """All kinds together."""
         zones, zone = self._by_names("zones", ZoneColumns, ZONE, ZoneColumns.of)
-        rules, rule = self._by_names("rules", RulesColumns, RULES, RulesColumns.of)
+        rules, together, rule = self._rules()
         profiles, profile = self._by_names("profiles", ProfileColumns, STANDING_PROFILE, ProfileColumns.of)
         gateways = vocabulary([*self._old.gateways, *names(self._changed(GATEWAY, whole))])
         gateway = _at_names(self._old.gateways, gateways)
@@ -164,10 +164,22 @@ class _Change:
         parties, aggregators = self._parties(areas, area)
         points, point = self._points(areas, area, profiles, profile, rules, rule)
         meters = self._meters(areas, points, point, gateways, gateway)
-        groups = (zones, rules, profiles, areas, parties, points, meters)
-        return joined(groups, calendars=calendars, aggregators=aggregators, gateways=gateways)
+        agreements, agreed_series = self._agreements(areas, points, point)
+        groups = (zones, rules, profiles, areas, parties, points, meters, agreements)
+        words = {"calendars": calendars, "aggregators": aggregators, "series_together": together}
+        return joined(groups, gateways=gateways, agreed_series=agreed_series, **words)
 
     # ------------------------------------------------------------------------------------------- kind by kind
+
+    def _rules(self) -> tuple[RulesColumns, tuple[str, ...], _Splice]:
+        found, known = sorted(self._changed(RULES, series_together), key=by_name), self._old.series_together
+        together = named([*known, *(row for one in found for row in one.said)])
+        old = _group(RulesColumns, self._old)
+        old = old._replace(rules_series=_at_names(known, together).moved(old.rules_series))
+        splice = _at_names(old.rules, names(found))
+        rules = _spliced(old, RulesColumns.of(found, place_of(together)), splice)
+        series, together = _without_unused(rules.rules_series, together)
+        return rules._replace(rules_series=series), together, splice
 
     def _areas(
         self, zones: ZoneColumns, zone: _Splice, rules: RulesColumns, rule: _Splice
@@ -189,9 +201,7 @@ class _Change:
     def _parties(self, areas: AreaColumns, area: _Splice) -> tuple[PartyColumns, tuple[str, ...]]:
         found = sorted(self._changed(PARTY, whole), key=lambda one: one.number)
         old, known = _group(PartyColumns, self._old), self._old.aggregators
-        said = vocabulary(
-            [*known, *(row.aggregator for one in found for row in one.said if row.aggregator is not None)]
-        )
+        said = named([*known, *(row.aggregator for one in found for row in one.said)])
         old = old._replace(
             party_area=area.moved(old.party_area), party_aggregator=_at_names(known, said).moved(old.party_aggregator)
         )
@@ -239,6 +249,22 @@ class _Change:
         at = np.searchsorted(old.numbers, numbers)
         is_new = np.append(old.numbers, -1)[at] != numbers
         return _spliced(old, MeterColumns.of(found), _Splice.of(at.tolist(), is_new.tolist()))
+
+    def _agreements(
+        self, areas: AreaColumns, points: PointColumns, point: _Splice
+    ) -> tuple[AgreementColumns, tuple[str, ...]]:
+        found, known = sorted(self._changed(AGREEMENT, whole), key=by_name), self._old.agreed_series
+        said = named([*known, *(series_of_agreement(row) for one in found for row in one.said)])
+        old = _group(AgreementColumns, self._old)
+        old = old._replace(
+            agreement_seller=point.moved(old.agreement_seller),
+            agreement_buyer=point.moved(old.agreement_buyer),
+            agreement_series=_at_names(known, said).moved(old.agreement_series),
+        )
+        changed = AgreementColumns.of(found, self._point_of(areas, points), place_of(said))
+        agreements = _spliced(old, changed, _at_names(old.agreements, names(found)))
+        series, said = _without_unused(agreements.agreement_series, said)
+        return agreements._replace(agreement_series=series), said
 
     def _by_names(
         self, known: str, group: type[G], entity: Entity[R], of: Callable[[Sequence[Read[R]]], G]

@@ -9,12 +9,13 @@ import numpy as np
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
+from gridcore.registry.run_calendar import RunCalendar
 from ledger.leaves.columns import Int64, pack
 from ledger.registry.columns import RegistryColumns
 from ledger.registry.dated import Dated
 from ledger.registry.zones import Timeline
 
-_TYPE: Final = b"registry-columns/6"
+_TYPE: Final = b"registry-columns/9"
 _TYPES: Final = get_type_hints(RegistryColumns)
 """Each column of the record: of names, digests, numbers, dated entries or timelines."""
 
@@ -41,7 +42,7 @@ def _encode(of: Any, column: Any) -> Iterator[bytes]:
     if of is Dated:
         yield from map(pack, column)
     elif of == tuple[Timeline, ...]:
-        yield cbor.encode([list(timeline) for timeline in column])
+        yield cbor.encode([_timeline_items(timeline) for timeline in column])
     elif of == tuple[bytes, ...]:
         yield b"".join(column)
     else:
@@ -53,12 +54,23 @@ def _decode(of: Any, left: Iterator[bytes]) -> Any:
         return Dated(*(_numbers(next(left)) for _ in Dated._fields))
     part = next(left)
     if of == tuple[Timeline, ...]:
-        return tuple(Timeline(*timeline) for timeline in cbor.decode(part, items_max=len(part)))
+        return tuple(map(_timeline, cbor.decode(part, items_max=len(part))))
     if of == tuple[bytes, ...]:
         return tuple(part[start : start + 32] for start in range(0, len(part), 32))
     if of == tuple[str, ...]:
         return tuple(part.decode().split("\n")) if part else ()
     return _numbers(part)
+
+
+def _timeline_items(timeline: Timeline) -> list[Any]:
+    """The spans of a timeline, and the map of its run calendar where it has one."""
+    *spans, calendar = timeline
+    return spans if calendar is None else [*spans, calendar.encode()]
+
+
+def _timeline(items: list[Any]) -> Timeline:
+    *spans, last = items
+    return Timeline(*spans)._replace(run_calendar=RunCalendar.of(last)) if isinstance(last, dict) else Timeline(*items)
 
 
 def _numbers(part: bytes) -> Int64:

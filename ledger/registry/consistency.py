@@ -6,18 +6,20 @@ What zones, rules and parties owe to their contract is checked by ``ledger.state
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final
 
 from gridcore.codes import Code
+from gridcore.registry.agreement import AGREEMENT, AGREEMENTS_OF_POINT_MAX, SIDES, Agreement
 from gridcore.registry.area import AREA
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION, Installation, InstalledFrom, faults_of_history
 from gridcore.registry.organisation import ORGANISATION
-from gridcore.registry.party import PARTY
+from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES, Rules
@@ -29,6 +31,12 @@ from ledger.registry.histories import Fault, Histories, Stated
 DAY_S: Final = 86_400
 TRADING_POINTS_MAX: Final = 16
 """Points of one party that trades: each of its bundles shows all of them."""
+POINTS_OF_TRADER_MAX: Final = 256
+"""Points that were ever billed to a party that trades, or changes its area, at any time: all of them are looked at for each row."""
+INSTALLATIONS_OF_POINT_MAX: Final = 64
+"""Installations that were ever at a point."""
+AGREEMENTS_EVER_OF_POINT_MAX: Final = 256
+"""Agreements that a point ever had, ended ones among them: one that has ended can go on under its name."""
 _OF_ORGANISATION: Final = (("organisation", ORGANISATION),)
 REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     SIGNER.kind: _OF_ORGANISATION,
@@ -37,6 +45,13 @@ REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER)),
     POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE), ("rules", RULES)),
     INSTALLATION.kind: (("point", POINT), ("gateway", GATEWAY)),
+    AGREEMENT.kind: (
+        ("seller", PARTY),
+        ("buyer", PARTY),
+        ("seller_point", POINT),
+        ("buyer_point", POINT),
+        ("series", PRICE_SERIES),
+    ),
 }
 """By kind: the fields that name an entity, and the kind of that entity."""
 OWNED: Final[Sequence[Entity[Any]]] = (SIGNER, GATEWAY, PARTY)
@@ -95,6 +110,13 @@ def entities_judged(histories: Histories, kind: str, name: str) -> Iterator[tupl
     if kind == POINT.kind:
         billed = {stated.record.party for stated in histories.of(POINT, name)}
         yield from ((PARTY.kind, party) for party in sorted(party for party in billed if party is not None))
+    elif kind == INSTALLATION.kind:
+        yield from (
+            (POINT.kind, point) for point in sorted({row.record.point for row in histories.of(INSTALLATION, name)})
+        )
+    elif kind == AGREEMENT.kind:
+        first = histories.of(AGREEMENT, name)[0].record
+        yield from ((POINT.kind, point) for point in (first.buyer_point, first.seller_point))
 
 
 def _conflict(stated: Stated[Any], words: str) -> Fault:
@@ -152,47 +174,139 @@ def _profile_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
 
 
 def _point_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
-    """A point keeps its area; a zone has no more points than there may be. Whom it bills: see the party."""
+    """A point keeps its area, a zone has no more points than there may be, and a point one meter at a time and no more agreements than may be.
+    Whom it bills: see the party.
+    """
     rows = histories.of(POINT, name)
     yield from _changed(rows, "area")
     if histories.number_of(POINT, name) >= ROWS_MAX:
         yield _conflict(rows[0], f"area: zone {histories.zone_of_point(name)} has {ROWS_MAX} points already")
+    yield from _meters_at(histories, name)
+    yield from _agreements_at(histories, name)
 
 
 def _party_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
-    """A party's points that settle are in its area; one that trades has at least one, and no more than its bundles can show."""
-    rows, points = histories.of(PARTY, name), sorted(histories.points_of_party(name))
-    changes = {row.from_s for row in rows} | {row.from_s for point in points for row in histories.of(POINT, point)}
-    for time_s in sorted(change for change in changes if change >= rows[0].from_s):
-        stated = next(row for row in reversed(rows) if row.from_s <= time_s)
-        at = [histories.in_force(POINT, point, time_s) for point in points]
-        areas = [point.area for point in at if point is not None and point.party == name]
-        foreign = next((area for area in areas if area != stated.record.area), None)
-        if foreign is not None:
-            yield _conflict(stated, f"area: at {time_s} a point of it is in area {foreign}, not {stated.record.area}")
-        elif len(areas) > TRADING_POINTS_MAX and stated.record.trades:
-            words = f"trades: at {time_s} it has {len(areas)} points; who trades has at most {TRADING_POINTS_MAX}"
-            yield _conflict(stated, words)
-        elif not areas and stated.record.trades:
-            yield _conflict(stated, f"trades: at {time_s} there is no point of it in area {stated.record.area}")
+    """A party's points that settle are in its area; one that trades has at least one, and no more than its bundles can show.
+
+    Of a party that never trades and stays in its area the points alone are looked at that are new: nothing else can have become wrong.
+    """
+    rows = histories.of(PARTY, name)
+    points = histories.points_billed_now(name)
+    if len({row.record.area for row in rows}) > 1 or any(row.record.trades for row in rows):
+        ever = histories.points_of_party(name)
+        if len(ever) > POINTS_OF_TRADER_MAX:
+            words = (
+                f"has had {len(ever)} points; who trades, or changes its area, has had at most {POINTS_OF_TRADER_MAX}"
+            )
+            yield _conflict(_newest([*rows, *(histories.of(POINT, point)[-1] for point in points)]), f"{name} {words}")
+            return
+        points = ever
+    changes = [change for point in points for change in _billed_in(histories, point, name)]
+    own = {row.from_s: row for row in rows}
+    stated, in_areas = rows[0], Counter[str]()
+    steps = sorted(changes + [(time_s, "", 0) for time_s in own])
+    for time_s, at in groupby(steps, key=lambda step: step[0]):
+        for _, area, step in at:
+            in_areas[area] += step
+        stated = own.get(time_s, stated)
+        if time_s >= rows[0].from_s:
+            yield from _misplaced(stated, in_areas, time_s)
+
+
+def _billed_in(histories: Histories, point: str, party: str) -> Iterator[tuple[int, str, int]]:
+    """When a point comes to be billed to a party, and no more: the time, its area, 1 or -1."""
+    before = ""
+    for stated in histories.of(POINT, point):
+        now = stated.record.area if stated.record.party == party else ""
+        if now == before:
+            continue
+        if before:
+            yield stated.from_s, before, -1
+        if now:
+            yield stated.from_s, now, 1
+        before = now
+
+
+def _misplaced(stated: Stated[Party], in_areas: Counter[str], time_s: int) -> Iterator[Fault]:
+    """What is wrong with how many points a party has in each area at a time."""
+    party, count = stated.record, in_areas.total()
+    if count > in_areas[party.area]:
+        foreign = min(area for area, points in in_areas.items() if points and area != party.area)
+        yield _conflict(stated, f"area: at {time_s} a point of it is in area {foreign}, not {party.area}")
+    elif count > TRADING_POINTS_MAX and party.trades:
+        words = f"trades: at {time_s} it has {count} points; who trades has at most {TRADING_POINTS_MAX}"
+        yield _conflict(stated, words)
+    elif not count and party.trades:
+        yield _conflict(stated, f"trades: at {time_s} there is no point of it in area {party.area}")
 
 
 def _installation_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
-    """The rows of an installation follow one another, and one meter at a time hangs at a point."""
+    """The rows of an installation follow one another. That one meter at a time hangs at a point: see the point."""
     rows = histories.of(INSTALLATION, name)
     for index, words in faults_of_history([InstalledFrom(row.from_s, row.record) for row in rows], histories.slot_s):
         yield _conflict(rows[index], words)
-    for point in {row.record.point for row in rows}:
-        yield from _meters_at(histories, point)
 
 
 def _meters_at(histories: Histories, point: str) -> Iterator[Fault]:
-    """More than one meter in force at a point."""
+    """More than one meter in force at a point, or more than may ever have been there."""
     names = sorted(histories.installations_of_point(point))
-    for stated in (row for name in names for row in histories.of(INSTALLATION, name)) if len(names) > 1 else ():
-        at = [histories.in_force(INSTALLATION, name, stated.from_s) for name in names]
-        if sum(isinstance(record, Installation) for record in at) > 1:
+    meters = [histories.of(INSTALLATION, name) for name in names]
+    if len(names) > INSTALLATIONS_OF_POINT_MAX:
+        words = f"point: {POINT.key(point)} has had {INSTALLATIONS_OF_POINT_MAX} installations already"
+        yield _conflict(_newest(rows[0] for rows in meters), words)
+    elif len(names) > 1:
+        counts = {time_s: count for time_s, count, _ in _counted(meters, Installation)}
+        for stated in (row for rows in meters for row in rows if counts[row.from_s] > 1):
             yield _conflict(stated, f"point: at {stated.from_s} another meter hangs at {POINT.key(point)}")
+
+
+def _newest(rows: Iterable[Stated[Any]]) -> Stated[Any]:
+    """The last of some rows in what is judged."""
+    return max(rows, key=lambda stated: (stated.place, stated.key))
+
+
+def _counted(
+    entities: Iterable[Sequence[Stated[Any]]], of: type[Any]
+) -> Iterator[tuple[int, int, Sequence[Stated[Any]]]]:
+    """Once through all that begins and ends of some entities: each time, how many of them have a record ``of`` a type from then on,
+    and the rows by which they come to have one.
+    """
+    changes: list[tuple[int, int, Stated[Any]]] = []
+    for rows in entities:
+        held = 0
+        for stated in rows:
+            before, held = held, int(isinstance(stated.record, of))
+            changes.append((stated.from_s, held - before, stated))
+    count = 0
+    for time_s, at in groupby(sorted(changes, key=lambda change: change[0]), key=lambda change: change[0]):
+        now = list(at)
+        count += sum(step for _, step, _ in now)
+        yield time_s, count, [stated for _, step, stated in now if step > 0]
+
+
+def _agreement_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
+    """An agreement stays between its parties, in one area. How many a point has: see the point."""
+    rows = histories.of(AGREEMENT, name)
+    yield from _changed(rows, *SIDES)
+    first = rows[0]
+    points = first.record.seller_point, first.record.buyer_point
+    seller, buyer = (histories.of(POINT, point)[0].record.area for point in points)
+    if seller != buyer:
+        yield _conflict(first, f"buyer_point is in area {buyer}, seller_point in {seller}: both are of one area")
+
+
+def _agreements_at(histories: Histories, point: str) -> Iterator[Fault]:
+    """More agreements of a point at a time than its bundles can show, or more than it may ever have had."""
+    agreements = [histories.of(AGREEMENT, name) for name in histories.agreements_of_point(point)]
+    if len(agreements) > AGREEMENTS_EVER_OF_POINT_MAX:
+        words = f"{POINT.key(point)} has had {AGREEMENTS_EVER_OF_POINT_MAX} agreements already: one that has ended can go on"
+        yield _conflict(_newest(rows[0] for rows in agreements), words)
+        return
+    for time_s, count, begun in _counted(agreements, Agreement):
+        if count > AGREEMENTS_OF_POINT_MAX:
+            has = f"{POINT.key(point)} has more than {AGREEMENTS_OF_POINT_MAX} agreements at {time_s}"
+            yield _conflict(_newest(begun), f"{has}: end one of them before")
+            return
 
 
 _CHECKS: Final[Mapping[str, Callable[[Histories, str], Iterator[Fault]]]] = {
@@ -203,6 +317,7 @@ _CHECKS: Final[Mapping[str, Callable[[Histories, str], Iterator[Fault]]]] = {
     POINT.kind: _point_conflicts,
     PARTY.kind: _party_conflicts,
     INSTALLATION.kind: _installation_conflicts,
+    AGREEMENT.kind: _agreement_conflicts,
 }
 """By kind of entity, in the order in which a genesis is checked."""
 JUDGED_KINDS: Final = tuple(_CHECKS)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from gridcore.codes import Code
+from gridcore.forms import TIME_S_MAX
+from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.entity import Entity
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
@@ -18,6 +20,8 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import RULES, Rules
 
 R = TypeVar("R")
+NEVER_S = TIME_S_MAX + 1
+"""After any time: where the last row of an entity ends."""
 RECORDED_BEFORE = -1
 """``place`` of a row that is no part of what is judged."""
 
@@ -31,6 +35,21 @@ class Stated(NamedTuple, Generic[R]):
     record: R
 
 
+class RulesSpan(NamedTuple):
+    """A zone of which something has rules from an instant on, and the one behind the last, UTC seconds."""
+
+    zone: str
+    from_s: int
+    end_s: int
+
+
+class OwnRules(NamedTuple):
+    """Rules that a point has of its own, and when."""
+
+    rules: str
+    span: RulesSpan
+
+
 class Fault(NamedTuple):
     """Why a row may not stand. words: what is wrong and what would be right, beginning with the field."""
 
@@ -40,7 +59,8 @@ class Fault(NamedTuple):
 
 
 class Related:
-    """Which entities name which: parties' points, points' installations, areas by rules and by zone, points by rules, rules by series.
+    """Which entities name which: parties' points, points' installations, areas by rules and by zone, points by rules, rules and agreements by series,
+    agreements by point.
 
     ruled_points_of_area: the points of an area that name rules of their own.
     """
@@ -53,6 +73,8 @@ class Related:
         self.points_of_rules: defaultdict[str, set[str]] = defaultdict(set)
         self.ruled_points_of_area: defaultdict[str, set[str]] = defaultdict(set)
         self.rules_of_series: defaultdict[str, set[str]] = defaultdict(set)
+        self.agreements_of_point: defaultdict[str, set[str]] = defaultdict(set)
+        self.agreements_of_series: defaultdict[str, set[str]] = defaultdict(set)
 
     def note(self, kind: str, name: str, record: Any) -> None:
         """Take up what one row of an entity names."""
@@ -70,6 +92,11 @@ class Related:
         elif kind == RULES.kind and isinstance(record, Rules):
             for series in (record.series or {}).values():
                 self.rules_of_series[series].add(name)
+        elif kind == AGREEMENT.kind and isinstance(record, Agreement | EndedAgreement):
+            for point in (record.seller_point, record.buyer_point):
+                self.agreements_of_point[point].add(name)
+            if isinstance(record, Agreement) and record.series is not None:
+                self.agreements_of_series[record.series].add(name)
 
     def update(self, other: Related) -> None:
         """Take up everything that ``other`` has."""
@@ -114,6 +141,10 @@ class Histories(ABC):
         """The points that were ever billed to a party."""
 
     @abstractmethod
+    def points_billed_now(self, name: str) -> Collection[str]:
+        """Those of them that rows of what is judged bill to it."""
+
+    @abstractmethod
     def installations_of_point(self, name: str) -> Collection[str]:
         """The installations that were ever at a point."""
 
@@ -122,16 +153,28 @@ class Histories(ABC):
         """The areas that ever had these rules."""
 
     @abstractmethod
-    def points_of_rules(self, name: str) -> Collection[str]:
-        """The points that ever had these rules of their own."""
+    def point_spans_of_rules(self, name: str) -> Collection[RulesSpan]:
+        """When points have these rules of their own, each span once: there may be a million points of a few spans."""
 
     @abstractmethod
     def ruled_points_of_area(self, name: str) -> Collection[str]:
         """The points of an area that ever had rules of their own."""
 
     @abstractmethod
+    def agreements_of_point(self, name: str) -> Collection[str]:
+        """The agreements of a point, on either side."""
+
+    @abstractmethod
     def areas_of_zone(self, name: str) -> Collection[str]:
         """The areas of a zone."""
+
+    def own_rules_of_point(self, name: str) -> Iterator[OwnRules]:
+        """Which rules a point has of its own, and when."""
+        rows = self.of(POINT, name)
+        ends_s = [*(row.from_s for row in rows[1:]), NEVER_S]
+        for row, end_s in zip(rows, ends_s, strict=True):
+            if row.record.rules is not None:
+                yield OwnRules(row.record.rules, RulesSpan(self.zone_of_point(name) or "", row.from_s, end_s))
 
     def in_force(self, entity: Entity[R], name: str, time_s: int) -> R | None:
         """The record of an entity in force at ``time_s``, or None."""

@@ -15,7 +15,7 @@ from ledger.registry.breaks import Breaks, Spans, breaks_of, spans_at
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
 from ledger.registry.columns_change import change_columns
 from ledger.registry.lookups import Lookups
-from ledger.registry.zones import Zone, ZoneInForce
+from ledger.registry.zones import AgreementInForce, Zone, ZoneInForce
 
 VIEWS_MAX: Final = 4
 """How many points in time are kept at hand; between two changes of the registry all times are one."""
@@ -42,7 +42,7 @@ class Registry:
         self.zones = tuple(self._zone(place) for place in range(len(columns.zones)))
         entries = (
             columns.rules_entries, columns.profile_entries, columns.area_entries, columns.point_entries,
-            columns.installation_entries, columns.party_entries,
+            columns.installation_entries, columns.party_entries, columns.agreement_entries,
         )  # fmt: skip
         self._times_s = _each_once([of_kind.from_s for of_kind in entries])
         self._heights = _each_once([of_kind.recorded_height for of_kind in entries])
@@ -195,12 +195,15 @@ class InForce:
         self._profile_entry = _taken(in_force, _taken(columns.point_profile, entry))
         self._share_ppm = _taken(columns.point_share_ppm, entry)
         self._priority = _taken(columns.point_priority, entry)
+        self._energy_kind = _taken(columns.point_energy_kind, entry)
+        self._grid_place = _taken(columns.point_grid_place, entry, absent=0)
         point_rules = _taken(columns.point_rules, entry)
         entry = columns.area_entries.in_force(len(columns.areas), time_s, height)
         self._calendar = _taken(columns.area_calendar, entry)
         in_force = columns.rules_entries.in_force(len(columns.rules), time_s, height)
         self._rules_entry = _taken(in_force, _taken(columns.area_rules, entry))
         self._own_rules_entry = _taken(in_force, point_rules)
+        self._agreement_entry = columns.agreement_entries.in_force(len(columns.agreements), time_s, height)
         self._moment = (time_s, height)
         self._zones: dict[int, ZoneInForce] = {}
 
@@ -252,9 +255,22 @@ class InForce:
             own_rules=np.where(own_entries >= 0, np.searchsorted(entries, own_entries), -1),
             share_ppm=self._share_ppm[points],
             priority=self._priority[points],
+            energy_kind=self._energy_kind[points],
+            grid_place=self._grid_place[points],
             profile_digests=[columns.profile_digests[entry] for entry in profiled.tolist()],
             calendar=self._calendar[areas],
+            agreements=self._agreements(points),
         )
+
+    def _agreements(self, points: slice) -> Sequence[AgreementInForce]:
+        """Those of a zone's points, ascending by name."""
+        columns, entry = self._registry.columns, self._agreement_entry
+        seller = columns.agreement_seller
+        own = np.flatnonzero((entry >= 0) & (seller >= points.start) & (seller < points.stop))
+        names = (columns.agreements[place] for place in own.tolist())
+        rows = ((column[own] - points.start).tolist() for column in (seller, columns.agreement_buyer))
+        digests = (columns.agreement_digests[at] for at in entry[own].tolist())
+        return [AgreementInForce(*of) for of in zip(names, *rows, digests, strict=True)]
 
 
 def _each_once(columns: Sequence[Int64]) -> Int64:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from gridcore.registry.run_calendar import RunCalendar
 from gridcore.registry.zone import Zone as ZoneRecord
 from ledger.leaves.columns import Int64
 
@@ -18,7 +19,7 @@ NEVER: Final = -1
 class Timeline(NamedTuple):
     """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change.
 
-    final_after_s: ``NEVER`` for a zone whose slots are never final.
+    final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs.
     """
 
     first_slot_start_s: int
@@ -27,6 +28,7 @@ class Timeline(NamedTuple):
     open_before_start_s: int
     correction_after_s: int = 0
     final_after_s: int = NEVER
+    run_calendar: RunCalendar | None = None
 
     @classmethod
     def of(cls, zone: ZoneRecord) -> Timeline:
@@ -38,7 +40,13 @@ class Timeline(NamedTuple):
             zone.open_before_start_s,
             zone.correction_after_s or 0,
             NEVER if zone.final_after_s is None else zone.final_after_s,
+            None if zone.run_calendar is None else RunCalendar.of(zone.run_calendar),
         )
+
+    @property
+    def dispute_material_nano(self) -> int:
+        """The least change for which a dispute run is made."""
+        return 0 if self.run_calendar is None else self.run_calendar.dispute_material_nano
 
     def is_final(self, slot_end_s: int, now_s: int) -> bool:
         """Whether a slot that ended at ``slot_end_s`` is final: no transaction and no run reads or writes it any more."""
@@ -60,14 +68,23 @@ class Zone:
         return len(self.points)
 
 
+class AgreementInForce(NamedTuple):
+    """An agreement of two points of a zone. seller, buyer: rows; digest: of the entry in force."""
+
+    name: str
+    seller: int
+    buyer: int
+    digest: bytes
+
+
 @dataclass(frozen=True)
 class ZoneInForce:
     """A zone as it is at one time, as of one height.
 
     Columns int64[rows]: area (number in the zone); party (number in the chain, -1 where nobody is billed); profile (which
     of ``profile_digests``, entry digests of standing profiles, -1 for none); installation (place among all, -1 where there
-    is no meter), own_rules (which of ``rules_digests`` its point has instead of its area's, -1 for none), share_ppm and priority (of
-    its point, -1 for none), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
+    is no meter), own_rules (which of ``rules_digests`` its point has instead of its area's, -1 for none), share_ppm, priority and energy_kind (of
+    its point, -1 for none; a kind by its place in ``ENERGY_KINDS``), grid_place (its number in the area's grid, 0 for none), and of that meter modulus_wh (0: none), limit_wh and ratio (0 where there is no meter). Columns
     int64[areas]: rules (which of ``rules_digests``, entry digests, empty for an area that is newer) and calendar (place among the registry's calendars).
     """
 
@@ -84,8 +101,12 @@ class ZoneInForce:
     own_rules: Int64
     share_ppm: Int64
     priority: Int64
+    energy_kind: Int64
+    grid_place: Int64
     profile_digests: Sequence[bytes]
     calendar: Int64
+    agreements: Sequence[AgreementInForce]
+    """Ascending by the bytes of their names."""
 
     @cached_property
     def tariff(self) -> Int64:
@@ -109,6 +130,16 @@ class ZoneInForce:
         """The settling rows ordered by party number, and the party of each."""
         order = self.settling[np.argsort(self.party[self.settling], kind="stable")]
         return order, self.party[order]
+
+    def in_common(self, parties: Int64, of_row: Int64, none: int) -> Int64:
+        """int64[n]: the value that a column of rows has at all settling points of each of some party numbers; ``none``, below every value, where
+        they have several.
+        """
+        rows, place = self.rows_billed_to(parties)
+        lowest, highest = np.full_like(parties, np.iinfo(np.int64).max), np.full_like(parties, none)
+        np.minimum.at(lowest, place, of_row[rows])
+        np.maximum.at(highest, place, of_row[rows])
+        return np.where(lowest == highest, highest, none)
 
     def rows_billed_to(self, parties: Int64) -> tuple[Int64, Int64]:
         """The settling rows of some party numbers, and which of the parties each is of: int64[n] both; a party may have none."""

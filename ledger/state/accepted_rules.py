@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 from gridcore.codes import Code
-from gridcore.forms import TIME_S_MAX
+from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from ledger.contract import Contract
-from ledger.registry.histories import Fault, Histories, Stated
+from ledger.registry.histories import NEVER_S, Fault, Histories, Stated
 from ledger.state.contracts import contract_terms
-
-_END_S: Final = TIME_S_MAX + 1
 
 
 class AcceptedRules:
@@ -37,12 +35,14 @@ class AcceptedRules:
         elif kind == RULES.kind:
             for area in sorted(self._histories.areas_of_rules(name)):
                 yield from self._of_area(area)
-            for point in sorted(self._histories.points_of_rules(name)):
-                yield from self._of_point(point)
+            for zone, from_s, end_s in sorted(self._histories.point_spans_of_rules(name)):
+                yield from self._of_span_once(zone, name, from_s, end_s)
         elif kind == POINT.kind:
             yield from self._of_point(name)
         elif kind == PARTY.kind:
             yield from self._of_party(name)
+        elif kind == AGREEMENT.kind:
+            yield from self._of_agreement(name)
 
     def unknown_contracts(self, name: str) -> Iterator[Fault]:
         """Contracts of a zone that this node does not have: to be looked at for all zones first."""
@@ -66,19 +66,20 @@ class AcceptedRules:
         """Rules that the contract does not take in a slot in which the area has them."""
         rows = self._histories.of(AREA, name)
         for area, end_s in _spans(rows):
-            span = (area.record.zone, area.record.rules, area.from_s, end_s)
-            if span not in self._checked:
-                self._checked.add(span)
-                yield from self._of_span(*span)
+            yield from self._of_span_once(area.record.zone, area.record.rules, area.from_s, end_s)
 
     def _of_point(self, name: str) -> Iterator[Fault]:
         """The same of rules that a point has of its own."""
         zone = self._histories.zone_of_point(name) or ""
         for point, end_s in _spans(self._histories.of(POINT, name)):
-            span = (zone, point.record.rules, point.from_s, end_s)
-            if point.record.rules is not None and span not in self._checked:
-                self._checked.add(span)
-                yield from self._of_span(*span)
+            if point.record.rules is not None:
+                yield from self._of_span_once(zone, point.record.rules, point.from_s, end_s)
+
+    def _of_span_once(self, zone: str, rules: str, from_s: int, end_s: int) -> Iterator[Fault]:
+        span = (zone, rules, from_s, end_s)
+        if span not in self._checked:
+            self._checked.add(span)
+            yield from self._of_span(*span)
 
     def _of_span(self, zone: str, rules_name: str, from_s: int, end_s: int) -> Iterator[Fault]:
         for contract, opens_s, closes_s in self._contract_spans(zone):
@@ -93,7 +94,16 @@ class AcceptedRules:
         for place, (row, end_s) in enumerate(_spans(self._histories.of(ZONE, zone))):
             opens_s = row.record.open_before_start_s
             first_s = row.from_s + opens_s if place else row.record.first_slot_start_s
-            yield self._contracts[row.record.contract], first_s, min(end_s + opens_s, _END_S)
+            yield self._contracts[row.record.contract], first_s, min(end_s + opens_s, NEVER_S)
+
+    def _of_agreement(self, name: str) -> Iterator[Fault]:
+        """An agreement in a zone that has never had, and is not to have, a contract that settles agreements."""
+        first = self._histories.of(AGREEMENT, name)[0]
+        zone = self._histories.zone_of_point(first.record.seller_point) or ""
+        contracts = [row.record.contract for row in self._histories.of(ZONE, zone)]
+        if not any(self._contracts[contract].takes_agreements for contract in contracts):
+            words = f"seller_point: zone {zone} has {', '.join(contracts)}, which settles no agreements"
+            yield Fault(first, Code.RULES_REFUSED, words)
 
     def _of_party(self, name: str) -> Iterator[Fault]:
         for party in self._histories.of(PARTY, name):
@@ -108,4 +118,4 @@ class AcceptedRules:
 def _spans(rows: Any) -> Iterator[tuple[Stated[Any], int]]:
     """Each row of an entity with the time at which the next one takes over."""
     yield from ((before, after.from_s) for before, after in pairwise(rows))
-    yield rows[-1], _END_S
+    yield rows[-1], NEVER_S

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ledger.leaves.progress import Correction
@@ -32,10 +33,49 @@ def next_due(spans: Sequence[Correction], now_s: int) -> int | None:
     return next((place for place, span in enumerate(spans) if span.due_s <= now_s), None)
 
 
-def without_first(spans: Sequence[Correction], place: int, slot_s: int) -> list[Correction]:
-    """The queue without the first slot of the span at a place."""
-    span = spans[place]._replace(first_slot_s=spans[place].first_slot_s + slot_s)
-    return [*spans[:place], *([span] if span.first_slot_s < span.end_s else []), *spans[place + 1 :]]
+@dataclass(frozen=True)
+class PromptCorrections:
+    """Corrections of a zone without a run calendar: due a while after what they correct became known, each span as one.
+
+    slot_s: slot length; now_s: ledger time; after_s: that while, seconds.
+    """
+
+    slot_s: int
+    now_s: int
+    after_s: int
+
+    def spans(self, first_slot_s: int, end_s: int) -> Iterator[Correction]:
+        """The slots that start in [first_slot_s, end_s), changed now."""
+        yield Correction(first_slot_s, end_s, self.now_s + self.after_s)
+
+    def queued(self, spans: Sequence[Correction], added: Iterable[Correction]) -> list[Correction]:
+        """See ``queued``."""
+        return queued(spans, added)
+
+    def without_first(self, spans: Sequence[Correction], place: int) -> list[Correction]:
+        """The queue without the first slot of the span at a place."""
+        span = spans[place]._replace(first_slot_s=spans[place].first_slot_s + self.slot_s)
+        return [*spans[:place], *([span] if span.first_slot_s < span.end_s else []), *spans[place + 1 :]]
+
+    def initial_gate_ppm(self, slot_start_s: int) -> int:
+        """How many measured values in a million the initial run of a slot needs now."""
+        return 0
+
+    def gate_ppm(self, slot_start_s: int) -> int:
+        """The same of the run of a slot that is settled again."""
+        return 0
+
+    def after_initial(self, slot_start_s: int) -> Iterator[Correction]:
+        """What is to be settled again of a slot whose initial run was made."""
+        return iter(())
+
+    def later(self, slot_start_s: int, *, is_settled: bool) -> Iterator[Correction]:
+        """What is to be settled again of a slot whose turn it was. is_settled: it was complete enough."""
+        return iter(())
+
+    def after_month(self, slot_start_s: int) -> Iterator[Correction]:
+        """The last slot of a period, in whose sums a run was counted."""
+        yield Correction(slot_start_s, slot_start_s + self.slot_s, self.now_s)
 
 
 def _as_one(first: Correction, second: Correction) -> Correction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -19,8 +20,13 @@ from ledger.registry.certificates import IsSigned
 from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
+from ledger.state.kept_profiles import KeptProfiles
+from ledger.state.last_orders import LastOrders
+from ledger.state.seen_ids import SeenIds
+from ledger.state.span_changes import SpanChanges
 from ledger.state.state import State
 from ledger.state.taken_orders import TakenOrders
+from ledger.state.told_histories import ToldHistories
 
 R = TypeVar("R")
 C = TypeVar("C")
@@ -40,19 +46,20 @@ NONE_ATTACHED: Final[Mapping[bytes, Any]] = {}
 
 
 class Recorded:
-    """What a block has recorded in the registry so far, beside its entities. related: who names whom; numbering: numbers given."""
+    """What a block has recorded in the registry so far, beside its entities. related: who names whom; numbering: numbers given; spans: what
+    points have rules of their own.
+    """
 
     def __init__(self) -> None:
         self.related = Related()
         self.numbering = Numbering()
+        self.spans = SpanChanges()
 
-    @classmethod
-    def after(cls, before: Recorded) -> Recorded:
-        """The same, to go on from."""
-        copied = cls()
-        copied.related.update(before.related)
-        copied.numbering = before.numbering.copy()
-        return copied
+    def update(self, related: Related, numbering: Numbering, spans: SpanChanges) -> None:
+        """Take up what one more transaction has recorded, and the numbers given after it."""
+        self.related.update(related)
+        self.spans.update(spans)
+        self.numbering = numbering
 
 
 class Draft:
@@ -73,6 +80,8 @@ class Draft:
         self._state = state
         self._chain = CHAIN.must(state)  # of it transactions change the thresholds alone
         self._changes: dict[str, Value] = {}
+        self._changed_keys: defaultdict[str, list[str]] = defaultdict(list)
+        """Of ``_changes``, by family: a block may ask for those of one family thousands of times."""
         self._bodies: dict[bytes, bytes] = {}
         self._attached = attached
         self.ledger_time_s = ledger_time_s
@@ -87,12 +96,22 @@ class Draft:
         """Kinds of transactions by the rules of the block; none in a draft in which nothing is applied."""
         self.taken: list[TakenOrders] = []
         """Orders that have not met those that stand yet, a transaction each, in block order; see ``orders``."""
+        self.profiles: dict[tuple[str, int], KeptProfiles] = {}
+        """By zone and chunk: what transactions of this block take and end of profiles; see ``kept_profiles``."""
+        self.seen: dict[int, SeenIds] = {}
+        """By hour: client ids, with those of this block's transactions; see ``client_ids``."""
+        self.last_orders: dict[str, LastOrders] = {}
+        """By zone: in which slots parties have their last orders, as the block before left the books."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""
         self.reopened: dict[str, int] = {}
         """By zone: the earliest instant at which a registration of this block changes what was in force, UTC seconds."""
+        self.told = ToldHistories()
+        """What registrations of this block have asked for."""
+        self.registered_parties: set[str] = set()
+        """Names of the parties of which this block has recorded a row."""
         self.voted: set[str] = set()
         """Keys of organisations and signers that votes of this block have changed."""
         self.recorded = Recorded()
@@ -105,10 +124,13 @@ class Draft:
     def leaf_keys(self, prefix: str) -> Iterator[str]:
         """Keys that begin with ``prefix``: those of the state, then those that this block has brought."""
         yield from self._state.leaf_keys(prefix)
-        yield from (key for key in self._changes if key.startswith(prefix) and key not in self._state)
+        brought = self._changed_keys.get(prefix.partition("/")[0], ())
+        yield from (key for key in brought if key.startswith(prefix) and key not in self._state)
 
     def put(self, key: str, value: Value) -> None:
         """Give a leaf a new value."""
+        if key not in self._changes:
+            self._changed_keys[key.partition("/")[0]].append(key)
         self._changes[key] = value
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gridcore import merkle
 from gridcore.codes import Code
-from gridcore.quality import FLAG_INTERPOLATED
+from gridcore.quality import CODE_MASK, FLAG_INTERPOLATED
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from gridcore.transactions.reading_batch import ClockState
@@ -28,7 +28,7 @@ from ledger.state.columns import Batch
 from ledger.state.draft import Draft
 from ledger.state.finality import final_zones
 
-NOT_MEASURED: Final = 15 | FLAG_INTERPOLATED << 4
+NOT_MEASURED: Final = CODE_MASK | FLAG_INTERPOLATED
 """Bits of a quality byte that a gateway's own reading never has: it measures, it does not estimate or interpolate."""
 OFFSET_MS_PER_SLOT_S: Final = 500
 """A reading belongs to the nearest boundary: it is at most half a slot away."""

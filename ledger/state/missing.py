@@ -20,7 +20,7 @@ from ledger.state.references import References
 from ledger.state.slot import Slot
 
 OPEN_GAP: Final = ESTIMATED
-CLOSED_GAP: Final = ESTIMATED | FLAG_INTERPOLATED << 4
+CLOSED_GAP: Final = ESTIMATED | FLAG_INTERPOLATED
 """Quality bytes of estimates."""
 
 

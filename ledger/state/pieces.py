@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridcore.quality import CORRECTED
+from gridcore.quality import CODE_MASK, CORRECTED
 from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from ledger.leaves.columns import Int64, UInt8
 from ledger.registry.breaks import NOT_SAID
@@ -83,7 +83,7 @@ def energy_of_slot(draft: Draft, slot: Slot) -> Energy:
 
 
 def _is_corrected(quality: UInt8) -> Bools:
-    is_corrected: Bools = np.equal(quality & 15, CORRECTED)
+    is_corrected: Bools = np.equal(quality & CODE_MASK, CORRECTED)
     return is_corrected
 
 

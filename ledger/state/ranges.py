@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.codes import Code
-from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.installation import REGISTER_WH_MAX
 from ledger.leaves.columns import Int64
-from ledger.leaves.registers import REGISTERS
+from ledger.leaves.registers import REGISTERS, is_present
 from ledger.registry.breaks import NEVER_S, NOT_SAID, Spans
 from ledger.state.draft import Draft
 from ledger.state.energy import Bools, advance_of, is_in_range
@@ -168,13 +167,15 @@ def neighbours(draft: Draft, place: Place, boundary_s: int, direction: int, span
     first, second = np.zeros_like(slots), np.zeros_like(slots)
     for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
         at_s = boundary_s + direction * away * draft.slot_s
-        chunk = REGISTERS.load(draft, at_s, place.zone, place.chunk)
-        if chunk is None:
+        value = draft.get(REGISTERS.key(at_s, place.zone, place.chunk))
+        if value is None:
             continue
-        chunk = chunk.padded(int(place.at.max()) + 1)
-        found = (slots == 0) & (chunk.quality[place.at] != ABSENT_QUALITY)
+        found = (slots == 0) & is_present(value, place.at)
         if spans is not None:
             found &= (spans.since_s <= at_s) & (at_s < spans.until_s)
+        if not found.any():
+            continue
+        chunk = REGISTERS.decode(**value).padded(int(place.at.max()) + 1)
         slots[found] = away
         for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
             column[found] = values[place.at][found]

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from gridcore.quality import CORRECTED, MEASURED
+from gridcore.quality import CODE_MASK, CORRECTED, MEASURED
 from ledger.leaves.columns import Int64, chunk_bounds
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
@@ -14,8 +14,6 @@ from ledger.state.draft import Draft
 from ledger.state.estimates import MISSING
 from ledger.state.local_days import REFERENCE_DAYS, LocalDay, day_of, days_like
 from ledger.state.slot import Slot
-
-_QUALITY_CODE = 15
 
 
 class References:
@@ -62,7 +60,7 @@ class References:
         if leaf is not None:
             columns = leaf.columns
             is_read = (columns["start_import"] >= 0) & (columns["end_import"] >= 0)
-            is_measured = is_read & np.isin(leaf.quality & _QUALITY_CODE, (MEASURED, CORRECTED))
+            is_measured = is_read & np.isin(leaf.quality & CODE_MASK, (MEASURED, CORRECTED))
             known = np.flatnonzero(is_measured)
             energies[0, known], energies[1, known] = columns["import_wh"][known], columns["export_wh"][known]
         return energies

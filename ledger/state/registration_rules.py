@@ -1,6 +1,6 @@
 """Whether the rows of a transaction may be registered (docs/spec/state.md, "registry/register").
 
-What organisations have voted ends what was registered ahead: rows of these entities that begin later are withdrawn.
+What organisations have voted ends what was registered ahead: rows of these entities that begin later are withdrawn. So does a key policy.
 
 First row by row, each after those before it: form, who may say so, from when on. Then all rows together: that what they
 name is there, that everything fits, that the contracts of the zones take it.
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from gridcore.codes import Code
+from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
 from gridcore.registry.area import AREA
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entities import entity_of
 from gridcore.registry.gateway import GATEWAY
 from gridcore.registry.installation import INSTALLATION
+from gridcore.registry.key_policy import KEY_POLICY, OF_GATEWAYS
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
@@ -27,26 +27,34 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
-from ledger.leaves.book import load_orders
 from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
 from ledger.registry.certificates import certificate_faults
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
 from ledger.registry.histories import Fault, Stated
+from ledger.registry.key_policies import key_policy_faults
+from ledger.registry.zones import Zone
 from ledger.state.accepted_rules import AcceptedRules
+from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
+from ledger.state.last_orders import NONE_S, LastOrders
 from ledger.state.registrations import Registrations, SaltedRow
 
 OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
-_NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind)
-"""What counts from ledger time on at the earliest: keys, who reads meters, and by which contract."""
+_NEVER_BACK: Final = (ORGANISATION.kind, SIGNER.kind, GATEWAY.kind, ZONE.kind, KEY_POLICY.kind)
+"""What counts from ledger time on at the earliest: keys and how they are kept, who reads meters, and by which contract."""
+_POLICY: Final = KEY_POLICY.key(OF_GATEWAYS)
+"""It has one name alone, so entries that lie ahead, of which a leaf holds 64, must never keep another policy out."""
 BY_VOTES: Final = None
 """In place of the organisation that says something: organisations have voted on it."""
 _FREE_AT_FIRST: Final = (
     CALENDAR.kind, AREA.kind, PRICE_SERIES.kind, RULES.kind, PARTY.kind, STANDING_PROFILE.kind,
 )  # fmt: skip
 """Whose first rows change nothing that was settled: no point names them yet."""
+
+_ALWAYS_OF_SLOTS: Final = (POINT.kind, INSTALLATION.kind, AGREEMENT.kind)
+"""Whose first rows, too, change what is in force in slots."""
 
 
 class Judge:
@@ -63,6 +71,9 @@ class Judge:
         if self.organisation is BY_VOTES:
             decided = {salted_row.row.key for salted_row in rows} - self._draft.voted
             self.registrations.withdraw(sorted(decided), self._draft.ledger_time_s)
+        policies_s = [salted_row.row.from_s for salted_row in rows if salted_row.row.key == _POLICY]
+        if policies_s:
+            self.registrations.withdraw([_POLICY], min(policies_s))
         for place, salted_row in enumerate(rows):
             fault = next(self._row_faults(place, salted_row), None)
             if fault is not None:
@@ -75,6 +86,7 @@ class Judge:
         phases: Sequence[Callable[[], Iterator[Fault]]] = (
             lambda: (fault for stated in new for fault in missing_references(self.registrations, stated)),
             lambda: (fault for stated in new for fault in self._certificate_faults(stated)),
+            lambda: (fault for stated in new for fault in key_policy_faults(self.registrations, stated)),
             lambda: (fault for kind, name in judged for fault in conflicts(self.registrations, kind, name)),
             lambda: orders_left_behind(self._draft, self.registrations, new),
             lambda: self._refused_by_contracts(judged),
@@ -109,9 +121,21 @@ class Judge:
             known = self._owner if name == self.organisation else None
             if known is None or list(known.roles) != list(stated.record.roles):
                 yield Fault(stated, Code.NOT_PERMITTED, "an organisation changes its own title and authority alone")
+        elif kind == AGREEMENT.kind and self.organisation in self._organisations_of(stated.record):
+            return
         elif self._owner is None or "utility" not in self._owner.roles:
             words = f"an organisation whose signers may have the role utility says so, {self.organisation} is none"
             yield Fault(stated, Code.NOT_PERMITTED, words)
+
+    def answering(self) -> set[str]:
+        """The organisations without whose word the rows do not stand: of agreements, those of both parties."""
+        rows = (stated for stated in self.registrations.new() if stated.key.startswith(f"{AGREEMENT.kind}/"))
+        return {organisation for stated in rows for organisation in self._organisations_of(stated.record)}
+
+    def _organisations_of(self, agreement: Agreement | EndedAgreement) -> set[str]:
+        """Those of its parties that are there: a party's organisation never changes."""
+        parties = (self.registrations.of(PARTY, name) for name in (agreement.seller, agreement.buyer))
+        return {rows[0].record.organisation for rows in parties if rows}
 
     def _time_faults(self, stated: Stated[Any], kind: str, leaf: EntityLeaf | None) -> Iterator[Fault]:
         """A row begins where it still can change something, and pushes no entry out that something rests on."""
@@ -130,6 +154,13 @@ class Judge:
         elif leaf.first_after(stated.from_s) > self._needed_s(stated, kind):
             words = (
                 "it has 64 entries, and what may still be settled rests on the first of them: go on under another name"
+            )
+            yield Fault(stated, Code.REGISTRY_CONFLICT, words)
+        elif kind == POINT.kind and stated.from_s % self.registrations.slot_s:
+            begins_s = stated.from_s // self.registrations.slot_s * self.registrations.slot_s
+            words = (
+                f"from_s {stated.from_s} lies inside a slot: who is billed and who supplies changes where one begins, "
+                f"{begins_s} or {begins_s + self.registrations.slot_s}"
             )
             yield Fault(stated, Code.REGISTRY_CONFLICT, words)
 
@@ -156,14 +187,17 @@ class Judge:
         if kind == RULES.kind:
             return self._zones_of_rules(name)
         if kind == PRICE_SERIES.kind:
-            return {zone for rules in self.registrations.rules_of_series(name) for zone in self._zones_of_rules(rules)}
+            of_rules = self.registrations.rules_of_series(name)
+            return {zone for rules in of_rules for zone in self._zones_of_rules(rules)} | {
+                *self.registrations.zones_of_agreed_series(name)
+            }
         if kind == ZONE.kind:
             return {name}
         if kind == AREA.kind:
             return {stated.record.zone}
         if kind in (POINT.kind, PARTY.kind):
             return {self.registrations.zone_of_area(stated.record.area)}
-        point = getattr(stated.record, "point", None)
+        point = getattr(stated.record, "seller_point" if kind == AGREEMENT.kind else "point", None)
         return set() if point is None else {self.registrations.zone_of_point(point)}
 
     def _zones_of_rules(self, name: str) -> set[str | None]:
@@ -205,22 +239,31 @@ class Judge:
 
 def orders_left_behind(draft: Draft, registrations: Registrations, new: Sequence[Stated[Any]]) -> Iterator[Fault]:
     """A party has its point in every slot in which it has an order: what its order came to is settled there."""
-    left: dict[str, dict[int, Stated[Any]]] = {}
     for stated in new:
         kind, name = _kind_and_name(stated.key)
         before = _billed_before(draft, name, stated.from_s) if kind == POINT.kind else None
         number = draft.registry.party_number.get(before or "")
-        if number is not None and before != stated.record.party:
-            parties = left.setdefault(registrations.zone_of_point(name) or "", {})
-            parties[number] = min(stated, parties.get(number, stated), key=lambda row: row.from_s)
-    for zone in (zone for zone in draft.registry.zones if zone.name in left):
-        parties, timeline, slot_s = left[zone.name], zone.timeline, draft.slot_s
-        first_s = max(timeline.first_slot_start_s, -(-min(row.from_s for row in parties.values()) // slot_s) * slot_s)
-        for slot_start_s in range(first_s, draft.ledger_time_s + timeline.open_before_start_s + 1, slot_s):
-            for number in np.unique(load_orders(draft, slot_start_s, zone.name).party).tolist():
-                if number in parties and parties[number].from_s <= slot_start_s:
-                    words = f"party: who is billed there until then has an order in the slot at {slot_start_s}"
-                    yield Fault(parties[number], Code.REGISTRY_CONFLICT, words)
+        place = draft.registry.zone_place.get(registrations.zone_of_point(name) or "") if number is not None else None
+        if number is None or place is None or before == stated.record.party:
+            continue
+        last_s = _last_order(draft, draft.registry.zones[place], number, stated.from_s)
+        if last_s != NONE_S:
+            words = f"party: {before}, who is billed there until then, has an order in the slot at {last_s}"
+            yield Fault(stated, Code.REGISTRY_CONFLICT, words)
+
+
+def _last_order(draft: Draft, zone: Zone, party: int, from_s: int) -> int:
+    """The last slot that starts at ``from_s`` or later in which the party of a number has an order, or NONE_S."""
+    timeline, slot_s = zone.timeline, draft.slot_s
+    known = draft.last_orders.get(zone.name)
+    if known is None:
+        end_s = (draft.ledger_time_s + timeline.open_before_start_s) // slot_s * slot_s + slot_s
+        known = LastOrders(draft, zone.name, len(draft.registry.parties), end_s)
+        draft.last_orders[zone.name] = known
+    first_s = max(timeline.first_slot_start_s, -(-from_s // slot_s) * slot_s)
+    return known.of(
+        party, first_s, slot_s, lambda slot_s: contract_of_slot(draft, zone, slot_s).contract.ranks_by_arrival
+    )
 
 
 def _billed_before(draft: Draft, point: str, time_s: int) -> str | None:
@@ -234,7 +277,7 @@ def note_reopened(draft: Draft, judge: Judge) -> None:
     for stated in judge.registrations.new():
         kind, _ = _kind_and_name(stated.key)
         changes_slots = kind in (AREA.kind, PRICE_SERIES.kind, RULES.kind) and draft.get(stated.key) is not None
-        for zone in judge.zones_of(stated) if changes_slots or kind in (POINT.kind, INSTALLATION.kind) else ():
+        for zone in judge.zones_of(stated) if changes_slots or kind in _ALWAYS_OF_SLOTS else ():
             if zone is not None:
                 draft.reopened[zone] = min(draft.reopened.get(zone, stated.from_s), stated.from_s)
 

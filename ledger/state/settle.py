@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gridcore import cbor, merkle
 from gridcore.rows import PackedRows
+from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL, counted, run_type
 from gridcore.sm3 import sm3
 from ledger.contract import Period, SettlementLike, SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
@@ -20,20 +22,21 @@ from ledger.leaves.results import RESULTS, ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.prices import prices_by_key
-from ledger.registry.zones import Zone
+from ledger.registry.zones import Timeline, Zone
+from ledger.state.agreements import agreements_of_slot
 from ledger.state.clear import areas_seed
 from ledger.state.columns import encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, distinct_rules
 from ledger.state.dealing import deal_fills
 from ledger.state.draft import Draft
 from ledger.state.held import release_settled
+from ledger.state.known_energy import known_energy
 from ledger.state.missing import estimate_rows
 from ledger.state.periods import count_run, counting_of, period_of
-from ledger.state.pieces import Energy, energy_of_slot
+from ledger.state.pieces import Energy
 from ledger.state.postings import post_run
 from ledger.state.slot import Slot, load_slot
 
-INITIAL: Final = "initial"
 ABSENT_REGISTER: Final = -1
 """A register that was not read, in a position."""
 
@@ -53,36 +56,74 @@ class Outcome(NamedTuple):
     points: int
 
 
-def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> int | None:
-    """Settle one slot with what is known now: as its initial run, later as a correction run, which posts the difference.
+class Settled(NamedTuple):
+    """What became of a slot that was to be settled.
 
-    A zone without settling rows has no initial run; a correction that would say what the last run said is not written. Returns the end of the
-    period in whose sums a run was counted; None where none was, or nobody knows its end.
+    period_end_s: end of the period in whose sums a run was counted; None where none was, or nobody knows its end.
+    immaterial_nano: what a dispute run that was not made would have changed; None where none was left out.
+    """
+
+    period_end_s: int | None = None
+    immaterial_nano: int | None = None
+
+
+def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Settled:
+    """Settle one slot with what is known now: as its initial run, later as another one, which posts the difference.
+
+    A zone without settling rows has no initial run. A run that would say what the last run said is not written, but for the final one; nor is
+    a dispute run of less than what is material.
     """
     before = RUNS.load(draft, slot_start_s, zone.name) or RunsLeaf([])
     if not before.runs and not len(draft.at(slot_start_s).zone(zone).settling):
-        return None
+        return Settled()
     slot = load_slot(draft, zone, slot_start_s)
     by_contract = contract_of_slot(draft, zone, slot_start_s)
     last = before.last if before.runs else None
     counting = counting_of(draft, by_contract.contract, slot, last)
     outcome = settle(draft, by_contract, slot, None if counting is None else period_of(draft, counting, slot))
-    if last is not None and _is_said(draft, zone, slot_start_s, last, outcome):
-        return None
-    run = INITIAL if last is None else f"correction-{len(before.runs)}"
+    run = run_name(zone.timeline, slot.end_s, draft.ledger_time_s, before)
+    if last is not None and run != FINAL and _is_said(draft, zone, slot_start_s, last, outcome):
+        return Settled()
+    if last is not None and run_type(run) == DISPUTE:
+        change_nano = _change_nano(draft, zone, slot_start_s, last, outcome)
+        if change_nano < zone.timeline.dispute_material_nano:
+            return Settled(immaterial_nano=change_nano)
     write_run(draft, by_contract, slot, outcome, run, before)
     if last is None:
         release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
     if counting is None:
-        return None
+        return Settled()
     count_run(draft, counting, outcome.columns, outcome.area_columns, result_seed(slot, run))
-    return counting.month.end_s
+    return Settled(period_end_s=counting.month.end_s)
+
+
+def run_name(timeline: Timeline, slot_end_s: int, now_s: int, before: RunsLeaf) -> str:
+    """The name of the next run of a slot that has the runs ``before``."""
+    names, calendar = [name for name, _ in before.runs], timeline.run_calendar
+    if not names:
+        return INITIAL
+    if FINAL in names:
+        return counted(DISPUTE, len(names) - names.index(FINAL))
+    if calendar is not None and now_s >= slot_end_s + calendar.final_run_after_s:
+        return FINAL
+    return counted(CORRECTION, len(names))
+
+
+def _change_nano(draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome) -> int:
+    """What points would pay otherwise than by the last run: the sum of all changes, each taken as positive."""
+    change_nano = 0
+    for chunk, start, end in chunks(len(zone)):
+        said = POSITIONS.load(draft, slot_start_s, zone.name, last, chunk)
+        paid_nano = [] if said is None else said.columns["pays_nano"].tolist()
+        pays_nano = outcome.columns["pays_nano"][start:end].tolist()
+        change_nano += sum(abs(new - old) for new, old in zip_longest(pays_nano, paid_nano, fillvalue=0))
+    return change_nano
 
 
 def settle(draft: Draft, by_contract: SlotContract, slot: Slot, period: Period | None) -> Outcome:
     """What a slot comes to; rows whose energy is not known are estimated. period: for a contract that has some."""
     zone, contract = slot.zone, by_contract.contract
-    energy, quality = _known_energy(draft, slot)
+    energy, quality = known_energy(draft, slot)
     unknown = zone.settling[~energy.is_known[zone.settling]]
     if len(unknown):
         estimated = estimate_rows(draft, slot, unknown)
@@ -101,16 +142,6 @@ def settle(draft: Draft, by_contract: SlotContract, slot: Slot, period: Period |
         received={account: Money.of(settled.received_nano[account]) for account in contract.accounts},
         points=len(zone.settling),
     )
-
-
-def _known_energy(draft: Draft, slot: Slot) -> tuple[Energy, UInt8]:
-    """The energy of every row, and its quality: what was imported, else what follows from registers. Both writable."""
-    energy, quality = energy_of_slot(draft, slot), slot.end.quality.copy()
-    if slot.imported is not None:
-        rows = slot.imported.rows
-        energy.is_known[rows], quality[rows] = True, slot.imported.quality[rows]
-        energy.import_wh[rows], energy.export_wh[rows] = slot.imported.import_wh[rows], slot.imported.export_wh[rows]
-    return energy, quality
 
 
 def _is_said(draft: Draft, zone: Zone, slot_start_s: int, run: str, outcome: Outcome) -> bool:
@@ -203,7 +234,9 @@ def _settle_rows(
             sold_wh=traded.sold_wh[order],
             tariffs=Tariffs(zone.rules, zone.tariff[order], prices_by_key(distinct)),
             point_terms={name: getattr(zone, name)[order] for name in contract.point_terms},
+            amounts=traded.amounts_of(order) if contract.trades_in_pairs else None,
             period=period,
+            agreements=agreements_of_slot(draft, zone, slot.start_s) if contract.takes_agreements else None,
         ),
         trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * len(rules_of_area),
         terms=[distinct[rules].terms for rules in rules_of_area],

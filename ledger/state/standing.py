@@ -1,6 +1,6 @@
 """What stands of parties in a slot, and whether they may order more: quantities, limits and money (docs/spec/state.md, "Orders").
 
-Indexed by place in the parties that are looked at, so that many orders are judged at once.
+Indexed by place in the parties that are looked at, so that many offers are judged at once.
 """
 
 from __future__ import annotations
@@ -26,17 +26,23 @@ HELD_NANO_MAX: Final = 1 << 62
 BALANCE_UNITS_MAX: Final = 8 * 10**9
 """Beyond it, of either sign, every credit is used up or left over, however much is held."""
 ACCEPTED: Final = 0
+NOBODY: Final = -1
 
 
 class Offers(NamedTuple):
-    """Orders of which no two are of one party: columns int64[n]. party: place among the parties that are looked at."""
+    """Columns int64[n]. party: place among the parties that are looked at; withdraws, counters: of orders, a bit each; the rest is of
+    what it brings together: price_micro_per_kwh: the limit at which it trades most easily; first_order, orders: which ones.
+    """
 
     party: Int64
-    counter: Int64
+    withdraws: Int64
+    counters: Int64
     side: Int64
     quantity_wh: Int64
     price_micro_per_kwh: Int64
     exposure_nano: Int64
+    first_order: Int64
+    orders: Int64
 
     def take(self, rows: Int64 | Bools) -> Offers:
         """Some of them."""
@@ -46,56 +52,165 @@ class Offers(NamedTuple):
 class Standing:
     """What stands of ``parties`` (numbers, ascending) in a slot of a zone, and how much they may still order.
 
-    orders: those that stand before this block.
+    orders: those of before this block, as many as ``before``, then the ``offered`` ones; is_known: bool beside them, has been taken at some
+    time; withdrawn_by: int64, the place of the offer that withdrew each in this block, else ``NOBODY``; is_firm: what was ordered counts, and
+    is held, until the gate, also once it is withdrawn: it may have traded before.
     """
 
-    def __init__(self, draft: Draft, zone: ZoneInForce, slot_start_s: int, parties: Int64) -> None:
-        self.orders = _orders_of(draft, zone, slot_start_s, parties)
-        self._counters = np.zeros_like(parties)
+    def __init__(
+        self,
+        draft: Draft,
+        zone: ZoneInForce,
+        slot_start_s: int,
+        parties: Int64,
+        offered: BookLeaf,
+        *,
+        is_firm: bool,
+    ) -> None:
+        self.is_firm = is_firm
+        before = _orders_of(draft, zone, slot_start_s, parties)
+        self.before = len(before.party)
+        self.orders = join_orders([before, offered])
+        self.withdrawn_by = np.full_like(self.orders.party, NOBODY)
+        self._place = np.searchsorted(parties, self.orders.party)
+        self._by_party = np.argsort(self._place, kind="stable")
+        self._bounds = np.searchsorted(self._place[self._by_party], np.arange(len(parties) + 1))
+        self._exposure_nano = self.orders.quantity_wh * self.orders.held_micro_per_kwh
+        self.is_known = np.arange(len(self._place)) < self.before
+        self._stands = self.is_known & (self.orders.withdrawn_height == 0)
+        self._used = np.zeros_like(parties)
+        np.bitwise_or.at(self._used, self._place[: self.before], _bits(before.counter))
+        self._standing = np.zeros_like(parties)
         self._ordered_wh = np.zeros((2, len(parties)), dtype=np.int64)
         self._highest_buy = np.full_like(parties, I64_MIN)
         self._lowest_sell = np.full_like(parties, I64_MAX)
         self._deliverable_wh = zone.deliverable_wh(parties)
         self._room_nano = _room_nano(draft, zone, slot_start_s, parties)
-        self._add(
-            np.searchsorted(parties, self.orders.party),
-            self.orders.counter,
-            self.orders.side,
-            self.orders.quantity_wh,
-            self.orders.price_micro_per_kwh,
-        )
+        self._recount(np.arange(len(parties)))
 
-    def judge(self, offers: Offers) -> Int64:
-        """int64[n]: 0 for those that stand from now on, for the others the code of the first check that fails."""
-        party, side = offers.party, offers.side
-        reused = (self._counters[party] >> offers.counter) & 1 > 0
+    def offers(self, party: Int64, withdraws: Int64, offer: Int64) -> Offers:
+        """The offers with their orders summed up. party: places; offer: int64[offered], ascending, the place of each one's offer."""
+        own = slice(self.before, None)
+        own_side, price = self.orders.side[own], self.orders.price_micro_per_kwh[own]
+        counters, side, quantity_wh, exposure_nano = (np.zeros_like(party) for _ in range(4))
+        np.bitwise_or.at(counters, offer, _bits(self.orders.counter[own]))
+        side[offer] = own_side
+        np.add.at(quantity_wh, offer, self.orders.quantity_wh[own])
+        np.add.at(exposure_nano, offer, self._exposure_nano[own])
+        limit = np.where(side == BUY, I64_MIN, I64_MAX)
+        buys, sells = own_side == BUY, own_side == SELL
+        np.maximum.at(limit, offer[buys], price[buys])
+        np.minimum.at(limit, offer[sells], price[sells])
+        orders = np.bincount(offer, minlength=len(party))
+        first_order = self.before + np.cumsum(orders) - orders
+        return Offers(party, withdraws, counters, side, quantity_wh, limit, exposure_nano, first_order, orders)
+
+    @property
+    def entered(self) -> Int64:
+        """The rows of offered orders that were taken."""
+        return self.before + np.flatnonzero(self.is_known[self.before :])
+
+    def judge(self, at: Int64, offers: Offers) -> Int64:
+        """int64[n]: 0 for those that stand from now on, for the others the code of the first check that fails.
+
+        at: their places among all offers; no two are of one party.
+        """
+        party, side, brings = offers.party, offers.side, offers.counters > 0
+        lacks = (offers.withdraws & ~self._standing[party]) > 0
+        # as often as it is asked: what is withdrawn already is not withdrawn again
+        is_done = lacks & ~brings & (offers.withdraws & (self._standing[party] | ~self._used[party]) == 0)
+        reused = (self._used[party] & offers.counters) > 0
+        asked = (offers.withdraws > 0) & ~lacks & ~reused
+        self._withdraw(offers.take(asked), at[asked])
         above = self._ordered_wh[side, party] + offers.quantity_wh > self._deliverable_wh[party]
         crosses = np.where(
             side == BUY,
             offers.price_micro_per_kwh >= self._lowest_sell[party],
             offers.price_micro_per_kwh <= self._highest_buy[party],
         )
-        verdicts = np.select(
-            [reused, above, crosses, offers.exposure_nano > self._room_nano[party]],
-            [int(Code.ORDER_REUSED), int(Code.ABOVE_POINT_LIMIT), int(Code.CROSSES_OWN), int(Code.NO_CREDIT)],
-            ACCEPTED,
-        )
+        has_no_credit = offers.exposure_nano > self._room_nano[party]
+        checks = [
+            (reused, Code.ORDER_REUSED),
+            (is_done, Code.EXISTS),
+            (lacks, Code.NO_SUCH_ORDER),
+            (brings & above, Code.ABOVE_POINT_LIMIT),
+            (brings & crosses, Code.CROSSES_OWN),
+            (brings & has_no_credit, Code.NO_CREDIT),
+        ]
+        verdicts = np.select([fails for fails, _ in checks], [int(code) for _, code in checks], ACCEPTED)
+        self._restore(offers.take(asked & (verdicts != ACCEPTED)), at[asked & (verdicts != ACCEPTED)])
         taken = offers.take(verdicts == ACCEPTED)
-        self._add(*taken[:-1])
+        self._used[taken.party] |= taken.counters
+        rows = _ranges(taken.first_order, taken.orders)
+        self.is_known[rows] = self._stands[rows] = True
+        self._note(rows)
+        self._count(rows)
         self._room_nano[taken.party] -= taken.exposure_nano
         return verdicts
 
-    def _add(self, party: Int64, counter: Int64, side: Int64, quantity_wh: Int64, price_micro_per_kwh: Int64) -> None:
-        """Take orders into account, several of one party among them."""
-        np.bitwise_or.at(self._counters, party, np.left_shift(1, counter))
-        np.add.at(self._ordered_wh, (side, party), quantity_wh)
+    def _withdraw(self, offers: Offers, at: Int64) -> None:
+        """Take back the orders that some offers withdraw; all of them stand."""
+        if not len(at):
+            return
+        rows, of = self._rows_of(offers.party)
+        asked = self._stands[rows] & ((offers.withdraws[of] >> self.orders.counter[rows]) & 1 > 0)
+        rows, of = rows[asked], of[asked]
+        self._stands[rows], self.withdrawn_by[rows] = False, at[of]
+        if not self.is_firm:
+            np.add.at(self._room_nano, self._place[rows], self._exposure_nano[rows])
+        self._recount(offers.party)
+
+    def _restore(self, offers: Offers, at: Int64) -> None:
+        """The inverse, for offers that do not stand."""
+        if not len(at):
+            return
+        rows, of = self._rows_of(offers.party)
+        rows = rows[self.withdrawn_by[rows] == at[of]]
+        self._stands[rows], self.withdrawn_by[rows] = True, NOBODY
+        if not self.is_firm:
+            np.subtract.at(self._room_nano, self._place[rows], self._exposure_nano[rows])
+        self._recount(offers.party)
+
+    def _recount(self, parties: Int64) -> None:
+        """What stands and counts of some parties, once more from their orders: a highest limit cannot be taken back."""
+        rows, _ = self._rows_of(parties)
+        self._standing[parties] = 0
+        self._ordered_wh[:, parties] = 0
+        self._highest_buy[parties], self._lowest_sell[parties] = I64_MIN, I64_MAX
+        self._note(rows[self._stands[rows]])
+        counts = self.is_known if self.is_firm else self._stands
+        self._count(rows[counts[rows]])
+
+    def _rows_of(self, parties: Int64) -> tuple[Int64, Int64]:
+        """The orders of some parties, and the place of each one's party among these: no work is done for anybody else's."""
+        first, count = self._bounds[parties], self._bounds[parties + 1] - self._bounds[parties]
+        return self._by_party[_ranges(first, count)], np.repeat(np.arange(len(parties)), count)
+
+    def _count(self, rows: Int64) -> None:
+        """Count the quantities of orders, several of one party among them."""
+        np.add.at(self._ordered_wh, (self.orders.side[rows], self._place[rows]), self.orders.quantity_wh[rows])
+
+    def _note(self, rows: Int64) -> None:
+        """Take counters and limits of orders that stand into account, several of one party among them."""
+        party, side, price = self._place[rows], self.orders.side[rows], self.orders.price_micro_per_kwh[rows]
+        np.bitwise_or.at(self._standing, party, _bits(self.orders.counter[rows]))
         buys, sells = side == BUY, side == SELL
-        np.maximum.at(self._highest_buy, party[buys], price_micro_per_kwh[buys])
-        np.minimum.at(self._lowest_sell, party[sells], price_micro_per_kwh[sells])
+        np.maximum.at(self._highest_buy, party[buys], price[buys])
+        np.minimum.at(self._lowest_sell, party[sells], price[sells])
+
+
+def _bits(counter: Int64) -> Int64:
+    return np.left_shift(1, counter)
+
+
+def _ranges(first: Int64, count: Int64) -> Int64:
+    """The numbers of some ranges, one range after the other."""
+    ends = np.cumsum(count)
+    return np.repeat(first - (ends - count), count) + np.arange(int(count.sum()))
 
 
 def _orders_of(draft: Draft, zone: ZoneInForce, slot_start_s: int, parties: Int64) -> BookLeaf:
-    """The orders of some parties that stand in a slot."""
+    """The orders of some parties in a slot, withdrawn ones among them."""
     parts: list[BookLeaf] = []
     for chunk in np.unique(chunks_of(parties)).tolist():
         book = BOOK.load(draft, slot_start_s, zone.zone.name, chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ledger.leaves.book import BookLeaf
@@ -17,14 +18,24 @@ class BatchRows(NamedTuple):
 
 
 class TakenOrders(NamedTuple):
-    """Orders of one slot of one zone against which nothing stands but, maybe, other orders of the same parties.
+    """Offers of one slot of one zone against which nothing stands but, maybe, other orders of the same parties.
 
-    seed: 32 bytes, bound to the transaction, known to members only; orders: in order, what is held not filled in yet; batch:
-    where they are of one, its rows; ``orders`` are those with the verdict 0.
+    An offer stands as a whole or not at all: it brings orders of one side, and withdraws others. seed: 32 bytes, bound to the
+    transaction, known to members only; party (number), withdraws (``counter_bits``): int64[offers]; orders: in order, what is
+    held not filled in yet; offer: int64[orders], ascending, the place of each one's offer; batch: where they are of one, its
+    rows; the offers are those with the verdict 0.
     """
 
     zone: Zone
     slot_start_s: int
     seed: bytes
+    party: Int64
+    withdraws: Int64
     orders: BookLeaf
+    offer: Int64
     batch: BatchRows | None = None
+
+
+def counter_bits(counters: Sequence[int]) -> int:
+    """Orders of one party in one slot as one number: bit c for the counter c."""
+    return sum(1 << counter for counter in counters)

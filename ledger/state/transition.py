@@ -13,6 +13,7 @@ from gridcore.genesis import BLOCK_TIME
 from gridcore.registry.signer import SIGNER, RevokedSigner
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
+from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.order_batch import OrderBatch
 from ledger.contract import Contract
@@ -24,7 +25,9 @@ from ledger.registry.certificates import IsSigned
 from ledger.state import metering, orders
 from ledger.state.block import Applied, Block, Result
 from ledger.state.certificates import has_expired
+from ledger.state.client_ids import write_client_ids
 from ledger.state.draft import Draft
+from ledger.state.kept_profiles import write_profiles
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
@@ -94,6 +97,8 @@ def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdict
         )
         if len(draft.taken) > taken:
             with_orders.append(position)
+    write_profiles(draft, draft.profiles)
+    write_client_ids(draft)
     for position, judged in zip(with_orders, orders.keep_orders(draft, draft.taken), strict=True):
         results[position] = replace(results[position], code=judged.code, rows=judged.rows)
     return [results[position] for position in range(len(block.decoded))]
@@ -158,4 +163,4 @@ def _turn(transaction: Transaction | None) -> int:
     return 1 if transaction is None else _TURNS.get(transaction.kind, 1)
 
 
-_TURNS: Final = {ClockAdvance.kind: 0, MarketOrder.kind: 2, OrderBatch.kind: 2}
+_TURNS: Final = {ClockAdvance.kind: 0, MarketCancel.kind: 2, MarketOrder.kind: 2, OrderBatch.kind: 2}

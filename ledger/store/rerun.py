@@ -6,7 +6,7 @@ same leaves, bit by bit, on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from gridcore.header import decode_header
 from gridcore.registry.area import AREA
 from gridcore.sm3 import sm3
 from ledger.contract import Contract
+from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import chunks
 from ledger.leaves.money import join_amount
 from ledger.leaves.positions import POSITIONS
@@ -24,6 +25,7 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import newest
+from ledger.run_due import WantedRun, why_not_made
 from ledger.signatures import SignatureChecker
 from ledger.state.state import State
 from ledger.store.archive import Archive
@@ -40,6 +42,11 @@ class RunName(NamedTuple):
     area: str
     slot_start_s: int
     run: str | None
+
+    @property
+    def words(self) -> str:
+        """How a message names it: as the command line does."""
+        return f"--slot {self.slot_start_s}" + ("" if self.run is None else f" --run {self.run}")
 
 
 class Rerun(NamedTuple):
@@ -99,7 +106,8 @@ def rerun(
             raise UsageError(f"{data_dir / DB_NAME}: missing; start the node once, it makes it again")
         kept = StateDb.open(data_dir / DB_NAME, genesis.digest)
         resources.callback(kept.close)
-        zone, run, height = _find(replay_into(kept, contracts, pins, checker).application.state, name)
+        application = replay_into(kept, contracts, pins, checker).application
+        zone, run, height = _find(application.state, name, application.tip.ledger_time_s)
         begin = None if archive is not None else snapshot_to_begin_with(data_dir)
         if begin is not None and begin.manifest.height >= height:
             raise UsageError(
@@ -134,22 +142,24 @@ def rerun(
         )
 
 
-def _find(state: State, name: RunName) -> tuple[str, str, int]:
+def _find(state: State, name: RunName, now_s: int) -> tuple[str, str, int]:
     """Zone, name and block of a run that the ledger keeps. UsageError."""
     area = newest(state, AREA, name.area)
     if area is None:
         raise UsageError(f"--area {name.area}: is no area of this chain")
     zone = area.record.zone
     runs = RUNS.load(state, name.slot_start_s, zone)
-    if runs is None:
-        raise UsageError(
-            f"--slot {name.slot_start_s}: area {name.area} has no run of a slot that starts then (UTC seconds)"
-        )
-    heights = dict(runs.runs)
-    run = runs.last if name.run is None else name.run
-    if run not in heights:
-        raise UsageError(f"--run {run}: the slot has {', '.join(heights)}")
+    heights = {} if runs is None else dict(runs.runs)
+    run = next(reversed(heights), None) if name.run is None else name.run
+    if run is None or run not in heights:
+        raise UsageError(f"{name.words} of area {name.area}: {_why_absent(state, zone, name, [*heights], now_s)}")
     return zone, run, heights[run]
+
+
+def _why_absent(state: State, zone: str, name: RunName, names: Sequence[str], now_s: int) -> str:
+    timeline = next(one.timeline for one in state.registry.zones if one.name == zone)
+    wanted = WantedRun(name.slot_start_s, CHAIN.must(state).slot_s, name.run, names)
+    return why_not_made(timeline, wanted, now_s)
 
 
 def _keys(leaf: RunLeaf) -> list[str]:

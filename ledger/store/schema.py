@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 11
+SCHEMA_VERSION: Final = 13
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL);
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, named_height INTEGER NOT NULL, validators BLOB NOT NULL);

@@ -158,6 +158,7 @@ class CommunityContract(WithoutOrders):
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
     point_terms: tuple[str, ...] = ()
+    takes_agreements = False
     period_columns: tuple[str, ...] = ()
     period_area_columns: tuple[str, ...] = ()
 

@@ -53,6 +53,8 @@ def priced_line(kind: LineKind, energy_wh: Int64Column, prices: Mapping[str, Pri
     return Line(kind.kind, kind.account, energy_wh, price, energy_wh, price, kind.sign)
 
 
-def shared_line(kind: LineKind, energy_wh: Int64Column, amount_nano: Int64Column) -> Line:
-    """The line of a kind without a price: ``amount_nano`` is each party's part of a sum that was shared out."""
-    return Line(kind.kind, kind.account, energy_wh, None, amount_nano, 1, 1)
+def shared_line(kind: LineKind, energy_wh: Int64Column, amount_nano: Int64Column, sign: int = 1) -> Line:
+    """The line of a kind without a price: ``sign`` x ``amount_nano`` is each party's part of a sum that was shared out, or what its trades
+    come to.
+    """
+    return Line(kind.kind, kind.account, energy_wh, None, amount_nano, 1, sign)

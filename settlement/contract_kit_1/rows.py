@@ -27,6 +27,54 @@ class TariffsLike(Protocol):
         """By key int64[tariffs], micro per kWh."""
 
 
+class AmountsLike(Protocol):
+    """What rows traded for, int64[n] nano."""
+
+    @property
+    def bought_nano(self) -> Int64Column:
+        """What the energy cost that they bought."""
+
+    @property
+    def sold_nano(self) -> Int64Column:
+        """What the energy brought that they sold."""
+
+    @property
+    def fee_nano(self) -> Int64Column | None:
+        """What buyers pay beyond it for the way of the energy; None under a contract without such fees."""
+
+
+class AgreementsLike(Protocol):
+    """Bilateral agreements between rows of one group, columns int64[m], in the order in which energy goes to them."""
+
+    @property
+    def seller(self) -> Int64Column:
+        """Rows."""
+
+    @property
+    def buyer(self) -> Int64Column:
+        """Rows."""
+
+    @property
+    def is_difference(self) -> Int64Column:
+        """1 where money alone moves, else 0."""
+
+    @property
+    def quantity_wh(self) -> Int64Column:
+        """Of the slot, -1 where there is a share."""
+
+    @property
+    def share_ppm(self) -> Int64Column:
+        """Of the seller's export, -1 where there is a quantity."""
+
+    @property
+    def price_micro_per_kwh(self) -> Int64Column:
+        """Of the energy; of a difference the strike."""
+
+    @property
+    def reference_micro_per_kwh(self) -> Int64Column:
+        """Of a difference; else 0."""
+
+
 class RowsLike(Protocol):
     """Points that are settled together, columns int64[n]; those of one group share a slot and an area."""
 
@@ -59,8 +107,16 @@ class RowsLike(Protocol):
         """What the registry says of each point, -1 where it says nothing."""
 
     @property
+    def amounts(self) -> AmountsLike | None:
+        """What the trades of the rows came to, for contracts whose gates come to trades; None for the others."""
+
+    @property
     def period(self) -> PeriodLike | None:
         """For contracts that sum over periods; None for the others."""
+
+    @property
+    def agreements(self) -> AgreementsLike | None:
+        """For contracts that settle agreements; None for the others, and where lines are asked for."""
 
 
 def check_rows(rows: RowsLike, count: int) -> Groups:

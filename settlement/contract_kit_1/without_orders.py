@@ -20,12 +20,17 @@ class NoClearing:
     filled_wh: Int64Column
     volume_wh: int = 0
     price_micro_per_kwh: int | None = None
+    trades: None = None
+    fees_micro_per_kwh: None = None
 
 
 class WithoutOrders:
     """What such a contract answers where the ledger asks for orders (``ledger.contract.Contract``)."""
 
     takes_orders = False
+    trades_in_pairs = False
+    ranks_by_arrival = False
+    order_terms: tuple[str, ...] = ()
 
     def exposure_micro_per_kwh(
         self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
@@ -40,6 +45,8 @@ class WithoutOrders:
         price_micro_per_kwh: Int64Column,
         *,
         terms: Mapping[str, Any],
+        until_rank: Int64Column | None = None,
+        order_terms: Mapping[str, Int64Column] | None = None,
     ) -> NoClearing:
         """Clear one gate: nothing is traded."""
         return NoClearing(np.zeros(side.size, dtype=np.int64))

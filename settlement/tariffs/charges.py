@@ -59,8 +59,16 @@ class Tariff:
         self._months = len(calendar.days_of_month)
         self._starts = np.searchsorted(calendar.month, np.arange(self._months))
 
-    def charges(self, party: str, usage: Usage, billed_nano: Sequence[Mapping[str, int]]) -> list[Charge]:
+    def charges(
+        self,
+        party: str,
+        usage: Usage,
+        billed_nano: Sequence[Mapping[str, int]],
+        is_billed: NDArray[np.bool_] | None = None,
+    ) -> list[Charge]:
         """What the party is charged; ``billed_nano``: of each month what the contract's lines come to, by kind.
+
+        is_billed: bool[slots], in which it has a point; None: in all.
 
         A percent component counts lines and the components that stand before it.
         """
@@ -69,8 +77,9 @@ class Tariff:
         for component, holds in zip(self.components, self._holds, strict=True):
             if component.parties and party not in component.parties:
                 continue
+            counts = holds if is_billed is None else holds & is_billed
             for month in range(self._months):
-                charge = self._charge(component, party, usage, month, holds, of_month[month])
+                charge = self._charge(component, party, usage, month, counts, of_month[month])
                 if charge.energy_wh or charge.amount_nano:
                     of_month[month][component.name] = of_month[month].get(component.name, 0) + charge.amount_nano
                     found.append(charge)

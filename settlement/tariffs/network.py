@@ -1,6 +1,6 @@
-"""Charges and losses of the grid: by voltage level, by capacity, along the markets between two parties, and what a grid loses.
+"""Charges and losses of the grid: by voltage level, by capacity, as shares of an offer, and what a grid loses.
 
-``network_charge_by_voltage/1`` (过网费), ``network_charge_capacity/1`` (就近消纳, docs/spec/mechanisms.md), ``grid_fee_path/1`` and ``grid_loss/1`` of the conformance vectors. Energy in Wh, prices
+``network_charge_by_voltage/1`` (过网费), ``network_charge_capacity/1`` (就近消纳, docs/spec/mechanisms.md), the shares of ``grid_fee_path/1`` (its path is the contract's) and ``grid_loss/1`` of the conformance vectors. Energy in Wh, prices
 in micro-currency per kWh, amounts in nano-currency; exact at any size.
 """
 
@@ -21,15 +21,6 @@ class VoltageLevel(NamedTuple):
 
     name: str
     price: int
-
-
-@dataclass(frozen=True, slots=True)
-class FeePath:
-    """What one kWh costs its buyer, brings its seller and leaves with the markets between, micro-currency per kWh."""
-
-    buyer_pays: int
-    seller_gets: int
-    fees_total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +60,6 @@ def network_charge_capacity(capacity_charge_nano: int, capacity_w: int, energy_p
     if not 0 <= load_factor_ppm <= _PPM:
         raise SettlementError(f"a load factor is from 0 to {_PPM} ppm, not {load_factor_ppm}")
     return capacity_charge_nano + energy_price * load_factor_ppm * _HOURS_OF_MONTH * capacity_w // _PPM
-
-
-def pay_as_offer(offer_price: int, fees: Sequence[int]) -> FeePath:
-    """The seller gets the offer, the buyer pays it and all fees on the path; a fee may be negative."""
-    return FeePath(offer_price + sum(fees), offer_price, sum(fees))
-
-
-def pay_as_bid(offer_price: int, bid_price: int, supply_fees: Sequence[int], demand_fees: Sequence[int]) -> FeePath:
-    """The buyer pays the bid, the seller gets what all fees on the path leave of it; a fee may be negative.
-
-    SettlementError for an offer above what the seller would get.
-    """
-    fees_total = sum(supply_fees) + sum(demand_fees)
-    if offer_price > bid_price - fees_total:
-        raise SettlementError(f"the seller would get {bid_price - fees_total} and asks {offer_price}")
-    return FeePath(bid_price, bid_price - fees_total, fees_total)
 
 
 def fees_of_offer(offer_price: int, shares_ppm: Sequence[int]) -> list[int]:

@@ -119,7 +119,8 @@ class Disk(Files):
         shutil.copytree(self._folder, target, ignore=shutil.ignore_patterns("guard*", "lock"))
 
     def clear(self, *, keeps_guard: bool = True) -> None:
-        """Remove everything but the guard. Called when nothing has the files open."""
+        """Another disk, with nothing but the guard: it refuses nothing, and no crash is to come. Called when nothing has the files open."""
+        self.refusal, self._stroke = None, None
         for path in self._files():
             if not (keeps_guard and path.name.startswith("guard")):
                 path.unlink()

@@ -7,34 +7,31 @@ in whole Wh. Only +, -, x, / and rounding are used: the same numbers on every ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.grid.appliances import heat_pump_loads, vehicle_loads
 from simulators.grid.feeder import SHAPE_SLOTS, Feeder
+from simulators.grid.local_time import SLOTS_PER_DAY, SLOTS_PER_HOUR, is_between
+from simulators.grid.weather import cloud_cover, level_w_per_m2, roof_shares, temperature_c
+from simulators.scenarios.schema import (
+    CLEAR_SKY,
+    GROUP,
+    NO_BATTERIES,
+    NO_PV,
+    Batteries,
+    Households,
+    Pv,
+    Scenario,
+    Weather,
+)
 
-SLOT_S = 900
-SLOTS_PER_DAY = 96
-SLOTS_PER_HOUR = 4
-SHIFT_SLOTS_MAX = 6
-DAY_NOISE = 0.20
-SLOT_NOISE = 0.45
-PV_GROUP = 10
-PV_PER_GROUP = (4, 5)  # homes with PV in each ten, in turn: 45 %
-BATTERIES_PER_GROUP = 1
-PV_PEAK_W = (3_000, 6_000)
-PV_NOISE = 0.06
-# SimBench's 21 June 2016 is the darkest June day of its PV shapes (0.2 to 1.5 kWh per kWp; the mean is 2.2). PV reads the weather of the
-# next day, for every home alike, so that the first simulated day has sun.
-PV_DAYS_AHEAD = 1
-BATTERY_CAPACITY_WH = (6_000, 10_000)
-BATTERY_POWER_WH = 625  # per slot: 2.5 kW
-BATTERY_RESERVE_PERCENT = 20
-BATTERY_CHARGE_PERCENT = 94  # of the energy taken in that can be given back
-EVENING_SALE_WH = (100, 250)  # per slot, on top of the home's own need
-EVENING_SALE_HOURS = (18, 6)  # from, until (local wall clock)
+FIRST_CHARGE_PERCENT = (50, 90)  # of a battery's capacity, when the simulation begins
 SUMMER = (135, 258)  # wall-clock day of a leap year: 15 May to 14 September
 WINTER = (305, 80)  # 1 November to 20 March
 
@@ -50,19 +47,37 @@ class Stream(IntEnum):
     PV_SLOT = 5
     BATTERY = 6
     REGISTERS = 7
+    CLOUDS = 8
+    TEMPERATURE = 9
+    VEHICLE_OWNERS = 10
+    VEHICLES = 11
+    HEAT_PUMP_OWNERS = 12
+    HEAT_PUMPS = 13
+    ROOFS = 14
+    FRAUD = 15
+    METER_ERRORS = 16
+    FRAUD_PLACES = 17
 
 
 @dataclass(frozen=True, eq=False)
 class BatteryOperation:
     """What the batteries of some homes do, in whole Wh; a home without one has capacity, reserve, charge and flow 0.
 
-    ``charge_wh[t + 1] - charge_wh[t]`` is the flow where energy is given, BATTERY_CHARGE_PERCENT of it (floored) where it is taken.
+    ``charge_wh[t + 1] - charge_wh[t]`` is the flow where energy is given, ``charge_percent`` of it (floored) where it is taken.
     """
 
     flow_wh: NDArray[np.int64]  # [slots, homes] taken (positive) or given (negative)
     charge_wh: NDArray[np.int64]  # [slots + 1, homes] state of charge at the slot boundaries: reserve_wh .. capacity_wh
     capacity_wh: NDArray[np.int64]  # [homes]
     reserve_wh: NDArray[np.int64]  # [homes] below this nothing is given
+
+
+class Slots(NamedTuple):
+    """Slots of a run: when each begins, UTC seconds; its position in the wall-clock year of the shapes; whether there is power in it."""
+
+    start_s: NDArray[np.int64]
+    when: NDArray[np.int64]
+    has_power: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +113,7 @@ def day_orders(rng: np.random.Generator, homes: int) -> NDArray[np.int64]:
 
 
 def home_loads(
-    feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64]
+    feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64], spec: Households
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Consumption of the homes before PV: energy in whole Wh [slots, homes] and reactive power in var [slots, homes].
 
@@ -107,11 +122,11 @@ def home_loads(
     homes = feeder.households
     fixed = generator(*key, Stream.HOME)
     orders = day_orders(fixed, homes)
-    shifts = fixed.integers(-SHIFT_SLOTS_MAX, SHIFT_SLOTS_MAX, size=homes, endpoint=True)
+    shifts = fixed.integers(-spec.shift_slots_max, spec.shift_slots_max, size=homes, endpoint=True)
     days = orders[:, when // SLOTS_PER_DAY].T
     at = (days * SLOTS_PER_DAY + (when % SLOTS_PER_DAY)[:, None] + shifts) % SHAPE_SLOTS
-    factor = _noise(generator(*key, Stream.LOAD_SLOT), (len(when), homes), SLOT_NOISE) * _day_noise(
-        generator(*key, Stream.LOAD_DAY), len(when), homes
+    factor = _noise(generator(*key, Stream.LOAD_SLOT), (len(when), homes), spec.slot_noise_percent / 100) * _day_noise(
+        generator(*key, Stream.LOAD_DAY), len(when), homes, spec.day_noise_percent / 100
     )
     profile = feeder.load_profile[:homes]
     p_w = feeder.load_p_shapes[profile, at] * (feeder.load_p_scale[profile] * feeder.load_p_w[:homes]) * factor
@@ -125,74 +140,105 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], width: float) -> ND
     return 1.0 + width * (drawn - (1 << 15)) / (1 << 15)
 
 
-def _day_noise(rng: np.random.Generator, slots: int, homes: int) -> NDArray[np.float64]:
+def _day_noise(rng: np.random.Generator, slots: int, homes: int, width: float) -> NDArray[np.float64]:
     days = -(-slots // SLOTS_PER_DAY)
-    return np.repeat(_noise(rng, (days, homes), DAY_NOISE), SLOTS_PER_DAY, axis=0)[:slots]
+    return np.repeat(_noise(rng, (days, homes), width), SLOTS_PER_DAY, axis=0)[:slots]
 
 
-def pv_and_battery_homes(rng: np.random.Generator, homes: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which homes have PV (4 and 5 of each ten in turn) and, of those, a battery (one of each ten).
+def pv_and_battery_homes(
+    rng: np.random.Generator, homes: int, pv_of_ten: Sequence[int], batteries_of_ten: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which homes have PV (so many of each ten, in turn) and, of those, a battery (so many of each ten).
 
     Drawn ten by ten, so that also a few trading homes hold sellers and buyers.
     """
     has_pv, has_battery = np.zeros(homes, dtype=np.bool_), np.zeros(homes, dtype=np.bool_)
-    for number, start in enumerate(range(0, homes, PV_GROUP)):
-        drawn = start + rng.permutation(PV_GROUP)
-        owners = drawn[: PV_PER_GROUP[number % len(PV_PER_GROUP)]]
+    for number, start in enumerate(range(0, homes, GROUP)):
+        drawn = start + rng.permutation(GROUP)
+        owners = drawn[: pv_of_ten[number % len(pv_of_ten)]]
         has_pv[owners[owners < homes]] = True
-        battery = owners[:BATTERIES_PER_GROUP]
+        battery = owners[:batteries_of_ten]
         has_battery[battery[battery < homes]] = True
     return has_pv, has_battery
 
 
+def owners_of_ten(rng: np.random.Generator, homes: int, homes_of_ten: Sequence[int]) -> NDArray[np.bool_]:
+    """Which homes have a device: so many of each ten, in turn, drawn ten by ten."""
+    owners, _ = pv_and_battery_homes(rng, homes, homes_of_ten, 0)
+    return owners
+
+
 def pv_yield(
-    feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64], has_pv: NDArray[np.bool_]
+    feeder: Feeder, key: tuple[int, ...], slots: Slots, has_pv: NDArray[np.bool_], pv: Pv, weather: Weather
 ) -> NDArray[np.int64]:
     """PV energy of each home in whole Wh [slots, homes]; 0 where a home has none."""
-    homes = len(has_pv)
+    homes, when = len(has_pv), slots.when
     fixed = generator(*key, Stream.PV_UNIT)
-    peak_w = fixed.integers(PV_PEAK_W[0] // 100, PV_PEAK_W[1] // 100, size=homes, endpoint=True) * 100.0 * has_pv
-    profile = fixed.integers(0, len(feeder.pv_scale), size=homes)
-    at = (when + PV_DAYS_AHEAD * SLOTS_PER_DAY) % SHAPE_SLOTS
-    shape = feeder.pv_shapes[profile[None, :], at[:, None]] * (feeder.pv_scale[profile] * peak_w)
-    yield_wh = np.rint(shape * _noise(generator(*key, Stream.PV_SLOT), (len(when), homes), PV_NOISE) / SLOTS_PER_HOUR)
-    return np.maximum(yield_wh, 0).astype(np.int64)
+    low, high = pv.peak_w_min // 100, pv.peak_w_max // 100
+    peak_w = fixed.integers(low, high, size=homes, endpoint=True) * 100.0 * has_pv
+    if weather.model == CLEAR_SKY:
+        shape = _roof_yield(key, slots, homes, pv, weather) * peak_w
+    else:
+        profile = fixed.integers(0, len(feeder.pv_scale), size=homes)
+        at = (when + weather.days_ahead * SLOTS_PER_DAY) % SHAPE_SLOTS
+        shape = feeder.pv_shapes[profile[None, :], at[:, None]] * (feeder.pv_scale[profile] * peak_w)
+    noise = _noise(generator(*key, Stream.PV_SLOT), (len(when), homes), pv.noise_percent / 100)
+    return np.maximum(np.rint(shape * noise / SLOTS_PER_HOUR), 0).astype(np.int64)
+
+
+def _roof_yield(key: tuple[int, ...], slots: Slots, homes: int, pv: Pv, weather: Weather) -> NDArray[np.float64]:
+    """What roofs give, as a share of their peak power [slots, homes]; no more than the peak, at which their inverters stop."""
+    spread, equator_side = pv.azimuth_spread_degrees, 180 if weather.latitude_milli_degrees >= 0 else 0
+    azimuths = equator_side + generator(*key, Stream.ROOFS).integers(-spread, spread, size=homes, endpoint=True)
+    cover = cloud_cover(generator(*key, Stream.CLOUDS), len(slots.start_s), weather)
+    sun, level = level_w_per_m2(slots.start_s, cover, weather)
+    shares = roof_shares(sun, level, pv.tilt_degrees, azimuths)
+    return np.minimum(shares * (pv.yield_percent / 100), 1.0)
 
 
 def operate_batteries(
-    rng: np.random.Generator, when: NDArray[np.int64], net_wh: NDArray[np.int64], has_battery: NDArray[np.bool_]
+    rng: np.random.Generator,
+    sells: NDArray[np.bool_],
+    net_wh: NDArray[np.int64],
+    has_battery: NDArray[np.bool_],
+    spec: Batteries,
 ) -> BatteryOperation:
-    """Run the batteries for the slots ``when`` against ``net_wh`` = load - PV in whole Wh [slots, homes].
+    """Run the batteries against ``net_wh`` = load - PV in whole Wh [slots, homes].
 
-    Greedy: surplus charges, own need discharges down to the reserve; by night each sells a little from what is left above it.
+    Greedy: surplus charges, own need discharges down to the reserve; in slots with ``sells`` each sells a little from what is left above it.
     """
     homes = len(has_battery)
-    low, high = (bound // 100 for bound in BATTERY_CAPACITY_WH)
+    low, high = spec.capacity_wh_min // 100, spec.capacity_wh_max // 100
     capacity_wh = rng.integers(low, high, size=homes, endpoint=True) * 100 * has_battery
-    sale_wh = rng.integers(*EVENING_SALE_WH, size=homes, endpoint=True)
-    first_wh = capacity_wh * rng.integers(50, 90, size=homes, endpoint=True) // 100
-    reserve_wh = capacity_wh * BATTERY_RESERVE_PERCENT // 100
-    hour = when % SLOTS_PER_DAY // SLOTS_PER_HOUR
-    is_sale_time = (hour >= EVENING_SALE_HOURS[0]) | (hour < EVENING_SALE_HOURS[1])
+    low, high = spec.sale_w_min // SLOTS_PER_HOUR, spec.sale_w_max // SLOTS_PER_HOUR
+    sale_wh = rng.integers(low, high, size=homes, endpoint=True)
+    first_wh = capacity_wh * rng.integers(*FIRST_CHARGE_PERCENT, size=homes, endpoint=True) // 100
+    reserve_wh = capacity_wh * spec.reserve_percent // 100
+    power_wh = spec.power_w // SLOTS_PER_HOUR
     flow_wh = np.zeros_like(net_wh)
     charges_wh = np.concatenate([first_wh[None, :], np.zeros_like(net_wh)])
     for slot, charge_wh in enumerate(charges_wh[:-1]):
-        wanted = np.maximum(net_wh[slot], 0) + (sale_wh if is_sale_time[slot] else 0)
-        give = np.where(net_wh[slot] >= 0, np.minimum(np.minimum(wanted, BATTERY_POWER_WH), charge_wh - reserve_wh), 0)
+        wanted = np.maximum(net_wh[slot], 0) + (sale_wh if sells[slot] else 0)
+        give = np.where(net_wh[slot] >= 0, np.minimum(np.minimum(wanted, power_wh), charge_wh - reserve_wh), 0)
         give = np.maximum(give, 0)
-        room = (capacity_wh - charge_wh) * 100 // BATTERY_CHARGE_PERCENT
-        take = np.minimum(np.minimum(np.maximum(-net_wh[slot], 0), BATTERY_POWER_WH), room)
-        charges_wh[slot + 1] = charge_wh + take * BATTERY_CHARGE_PERCENT // 100 - give
+        room = (capacity_wh - charge_wh) * 100 // spec.charge_percent
+        take = np.minimum(np.minimum(np.maximum(-net_wh[slot], 0), power_wh), room)
+        charges_wh[slot + 1] = charge_wh + take * spec.charge_percent // 100 - give
         flow_wh[slot] = take - give
     return BatteryOperation(flow_wh, charges_wh, capacity_wh, reserve_wh)
 
 
-def home_energy(feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64]) -> HomeEnergy:
-    """Meter energies of all homes of a feeder for the slots ``when``; a pure function of its arguments."""
-    load_wh, q_var = home_loads(feeder, key, when)
-    has_pv, has_battery = pv_and_battery_homes(generator(*key, Stream.OWNERS), feeder.households)
-    net_wh = load_wh - pv_yield(feeder, key, when, has_pv)
-    battery = operate_batteries(generator(*key, Stream.BATTERY), when, net_wh, has_battery)
+def home_energy(feeder: Feeder, key: tuple[int, ...], slots: Slots, scenario: Scenario) -> HomeEnergy:
+    """Meter energies of all homes of a feeder in ``slots``; a pure function of its arguments."""
+    load_wh, q_var = home_loads(feeder, key, slots.when, scenario.households)
+    power = slots.has_power.astype(np.int64)[:, None]
+    load_wh, q_var = (load_wh + _appliance_loads(feeder.households, key, slots, scenario)) * power, q_var * power
+    pv, batteries = scenario.pv or NO_PV, scenario.batteries or NO_BATTERIES
+    owners = generator(*key, Stream.OWNERS)
+    has_pv, has_battery = pv_and_battery_homes(owners, feeder.households, pv.homes_of_ten, batteries.homes_of_ten)
+    net_wh = load_wh - pv_yield(feeder, key, slots, has_pv, pv, scenario.weather) * power
+    sells = is_between(slots.when, batteries.sale_from_hour, batteries.sale_until_hour) & slots.has_power
+    battery = operate_batteries(generator(*key, Stream.BATTERY), sells, net_wh, has_battery, batteries)
     net_wh = net_wh + battery.flow_wh
     return HomeEnergy(
         import_wh=np.maximum(net_wh, 0),
@@ -202,3 +248,17 @@ def home_energy(feeder: Feeder, key: tuple[int, ...], when: NDArray[np.int64]) -
         has_battery=has_battery,
         battery=battery,
     )
+
+
+def _appliance_loads(homes: int, key: tuple[int, ...], slots: Slots, scenario: Scenario) -> NDArray[np.int64]:
+    """What cars and heat pumps take, whole Wh [slots, homes]."""
+    local_slot = slots.when % SLOTS_PER_DAY
+    taken = np.zeros((len(slots.when), homes), dtype=np.int64)
+    if scenario.vehicles is not None:
+        owners = owners_of_ten(generator(*key, Stream.VEHICLE_OWNERS), homes, scenario.vehicles.homes_of_ten)
+        taken += vehicle_loads(generator(*key, Stream.VEHICLES), local_slot, owners, scenario.vehicles)
+    if scenario.heat_pumps is not None:
+        owners = owners_of_ten(generator(*key, Stream.HEAT_PUMP_OWNERS), homes, scenario.heat_pumps.homes_of_ten)
+        outside_c = temperature_c(generator(*key, Stream.TEMPERATURE), local_slot, scenario.weather)
+        taken += heat_pump_loads(generator(*key, Stream.HEAT_PUMPS), outside_c, owners, scenario.heat_pumps)
+    return taken

@@ -35,6 +35,7 @@ class Feeder:
     line_i_max_a: NDArray[np.float64]  # [lines]
     source_u_pu: float
     transformer: TransformerRating
+    line_names: tuple[str, ...]  # [lines]
     load_node: NDArray[np.int32]  # [loads]
     load_profile: NDArray[np.int32]  # [loads] row of load_*_shapes
     load_p_w: NDArray[np.float64]  # [loads] rated active power
@@ -48,6 +49,7 @@ class Feeder:
     load_q_scale: NDArray[np.float64]  # [load profiles]
     pv_shapes: NDArray[np.int16]  # [PV profiles, SHAPE_SLOTS], times pv_scale
     pv_scale: NDArray[np.float64]  # [PV profiles]
+    load_profile_names: tuple[str, ...]  # [load profiles]
     households: int  # loads[:households] are homes
 
     @property
@@ -151,6 +153,7 @@ def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
         line_x_ohm=arrays["line_x_ohm"],
         line_c_f=arrays["line_c_f"],
         line_i_max_a=arrays["line_i_max_a"],
+        line_names=tuple(f"line {number}" for number in range(1, len(arrays["line_from"]) + 1)),
         source_u_pu=float(arrays["source_u_pu"]),
         transformer=rating,
         load_node=arrays["load_node"][order],
@@ -166,5 +169,6 @@ def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
         load_q_scale=arrays["load_q_scale"],
         pv_shapes=arrays["pv_shapes"],
         pv_scale=arrays["pv_scale"],
+        load_profile_names=tuple(names),
         households=int(is_household.sum()),
     )

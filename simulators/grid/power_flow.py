@@ -27,13 +27,15 @@ class Flow:
     upper_w: NDArray[np.float64]  # [slots] net flow into the feeder at the transformer's upper side; negative = export
     loss_w: NDArray[np.float64]  # [slots] lines and transformer, no-load losses included
     u_pu: NDArray[np.float64]  # [slots, nodes]
+    line_loading: NDArray[np.float64]  # [slots, lines] of the current that each carries at most
+    transformer_loading: NDArray[np.float64]  # [slots] of its rated power
 
 
 class FeederModel:
     """A feeder made ready for batches of slots; build once, solve often."""
 
     def __init__(self, feeder: Feeder) -> None:
-        self._nodes = feeder.nodes
+        self._nodes, self._lines = feeder.nodes, len(feeder.line_names)
         self._upper = feeder.transformer.node_upper
         self._first_load_id = 2 * feeder.nodes + feeder.line_nodes.shape[1] + 2
         self._model = PowerGridModel(_components(feeder, self._first_load_id))
@@ -44,12 +46,19 @@ class FeederModel:
         GridError when a slot has no solution (the demand is more than the feeder can carry).
         """
         starts = range(0, len(p_w), CHUNK_SLOTS_MAX)
-        chunks = [self._solve_chunk(p_w[at : at + CHUNK_SLOTS_MAX], q_var[at : at + CHUNK_SLOTS_MAX]) for at in starts]
-        upper_w = np.concatenate([chunk[0] for chunk in chunks]) if chunks else np.zeros(0)
-        u_pu = np.concatenate([chunk[1] for chunk in chunks]) if chunks else np.zeros((0, self._nodes))
-        return Flow(upper_w=upper_w, loss_w=upper_w - p_w.sum(axis=1), u_pu=u_pu)
+        chunks = [
+            self._solve_chunk(p_w[at : at + CHUNK_SLOTS_MAX], q_var[at : at + CHUNK_SLOTS_MAX]) for at in starts
+        ] or [self._nothing()]
+        upper_w, u_pu, line_loading, transformer_loading = (
+            np.concatenate(column) for column in zip(*chunks, strict=True)
+        )
+        loss_w = upper_w - p_w.sum(axis=1)
+        return Flow(upper_w, loss_w, u_pu, line_loading, transformer_loading)
 
-    def _solve_chunk(self, p_w: NDArray[np.float64], q_var: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _nothing(self) -> tuple[NDArray[Any], ...]:
+        return np.zeros(0), np.zeros((0, self._nodes)), np.zeros((0, self._lines)), np.zeros(0)
+
+    def _solve_chunk(self, p_w: NDArray[np.float64], q_var: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
         update = initialize_array(DatasetType.update, ComponentType.sym_load, p_w.shape)
         update["id"] = self._first_load_id + np.arange(self._nodes)
         update["p_specified"] = p_w
@@ -57,14 +66,24 @@ class FeederModel:
         try:
             result = self._model.calculate_power_flow(
                 update_data={ComponentType.sym_load: update},
-                output_component_types={ComponentType.node: ["u_pu"], ComponentType.source: ["p"]},
+                output_component_types={
+                    ComponentType.node: ["u_pu"],
+                    ComponentType.source: ["p"],
+                    ComponentType.line: ["loading"],
+                    ComponentType.transformer: ["loading"],
+                },
                 threading=-1,
             )
         except RuntimeError as trouble:  # base of every error of power-grid-model, which does not export a typed one
             first_line = str(trouble).strip().split("\n", 1)[0]
             message = f"power flow: no solution for these loads and PV sizes ({first_line}); use smaller ones"
             raise GridError(message) from trouble
-        return result[ComponentType.source]["p"][:, 0], result[ComponentType.node]["u_pu"]
+        return (
+            result[ComponentType.source]["p"][:, 0],
+            result[ComponentType.node]["u_pu"],
+            result[ComponentType.line]["loading"],
+            result[ComponentType.transformer]["loading"][:, 0],
+        )
 
 
 def _components(feeder: Feeder, first_load_id: int) -> dict[ComponentType, SingleComponentData]:

@@ -6,24 +6,22 @@ Energies are whole Wh per 15-minute slot at the point itself (primary side, CT r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore.errors import UsageError, require
-from simulators.grid.diversity import SLOT_S, SLOTS_PER_DAY, SLOTS_PER_HOUR, Stream, generator, home_energy
-from simulators.grid.feeder import SHAPE_SLOTS, Feeder, homes_at_line_ends, load_feeder
+from gridcore.errors import UsageError
+from simulators.grid.diversity import Slots, Stream, generator, home_energy
+from simulators.grid.feeder import Feeder, homes_at_line_ends, load_feeder
+from simulators.grid.fraud import Registers, counted_registers, not_taken
+from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
+from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
-
-HOUSEHOLDS_PER_AREA = 113
-HOUSEHOLDS_MAX = 100 * HOUSEHOLDS_PER_AREA
-SLOTS_MAX = SHAPE_SLOTS
-SEED_MAX = 2**63 - 1
-FIRST_LOCAL_MIDNIGHT = np.datetime64("2026-06-21T00:00:00")
-DAY_S = 86_400
-UTC_OFFSET_S = 8 * 3600  # Asia/Shanghai, no summer time
+from simulators.grid.violations import Violation, violations_of
+from simulators.scenarios.events import check_events
+from simulators.scenarios.schema import BLACKOUT, FRAUDS_OF_DAY_BEFORE, ROLL_OVER, SLOT_S, Grid, Scenario
 
 HOUSEHOLD_PROFILE_ID = "eastron_sdm630"
 LOAD_PROFILE_ID = "acrel_adl400"
@@ -40,6 +38,7 @@ START_EXPORT_WH = (500_000, 25_000_000)
 START_LOAD_WH = (5_000_000, 400_000_000)
 START_FEEDER_IMPORT_WH = (500_000_000, 5_000_000_000)
 START_FEEDER_EXPORT_WH = (50_000_000, 900_000_000)
+LINE_ENDS_OBSERVED = 11  # homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within 0.5 V
 RATED_PHASE_V = 400 / 3**0.5  # 230.94 V: the feeder's low-voltage nodes are rated 400 V between phases
 
 
@@ -76,6 +75,7 @@ class World:
     Column i of every ``[.., meters]`` array belongs to ``meters[i]``, of ``[.., areas]`` to ``areas[i]``, of ``[.., batteries]`` to ``batteries[i]``.
     """
 
+    scenario: Scenario
     areas: tuple[str, ...]
     slot_start_s: NDArray[np.int64]  # [slots] UTC seconds
     meters: tuple[MeterSpec, ...]  # per area: homes, other loads, feeder
@@ -89,6 +89,7 @@ class World:
     line_ends: tuple[tuple[int, ...], ...]  # per area: columns of the homes at the ends of lines, the farthest first
     batteries: tuple[BatterySpec, ...]  # in the order of their homes
     battery_wh: NDArray[np.int64]  # [slots + 1, batteries] state of charge at the slot boundaries
+    violations: tuple[Violation, ...]  # per area, by slot
 
     @property
     def slots(self) -> int:
@@ -105,6 +106,29 @@ class World:
         self._check_boundary(boundary_index)
         imported, exported = self._cumulative
         return imported[boundary_index], exported[boundary_index]
+
+    def counted_registers(self, boundary_index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cumulative import and export [meters] as the meters count them: the truth, but where somebody cheats (``fraud``)."""
+        self._check_boundary(boundary_index)
+        return self.counted.import_wh[boundary_index], self.counted.export_wh[boundary_index]
+
+    @cached_property
+    def counted(self) -> Registers:
+        """The same at every boundary."""
+        column_of = {meter.meter: column for column, meter in enumerate(self.meters)}
+        return counted_registers(self.scenario.events, self.scenario.seed, column_of, self._cumulative)
+
+    @cached_property
+    def not_taken(self) -> NDArray[np.bool_]:
+        """[slots + 1, meters] whether nobody takes a reading: the register shows what it cannot have counted since the last one taken."""
+        steps_wh = np.array([meter.resolution_wh for meter in self.meters])
+        return self.not_taken_of(Registers(*(register // steps_wh * steps_wh for register in self.counted)))
+
+    def not_taken_of(self, shown: Registers) -> NDArray[np.bool_]:
+        """The same of registers that are ``shown`` otherwise; primary Wh, as if they never started again."""
+        set_back = {event.target for event in self.scenario.events if event.kind in FRAUDS_OF_DAY_BEFORE}
+        columns = [column for column, meter in enumerate(self.meters) if meter.meter in set_back]
+        return not_taken(shown, columns, [meter.limit_wh for meter in self.meters])
 
     def phase_voltages_v(self, boundary_index: int) -> NDArray[np.float64]:
         """Phase voltage in V [meters] that the meters show at boundary 0 .. slots: the mean of the slot that ends there.
@@ -131,14 +155,14 @@ class World:
             raise UsageError(message)
 
     @cached_property
-    def _cumulative(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _cumulative(self) -> Registers:
         start_import = np.array([[meter.start_import_wh for meter in self.meters]], dtype=np.int64)
         start_export = np.array([[meter.start_export_wh for meter in self.meters]], dtype=np.int64)
         imported = np.cumsum(np.concatenate([start_import, self.import_wh]), axis=0)
         exported = np.cumsum(np.concatenate([start_export, self.export_wh]), axis=0)
         imported.setflags(write=False)
         exported.setflags(write=False)
-        return imported, exported
+        return Registers(imported, exported)
 
     @cached_property
     def meter_of_party(self) -> dict[str, int]:
@@ -146,25 +170,26 @@ class World:
         return {meter.party: column for column, meter in enumerate(self.meters) if meter.party}
 
 
-def build_world(*, households: int, slots: int, seed: int) -> World:
-    """The world in which the first ``households`` homes trade for ``slots`` slots from 21 June 2026 00:00 in Shanghai.
+def build_world(scenario: Scenario) -> World:
+    """The world of a scenario, its first ``households.trading`` homes trading.
 
-    Up to 113 homes live on one feeder; more replicate it, each copy an area with its own seeded homes. The physics of an area does not
-    depend on how many trade, and a shorter world is the beginning of a longer one. UsageError for sizes out of range.
+    So many homes as a feeder has live on one; more replicate it, each copy an area with its own seeded homes. The physics of an area does
+    not depend on how many trade, and a shorter world is the beginning of a longer one. UsageError where a meter could not carry its energy.
     """
-    _check_range("households", households, 1, HOUSEHOLDS_MAX)
-    _check_range("slots", slots, 1, SLOTS_MAX)
-    _check_range("seed", seed, 0, SEED_MAX)
-    feeder = load_feeder()
+    feeder = feeder_of(scenario.grid)
     model = FeederModel(feeder)
-    start_s = int(FIRST_LOCAL_MIDNIGHT.astype(np.int64)) - UTC_OFFSET_S
-    slot_start_s = start_s + SLOT_S * np.arange(slots, dtype=np.int64)
-    when = shape_positions(slot_start_s)
-    count = -(-households // HOUSEHOLDS_PER_AREA)
-    built = [_build_area(feeder, model, number, seed, when) for number in range(count)]
+    calendar, households = scenario.calendar, scenario.households.trading
+    slot_start_s = calendar.first_slot_start_s + SLOT_S * np.arange(calendar.slot_count, dtype=np.int64)
+    when = shape_positions(slot_start_s, calendar)
+    count = -(-households // feeder.households)
+    built = [
+        _build_area(feeder, model, number, scenario, Slots(slot_start_s, when, _has_power(scenario, number, len(when))))
+        for number in range(count)
+    ]
     ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
     world = World(
-        areas=tuple(f"A{number + 1}" for number in range(count)),
+        scenario=scenario,
+        areas=tuple(_area(number) for number in range(count)),
         slot_start_s=slot_start_s,
         meters=tuple(meter for area in built for meter in area.meters),
         traders=tuple(_household_code(number) for number in range(households)),
@@ -177,25 +202,66 @@ def build_world(*, households: int, slots: int, seed: int) -> World:
         line_ends=tuple(tuple(first + home for home in ends) for first in range(0, count * per_area, per_area)),
         batteries=tuple(battery for area in built for battery in area.batteries),
         battery_wh=np.concatenate([area.battery_wh for area in built], axis=1),
+        violations=tuple(violation for area in built for violation in area.violations),
     )
     for value in vars(world).values():
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
+    _check(world)
+    return _rolled_over(world)
+
+
+def _has_power(scenario: Scenario, number: int, slots: int) -> NDArray[np.bool_]:
+    """In which slots an area has power."""
+    has_power = np.ones(slots, dtype=np.bool_)
+    for event in scenario.events:
+        if event.kind == BLACKOUT and event.target == _area(number):
+            has_power[event.from_slot : event.until_slot] = False
+    return has_power
+
+
+def _rolled_over(world: World) -> World:
+    """The world with registers that start again in the slots that its events say."""
+    meters = list(world.meters)
+    for event in world.scenario.events:
+        if event.kind != ROLL_OVER:
+            continue
+        row = next(row for row, meter in enumerate(meters) if meter.meter == event.target)
+        slot_wh, step_wh = int(world.import_wh[event.from_slot, row]), meters[row].resolution_wh
+        if slot_wh <= step_wh:  # it would show its highest value, which many registers have for "no value"
+            message = (
+                f"takes {slot_wh} Wh in slot {event.from_slot}, no more than a step of its register ({step_wh} Wh)"
+            )
+            raise UsageError(f"events: {event.label!r}: {event.target} {message}; choose another slot")
+        until_wh = int(world.import_wh[: event.from_slot + 1, row].sum())
+        start_wh = meters[row].modulus_wh - until_wh
+        meters[row] = replace(meters[row], start_import_wh=start_wh)
+    return replace(world, meters=tuple(meters))
+
+
+def feeder_of(grid: Grid) -> Feeder:
+    """The feeder that a scenario names; UsageError naming file, row and column of a table that is none."""
+    if grid.table is None or grid.transformer is None:
+        return load_feeder()
+    return read_own_feeder(grid.table, grid.transformer)
+
+
+def _check(world: World) -> None:
+    area_of_meter = {meter.meter: meter.area for meter in world.meters}
+    rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
+    feeders = {meter.meter for meter in world.meters if not meter.party}
+    check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
+    world.counted_registers(0)  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
-    require(bool((np.maximum(world.import_wh, world.export_wh) <= limits).all()), "no slot's energy above its limit_wh")
-    return world
-
-
-def shape_positions(slot_start_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of each slot in the leap year of the shapes, by local month, day and time of day."""
-    local = slot_start_s + UTC_OFFSET_S
-    day = local.astype("datetime64[s]").astype("datetime64[D]")
-    year = day.astype("datetime64[Y]")
-    day_of_year = (day - year.astype("datetime64[D]")).astype(np.int64)
-    days_in_year = ((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")).astype(np.int64)
-    leap_day_of_year = day_of_year + ((days_in_year == 365) & (day_of_year >= 59))
-    position: NDArray[np.int64] = leap_day_of_year * SLOTS_PER_DAY + local % DAY_S // SLOT_S
-    return position
+    above = np.maximum(world.import_wh, world.export_wh) > limits
+    if above.any():
+        slot, column = np.argwhere(above)[0].tolist()
+        meter, energy_wh = world.meters[column], int(max(world.import_wh[slot, column], world.export_wh[slot, column]))
+        message = (
+            f"{meter.meter} has {energy_wh} Wh in slot {slot}, more than its connection carries ({meter.limit_wh} Wh);"
+            " give smaller devices"
+        )
+        raise UsageError(message)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,12 +275,15 @@ class _Area:
     voltage_pu: NDArray[np.float32]
     batteries: tuple[BatterySpec, ...]
     battery_wh: NDArray[np.int64]
+    violations: tuple[Violation, ...]
 
 
-def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when: NDArray[np.int64]) -> _Area:
-    key = (seed, number)
-    homes = home_energy(feeder, key, when)
-    load_wh, load_q_var = _other_loads(feeder, when)
+def _build_area(feeder: Feeder, model: FeederModel, number: int, scenario: Scenario, slots: Slots) -> _Area:
+    key = (scenario.seed, number)
+    homes = home_energy(feeder, key, slots, scenario)
+    load_wh, load_q_var = _other_loads(feeder, slots.when)
+    power = slots.has_power.astype(np.int64)
+    load_wh, load_q_var = load_wh * power[:, None], load_q_var * power[:, None]
     net_wh = np.concatenate([homes.import_wh - homes.export_wh, load_wh], axis=1)
     node_of = np.zeros((feeder.loads, feeder.nodes))
     node_of[np.arange(feeder.loads), feeder.load_node] = 1.0
@@ -222,18 +291,21 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when
         (net_wh * SLOTS_PER_HOUR) @ node_of,
         np.concatenate([homes.q_var, load_q_var], axis=1) @ node_of,
     )
-    feeder_wh = np.rint(flow.upper_w / SLOTS_PER_HOUR).astype(np.int64)[:, None]
+    feeder_wh = np.rint(flow.upper_w * power / SLOTS_PER_HOUR).astype(np.int64)[:, None]
     net_wh = np.concatenate([net_wh, feeder_wh], axis=1)
     low_voltage = np.delete(flow.u_pu, feeder.transformer.node_upper, axis=1)
     with_battery = np.flatnonzero(homes.has_battery)
+    meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv)
+    # without load the flow has a voltage: what no device makes use of is no violation
+    loaded_pu = flow.u_pu[:, feeder.meter_nodes].astype(np.float32)
     return _Area(
-        meters=_meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv),
+        meters=meters,
         import_wh=np.maximum(net_wh, 0),
         export_wh=np.maximum(-net_wh, 0),
-        loss_wh=np.rint(flow.loss_w / SLOTS_PER_HOUR).astype(np.int64),
-        voltage_pu_min=low_voltage.min(axis=1),
-        voltage_pu_max=low_voltage.max(axis=1),
-        voltage_pu=flow.u_pu[:, feeder.meter_nodes].astype(np.float32),
+        loss_wh=np.rint(flow.loss_w * power / SLOTS_PER_HOUR).astype(np.int64),
+        voltage_pu_min=low_voltage.min(axis=1) * power,
+        voltage_pu_max=low_voltage.max(axis=1) * power,
+        voltage_pu=loaded_pu * slots.has_power[:, None],
         batteries=tuple(
             BatterySpec(
                 _household_code(number * feeder.households + home),
@@ -243,6 +315,15 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, seed: int, when
             for home in with_battery.tolist()
         ),
         battery_wh=homes.battery.charge_wh[:, with_battery],
+        violations=violations_of(
+            scenario.grid,
+            _area(number),
+            slots.start_s,
+            [meter.meter for meter in meters],
+            loaded_pu,
+            flow,
+            feeder.line_names,
+        ),
     )
 
 
@@ -256,7 +337,7 @@ def _other_loads(feeder: Feeder, when: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _meters(feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArray[np.bool_]) -> tuple[MeterSpec, ...]:
-    area, homes, others = f"A{number + 1}", feeder.households, feeder.loads - feeder.households
+    area, homes, others = _area(number), feeder.households, feeder.loads - feeder.households
     home_import = rng.integers(*START_HOUSEHOLD_WH, size=homes)
     home_export = rng.integers(*START_EXPORT_WH, size=homes) * has_pv
     load_import = rng.integers(*START_LOAD_WH, size=others)
@@ -302,11 +383,9 @@ def _load_ratio(rated_w: float) -> int:
     return next((ratio for bound_w, ratio in LOAD_RATIOS if rated_w <= bound_w), LOAD_RATIO_LARGEST)
 
 
+def _area(number: int) -> str:
+    return f"A{number + 1}"
+
+
 def _household_code(number: int) -> str:
     return f"H{number + 1:03d}"
-
-
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        message = f"{name} {value}: must be from {low} to {high}"
-        raise UsageError(message)

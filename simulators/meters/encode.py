@@ -6,12 +6,12 @@ import struct
 from collections.abc import Callable
 
 from firmware_profiles.formats import NATURE, orders_of
-from firmware_profiles.schema import Point
+from firmware_profiles.modbus import ModbusPoint
 
 _FLOAT_MAX = {"f32": 3.4028234663852886e38, "f64": 1.7976931348623157e308}
 
 
-def point_encoder(point: Point) -> Callable[[float], bytes]:
+def point_encoder(point: ModbusPoint) -> Callable[[float], bytes]:
     """Return the encoder of one ``point``, with all that can be decided beforehand decided.
 
     It turns a value (base units) into the bytes that the meter sends, big-endian word by word. Integers become exact (a register
@@ -45,7 +45,7 @@ def point_encoder(point: Point) -> Callable[[float], bytes]:
     return encode_integer
 
 
-def no_value(point: Point) -> bytes | None:
+def no_value(point: ModbusPoint) -> bytes | None:
     """Return what the meter sends for "no value", or None if it has no way to say so."""
     size = 2 * point.words
     if point.nan:
@@ -63,7 +63,7 @@ def _integer_range(nature: str, size: int) -> tuple[int, int]:
     return 0, (1 << (8 * size)) - 1
 
 
-def _arranger(point: Point) -> Callable[[bytes], bytes]:
+def _arranger(point: ModbusPoint) -> Callable[[bytes], bytes]:
     """Return the function that brings big-endian bytes into the order of ``point``."""
     reverse_words, swap_bytes = orders_of(point.type)[point.order]
     size = 2 * point.words

@@ -1,20 +1,25 @@
-"""A fleet of virtual meters behind real sockets: several lines, many meters on each, one state per slot boundary."""
+"""A fleet of virtual meters: several lines, many meters on each, behind TCP sockets or serial lines; one state a boundary."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from firmware_profiles.schema import Profile
+from firmware_profiles.modbus import ModbusProfile
 from gridcore.errors import GridError, UsageError, require
-from simulators.meters.registers import Quantities, RegisterImage
-from simulators.meters.responder import Fault, LineProtocol, Station
+from simulators.meters.bus import Bus, PtyClient, Speech, TcpClient, Wire
+from simulators.meters.dlt645 import Dlt645Speech, Dlt645Station, address_of
+from simulators.meters.faults import NO_LINE_FAULT, Fault, LineFault
+from simulators.meters.registers import RegisterImage
+from simulators.meters.responder import ModbusStation, RtuSpeech, SocketSpeech
+from simulators.meters.station import MeterClock, Quantities, Station
 
 METERS_PER_LINE = 31
 """RS-485 unit loads on one segment beside the gateway: how ``assign_lines`` cuts a fleet."""
 SLOTS_PER_HOUR = 4
+FIRST_SERIAL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +29,29 @@ class VirtualMeter:
     meter: str
     line: str
     unit_id: int
-    profile: Profile
+    """Its Modbus address; of a DL/T 645 meter the number whose 12 digits are its address."""
+    profile: ModbusProfile | None = None
+    """None of a DL/T 645 meter: there the standard says what stands where."""
+    turnaround_ms: int = 0
+    """From the end of a request to the begin of its answer, where the line has a wire."""
+    clock_ahead_ms: int = 0
+    clock_drift_ppm: int = 0
+    freeze_interval_min: int = 60
+    """A DL/T 645 meter freezes its registers each so many minutes of its own clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineEndpoint:
-    """Where a line answers."""
+    """Where a line answers: a TCP socket, or a serial ``device`` ("" for a socket)."""
 
     line: str
     host: str
     port: int
+    device: str = ""
 
 
 def assign_lines(
-    meters: Sequence[tuple[str, Profile]], *, prefix: str = "line", per_line: int = METERS_PER_LINE
+    meters: Sequence[tuple[str, ModbusProfile]], *, prefix: str = "line", per_line: int = METERS_PER_LINE
 ) -> list[VirtualMeter]:
     """Give ``meters`` (name, profile) lines ``<prefix>-1`` … and unit ids from 1, in their order, about equally many a line."""
     require(1 <= per_line <= 247, "a Modbus line has 1 to 247 unit ids")
@@ -54,33 +68,46 @@ def assign_lines(
 
 
 class MeterFleet:
-    """Serves ``meters``; column arguments and results are in their order. One event loop only."""
+    """Serves ``meters``; column arguments and results are in their order. One event loop only.
 
-    def __init__(self, meters: Sequence[VirtualMeter], *, framer: str = "socket") -> None:
-        require(framer in ("socket", "rtu"), "a line speaks Modbus TCP (socket) or RTU over TCP (rtu)")
+    framer: "socket" (Modbus TCP), "rtu" or "dlt645"; medium: "tcp" (a gateway, a serial device server) or "pty" (a serial
+    line); wire: line timing of the buses, None: answers come at once.
+    """
+
+    def __init__(
+        self, meters: Sequence[VirtualMeter], *, framer: str = "socket", medium: str = "tcp", wire: Wire | None = None
+    ) -> None:
+        require(framer in ("socket", "rtu", "dlt645"), "a line speaks Modbus TCP (socket), rtu or dlt645")
+        require(medium == "tcp" or (medium == "pty" and framer != "socket"), "rtu and dlt645 alone go over a pty")
         self.meters = tuple(meters)
-        self._rtu = framer == "rtu"
-        self._lines: dict[str, dict[int, Station]] = {}
-        self._stations: dict[str, Station] = {}
+        self._framer, self._medium = framer, medium
+        self._index = {meter.meter: index for index, meter in enumerate(self.meters)}
+        self._stations = [_station(meter, index, framer) for index, meter in enumerate(self.meters)]
         self._quantities = [Quantities() for _ in self.meters]
-        for meter in self.meters:
-            units = self._lines.setdefault(meter.line, {})
-            if meter.unit_id in units or meter.meter in self._stations:
+        self._units: dict[str, dict[int, Station]] = {}
+        for meter, station in zip(self.meters, self._stations, strict=True):
+            units = self._units.setdefault(meter.line, {})
+            if meter.unit_id in units or self.meters[self._index[meter.meter]] is not meter:
                 raise UsageError(
                     f"virtual meter {meter.meter!r} (line {meter.line}, unit {meter.unit_id}) is given twice"
                 )
-            units[meter.unit_id] = self._stations[meter.meter] = Station(RegisterImage(meter.profile))
-        self._index = {meter.meter: index for index, meter in enumerate(self.meters)}
+            units[meter.unit_id] = station
+        self._buses = {line: Bus(_speech(units, framer), wire) for line, units in self._units.items()}
         self._servers: dict[str, asyncio.Server] = {}
-        self._connections: dict[str, set[asyncio.Transport]] = {line: set() for line in self._lines}
-        self._accepted = dict.fromkeys(self._lines, 0)
+        self._ptys: dict[str, PtyClient] = {}
+        self._connections: dict[str, set[asyncio.Transport]] = {line: set() for line in self._units}
+        self._accepted = dict.fromkeys(self._units, 0)
 
     async def start(self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None) -> list[LineEndpoint]:
-        """Open one socket for each line (``ports`` by line, default: free ones) and say where they are."""
+        """Open each line and say where it is: a socket (``ports`` by line, default: free ones), or a serial device."""
         endpoints = []
-        for line in self._lines:
-            port = await self._open(line, host, (ports or {}).get(line, 0))
-            endpoints.append(LineEndpoint(line, host, port))
+        for line, bus in self._buses.items():
+            if self._medium == "pty":
+                self._ptys[line] = PtyClient(bus)
+                endpoints.append(LineEndpoint(line, "", 0, self._ptys[line].path))
+            else:
+                port = await self._open(line, host, (ports or {}).get(line, 0))
+                endpoints.append(LineEndpoint(line, host, port))
         return endpoints
 
     async def _open(self, line: str, host: str, port: int) -> int:
@@ -95,13 +122,16 @@ class MeterFleet:
         address = server.sockets[0].getsockname()
         return int(address[1])
 
-    def _accept(self, line: str) -> LineProtocol:
+    def _accept(self, line: str) -> TcpClient:
         self._accepted[line] += 1
-        return LineProtocol(self._lines[line], self._connections[line], rtu=self._rtu)
+        return TcpClient(self._buses[line], self._connections[line])
 
     async def cut_line(self, line: str) -> None:
-        """Close the line's socket and its connections, as a power cut of the device server would."""
-        server = self._servers.pop(line, None)
+        """Close the line's socket and its connections, as a power cut of the device server would; or pull a serial plug."""
+        self._buses[line].close()
+        pty, server = self._ptys.pop(line, None), self._servers.pop(line, None)
+        if pty is not None:
+            pty.close()
         if server is not None:
             server.close()
             for transport in list(self._connections[line]):
@@ -110,7 +140,7 @@ class MeterFleet:
 
     async def close(self) -> None:
         """Close all lines."""
-        for line in list(self._servers):
+        for line in self._buses:
             await self.cut_line(line)
 
     def set_registers(
@@ -128,7 +158,7 @@ class MeterFleet:
         require(
             len(import_wh) == len(export_wh) == len(self.meters), "one import and one export register for each meter"
         )
-        for index, meter in enumerate(self.meters):
+        for index, station in enumerate(self._stations):
             before = self._quantities[index]
             imported, exported = int(import_wh[index]), int(export_wh[index])
             mean_w = float((imported - before.import_wh - exported + before.export_wh) * SLOTS_PER_HOUR)
@@ -139,14 +169,33 @@ class MeterFleet:
                 230.0 if voltage_v is None else float(voltage_v[index]),
             )
             self._quantities[index] = quantities
-            self._show(self._stations[meter.meter], quantities)
+            station.count(quantities)
 
     def set_fault(self, meter: str, fault: Fault | None) -> None:
-        """Give ``meter`` a ``fault``, or take it away."""
-        station = self._stations[meter]
-        station.fault = fault
-        station.before_read = self._stepper(meter, fault.back_wh) if fault is not None and fault.back_wh else None
-        self._show(station, self._quantities[self._index[meter]])
+        """Give ``meter`` a ``fault`` from now on, or take it away."""
+        self._stations[self._index[meter]].set_fault(fault)
+
+    def set_line_fault(self, line: str, fault: LineFault | None) -> None:
+        """Give the way to the meters of ``line`` a ``fault``, or take it away."""
+        self._buses[line].fault = fault or NO_LINE_FAULT
+
+    def exchange_addresses(self, meter: str, other: str) -> None:
+        """Let two Modbus meters answer at each other's place."""
+        places = [self.meters[self._index[name]] for name in (meter, other)]
+        units = [self._units[place.line] for place in places]
+        first, second = (unit[place.unit_id] for unit, place in zip(units, places, strict=True))
+        units[0][places[0].unit_id], units[1][places[1].unit_id] = second, first
+
+    def replace_meter(self, meter: str, serial: int) -> None:
+        """Hang a new meter, with another serial number and registers at 0, in the place of ``meter``."""
+        index = self._index[meter]
+        self._stations[index].serial = serial
+        self._quantities[index] = Quantities()
+        self._stations[index].count(Quantities())
+
+    def serial(self, meter: str) -> int:
+        """The serial number of ``meter``."""
+        return self._stations[self._index[meter]].serial
 
     def accepted(self, line: str) -> int:
         """Return how many connections ``line`` has accepted since it was opened first."""
@@ -154,18 +203,25 @@ class MeterFleet:
 
     def requests(self) -> int:
         """Return how many requests all meters have seen."""
-        return sum(station.requests for station in self._stations.values())
+        return sum(station.requests for station in self._stations)
 
-    def _stepper(self, meter: str, back_wh: int) -> Callable[[], None]:
-        def step() -> None:
-            index = self._index[meter]
-            before = self._quantities[index]
-            lower = replace(before, import_wh=max(0, before.import_wh - back_wh))
-            self._quantities[index] = lower
-            self._show(self._stations[meter], lower)
 
-        return step
+def _station(meter: VirtualMeter, index: int, framer: str) -> Station:
+    serial, clock = FIRST_SERIAL + index, MeterClock(meter.clock_ahead_ms, meter.clock_drift_ppm)
+    if framer == "dlt645":
+        return Dlt645Station(
+            address_of(meter.unit_id),
+            serial,
+            meter.turnaround_ms,
+            clock,
+            freeze_interval_min=meter.freeze_interval_min,
+        )
+    if meter.profile is None:
+        raise UsageError(f"virtual meter {meter.meter!r} has no profile; a Modbus meter shows its values by one")
+    return ModbusStation(RegisterImage(meter.profile), serial, meter.turnaround_ms, clock)
 
-    @staticmethod
-    def _show(station: Station, quantities: Quantities) -> None:
-        station.image.show(quantities, without_value=station.fault is not None and station.fault.no_value)
+
+def _speech(units: Mapping[int, Station], framer: str) -> Speech:
+    if framer == "dlt645":
+        return Dlt645Speech(units)
+    return RtuSpeech(units) if framer == "rtu" else SocketSpeech(units)

@@ -1,6 +1,6 @@
 """Virtual MQTT devices: one that answers JSON-RPC and notifies (as Shelly does), one that only speaks (as Tasmota does).
 
-    devices = [VirtualDevice("EM-1", "shellypro3em-1", load_device_profile("shelly_pro3em")), …]
+    devices = [VirtualDevice("EM-1", "shellypro3em-1", load_profile("shelly_pro3em")), …]
     fleet = MqttFleet(devices)
     await fleet.start(broker.host, broker.port)
     await fleet.set_registers(import_wh, export_wh, power_w, voltage_v)     # columns in the order of the devices
@@ -27,10 +27,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from firmware_profiles.mqtt import DeviceProfile, JsonPoint
+from firmware_profiles.mqtt import MqttPoint, MqttProfile
 from gridcore.errors import EncodingError, UsageError, require
 from gridcore.strict_json import decode_json
-from simulators.meters.registers import FREQUENCY_HZ, POWER_FACTOR, Quantities
+from simulators.meters.models import FREQUENCY_HZ, POWER_FACTOR
+from simulators.meters.station import Quantities
 
 SLOTS_PER_HOUR = 4
 PUBLISHED_S_MAX = 2.0
@@ -49,7 +50,7 @@ class VirtualDevice:
 
     device: str
     address: str
-    profile: DeviceProfile
+    profile: MqttProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,11 @@ class MqttFleet:
     def __init__(self, devices: Sequence[VirtualDevice]) -> None:
         self.devices = tuple(devices)
         self._by_request = {
-            device.profile.topic(device.profile.request_topic, device=device.address, client=""): index
+            device.profile.topic(device.profile.mqtt.request_topic, device=device.address, client=""): index
             for index, device in enumerate(self.devices)
-            if device.profile.mode == "rpc"
+            if device.profile.mqtt.mode == "rpc"
         }
-        if len({(device.profile.mode, device.address) for device in self.devices}) != len(self.devices):
+        if len({(device.profile.mqtt.mode, device.address) for device in self.devices}) != len(self.devices):
             raise UsageError("virtual devices: two have the same address")
         self._index = {device.device: index for index, device in enumerate(self.devices)}
         self._quantities = [Quantities() for _ in self.devices]
@@ -168,11 +169,11 @@ class MqttFleet:
         """Topic and payload of what a device says by itself."""
         self._messages += 1
         profile, address = device.profile, device.address
-        if profile.mode == "push":
+        if profile.mqtt.mode == "push":
             content = {"Time": _time_without_zone(self._messages), **self._content(index, "")}
-            return profile.topic(profile.push_topic, device=address, client=""), fault.payload or _json(content)
+            return profile.topic(profile.mqtt.push_topic, device=address, client=""), fault.payload or _json(content)
         params: dict[str, Any] = {"ts": float(self._messages)}
-        for request in profile.requests:
+        for request in profile.mqtt.requests:
             component = request.method.partition(".")[0].lower()
             params[f"{component}:{request.params.get('id', 0)}"] = self._content(index, request.method)
         notice = {"src": address, "dst": f"{address}/events", "method": "NotifyStatus", "params": params}
@@ -218,11 +219,13 @@ class MqttFleet:
         self.requests += 1
         device = self.devices[index]
         method, number = str(question["method"]), question["id"]
-        reply = device.profile.topic(device.profile.reply_topic, device=device.address, client=str(question["src"]))
+        reply = device.profile.topic(
+            device.profile.mqtt.reply_topic, device=device.address, client=str(question["src"])
+        )
         answer: dict[str, Any] = {"id": number, "src": device.address, "dst": question["src"]}
         if fault.wrong_id:
             answer["id"] = number + 1
-        if fault.error or method not in {request.method for request in device.profile.requests}:
+        if fault.error or method not in {request.method for request in device.profile.mqtt.requests}:
             answer["error"] = {"code": 404, "message": f"No handler for {method}"}
         else:
             answer["result"] = {"id": 0, **self._content(index, method)}
@@ -251,7 +254,7 @@ def _values(quantities: Quantities) -> dict[str, float]:
     return values
 
 
-def _put(content: dict[str, Any], point: JsonPoint, value: float) -> None:
+def _put(content: dict[str, Any], point: MqttPoint, value: float) -> None:
     """Write ``value`` (base units) at the point's path, in the unit of the JSON, with three digits as such devices show."""
     *outer, last = point.steps
     for step in outer:

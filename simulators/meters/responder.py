@@ -1,155 +1,127 @@
-"""A line of virtual meters on a TCP socket: Modbus TCP, or RTU frames as a serial device server passes them on.
+"""Modbus of virtual meters, byte by byte: Modbus TCP, and RTU frames on a serial line or through a serial device server.
 
-A responder of our own because a day of a feeder is 30,000 requests, and because faults have to be placed exactly: it needs
-about 40 us of CPU a request where pymodbus' simulator server needs about 140. ``tests/integration/test_modbus_fleet.py``
-checks it with mbpoll and pymodbus clients and compares it with pymodbus' server on the same registers. Functions 3 and 4
-are answered; all else is refused with exception 1.
+Responders of our own because a day of a feeder is 30,000 requests, and because faults and line times have to be placed
+exactly: a request costs about 40 us of CPU where pymodbus' simulator server needs about 140. Tests read them with mbpoll,
+pymodbus and others and compare them with other people's servers. Functions 3 and 4 are answered; all else is refused with
+exception 1.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Final
 
+from simulators.meters.bus import Heard, NonsenseError, Reply
+from simulators.meters.faults import LineFault
 from simulators.meters.registers import RegisterImage
+from simulators.meters.station import Answer, MeterClock, Station
 
 WORDS_PER_REQUEST_MAX = 125
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, TARGET_SILENT = 1, 2, 3, 11
 _REQUEST_BYTES = 5  # function, address, count: the part that both framings share
+_RTU_OVERHEAD_BYTES: Final = 3  # unit id and checksum: what a frame on the bus has beside it
+_RTU_REQUEST_BYTES: Final = 8
+_SOCKET_HEADER_BYTES: Final = 7
+_SOCKET_FRAME_BYTES_MAX: Final = 260
 
 
-@dataclass(slots=True)
-class Fault:
-    """What is wrong with a meter. Times in milliseconds."""
+class ModbusStation(Station):
+    """A meter that answers Modbus requests from its registers."""
 
-    silent: bool = False
-    """It never answers."""
-    exception: int = 0
-    """It answers every request with this exception code."""
-    late_ms: int = 0
-    """It answers this much later."""
-    late_answers: int = -1
-    """Only so many answers are late; -1: all."""
-    no_value: bool = False
-    """Its billing registers say "no value"."""
-    back_wh: int = 0
-    """Its registers go back by this much at every request."""
+    def __init__(
+        self, image: RegisterImage, serial: int = 0, turnaround_ms: int = 0, clock: MeterClock | None = None
+    ) -> None:
+        super().__init__(serial, turnaround_ms, clock)
+        self._image = image
+        self._on_display = self.shown()
 
-
-@dataclass(slots=True)
-class Station:
-    """One unit id on a line: the registers, its fault, and what happens before each answer."""
-
-    image: RegisterImage
-    fault: Fault | None = None
-    before_read: Callable[[], None] | None = None
-    requests: int = 0
-
-
-def answer(station: Station | None, request: bytes) -> bytes | None:
-    """Return the answer (function code and data) of ``station`` to ``request``, None for silence."""
-    function_code = request[0]
-    if station is None:
-        return bytes((function_code | 0x80, TARGET_SILENT))
-    station.requests += 1
-    fault = station.fault
-    if fault is not None:
+    def answer(self, request: bytes) -> Answer | None:
+        """See ``Station``; a request is function code, address and count, an answer function code and data."""
+        fault = self.hear()
         if fault.silent:
             return None
         if fault.exception:
-            return bytes((function_code | 0x80, fault.exception))
-    if station.before_read is not None:
-        station.before_read()
-    if function_code not in (3, 4) or len(request) != _REQUEST_BYTES:
-        return bytes((function_code | 0x80, ILLEGAL_FUNCTION))
-    count = request[3] << 8 | request[4]
-    if not 1 <= count <= WORDS_PER_REQUEST_MAX:
-        return bytes((function_code | 0x80, ILLEGAL_VALUE))
-    data = station.image.read(function_code, request[1] << 8 | request[2], count)
-    if data is None:
-        return bytes((function_code | 0x80, ILLEGAL_ADDRESS))
-    return bytes((function_code, len(data))) + data
+            return Answer(bytes((request[0] | 0x80, fault.exception)), fault.late_ms)
+        shown = self.shown()
+        if shown != self._on_display:
+            self._on_display = shown
+            self._image.show(shown[0], serial=self.serial, shows=shown[1])
+        return Answer(self._read(request), fault.late_ms)
+
+    def _read(self, request: bytes) -> bytes:
+        function_code = request[0]
+        if function_code not in (3, 4) or len(request) != _REQUEST_BYTES:
+            return bytes((function_code | 0x80, ILLEGAL_FUNCTION))
+        count = request[3] << 8 | request[4]
+        if not 1 <= count <= WORDS_PER_REQUEST_MAX:
+            return bytes((function_code | 0x80, ILLEGAL_VALUE))
+        data = self._image.read(function_code, request[1] << 8 | request[2], count)
+        if data is None:
+            return bytes((function_code | 0x80, ILLEGAL_ADDRESS))
+        return bytes((function_code, len(data))) + data
 
 
-class LineProtocol(asyncio.Protocol):
-    """One client's connection to a line. ``connections`` holds the open ones, so that the line can be cut."""
+class SocketSpeech:
+    """Modbus TCP: a gateway with the meters behind it. ``stations`` by unit id."""
 
-    def __init__(self, stations: Mapping[int, Station], connections: set[asyncio.Transport], *, rtu: bool) -> None:
+    def __init__(self, stations: Mapping[int, Station]) -> None:
         self._stations = stations
-        self._connections = connections
-        self._take = self._take_rtu if rtu else self._take_socket
-        self._buffer = b""
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the connection."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._connections.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        if self._transport is not None:
-            self._connections.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request in the stream."""
-        self._buffer += data
-        while self._take():
-            pass
-
-    def _take_socket(self) -> bool:
-        """Take one request with its 7-byte header off the buffer; return whether there was one."""
-        buffer = self._buffer
-        if len(buffer) < 8:
-            return False
+    def take(self, buffer: bytes) -> tuple[Heard | None, bytes]:
+        """Take one request with its 7-byte header off the buffer. NonsenseError: there is no way back to a frame's start."""
+        if len(buffer) <= _SOCKET_HEADER_BYTES:
+            return None, buffer
         end = 6 + (buffer[4] << 8 | buffer[5])
-        if buffer[2:4] != b"\0\0" or not 8 <= end <= 260:
-            self._cut()  # not Modbus TCP: there is no way back to a frame's start
-            return False
+        if buffer[2:4] != b"\0\0" or not _SOCKET_HEADER_BYTES < end <= _SOCKET_FRAME_BYTES_MAX:
+            raise NonsenseError("not Modbus TCP")
         if len(buffer) < end:
-            return False
-        self._buffer = buffer[end:]
-        unit_id = buffer[6]
-        reply = answer(self._stations.get(unit_id), buffer[7:end])
-        if reply is not None:
-            size = len(reply) + 1
-            self._send(unit_id, buffer[:4] + bytes((size >> 8, size & 0xFF, unit_id)) + reply)
-        return True
+            return None, buffer
+        return Heard(buffer[:end], end - _SOCKET_HEADER_BYTES + _RTU_OVERHEAD_BYTES), buffer[end:]
 
-    def _take_rtu(self) -> bool:
-        """Take one request of 8 bytes off the buffer; a frame with a wrong checksum meets silence, as on a real line."""
-        if len(self._buffer) < 8:
-            return False
-        frame, self._buffer = self._buffer[:8], self._buffer[8:]
-        if crc16(frame[:6]) != frame[6:]:
-            self._buffer = b""
-            return False
-        unit_id = frame[0]
-        reply = answer(self._stations[unit_id], frame[1:6]) if unit_id in self._stations else None
-        if reply is not None:
-            body = bytes((unit_id,)) + reply
-            self._send(unit_id, body + crc16(body))
-        return True
-
-    def _send(self, unit_id: int, frame: bytes) -> None:
+    def answer(self, heard: Heard, fault: LineFault) -> Reply | None:
+        """The gateway's answer; it speaks for a meter that is silent, if it has a time limit of its own."""
+        frame = heard.frame
+        unit_id, request = frame[6], frame[_SOCKET_HEADER_BYTES:]
         station = self._stations.get(unit_id)
-        fault = station.fault if station is not None else None
-        if fault is not None and fault.late_ms and fault.late_answers:
-            fault.late_answers -= 1
-            asyncio.get_running_loop().call_later(fault.late_ms / 1000.0, self._write, frame)
-        else:
-            self._write(frame)
+        answer = None if station is None else station.answer(request)
+        wait_ms = fault.gateway_timeout_ms
+        if station is None or (wait_ms and (answer is None or answer.late_ms > wait_ms)):
+            refusal = bytes((request[0] | 0x80, TARGET_SILENT))
+            return Reply(_socket_frame(frame, refusal, fault), 0, held_ms=wait_ms)
+        if answer is None:
+            return None
+        size = len(answer.body) + _RTU_OVERHEAD_BYTES
+        return Reply(_socket_frame(frame, answer.body, fault), size, station.turnaround_ms, answer.late_ms)
 
-    def _write(self, frame: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(frame)
 
-    def _cut(self) -> None:
-        self._buffer = b""
-        if self._transport is not None:
-            self._transport.close()
+class RtuSpeech:
+    """RTU frames. A frame for nobody, or with a wrong checksum, meets silence."""
+
+    def __init__(self, stations: Mapping[int, Station]) -> None:
+        self._stations = stations
+
+    def take(self, buffer: bytes) -> tuple[Heard | None, bytes]:
+        """Take one request of 8 bytes off the buffer; bytes before it are noise."""
+        for start in range(len(buffer) - _RTU_REQUEST_BYTES + 1):
+            frame = buffer[start : start + _RTU_REQUEST_BYTES]
+            if crc16(frame[:6]) == frame[6:]:
+                return Heard(frame, len(frame)), buffer[start + _RTU_REQUEST_BYTES :]
+        return None, buffer[1 - _RTU_REQUEST_BYTES :]
+
+    def answer(self, heard: Heard, fault: LineFault) -> Reply | None:
+        """The answer of the meter that the request is for."""
+        station = self._stations.get(heard.frame[0])
+        answer = None if station is None else station.answer(heard.frame[1:6])
+        if station is None or answer is None:
+            return None
+        frame = bytes(((heard.frame[0] + fault.unit_id_off) % 256,)) + answer.body
+        return Reply(frame + crc16(frame), len(frame) + 2, station.turnaround_ms, answer.late_ms)
+
+
+def _socket_frame(request: bytes, body: bytes, fault: LineFault) -> bytes:
+    transaction_id = (int.from_bytes(request[:2], "big") + fault.transaction_id_off) % 0x10000
+    unit_id = (request[6] + fault.unit_id_off) % 256
+    return transaction_id.to_bytes(2, "big") + b"\0\0" + (len(body) + 1).to_bytes(2, "big") + bytes((unit_id,)) + body
 
 
 def _crc_table() -> tuple[int, ...]:

@@ -50,11 +50,17 @@ CONSENSUS = (
 
 # Third-party libraries and the rooms they stay in (path prefixes). A library without a room may not be imported.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "cryptography": ("gridcore/sm/", "gridcore/sm3/hashers.py", "gridcore/ed25519.py"),
+    "cryptography": (
+        "gridcore/sm/",
+        "gridcore/tls_certificates.py",
+        "gridcore/tpm/attestation.py",
+        "gridcore/sm3/hashers.py",
+        "gridcore/ed25519.py",
+    ),
     "gmssl": ("gridcore/sm/",),
     "structlog": ("gridcore/logs.py",),
-    "pymodbus": ("edge/drivers/", "simulators/"),
-    "paho": ("edge/drivers/", "simulators/"),
+    "pymodbus": ("simulators/", "benchmarks/edge_reads.py"),
+    "paho": ("edge/links/broker.py", "simulators/"),
     "httpx": ("ledger/client", "ledger/engines/cometbft/rpc.py", "gridledger/"),
     "google": ("ledger/engines/cometbft/",),  # protobuf
     "grpc_tools": ("ledger/engines/cometbft/build_stubs.py",),
@@ -65,12 +71,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "babel": ("gridweb/",),
     "typst": ("gridweb/exports/pdf_file.py",),
     "xlsxwriter": ("gridweb/exports/xlsx_file.py",),
-    "pyarrow": ("gridweb/exports/parquet_file.py",),
+    "pyarrow": ("gridweb/exports/parquet_file.py", "gridledger/tables/parquet_file.py"),
     "argon2": ("gridweb/",),
     "amqtt": ("simulators/",),
     "influxdb_client": ("gridseries/influx.py", "benchmarks/timeseries.py"),
     "urllib3": ("gridseries/influx.py",),  # what the vendor's client raises when nobody answers
     "numpy": ("ledger/", "settlement/", "simulators/", "gridledger/", "gridweb/", "gridwatch/", "benchmarks/"),
+    "pytest": ("gridledger/simulating/pytest_plugin.py",),
     "power_grid_model": ("simulators/grid/",),
     "pandapower": ("simulators/grid/make_oracle.py",),
     "simbench": ("simulators/grid/extract_simbench.py", "simulators/grid/make_oracle.py"),

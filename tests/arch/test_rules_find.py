@@ -100,7 +100,7 @@ def test_a_test_that_may_check_nothing_is_found_and_its_neighbour_is_not(bad: st
 def test_nameless_modules_bare_ignores_and_places_are_found() -> None:
     assert list(rules.nameless(Path("edge/utils.py")))
     assert list(rules.nameless(Path("edge/common/x.py")))
-    assert not list(rules.nameless(Path("edge/decode.py")))
+    assert not list(rules.nameless(Path("edge/blocks.py")))
     mark = "# type:" + " ignore"
     for line in (mark, f"{mark}[arg-type]", f"{mark}  # because"):
         assert list(rules.bare_ignores(Path("x.py"), f"a = 1  {line}"))
@@ -161,11 +161,11 @@ def planted_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     plants = {
         "gridcore/errors.py": "import time",
-        "gridcore/cbor.py": "import edge.decode",
+        "gridcore/cbor.py": "import edge.blocks",
         "settlement/__init__.py": "import edge",
         "edge/__init__.py": "import ledger.state",
         "ledger/contract.py": "import numpy, ledger.store",
-        "edge/decode.py": "import numpy",
+        "edge/blocks.py": "import numpy",
         "ledger/http/app.py": "import ledger.client",
         "gridweb/app.py": "import gridseries.stores",
     }

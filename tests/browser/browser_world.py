@@ -22,7 +22,14 @@ HOUSEHOLDS, SLOTS = 12, 12
 AXE = Path(sys.prefix) / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 """Put there by: make setup."""
 LANGUAGE_TAGS = {"en": "en", "zh_CN": "zh-CN"}
-LOOKS = [Look(width, dark, language) for language in LANGUAGE_TAGS for dark in (False, True) for width in (1280, 360)]
+WIDTHS = (1280, 360, 390, 414)
+LOOKS = [
+    Look(width, dark, language)
+    for language in LANGUAGE_TAGS
+    for dark in (False, True)
+    for width in (WIDTHS[:2] if dark else WIDTHS)
+]
+"""Each width in both languages; dark, which moves nothing, at the widest and the narrowest."""
 
 CHARTS_ARE_READ = """
 return [...document.querySelectorAll("figure.chart")].every((figure) => figure.getAttribute("aria-busy") === "false")
@@ -77,9 +84,16 @@ class Place:
 _LINE = "/households/{party}/lines/{slot}/{kind}"
 PLACES = (
     Place("sign-in", "/sign-in", ""),
+    Place("verify", "/verify", ""),
+    Place("interface", "/interface", ""),
     Place("overview", "/overview", "utility"),
     Place("slot", "/slots/{area}/{slot}", "utility"),
+    Place("flow", "/flow", "utility"),
     Place("quality", "/quality", "utility"),
+    Place("fleet", "/fleet", "utility"),
+    Place("gateway", "/gateways/gateway-1", "utility"),
+    Place("meters", "/meters?area={area}", "utility"),
+    Place("meter", "/meters/M-{party}", "utility"),
     Place("parties", "/households", "utility"),
     Place("blocks", "/blocks", "utility"),
     Place("consortium", "/consortium", "regulator"),
@@ -91,14 +105,18 @@ PLACES = (
     Place("registry-kind", "/registry/party", "utility"),
     Place("registry-entity", "/registry/party/{party}", "utility"),
     Place("runs", "/runs", "utility"),
+    Place("exports", "/exports", "utility"),
+    Place("imbalance", "/imbalance", "utility"),
     Place("tariffs", "/tariffs", "utility"),
     Place("disputes", "/disputes", "regulator"),
     Place("condition", "/condition", "utility"),
+    Place("sample", "/sample", "regulator"),
     Place("line-to-the-utility", _LINE, "utility"),
     Place("household", "/households/{party}", "household"),
     Place("month", "/households/{party}/month", "household"),
     Place("own-tariff", "/households/{party}/tariff", "household"),
     Place("own-disputes", "/households/{party}/disputes", "household"),
+    Place("orders", "/households/{party}/orders", "household"),
     Place("year", "/households/{party}/year", "household"),
     Place("statement", "/households/{party}/statement", "household"),
     Place("line", _LINE, "household"),

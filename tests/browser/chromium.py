@@ -20,8 +20,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 INSTALL = "apt-get install chromium chromium-driver"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 POLL_S = 0.1
+HEIGHT_PX_MAX = 16_000
 MARGIN_PX = 8
 """Below the last thing in a picture."""
 FLAGS = (
@@ -37,6 +38,7 @@ FLAGS = (
     "--force-color-profile=srgb",
     "--hide-scrollbars",
 )
+COVERED = (Path(__file__).parent / "covered_text.js").read_text(encoding="utf-8")
 SERIOUS = frozenset({"serious", "critical"})
 
 
@@ -75,6 +77,16 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if look.dark else "light"}
         self._command("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def grow(self, width: int) -> None:
+        """Make the window as high as the page, so that all of it is on the screen at once."""
+        height = min(HEIGHT_PX_MAX, max(900, int(self.run("return document.documentElement.scrollHeight"))))
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._command("Emulation.setDeviceMetricsOverride", size)
+
+    def print_look(self, *, is_on: bool) -> None:
+        """Show pages as they are printed, or as on a screen."""
+        self._command("Emulation.setEmulatedMedia", {"media": "print" if is_on else ""})
 
     def open(self, url: str) -> None:
         """Go to ``url`` and wait until its own scripts have settled."""
@@ -188,6 +200,12 @@ class Browser:
             if finding["impact"] in SERIOUS
             for node in finding["nodes"][:3]
         ]
+
+    def covered_text(self, width: int) -> list[str]:
+        """The text that is covered or cut on the whole page in a window of this width; the window grows as high as the page."""
+        self.grow(width)
+        found: list[str] = self.run(COVERED)
+        return found
 
     def rest(self) -> None:
         """Take the pointer and the focus away, and wait until nothing moves any more."""

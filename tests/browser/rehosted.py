@@ -11,7 +11,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gridcore.serving.ports import free_port
@@ -22,6 +22,8 @@ from tests.demo.live import LiveDemo
 from tests.waiting import wait_until
 
 START_S_MAX = 30.0
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")
+"""Runs what follows as root to whom file modes apply."""
 
 
 class Rehosted:
@@ -53,9 +55,10 @@ class Rehosted:
         self._start("node", "node", "run", "--config", str(self.run_dir / "node.toml"))
         self._wait_for_answer(f"{self.node_url}/healthz", "node")
 
-    def start_pages(self) -> None:
-        """Start the pages and wait until they answer."""
-        self._start("web", "serve", "--config", str(self.run_dir / "web.toml"))
+    def start_pages(self, *, without_rights: bool = False) -> None:
+        """Start the pages and wait until they answer. without_rights: file modes hold for them, even where the tests run as root."""
+        prefix = WITHOUT_RIGHTS if without_rights and os.geteuid() == 0 else ()
+        self._start("web", "serve", "--config", str(self.run_dir / "web.toml"), prefix=prefix)
         self._wait_for_answer(f"{self.url}/healthz", "web")
 
     def stop(self, name: str) -> None:
@@ -81,11 +84,11 @@ class Rehosted:
             process.wait(START_S_MAX)
         self._processes.clear()
 
-    def _start(self, name: str, *words: str) -> None:
+    def _start(self, name: str, *words: str, prefix: Sequence[str] = ()) -> None:
         environment = {**os.environ, "GRIDLEDGER_LOG_LEVEL": "warning"}
         with (self.run_dir / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "gridledger", *words],
+                [*prefix, sys.executable, "-m", "gridledger", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

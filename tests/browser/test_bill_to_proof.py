@@ -72,6 +72,11 @@ def link_of(line: BillLine) -> str:
     return f"a[href='{line.address}']"
 
 
+def fold_of(line: BillLine) -> str:
+    """What unfolds the lines of the statement among which the line is."""
+    return f"details.lines:has({link_of(line)}) > summary"
+
+
 def statement_of(line: BillLine) -> str:
     """The statement on the household's own page."""
     return f"main a[href^='/households/{line.party}/statement']"
@@ -84,6 +89,7 @@ def test_from_the_bill_to_the_verified_proof_takes_no_more_than_four_clicks(
     assert home.driver.current_url == f"{visit.url}/households/{line.party}"
 
     walk.follow(statement_of(line))
+    walk.click(fold_of(line))
     walk.follow(link_of(line))
     walk.click(VERIFY)
 
@@ -97,13 +103,24 @@ def test_from_the_bill_to_the_verified_proof_takes_no_more_than_four_clicks(
 
 
 def test_the_same_way_is_open_by_keyboard_alone(visit: Visit, home: Browser, line: BillLine) -> None:
-    for selector in (statement_of(line), link_of(line)):
-        tab_to(home, selector)
-        home.leave(lambda: press(home, Keys.ENTER))
+    tab_to(home, statement_of(line))
+    home.leave(lambda: press(home, Keys.ENTER))
+    tab_to(home, fold_of(line))
+    press(home, Keys.ENTER)
+    tab_to(home, link_of(line))
+    home.leave(lambda: press(home, Keys.ENTER))
     tab_to(home, VERIFY)
     press(home, Keys.ENTER)
 
     assert home.find(ANSWER).get_attribute("data-answer") == "verified"
+
+
+def test_a_bar_of_an_hour_leads_to_its_lines_unfolded(visit: Visit, home: Browser, line: BillLine) -> None:
+    home.leave(lambda: home.click(f"figure.bars a[href$='hour-{line.slot_start_s - line.slot_start_s % 3600}']"))
+
+    home.wait("return document.querySelector('details.lines[open]') !== null")
+    assert home.find(link_of(line)).is_displayed()
+    assert len(home.driver.find_elements(By.CSS_SELECTOR, "details.lines[open]")) == 1
 
 
 def test_the_keyboard_reaches_the_content_past_the_bar_with_one_key(visit: Visit, home: Browser) -> None:
@@ -208,10 +225,12 @@ def test_every_amount_of_the_statement_is_the_sum_of_its_lines_and_nothing_names
     rows = home.fetch_json(home.find("figure.statement a[href*='format=json']").get_attribute("href") or "")
     keys = [column["key"] for column in rows["columns"]]
     amounts = [row[keys.index("amount_nano")] for row in rows["rows"]]
-    total = home.text("figure.statement tfoot td.number")
+    total = home.text("figure.statement .total strong").split()[0]
+    is_paid = home.text("figure.statement .total span") == "You pay"
 
     assert len(amounts) == len(home.driver.find_elements(By.CSS_SELECTOR, "figure.statement tbody td a"))
-    assert abs(float(total.replace(",", "").replace("−", "-")) - sum(amounts) / 1e9) <= 0.5e-4
+    assert is_paid == (sum(amounts) >= 0)
+    assert abs(float(total.replace(",", "")) - abs(sum(amounts)) / 1e9) <= 0.5e-4
     page = home.run("return document.documentElement.outerHTML")
     others = [f"H{number:03d}" for number in range(1, 14) if f"H{number:03d}" != line.party]
     assert [party for party in others if party in page] == []

@@ -165,6 +165,34 @@ def test_without_a_pointer_the_line_below_says_what_gaps_mean_and_nothing_moves_
     assert browser.run(height) == tallest
 
 
+def test_the_values_at_the_cursor_stand_beside_it_as_below_the_plot(visit: Visit, line: BillLine) -> None:
+    browser = visit.browser
+    visit.go_to(next(place for place in PLACES if place.name == "household"), line, Look(390))
+    over = browser.find(".u-over")
+    browser.run("arguments[0].scrollIntoView({block: 'center'})", over)
+
+    for offset in (2 - over.size["width"] // 2, over.size["width"] // 2 - 3):
+        ActionChains(browser.driver).move_to_element_with_offset(over, offset, 0).perform()
+        where, *values = browser.text(".chart-tip").splitlines()
+        assert browser.text(".chart-readout") == f"{where}: {'; '.join(values)}"
+        assert any(value.startswith("Import") for value in values)
+    browser.rest()
+    assert not browser.find(".chart-tip").is_displayed()
+
+
+def test_while_a_chart_loads_a_grey_field_keeps_its_place(visit: Visit, line: BillLine) -> None:
+    browser = visit.browser
+    visit.go_to(next(place for place in PLACES if place.name == "household"), line, Look())
+    plot = "const plot = document.querySelector('figure.chart .plot');"
+    drawn_px = browser.run(f"{plot} return plot.offsetHeight")
+
+    browser.run(f"{plot} plot.replaceChildren(); plot.closest('figure').setAttribute('aria-busy', 'true')")
+    waiting_px, image = browser.run(f"{plot} return [plot.offsetHeight, getComputedStyle(plot).backgroundImage]")
+
+    assert waiting_px > drawn_px // 2
+    assert "gradient" in image
+
+
 # ---------------------------------------------------------------------------------------------------------------- a year
 
 

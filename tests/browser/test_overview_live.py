@@ -31,9 +31,9 @@ STREAM = "return document.documentElement.dataset.stream === arguments[0]"
 
 @pytest.fixture
 def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
-    """A demonstration of a whole day that has just printed its URL."""
+    """A demonstration of a whole day whose pages have just begun to answer."""
     with live_demo(tmp_path_factory.mktemp("running") / "out", households=HOUSEHOLDS, slots=None) as demo:
-        demo.url()
+        demo.wait_for_pages()
         yield demo
 
 

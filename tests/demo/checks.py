@@ -29,14 +29,19 @@ FILE_COLUMNS = {
     "meters.csv": "meter,area,party,role,ratio,resolution_wh,modulus_wh,limit_wh,start_import_wh,start_export_wh",
     "truth.csv": "slot_start_s,meter,import_wh,export_wh",
     "losses.csv": "slot_start_s,area,loss_wh",
+    "voltages.csv": "slot_start_s,meter,voltage_mv",
+    "violations.csv": "slot_start_s,area,kind,element,value_per_mille,limit_per_mille",
+    "events.csv": "label,kind,target,other,from_s,until_s",
+    "reported.csv": "slot_start_s,meter,import_wh,export_wh,quality,flags",
     "registers.csv": "boundary_s,meter,import_wh,export_wh,quality",
     "orders.csv": "slot_start_s,order,party,side,quantity_wh,price_micro_per_kwh",
     "fills.csv": "slot_start_s,order,filled_wh,price_micro_per_kwh",
     "postings.csv": "slot_start_s,account,debit_nano,credit_nano,run",
     "statements.csv": "run,party,slot_start_s,line_kind,energy_wh,price_micro_per_kwh,amount_nano,account",
+    "settlement.csv": "party,import_wh,export_wh,bought_wh,sold_wh,pays_nano,supplier_only_nano",
 }
-OTHER_FILES = ("manifest.json", "rules.toml", "sample.evd", "sample.book", "trust.json", "verify.py")
-RESULT_FILES = (*FILE_COLUMNS, "rules.toml")
+OTHER_FILES = ("manifest.json", "rules.toml", "sample.evd", "sample.book", "scenario.toml", "trust.json", "verify.py")
+RESULT_FILES = (*FILE_COLUMNS, "report.html", "rules.toml")
 METERS_PER_AREA, HOUSEHOLDS_PER_AREA, SLOT_S = 154, 113, 900
 FIRST_SLOT_S = 1_781_971_200  # 21 June 2026 00:00 in Shanghai
 

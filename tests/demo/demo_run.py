@@ -106,6 +106,20 @@ def run_demo(
 ) -> Finished:
     """Run a demonstration to its end; with a ``plan`` its node and agent are killed with -9 meanwhile."""
     command = demo_command(out, *words, households=households, slots=slots)
+    return _run(command, out, surroundings, plan, timeout_s)
+
+
+def run_simulation(
+    out: Path, scenario: str, *words: str, surroundings: Mapping[str, str] = AT_HOME, timeout_s: float = 600.0
+) -> Finished:
+    """Run a scenario to its end, printing JSON."""
+    command = [str(EXECUTABLE), "simulate", "run", scenario, "--out", str(out), "--json", *words]
+    return _run(command, out, surroundings, None, timeout_s)
+
+
+def _run(
+    command: list[str], out: Path, surroundings: Mapping[str, str], plan: KillPlan | None, timeout_s: float
+) -> Finished:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHON"))}
     start = time.monotonic()
     with out.with_suffix(".stdout").open("wb") as stdout, out.with_suffix(".stderr").open("wb") as stderr:

@@ -6,7 +6,7 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gridledger.demo.rules import SLOT_S
+from simulators.scenarios.schema import SLOT_S
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

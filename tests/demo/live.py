@@ -101,7 +101,7 @@ class LiveDemo:
     def end(self, number: signal.Signals) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def logs(self) -> dict[str, str]:
         """What each of its processes has logged."""

@@ -11,8 +11,10 @@ from gridcore.codes import Code
 from gridcore.sm import SigningKey
 from gridledger.demo import day
 from gridledger.demo.dropped import Dropped
+from gridledger.demo.pace import Pace
+from gridledger.demo.troubles import Troubles
 from ledger.client import Answer, Client, NodeUnreachable
-from simulators.grid.world import build_world
+from tests.worlds.simulated import demo_world
 
 
 class BusyNode:
@@ -33,7 +35,7 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
     is_away: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(day, "PATIENCE_S", 0.3)
-    world = build_world(households=2, slots=1, seed=7)
+    world = demo_world(households=2, slots=1, seed=7)
     keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
     node = cast("Client", BusyNode(is_away=is_away))
 
@@ -41,4 +43,4 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
         pass
 
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, 7, "chain", node, keys, show, Dropped(7)).run(lambda _: None)
+        await day.Day(world, "chain", node, keys, show, Troubles(world, Dropped(7)), Pace(None)).run(lambda _: None)

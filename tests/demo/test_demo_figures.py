@@ -177,10 +177,13 @@ def test_the_nodes_own_answers_are_those_of_the_files(demo: LiveDemo, files: Fil
 def test_a_households_own_pages_say_what_the_files_say(demo: LiveDemo, files: Files, party: str) -> None:
     visitor = demo.visitor("household", party)
     pays_nano = files.sums(party)[4]
-    said = "You were paid" if pays_nano < 0 else "You paid"
+    said = "You get" if pays_nano < 0 else "You pay"
     day, statement = visitor.text(f"/households/{party}?day={DAY}"), visitor.text(f"/households/{party}/statement")
     assert f"So far: {SLOTS} of 96 slots of the day are settled." in day
-    assert f"{said} {round_to_cents(pays_nano)} CNY" in day
+    (amount,) = re.findall(rf"{said} ([\d.,]+) CNY\.", day)
+    digits = len(amount.partition(".")[2])
+    assert digits >= 2
+    assert amount == f"{round(abs(pays_nano) / 10**9, digits):,.{digits}f}"
     assert f"{to_four_digits(pays_nano)}" in statement
     links = re.findall(
         rf'href="/households/{party}/lines/(\d+)/(\w+)"', visitor.get(f"/households/{party}/statement").text
@@ -188,11 +191,6 @@ def test_a_households_own_pages_say_what_the_files_say(demo: LiveDemo, files: Fi
     assert [(int(slot), kind) for slot, kind in links] == sorted(
         ((slot, kind) for slot, kind, *_ in files.lines[party]), key=lambda line: (line[0], KINDS.index(line[1]))
     )
-
-
-def round_to_cents(nano: int) -> str:
-    """An amount without its sign, as a sentence says it."""
-    return f"{round(abs(nano) / 10**9, 2):,.2f}"
 
 
 def to_four_digits(nano: int) -> str:

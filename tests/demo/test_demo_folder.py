@@ -12,8 +12,9 @@ import gridledger.demo
 from gridcore.errors import UsageError
 from gridledger.cli import main
 from gridledger.demo.folder import choose_folder
-from gridledger.demo.run import Plan, run_demo
+from gridledger.demo.run import Outcome, Plan, run_demo
 from gridledger.founding.folder import write_new
+from tests.worlds.simulated import demonstration
 
 OTHER_WRITES = re.compile(r"write_text|write_bytes|copyfile|open\(\"w")
 
@@ -32,6 +33,19 @@ def test_a_folder_that_is_a_link_is_refused_in_one_line(tmp_path: Path, capsys: 
     assert not (tmp_path / "none").exists()
 
 
+class NobodyIsShownPages:
+    """The audience of a demonstration that ends before it has something to show."""
+
+    def show_progress(self, line: str) -> None:
+        assert line
+
+    def show_pages(self, url: str, is_answering: bool) -> None:
+        pytest.fail(f"pages at {url}")
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        pytest.fail(outcome.text)
+
+
 @pytest.mark.parametrize("name", ["ledger", "run", "trust.json", "meters.csv", "truth.csv", "losses.csv", "rules.toml"])
 def test_a_link_put_into_the_folder_meanwhile_ends_the_demonstration(tmp_path: Path, name: str) -> None:
     out, theirs = choose_folder(tmp_path / "out", seed=7), tmp_path / "theirs"
@@ -41,7 +55,7 @@ def test_a_link_put_into_the_folder_meanwhile_ends_the_demonstration(tmp_path: P
         theirs.write_text("precious")
     (out / name).symlink_to(theirs)
     with pytest.raises(FileExistsError):
-        asyncio.run(run_demo(Plan(out, slots=1, households=1, seed=7, pages_port=None), audience=None))  # type: ignore[arg-type]  # it comes to none
+        asyncio.run(run_demo(Plan(out, demonstration(households=1, slots=1, seed=7)), NobodyIsShownPages()))
     assert theirs.read_text() == "precious" if theirs.is_file() else list(theirs.iterdir()) == []
 
 

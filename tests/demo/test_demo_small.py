@@ -34,7 +34,7 @@ from tests.demo.demo_run import (
 )
 from tests.demo.folder_of_demo import make_folder_of_demo
 from tests.independent import recompute, results_root
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.slow
 HOUSEHOLDS, SLOTS, KILLS = 12, 8, 10
@@ -113,7 +113,9 @@ def test_the_manifest_names_the_digests_of_the_inputs(demo: Finished) -> None:
 
     assert (manifest["seed"], manifest["households"], manifest["slots"]) == (7, HOUSEHOLDS, SLOTS)
     assert {"gridledger", "python", "numpy", "power-grid-model"} <= set(manifest["versions"])
-    assert {"grid", "contract", "profile eastron_sdm630", "profile acrel_adl400"} == set(manifest["inputs_sm3"])
+    assert {"scenario", "grid", "contract", "profile eastron_sdm630", "profile acrel_adl400"} == set(
+        manifest["inputs_sm3"]
+    )
     assert manifest["results_root"] == demo.json["results_root"]
     assert set(manifest["sm3"]) == set(checks.RESULT_FILES)
     for name, digest in manifest["sm3"].items():
@@ -250,7 +252,7 @@ def test_the_command_that_the_summary_prints_works_as_printed(abroad: Finished) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
     assert lines[at + 1].startswith("python3 -I -S verify.py sample.evd")
@@ -336,7 +338,7 @@ def test_changed_bytes_anywhere_are_not_verified(demo: Finished, bundle: Path) -
 
 def test_the_command_and_the_file_give_the_same_answer(demo: Finished, bundle: Path) -> None:
     command = [str(EXECUTABLE), "verify", str(bundle), "--trust", str(demo.out / "trust.json"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     alone = checks.verify_alone(demo.out, bundle, "--trust", demo.out / "trust.json", "--json")
 
     assert done.returncode == alone.returncode == 0
@@ -375,7 +377,7 @@ def test_a_bad_argument_is_refused_in_one_line_that_names_it(tmp_path: Path, wor
 
 def run_bad(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command line that must end with exit 2 and one line."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -394,7 +396,7 @@ def started(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_until(lambda: all(read_pid(out, name) for name in ("node", "edge-1")), "node and agent", 60)
+        wait_until(lambda: all(read_pid(out, name) for name in ("node", "edge-1")), "node and agent", PATIENCE_S)
         yield out, process
     finally:
         end_by_force(out, process)
@@ -404,7 +406,7 @@ def test_ctrl_c_ends_the_processes_too(started: tuple[Path, subprocess.Popen[str
     out, process = started
 
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
 
     assert "Traceback" not in stderr
     assert process.returncode == 130
@@ -415,7 +417,7 @@ def test_sigterm_ends_the_processes_too(started: tuple[Path, subprocess.Popen[st
     out, process = started
 
     process.terminate()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
 
     assert "Traceback" not in stderr
     assert process.returncode == 143
@@ -428,7 +430,7 @@ def test_kill_9_of_the_demo_leaves_no_process_behind(started: tuple[Path, subpro
     children = [pid for pid in (read_pid(out, "node"), read_pid(out, "edge-1")) if pid is not None]
 
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
 
     assert children
     wait_until(lambda: all(parent_of(pid) is None for pid in children), "the end of node and agent")
@@ -443,7 +445,7 @@ def test_a_node_that_cannot_start_again_ends_the_demo_in_one_line(started: tuple
     assert pid is not None
     assert parent_of(pid) == process.pid
     os.kill(pid, signal.SIGKILL)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE_S)
 
     assert "Traceback" not in stderr
     assert "log_levle" in stderr.splitlines()[-1]

@@ -14,10 +14,12 @@ from gridcore.serving.ports import check_free
 from gridledger.demo import devices
 from gridledger.demo.devices import Broker, broker_of, place_devices
 from gridledger.demo.dropped import Dropped
-from gridledger.demo.instruments import LINE_ENDS_OBSERVED, instruments_of
+from gridledger.demo.instruments import instruments_of
 from gridledger.demo.scene import Scene, lay_out
-from simulators.grid.world import World, build_world
+from gridledger.demo.troubles import Troubles
+from simulators.grid.world import LINE_ENDS_OBSERVED, World
 from simulators.meters import broker as brokers
+from tests.worlds.simulated import demo_world
 
 
 def scene_of(folder: Path, world: World) -> Scene:
@@ -27,12 +29,12 @@ def scene_of(folder: Path, world: World) -> Scene:
 
 async def configs_of(scene: Scene, world: World, broker: Broker | None) -> list[EdgeConfig]:
     """The agents' configurations, as the agents read them."""
-    async with instruments_of(scene, world, broker, Dropped(7)):
+    async with instruments_of(scene, world, broker, Troubles(world, Dropped(7))):
         return [load_config(scene.edge_config(number + 1), EdgeConfig) for number in range(len(world.areas))]
 
 
 async def test_voltages_are_read_at_the_busbar_and_at_line_ends_of_every_area(tmp_path: Path) -> None:
-    world = build_world(households=114, slots=1, seed=7)
+    world = demo_world(households=114, slots=1, seed=7)
 
     configs = await configs_of(scene_of(tmp_path, world), world, None)
     assert len(configs) == 2
@@ -47,7 +49,7 @@ async def test_voltages_are_read_at_the_busbar_and_at_line_ends_of_every_area(tm
 
 
 async def test_two_devices_of_other_makers_stand_at_two_homes_of_the_first_area_alone(tmp_path: Path) -> None:
-    world = build_world(households=114, slots=1, seed=7)
+    world = demo_world(households=114, slots=1, seed=7)
 
     first, second = await configs_of(scene_of(tmp_path, world), world, Broker(1883, None))
 
@@ -62,7 +64,7 @@ async def test_two_devices_of_other_makers_stand_at_two_homes_of_the_first_area_
 
 
 async def test_without_a_broker_there_are_no_devices_and_the_configuration_is_whole(tmp_path: Path) -> None:
-    world = build_world(households=1, slots=1, seed=7)
+    world = demo_world(households=1, slots=1, seed=7)
 
     (config,) = await configs_of(scene_of(tmp_path, world), world, None)
 
@@ -88,7 +90,7 @@ async def test_the_broker_is_mosquitto_or_amqtt_or_there_is_none(
     monkeypatch.setattr(devices, "mosquitto_program", lambda: program)
     if package is not None:
         monkeypatch.setattr(brokers._Amqtt, "start", package)
-    scene = scene_of(tmp_path, build_world(households=1, slots=1, seed=7))
+    scene = scene_of(tmp_path, demo_world(households=1, slots=1, seed=7))
 
     async with broker_of(scene) as broker:
         if expected == "none":

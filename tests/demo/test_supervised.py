@@ -51,6 +51,24 @@ async def test_a_killed_process_is_started_again_and_stop_ends_it(run_dir: Path)
     assert read_pid(run_dir.parent, "child") is None
 
 
+async def test_a_paused_process_is_gone_until_it_is_resumed_and_stop_ends_a_paused_one_too(run_dir: Path) -> None:
+    child = Supervised("child", SLEEPER, run_dir)
+    running = asyncio.create_task(child.run())
+    first = await pid_other_than(run_dir, None)
+
+    async with asyncio.timeout(PATIENCE_S):
+        await child.pause()
+        assert parent_of(first) is None
+        child.resume()
+        second = await pid_other_than(run_dir, first)
+        await child.pause()
+        await child.stop()
+        await running
+
+    assert parent_of(second) is None
+    assert child.restarts == 0, "a process that was paused did not die by itself"
+
+
 async def test_a_process_that_refuses_to_start_is_an_error_with_its_last_line(run_dir: Path) -> None:
     script = "import sys; print('child: config.toml: unknown key prot', file=sys.stderr); sys.exit(2)"
     child = Supervised("child", [sys.executable, "-c", script], run_dir)

@@ -18,9 +18,14 @@ from google.protobuf.message import DecodeError
 
 from edge.config import EdgeConfig
 from edge.dlt645 import decode_frame
-from edge.payloads import decode_payload, read_point
-from firmware_profiles import DEVICES_FOLDER, FOLDER, DeviceProfile, load_device_profile
-from firmware_profiles.schema import Profile
+from edge.readers import WrongAnswerError
+from firmware_profiles import FOLDER, Dlt645Point, ModbusPoint, MqttProfile, load_profile, profile_ids
+from firmware_profiles.bundle import decode_profile_bundle, make_bundle
+from firmware_profiles.decode import decode_point, decode_text, register_wh
+from firmware_profiles.dlt645 import decode_value
+from firmware_profiles.loader import decode_profile
+from firmware_profiles.payloads import decode_payload, read_point
+from firmware_profiles.schema import ProfileError
 from gridcore import cbor
 from gridcore.column import decode_column
 from gridcore.config import decode_config
@@ -70,6 +75,8 @@ from ledger.store.rows import Certified
 from ledger.store.snapshot_format import Bodies, Head, History, Leaves, Manifest, decode_manifest, decode_part
 from ledger.store.validator_table import SetChange
 from settlement.catalogue import CONTRACTS
+from tests.fuzz.findings import FindingError
+from tests.fuzz.line_bytes import line_answers, read_line_answer
 from tests.worlds.certified_chain import CertifiedChain
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.feeders import FEEDERS, START_S, batches, clock_advance, new_key
@@ -79,10 +86,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BUNDLES: Final = ROOT / "tests" / "vectors" / "bundle_verify"
 HONEST_BOOK: Final = "honest-with-the-book"
 URL: Final = "http://127.0.0.1:9"
-
-
-class FindingError(AssertionError):
-    """A decoder that took what it should have refused."""
 
 
 @dataclass(frozen=True)
@@ -245,8 +248,7 @@ def _read_configuration(data: bytes) -> None:
 
 
 def _read_profile(data: bytes) -> None:
-    kind: type[Any] = Profile if data[:1] == b"0" else DeviceProfile
-    decode_config(data[1:], kind, Path("profile.toml"))
+    decode_profile(data, Path("profile.toml"))
 
 
 class _Answering(Client):
@@ -283,8 +285,36 @@ def _read_payload(data: bytes) -> None:
 
 
 @cache
-def _devices() -> tuple[DeviceProfile, ...]:
-    return tuple(load_device_profile(path.stem) for path in sorted(DEVICES_FOLDER.glob("*.toml")))
+def _places() -> tuple[ModbusPoint | Dlt645Point, ...]:
+    """Every point of the shipped meters: each type, order, sum, power of ten and "no value" among them."""
+    found = [load_profile(profile_id) for profile_id in profile_ids()]
+    return tuple(point for profile in found for point in profile.points if isinstance(point, ModbusPoint | Dlt645Point))
+
+
+def _read_register(data: bytes) -> None:
+    """Two bytes say which point; the rest is what the meter sent. A value that bills is whole and not negative."""
+    point = _places()[int.from_bytes(data[:2], "big") % len(_places())]
+    rest = data[2:]
+    if isinstance(point, Dlt645Point):
+        decode_value(rest, point)
+        return
+    words = [int.from_bytes(rest[start : start + 2], "big") for start in range(0, len(rest), 2)]
+    decode_point(words, point)
+    decode_text(words)
+    if point.resolution_wh and (register := register_wh(words, point)) is not None and register < 0:
+        raise FindingError(f"{register} Wh")
+
+
+def _registers() -> list[bytes]:
+    """A zero of every point."""
+    sizes = (point.bytes if isinstance(point, Dlt645Point) else 2 * len(point.registers) for point in _places())
+    return [number.to_bytes(2, "big") + bytes(size) for number, size in enumerate(sizes)]
+
+
+@cache
+def _devices() -> tuple[MqttProfile, ...]:
+    found = [load_profile(profile_id) for profile_id in profile_ids()]
+    return tuple(profile for profile in found if isinstance(profile, MqttProfile))
 
 
 def _case(name: str) -> Path:
@@ -395,9 +425,13 @@ def _configurations() -> list[bytes]:
     ]
 
 
+def _profile_bundles() -> list[bytes]:
+    files = {name: (FOLDER / f"{name}.toml").read_bytes() for name in profile_ids()[:2]}
+    return [make_bundle("fuzz", files, SigningKey.from_scalar((7).to_bytes(32, "big")))]
+
+
 def _profiles() -> list[bytes]:
-    meters = [b"0" + path.read_bytes() for path in sorted(FOLDER.glob("*.toml"))]
-    return meters + [b"1" + path.read_bytes() for path in sorted(DEVICES_FOLDER.glob("*.toml"))]
+    return [path.read_bytes() for path in sorted(FOLDER.glob("*.toml"))]
 
 
 def _frames() -> list[bytes]:
@@ -411,6 +445,7 @@ _ANSWER: Final = (
     b'{"answers":[{"id":"","code":0,"name":"ACCEPTED","retry":false,"height":1,"waiting_for":null,"rows":[[0,1,80]],'
     b'"other_history":false}],"ledger_time_s":5,"chain":"c","height":1}'
 )
+
 
 DECODERS: Final[Mapping[str, Decoder]] = {
     "cbor": Decoder(_read_cbor, (EncodingError,), lambda: [cbor.encode([1, -1, "a", b"b", {"k": [True, 2**63]}])]),
@@ -446,8 +481,11 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "book": Decoder(_read_book, (Halt,), lambda: [(_case(HONEST_BOOK) / "slot.book").read_bytes()]),
     "trust": Decoder(decode_trust, (Halt,), lambda: [(_case("honest-a-later-run") / "trust.json").read_bytes()]),
     "profile": Decoder(_read_profile, (UsageError,), _profiles),
+    "profile-bundle": Decoder(decode_profile_bundle, (EncodingError, ProfileError), _profile_bundles),
     "configuration": Decoder(_read_configuration, (UsageError,), _configurations),
     "node_answer": Decoder(_read_answer, (), lambda: [_ANSWER]),
     "mqtt_payload": Decoder(_read_payload, (EncodingError,), lambda: [_PAYLOAD]),
+    "line_answer": Decoder(read_line_answer, (WrongAnswerError,), line_answers),
     "dlt645_frame": Decoder(decode_frame, (EncodingError,), _frames),
+    "register": Decoder(_read_register, (EncodingError,), _registers),
 }

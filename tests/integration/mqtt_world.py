@@ -16,21 +16,21 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from edge.devices import DeviceConfig, build_devices
-from edge.drivers.mqtt import BrokerConfig, BrokerLink
+from edge.links.broker import BrokerConfig, BrokerLink
 from edge.meters import SamplePolicy
 from edge.observing import Observer
+from edge.readers.mqtt import DeviceConfig, build_devices
 from edge.sampling import MeterSample, Sample
-from firmware_profiles import DeviceProfile, load_device_profile
+from firmware_profiles import MqttProfile, load_profile
 from gridcore.clock import monotonic_ms
 from gridcore.observations import Observations
 from simulators.meters import MqttFleet, RunningBroker, VirtualDevice, mosquitto_program, open_broker
 from tests.waiting import until
 
 INSTALL = "not installed (Debian: apt-get install mosquitto mosquitto-clients)"
-SHELLY = replace(load_device_profile("shelly_pro3em"), timeout_ms=300)
-TASMOTA = replace(load_device_profile("tasmota_sml"), timeout_ms=300)
-PROFILES: dict[str, DeviceProfile] = {SHELLY.id: SHELLY, TASMOTA.id: TASMOTA}
+SHELLY = replace(load_profile("shelly_pro3em", kind=MqttProfile), timeout_ms=300)
+TASMOTA = replace(load_profile("tasmota_sml", kind=MqttProfile), timeout_ms=300)
+PROFILES: dict[str, MqttProfile] = {SHELLY.id: SHELLY, TASMOTA.id: TASMOTA}
 POLICY = SamplePolicy(observe_ms=1500)
 ROWS = [
     DeviceConfig(9001, "EM-1", "house", "shellypro3em-1", SHELLY.id),

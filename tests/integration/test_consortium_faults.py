@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
+from ledger.engines.base import BLOCK_INTERVAL_S, INTERVALS_WAITED_MAX, STALLS
 from tests.external import NEEDS_COMETBFT
 from tests.integration.consortium_world import MEMBERS, PATIENCE_S, STARTED_S, Consortium, running
 from tests.waiting import wait_until
@@ -15,6 +18,8 @@ from tests.waiting import wait_until
 pytestmark = [*NEEDS_COMETBFT, pytest.mark.slow]
 QUIET_S = 6.0
 """So long nothing may move where nobody has more than two thirds: several rounds of the engine."""
+READY_S_MAX = 5.0
+"""So long after three block intervals it may take until a node says that its transactions wait."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,34 @@ def test_two_against_two_stop_without_a_wrong_answer_and_go_on_when_healed(conso
     finally:
         consortium.network.heal()
     check_goes_on(consortium, "aggregator")
+
+
+def test_a_node_whose_transaction_waits_three_block_intervals_is_not_ready_until_a_block_is_made(
+    consortium: Consortium,
+) -> None:
+    assert readiness(consortium, "grid") == (200, "")
+    wire = consortium.clock_step(Clock.next())
+    consortium.network.part(["grid", "retailer"])
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            submitted_s = time.monotonic()
+            submission = pool.submit(consortium.submit, "grid", [wire])
+            wait_until(lambda: readiness(consortium, "grid")[0] == 503, "it is not ready", PATIENCE_S)
+            took_s = time.monotonic() - submitted_s
+            assert readiness(consortium, "grid") == (503, STALLS["waiting"])
+            assert took_s < INTERVALS_WAITED_MAX * BLOCK_INTERVAL_S + READY_S_MAX
+            (answer,) = submission.result()
+        assert answer.name == "NODE_BUSY"
+        assert readiness(consortium, "grid")[0] == 503, "who has given up waiting has made no block"
+    finally:
+        consortium.network.heal()
+    wait_until(lambda: readiness(consortium, "grid") == (200, ""), "it is ready again", PATIENCE_S)
+
+
+def readiness(consortium: Consortium, name: str) -> tuple[int, str]:
+    """What a node answers at /readyz: the status, and what holds it up, "" for nothing."""
+    answer = httpx.get(f"{consortium.url(name)}/readyz", timeout=30.0)
+    return answer.status_code, answer.json().get("detail", "")
 
 
 def is_still(consortium: Consortium) -> bool:

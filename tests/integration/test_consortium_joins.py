@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gridcore.config import decode_config
+from gridcore.files import replace_file
 from gridcore.serving.ports import free_port
 from gridcore.sm import SigningKey
 from gridledger.cli import main
@@ -191,7 +192,9 @@ def test_every_validators_key_is_changed_by_votes_one_after_the_other_while_read
             save_key_and_password(place / name / "keys", "validator-2", key)
             node = place / name / "node.toml"
             next_key = '[next_key]\nuri = "file:keys/validator-2.pem"\npassword = "file:keys/validator-2.password"\n'
-            node.write_text(f"{node.read_text()}\n{next_key}")
+            replace_file(
+                node, f"{node.read_text()}\n{next_key}".encode()
+            )  # whole at any time: the readings ask its port
             assert consortium.stop(name) == [0]
             consortium.start(name)
             consortium.wait_height(consortium.certified("grid" if name != "grid" else "retailer"), name)

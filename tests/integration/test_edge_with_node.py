@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from edge.agent import run_agent
-from edge.outbox import read_outbox
-from firmware_profiles import load_profile
+from edge.outbox_file import read_outbox
+from firmware_profiles import ModbusProfile, load_profile
 from gridcore.errors import UsageError
 from gridcore.sm.keystore import encode_private_key
 from gridledger.cli import main
@@ -77,7 +77,7 @@ def shown(slot: int) -> list[tuple[str, int | None, int | None]]:
 
 @asynccontextmanager
 async def plant(folder: Path, slots: int) -> AsyncIterator[Plant]:
-    profiles = [load_profile(name) for name in ("eastron_sdm630", "acrel_adl400")]
+    profiles = [load_profile(name, kind=ModbusProfile) for name in ("eastron_sdm630", "acrel_adl400")]
     placed = assign_lines([(f"M-{number}", profiles[number // 3]) for number in NUMBERS], per_line=2)
     fleet = MeterFleet(placed)
     lines = await fleet.start()
@@ -97,7 +97,7 @@ async def plant(folder: Path, slots: int) -> AsyncIterator[Plant]:
             text += f'[[lines]]\nline = "{line.line}"\nhost = "{line.host}"\nport = {line.port}\n'
         for number, meter in zip(NUMBERS, placed, strict=True):
             text += f'[[meters]]\nnumber = {number}\nmeter = "{meter.meter}"\nline = "{meter.line}"\n'
-            text += f'unit_id = {meter.unit_id}\nprofile = "{meter.profile.id}"\nlimit_wh = 10000\n'
+            text += f'unit_id = {meter.unit_id}\nprofile = "{(meter.profile.id if meter.profile else "")}"\nlimit_wh = 10000\n'
         (folder / "edge.toml").write_text(text)
         yield Plant(node, fleet, folder / "edge.toml", node.sender())
     await fleet.close()

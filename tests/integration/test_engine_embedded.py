@@ -7,13 +7,14 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from gridcore import cbor
 from gridcore.codes import Code
 from gridcore.errors import InvariantError
+from ledger.engines import embedded
 from ledger.engines.base import EngineStoppedError
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.pool import Limits
@@ -36,7 +37,7 @@ from tests.worlds.ledgers import open_ledger
 from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70), batches("gw-2", 5)
-PATIENCE_S = 20
+PATIENCE_S = 90
 
 
 @asynccontextmanager
@@ -226,6 +227,28 @@ async def test_a_full_disk_is_answered_busy_and_questions_go_on_until_there_is_s
     assert "store_cannot_write" in said
     assert "store_writes_again" in said
     assert check_ledger(tmp_path, CONTRACTS).problems == []
+
+
+async def test_an_engine_whose_transactions_wait_for_their_block_says_so_until_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "BLOCK_INTERVAL_S", 0.01)
+    ledger, go_on = open_ledger(tmp_path), threading.Event()
+    make_block = ledger.make_block
+
+    def slowly(*arguments: Any) -> Any:
+        go_on.wait(PATIENCE_S)
+        return make_block(*arguments)
+
+    monkeypatch.setattr(ledger, "make_block", slowly)
+    async with EmbeddedEngine(ledger) as engine:
+        assert (engine.stall, engine.gauges["oldest_wait_seconds"][1]) == ("", 0)
+        submitted = asyncio.create_task(submit(engine, GW1[0]))
+        await until(lambda: engine.stall == "waiting")
+        go_on.set()
+        assert await submitted == [Code.ACCEPTED]
+        await until(lambda: engine.stall == "")
+    ledger.close()
 
 
 async def test_a_block_that_the_disk_interrupted_is_finished_without_a_new_submission(tmp_path: Path) -> None:

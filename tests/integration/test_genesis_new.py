@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gridcore import cbor
 from gridcore.serving.ports import HOST, free_port
 from gridcore.signers import open_signer
 from gridcore.sm import Signer
@@ -168,7 +169,16 @@ def test_founding_again_into_the_same_folder_is_refused_and_changes_nothing(
         ("rationing", '"pro_rata"\nrationng = 1', "market.rationng is an unknown key; did you mean 'rationing'?"),
         ("time_zone", '"Asia/Shangha"', "calendar: time_zone = 'Asia/Shangha' is no time zone known here"),
         ("time_zone", '"../etc"', "calendar: time_zone = '../etc' is no time zone known here"),
-        ("profile", '"acrel"', "gateways[0].meters[0]: unknown profile 'acrel'; did you mean 'acrel_adl400'?"),
+        (
+            "profile",
+            '"huawei_sun2000"',
+            "gateways[0].meters[0]: profile = 'huawei_sun2000' informs only; choose one that bills",
+        ),
+        (
+            "profile",
+            '"acrel_adl40"',
+            "gateways[0].meters[0]: unknown profile 'acrel_adl40'; did you mean 'acrel_adl400'?",
+        ),
         ("party", '"web"', "gateway, party and the signers of every chain 'web' is given twice"),
         ("gateway", '"../x"', "signer/../x"),
         ("first_slot_start_s", "1800000001", "first_slot_start_s is a multiple of slot_s 900"),
@@ -190,3 +200,36 @@ def test_what_does_not_fit_is_one_line_that_names_file_and_key_and_no_folder_is_
 def test_config_without_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["genesis", "new", "--config", str(EXAMPLE)]) == 2
     assert "--config needs --out" in capsys.readouterr().err
+
+
+def test_the_calendar_of_runs_in_the_documentation_founds_a_chain_that_has_it(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/settlement-runs.md").read_text(encoding="utf-8")
+    (calendar,) = re.findall(r"```toml\n(\[timeline\]\n.*?)```", page, re.DOTALL)
+    text, count = re.subn(
+        r"^\[timeline\].*?^\[prices\]", f"{calendar}\n[prices]", EXAMPLE.read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    assert count == 1
+    path, out = tmp_path / "village.toml", tmp_path / "village"
+    path.write_text(text, encoding="utf-8")
+    assert main(["genesis", "new", "--config", str(path), "--out", str(out)]) == 0
+    rows = [cbor.decode(row) for row in cbor.decode((out / "genesis.cbor").read_bytes())["registry"]]
+    (zone,) = [value for key, _, value in rows if key.startswith("zone/")]
+    assert zone["run_calendar"] == {
+        "corrections": [[604_800, 950_000], [2_592_000, 0]],
+        "dispute_material_nano": 10**9,
+        "final_run_after_s": 7_776_000,
+        "initial_last_after_s": 86_400,
+        "initial_measured_ppm": 990_000,
+    }
+
+
+def test_a_calendar_of_runs_out_of_order_is_one_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = "initial_measured_ppm = 0\ninitial_last_after_s = 900\nfinal_run_after_s = 800\ndispute_material_nano = 0"
+    path = write_example(tmp_path, capsys, final_after_s="86400")
+    path.write_text(path.read_text().replace("[prices]", f"[runs]\n{runs}\n\n[prices]", 1), encoding="utf-8")
+    assert main(["genesis", "new", "--config", str(path), "--out", str(tmp_path / "village")]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "the correction dates and final_run_after_s ascend" in told
+    assert not (tmp_path / "village").exists()

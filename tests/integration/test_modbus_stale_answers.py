@@ -19,18 +19,24 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from pymodbus.framer import FramerType
 
-from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine
-from edge.meters import Meter, MeterConfig, SamplePolicy, build_lines
-from edge.sampling import QuarantinedError, read_meter, sample_boundary
-from firmware_profiles import load_profile
-from simulators.meters.registers import Quantities, RegisterImage
+from edge.blocks import plan_reads
+from edge.lines import Line, LineConfig
+from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, limits_of, modbus_meter
+from edge.readers import DeviceRefusedError, LineError, QuarantinedError
+from edge.readers.modbus import ModbusLine
+from edge.sampling import Sampling, read_meter
+from firmware_profiles import ModbusProfile, load_profile
+from simulators.meters.registers import RegisterImage
 from simulators.meters.responder import crc16
+from simulators.meters.station import Quantities
 
 TIMEOUT_MS = 50
 PATIENT_MS = 5_000
 """For what is answered at once, however loaded the machine."""
-SDM = replace(load_profile("eastron_sdm630"), timeout_ms=TIMEOUT_MS, min_gap_ms=0)
+SHIPPED = load_profile("eastron_sdm630", kind=ModbusProfile)
+SDM = replace(SHIPPED, timeout_ms=TIMEOUT_MS, modbus=replace(SHIPPED.modbus, min_gap_ms=0))
 POLICY = SamplePolicy(attempts_max=4, backoff_ms=5, window_ms=5000)
+PLAN = plan_reads(SDM)
 TRUTH = (9_113_000, 412_000)
 
 
@@ -89,8 +95,9 @@ async def _serving(server: LateServer) -> AsyncIterator[int]:
 
 def _line(port: int) -> tuple[ModbusLine, Meter]:
     config = LineConfig("rtu", "127.0.0.1", port, "rtu", connect_timeout_ms=500, drain_ms=TIMEOUT_MS * 2)
-    (line,) = build_lines([config], [MeterConfig(1, "M1", "rtu", 1, SDM.id, 5000)], {SDM.id: SDM})
-    return line.line, line.meters[0]
+    line = ModbusLine(config)
+    row = MeterConfig(1, "M1", "rtu", SDM.id, 5000, 1)
+    return line, Meter(row, modbus_meter(line, row, SDM, PLAN), limits_of(row, SDM))
 
 
 async def test_bare_client_takes_a_late_answer_for_another_register() -> None:
@@ -116,10 +123,10 @@ async def test_late_answer_is_drained_before_the_next_request(to_newest: bool) -
             await line.read_words(1, 4, 0x48, 2, timeout_ms=TIMEOUT_MS)
         words = await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0,)
-        reading = await read_meter(line, meter, boundary_ms=0.0, policy=POLICY)
+        reading = await read_meter(meter, boundary_ms=0.0, policy=POLICY)
         await line.close()
     assert reading.registers_wh == TRUTH
-    assert (server.late, line.drains) == (1, 1)
+    assert (server.late, line.line.drains) == (1, 1)
 
 
 @pytest.mark.parametrize("to_newest", [False, True], ids=["own connection", "newest connection"])
@@ -164,7 +171,7 @@ class ForgetfulGateway(LateServer):
 @pytest.mark.parametrize("drained", [True, False], ids=["drained", "undrained"])
 async def test_gateway_that_mixes_up_answers_is_given_time(drained: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not drained:
-        monkeypatch.setattr(ModbusLine, "_settle", _go_on)
+        monkeypatch.setattr(Line, "settle", _go_on)
     async with _serving(ForgetfulGateway([60])) as port:
         line = ModbusLine(LineConfig("tcp", "127.0.0.1", port, drain_ms=120))
         with pytest.raises(DeviceRefusedError, match="exception 11"):
@@ -219,7 +226,7 @@ async def test_answer_with_another_number_of_registers_is_refused_and_drained() 
         asyncio.get_running_loop().call_later(0.01, server.writers[0].write, body + crc16(body))
         with pytest.raises(LineError, match="answer of 2 registers does not fit"):
             await line.read_words(1, 4, 0x48, 4, timeout_ms=PATIENT_MS)
-        assert line.drains == 1
+        assert line.line.drains == 1
         await line.close()
 
 
@@ -227,13 +234,14 @@ async def test_sampling_over_a_late_line_brings_only_true_registers() -> None:
     server = LateServer([80, 0, 80, 0, 0])
     async with _serving(server) as port:
         line, meter = _line(port)
-        (whole,) = build_lines([line.config], [meter.config], {SDM.id: SDM})
-        sample = await sample_boundary([whole], 900, policy=POLICY)
-        await whole.line.close()
+        sampling = Sampling([MeterLine(line, (meter,))], 900, policy=POLICY)
+        assert (await sampling.first_pass()).meters == ()
+        sample = await sampling.another_round([1])
+        await line.close()
     assert [(reading.registers_wh, reading.attempts) for reading in sample.meters] == [(TRUTH, 3)]
 
 
-async def _go_on(self: ModbusLine) -> None:
+async def _go_on(self: Line) -> None:
     """In place of the drain: go on with the same connection at once."""
     self._unsettled = False
 
@@ -244,7 +252,7 @@ async def test_no_wrong_register_leaves_read_meter_whatever_comes_late(
     drained: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not drained:
-        monkeypatch.setattr(ModbusLine, "_settle", _go_on)
+        monkeypatch.setattr(Line, "settle", _go_on)
     draw = random.Random(seed)
     server = LateServer([draw.choice([0, 0, 0, 70, 95]) for _ in range(8)], draw.random() < 0.5)
     readings: list[tuple[int, ...]] = []
@@ -252,11 +260,11 @@ async def test_no_wrong_register_leaves_read_meter_whatever_comes_late(
         line, meter = _line(port)
         for _ in range(20):  # ends with a reading after the last late answer
             done = not server.delays_ms
-            block = meter.plan.telemetry[draw.randrange(3)]
+            block = PLAN.telemetry[draw.randrange(3)]
             with suppress(LineError):
                 await line.read_words(1, block.function_code, block.address, block.count, timeout_ms=TIMEOUT_MS)
             try:
-                reading = await read_meter(line, meter, boundary_ms=0.0, policy=POLICY)
+                reading = await read_meter(meter, boundary_ms=0.0, policy=POLICY)
             except (LineError, QuarantinedError):
                 continue
             readings.append(reading.registers_wh)

@@ -14,7 +14,7 @@ import pytest
 from paho.mqtt.enums import MQTTErrorCode
 from structlog.testing import capture_logs
 
-from edge.drivers.mqtt import BrokerConfig, BrokerLink, open_tls
+from edge.links.broker import BrokerConfig, BrokerLink, broker_tls
 from gridcore.serving.ports import free_port
 from simulators.meters import mosquitto_program
 from tests.integration.mqtt_world import INSTALL, skip_without_mosquitto
@@ -60,7 +60,7 @@ def link_to(
     config = BrokerConfig(
         "b", "127.0.0.1", port, user=user, tls=True, ca=folder / "cert.pem" if ca else None, retry_ms_max=200
     )
-    return BrokerLink(config, name, password=password, tls=open_tls(config))
+    return BrokerLink(config, name, password=password, tls=broker_tls(config))
 
 
 async def test_agent_gets_in_over_tls_and_every_message_of_a_burst_arrives(tmp_path: Path) -> None:

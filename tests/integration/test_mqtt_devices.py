@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge.devices import build_devices
-from edge.drivers.mqtt import Arrival, BrokerConfig, BrokerLink
+from edge.links.broker import Arrival, BrokerConfig, BrokerLink
 from edge.observing import Observer
+from edge.readers.mqtt import build_devices
 from gridcore.observations import decode_observations, encode_observations
 from simulators.meters import DeviceFault, MqttFleet, open_broker
 from tests.integration.mqtt_world import (
@@ -68,7 +68,7 @@ async def test_mosquitto_sub_prints_what_the_agent_records(tmp_path: Path) -> No
                 point.obis: printed["SML"][point.steps[-1]] * int(point.ratio) * 1000 for point in TASMOTA.points
             }
             answers: dict[str, Any] = {}
-            for _ in SHELLY.requests:
+            for _ in SHELLY.mqtt.requests:
                 answers |= (await listener.next("gw-1/rpc"))["result"]
             assert values(observed, EM) == {point.obis: answers[point.path] * 1000 for point in SHELLY.points}
 
@@ -187,7 +187,7 @@ async def test_what_the_broker_kept_while_the_connection_was_away_counts_by_its_
         links, devices = build_devices([config], ROWS[1:], PROFILES, client_id="gw-1")
         world = House(broker, MqttFleet(()), Observer((), links, devices, POLICY), links, simulated=simulated)
         world.observer.start()
-        await until_up(links[0])
+        assert await links[0].wait_usable(5)  # the broker keeps only what has been subscribed to
         proxy.refuses = True
         proxy.cut()
         await _down(links[0])

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.outbox import read_outbox
-from firmware_profiles import load_device_profile
+from edge.outbox_file import read_outbox
+from firmware_profiles import MqttProfile, load_profile
 from simulators.meters import Fault, MqttFleet, RunningBroker, VirtualDevice, open_broker
 from tests.integration.mqtt_world import both_kinds, skip_without_mosquitto
 from tests.integration.test_edge_with_node import NUMBERS, Plant, agent_task, plant, shown
 from tests.waiting import until
 
 DEVICES = [
-    VirtualDevice("EM-9", "em-9", load_device_profile("shelly_pro3em")),
-    VirtualDevice("SML-8", "sml-8", load_device_profile("tasmota_sml")),
+    VirtualDevice("EM-9", "em-9", load_profile("shelly_pro3em", kind=MqttProfile)),
+    VirtualDevice("SML-8", "sml-8", load_profile("tasmota_sml", kind=MqttProfile)),
 ]
 SLOTS = 40
 VOLTAGES = {f"M-{number}" for number in NUMBERS}

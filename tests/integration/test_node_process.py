@@ -37,7 +37,7 @@ from tests.worlds.nodes import wait_for_waiters
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "correct horse"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 PATIENCE_S = WAIT_S_MAX / 2
 """Less than those wait who are not told."""
 ENVIRONMENT = {**os.environ, "GRIDLEDGER_LOG_LEVEL": "warning"}

@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.batches import BatchMaker
-from edge.outbox import Outbox, Progress, create_outbox
+from edge.outbox import Entry, Outbox
+from edge.outbox_file import create_outbox
+from edge.progress import Progress
 from edge.receipts import ReceiptTrust
 from edge.submit import Outcome, Submitter
 from gridcore.light.state import LightState
@@ -23,7 +25,7 @@ async def deliver(node: RunningNode, outbox: Outbox, import_wh: int) -> Outcome:
     """One more batch of gateway gw-1, sent once."""
     maker = BatchMaker("gw-1", node.chain, key("gw-1"), "test/1", bytes(32), bytes(32))
     readings = [Reading(1, 0, 0, import_wh, 0)]
-    outbox.append(lambda progress: maker.make(FIRST_S, readings, progress, ClockState(0, "simulated")))
+    outbox.store([Entry(FIRST_S, lambda progress: maker.make(FIRST_S, readings, progress, ClockState(0, "simulated")))])
     genesis = node.consortium.genesis
     trust = ReceiptTrust(
         LightState(begin(node.chain, node.ledger.digest(0), genesis.signers), ()), Path("never-written")

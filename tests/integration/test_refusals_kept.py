@@ -45,6 +45,18 @@ async def test_refused_bytes_that_are_sent_again_are_stored_once_and_accepted_wh
         assert await submit(engine, sender.clock(FIRST_S), early) == [(Code.ACCEPTED, 2), (Code.ACCEPTED, 2)]
 
 
+async def test_whoever_sends_a_batch_again_learns_once_more_which_of_its_rows_were_not_used(ledger: Ledger) -> None:
+    """The answer to the first sending may have been lost on its way."""
+    sender = TWO_AREAS.sender()
+    batch = sender.batch("gw-1", FIRST_S, [(1, 1, 1), (4_000_000_000, 1, 1)])
+    async with EmbeddedEngine(ledger) as engine:
+        _, first = await engine.submit([sender.clock(FIRST_S), batch])
+        assert (first.code, list(first.rows)) == (Code.ACCEPTED, [(1, 4_000_000_000, Code.ROW_UNKNOWN_METER)])
+        for _ in range(2):
+            (again,) = await engine.submit([batch])
+            assert (again.code, again.height, again.rows) == (Code.EXISTS, first.height, first.rows)
+
+
 async def test_other_attachments_under_one_signature_never_reach_a_block(ledger: Ledger) -> None:
     sender = TWO_AREAS.sender()
     batch = decode_transaction(sender.batch("gw-1", FIRST_S, [(1, 1, 1)]))

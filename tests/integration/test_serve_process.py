@@ -32,7 +32,7 @@ from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 PASSWORD = "a long enough password"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 120.0
 STOP_WITHIN_S = 2.0
 STREAMS = 100
 FORM_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')

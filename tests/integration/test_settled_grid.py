@@ -22,7 +22,8 @@ from gridledger.settling.dataset import Dataset, InvoiceTerms, SeriesRows
 from gridledger.settling.participants import read_participants
 from gridledger.settling.whole import Progress, Settled, settle, settle_onto
 from tests.slow.invoices import invoice
-from tests.twin.contracts import MARKETS, Member
+from tests.twin.contracts import Member
+from tests.twin.markets import MARKETS
 from tests.worlds.datasets import SLOT_S, community
 
 HOUSEHOLDS = 113

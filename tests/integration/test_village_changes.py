@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from firmware_profiles import load_profile
+from firmware_profiles import ModbusProfile, load_profile
 from gridcore.serving.ports import HOST
 from ledger.client import Client
 from simulators.meters import MeterFleet, assign_lines
@@ -89,7 +89,7 @@ async def test_household_joins_meter_is_exchanged_and_tariff_changes_by_the_file
     join, exchange_commands, tariff_commands = blocks("console")
     for name, text in (("home-2", home), ("exchange", exchange), ("tariff", tariff)):
         (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
-    profile = load_profile("acrel_adl400")
+    profile = load_profile("acrel_adl400", kind=ModbusProfile)
     fleet = MeterFleet(assign_lines([("M-1", profile), ("M-2", profile)]))
     (line,) = await fleet.start(HOST)
     try:

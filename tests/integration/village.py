@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware_profiles import load_profile
+from firmware_profiles import ModbusProfile, load_profile
 from gridcore import sm3
 from gridcore.serving.ports import HOST, free_port
 from gridcore.signers import open_signer
@@ -124,15 +124,15 @@ def _id_of(number: int) -> bytes:
     return sm3.sm3(b"%d" % number)[:16]
 
 
-def founded(folder: Path, **changes: str) -> Village:
-    """village/ with a node that is initialised, on a simulated clock; ``changes``: other keys of the example."""
+def founded(folder: Path, *, more: str = "", **changes: str) -> Village:
+    """village/ with a node that is initialised, on a simulated clock; ``changes``: other keys of the example, ``more``: at its end."""
     village = Village(folder, {"7070": str(free_port()), "7171": str(free_port())})
     text = EXAMPLE.read_text(encoding="utf-8")
     keys = {"clock": '"simulated"', "first_slot_start_s": str(FIRST_S), "node_port": village.ports["7070"], **changes}
     for key, value in keys.items():
         text, count = re.subn(rf"^(# )?{key} = \S+", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
         assert count == 1, key
-    (folder / "village.toml").write_text(text, encoding="utf-8")
+    (folder / "village.toml").write_text(text + more, encoding="utf-8")
     village.do("gridledger genesis new --config village.toml --out village")
     village.do("gridledger node init --genesis village/genesis.cbor --data village/ledger")
     return village
@@ -141,7 +141,7 @@ def founded(folder: Path, **changes: str) -> Village:
 @asynccontextmanager
 async def meter() -> AsyncIterator[tuple[MeterFleet, int]]:
     """The example's meter on a socket, and its port."""
-    fleet = MeterFleet(assign_lines([("M-1", load_profile("acrel_adl400"))]))
+    fleet = MeterFleet(assign_lines([("M-1", load_profile("acrel_adl400", kind=ModbusProfile))]))
     (line,) = await fleet.start(HOST)
     try:
         yield fleet, line.port

@@ -1,16 +1,20 @@
 """Claims 5 to 9: the bill's lines, the energy, the readings, the orders and the clearing."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
+from tests.second_verifier.agreements import Agreed
 from tests.second_verifier.auction import BUY, SELL
 from tests.second_verifier.bundle import Imported
 from tests.second_verifier.case import Case, LieError, require, value_of
 from tests.second_verifier.contracts import Contract, DoesNotFollowError, Facts
 from tests.second_verifier.encoding import I64_MAX, I64_MIN, MalformedError
-from tests.second_verifier.prices import rules_of_slot
-from tests.second_verifier.proofs import Approval, Order, PlacedOrder, Reading
-from tests.second_verifier.registry import REGISTER_MAX, Ended, Installation, Opened, Party, Registers
-from tests.second_verifier.rows import Cleared, Fill, Position
+from tests.second_verifier.orders import Order, PlacedOrder
+from tests.second_verifier.prices import price_at, rules_of_slot
+from tests.second_verifier.proofs import Approval, Reading
+from tests.second_verifier.registry import REGISTER_MAX, Agreement, Ended, Installation, Opened, Party, Registers
+from tests.second_verifier.rows import Cleared, Fill, Position, read_trade
+from tests.second_verifier.wanted import check_wanted
 
 _DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 _INTERPOLATED = 0x20
@@ -23,6 +27,7 @@ def check_lines(case: Case) -> None:
     if case.contract is None:
         return
     position = case.position
+    require(case.contract.takes_agreements or not case.agreements, "agreements under another contract")
     try:
         facts = _facts(case, case.contract)
         bill = case.contract.bill(facts)
@@ -30,6 +35,16 @@ def check_lines(case: Case) -> None:
         raise LieError(str(wrong)) from None
     require(bill.columns == position.columns, "a column of the position does not follow from the contract")
     require(all(I64_MIN <= column <= I64_MAX for column in bill.columns), "a column is no i64")
+
+
+def _agreed(case: Case, agreement: Agreement, series: Mapping[str, Opened]) -> Agreed:
+    """What an agreement says of the slot; one whose difference has no reference price then does not belong here."""
+    said = None if agreement.series is None else price_at(series[agreement.series], case.slot_start_s)
+    is_difference = agreement.basis == "difference"
+    require(said is not None or not is_difference, "a difference without a reference price in the slot")
+    price = agreement.price - (said or 0) if is_difference else agreement.price if said is None else said
+    sells = agreement.seller == case.own_side
+    return Agreed(sells, is_difference, price, agreement.quantity_wh, agreement.share_ppm)
 
 
 def _facts(case: Case, contract: Contract) -> Facts:
@@ -49,6 +64,7 @@ def _facts(case: Case, contract: Contract) -> Facts:
         area_prices=area_prices,
         terms=case.rules.terms,
         share_ppm=case.point.share_ppm,
+        agreed=tuple(_agreed(case, agreement, series) for agreement in case.agreements),
         area_columns=case.area_result.columns,
         columns=position.columns,
     )
@@ -136,7 +152,7 @@ def _check_reading(case: Case, reading: Reading, opened: Opened, boundary_s: int
     require(transaction.signer == gateway, "a batch of another gateway")
     require(reading.registers == _DEFAULT_REGISTERS, "a batch of other registers")
     require(str(reading.meter) == opened.entity.name, "a reading of another meter")
-    require(reading.quality & 0x0F == 0 and not reading.quality & _INTERPOLATED, "a reading that was not measured")
+    require(reading.quality & 0x07 == 0 and not reading.quality & _INTERPOLATED, "a reading that was not measured")
     off_ms = abs(reading.offset_ms) + abs(reading.clock_offset_ms)
     require(off_ms <= 500 * case.bundle.chain.slot_s, "a reading too far from its boundary")
     require(reading.clock_state != "unsynced", "a reading by a clock that was not synchronised")
@@ -174,7 +190,7 @@ def _check_placed(case: Case, order: Order, placed: PlacedOrder, mandate: Opened
     require(placed.zone == case.bundle.run.zone, "a batch for another zone")
     require(placed.row.root == placed.rows_root, "an order does not lie under its batch's rows")
     require(placed.party == case.bundle.party.entity.number, "a row of another party")
-    require(order.side in (BUY, SELL), "a row that neither buys nor sells")
+    require(all(limit.side in (BUY, SELL) for limit in order.limits.values()), "a row that neither buys nor sells")
 
 
 def _check_order(case: Case, order: Order, mandate: Opened | None, fill: Fill, cleared: Cleared) -> None:
@@ -185,17 +201,61 @@ def _check_order(case: Case, order: Order, mandate: Opened | None, fill: Fill, c
     else:
         require(transaction.signer == case.bundle.party.entity.name, "an order of another party")
         require(order.area == case.bundle.area.entity.name, "an order in another area")
-    require(order.slot_start_s == case.slot_start_s, "an order of another slot")
+    ordered = order.given(case.slot_start_s, case.bundle.chain.slot_s).get(fill.counter)
+    if ordered is None:
+        raise LieError("an order of another slot, or of another counter")
     before_start_s = case.slot_start_s - transaction.header.ledger_time_s
     require(case.zone.gate_before_start_s < before_start_s, "an order behind its gate")
-    require(before_start_s <= case.zone.open_before_start_s, "an order before its slot opened")
+    if order.profile:
+        left_s = order.profile.end_s - transaction.header.ledger_time_s
+        require(left_s <= 31 * 86_400, "a profile of more than 31 days")
+    else:
+        require(before_start_s <= case.zone.open_before_start_s, "an order before its slot opened")
     require(order.fill.root == cleared.fills_root, "a fill does not lie under the area's fills")
-    ordered = (order.counter, order.side, order.quantity_wh, order.price_micro_per_kwh)
-    repeated = (fill.counter, fill.side, fill.quantity_wh, fill.price_micro_per_kwh)
-    require(fill.party == case.bundle.party.entity.number and ordered == repeated, "a fill of another order")
-    require(0 < fill.filled_wh <= order.quantity_wh, "a fill of nothing, or of more than was ordered")
-    limit, price = order.price_micro_per_kwh, cleared.price_micro_per_kwh
-    require(price <= limit if order.side == BUY else price >= limit, "a price beyond the order's limit")
+    repeated = (fill.side, fill.quantity_wh, fill.price_micro_per_kwh, fill.all_or_none)
+    require(not fill.all_or_none or fill.filled_wh == fill.quantity_wh, "a part of an order that is all or none")
+    require(fill.party == case.bundle.party.entity.number and ordered[:4] == repeated, "a fill of another order")
+    require(0 < fill.filled_wh <= ordered.quantity_wh, "a fill of nothing, or of more than was ordered")
+    if case.contract is not None and case.contract.matching is not None:
+        _check_trades(order, fill, cleared)
+        if case.contract.buyers_price is not None and fill.side == BUY:
+            _require_within(fill, cleared.price_micro_per_kwh, 1)
+        return
+    require(fill.amount_nano is None and not order.trades, "trades of a contract with one price for all")
+    _require_within(fill, cleared.price_micro_per_kwh, 1)
+
+
+def _require_within(fill: Fill, amount: int, energy: int) -> None:
+    """A price, or an amount of an energy, is no worse than the limit of a fill's order."""
+    worst = fill.price_micro_per_kwh * energy
+    require(amount <= worst if fill.side == BUY else amount >= worst, "a price beyond the order's limit")
+
+
+def _check_trades(order: Order, fill: Fill, cleared: Cleared) -> None:
+    """A fill comes to an amount, and to its trades as far as they are shown."""
+    if fill.amount_nano is None:
+        raise LieError("a fill without an amount")
+    require(not fill.all_or_none, "an order that is all or none, of a contract that trades in pairs")
+    fee_nano = fill.fee_nano or 0
+    require(fee_nano >= 0 and (fill.side == BUY or not fee_nano), "fees of who sells, or below 0")
+    _require_within(fill, fill.amount_nano + fee_nano, fill.filled_wh)
+    trades = [read_trade(proof.row) for proof in order.trades]
+    if not trades:
+        return
+    require(all(proof.root == cleared.trades_root for proof in order.trades), "a trade that is not of the clearing")
+    own, partners = ([trade.buyer for trade in trades], [trade.seller for trade in trades])[:: -1 if fill.side else 1]
+    require(set(own) == {(fill.party, fill.counter)}, "a trade of another order")
+    require(len(set(partners)) == len(partners), "two trades with one order")
+    for trade in trades:
+        require(trade.energy_wh > 0, "a trade of nothing")
+        fee = trade.fee_micro_per_kwh
+        require((fee is None) == (fill.fee_nano is None) and (fee or 0) >= 0, "a fee below 0, or a trade without one")
+        _require_within(fill, trade.price_micro_per_kwh + ((fee or 0) if fill.side == BUY else 0), 1)
+    require(sum(trade.energy_wh for trade in trades) == fill.filled_wh, "the trades are not the fill")
+    fees = sum(trade.energy_wh * (trade.fee_micro_per_kwh or 0) for trade in trades)
+    require(fill.side != BUY or fees == fee_nano, "the trades' fees are not the fill's")
+    amounts = [trade.energy_wh * trade.price_micro_per_kwh for trade in trades]
+    require(sum(amounts) == fill.amount_nano, "the trades do not come to the amount")
 
 
 def check_orders(case: Case) -> None:
@@ -210,7 +270,8 @@ def check_orders(case: Case) -> None:
         volume_wh = case.cleared.volume_wh
         for order, mandate, fill in zip(case.bundle.orders, case.bundle.mandates, case.fills, strict=True):
             _check_order(case, order, mandate, fill, case.cleared)
-    counters = [order.counter for order in case.bundle.orders]
+    check_wanted(case)
+    counters = [fill.counter for fill in case.fills]
     require(counters == sorted(set(counters)), "the orders' counters do not ascend")
     points = _points_of_party(case)
     for side in (BUY, SELL):
@@ -219,6 +280,13 @@ def check_orders(case: Case) -> None:
         require(min(weights) >= 0, "an energy below 0")
         traded = [point.columns[side] for point in points]
         require(_shares(filled, weights) == traded, "the fills are not what the positions bought and sold")
+        if case.contract.matching is not None:
+            amount = sum(fill.amount_nano or 0 for fill in case.fills if fill.side == side)
+            paid = [point.columns[2 + side] for point in points]
+            require(_shares(amount, traded) == paid, "the fills do not come to what the positions paid")
+        if case.contract.has_fees and side == BUY:
+            fees = sum(fill.fee_nano or 0 for fill in case.fills if fill.side == side)
+            require(_shares(fees, traded) == [point.columns[4] for point in points], "fees that are not the fills'")
         require(filled <= volume_wh, "more was filled than the volume")
 
 
@@ -254,5 +322,9 @@ def check_clearing(case: Case) -> None:
     require(of_clearing == (run.zone, run.slot_start_s, run.contract, run.contract_pin), "not the run's clearing")
     require(clearing.area.root == clearing.areas_root, "the area does not lie under the clearing's areas")
     require(cleared.number == case.bundle.area.entity.number, "the clearing of another area")
-    require(cleared.volume_wh > 0 and cleared.has_price == 1, "a clearing with fills and without volume or price")
+    is_paired = case.contract.matching is not None
+    has_price = not is_paired or case.contract.buyers_price is not None
+    require(cleared.volume_wh > 0, "a clearing with fills and without volume")
+    require(cleared.has_price == has_price, "a clearing without a price, or with one beside its trades")
+    require((cleared.trades > 0 and bool(cleared.trades_root)) == is_paired, "a clearing without trades, or with some")
     require(cleared.orders >= len(case.bundle.orders), "more orders than were cleared")

@@ -16,6 +16,7 @@ from tests.second_verifier.encoding import (
     decode,
 )
 from tests.second_verifier.leaves import Chain, Clearing, Run, Runs, as_chain, as_clearing, as_run, as_runs
+from tests.second_verifier.orders import Order, as_orders
 from tests.second_verifier.proofs import (
     TRANSACTION_KEYS,
     Approval,
@@ -23,7 +24,6 @@ from tests.second_verifier.proofs import (
     Header,
     Import,
     Leaf,
-    Order,
     Reading,
     RowProof,
     Transaction,
@@ -32,7 +32,6 @@ from tests.second_verifier.proofs import (
     as_header,
     as_import,
     as_leaf,
-    as_order,
     as_reading,
     as_row_proof,
 )
@@ -231,6 +230,7 @@ def _placed(item: Item) -> Placed:
 @dataclass(frozen=True)
 class Bundle:
     area: Opened
+    agreements: tuple[Opened, ...]
     area_result: RowProof
     certificate: tuple[Signature, ...]
     certified: Placed | None
@@ -293,8 +293,8 @@ def read_bundle(data: bytes) -> Bundle:
         raise MalformedError("no evidence bundle")
     if as_int(item.get("version", ""), -(2**64), 2**64) != 2:
         raise OtherVersionError
-    fields = as_map(item, _KEYS, "certified clearing imported point_rules series siblings")
-    orders = tuple(as_order(order) for order in as_array(fields["orders"], 0, 16))
+    fields = as_map(item, _KEYS, "agreements certified clearing imported point_rules series siblings")
+    orders = as_orders(fields["orders"])
     if ("clearing" in fields) != bool(orders):
         raise MalformedError("a clearing without orders, or orders without one")
     if "siblings" in fields and not orders:
@@ -303,6 +303,7 @@ def read_bundle(data: bytes) -> Bundle:
     read_position(position.row)
     read_area_result(area_result.row)
     return Bundle(
+        agreements=_some(fields, "agreements", 8),
         area=as_opened(fields["area"]),
         area_result=area_result,
         certificate=_certificate(fields["certificate"]),
@@ -325,8 +326,13 @@ def read_bundle(data: bytes) -> Bundle:
         rules=as_opened(fields["rules"]),
         run=as_run(fields["run"]),
         runs=as_runs(fields["runs"]),
-        series=tuple(as_opened(one) for one in as_array(fields["series"], 1, 16)) if "series" in fields else (),
+        series=_some(fields, "series", 24),
         siblings=tuple(_sibling(one) for one in as_array(fields["siblings"], 1, 15)) if "siblings" in fields else (),
         zone=as_opened(fields["zone"]),
         zone_contract=as_opened(fields["zone_contract"]),
     )
+
+
+def _some(fields: Mapping[str, Item], key: str, most: int) -> tuple[Opened, ...]:
+    """Opened entries that may be absent."""
+    return tuple(as_opened(one) for one in as_array(fields[key], 1, most)) if key in fields else ()

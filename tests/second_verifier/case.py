@@ -6,7 +6,17 @@ from typing import TypeVar
 
 from tests.second_verifier.bundle import Bundle
 from tests.second_verifier.contracts import CONTRACTS, Contract
-from tests.second_verifier.registry import Area, Installation, Opened, Party, PointOfSupply, Rules, Value, Zone
+from tests.second_verifier.registry import (
+    Agreement,
+    Area,
+    Installation,
+    Opened,
+    Party,
+    PointOfSupply,
+    Rules,
+    Value,
+    Zone,
+)
 from tests.second_verifier.rows import (
     AreaResult,
     Cleared,
@@ -53,6 +63,15 @@ class Case:
     @cached_property
     def position(self) -> Position:
         return read_position(self.bundle.position.row)
+
+    @cached_property
+    def agreements(self) -> list[Agreement]:
+        return [value_of(opened, Agreement) for opened in self.bundle.agreements]
+
+    @property
+    def own_side(self) -> tuple[str, str]:
+        """Party and point as agreements name them."""
+        return self.bundle.party.entity.name, self.bundle.point.entity.name
 
     @cached_property
     def siblings(self) -> list[Position]:

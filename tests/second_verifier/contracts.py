@@ -1,12 +1,15 @@
 """The arithmetic of each contract for one point: docs/spec/contracts.md."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 
-from tests.second_verifier.encoding import Item, MalformedError, as_bool, as_map, as_word
+from tests.second_verifier.agreements import Agreed, may_differ, may_schedule, may_trade
+from tests.second_verifier.encoding import Item, MalformedError, as_array, as_bool, as_int, as_map, as_word
+from tests.second_verifier.paired import Pair, as_they_come, by_choice, pay_as_bid, reduce, up_the_grid
 from tests.second_verifier.registry import Rules, as_price
+from tests.second_verifier.rows import BookRow
 
 UNIT = "_micro_per_kwh"
 NANO = 10**9
@@ -41,6 +44,7 @@ class Facts:
     area_prices: dict[str, int]
     terms: dict[str, Item]
     share_ppm: int
+    agreed: tuple[Agreed, ...]
     area_columns: tuple[int, ...]
     columns: tuple[int, ...]
 
@@ -70,6 +74,12 @@ class Contract:
     takes_orders: bool
     check_rules: Callable[[Rules], None]  # MalformedError where the contract refuses them
     bill: Callable[[Facts], Bill]  # DoesNotFollowError
+    takes_agreements: bool = False
+    matching: Callable[[Sequence[BookRow], Rules], list[Pair]] | None = None  # of a contract that trades in pairs
+    ranks_by_arrival: bool = False
+    asks_orders: bool = False  # fills and book rows say what was wanted
+    buyers_price: Callable[[Sequence[BookRow]], int | None] | None = None  # of a gate that has one beside its trades
+    has_fees: bool = False  # fills, trades and positions have fees, and fills and book rows a place
 
 
 def _require_prices(rules: Rules, names: str) -> None:
@@ -124,6 +134,73 @@ def _auction_bill(facts: Facts) -> Bill:
     )
     pays = sum(line.amount_nano for line in lines)
     return Bill((bought, sold, pays, _supplier_only(facts, facts.import_wh, facts.export_wh)), lines)
+
+
+def _paired_rules(rules: Rules) -> None:
+    as_map(rules.terms, "")
+    auction: dict[str, Item] = {"rationing": "pro_rata", "reference_price" + UNIT: 0}
+    _auction_rules(replace(rules, terms=auction))
+
+
+_RULES = "pay_as_bid pay_as_offer"
+
+
+def _places(rules: Rules) -> list[tuple[int, int, int]]:
+    """Number, parent and fee of the places of the grid: each behind its parent, at most 8 levels."""
+    found: list[tuple[int, int, int]] = []
+    levels: dict[int, int] = {}
+    for item in as_array(rules.terms["grid_places"], 1, 64):
+        fields = as_map(item, "fee_micro_per_kwh place" + (" parent" if found else ""))
+        number, parent = as_int(fields["place"], 1, 65_535), as_int(fields.get("parent", 0), 0, 65_535)
+        if number in levels or (found and parent not in levels):
+            raise MalformedError("places that are no tree")
+        levels[number] = levels.get(parent, 0) + 1
+        if levels[number] > 8:
+            raise MalformedError("a place that lies too deep")
+        found.append((number, parent, as_int(fields["fee_micro_per_kwh"], 0, 10**9)))
+    return found
+
+
+def _placed_rules(rules: Rules) -> None:
+    as_word(as_map(rules.terms, "grid_places price_rule")["price_rule"], _RULES)
+    _places(rules)
+    _paired_rules(replace(rules, terms={}))
+
+
+def _placed_bill(facts: Facts) -> Bill:
+    *traded, fee_nano, _, _ = facts.columns
+    paired = _paired_bill(replace(facts, columns=(*traded, 0, 0)))
+    fees = Line("grid_fee", traded[0], None, fee_nano, "network")
+    pays = paired.columns[-2] + fee_nano
+    return Bill((*traded, fee_nano, pays, paired.columns[-1]), (*paired.lines[:2], fees, *paired.lines[2:]))
+
+
+def _conditional_rules(rules: Rules) -> None:
+    as_word(as_map(rules.terms, "price_rule")["price_rule"], "pay_as_bid pay_as_offer")
+    _paired_rules(replace(rules, terms={}))
+
+
+def _paired_bill(facts: Facts) -> Bill:
+    bought, sold, bought_nano, sold_nano, _, _ = facts.columns  # claim 8: the sums of the fills and their amounts
+    auction = _auction_bill(replace(facts, columns=(bought, sold, 0, 0), trade_price=0))
+    lines = (
+        Line("trade_buy", bought, None, bought_nano, "clearing"),
+        Line("trade_sell", sold, None, -sold_nano, "clearing"),
+        *auction.lines[2:],
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, bought_nano, sold_nano, pays, auction.columns[-1]), lines)
+
+
+def _reduced_bill(facts: Facts) -> Bill:
+    bought, sold, bought_nano, sold_nano, surplus_nano, _, _ = facts.columns
+    paired = _paired_bill(replace(facts, columns=(bought, sold, bought_nano, sold_nano, 0, 0)))
+    if surplus_nano < 0 or surplus_nano != bought * facts.trade_price - bought_nano:
+        raise DoesNotFollowError("the surplus is not what buyers pay and sellers do not get")
+    surplus = Line("auction_surplus", bought, None, surplus_nano, "auction_surplus")
+    lines = (*paired.lines[:2], surplus, *paired.lines[2:])
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((bought, sold, bought_nano, sold_nano, surplus_nano, pays, paired.columns[-1]), lines)
 
 
 def _community_rules(rules: Rules, feed_in_min: int) -> None:
@@ -274,8 +351,89 @@ def _sharing_bill(facts: Facts) -> Bill:
     return Bill((bought, sold, pays, _supplier_only(facts, import_wh, export_wh)), lines)
 
 
+def _agreed_rules(rules: Rules) -> None:
+    _require_prices(rules, "feed_in_price levy network_residual network_traded residual_price")
+    as_map(rules.terms, "")
+
+
+def _agreed_bill(facts: Facts) -> Bill:
+    bought, sold, bought_nano, sold_nano, differed, difference, _, _ = facts.columns
+    if not (0 <= bought <= facts.import_wh and 0 <= sold <= facts.export_wh):
+        raise DoesNotFollowError("more is traded by agreement than was metered")
+    trades = [one for one in facts.agreed if not one.is_difference]
+    for sells, wh, nano in ((False, bought, bought_nano), (True, sold, sold_nano)):
+        own = [one for one in trades if one.sells == sells]
+        if not may_trade(own, facts.export_wh if sells else facts.import_wh, facts.export_wh, wh, nano):
+            raise DoesNotFollowError("what is traded is not what was agreed")
+    if not may_differ((one for one in facts.agreed if one.is_difference), facts.export_wh, differed, difference):
+        raise DoesNotFollowError("the differences are not what was agreed")
+    rest = facts.import_wh - bought
+    lines = (
+        Line("agreement_buy", bought, None, bought_nano, "clearing"),
+        Line("agreement_sell", sold, None, -sold_nano, "clearing"),
+        Line("agreement_difference", differed, None, difference, "clearing"),
+        _owed("residual_import", rest, facts.price("residual_price"), "supplier"),
+        _due("residual_export", facts.export_wh - sold, facts.price("feed_in_price"), "offtaker"),
+        *_charges(facts, bought),
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((*facts.columns[:6], pays, _supplier_only(facts, facts.import_wh, facts.export_wh)), lines)
+
+
+def _scheduled_bill(facts: Facts) -> Bill:
+    bought, sold, bought_nano, sold_nano, differed, difference, _, _ = facts.columns
+    if min(bought, sold) < 0:
+        raise DoesNotFollowError("a negative energy is scheduled")
+    for sells, wh, nano in ((False, bought, bought_nano), (True, sold, sold_nano)):
+        own = [one for one in facts.agreed if one.sells == sells and not one.is_difference]
+        if not may_schedule(own, facts.export_wh, wh, nano):
+            raise DoesNotFollowError("what is scheduled is not what was agreed")
+    if not may_differ((one for one in facts.agreed if one.is_difference), facts.export_wh, differed, difference):
+        raise DoesNotFollowError("the differences are not what was agreed")
+    auction = _auction_bill(replace(facts, columns=(bought, sold, 0, 0), trade_price=0))
+    lines = (
+        Line("schedule_buy", bought, None, bought_nano, "clearing"),
+        Line("schedule_sell", sold, None, -sold_nano, "clearing"),
+        Line("schedule_difference", differed, None, difference, "clearing"),
+        *auction.lines[2:],
+    )
+    pays = sum(line.amount_nano for line in lines)
+    return Bill((*facts.columns[:6], pays, auction.columns[-1]), lines)
+
+
 CONTRACTS = {
     "p2p_call_auction/1": Contract(4, 0, True, _auction_rules, _auction_bill),
+    "pay_as_bid/1": Contract(6, 0, True, _paired_rules, _paired_bill, matching=lambda book, _: pay_as_bid(book)),
+    "continuous_double_auction/1": Contract(
+        6, 0, True, _paired_rules, _paired_bill, matching=lambda book, _: as_they_come(book), ranks_by_arrival=True
+    ),
+    "conditional_bid/1": Contract(
+        6,
+        0,
+        True,
+        _conditional_rules,
+        _paired_bill,
+        matching=lambda book, rules: by_choice(book, as_word(rules.terms["price_rule"], "pay_as_bid pay_as_offer")),
+        asks_orders=True,
+    ),
+    "trade_reduction/1": Contract(
+        7,
+        0,
+        True,
+        _paired_rules,
+        _reduced_bill,
+        matching=lambda book, _: reduce(book).pairs,
+        buyers_price=lambda book: reduce(book).buyers_price,
+    ),
+    "grid_fee_path/1": Contract(
+        7,
+        0,
+        True,
+        _placed_rules,
+        _placed_bill,
+        matching=lambda book, rules: up_the_grid(book, _places(rules), as_word(rules.terms["price_rule"], _RULES)),
+        has_fees=True,
+    ),
     "mid_market_rate/1": Contract(
         5,
         2,
@@ -292,4 +450,6 @@ CONTRACTS = {
     ),
     "bill_sharing/1": Contract(10, 13, False, lambda rules: _community_rules(rules, 0), _bill_sharing_bill),
     "sharing_keys/1": Contract(4, 4, False, _sharing_rules, _sharing_bill),
+    "bilateral_agreements/1": Contract(8, 0, False, _agreed_rules, _agreed_bill, takes_agreements=True),
+    "schedules_and_deviations/1": Contract(8, 0, False, _paired_rules, _scheduled_bill, takes_agreements=True),
 }

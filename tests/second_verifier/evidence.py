@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from tests.second_verifier.encoding import Item, encode
-from tests.second_verifier.story import AUCTION, NEW_SIGNERS, OLD_SIGNERS, START_S
+from tests.second_verifier.facts import START_S, FillFacts
+from tests.second_verifier.story import AUCTION, NEW_SIGNERS, OLD_SIGNERS, PAIRED
 from tests.second_verifier.told import Recorded, Told
 from tests.second_verifier.trees import path as tree_path
 from tests.second_verifier.trees import salted_hashes
@@ -48,8 +49,12 @@ class _Assembler:
     def reading(self, index: int) -> Map:
         return {**self.proof(self.told.batches[index]), "reading": self.told.readings[index].place(0).proof}
 
-    def order(self) -> Map:
-        order: Map = {**self.proof(self.told.orders[0]), "fill": self.told.fills.place(0).proof}
+    def order(self, place: int, fill: FillFacts) -> Map:
+        order: Map = {**self.proof(self.told.orders[0]), "fill": self.told.fills.place(place).proof}
+        if self.told.story.trades:
+            own = (fill.party, fill.counter)
+            places = [place for place, one in enumerate(self.told.story.trades) if own in (one.buyer, one.seller)]
+            order["trades"] = [self.told.trades.place(place).proof for place in places]
         if not self.told.story.is_placed:
             return order
         return order | {"mandate": self.opened("party/h1"), "order": self.told.placed.place(0).proof}
@@ -80,12 +85,13 @@ class _Assembler:
 
     def traded(self) -> Map:
         """The orders, and the clearing where there are any."""
-        if self.told.story.contract != AUCTION:
+        story = self.told.story
+        if story.contract not in (AUCTION, *PAIRED):
             return {"orders": []}
         leaf = self.chain.state_proof(f"clearing/{START_S}/z1", HEADER)
         return {
             "clearing": {"area": self.told.cleared.place(0).proof, **leaf},
-            "orders": [self.order()],
+            "orders": [self.order(*placed) for placed in enumerate((story.fill, *story.more_fills))],
             **self.siblings(),
         }
 
@@ -106,9 +112,15 @@ class _Assembler:
         """The rules of the point's own and the price series, where there are any: of each its first entry."""
         story = self.told.story
         named = {name for rules in (story.rules, story.own_rules) if rules for _, name in rules.series}
+        named |= {one.series for one in story.agreements if one.series is not None}
         shown: Map = {"point_rules": self.opened("rules/own")} if story.own_rules else {}
         series = [self.opened(f"price_series/{name}") for name in sorted(named)]
         return shown | ({"series": list[Item](series)} if series else {})
+
+    def agreements(self) -> Map:
+        """Those of the point, where there are any."""
+        shown: list[Item] = [self.opened(f"agreement/{one.name}") for one in self.told.story.agreements]
+        return {"agreements": shown} if shown else {}
 
     def keys(self) -> list[Item]:
         story = self.told.story
@@ -121,7 +133,7 @@ class _Assembler:
             keys[story.approved.signer] = self.genesis_key(story.approved.signer)
         if story.is_placed:
             keys |= {story.placed.signer: self.genesis_key(story.placed.signer)}
-        elif story.contract == AUCTION:
+        elif story.contract in (AUCTION, *PAIRED):
             keys |= {"h1": self.enrolled_key(), story.enroller: self.genesis_key(story.enroller)}
         return [keys[name] for name in sorted(keys)]
 
@@ -140,7 +152,7 @@ class _Assembler:
             "keys": self.keys(),
             "party": self.opened("party/h1"),
             "pieces": self.pieces(),
-            "point": self.opened("point/p1"),
+            "point": chain.opened(self.told.point, HEADER),
             "position": self.told.positions.place(0).proof,
             "rules": self.opened("rules/r1"),
             "run": chain.state_proof(f"run/{START_S}/z1/initial", HEADER),
@@ -152,6 +164,7 @@ class _Assembler:
             **self.traded(),
             **self.prices(),
             **self.imported(),
+            **self.agreements(),
         }
 
 

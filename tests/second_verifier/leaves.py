@@ -110,5 +110,5 @@ def as_clearing(item: Item) -> Clearing:
         contract_pin=as_digest(fields["contract_pin"]),
         slot_start_s=as_time(fields["slot_start_s"]),
         zone=as_name(fields["zone"]),
-        area=as_row_proof(proof["area"], 121),
+        area=as_row_proof(proof["area"], 121, 157),
     )

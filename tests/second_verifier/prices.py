@@ -8,7 +8,7 @@ from tests.second_verifier.encoding import MalformedError
 from tests.second_verifier.registry import Opened, PriceSeries, Rules
 
 
-def _price_at(opened: Opened, slot_start_s: int) -> int | None:
+def price_at(opened: Opened, slot_start_s: int) -> int | None:
     """What the entry of a series says; None behind its end."""
     series = opened.row.value
     if not isinstance(series, PriceSeries):
@@ -21,7 +21,7 @@ def rules_of_slot(contract: Contract, rules: Rules, series: Mapping[str, Opened]
     """The rules with the prices of a slot; with their own where the contract does not take those together."""
     prices = dict(rules.prices)
     for key, name in rules.series.items():
-        price = _price_at(series[name], slot_start_s)
+        price = price_at(series[name], slot_start_s)
         prices[key] = prices[key] if price is None else price
     varied = replace(rules, prices=prices)
     try:

@@ -73,10 +73,13 @@ class RowProof:
         return fold(salted_hash(self.salt, self.row), self.path)
 
 
-def as_row_proof(item: Item, size: int | None = None) -> RowProof:
-    """A row proof whose row has `size` bytes, where its layout is known."""
+def as_row_proof(item: Item, *sizes: int) -> RowProof:
+    """A row proof whose row has one of `sizes`, where its layout is known."""
     fields = as_map(item, "path row salt")
-    return RowProof(as_path(fields["path"]), as_bytes(fields["row"], size), as_bytes(fields["salt"], 16))
+    row = as_bytes(fields["row"])
+    if sizes and len(row) not in sizes:
+        raise MalformedError("a row that has not the length of its layout")
+    return RowProof(as_path(fields["path"]), row, as_bytes(fields["salt"], 16))
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def as_leaf(leaf: Item, path: Item) -> Leaf:
 class Transaction:
     """A signed map, and the proof that it stands in a block with code 0."""
 
+    kind: str
     chain: str
     signer: str
     identity: dict[str, Item]
@@ -120,7 +124,7 @@ class Transaction:
         return encode([digest, 0])
 
 
-def as_transaction(fields: dict[str, Item], kind: str) -> Transaction:
+def as_transaction(fields: dict[str, Item], *kinds: str) -> Transaction:
     """The transaction of a proof; `fields` may hold more keys than those of a transaction proof."""
     signed = as_bytes(fields["signed"])
     if len(signed) > 65_536:
@@ -128,11 +132,12 @@ def as_transaction(fields: dict[str, Item], kind: str) -> Transaction:
     parts = as_map(decode(signed), "body chain identity kind signer type version")
     as_word(parts["type"], "transaction")
     as_int(parts["version"], 1, 1)
-    as_word(parts["kind"], kind)
+    kind = as_word(parts["kind"], " ".join(kinds))
     identity, body = parts["identity"], parts["body"]
     if not isinstance(identity, dict) or not isinstance(body, dict):
         raise MalformedError("identity or body is no map")
     return Transaction(
+        kind=kind,
         chain=as_text(parts["chain"], 1, 65_536),
         signer=as_name(parts["signer"]),
         identity=identity,
@@ -276,75 +281,6 @@ def as_import(fields: dict[str, Item]) -> Import:
         slot_s=as_int(body["slot_s"], 1, 86_400),
         rows_root=as_digest(body["rows_root"]),
         proof=as_row_proof(fields["interval"], 29),
-    )
-
-
-@dataclass(frozen=True)
-class Order:
-    transaction: Transaction
-    counter: int
-    slot_start_s: int
-    area: str
-    price_micro_per_kwh: int
-    quantity_wh: int
-    side: int  # 0 buy, 1 sell
-    fill: RowProof
-    placed: "PlacedOrder | None" = None
-
-
-@dataclass(frozen=True)
-class PlacedOrder:
-    """What an order of an aggregator's batch has beside the others."""
-
-    party: int
-    zone: str
-    rows_root: bytes
-    row: RowProof
-    mandate: Item  # an opened entry, read where the registry is known
-
-
-def _as_placed(fields: dict[str, Item]) -> Order:
-    transaction = as_transaction(fields, "market/order_batch")
-    identity = as_map(transaction.identity, "client_id valid_until_s")
-    as_bytes(identity["client_id"], 16)
-    as_int(identity["valid_until_s"])
-    body = as_map(transaction.body, "rows rows_root slot_start_s zone")
-    as_int(body["rows"], 1, 16_384)
-    row = as_row_proof(fields["order"], 25)
-    numbers = [int.from_bytes(row.row[at : at + 4], "little") for at in (0, 4)]
-    wide = [int.from_bytes(row.row[at : at + 8], "little", signed=True) for at in (9, 17)]
-    return Order(
-        transaction=transaction,
-        counter=numbers[1],
-        slot_start_s=as_int(body["slot_start_s"]),
-        area="",
-        price_micro_per_kwh=wide[1],
-        quantity_wh=wide[0],
-        side=row.row[8],
-        fill=as_row_proof(fields["fill"], 33),
-        placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
-    )
-
-
-def as_order(item: Item) -> Order:
-    fields = as_map(item, TRANSACTION_KEYS + "fill", "mandate order")
-    if ("order" in fields) != ("mandate" in fields):
-        raise MalformedError("a row of a batch without its mandate, or a mandate without a row")
-    if "order" in fields:
-        return _as_placed(fields)
-    transaction = as_transaction(fields, "market/order")
-    identity = as_map(transaction.identity, "counter nonce slot_start_s")
-    as_bytes(identity["nonce"], 16)
-    body = as_map(transaction.body, "area price_micro_per_kwh quantity_wh side")
-    return Order(
-        transaction=transaction,
-        counter=as_int(identity["counter"]),
-        slot_start_s=as_int(identity["slot_start_s"]),
-        area=as_text(body["area"]),
-        price_micro_per_kwh=as_int(body["price_micro_per_kwh"]),
-        quantity_wh=as_int(body["quantity_wh"]),
-        side=("buy", "sell").index(as_word(body["side"], "buy sell")),
-        fill=as_row_proof(fields["fill"], 33),
     )
 
 

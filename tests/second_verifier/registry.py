@@ -36,6 +36,19 @@ Registers: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Of a difference `price` is the strike, `series` the reference price."""
+
+    buyer: tuple[str, str]  # party and point
+    seller: tuple[str, str]
+    basis: str
+    price: int
+    quantity_wh: int | None
+    share_ppm: int | None
+    series: str | None
+
+
+@dataclass(frozen=True)
 class Area:
     rules: str
     zone: str
@@ -71,6 +84,8 @@ class PointOfSupply:
     party: str | None
     rules: str | None
     share_ppm: int
+    energy_kind: str | None
+    grid_place: int  # 0: at none
 
 
 @dataclass(frozen=True)
@@ -103,13 +118,15 @@ class Zone:
 
 @dataclass(frozen=True)
 class Ended:
-    """A revoked signer, a retired gateway or a removed installation."""
+    """A revoked signer, a retired gateway, a removed installation or an agreement that is over."""
 
     final_registers: Registers | None = None
     point: str | None = None
 
 
-Value: TypeAlias = Area | Gateway | Installation | Party | PointOfSupply | PriceSeries | Rules | Signer | Zone | Ended
+Value: TypeAlias = (
+    Agreement | Area | Gateway | Installation | Party | PointOfSupply | PriceSeries | Rules | Signer | Zone | Ended
+)
 
 
 def _ended(item: Item, word: str) -> Ended | None:
@@ -120,6 +137,32 @@ def _ended(item: Item, word: str) -> Ended | None:
     if as_bool(fields[word]) is not True:
         raise MalformedError(f"{word} is not true")
     return Ended()
+
+
+def _agreement(item: Item) -> Agreement | Ended:
+    sides = "buyer buyer_point seller seller_point"
+    if isinstance(item, dict) and "ended" in item:
+        fields = as_map(item, f"ended {sides}")
+        if as_bool(fields["ended"]) is not True:
+            raise MalformedError("ended is not true")
+        for side in sides.split():
+            as_name(fields[side])
+        return Ended()
+    fields = as_map(item, f"basis price_micro_per_kwh {sides}", "quantity_wh series share_ppm")
+    basis = as_word(fields["basis"], "difference fixed_quantity pay_as_produced")
+    quantity = as_int(fields["quantity_wh"], 1, 10**9) if "quantity_wh" in fields else None
+    share = as_int(fields["share_ppm"], 1, KEY_MAX) if "share_ppm" in fields else None
+    if (quantity is None) == (share is None):
+        raise MalformedError("not one of quantity and share")
+    if (basis == "fixed_quantity" and quantity is None) or (basis == "pay_as_produced" and share is None):
+        raise MalformedError("an agreement with what is another's")
+    series = as_name(fields["series"]) if "series" in fields else None
+    if basis == "difference" and series is None:
+        raise MalformedError("a difference without a reference price")
+    buyer, seller = ((as_name(fields[side]), as_name(fields[f"{side}_point"])) for side in ("buyer", "seller"))
+    if buyer[1] == seller[1]:
+        raise MalformedError("an agreement of a point with itself")
+    return Agreement(buyer, seller, basis, as_price(fields["price_micro_per_kwh"]), quantity, share, series)
 
 
 def _area(item: Item) -> Area:
@@ -197,12 +240,23 @@ def _party(item: Item) -> Party:
 
 def _point(item: Item) -> PointOfSupply:
     named = "party standing_profile supplier offtaker balance_responsible_import balance_responsible_export grid_operator rules"
-    fields = as_map(item, "area role", named + " share_ppm priority")
+    fields = as_map(item, "area role", named + " share_ppm priority energy_kind grid_place")
+    as_int(fields.get("grid_place", 1), 1, 65_535)
+    if "energy_kind" in fields:
+        as_word(fields["energy_kind"], "biomass coal gas geothermal hydro nuclear oil solar waste wind")
     names = {key: as_name(fields[key]) for key in named.split() if key in fields}
     as_word(fields["role"], "household load feeder")
     as_int(fields.get("priority", 0), 0, KEY_MAX)
     share_ppm = as_int(fields.get("share_ppm", 0), 0, KEY_MAX)
-    return PointOfSupply(as_name(fields["area"]), names.get("party"), names.get("rules"), share_ppm)
+    kind, place = fields.get("energy_kind"), as_int(fields.get("grid_place", 0))
+    return PointOfSupply(
+        as_name(fields["area"]),
+        names.get("party"),
+        names.get("rules"),
+        share_ppm,
+        None if kind is None else as_text(kind),
+        place,
+    )
 
 
 def _price_series(item: Item) -> PriceSeries:
@@ -256,19 +310,40 @@ def _signer(item: Item) -> Signer | Ended:
     return Signer(as_name(fields["organisation"]), key, frozenset(roles))
 
 
+def _run_calendar(item: Item, deadline: int, zone: dict[str, Item]) -> None:
+    """Dates behind the deadline, each later than the one before, the last of them before the slot is final."""
+    names = "corrections dispute_material_nano final_run_after_s initial_last_after_s initial_measured_ppm"
+    fields = as_map(item, names)
+    as_int(fields["dispute_material_nano"], 0, 10**18)
+    as_int(fields["initial_measured_ppm"], 0, 10**6)
+    longest = 10 * _LONGEST_ZONE_TIME_S
+    time = as_int(fields["initial_last_after_s"], deadline, longest)
+    for date in as_array(fields["corrections"], 0, 16):
+        due, share = as_array(date, 2, 2)
+        as_int(share, 0, 10**6)
+        time = as_int(due, time + 1, longest)
+    time = as_int(fields["final_run_after_s"], time + 1, longest)
+    if "correction_after_s" in zone or "final_after_s" not in zone:
+        raise MalformedError("a run calendar has no correction_after_s beside it, and a final_after_s")
+    as_int(zone["final_after_s"], time + 1, longest)
+
+
 def _zone(item: Item) -> Zone:
     times = "first_slot_start_s gate_before_start_s metering_deadline_s open_before_start_s"
-    fields = as_map(item, "contract contract_pin " + times, "correction_after_s final_after_s")
+    fields = as_map(item, "contract contract_pin " + times, "correction_after_s final_after_s run_calendar")
     as_natural(fields["first_slot_start_s"])
     deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("correction_after_s", 0), 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("final_after_s", deadline), deadline, 10 * _LONGEST_ZONE_TIME_S)
+    if "run_calendar" in fields:
+        _run_calendar(fields["run_calendar"], deadline, fields)
     gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)
     opening = as_int(fields["open_before_start_s"], gate + 1, _LONGEST_ZONE_TIME_S)
     return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening)
 
 
 _FORMS: dict[str, Callable[[Item], Value]] = {
+    "agreement": _agreement,
     "area": _area,
     "gateway": _gateway,
     "installation": _installation,

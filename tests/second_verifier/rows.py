@@ -67,10 +67,16 @@ class Cleared:
     rules: bytes
     book_root: bytes
     fills_root: bytes
+    trades: int  # 0 where there is one price for all
+    trades_root: bytes  # empty there
 
 
 def read_cleared(row: bytes) -> Cleared:
-    return Cleared(u32(row, 0), u32(row, 4), i64(row, 8), row[16], i64(row, 17), row[25:57], row[57:89], row[89:121])
+    trades = u32(row, 121) if len(row) > 121 else 0
+    roots = row[57:89], row[89:121]
+    return Cleared(
+        u32(row, 0), u32(row, 4), i64(row, 8), row[16], i64(row, 17), row[25:57], *roots, trades, row[125:157]
+    )
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,40 @@ class Fill:
     quantity_wh: int
     price_micro_per_kwh: int
     filled_wh: int
+    amount_nano: int | None  # of its trades; None where there is one price for all
+    all_or_none: bool
+    wanted: tuple[
+        int, ...
+    ]  # under conditional_bid/1 its bid, choice, kinds and seller, under grid_fee_path/1 its place, else nothing
+    fee_nano: int | None  # under grid_fee_path/1
 
 
 def read_fill(row: bytes) -> Fill:
-    return Fill(u32(row, 0), u32(row, 4), row[8], i64(row, 9), i64(row, 17), i64(row, 25))
+    side, is_whole = _side(row[8])
+    amount_nano = i64(row, 33) if len(row) > 33 else None
+    fee_nano = i64(row, 41) if len(row) == 53 else None
+    wanted = tuple(u32(row, at) for at in range(41 if fee_nano is None else 49, len(row), 4))
+    wide = i64(row, 9), i64(row, 17), i64(row, 25)
+    return Fill(u32(row, 0), u32(row, 4), side, *wide, amount_nano, is_whole, wanted, fee_nano)
+
+
+def _side(value: int) -> tuple[int, bool]:
+    """Of a side byte: 0 buys, 1 sells, the same and 2 as a whole or not at all; any other is no side."""
+    return (value % 2, value > 1) if value < 4 else (value, False)
+
+
+@dataclass(frozen=True)
+class TradeRow:
+    buyer: tuple[int, int]  # party, counter
+    seller: tuple[int, int]
+    energy_wh: int
+    price_micro_per_kwh: int
+    fee_micro_per_kwh: int | None
+
+
+def read_trade(row: bytes) -> TradeRow:
+    fee = i64(row, 32) if len(row) > 32 else None
+    return TradeRow((u32(row, 0), u32(row, 4)), (u32(row, 8), u32(row, 12)), i64(row, 16), i64(row, 24), fee)
 
 
 @dataclass(frozen=True)
@@ -94,9 +130,15 @@ class BookRow:
     quantity_wh: int
     price_micro_per_kwh: int
     filled_wh: int
+    until_rank: int  # before which it was withdrawn; 0 where orders do not rank by arrival
+    all_or_none: bool
+    wanted: tuple[int, ...]
 
 
-def read_book_row(row: bytes) -> BookRow:
-    if len(row) != 29:
+def read_book_row(row: bytes, size: int, *, by_arrival: bool) -> BookRow:
+    if len(row) != size:
         raise MalformedError("a book row that has not the length of its layout")
-    return BookRow(u32(row, 0), row[4], i64(row, 5), i64(row, 13), i64(row, 21))
+    tail = tuple(u32(row, at) for at in range(29, size, 4))
+    until_rank, wanted = (tail[0], ()) if by_arrival else (0, tail)
+    side, is_whole = _side(row[4])
+    return BookRow(u32(row, 0), side, i64(row, 5), i64(row, 13), i64(row, 21), until_rank, is_whole, wanted)

@@ -17,21 +17,42 @@ One zone, one area, two households behind one gateway. h1 buys 600 Wh of h2, imp
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from tests.second_verifier.chain_builder import RecordedRow
 from tests.second_verifier.encoding import Item
+from tests.second_verifier.facts import (
+    END_S,
+    SLOT_S,
+    START_S,
+    AgreementFacts,
+    ApprovalFacts,
+    ConditionFacts,
+    FillFacts,
+    ImportFacts,
+    OrderFacts,
+    PlacedFacts,
+    PositionFacts,
+    ProfileFacts,
+    RampFacts,
+    ReadingFacts,
+    SeriesFacts,
+    TariffFacts,
+    TermsFacts,
+    TradeFacts,
+)
 from tests.second_verifier.signing import key_pair
 from tests.second_verifier.sm import sm3
 
-SLOT_S, START_S, END_S = 900, 9_000, 9_900
 OLD_SIGNERS = tuple(key_pair(f"signer {n}") for n in (1, 2, 3))
 NEW_SIGNERS = tuple(key_pair(f"signer {n}") for n in (4, 5, 6))
 KEYS = {
     name: key_pair(name) for name in ("admin", "other-admin", "gw1", "h1", "h2", "pool", "thief", "util", "other-util")
 }
+PAY_AS_BID, CONTINUOUS, REDUCTION = "pay_as_bid/1", "continuous_double_auction/1", "trade_reduction/1"
+CONDITIONAL, ALONG_GRID = "conditional_bid/1", "grid_fee_path/1"
+PAIRED = (PAY_AS_BID, CONTINUOUS, REDUCTION, CONDITIONAL, ALONG_GRID)
 AUCTION, MID_MARKET, RATIO = "p2p_call_auction/1", "mid_market_rate/1", "supply_demand_ratio/1"
-BILL, KEYED = "bill_sharing/1", "sharing_keys/1"
+BILL, KEYED, AGREED = "bill_sharing/1", "sharing_keys/1", "bilateral_agreements/1"
 PRICES = {
     "feed_in_price": 50_000,
     "levy": 10_000,
@@ -41,64 +62,17 @@ PRICES = {
     "shortfall_price": 350_000,
     "surplus_price": 40_000,
 }
-
-
-class ReadingFacts(NamedTuple):
-    boundary_s: int
-    import_wh: int
-    export_wh: int = 0
-    offset_ms: int = 120
-    quality: int = 0
-    meter: int = 1
-    clock_offset_ms: int = 3
-    clock_state: str = "synced"
-
-
-class PositionFacts(NamedTuple):
-    row: int
-    quality: int
-    start_import: int
-    end_import: int
-    start_export: int
-    end_export: int
-    import_wh: int
-    export_wh: int
-    columns: tuple[int, ...]  # of the contract, in its order
-
-
-class FillFacts(NamedTuple):
-    party: int = 0
-    counter: int = 1
-    side: int = 0
-    quantity_wh: int = 600
-    price: int = 300_000
-    filled_wh: int = 600
-
-
-class OrderFacts(NamedTuple):
-    slot_start_s: int = START_S
-    area: str = "a1"
-    price: int = 300_000
-    quantity_wh: int = 600
-    side: str = "buy"
-
-
-class PlacedFacts(NamedTuple):
-    """Of the row of h1 in the aggregator's batch, beside what its order says."""
-
-    party: int = 0
-    counter: int = 1
-    zone: str = "z1"
-    slot_start_s: int = START_S
-    side: int = 0
-    signer: str = "pool"
-    pair: str = "pool"
-    roles: tuple[str, ...] = ("aggregator",)
+GRID: tuple[dict[str, Item], ...] = (
+    {"fee_micro_per_kwh": 20_000, "place": 1},
+    {"fee_micro_per_kwh": 10_000, "parent": 1, "place": 10},
+    {"fee_micro_per_kwh": 5_000, "parent": 1, "place": 20},
+)
 
 
 PLACED = PlacedFacts()
 BUY = OrderFacts()
 BOUGHT = FillFacts()
+SOLD = FillFacts(1, 1, 1, 700, 100_000, 600)
 BOOK = ((0, 0, 600, 300_000, 600), (1, 1, 700, 100_000, 600))  # rank, side, quantity_wh, limit, filled_wh
 START = ReadingFacts(START_S, 50_000)
 END = ReadingFacts(END_S, 51_000, offset_ms=-80, quality=0x10)
@@ -106,49 +80,19 @@ POSITION = PositionFacts(0, 0x10, 50_000, 51_000, 0, 0, 1_000, 0, (600, 0, 226_0
 NEIGHBOUR = PositionFacts(1, 0, 20_000, 20_000, 7_000, 7_800, 0, 800, (0, 600, -70_000_000, -40_000_000))
 
 
-class ApprovalFacts(NamedTuple):
-    """The register at the slot's end as an organisation answers for it, instead of a reading."""
-
-    import_wh: int
-    boundary_s: int = END_S
-    installation: int = 1
-    signer: str = "util"
-
-
-class ImportFacts(NamedTuple):
-    """What was imported of h1 for the slot, instead of readings."""
-
-    import_wh: int = 1_000
-    quality: int = 0
-    meter: int = 1
-    slot_start_s: int = START_S
-    slot_s: int = SLOT_S
-    signer: str = "gw1"
-    clock: str = "imported"
-
-
-class SeriesFacts(NamedTuple):
-    """An entry of a price series."""
-
-    name: str = "retail"
-    from_s: int = 8_100
-    prices: tuple[int, ...] = (280_000, 310_000, 290_000)
-    slot_s: int = SLOT_S
-
-
-class TariffFacts(NamedTuple):
-    """What is special about rules: prices that are other than `PRICES`, and the series of prices."""
-
-    prices: tuple[tuple[str, int], ...] = ()
-    series: tuple[tuple[str, str], ...] = ()
-
-
-class TermsFacts(NamedTuple):
-    """The terms of a community that shares by keys."""
-
-    method: str = "static"
-    trade_price: int = 100_000
-    settle_residual: bool | None = None
+def agreement_value(facts: AgreementFacts) -> Item:
+    """What its row says."""
+    sides: dict[str, Item] = {
+        "buyer": facts.buyer,
+        "buyer_point": facts.buyer_point,
+        "seller": facts.seller,
+        "seller_point": facts.seller_point,
+    }
+    if facts.is_over:
+        return sides | {"ended": True}
+    stated = {"quantity_wh": facts.quantity_wh, "share_ppm": facts.share_ppm, "series": facts.series}
+    said = {key: value for key, value in stated.items() if value is not None}
+    return sides | {"basis": facts.basis, "price_micro_per_kwh": facts.price} | said
 
 
 AS_STATED, TERMS = TariffFacts(), TermsFacts()
@@ -161,9 +105,15 @@ class Story:
     order: OrderFacts = BUY
     order_time_s: int = 6_300
     fill: FillFacts = BOUGHT
-    book: tuple[tuple[int, int, int, int, int], ...] = BOOK
+    others: tuple[FillFacts, ...] = (SOLD,)
+    more_fills: tuple[FillFacts, ...] = ()  # of the further conditions of h1's bid
+    trades: tuple[TradeFacts, ...] = ()
+    amount_nano: int | None = None  # of h1's fill, where it is not that of its trades
+    fee_nano: int | None = None  # the same
+    book: tuple[tuple[int, ...], ...] = BOOK  # behind it until_rank, or what a contract asks of orders
     volume_wh: int = 600
     clearing_price: int = 100_000
+    gate_has_price: bool = True
     cleared_area: int = 0
     cleared_zone: str = "z1"
     start: ReadingFacts = START
@@ -177,15 +127,20 @@ class Story:
     neighbour: PositionFacts = NEIGHBOUR
     sibling: PositionFacts | None = None  # of another point of h1
     sibling_party: str = "h1"
+    sibling_kind: str | None = None
     area_columns: tuple[int, ...] = ()
     contract: str = AUCTION
     series: tuple[SeriesFacts, ...] = ()
+    agreements: tuple[AgreementFacts, ...] = ()
     corrected: SeriesFacts | None = None  # an entry of a series that is recorded after the run
     rules: TariffFacts = AS_STATED
     own_rules: TariffFacts | None = None  # of p1
     terms: TermsFacts = TERMS
     share_ppm: int | None = None  # of p1
     priority: int | None = None
+    energy_kind: str | None = None
+    grid_place: int | None = None
+    late_point: tuple[str, str | int] | None = None  # what its entry says that is recorded behind the gate
     settled_area: int = 0
     settled_rules: str = "rules/r1"
     as_of_height: int = 5
@@ -212,6 +167,10 @@ class Story:
     order_pair: str = "h1"
     order_chain: str | None = None
     is_placed: bool = False  # by an aggregator, in a batch
+    is_whole: bool = False  # all or none
+    ramp: RampFacts | None = None
+    conditions: tuple[ConditionFacts, ...] = ()
+    profile: ProfileFacts | None = None
     placed: PlacedFacts = PLACED
     aggregator: str | None = "pool"  # whom the row of h1 names
     slot_s: int = SLOT_S
@@ -246,6 +205,10 @@ def _installation(story: Story, meter: str, point: str) -> dict[str, Item]:
 def _terms(story: Story) -> dict[str, Item]:
     if story.contract == AUCTION:
         return {"rationing": "pro_rata", "reference_price_micro_per_kwh": 150_000}
+    if story.contract == CONDITIONAL:
+        return {"price_rule": "pay_as_bid"}
+    if story.contract == ALONG_GRID:
+        return {"grid_places": list[Item](GRID), "price_rule": "pay_as_bid"}
     if story.contract != KEYED:
         return {}
     method, trade_price, settles_rest = story.terms
@@ -254,7 +217,11 @@ def _terms(story: Story) -> dict[str, Item]:
 
 
 def _rules(story: Story, facts: TariffFacts) -> dict[str, Item]:
-    names = [name for name in PRICES if story.contract == AUCTION or name not in ("shortfall_price", "surplus_price")]
+    names = [
+        name
+        for name in PRICES
+        if story.contract in (AUCTION, *PAIRED) or name not in ("shortfall_price", "surplus_price")
+    ]
     prices = {name: PRICES[name] for name in names} | dict(facts.prices)
     rules: dict[str, Item] = {
         "prices": {f"{name}_micro_per_kwh": price for name, price in prices.items()},
@@ -269,9 +236,16 @@ def series_value(facts: SeriesFacts) -> Item:
     return {"prices": packed, "slot_s": facts.slot_s}
 
 
-def _point(story: Story) -> Item:
+def point_value(story: Story) -> dict[str, Item]:
+    """What genesis says of p1."""
     point: dict[str, Item] = {"area": "a1", "party": "h1", "role": "household"}
-    stated = {"priority": story.priority, "share_ppm": story.share_ppm, "rules": story.own_rules and "own"}
+    stated = {
+        "energy_kind": story.energy_kind,
+        "grid_place": story.grid_place,
+        "priority": story.priority,
+        "rules": story.own_rules and "own",
+        "share_ppm": story.share_ppm,
+    }
     return point | {key: value for key, value in stated.items() if value is not None}
 
 
@@ -315,17 +289,19 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("rules/r2", 0, dict(rules)),
         *([("rules/own", 0, _rules(story, story.own_rules))] if story.own_rules else []),
         *((f"price_series/{one.name}", one.from_s, series_value(one)) for one in story.series),
+        *((f"agreement/{one.name}", one.from_s, agreement_value(one)) for one in story.agreements),
         ("area/a1", 0, {"calendar": "local", "rules": "r1", "zone": "z1"}),
         ("party/h1", 0, party | ({"aggregator": story.aggregator} if story.is_placed and story.aggregator else {})),
         ("party/h2", 0, dict(party)),
-        ("point/p1", 0, _point(story)),
+        ("point/p1", 0, point_value(story)),
         ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
         ("installation/1", 0, _installation(story, "M-1", "p1")),
         ("installation/2", 0, _installation(story, "M-2", "p2")),
         ("signer/h2", 0, _signer("h2", "operator", "prosumer")),
     ]
     if story.sibling is not None:
-        rows.append(("point/p3", 0, {"area": "a1", "party": story.sibling_party, "role": "household"}))
+        kind: dict[str, Item] = {"energy_kind": story.sibling_kind} if story.sibling_kind else {}
+        rows.append(("point/p3", 0, kind | {"area": "a1", "party": story.sibling_party, "role": "household"}))
     if story.is_placed:
         rows.append(("signer/pool", 0, _signer("pool", "operator", *story.placed.roles)))
     if story.removed_s is not None and story.next_meter_s is not None:
@@ -410,6 +386,9 @@ SHARED_BILL = replace(
     area_columns=(0, 1_000, 800, 0, 60_000_000, 0, 0, 4_000, 2_000, 269, 1_000_000_000, 5, 0),
 )
 PLACED_ORDER = Story(is_placed=True)
+RAMPED = Story(ramp=RampFacts())
+WHOLE = Story(is_whole=True, fill=BOUGHT._replace(side=2), book=((0, 2, 600, 300_000, 600), BOOK[1]))
+STANDING = Story(profile=ProfileFacts())
 IMPORTED = Story(
     imported=ImportFacts(),
     position=POSITION._replace(quality=0, start_import=-1, end_import=-1, start_export=-1, end_export=-1),

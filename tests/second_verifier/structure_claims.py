@@ -110,11 +110,22 @@ def _check_prices(case: Case) -> None:
         value_of(own, Rules)
     rules = [case.rules, *([value_of(own, Rules)] if own else [])]
     wanted = {name for one in rules for name in one.series.values()}
+    wanted |= {one.series for one in case.agreements if one.series is not None}
     shown = [one.entity.name for one in bundle.series]
     require(shown == sorted(wanted, key=str.encode), "not the price series that the rules name")
     for one in bundle.series:
         require_in_force(case, one, "price_series", run.slot_start_s, run.as_of_height)
         value_of(one, PriceSeries)
+
+
+def _check_agreements(case: Case) -> None:
+    """Agreements of the point and its party on one side, in force, in order."""
+    bundle, run = case.bundle, case.bundle.run
+    names = [one.entity.name.encode() for one in bundle.agreements]
+    require(all(a < b for a, b in pairwise(names)), "the agreements do not ascend")
+    for opened, agreement in zip(bundle.agreements, case.agreements, strict=True):
+        require_in_force(case, opened, "agreement", run.slot_start_s, run.as_of_height)
+        require(case.own_side in (agreement.seller, agreement.buyer), "an agreement of others")
 
 
 def _check_siblings(case: Case) -> None:
@@ -229,6 +240,7 @@ def check_registry(case: Case) -> None:
     """Claim 3."""
     _check_zone(case)
     _check_owners(case)
+    _check_agreements(case)
     _check_prices(case)
     _check_siblings(case)
     if case.bundle.imported is not None:

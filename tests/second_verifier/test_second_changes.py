@@ -7,7 +7,8 @@ import pytest
 
 from tests.second_verifier.encoding import decode, encode
 from tests.second_verifier.evidence import HEADER, Evidence, certified_later, evidence_of
-from tests.second_verifier.story import END_S, NEW_SIGNERS, OLD_SIGNERS, Story
+from tests.second_verifier.facts import END_S
+from tests.second_verifier.story import NEW_SIGNERS, OLD_SIGNERS, Story
 from tests.second_verifier.told import Told
 from tests.second_verifier.verify import Answer, verify
 
@@ -74,6 +75,11 @@ def _header_of_another_time(bundle: Any) -> None:
 
 CHANGES: list[tuple[str, str, Change]] = [
     ("a key too many", "shape", lambda bundle: bundle.update(note="paid")),
+    (
+        "a key as the layout writes those that may be absent",
+        "shape",
+        lambda bundle: bundle.update({"agreements?": [1]}),
+    ),
     ("a key too few", "shape", lambda bundle: bundle.pop("runs")),
     ("another type", "shape", lambda bundle: bundle.update(type="gridledger-book")),
     ("orders without a clearing", "shape", lambda bundle: bundle.pop("clearing")),

@@ -7,25 +7,27 @@ from typing import Any
 import pytest
 
 from tests.second_verifier.evidence import evidence_of
+from tests.second_verifier.facts import END_S, START_S, ProfileFacts, RampFacts
 from tests.second_verifier.story import (
     APPROVED,
     BOUGHT,
     BUY,
     END,
-    END_S,
     ESTIMATED,
     EXCHANGE,
     IMPORTED,
     PLACED,
     PLACED_ORDER,
     POSITION,
+    RAMPED,
     RESET,
     SEVERAL,
     SHARED,
     SHARED_BILL,
     SHARED_BY_RATIO,
+    STANDING,
     START,
-    START_S,
+    WHOLE,
     Story,
 )
 from tests.second_verifier.told import Told
@@ -61,6 +63,10 @@ ROLLED = replace(
     "story",
     [
         pytest.param(HONEST, id="a trade"),
+        pytest.param(
+            replace(HONEST, end=END._replace(quality=0x08), position=POSITION._replace(quality=0x08)),
+            id="a register that stands still under load",
+        ),
         pytest.param(replace(HONEST, order_time_s=8_099), id="an order in the last second"),
         pytest.param(replace(HONEST, later_run=True), id="a run that another one follows"),
         pytest.param(replace(HONEST, next_key_from_s=6_301), id="a key that is replaced later"),
@@ -83,6 +89,13 @@ ROLLED = replace(
         pytest.param(SHARED_BY_RATIO, id="a community at the ratio of supply to demand"),
         pytest.param(SEVERAL, id="a party with two points"),
         pytest.param(PLACED_ORDER, id="an order placed by an aggregator"),
+        pytest.param(WHOLE, id="an order that is all or none"),
+        pytest.param(RAMPED, id="an order that is a step of a ramp"),
+        pytest.param(STANDING, id="an order that a profile gives"),
+        pytest.param(
+            replace(STANDING, rewritten=("zone/z1", "open_before_start_s", 2_699)),
+            id="a profile that was placed before the slot opened",
+        ),
         pytest.param(IMPORTED, id="an energy that was imported"),
     ],
 )
@@ -102,6 +115,11 @@ def _estimated(**changes: Any) -> Story:
 def _imported(**changes: Any) -> Story:
     assert IMPORTED.imported is not None
     return replace(IMPORTED, imported=IMPORTED.imported._replace(**changes))
+
+
+def profiled(**facts: Any) -> Story:
+    """The order of h1 by a profile that is other than it should be."""
+    return replace(STANDING, profile=ProfileFacts(**facts))
 
 
 LIES: list[tuple[str, str, Story]] = [
@@ -326,6 +344,31 @@ LIES: list[tuple[str, str, Story]] = [
     ),
     ("an aggregator without its role", "keys", replace(PLACED_ORDER, placed=PLACED._replace(roles=("prosumer",)))),
     ("a placed order signed by a thief", "signatures", replace(PLACED_ORDER, placed=PLACED._replace(pair="thief"))),
+    ("an order that is all or none as any other", "orders", replace(WHOLE, fill=BOUGHT)),
+    ("an order as if it were all or none", "orders", replace(HONEST, fill=WHOLE.fill)),
+    (
+        "a part of an order that is all or none",
+        "orders",
+        replace(WHOLE, order=BUY._replace(quantity_wh=601), fill=WHOLE.fill._replace(quantity_wh=601)),
+    ),
+    ("a ramp that is all or none", "shape", replace(RAMPED, is_whole=True)),
+    ("a ramp of which the fill is another step", "orders", replace(RAMPED, ramp=RampFacts(counter=0))),
+    ("a ramp of another quantity", "orders", replace(RAMPED, ramp=RampFacts(quantity_wh=1_202))),
+    ("a ramp whose steps end before the fill", "orders", replace(RAMPED, ramp=RampFacts(counter=-1))),
+    ("a ramp of a later counter", "orders", replace(RAMPED, ramp=RampFacts(counter=2))),
+    ("a profile of another limit", "orders", replace(STANDING, order=BUY._replace(price=300_001))),
+    ("a profile of another quantity", "orders", profiled(quantities=(5, 0, 601))),
+    ("a profile whose quantities begin again", "orders", profiled(quantities=(5, 600))),
+    ("a profile of another part", "orders", profiled(counter=1)),
+    ("a profile without so many parts", "orders", profiled(counter=-1)),
+    ("a profile that ended before the slot", "orders", profiled(end_s=START_S)),
+    ("a profile that begins behind the slot", "orders", profiled(first_s=END_S)),
+    ("a profile between the slots", "orders", profiled(first_s=START_S - 1_801)),
+    ("a profile of more than 31 days", "orders", profiled(end_s=6_300 + 31 * 86_400 + 1)),
+    ("a profile after the gate", "orders", replace(STANDING, order_time_s=8_100)),
+    ("the neighbour's profile", "orders", replace(STANDING, order_signer="h2", order_pair="h2")),
+    ("a profile signed by a thief", "signatures", replace(STANDING, order_pair="thief")),
+    ("a profile of half a quantity", "shape", profiled(quantities=())),
     ("an order before its slot opened", "orders", replace(HONEST, rewritten=("zone/z1", "open_before_start_s", 2_699))),
 ]
 

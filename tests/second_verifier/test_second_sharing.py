@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.second_verifier.evidence import evidence_of
-from tests.second_verifier.story import END, KEYED, NEIGHBOUR, POSITION, PositionFacts, Story, TermsFacts
+from tests.second_verifier.facts import PositionFacts, TermsFacts
+from tests.second_verifier.story import END, KEYED, NEIGHBOUR, POSITION, Story
 from tests.second_verifier.test_second_changes import words
 from tests.second_verifier.told import Told
 from tests.second_verifier.verify import verify

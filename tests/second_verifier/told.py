@@ -7,20 +7,27 @@ from dataclasses import dataclass
 
 from tests.second_verifier.chain_builder import NO_DIGEST, ChainBuilder, RecordedRow, Rows, SignedTransaction, record
 from tests.second_verifier.encoding import Item, encode
-from tests.second_verifier.sm import sm3
-from tests.second_verifier.story import (
+from tests.second_verifier.facts import (
     END_S,
-    KEYS,
-    NEW_SIGNERS,
-    OLD_SIGNERS,
     START_S,
+    ConditionFacts,
     FillFacts,
     ImportFacts,
     PositionFacts,
     ReadingFacts,
+    TradeFacts,
+)
+from tests.second_verifier.sm import sm3
+from tests.second_verifier.story import (
+    ALONG_GRID,
+    KEYS,
+    NEW_SIGNERS,
+    OLD_SIGNERS,
+    PAIRED,
     Story,
     entity_leaves,
     genesis_rows,
+    point_value,
     series_value,
 )
 from tests.second_verifier.trees import NO_LEAVES, salted_hash
@@ -53,6 +60,17 @@ def _fill_row(fill: FillFacts) -> bytes:
     return head + i64(fill.quantity_wh, fill.price, fill.filled_wh)
 
 
+def _book_row(row: tuple[int, ...]) -> bytes:
+    """Rank, side, quantity, limit and what was filled, then until when it stood, or what a contract asks of it."""
+    rank, side, *numbers = row
+    return u32(rank) + bytes([side]) + i64(*numbers[:3]) + b"".join(map(u32, numbers[3:]))
+
+
+def _trade_row(trade: TradeFacts) -> bytes:
+    fee = () if trade.fee is None else (trade.fee,)
+    return b"".join(map(u32, (*trade.buyer, *trade.seller))) + i64(trade.energy_wh, trade.price, *fee)
+
+
 def _position_row(facts: PositionFacts) -> bytes:
     registers = (facts.start_import, facts.end_import, facts.start_export, facts.end_export)
     head = u32(facts.row) + bytes([facts.quality])
@@ -64,6 +82,12 @@ def _reading_row(facts: ReadingFacts) -> bytes:
     return head + i64(facts.import_wh, facts.export_wh)
 
 
+def _condition(facts: ConditionFacts) -> Item:
+    said = {"energy_kind": facts.energy_kind, "seller": facts.seller}
+    limits: dict[str, Item] = {"energy_wh": facts.energy_wh, "price_micro_per_kwh": facts.price}
+    return limits | {key: value for key, value in said.items() if value is not None}
+
+
 class Told:
     """The chain of a story, and what its evidence shows of it."""
 
@@ -73,8 +97,9 @@ class Told:
         self.chain = self._genesis()
         self.enrolled, self.enrolled_rows, self.enrolment = self._enrol()
         self.orders = self._order()
-        self.fills, self.book, self.cleared = self._clear()
+        self.fills, self.book, self.trades, self.cleared = self._clear()
         self.readings = self._readings(story.start, 1), self._readings(story.end, 2)
+        self.point = self._point()
         first = self._batch(story.start, 1, NO_DIGEST)
         self.batches = first, self._second(first)
         self.positions, self.area_results = self._settle()
@@ -89,6 +114,15 @@ class Told:
         if self.story.approved is not None:
             return self._approve()
         return self._batch(self.story.end, 2, sm3(first.transaction.signed))
+
+    def _point(self) -> RecordedRow:
+        """The entry of p1 that holds in the slot: that of genesis, or one that block 4 records for all times."""
+        if self.story.late_point is None:
+            return self.row("point/p1")
+        field, value = self.story.late_point
+        said = point_value(self.story) | {field: value}
+        (late,) = record(sm3(b"salts of a late point"), [("point/p1", 0, said)], 4)
+        return late
 
     def _correct(self) -> RecordedRow | None:
         """Block 7: the header of the bundle, with an entry of a price series where one comes late."""
@@ -171,24 +205,7 @@ class Told:
 
     def _order(self) -> tuple[Recorded, Recorded]:
         """Block 2: h1 buys, h2 sells 700 Wh from 100,000 on."""
-        facts = self.story.order
-        buy = (
-            self._placed()
-            if self.story.is_placed
-            else self.chain.transaction(
-                "market/order",
-                self.story.order_signer,
-                KEYS[self.story.order_pair],
-                {"counter": 1, "nonce": sm3(b"nonce of h1")[:16], "slot_start_s": facts.slot_start_s},
-                {
-                    "area": facts.area,
-                    "price_micro_per_kwh": facts.price,
-                    "quantity_wh": facts.quantity_wh,
-                    "side": facts.side,
-                },
-                chain=self.story.order_chain,
-            )
-        )
+        buy = self._placed() if self.story.is_placed else self._own()
         sell = self.chain.transaction(
             "market/order",
             "h2",
@@ -200,6 +217,39 @@ class Told:
         self.chain.block(self.story.order_time_s, [buy, sell])
         self.chain.protocol_version = 2
         return Recorded(buy, 2), Recorded(sell, 2)
+
+    def _own(self) -> SignedTransaction:
+        """What h1 signs: its order, a ramp or a profile."""
+        story, facts = self.story, self.story.order
+        kind, counter, first_s = "market/order", 1, facts.slot_start_s
+        body: dict[str, Item] = {
+            "area": facts.area,
+            "price_micro_per_kwh": facts.price,
+            "quantity_wh": facts.quantity_wh,
+            "side": facts.side,
+        }
+        if story.is_whole:
+            body["condition"] = "all_or_none"
+        if story.ramp:
+            counter = story.ramp.counter
+            more: dict[str, Item] = {"steps": story.ramp.steps, "last_price_micro_per_kwh": story.ramp.last_price}
+            body |= more | {"quantity_wh": story.ramp.quantity_wh, "replaces": [7]}
+        if story.conditions:
+            body["conditions"] = [_condition(one) for one in story.conditions]
+        if story.profile:
+            kind, counter, first_s = "market/profile", story.profile.counter, story.profile.first_s
+            data = b"".join(map(u32, story.profile.quantities))
+            own: Item = {"price_micro_per_kwh": facts.price, "quantities_wh": data, "side": facts.side}
+            other: Item = {"price_micro_per_kwh": 400_000, "quantities_wh": u32(1), "side": "sell"}
+            body = {"area": facts.area, "end_s": story.profile.end_s, "parts": [other, own]}
+        return self.chain.transaction(
+            kind,
+            story.order_signer,
+            KEYS[story.order_pair],
+            {"counter": counter, "nonce": sm3(b"nonce of h1")[:16], "slot_start_s": first_s},
+            body,
+            chain=story.order_chain,
+        )
 
     def _placed(self) -> SignedTransaction:
         """The aggregator's batch: the order of h1, and one of nobody's."""
@@ -223,18 +273,20 @@ class Told:
             seeds[0] = salted_hash(own.salt, own.row)
         return seeds
 
-    def _clear(self) -> tuple[Rows, Rows, Rows]:
-        """Block 3: the fills, the book and the areas of the clearing."""
+    def _clear(self) -> tuple[Rows, Rows, Rows, Rows]:
+        """Block 3: the fills, the book, the trades and the areas of the clearing."""
         story = self.story
         seeds = self._order_seeds()
         seed_a = sm3(encode(["clearing-seed/2", 0, START_S, "z1", seeds]))
         seed_c = sm3(encode(["clearing-seed/2", START_S, "z1", seeds]))
-        sold = FillFacts(1, 1, 1, 700, 100_000, 600)
-        fills = Rows(sm3(seed_a + b"fills"), (_fill_row(story.fill), _fill_row(sold)))
-        book_rows = tuple(u32(rank) + bytes([side]) + i64(*numbers) for rank, side, *numbers in story.book)
-        book = Rows(sm3(seed_a + b"book"), book_rows)
-        row = u32(story.cleared_area) + u32(2) + i64(story.volume_wh) + b"\x01" + i64(story.clearing_price)
+        fills = Rows(sm3(seed_a + b"fills"), tuple(map(self._filled, (story.fill, *story.more_fills, *story.others))))
+        book = Rows(sm3(seed_a + b"book"), tuple(map(_book_row, story.book)))
+        trades = Rows(sm3(seed_a + b"trades"), tuple(map(_trade_row, story.trades)))
+        row = u32(story.cleared_area) + u32(len(story.book)) + i64(story.volume_wh)
+        row += bytes([story.gate_has_price]) + i64(story.clearing_price)
         row += self._digest("rules/r1") + book.root + fills.root
+        if story.contract in PAIRED:
+            row += u32(len(story.trades)) + trades.root
         cleared = Rows(sm3(seed_c + b"areas"), (row,))
         clearing: Item = {
             "areas": 1,
@@ -245,7 +297,19 @@ class Told:
             "zone": story.cleared_zone,
         }
         self.chain.block(max(8_100, story.order_time_s), (), {f"clearing/{START_S}/z1": clearing})
-        return fills, book, cleared
+        return fills, book, trades, cleared
+
+    def _filled(self, fill: FillFacts) -> bytes:
+        """The row of a fill, with what its trades and their fees come to where there may be some."""
+        story = self.story
+        own = [one for one in story.trades if (fill.party, fill.counter) in (one.buyer, one.seller)]
+        amount = sum(one.energy_wh * one.price for one in own)
+        fees = sum(one.energy_wh * (one.fee or 0) for one in own if fill.side == 0)
+        if fill == story.fill:
+            amount = amount if story.amount_nano is None else story.amount_nano
+            fees = fees if story.fee_nano is None else story.fee_nano
+        money = (amount, fees) if story.contract == ALONG_GRID else (amount,) if story.contract in PAIRED else ()
+        return _fill_row(fill) + i64(*money) + b"".join(map(u32, fill.asked))
 
     def _digest(self, key: str) -> bytes:
         row = self.row(key)
@@ -280,7 +344,8 @@ class Told:
             story.batch_chain,
         )
         height = len(self.chain.blocks)
-        self.chain.block((9_010, 9_910)[counter - 1], [transaction])
+        changes = entity_leaves([self.row("point/p1"), self.point]) if height == self.point.height else {}
+        self.chain.block((9_010, 9_910)[counter - 1], [transaction], changes)
         return Recorded(transaction, height)
 
     def _import(self, facts: ImportFacts) -> Recorded:

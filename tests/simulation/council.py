@@ -163,7 +163,7 @@ class Council:
     def permission(self, twin: Twin) -> Content:
         """Other roles for a kind, mostly such that everybody goes on."""
         rng = self.rng
-        kind = rng.choice([*KINDS, "market/cancel"])
+        kind = rng.choice([*KINDS, "market/swap"])
         roles = rng.sample(ROLES, rng.choice([0, 1, 2]))
         usual = [KINDS[kind][0]] if kind in KINDS and rng.random() < 0.9 else []
         return {"kind": kind, "roles": sorted({*roles, *usual}), "sort": "permission"}

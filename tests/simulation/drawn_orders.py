@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor, merkle
 from tests.simulation.columns import encode_column
+from tests.simulation.generated_world import CONDITIONAL
 from tests.worlds.consortium import UTILITY
 
 if TYPE_CHECKING:
@@ -41,10 +42,62 @@ def draw_order(maker: BlockMaker) -> Wire:
         "quantity_wh": quantity,
         "side": rng.choice(["buy", "sell"]),
     }
+    if rng.random() < 0.15:
+        body["replaces"] = _counters(maker)
+    if rng.random() < 0.2:
+        body |= {"last_price_micro_per_kwh": price + rng.choice([0, 1, -7, 5_000]), "steps": rng.choice([2, 3, 5, 16])}
+    if rng.random() < (0.01 if "steps" in body else 0.3):
+        body["condition"] = "all_or_none" if rng.random() < 0.98 else ""
+    is_asked = area in world.zone and world.zone[area].contract == CONDITIONAL
+    if body["side"] == "buy" and rng.random() < (0.6 if is_asked else 0.02):
+        body = _with_conditions(maker, body, traders)
     bulk = rng.randbytes(rng.choice([0] * 60 + [1, 32]))
     return maker.wire(
         "market/order", name, {"counter": counter, "nonce": rng.randbytes(16), "slot_start_s": slot}, body, bulk
     )
+
+
+def _with_conditions(maker: BlockMaker, body: dict[str, Any], traders: list[str]) -> dict[str, Any]:
+    """A bid of the body's quantity and limit with conditions, now and then one that is none."""
+    rng = maker.rng
+    quantity, price = body["quantity_wh"], body["price_micro_per_kwh"]
+    conditions: list[dict[str, Any]] = []
+    for _ in range(rng.choice([1, 2, 3, 4]) if rng.random() < 0.97 else rng.choice([0, 5])):
+        less = rng.choice([0, 0, 1, 3])
+        conditions.append({"energy_wh": max(quantity - less, 1), "price_micro_per_kwh": price - rng.choice([0, 1, 5])})
+        if rng.random() < 0.4:
+            conditions[-1]["seller"] = rng.choice([*traders, *traders, "guest"])
+        if rng.random() < 0.5:
+            conditions[-1]["energy_kind"] = rng.choice(["solar", "solar", "wind", "gas", "renewable"])
+    if conditions and rng.random() < 0.97:
+        body = body | {
+            "quantity_wh": max(one["energy_wh"] for one in conditions),
+            "price_micro_per_kwh": max(one["price_micro_per_kwh"] for one in conditions),
+        }
+    kept = body if rng.random() < 0.05 else {key: value for key, value in body.items() if key not in _OF_OTHERS}
+    return kept | {"conditions": conditions}
+
+
+_OF_OTHERS = ("condition", "last_price_micro_per_kwh", "steps")
+"""Fields that a bid with conditions does not have."""
+
+
+def draw_cancel(maker: BlockMaker) -> Wire:
+    """A party withdraws some of the orders that it may have, now and then outside their time."""
+    rng, world = maker.rng, maker.world
+    name = rng.choice([*world.parties, "guest"])
+    area = world.parties.get(name, world.areas[0]) if rng.random() < 0.97 else rng.choice([*world.areas, "nowhere"])
+    first = maker.now_s + world.zone[area].gate_before_start_s if area in world.zone else maker.now_s
+    slot = max(world.start_s, (first // world.slot_s + rng.choice([0, 1, 1, 1, 1, 2])) * world.slot_s)
+    body = {"area": area, "counters": _counters(maker)}
+    return maker.wire("market/cancel", name, {"nonce": rng.randbytes(16), "slot_start_s": slot}, body)
+
+
+def _counters(maker: BlockMaker) -> list[int]:
+    rng = maker.rng
+    if rng.random() < 0.05:
+        return rng.choice([[], [0], [17], [2, 1], [1, 1], [True]])
+    return sorted(rng.sample([1, 1, 2, 3, 10], 1) if rng.random() < 0.8 else rng.sample([1, 2, 3, 4, 10, 16], 2))
 
 
 def draw_order_batch(maker: BlockMaker) -> Wire:
@@ -76,7 +129,7 @@ def _placed_row(maker: BlockMaker) -> list[int]:
         rng.randrange(len(world.parties) + 1),
         rng.choice([1, 2, 2, 3, 4, 11]),
         rng.randrange(2),
-        rng.choice([1, 10, 999, rng.randint(1, 5_000)]),
+        rng.choice([0, 1, 10, 999, rng.randint(1, 5_000)]),
         reference + rng.choice([-5, -1, 0, 1, 7]),
     ]
     if rng.random() < 0.1:

@@ -16,16 +16,20 @@ from gridcore.registry.installation import INSTALLATION, Installation, RemovedIn
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import Rules
+from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from gridcore.registry.zone import Zone
 from gridcore.validator import Validator
+from tests.simulation.drawn_agreements import draw_agreements
 from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 from tests.worlds.keys import key
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
 AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_demand_ratio/1", "bill_sharing/1")
-SHARING = "sharing_keys/1"
+SHARING, AGREED, SCHEDULED = "sharing_keys/1", "bilateral_agreements/1", "schedules_and_deviations/1"
+PAIRED = ("pay_as_bid/1", "continuous_double_auction/1", "trade_reduction/1")
+CONDITIONAL, PLACED = "conditional_bid/1", "grid_fee_path/1"
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -161,23 +165,43 @@ def draw_consortium(rng: random.Random) -> Consortium:
         more=[
             *_profiles(rng, slot_s, first_s),
             *_changes(rng, meters, gateways, areas, contracts, first_s, slot_s),
+            *_agreements(rng, meters, areas, contracts, first_s, slot_s),
         ],
     )
 
 
 def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named[Zone]:
-    """A zone of one of the contracts."""
+    """A zone of one of the contracts, one in four with a calendar of runs."""
+    spans: dict[str, Any] = {
+        "correction_after_s": rng.choice([None, None, 0, 1, 3 * slot_s]),
+        "final_after_s": rng.choice([None, None, None, 3 * slot_s, 30 * slot_s]),
+    }
+    if rng.random() < 0.25:
+        spans = {"final_after_s": 30 * slot_s, "run_calendar": _draw_run_calendar(rng, slot_s)}
     return zone(
         name,
-        contract=rng.choice([AUCTION] * 6 + [*COMMUNITIES, SHARING]),
+        contract=rng.choice(
+            [AUCTION] * 6 + [*PAIRED, CONDITIONAL, PLACED] * 2 + [*COMMUNITIES, SHARING, AGREED, SCHEDULED]
+        ),
         contract_pin=bytes(32),
         first_slot_start_s=first_s + rng.choice([0, 0, slot_s]),
         gate_before_start_s=rng.choice([0, 60, 300, slot_s]),
         metering_deadline_s=rng.choice([0, 0, 300, 900, 3 * slot_s]),
         open_before_start_s=slot_s + rng.choice([1, slot_s, 7_200, 86_400]),
-        correction_after_s=rng.choice([None, None, 0, 1, 3 * slot_s]),
-        final_after_s=rng.choice([None, None, None, 3 * slot_s, 30 * slot_s]),
+        **spans,
     )
+
+
+def _draw_run_calendar(rng: random.Random, slot_s: int) -> dict[str, Any]:
+    """Dates of runs within 12 slots after the slot."""
+    dates_s = sorted(rng.sample(range(5 * slot_s, 11 * slot_s, slot_s // 2), rng.choice([0, 1, 2, 3])))
+    return RunCalendar(
+        corrections=[CorrectionDate(date_s, rng.choice([0, 0, 500_000, 1_000_000])) for date_s in dates_s],
+        dispute_material_nano=rng.choice([0, 1, 10**8, 10**12]),
+        final_run_after_s=rng.choice([11, 12, 20]) * slot_s,
+        initial_last_after_s=rng.choice([3, 4]) * slot_s,
+        initial_measured_ppm=rng.choice([0, 400_000, 1_000_000]),
+    ).encode()
 
 
 def _days(rng: random.Random, slot_s: int, first_s: int) -> list[int]:
@@ -225,6 +249,8 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
         low, high = sorted(rng.randint(lowest, max(spread, lowest)) for _ in range(2))
         prices |= {"feed_in_price_micro_per_kwh": low, "residual_price_micro_per_kwh": high}
         return rules(name, prices=prices, terms={})
+    if contract == AGREED:
+        return rules(name, prices={price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}, terms={})
     if contract == SHARING:
         prices = {price: rng.randint(-spread // 3, spread) for price in COMMUNITY_PRICES}
         method = rng.choice(["static", "static_reallocated", "dynamic", "priority"])
@@ -240,8 +266,21 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
             prices["residual_price_micro_per_kwh"], over_selling - prices["network_residual_micro_per_kwh"]
         ),
     }
-    found = rules(name, prices=prices, terms=terms)
+    if contract == CONDITIONAL:
+        terms = {"price_rule": rng.choice(["pay_as_bid", "pay_as_offer"])}
+    if contract == PLACED:
+        terms = {"price_rule": rng.choice(["pay_as_bid", "pay_as_offer"]), "grid_places": _draw_places(rng)}
+    found = rules(name, prices=prices, terms={} if contract in (*PAIRED, SCHEDULED) else terms)
     return found._replace(record=found.record._replace(until_s=rng.choice([None, FIRST_S])))
+
+
+def _draw_places(rng: random.Random) -> list[dict[str, int]]:
+    """A grid of places 1, 2 ... with small fees, each under one before it."""
+    fees = [rng.choice([0, 0, 1, 3]) for _ in range(rng.choice([1, 2, 3, 5]))]
+    return [
+        {"place": place, "fee_micro_per_kwh": fee, **({"parent": rng.randrange(1, place)} if place > 1 else {})}
+        for place, fee in enumerate(fees, 1)
+    ]
 
 
 def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence[Named[Gateway]]) -> list[MeteredPoint]:
@@ -270,6 +309,7 @@ def _meters(rng: random.Random, areas: Sequence[Named[Area]], gateways: Sequence
                 party=party,
                 trades=trades,
                 credit_nano=credit_nano,
+                organisation=rng.choice([UTILITY] * 4 + ["dso"]),
                 aggregator=rng.choice([None, "pool", "pool", "pool-2"]),
             )
         billed = [found for found in meters if found.party]
@@ -288,6 +328,7 @@ def _another_point(meter: MeteredPoint, of: MeteredPoint) -> MeteredPoint:
         party=of.party,
         trades=of.trades,
         credit_nano=of.credit_nano,
+        organisation=of.organisation,
         aggregator=of.aggregator,
     )
 
@@ -319,6 +360,8 @@ def _changes(
         inside_s = first_s + rng.randrange(12) * slot_s + rng.randrange(1, slot_s)
         if meter.party is not None and rng.random() < 0.4:
             profiled = Point(meter.area, meter.role, meter.party, rng.choice(["homes", "shops"]))
+            profiled = profiled._replace(energy_kind=rng.choice([None, "solar", "solar", "gas"]))
+            profiled = profiled._replace(grid_place=rng.choice([None, 1, 1, 2, 3, 5]))
             changes.append(Named(POINT, meter.point, profiled, 1))
         match rng.randrange(14):
             case 0:
@@ -334,6 +377,19 @@ def _changes(
                 changes.append(Named(PARTY, meter.party, gone, inside_s))
                 changes.append(Named(POINT, meter.point, Point(meter.area, meter.role), inside_s))
     return changes
+
+
+def _agreements(
+    rng: random.Random,
+    meters: Sequence[MeteredPoint],
+    areas: Sequence[Named[Area]],
+    contracts: Mapping[str, str],
+    first_s: int,
+    slot_s: int,
+) -> Iterator[Listed]:
+    """Agreements in areas whose contract takes them."""
+    own = {found.name for found in areas if contracts[found.record.zone] in (AGREED, SCHEDULED)}
+    return draw_agreements(rng, [meter for meter in meters if meter.area in own], first_s, slot_s)
 
 
 def _roles(

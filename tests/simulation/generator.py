@@ -17,7 +17,8 @@ from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
 from tests.simulation.columns import encode_column
 from tests.simulation.council import Council
-from tests.simulation.drawn_orders import draw_order, draw_order_batch
+from tests.simulation.drawn_orders import draw_cancel, draw_order, draw_order_batch
+from tests.simulation.drawn_profiles import Profiles
 from tests.simulation.generated_world import SILENT, World
 from tests.simulation.issuers import Issuers
 from tests.simulation.quarrels import Quarrels
@@ -52,6 +53,7 @@ class BlockMaker:
         self.registrar = Registrar(world, self.rng)
         self.council = Council(self)
         self.quarrels = Quarrels(self)
+        self.profiles = Profiles()
         self.issuers = Issuers(self.rng)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
         self.sent_to: dict[str, int] = {}
@@ -87,13 +89,15 @@ class BlockMaker:
             wires.append(draw_order(self))
         for _ in range(rng.choice([0, 0, 1, 2])):
             wires.append(draw_order_batch(self))
+            wires.append(draw_cancel(self))
+        wires += self.profiles.wires(self)
         if rng.random() < 0.1:
             wires.append(self.epoch())
         if rng.random() < 0.2:
             wires.append(self.approval())
         if rng.random() < 0.4:
             wires.append(self.registration())
-        if rng.random() < (0.4 if twin.leaves["chain"]["thresholds"]["registry"] > 1 else 0.02):
+        if rng.random() < (0.4 if any(leaf.startswith("pending/") for leaf in twin.leaves) else 0.02):
             wires.append(self.registry_approval(twin))
         wires += self.council.wires(twin)
         wires += self.quarrels.wires(twin)
@@ -147,7 +151,7 @@ class BlockMaker:
                 content["chain"] = rng.choice(["twin0000000000000000", "", self.world.consortium.chain.upper()])
             case 3:
                 content["kind"] = rng.choice(
-                    ["", "market/cancel", "clock/advance", "clock/accept", "market/order", "clock/advance "]
+                    ["", "market/swap", "clock/advance", "clock/accept", "market/order", "clock/advance "]
                 )
             case 4:
                 names = ["observer", UTILITY, "guest", "nobody", "", "a b", "x" * 64, "x" * 65, "H0\n"]

@@ -17,6 +17,7 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from tests.simulation.drawn_agreements import draw_agreement, draw_reference
 from tests.simulation.generated_world import AUCTION, World, draw_rules, draw_zone
 from tests.worlds.consortium import UTILITY, area, feeder, gateway
 
@@ -49,6 +50,8 @@ class Registrar:
                 self.calendar,
                 self.series,
                 self.own_prices,
+                self.agreement,
+                self.agreement,
             ]
         )
         rows = draw(now_s)
@@ -63,6 +66,11 @@ class Registrar:
         rng, slot_s = self.rng, self.world.slot_s
         slot = time_s // slot_s * slot_s + rng.choice([0, 0, 1, 1, 2, -1, -2, -5]) * slot_s
         return max(0, slot + (rng.randrange(1, slot_s) if rng.random() < 0.97 else 0))
+
+    def beginning(self, time_s: int) -> int:
+        """Where a slot begins, mostly: there who is billed at a point changes."""
+        inside_s = self.inside(time_s)
+        return inside_s if self.rng.random() < 0.1 else inside_s // self.world.slot_s * self.world.slot_s
 
     def home(self, now_s: int) -> list[Row]:
         """A home that joins: party, point and meter."""
@@ -122,7 +130,7 @@ class Registrar:
         meter = rng.choice([meter for meter in self.world.meters.values() if meter.party] or [None])
         if meter is None:
             return self.prices(now_s)
-        at_s = rng.choice([self.inside(now_s), self.inside(now_s + 86_400)])
+        at_s = rng.choice([self.beginning(now_s), self.beginning(now_s + 86_400)])
         party = Named(PARTY, str(meter.party), Party(meter.area, meter.organisation, trades=rng.random() < 0.1), at_s)
         billed = meter.party if rng.random() < 0.2 else None
         return [*party.rows(), *Named(POINT, meter.point, Point(meter.area, meter.role, billed), at_s).rows()]
@@ -173,7 +181,7 @@ class Registrar:
             [{}, {"supplier": "north", "grid_operator": "dso"}, {"offtaker": "x y"}]
         )
         point = Point(meter.area, meter.role, meter.party, "home")._replace(**partners)
-        return [*day.rows(), *Named(POINT, meter.point, point, self.inside(now_s)).rows()]
+        return [*day.rows(), *Named(POINT, meter.point, point, self.beginning(now_s)).rows()]
 
     def series(self, now_s: int) -> list[Row]:
         """Prices slot by slot, and rules that name them, mostly such as the contract takes."""
@@ -191,11 +199,20 @@ class Registrar:
     def own_prices(self, now_s: int) -> list[Row]:
         """Rules that a point has of its own, and its keys."""
         rng = self.rng
-        meter, at_s = rng.choice([*self.world.meters.values()]), self.inside(now_s)
+        meter, at_s = rng.choice([*self.world.meters.values()]), self.beginning(now_s)
         rules = draw_rules(rng, "own", self.world.contract_of(meter.area))._replace(from_s=rng.choice([0, at_s]))
         keys: dict[str, Any] = rng.choice([{}, {"share_ppm": rng.randrange(400_000)}, {"priority": rng.randrange(3)}])
         point = Point(meter.area, meter.role, meter.party, rules="own")._replace(**keys)
         return [*rules.rows(), *Named(POINT, meter.point, point, at_s).rows()]
+
+    def agreement(self, now_s: int) -> list[Row]:
+        """An agreement, with what it refers to now and then; or its next entry."""
+        rng = self.rng
+        self.serial += 1
+        name = rng.choice([f"agreed-{self.serial}", "agreed-0", "agreed-1"])
+        drawn = draw_agreement(rng, name, [*self.world.meters.values()], self.inside(now_s))
+        reference = draw_reference(rng, self.inside(now_s), self.world.slot_s)
+        return [*(reference.rows() if rng.random() < 0.3 else ()), *drawn.rows()]
 
     def title(self, now_s: int) -> list[Row]:
         """An organisation's other title, or roles that it may not give itself."""

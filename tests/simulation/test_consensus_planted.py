@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ledger.store import joining
 from ledger.store.block_log import BlockLog
 from ledger.store.reader import LedgerReader
 from simulators.consensus import invariants, run
+from simulators.consensus.disk import Stroke
 from simulators.consensus.founding import Founding
 from simulators.consensus.run import Simulation
 
@@ -136,3 +138,15 @@ def test_a_log_that_is_not_on_the_disk_before_the_database_is_found(
     assert "has stopped" in "".join(
         found(monkeypatch, tmp_path / str(seed), "power cuts", seed=seed) for seed in range(3)
     )
+
+
+def test_a_disk_that_is_lost_while_it_refuses_is_replaced_by_one_that_works(tmp_path: Path) -> None:
+    simulation = Simulation(1, tmp_path, founding=FOUR, faults=())
+    (node, *_others) = simulation.nodes
+    node.home.disk.refusal = errno.EIO
+    node.home.disk.arm(Stroke(steps=0))
+    node.home.lose()
+    node.home.put_back(tmp_path / "no-backup")
+    node.start()
+    assert node.is_up
+    simulation.close()

@@ -16,10 +16,10 @@ from gridcore import cbor
 from gridcore.codes import Code
 from ledger.genesis_check import check_genesis
 from ledger.governance import decision, undecided
-from ledger.kinds import dispute_open, reading_batch, registry_register
+from ledger.kinds import dispute_open, market_profile, reading_batch, registry_register
 from ledger.leaves import columns
 from ledger.registry import entries
-from ledger.state import client_ids, corrections, due
+from ledger.state import client_ids, corrections, due, run_dates
 from ledger.state.memory import MemoryState
 from tests.simulation.generated_world import World, outline
 from tests.simulation.generator import BlockMaker
@@ -31,7 +31,9 @@ from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
 from tests.twin import orders as twin_orders
 from tests.twin import periods as twin_periods
+from tests.twin import profiles as twin_profiles
 from tests.twin import registry as twin_registry
+from tests.twin import run_dates as twin_run_dates
 from tests.twin import settlement as twin_settlement
 from tests.twin import twin as twin_module
 from tests.twin.forms import leaf_bytes
@@ -51,7 +53,9 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "CHUNK_ROWS", 4)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=11))
     monkeypatch.setattr(corrections, "CORRECTION_SPANS_MAX", 2)
+    monkeypatch.setattr(run_dates, "CORRECTION_SPANS_MAX", 2)
     monkeypatch.setattr(twin_corrections, "SPANS_MAX", 2)
+    monkeypatch.setattr(twin_run_dates, "SPANS_MAX", 2)
     monkeypatch.setattr(client_ids, "IDS_PER_HOUR_MAX", 2)
     monkeypatch.setattr(entries, "ENTRIES_MAX", 2)
     monkeypatch.setattr(reading_batch, "LATE_BATCHES_MAX", 2)
@@ -60,6 +64,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         twin_market,
         twin_metering,
         twin_orders,
+        twin_profiles,
         twin_settlement,
         twin_estimates,
         twin_periods,
@@ -72,6 +77,9 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PROPOSALS_MAX", "REGISTRATIONS_MAX"):
         monkeypatch.setattr(undecided, name, 2)
         monkeypatch.setattr(twin_governance, name, 2)
+    for name, limit in (("PARTS_MAX", 3), ("ENTRIES_MAX", 5)):
+        monkeypatch.setattr(market_profile, name, limit)
+        monkeypatch.setattr(twin_profiles, name, limit)
     monkeypatch.setattr(decision, "PROPOSALS_MAX", 2)
     monkeypatch.setattr(dispute_open, "OPEN_MAX", 1)
     monkeypatch.setattr(twin_disputes, "OPEN_MAX", 1)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from settlement.errors import SettlementError
-from settlement.split import split_by_weight
+from tests.slow.split import split_by_weight
 
 
 class GridPrices(NamedTuple):

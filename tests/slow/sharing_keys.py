@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from settlement.errors import SettlementError
-from settlement.split import split_by_weight
+from tests.slow.split import split_by_weight
 
 _PPM: Final = 1_000_000
 

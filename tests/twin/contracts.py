@@ -29,10 +29,47 @@ class Order(NamedTuple):
     """Micro per kWh."""
     transaction_id: bytes
     seed: bytes
+    recorded: int = 0
+    """Height of the block that took it."""
+    withdrawn: int = 0
+    """Height of the block that withdrew it, 0 for none."""
+    whole: int = 0
+    """1: it is filled as a whole or not at all."""
+    wants: int = 0
+    """Of a condition of a bid: what it asks for, packed."""
+    asked: tuple[int, ...] = ()
+    """Beside side, quantity and limit, under a contract that asks for more."""
 
     def id(self, slot_start_s: int) -> bytes:
         """``<party>/<slot>/<counter>``, whose UTF-8 bytes break ties."""
         return f"{self.party}/{slot_start_s}/{self.counter}".encode()
+
+
+class Trade(NamedTuple):
+    """A trade between two orders of a gate, by their ranks."""
+
+    buy: int
+    sell: int
+    energy_wh: int
+    price: int
+    fee: int = 0
+    """What the buyer pays of each kWh beyond the price."""
+
+
+class Gate(NamedTuple):
+    """What a gate comes to: one price (0 without volume), volume, filled Wh of each order; or trades at prices of their own."""
+
+    price: int
+    volume_wh: int
+    filled_wh: list[int]
+    trades: list[Trade] | None = None
+    is_priced_too: bool = False
+    """Whether buyers pay the price, beside trades at what sellers get."""
+
+    @property
+    def has_price(self) -> bool:
+        """Whether there is one price for all, or for all buyers."""
+        return (self.trades is None or self.is_priced_too) and self.volume_wh > 0
 
 
 def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
@@ -43,6 +80,11 @@ def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     for i in order[: total - sum(parts)]:
         parts[i] += 1
     return parts
+
+
+def split(total: int, weights: Sequence[int]) -> list[int]:
+    """By largest remainder; nothing among those who have no weight."""
+    return split_by_largest_remainder(total, weights) if sum(weights) else [0 for _ in weights]
 
 
 def clearing_price(orders: Sequence[Order], reference: int | None) -> tuple[int, int]:
@@ -94,7 +136,9 @@ def clear_auction(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[in
 
 
 class Member(NamedTuple):
-    """A point that settles: what it metered and traded, in Wh. prices: its own, None where its area's hold; its keys, -1 for none."""
+    """A point that settles: what it metered and traded, in Wh. prices: its own, None where its area's hold; its keys, -1 for none;
+    what its trades come to, 0 where a gate has one price for all.
+    """
 
     import_wh: int
     export_wh: int
@@ -103,6 +147,12 @@ class Member(NamedTuple):
     prices: Mapping[str, int] | None = None
     share_ppm: int = -1
     priority: int = -1
+    bought_nano: int = 0
+    sold_nano: int = 0
+    row: int = -1
+    """Of its zone."""
+    fee_nano: int = 0
+    """What it pays for the way of what it bought."""
 
 
 class Month(NamedTuple):
@@ -175,12 +225,25 @@ class CallAuction:
     """``p2p_call_auction/1``."""
 
     takes_orders = True
-    accounts = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
-    position_columns = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+    clears_whole = True
+    order_terms: tuple[str, ...] = ()
+    takes_agreements = False
+    ranks_by_arrival = False
+    accounts: tuple[str, ...] = ("balance", "clearing", "levy", "network", "offtaker", "supplier")
+    position_columns: tuple[str, ...] = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
     area_columns: tuple[str, ...] = ()
     summed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """What is summed over a month, of points and of areas."""
-    clear = staticmethod(clear_auction)
+
+    @classmethod
+    def ask(cls, _twin: Any, _zone: str, _slot: int, orders: list[Order]) -> list[Order]:
+        """The ranked orders of an area with what the contract asks of them: nothing."""
+        return orders
+
+    @classmethod
+    def clear(cls, orders: Sequence[Order], terms: Mapping[str, Any]) -> Gate:
+        """By the auction's rule."""
+        return Gate(*clear_auction(orders, terms))
 
     @staticmethod
     def exposure(side: int, price: int, prices: Mapping[str, int]) -> int:
@@ -219,6 +282,8 @@ class MidMarketRate:
     """``mid_market_rate/1``: what the community makes and uses itself changes hands in the middle of both prices."""
 
     takes_orders = False
+    takes_agreements = False
+    ranks_by_arrival = False
     accounts = ("community", "levy", "network")
     position_columns: tuple[str, ...] = ("bought_wh", "sold_wh", "community_nano", "pays_nano", "supplier_only_nano")
     area_columns: tuple[str, ...] = ("surplus_wh", "deficit_wh")
@@ -231,9 +296,9 @@ class MidMarketRate:
         return 0
 
     @staticmethod
-    def clear(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:
+    def clear(orders: Sequence[Order], terms: Mapping[str, Any]) -> Gate:
         """No order is taken, so none is filled."""
-        return 0, 0, [0 for _ in orders]
+        return Gate(0, 0, [0 for _ in orders])
 
     @classmethod
     def takes(cls, rules: Mapping[str, Any]) -> bool:
@@ -353,107 +418,3 @@ def charges(member: Member, bought: int, p: Mapping[str, int]) -> list[Line]:
         Line((member.import_wh - bought) * p["network_residual"], "network"),
         Line(member.import_wh * p["levy"], "levy"),
     ]
-
-
-class SharingKeys:
-    """``sharing_keys/1``: production is given by keys; who is given energy pays who exports it."""
-
-    takes_orders = False
-    accounts = ("clearing", "levy", "network", "offtaker", "supplier")
-    position_columns = ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
-    area_columns = ("production_wh", "consumption_wh", "shared_wh", "keys_ppm")
-    summed = MidMarketRate.summed
-    exposure = MidMarketRate.exposure
-    clear = MidMarketRate.clear
-
-    @classmethod
-    def takes(cls, rules: Mapping[str, Any]) -> bool:
-        """Whether rules have its five prices, a method, a price of what is shared, and perhaps whether the rest is settled."""
-        terms = {"settle_residual": True} | rules["terms"]
-        if set(terms) != {"method", "settle_residual", "trade_price_micro_per_kwh"}:
-            return False
-        price, is_method = terms["trade_price_micro_per_kwh"], terms["method"] in ALLOCATIONS
-        is_told = is_method and type(terms["settle_residual"]) is bool and type(price) is int and abs(price) <= 10**9
-        return is_told and set(named(rules["prices"])) == COMMON_PRICES and are_prices(rules["prices"])
-
-    @classmethod
-    def settle(
-        cls, members: Sequence[Member], trade_price: int, prices: Mapping[str, int], terms: Mapping[str, Any]
-    ) -> Settled:
-        """The whole area at once."""
-        production, wanted = sum(m.export_wh for m in members), [m.import_wh for m in members]
-        keys = [max(member.share_ppm, 0) for member in members]
-        bought = ALLOCATIONS[terms["method"]](production, wanted, keys, [m.priority for m in members])
-        sold = split(sum(bought), [member.export_wh for member in members])
-        positions, lines, price = [], [], terms["trade_price_micro_per_kwh"]
-        for i, metered in enumerate(members):
-            p, member = named(metered.prices or prices), metered
-            if not terms.get("settle_residual", True):
-                member = metered._replace(import_wh=bought[i], export_wh=sold[i])
-            rest = member.import_wh - bought[i]
-            bill = [
-                Line(bought[i] * price, "clearing"),
-                Line(-sold[i] * price, "clearing"),
-                Line(rest * p["residual_price"], "supplier"),
-                Line(-(member.export_wh - sold[i]) * p["feed_in_price"], "offtaker"),
-                Line(bought[i] * p["network_traded"] + rest * p["network_residual"], "network"),
-                Line(member.import_wh * p["levy"], "levy"),
-            ]
-            pays = sum(line.amount_nano for line in bill)
-            positions.append((bought[i], sold[i], pays, supplier_only(member, p)))
-            lines += bill
-        area = (production, sum(wanted), sum(bought), sum(keys))
-        return Settled(positions, area, received_by(cls.accounts, lines))
-
-
-def give_by_keys(production: int, wanted: Sequence[int], keys: Sequence[int], turns: Sequence[int]) -> list[int]:
-    """A share of what the keys share, and no more than is wanted."""
-    return list(map(min, wanted, split(production * min(sum(keys), 10**6) // 10**6, keys)))
-
-
-def give_again(production: int, wanted: Sequence[int], keys: Sequence[int], turns: Sequence[int]) -> list[int]:
-    """The same, and again what is left to those still short, until nothing is or nobody with a key is."""
-    left, given = production * min(sum(keys), 10**6) // 10**6, [0 for _ in wanted]
-    while left and any(key and given[i] < wanted[i] for i, key in enumerate(keys)):
-        shares = split(left, [key if given[i] < wanted[i] else 0 for i, key in enumerate(keys)])
-        more = [min(share, wanted[i] - given[i]) for i, share in enumerate(shares)]
-        left, given = left - sum(more), [before + added for before, added in zip(given, more, strict=True)]
-    return given
-
-
-def give_to_all(production: int, wanted: Sequence[int], keys: Sequence[int], turns: Sequence[int]) -> list[int]:
-    """All that is wanted, or as much of it as there is, in proportion."""
-    return split(min(production, sum(wanted)), wanted)
-
-
-def give_in_turn(production: int, wanted: Sequence[int], keys: Sequence[int], turns: Sequence[int]) -> list[int]:
-    """The lowest number first, those without one last; of one number in proportion."""
-    given, last = [0 for _ in wanted], max(turns, default=0) + 1
-    own = [last if turn < 0 else turn for turn in turns]
-    for turn in sorted(set(own)):
-        asked = [wh if own[i] == turn else 0 for i, wh in enumerate(wanted)]
-        for i, wh in enumerate(give_to_all(production - sum(given), asked, keys, turns)):
-            given[i] += wh
-    return given
-
-
-ALLOCATIONS: Mapping[str, Callable[[int, Sequence[int], Sequence[int], Sequence[int]], list[int]]] = {
-    "static": give_by_keys,
-    "static_reallocated": give_again,
-    "dynamic": give_to_all,
-    "priority": give_in_turn,
-}
-
-
-def split(total: int, weights: Sequence[int]) -> list[int]:
-    """By largest remainder; nothing among those who have no weight."""
-    return split_by_largest_remainder(total, weights) if sum(weights) else [0 for _ in weights]
-
-
-MARKETS: Mapping[str, type[CallAuction | MidMarketRate | SharingKeys]] = {
-    "p2p_call_auction/1": CallAuction,
-    "mid_market_rate/1": MidMarketRate,
-    "supply_demand_ratio/1": SupplyDemandRatio,
-    "bill_sharing/1": BillSharing,
-    "sharing_keys/1": SharingKeys,
-}

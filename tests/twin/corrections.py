@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tests.twin import run_dates
 from tests.twin.metering import NEIGHBOURS, row_at
 
 if TYPE_CHECKING:
@@ -18,26 +19,32 @@ def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
     """The settled slots around each row that was accepted in this block, up to the nearest values before and after it, and those that
     were imported again.
     """
-    timeline = twin.timeline(zone)
-    due_s = twin.ledger_time_s + timeline.get("correction_after_s", 0)
+    first_s = twin.timeline(zone)["first_slot_start_s"]
     spans = []
     for name, row, boundary in sorted(twin.touched):
         if name == zone:
             first, end = (nearest(twin, zone, row, boundary, step) for step in (-twin.slot_s, twin.slot_s))
-            spans.append([max(first, timeline["first_slot_start_s"]), min(end, run_slot_start_s), due_s])
+            spans += due_spans(twin, zone, max(first, first_s), min(end, run_slot_start_s))
     for name, first, end in twin.imported:
         if name == zone:
-            spans.append([first, min(end, run_slot_start_s), due_s])
+            spans += due_spans(twin, zone, max(first, first_s), min(end, run_slot_start_s))
     return spans
 
 
 def reopened(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
     """The settled slots that a registration of this block changes."""
-    timeline = twin.timeline(zone)
     if zone not in twin.reopened:
         return []
-    first = max(twin.reopened[zone] // twin.slot_s * twin.slot_s, timeline["first_slot_start_s"])
-    return [[first, run_slot_start_s, twin.ledger_time_s + timeline.get("correction_after_s", 0)]]
+    first = max(twin.reopened[zone] // twin.slot_s * twin.slot_s, twin.timeline(zone)["first_slot_start_s"])
+    return due_spans(twin, zone, first, run_slot_start_s)
+
+
+def due_spans(twin: Twin, zone: str, first: int, end: int) -> list[list[int]]:
+    """Slots that something changed now, and when they are settled again."""
+    timeline = twin.timeline(zone)
+    if "run_calendar" in timeline:
+        return run_dates.changed(twin, timeline["run_calendar"], first, end)
+    return [[first, end, twin.ledger_time_s + timeline.get("correction_after_s", 0)]]
 
 
 def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
@@ -46,8 +53,10 @@ def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
     return next((other for other in around if row_at(twin, zone, row, other) is not None), boundary)
 
 
-def queued(spans: Sequence[Sequence[int]]) -> list[list[int]]:
+def queued(twin: Twin, zone: str, spans: Sequence[Sequence[int]]) -> list[list[int]]:
     """Spans that overlap or touch become one, then the nearest neighbours until there are few enough."""
+    if "run_calendar" in twin.timeline(zone):
+        return run_dates.queued(twin, spans)
     queue: list[list[int]] = []
     for first, end, due_s in sorted(map(list, spans)):
         if first >= end:

@@ -54,7 +54,7 @@ def first(*checks: tuple[bool, int]) -> int:
 
 def fits(value: Any, form: Any) -> bool:
     """Whether a decoded value has a form: a number = bytes of that length; a range of integers; a pattern of text or bytes; a type; one
-    constant text or truth; an array of forms; a map of exactly these keys (one that ends in ``?`` may be absent)."""
+    constant text or truth; an array of forms; a function; a map of exactly these keys (one that ends in ``?`` may be absent)."""
     if isinstance(form, bool):
         return value is form
     if isinstance(form, int):
@@ -71,7 +71,35 @@ def fits(value: Any, form: Any) -> bool:
         forms = {key.rstrip("?"): form[key] for key in form}
         missing = isinstance(value, dict) and [key for key in form if key not in value and not key.endswith("?")]
         return missing == [] and all(key in forms and fits(value[key], forms[key]) for key in value)
+    if not isinstance(form, type):
+        return bool(form(value))
     return isinstance(value, form)
+
+
+def counters(value: Any) -> bool:
+    """Whether a value names some orders of a party in a slot."""
+    is_list = isinstance(value, list) and all(fits(counter, range(1, 17)) for counter in value)
+    return is_list and len(value) >= 1 and value == sorted(set(value))
+
+
+def bid_conditions(value: Any) -> bool:
+    """Whether a value is the conditions of a bid."""
+    kinds = re.compile("biomass|coal|gas|geothermal|hydro|nuclear|oil|solar|waste|wind|renewable")
+    form = {"energy_kind?": kinds, "energy_wh": I64, "price_micro_per_kwh": I64, "seller?": NAME}
+    return isinstance(value, list) and 1 <= len(value) <= 4 and all(fits(one, form) for one in value)
+
+
+def profile_parts(value: Any) -> bool:
+    """Whether a value is the parts of a profile."""
+    form = {"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}
+    if not isinstance(value, list) or not 1 <= len(value) <= 16 or not all(fits(part, form) for part in value):
+        return False
+    return all(
+        4 <= len(part["quantities_wh"]) <= 4 * 672
+        and len(part["quantities_wh"]) % 4 == 0
+        and any(part["quantities_wh"])
+        for part in value
+    )
 
 
 ANY_NAME = re.compile(".{1,64}", re.DOTALL)
@@ -126,7 +154,35 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
     "market/order": (
         "prosumer",
         {"counter": I64, "nonce": 16, "slot_start_s": I64},
-        {"area": ANY_NAME, "price_micro_per_kwh": I64, "quantity_wh": I64, "side": re.compile("buy|sell")},
+        {
+            "area": ANY_NAME,
+            "price_micro_per_kwh": I64,
+            "quantity_wh": I64,
+            "condition?": "all_or_none",
+            "conditions?": bid_conditions,
+            "last_price_micro_per_kwh?": I64,
+            "replaces?": counters,
+            "side": re.compile("buy|sell"),
+            "steps?": range(2, 17),
+        },
+        0,
+    ),
+    "market/profile": (
+        "prosumer",
+        {"counter": I64, "nonce": 16, "slot_start_s": I64},
+        {"area": ANY_NAME, "end_s": TIME, "parts": profile_parts},
+        0,
+    ),
+    "market/profile_end": (
+        "prosumer",
+        {"counter": I64, "nonce": 16, "slot_start_s": I64},
+        {"area": ANY_NAME},
+        0,
+    ),
+    "market/cancel": (
+        "prosumer",
+        {"nonce": 16, "slot_start_s": I64},
+        {"area": ANY_NAME, "counters": counters},
         0,
     ),
     "market/order_batch": (
@@ -211,6 +267,16 @@ def has_form(tx: Transaction) -> bool:
         named = {"name": re.compile(".{1,64}", re.DOTALL), "sm3": 32}
         is_named = all(fits(file, list(named.values())) for file in body["files"])
         if not is_named or not 1 <= len(body["files"]) <= 16 or body["meters"] * body["slots"] > 65_536:
+            return False
+    if tx.content["kind"] == "market/order" and ("steps" in body) != ("last_price_micro_per_kwh" in body):
+        return False
+    if tx.content["kind"] == "market/order" and "steps" in body and "condition" in body:
+        return False
+    if tx.content["kind"] == "market/order" and "conditions" in body and fits(body, forms[1]):
+        most = [max(one[key] for one in body["conditions"]) for key in ("energy_wh", "price_micro_per_kwh")]
+        if body["side"] != "buy" or {"steps", "condition"} & set(body):
+            return False
+        if most != [body["quantity_wh"], body["price_micro_per_kwh"]]:
             return False
     return all(map(fits, (tx.content["identity"], tx.content["body"], tx.attachment), forms))
 

@@ -27,7 +27,7 @@ ACTIONS: dict[str, Any] = {
     "thresholds": {"contract": COUNT, "protocol": COUNT, "registry": COUNT, "signers": COUNT, "sort": str},
 }
 PROVEN = [
-    "market/order", "market/order_batch", "metering/approve", "metering/interval_import", "metering/reading_batch", "registry/register"
+    "market/order", "market/order_batch", "market/profile", "metering/approve", "metering/interval_import", "metering/reading_batch", "registry/register"
 ]  # fmt: skip
 THRESHOLDS = {
     "membership": ["signers"],

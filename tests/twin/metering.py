@@ -68,6 +68,12 @@ def approve(twin: Twin, tx: Transaction) -> int:
     return 0
 
 
+def is_barred(twin: Twin, protection: str, boundary_s: int) -> bool:
+    """Whether gateways of this class send nothing more for this boundary."""
+    policy = twin.in_force("key_policy/gateway") or {"protections": []}
+    return boundary_s >= policy.get("batches_from_s", boundary_s + 1) and protection not in policy["protections"]
+
+
 def take_batch(twin: Twin, tx: Transaction) -> int:
     """A batch stands or falls as a whole by its chain of counters; each of its rows gets a verdict of its own."""
     identity, body, name = tx.content["identity"], tx.content["body"], tx.signer
@@ -85,6 +91,7 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
         (body["previous"] != delivery["last"], 44),
         (boundary < twin.first_boundary_s or boundary % twin.slot_s != 0, 46),
         (boundary > twin.ledger_time_s, 45),
+        (is_barred(twin, gateway["protection"], boundary), 96),
         (is_late and late["batches"] >= LATE_MAX, 57),
     )
     if code:
@@ -140,7 +147,7 @@ def row_verdict(twin: Twin, row: Row, gateway: str, body: Leaf, met: set[int]) -
     code = first(
         (installation["gateway"] != gateway, 86),
         (row.meter in met, 85),
-        (row.quality % 16 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
+        (row.quality % 8 != 0 or row.quality >> 4 & INTERPOLATED != 0, 87),
         (abs(row.offset_ms) > 500 * twin.slot_s, 88),
         (clock["state"] == "unsynced" or abs(row.offset_ms) + abs(clock["offset_ms"]) > 500 * twin.slot_s, 89),
         (twin.is_final(zone, boundary), 91),

@@ -6,8 +6,7 @@ entity that a new row names or stands for, from nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor, merkle
@@ -15,18 +14,18 @@ from gridcore.errors import EncodingError
 from gridcore.x509 import decode_certificate
 from tests.twin import governance
 from tests.twin import registry as entities
-from tests.twin.contracts import MARKETS
+from tests.twin.bilateral import answering, organisations_of
+from tests.twin.conflicts import does_conflict
 from tests.twin.forms import ZEROS, Leaf, Transaction, fits, salted_root
-from tests.twin.market import load_book
-from tests.twin.registry_forms import END, has_form, has_name, is_registry_row
+from tests.twin.market import may_have_traded
+from tests.twin.refusals import is_approved, is_refused, points_of_rules
+from tests.twin.registry_forms import has_form, has_name, is_registry_row
 
 if TYPE_CHECKING:
     from tests.twin.registry import Registry
     from tests.twin.twin import Twin
 
-ROW_BYTES_MAX, ROWS_MAX = 32_768, 1 << 20
-TRADING_POINTS_MAX = 16
-DAY_S = 86_400
+ROW_BYTES_MAX = 32_768
 NAMED = [
     ("organisation", "organisation"),
     ("zone", "zone"),
@@ -40,6 +39,10 @@ NAMED += [
     ("standing_profile", "standing_profile"),
     ("point", "point"),
     ("gateway", "gateway"),
+    ("seller", "party"),
+    ("buyer", "party"),
+    ("seller_point", "point"),
+    ("buyer_point", "point"),
 ]
 """(field, kind of entity that it names)."""
 
@@ -73,7 +76,8 @@ def register(twin: Twin, tx: Transaction, organisation: str) -> int:
     if code:
         return code
     kinds = {cbor.decode(row)[0].split("/")[0] for row in rows}
-    if twin.leaves["chain"]["thresholds"]["registry"] > 1 and not kinds <= {"signer", "gateway", "party"}:
+    needs_more = twin.leaves["chain"]["thresholds"]["registry"] > 1 and not kinds <= {"signer", "gateway", "party"}
+    if needs_more or answering(twin.registry, rows) - {organisation}:
         undo(twin, before, counts)
         if "signer" in kinds:
             return 53
@@ -105,12 +109,16 @@ def approve(twin: Twin, tx: Transaction, organisation: str) -> int:
     approved = pending | {"approved_by": [*pending["approved_by"], organisation]}
     if 1 + len(approved["approved_by"]) >= twin.leaves["chain"]["thresholds"]["registry"]:
         before, salted = dict(twin.leaves), [twin.pending[digest] for digest in pending["rows"]]
+        rows, counts = [row for _, row in salted], dict(twin.registry.counts)
         code = judge(twin, salted, pending["organisation"])
         if code:
             return code
-        take_effect(twin, [row for _, row in salted], before)
-        approved |= {"rows": []}
-        governance.take_off(twin, pending["organisation"], tx.content["body"]["transaction"])
+        if answering(twin.registry, rows) <= {pending["organisation"], *approved["approved_by"]}:
+            take_effect(twin, rows, before)
+            approved |= {"rows": []}
+            governance.take_off(twin, pending["organisation"], tx.content["body"]["transaction"])
+        else:
+            undo(twin, before, counts)
     twin.leaves[key] = approved
     return 0
 
@@ -123,6 +131,9 @@ def judge(twin: Twin, salted: Sequence[tuple[bytes, bytes]], organisation: str |
     if organisation is None:
         for key in {cbor.decode(row)[0] for _, row in salted} - twin.voted:
             registry.withdraw(key, twin.ledger_time_s, twin.height)
+    said = [from_s for key, from_s, _ in (cbor.decode(row) for _, row in salted) if key == "key_policy/gateway"]
+    if said:
+        registry.withdraw("key_policy/gateway", min(said), twin.height)
     for salt, row in salted:
         code = code or row_code(twin, row, organisation)
         if code == 0:
@@ -155,6 +166,12 @@ def certificate_code(twin: Twin, key: str, from_s: int, value: Leaf) -> int:
     return 0 if own.holds_at(from_s) and root.holds_at(from_s) else 17
 
 
+def is_badly_kept(registry: Registry, key: str, from_s: int, value: Leaf) -> bool:
+    """Whether a gateway's key is of a class that the policy does not name when the row begins to hold."""
+    policy = registry.at("key_policy/gateway", from_s)
+    return policy is not None and value.get("protection", "") not in ["", *policy["protections"]]
+
+
 def undo(twin: Twin, leaves: dict[str, Leaf], counts: dict[tuple[str, str], int]) -> None:
     """Leave the registry as it was."""
     twin.leaves.clear()
@@ -167,8 +184,8 @@ def reopened_zones(twin: Twin, key: str, value: Leaf, before: dict[str, Leaf]) -
     registry, (kind, name) = twin.registry, key.split("/", 1)
     if kind == "point":
         return [registry.zone_of(value["area"])]
-    if kind == "installation":
-        return [twin.place(value["point"])[0]]
+    if kind in ("agreement", "installation"):
+        return [twin.place(value["seller_point" if kind == "agreement" else "point"])[0]]
     if kind == "area" and key in before:
         return [value["zone"]]
     if kind in ("rules", "price_series") and key in before:
@@ -208,7 +225,9 @@ def row_code(twin: Twin, row: bytes, organisation: str | None) -> int:
     is_again = key in twin.voted or any(entry[:2] == [from_s, twin.height] for entry in entries)
     if is_again or (is_full and from_s <= entries[0][0]) or from_s <= leaf.get("folded_to_s", -1):
         return 51
-    return 53 if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value) else 0
+    if is_full and min(from_s, entries[1][0]) > needed_s(twin, kind, name, value):
+        return 53
+    return 53 if kind == "point" and from_s % twin.slot_s else 0
 
 
 def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, organisation: str | None) -> bool:
@@ -221,6 +240,8 @@ def is_entitled(twin: Twin, kind: str, name: str, from_s: int, value: Leaf, orga
     own = registry.value(f"organisation/{organisation}", twin.ledger_time_s, twin.height - 1) or {"roles": []}
     if kind == "organisation":
         return name == organisation and value.get("roles") == own["roles"]
+    if kind == "agreement" and organisation in organisations_of(registry, value):
+        return True
     if kind not in ("signer", "gateway", "party"):
         return "utility" in own["roles"]
     kin = [registry.history(f"{kind}/{name}") for kind in ("signer", "gateway", "party")]
@@ -244,18 +265,16 @@ def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str 
     if kind == "price_series":
         rules = registry.keys("rules")
         own = [key for key in rules if any(name in v.get("series", {}).values() for _, v in registry.history(key))]
-        return [zone for key in own for zone in zones_of(registry, "rules", key.split("/")[1], {})]
+        agreed = [v for key in registry.keys("agreement") for _, v in registry.history(key) if v.get("series") == name]
+        return [zone for key in own for zone in zones_of(registry, "rules", key.split("/")[1], {})] + [
+            zone for value in agreed for zone in zones_of(registry, "agreement", "", value)
+        ]
     if kind in ("party", "point"):
         return [registry.find_zone(value["area"])]
-    if kind == "installation":
-        point = registry.history("point/" + value["point"])
+    if kind in ("agreement", "installation"):
+        point = registry.history("point/" + value["seller_point" if kind == "agreement" else "point"])
         return [registry.find_zone(point[0][1]["area"]) if point else None]
     return []
-
-
-def points_of_rules(registry: Registry, name: str) -> list[str]:
-    """The keys of the points that ever had these rules of their own."""
-    return [key for key in registry.keys("point") if any(v.get("rules") == name for _, v in registry.history(key))]
 
 
 def horizon_s(twin: Twin, zone: str | None) -> int:
@@ -269,7 +288,7 @@ def horizon_s(twin: Twin, zone: str | None) -> int:
 
 def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) -> int:
     """The earliest time from which a row may hold."""
-    if kind in ("organisation", "signer", "gateway", "zone"):
+    if kind in ("organisation", "signer", "gateway", "zone", "key_policy"):
         return twin.ledger_time_s
     if is_first and kind in ("calendar", "area", "price_series", "rules", "party", "standing_profile"):
         return 0
@@ -280,7 +299,7 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
 
 def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
     """The time from which on it must be told what was in force."""
-    if kind in ("organisation", "signer", "gateway"):
+    if kind in ("organisation", "signer", "gateway", "key_policy"):
         return twin.ledger_time_s
     horizon = min((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
     return max(0, horizon - value["open_before_start_s"]) if kind == "zone" else horizon
@@ -296,6 +315,8 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
         return 52
     if code := next(filter(None, (certificate_code(twin, key, from_s, value) for key, from_s, value in rows)), 0):
         return code
+    if any(is_badly_kept(registry, key, from_s, value) for key, from_s, value in rows):
+        return 96
     keys = {key for key, _, _ in rows}
     keys |= {
         "party/" + v["party"]
@@ -317,81 +338,10 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
 def is_known(twin: Twin, from_s: int, value: Leaf) -> bool:
     """Whether everything that a row names has begun when the row begins."""
     keys = [f"{kind}/{value[field]}" for field, kind in NAMED if field in value]
-    keys += [f"price_series/{name}" for name in value.get("series", {}).values()]
+    series = value.get("series", {})
+    keys += [f"price_series/{name}" for name in (series.values() if isinstance(series, dict) else [series])]
     begun = [twin.registry.history(key) for key in keys]
     return all(rows and rows[0][0] <= from_s for rows in begun)
-
-
-def does_conflict(twin: Twin, kind: str, name: str) -> bool:
-    """Whether an entity and what depends on it do not fit together."""
-    registry, rows = twin.registry, twin.registry.history(f"{kind}/{name}")
-    first = rows[0][1]
-    if kind == "zone":
-        kept = [{field: v[field] for field in v if not field.startswith("contract")} for _, v in rows]
-        start = first["first_slot_start_s"]
-        return start % twin.slot_s != 0 or start < rows[0][0] or any(value != kept[0] for value in kept)
-    if kind == "area":
-        starts_late = rows[0][0] > registry.first("zone/" + first["zone"])["first_slot_start_s"]
-        return starts_late or any(value["zone"] != first["zone"] for _, value in rows)
-    if kind == "calendar":
-        both = [(from_s, instants) for from_s, v in rows for instants in (v["days"], v["months"])]
-        return any(instant % twin.slot_s or instant < from_s for from_s, instants in both for instant in instants)
-    if kind == "standing_profile":
-        return any(len(value["import_wh"]) * twin.slot_s != DAY_S for _, value in rows)
-    if kind == "point":
-        is_full = twin.leaves[f"point/{name}"]["row"] >= ROWS_MAX
-        return is_full or any(value["area"] != first["area"] for _, value in rows)
-    if kind == "party":
-        return party_conflicts(registry, name)
-    return kind == "installation" and (
-        installation_conflicts(registry, rows, twin.slot_s) or two_meters(registry, rows)
-    )
-
-
-def party_conflicts(registry: Registry, name: str) -> bool:
-    """At any time all points in the party's area; one that trades has 1 to 16."""
-    points = [key for key in registry.keys("point") if any(v.get("party") == name for _, v in registry.history(key))]
-    rows = registry.history("party/" + name)
-    for time_s in {from_s for key in [*points, "party/" + name] for from_s, _ in registry.history(key)}:
-        if time_s >= rows[0][0]:
-            party = registry.must_at("party/" + name, time_s)
-            at = [registry.at(key, time_s) or {} for key in points]
-            areas = [point["area"] for point in at if point.get("party") == name]
-            if set(areas) - {party["area"]} or (party["trades"] and not 1 <= len(areas) <= TRADING_POINTS_MAX):
-                return True
-    return False
-
-
-def installation_conflicts(registry: Registry, rows: Sequence[tuple[int, Leaf]], slot_s: int) -> bool:
-    """Whether the rows of one installation do not follow one another."""
-    first = rows[0][1]
-    if "removed" in first or "first_registers" not in first or "final_registers" in first:
-        return True
-    for (before_s, before), (after_s, after) in pairwise(rows):
-        if "removed" in before or after_s % slot_s == 0 or before_s // slot_s == after_s // slot_s:
-            return True
-        if "removed" in after:
-            kept = {"point"}
-        elif "final_registers" in after:
-            kept = {"meter", "modulus_wh", "point"}
-        else:
-            kept = {"meter", "modulus_wh", "point", "ratio"}
-        if any(before[field] != after[field] for field in kept):
-            return True
-        if "removed" not in after and ("first_registers" in after) != ("final_registers" in after):
-            return True
-    return False
-
-
-def two_meters(registry: Registry, rows: Sequence[tuple[int, Leaf]]) -> bool:
-    """Whether more than one meter hangs at a point of these rows at any time."""
-    for point in {value["point"] for _, value in rows}:
-        meters = [key for key in registry.keys("installation") if registry.first(key)["point"] == point]
-        for time_s in {from_s for key in meters for from_s, _ in registry.history(key)}:
-            at = [registry.at(key, time_s) for key in meters]
-            if sum(value is not None and "removed" not in value for value in at) > 1:
-                return True
-    return False
 
 
 def leaves_orders(twin: Twin, key: str, from_s: int, value: Leaf, before: dict[str, Leaf]) -> bool:
@@ -402,74 +352,6 @@ def leaves_orders(twin: Twin, key: str, from_s: int, value: Leaf, before: dict[s
     zone = twin.registry.find_zone(value["area"])
     slots = {int(leaf.split("/")[1]) for leaf in twin.leaves if leaf.startswith("book/") and leaf.split("/")[2] == zone}
     return any(
-        slot >= from_s and any(order.party == old["party"] for order in load_book(twin, str(zone), slot))
+        slot >= from_s and any(order.party == old["party"] for order in may_have_traded(twin, str(zone), slot))
         for slot in slots
     )
-
-
-# ------------------------------------------------------------------------------------------------------- contracts
-
-
-def is_approved(twin: Twin, zone: Leaf) -> bool:
-    """Whether a zone names code that organisations have approved, from this height on or an earlier one."""
-    return any(
-        [contract, pin] == [zone["contract"], zone["contract_pin"]] and height <= twin.height
-        for contract, pin, height in twin.leaves["contracts"]["approved"]
-    )
-
-
-def is_refused(twin: Twin, kind: str, name: str) -> bool:
-    """Whether the contract of a zone refuses an entity, or what depends on it."""
-    registry = twin.registry
-    areas = {
-        "area": lambda: ["area/" + name],
-        "zone": lambda: [key for key in registry.keys("area") if registry.first(key)["zone"] == name],
-        "rules": lambda: [
-            key for key in registry.keys("area") if any(v["rules"] == name for _, v in registry.history(key))
-        ],
-    }.get(kind, list)()
-    points = {
-        "point": lambda: [f"point/{name}"],
-        "zone": lambda: [
-            key for key in registry.keys("point") if registry.find_zone(registry.first(key)["area"]) == name
-        ],
-        "rules": lambda: points_of_rules(registry, name),
-    }.get(kind, list)()
-    parties: Iterable[str] = [name] if kind == "party" else registry.keys_of("party") if kind == "zone" else []
-    zone_of = {key: registry.first(key)["zone"] for key in areas}
-    zone_of |= {key: registry.find_zone(registry.first(key)["area"]) for key in points}
-    return any(has_refused_rules(registry, *of) for of in zone_of.items()) or any(
-        is_account(registry, party) for party in parties
-    )
-
-
-def has_refused_rules(registry: Registry, key: str, zone_name: str) -> bool:
-    """Whether an area or a point has rules at a time in which the contract of its zone does not take them."""
-    zone = registry.history("zone/" + zone_name)
-    opens_s = zone[0][1]["open_before_start_s"]
-    contracts = [(zone[0][1]["first_slot_start_s"], zone[0][1])] + [
-        (from_s + opens_s, value) for from_s, value in zone[1:]
-    ]
-    for own_span, value in spans(registry.history(key)):
-        for rules_span, rules in spans(registry.history("rules/" + value.get("rules", ""))) if "rules" in value else []:
-            for contract_span, contract in spans(contracts):
-                begin = max(own_span[0], rules_span[0], contract_span[0])
-                is_met = begin < min(own_span[1], rules_span[1], contract_span[1])
-                if is_met and not MARKETS[contract["contract"]].takes(rules):
-                    return True
-    return False
-
-
-def spans(rows: Sequence[tuple[int, Leaf]]) -> list[tuple[tuple[int, int], Leaf]]:
-    """Each row with its first instant and the one behind its last."""
-    ends = [from_s for from_s, _ in rows[1:]] + [END]
-    return [((from_s, end), value) for (from_s, value), end in zip(rows, ends, strict=True)]
-
-
-def is_account(registry: Registry, party: str) -> bool:
-    """Whether a party has the name of an account of its zone's contract."""
-    for _, value in registry.history("party/" + party):
-        for _, zone in registry.history(f"zone/{registry.find_zone(value['area'])}"):
-            if party in MARKETS[zone["contract"]].accounts:
-                return True
-    return False

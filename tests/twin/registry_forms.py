@@ -10,6 +10,7 @@ from gridcore.errors import EncodingError
 from gridcore.x509 import decode_certificate
 from tests.twin.forms import NAME, TIME, Leaf, fits
 
+RUN_SPAN, SHARE = range(10 * 366 * 86_400 + 1), range(10**6 + 1)
 WH_MAX, SPAN, END = 10**9, range(366 * 86_400 + 1), 253_402_300_800
 ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
 
@@ -23,6 +24,9 @@ SHORT_TEXT = re.compile(".{1,64}", re.DOTALL)
 WITH_TEXT = re.compile(".{1,200}", re.DOTALL)
 
 
+AGREED: dict[str, Any] = {"buyer": NAME, "buyer_point": NAME, "seller": NAME, "seller_point": NAME}
+
+
 ENTITIES: dict[str, list[dict[str, Any]]] = {
     "organisation": [{"authority?": bytes, "roles": list, "title": WITH_TEXT}, {"removed": True}],
     "calendar": [{"days": list, "months": list, "tz": SHORT_TEXT, "tz_version": SHORT_TEXT}],
@@ -31,16 +35,24 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
         {"organisation": NAME, "revoked": True},
     ],
     "gateway": [{"organisation": NAME, "protection": NAME}, {"organisation": NAME, "retired": True}],
+    "key_policy": [{"batches_from_s?": TIME, "protections": list}],
     "zone": [
         {
             "contract": re.compile(".{1,64}", re.DOTALL),
             "contract_pin": 32,
             "correction_after_s?": SPAN,
-            "final_after_s?": range(10 * 366 * 86_400 + 1),
+            "final_after_s?": RUN_SPAN,
             "first_slot_start_s": TIME,
             "gate_before_start_s": SPAN,
             "metering_deadline_s": SPAN,
             "open_before_start_s": SPAN,
+            "run_calendar?": {
+                "corrections": list,
+                "dispute_material_nano": range(10**18 + 1),
+                "final_run_after_s": RUN_SPAN,
+                "initial_last_after_s": RUN_SPAN,
+                "initial_measured_ppm": SHARE,
+            },
         }
     ],
     "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
@@ -55,7 +67,9 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "area": NAME,
             "balance_responsible_export?": NAME,
             "balance_responsible_import?": NAME,
+            "energy_kind?": re.compile("biomass|coal|gas|geothermal|hydro|nuclear|oil|solar|waste|wind"),
             "grid_operator?": NAME,
+            "grid_place?": range(1, 65_536),
             "offtaker?": NAME,
             "party?": NAME,
             "priority?": range(1_000_001),
@@ -65,6 +79,17 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "standing_profile?": NAME,
             "supplier?": NAME,
         },
+    ],
+    "agreement": [
+        {
+            **AGREED,
+            "basis": re.compile("difference|fixed_quantity|pay_as_produced"),
+            "price_micro_per_kwh": range(-(10**9), 10**9 + 1),
+            "quantity_wh?": range(1, WH_MAX + 1),
+            "series?": NAME,
+            "share_ppm?": range(1, 1_000_001),
+        },
+        {**AGREED, "ended": True},
     ],
     "installation": [
         {
@@ -95,6 +120,8 @@ def is_registry_row(row: bytes) -> bool:
 
 def has_name(kind: str, name: str) -> bool:
     """Installations have numbers, the rest has names."""
+    if kind == "key_policy":
+        return name == "gateway"
     if kind != "installation":
         return fits(name, NAME)
     return name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < 2**32
@@ -123,7 +150,11 @@ def has_form(kind: str, value: Leaf) -> bool:
         return False
     if kind == "zone":
         is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
-        return not is_gate_late and value.get("final_after_s", END) >= value["metering_deadline_s"]
+        is_late = is_gate_late or value.get("final_after_s", END) < value["metering_deadline_s"]
+        return not is_late and has_run_dates(value)
+    if kind == "key_policy":
+        classes = value["protections"]
+        return 1 <= len(classes) <= 8 and all(fits(c, NAME) for c in classes) and classes == sorted(set(classes))
     if kind == "calendar":
         return are_instants(value["days"], 1, 400) and are_instants(value["months"], 0, 40)
     if kind == "rules":
@@ -138,6 +169,10 @@ def has_form(kind: str, value: Leaf) -> bool:
         energies = value["import_wh"] + value["export_wh"]
         is_day = 1 <= len(value["import_wh"]) == len(value["export_wh"]) <= 288
         return is_day and all(fits(energy, range(WH_MAX + 1)) for energy in energies)
+    if kind == "agreement" and "basis" in value:
+        is_share, is_quantity, word = "share_ppm" in value, "quantity_wh" in value, value["basis"]
+        is_told = {"fixed_quantity": is_quantity, "pay_as_produced": is_share, "difference": "series" in value}[word]
+        return is_told and is_share != is_quantity and value["buyer_point"] != value["seller_point"]
     if kind == "installation" and "limit_wh" in value:
         modulus, limit = value["modulus_wh"], value["limit_wh"]
         stated = [*value.get("final_registers", []), *value.get("first_registers", [])]
@@ -145,6 +180,20 @@ def has_form(kind: str, value: Leaf) -> bool:
         is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
         return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
     return True
+
+
+def has_run_dates(zone: Leaf) -> bool:
+    """Whether the times of a zone's run calendar, if it has one, follow one another."""
+    if "run_calendar" not in zone:
+        return True
+    calendar, dates = zone["run_calendar"], zone["run_calendar"]["corrections"]
+    if "correction_after_s" in zone or "final_after_s" not in zone or len(dates) > 16:
+        return False
+    if not all(fits(date, [RUN_SPAN, SHARE]) for date in dates):
+        return False
+    first, last = calendar["initial_last_after_s"], calendar["final_run_after_s"]
+    times = [first, *(due for due, _ in dates), last, zone["final_after_s"]]
+    return times == sorted(set(times)) and zone["metering_deadline_s"] <= first
 
 
 def prices_in(series: Leaf) -> list[int]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore import cbor
 from gridcore.sm3 import sm3
-from tests.twin.contracts import MARKETS, BillSharing, Member, Month, Settled
+from tests.twin.bilateral import BilateralAgreements, deals_in
+from tests.twin.contracts import BillSharing, Member, Month, Settled
 from tests.twin.estimates import estimate
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
 from tests.twin.intervals import imported_at, seed_at
 from tests.twin.market import chunks
+from tests.twin.markets import MARKETS
 from tests.twin.metering import ABSENT, Registers, advance, chunk_seeds, row_at
 from tests.twin.periods import count, month_of, month_to_close
+from tests.twin.run_dates import run_name
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
@@ -63,6 +67,24 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
         energies[0], energies[1], quality = estimate(twin, zone, row, slot)
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
+
+
+def known_quality(twin: Twin, zone: str, row: int, slot: int) -> int | None:
+    """The quality of a row's energy in a slot, None where it is not known."""
+    imported = imported_at(twin, zone, row, slot)
+    if imported is not None:
+        return int(imported[0])
+    start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
+    known = energies_of(twin, twin.registry.points[zone][row], slot, start, end)
+    return None if known is None or end is None else end[1]
+
+
+def is_complete(twin: Twin, zone: str, slot: int, measured_ppm: int) -> bool:
+    """Whether enough settling rows of a slot have values that were measured or corrected."""
+    rows = settling_rows(twin, zone, slot)
+    qualities = [known_quality(twin, zone, row, slot) for row in rows]
+    measured = sum(quality is not None and quality % 16 in (0, 2) for quality in qualities)
+    return measured * 10**6 >= measured_ppm * len(rows)
 
 
 class Piece(NamedTuple):
@@ -134,17 +156,18 @@ def breaks_in(twin: Twin, point: str, slot: int) -> list[tuple[int, Leaf]]:
     return [(from_s, value) for from_s, _, value in sorted(found, key=lambda item: item[:2])]
 
 
-def settle_slot(twin: Twin, zone: str, slot: int) -> int | None:
+def settle_slot(twin: Twin, zone: str, slot: int) -> tuple[int | None, int | None]:
     """The next run of a slot: positions, and the difference of what each point owes and each account receives.
 
-    Returns the end of the month in which the run was counted, None where it was in none.
+    Returns the end of the month in which the run was counted, None where it was in none; and what a dispute run that is not made would
+    have changed, None where none was left out.
     """
     settling = settling_rows(twin, zone, slot)
     runs = twin.leaves.get(f"runs/{slot}/{zone}", {"runs": []})["runs"]
     if not settling and not runs:
-        return None
+        return None, None
     last = f"{slot}/{zone}/{runs[-1][0]}" if runs else None
-    run = f"correction-{len(runs)}" if runs else "initial"
+    run = run_name(twin, zone, slot, runs)
     contract = twin.contract(zone, slot)
     market = MARKETS[contract["contract"]]
     points = [read_point(twin, zone, row, slot) for row in range(len(twin.registry.points[zone]))]
@@ -156,19 +179,19 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> int | None:
     seeds = [chunk_seeds(twin, zone, boundary) for boundary in (slot, slot + twin.slot_s)]
     seeds[0] = [seed_at(twin, zone, chunk, slot) or read for chunk, read in enumerate(seeds[0])]
     seed = sm3(cbor.encode(["result-seed/2", slot, zone, run, *seeds]))
-    rows_bytes = [
-        pack("IB", row, point.quality)
-        + pack(f"{6 + len(own)}q", *point.registers, point.import_wh, point.export_wh, *own)
-        for row, (point, own) in enumerate(zip(points, columns, strict=True))
-    ]
+    rows_bytes = rows_of_points(points, columns)
     area_rows = rows_of_areas(rules_digests, area_columns)
     totals = total_rows(received, market.accounts)
     own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
     positions = positions_of(seed, points, columns, market.position_columns)
     results = results_of(seed, rules_digests, own_columns, received)
-    if last is not None and says_the_same(twin, last, positions, results):
-        return None
+    if last is not None and run != "final" and says_the_same(twin, last, positions, results):
+        return None, None
     pays = market.position_columns.index("pays_nano")
+    if last is not None and run.startswith("dispute-"):
+        change = changed_nano(twin, last, [own[pays] for own in columns])
+        if change < twin.timeline(zone)["run_calendar"]["dispute_material_nano"]:
+            return None, change
     post(twin, zone, [own[pays] for own in columns], received, seed, last)
     twin.leaves[f"run/{slot}/{zone}/{run}"] = {
         "areas": len(area_rows),
@@ -189,9 +212,28 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> int | None:
         for chunk, leaf in enumerate(leaves):
             twin.leaves[f"{family}/{slot}/{zone}/{run}/{chunk}"] = leaf
     if month is None:
-        return None
+        return None, None
     count(twin, zone, month.start_s, last, (positions, results), market.summed, seed)
-    return month_of(twin, zone, slot)[1]
+    return month_of(twin, zone, slot)[1], None
+
+
+def changed_nano(twin: Twin, last: str, pays: Sequence[int]) -> int:
+    """What the points pay otherwise than by the last run, all changes taken as positive."""
+    change = 0
+    for number, at in enumerate(range(0, len(pays), CHUNK)):
+        found, own = twin.leaves.get(f"positions/{last}/{number}"), pays[at : at + CHUNK]
+        paid = longer(found["columns"]["pays_nano"] if found else [], len(own))
+        change += sum(abs(new - old) for new, old in zip(own, paid, strict=True))
+    return change
+
+
+def rows_of_points(points: Sequence[Point], columns: Sequence[Sequence[int]]) -> list[bytes]:
+    """What a run says of each point, as salted rows."""
+    return [
+        pack("IB", row, point.quality)
+        + pack(f"{6 + len(own)}q", *point.registers, point.import_wh, point.export_wh, *own)
+        for row, (point, own) in enumerate(zip(points, columns, strict=True))
+    ]
 
 
 def rows_of_areas(rules_digests: Sequence[bytes], area_columns: Sequence[tuple[int, ...]]) -> list[bytes]:
@@ -214,12 +256,15 @@ def settle_areas(
     """What each area comes to; the contract's columns of its settling rows are put into ``columns``."""
     market = MARKETS[twin.contract(zone, slot)["contract"]]
     dealt = deal_fills(twin, zone, slot, {row: points[row] for row in settling})
-    prices, areas = trade_prices(twin, zone, slot), []
+    prices, areas = trade_prices(twin, zone, slot), list[Settled]()
+    deals = list(deals_in(twin, zone, slot, settling)) if market.takes_agreements else []
     for number, area in enumerate(twin.registry.areas[zone]):
         rows = [row for row in settling if points[row].area == number]
         members = [member_of(twin, zone, slot, row, points[row], dealt) for row in rows]
         rules = twin.rules(area, slot)[1]
-        if month is not None and issubclass(market, BillSharing):
+        if issubclass(market, BilateralAgreements):
+            settled = market.settle_deals(members, rules["prices"], deals)
+        elif month is not None and issubclass(market, BillSharing):
             settled = market.settle_in_month(members, rules["prices"], month, rows, number)
         else:
             settled = market.settle(members, prices[number], rules["prices"], rules["terms"])
@@ -229,13 +274,17 @@ def settle_areas(
     return areas
 
 
-def member_of(twin: Twin, zone: str, slot: int, row: int, shown: Point, dealt: Mapping[tuple[int, int], int]) -> Member:
+def member_of(
+    twin: Twin, zone: str, slot: int, row: int, shown: Point, dealt: Mapping[tuple[int, int], Dealt]
+) -> Member:
     """What a row brings into the settlement of its area."""
     point = twin.registry.must("point/" + twin.registry.points[zone][row], slot, twin.height - 1)
     own = twin.rules_named(point["rules"], zone, slot)[1]["prices"] if "rules" in point else None
-    bought_wh, sold_wh = (dealt.get((row, side), 0) for side in (0, 1))
+    bought, sold = (dealt.get((row, side), Dealt(0, 0)) for side in (0, 1))
     keys = point.get("share_ppm", -1), point.get("priority", -1)
-    return Member(shown.import_wh, shown.export_wh, bought_wh, sold_wh, own, *keys)
+    return Member(
+        shown.import_wh, shown.export_wh, bought.wh, sold.wh, own, *keys, bought.nano, sold.nano, row, bought.fee
+    )
 
 
 def says_the_same(twin: Twin, last: str, positions: Sequence[Leaf], results: Sequence[Leaf]) -> bool:
@@ -254,21 +303,35 @@ def total_rows(received: Sequence[Mapping[str, int]], accounts: Sequence[str]) -
     ]
 
 
-def deal_fills(twin: Twin, zone: str, slot: int, points: Mapping[int, Point]) -> dict[tuple[int, int], int]:
-    """By row and side: the row's share of its party's fills, by the largest remainders."""
-    dealt: dict[tuple[int, int], int] = {}
-    for (party, side), total in filled_wh(twin, zone, slot).items():
+class Dealt(NamedTuple):
+    """A row's share of its party's fills of one side: energy, what its trades come to, and their fees."""
+
+    wh: int
+    nano: int
+    fee: int = 0
+
+
+def deal_fills(twin: Twin, zone: str, slot: int, points: Mapping[int, Point]) -> dict[tuple[int, int], Dealt]:
+    """By row and side: the row's share of its party's fills; money is dealt as the energy is."""
+    dealt: dict[tuple[int, int], Dealt] = {}
+    for (party, side), total in filled(twin, zone, slot).items():
         own = sorted((row for row in points if points[row].party == party), key=lambda row: name_of(twin, zone, row))
-        weights = [(points[row].import_wh, points[row].export_wh)[side] for row in own]
-        if sum(weights) == 0:
-            weights[0] = 1
-        exact = [Fraction(total * weight, sum(weights)) for weight in weights]
-        shares = [int(share) for share in exact]
-        by_rest = sorted(range(len(own)), key=lambda at: (int(exact[at]) - exact[at], at))
-        for at in by_rest[: total - sum(shares)]:
-            shares[at] += 1
-        dealt |= {(row, side): share for row, share in zip(own, shares, strict=True)}
+        energies = deal(total.wh, [(points[row].import_wh, points[row].export_wh)[side] for row in own])
+        shares = zip(energies, deal(total.nano, energies), deal(total.fee, energies), strict=True)
+        dealt |= {(row, side): Dealt(*share) for row, share in zip(own, shares, strict=True)}
     return dealt
+
+
+def deal(total: int, weights: list[int]) -> list[int]:
+    """By weight, what is left by the largest remainders; all to the first where there is no weight."""
+    if sum(weights) == 0:
+        weights = [1, *weights[1:]]
+    exact = [Fraction(total * weight, sum(weights)) for weight in weights]
+    shares = [floor(share) for share in exact]
+    by_rest = sorted(range(len(weights)), key=lambda at: (shares[at] - exact[at], at))
+    for at in by_rest[: total - sum(shares)]:
+        shares[at] += 1
+    return shares
 
 
 def name_of(twin: Twin, zone: str, row: int) -> bytes:
@@ -276,14 +339,17 @@ def name_of(twin: Twin, zone: str, row: int) -> bytes:
     return twin.registry.points[zone][row].encode()
 
 
-def filled_wh(twin: Twin, zone: str, slot: int) -> dict[tuple[str, int], int]:
+def filled(twin: Twin, zone: str, slot: int) -> dict[tuple[str, int], Dealt]:
     """What each party's orders got, by party and side."""
-    filled: dict[tuple[str, int], int] = {}
+    sums: dict[tuple[str, int], Dealt] = {}
     for chunk in chunks(twin, f"fills/{slot}/{zone}"):
-        for number, side, wh in zip(chunk["party"], chunk["side"], chunk["filled_wh"], strict=True):
+        amounts, fees = (chunk.get(name, [0] * len(chunk["party"])) for name in ("amount_nano", "fee_nano"))
+        columns = zip(chunk["party"], chunk["side"], chunk["filled_wh"], amounts, fees, strict=True)
+        for number, side, wh, nano, fee in columns:
             party = twin.registry.parties[number]
-            filled[party, side] = filled.get((party, side), 0) + wh
-    return filled
+            before = sums.get((party, side), Dealt(0, 0))
+            sums[party, side] = Dealt(before.wh + wh, before.nano + nano, before.fee + fee)
+    return sums
 
 
 def trade_prices(twin: Twin, zone: str, slot: int) -> list[int]:

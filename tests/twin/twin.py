@@ -15,12 +15,14 @@ from tests.twin import (
     market,
     metering,
     orders,
+    profiles,
     registration,
+    run_dates,
     settlement,
     validators,
 )
-from tests.twin.contracts import MARKETS
 from tests.twin.forms import KINDS, ZEROS, Leaf, Row, Transaction, decode_envelope, first, has_form, leaf_bytes
+from tests.twin.markets import MARKETS
 from tests.twin.registry import Registry
 
 IsSigned = Callable[[bytes, bytes, bytes], bool]
@@ -28,7 +30,7 @@ IsSigned = Callable[[bytes, bytes, bytes], bool]
 
 BUDGET, IDS_MAX, VALID_AHEAD_MAX_S = 131_072, 4_096, 86_400
 STEP_MAX_S, AHEAD_MAX_S = 86_400, 900
-TURNS = {"clock/advance": 0, "market/order": 2, "market/order_batch": 2}
+TURNS = {"clock/advance": 0, "market/cancel": 2, "market/order": 2, "market/order_batch": 2}
 """When in its block a kind of transaction is applied, where that is not 1."""
 
 
@@ -232,6 +234,12 @@ class Twin:
             return 17
         if tx.content["kind"] == "market/order":
             return orders.take_order(self, tx)
+        if tx.content["kind"] == "market/cancel":
+            return orders.take_cancel(self, tx)
+        if tx.content["kind"] == "market/profile":
+            return profiles.take_profile(self, tx)
+        if tx.content["kind"] == "market/profile_end":
+            return profiles.end_profile(self, tx)
         if tx.content["kind"] == "metering/reading_batch":
             return metering.take_batch(self, tx)
         return self.apply_once(tx, signer["organisation"])
@@ -314,51 +322,97 @@ class Twin:
         return [*behind, *(zone for zone in self.zones if zone not in behind)]
 
     def do_due_work(self, zone: str) -> None:
-        """Gates, then initial runs, then correction runs, while the block's budget lasts."""
+        """Gates, then initial runs, then runs of slots that are settled again, while the block's budget lasts."""
         timeline, now = self.timeline(zone), self.ledger_time_s
         progress = dict(self.leaves[f"progress/{zone}"])
         touched = corrections.touched(self, zone, progress["run_slot_start_s"])
-        queue = corrections.queued([*progress["corrections"], *touched])
-        ahead_s = self.slot_s + timeline["metering_deadline_s"]
+        queue = corrections.queued(self, zone, [*progress["corrections"], *touched])
 
         books: list[int] = list(progress["books"])
-        while self.budget > 0 and books and now >= books[0] - timeline["gate_before_start_s"]:
-            slot = books.pop(0)
-            self.budget -= market.clear_slot(self, zone, slot)
-            seed = self.leaves[f"cleared/{slot}/{zone}/0"]["seed"]
-            orders.release(self, zone, slot, seed, settled=False)
+        while self.budget > 0 and self.is_gate_due(zone, books):
+            slot = min([*books[:1], *profiles.gives(self, zone)])
+            if slot in profiles.gives(self, zone):
+                self.budget -= max(1, profiles.order_by_profiles(self, zone, slot))
+            if f"orders/{slot}/{zone}" in self.leaves:
+                self.budget -= market.clear_slot(self, zone, slot)
+                seed = self.leaves[f"cleared/{slot}/{zone}/0"]["seed"]
+                orders.release(self, zone, slot, seed, settled=False)
+            books = [book for book in books if book != slot]
 
-        while self.budget > 0 and now >= progress["run_slot_start_s"] + ahead_s:
-            self.settle(zone, progress["run_slot_start_s"])
+        while self.budget > 0 and self.is_initial_due(zone, progress["run_slot_start_s"]):
+            slot = progress["run_slot_start_s"]
+            self.pay(zone, slot)
+            self.settle(zone, slot)
+            if "run_calendar" in timeline:
+                end = slot + self.slot_s
+                final = [slot, end, end + timeline["run_calendar"]["final_run_after_s"]]
+                queue = corrections.queued(self, zone, [*queue, final])
             progress["run_slot_start_s"] += self.slot_s
 
         while self.budget > 0 and any(due_s <= now for _, _, due_s in queue):
-            span = next(span for span in queue if span[2] <= now)
-            month_end_s = None if self.is_final(zone, span[0]) else self.settle(zone, span[0])
-            queue = [
-                [first + self.slot_s, *rest] if [first, *rest] == span else [first, *rest] for first, *rest in queue
-            ]
-            queue = [span for span in queue if span[0] < span[1]]
-            if month_end_s is not None and span[0] + self.slot_s < month_end_s <= progress["run_slot_start_s"]:
-                queue = corrections.queued([*queue, [month_end_s - self.slot_s, month_end_s, now]])
-        queue = corrections.queued([*queue, *corrections.reopened(self, zone, progress["run_slot_start_s"])])
+            queue = self.settle_again(zone, progress, queue)
+        queue = corrections.queued(
+            self, zone, [*queue, *corrections.reopened(self, zone, progress["run_slot_start_s"])]
+        )
         self.leaves[f"progress/{zone}"] = progress | {"books": books, "corrections": queue}
         self.work_left = self.work_left or self.has_work(zone)
 
+    def is_gate_due(self, zone: str, books: list[int]) -> bool:
+        """Whether a gate of a slot with orders, or with profiles, has come."""
+        gates = [*books[:1], *profiles.gives(self, zone)[:1]]
+        return bool(gates) and self.ledger_time_s >= min(gates) - self.timeline(zone)["gate_before_start_s"]
+
+    def settle_again(self, zone: str, progress: Leaf, queue: list[list[int]]) -> list[list[int]]:
+        """The first slot that is due: the queue after it."""
+        timeline, now, step = self.timeline(zone), self.ledger_time_s, self.slot_s
+        calendar = timeline.get("run_calendar")
+        span = next(span for span in queue if span[2] <= now)
+        slot, end = span[0], span[0] + step
+        rest = [end, span[1], span[2] + (step if calendar else 0)]
+        queue = [rest if one == span else one for one in queue]
+        queue = [one for one in queue if one[0] < one[1]]
+        if self.is_final(zone, slot):
+            return queue
+        self.pay(zone, slot)
+        needed = run_dates.later_ppm(self, calendar, slot) if calendar else 0
+        is_enough = settlement.is_complete(self, zone, slot, needed)
+        month_end_s, immaterial = self.settle(zone, slot) if is_enough else (None, None)
+        if calendar and now < end + calendar["final_run_after_s"]:
+            due_s = end + calendar["final_run_after_s"] if is_enough else run_dates.next_date_s(self, calendar, slot)
+            queue = corrections.queued(self, zone, [*queue, [slot, end, due_s]])
+        if month_end_s is not None and end < month_end_s <= progress["run_slot_start_s"]:
+            last = month_end_s - step
+            due_s = run_dates.next_date_s(self, calendar, last) if calendar else now
+            queue = corrections.queued(self, zone, [*queue, [last, month_end_s, due_s]])
+        if immaterial is not None:
+            others = [one for one in progress.get("immaterial", []) if one[0] != slot]
+            progress["immaterial"] = [*others, [slot, immaterial, now]][-64:]
+        return queue
+
+    def is_initial_due(self, zone: str, slot: int) -> bool:
+        """Whether the deadline of a slot is past, and enough is measured for its first run."""
+        timeline = self.timeline(zone)
+        if self.ledger_time_s < slot + self.slot_s + timeline["metering_deadline_s"]:
+            return False
+        calendar = timeline.get("run_calendar")
+        return settlement.is_complete(self, zone, slot, run_dates.initial_ppm(self, calendar, slot) if calendar else 0)
+
     def has_work(self, zone: str) -> bool:
         """Whether a gate, an initial run or a correction run of the zone is due."""
-        timeline, now, progress = self.timeline(zone), self.ledger_time_s, self.leaves[f"progress/{zone}"]
-        books, ahead_s = progress["books"], self.slot_s + timeline["metering_deadline_s"]
-        is_gate_due = bool(books) and now >= books[0] - timeline["gate_before_start_s"]
-        is_run_due = now >= progress["run_slot_start_s"] + ahead_s
+        now, progress = self.ledger_time_s, self.leaves[f"progress/{zone}"]
+        is_gate_due = self.is_gate_due(zone, progress["books"])
+        is_run_due = self.is_initial_due(zone, progress["run_slot_start_s"])
         return is_gate_due or is_run_due or any(due_s <= now for _, _, due_s in progress["corrections"])
 
-    def settle(self, zone: str, slot: int) -> int | None:
-        """Settle a slot; the budget pays for it. Returns the end of the month in which a run was counted."""
+    def pay(self, zone: str, slot: int) -> None:
+        """The budget pays for a slot whose turn it is."""
         self.budget -= max(1, len(settlement.settling_rows(self, zone, slot)))
+
+    def settle(self, zone: str, slot: int) -> tuple[int | None, int | None]:
+        """Settle a slot; returns as ``settlement.settle_slot``."""
         is_new = f"runs/{slot}/{zone}" not in self.leaves
-        month_end_s = settlement.settle_slot(self, zone, slot)
+        settled = settlement.settle_slot(self, zone, slot)
         if is_new and f"runs/{slot}/{zone}" in self.leaves:
             seed = self.leaves[f"positions/{slot}/{zone}/initial/0"]["seed"]
             orders.release(self, zone, slot, seed, settled=True)
-        return month_end_s
+        return settled

@@ -198,7 +198,7 @@ class LivingArea:
         inside_s = boundary_s + ORDERED_AHEAD_S + INSIDE_S
         return _rows(
             Named(PARTY, home.party, Party("a-1", UTILITY, trades=False), inside_s),
-            Named(POINT, home.point, Point("a-1", "household"), inside_s),
+            Named(POINT, home.point, Point("a-1", "household"), inside_s - INSIDE_S + SLOT_S),
             Named(INSTALLATION, str(home.number), RemovedInstallation(home.point, list(home.registers)), inside_s),
         )
 
@@ -220,15 +220,14 @@ class LivingArea:
         return self._prices(boundary_s - 6 * SLOT_S) if boundary_s > FIRST_S + DAY_S else []
 
     def supplier(self, boundary_s: int) -> list[Row]:
-        """A home buys from another supplier from the middle of the slot that begins, at prices of its own."""
+        """A home buys from another supplier from the next slot on, at prices of its own."""
         home = self._settled_home(boundary_s)
         if home is None:
             return []
-        inside_s = boundary_s + INSIDE_S
         name, prices = f"of-{home.party}", self._varied_prices()
         return _rows(
-            Named(RULES, name, Rules(prices, TERMS), inside_s),
-            Named(POINT, home.point, Point("a-1", "household", home.party, rules=name), inside_s),
+            Named(RULES, name, Rules(prices, TERMS), boundary_s + INSIDE_S),
+            Named(POINT, home.point, Point("a-1", "household", home.party, rules=name), boundary_s + SLOT_S),
         )
 
     def wrong_clock(self, _boundary_s: int) -> list[Row]:

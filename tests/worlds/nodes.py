@@ -12,11 +12,12 @@ import httpx
 
 from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
+from gridcore.serving.tls import TlsFiles
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.quotas import Quotas
 from ledger.http.dispatcher import Node
-from ledger.http.server import serve_node
+from ledger.http.server import Door, serve_node
 from ledger.store.ledger import Ledger
 from settlement import statements
 from settlement.catalogue import CONTRACTS
@@ -36,6 +37,7 @@ class RunningNode:
     consortium: Consortium
     ledger: Ledger
     stop: asyncio.Event
+    gateways_url: str
     _clients: dict[str, Client] = field(default_factory=dict)
 
     @property
@@ -63,16 +65,23 @@ class RunningNode:
 
 @asynccontextmanager
 async def running_node(
-    data_dir: Path, consortium: Consortium = TWO_AREAS, *, quotas: Quotas | None = None
+    data_dir: Path,
+    consortium: Consortium = TWO_AREAS,
+    *,
+    quotas: Quotas | None = None,
+    gateways: TlsFiles | None = None,
 ) -> AsyncIterator[RunningNode]:
-    """A node on a free port of this machine; stopped at the end, which raises what broke it."""
+    """A node on a free port of this machine; stopped at the end, which raises what broke it. ``gateways``: with a door for them."""
     bound = open_socket("127.0.0.1", 0)
+    doors = [Door(bound)]
+    if gateways is not None:
+        doors.append(Door(open_socket("127.0.0.1", 0), gateways))
     stop, ready = asyncio.Event(), asyncio.Event()
     with closing(open_ledger(data_dir, consortium, clock=WallClock())) as ledger:
-        running = RunningNode(url_of(bound), consortium, ledger, stop)
+        running = RunningNode(url_of(bound), consortium, ledger, stop, url_of(doors[-1].bound, doors[-1].tls))
         async with EmbeddedEngine(ledger, quotas=quotas) as engine:
             node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
-            serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
+            serving = asyncio.create_task(serve_node(node, *doors, ready=lambda _: ready.set()))
             await ready.wait()
             try:
                 yield running

@@ -12,6 +12,7 @@ from gridcore import cbor
 from gridcore.column import decode_column
 from gridcore.envelope import encode_signed, encode_transaction
 from gridcore.governance.table import Action
+from gridcore.quality import MEASURED
 from gridcore.registry.row import Row
 from gridcore.sm3 import sm3
 from gridcore.transactions.approve_reading import ApproveReading
@@ -23,7 +24,9 @@ from gridcore.transactions.dispute_step import DisputeStep
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
+from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
 from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.readings import Reading, attach, split_attachment
@@ -163,8 +166,9 @@ class Sender:
         *,
         counter: int = 1,
         key: str = "",
+        **changes: Any,
     ) -> bytes:
-        """market/order; ``key`` as in ``wire``."""
+        """market/order; ``key`` as in ``wire``; ``changes``: other fields."""
         content = MarketOrder(
             area=area,
             counter=counter,
@@ -173,8 +177,34 @@ class Sender:
             quantity_wh=quantity_wh,
             side=side,
             slot_start_s=slot_start_s,
+            **changes,
         )
         return self.signed(party, content, key=key)
+
+    def cancel(self, party: str, area: str, slot_start_s: int, *counters: int) -> bytes:
+        """market/cancel of the party's orders with these counters."""
+        nonce = sm3(f"{party}/{slot_start_s}/{counters}".encode())[:16]
+        content = MarketCancel(area=area, counters=counters, nonce=nonce, slot_start_s=slot_start_s)
+        return self.signed(party, content)
+
+    def profile(
+        self,
+        party: str,
+        area: str,
+        first_s: int,
+        end_s: int,
+        parts: Sequence[ProfilePart],
+        *,
+        counter: int = 1,
+    ) -> bytes:
+        """market/profile for the slots from ``first_s`` to before ``end_s``."""
+        nonce = sm3(repr((party, first_s, end_s, parts, counter)).encode())[:16]
+        content = MarketProfile(area=area, counter=counter, end_s=end_s, nonce=nonce, parts=parts, slot_start_s=first_s)
+        return self.signed(party, content)
+
+    def profile_end(self, party: str, area: str, first_s: int, *, counter: int = 1) -> bytes:
+        """market/profile_end of a profile."""
+        return self.signed(party, ProfileEnd(area=area, counter=counter, nonce=bytes(16), slot_start_s=first_s))
 
     def order_batch(self, aggregator: str, zone: str, slot_start_s: int, orders: Sequence[PlacedOrder]) -> bytes:
         """market/order_batch, under an id and a seed that follow from the orders, valid for an hour."""
@@ -233,13 +263,14 @@ class Sender:
         observations: bytes = b"",
         clock: ClockState = SIMULATED,
         offset_ms: int = 0,
+        quality: int = MEASURED,
         receipt: VerifiedHeader | None = None,
     ) -> bytes:
         """metering/reading_batch of (meter, import Wh, export Wh); by itself the gateway's next one, chained to its last."""
         last = self._last.get(gateway, (0, FIRST_PREVIOUS))
         counter = last[0] + 1 if counter is None else counter
         previous = last[1] if previous is None else previous
-        readings = [Reading(meter, offset_ms, 0, import_wh, export_wh) for meter, import_wh, export_wh in rows]
+        readings = [Reading(meter, offset_ms, quality, import_wh, export_wh) for meter, import_wh, export_wh in rows]
         attached = attach(sm3(f"{gateway}/{counter}".encode()), readings, observations)
         content = ReadingBatch(
             agent="test",

@@ -6,35 +6,29 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gridevidence.layout import (
-    FILL_ROW,
+    ALL_OR_NONE,
     IMPORTED_QUALITIES,
     INTERVAL_ROW,
     PRIMARY_WH_MAX,
+    PROFILE_KIND,
+    PROFILE_S_MAX,
     READING_ROW,
     REGISTER_CODES,
     REGISTER_WH_MAX,
     SIDES,
+    WANTED_TERMS,
 )
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.bundle import Bundle, Imported, Order, Piece, Reading
+from gridevidence.verifier.claims.fills import Fill, fill_of, hold_amount, hold_price
 from gridevidence.verifier.claims.state import end_gateways
+from gridevidence.verifier.claims.wants import hold_registered, hold_wants
 from gridevidence.verifier.examination import Examination
 from gridevidence.verifier.records import PositionRow, Transaction
 
 CORRECTED = 0x02  # the quality byte of an approved register
-ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, in the low nibble of their quality byte
-MEASURED_MASK = 0x2F  # of a quality byte: the low nibble, and the flag interpolated
-
-
-class Fill(NamedTuple):
-    """A row of the clearing: what an order got."""
-
-    party: int
-    counter: int
-    side: int
-    quantity_wh: int
-    limit: int
-    filled_wh: int
+ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, the low three bits of their quality byte
+MEASURED_MASK = 0x27  # of a quality byte: its code, and the flag interpolated
 
 
 def check_lines(of: Examination) -> str:
@@ -165,7 +159,7 @@ def _check_import(of: Examination, imported: Imported) -> str:
     same("the quality of the imported energy", interval.quality, of.position.quality)
     hold(interval.quality in IMPORTED_QUALITIES, "the imported energy has a quality that none has")
     of.facts["files"] = [{"name": name, "sm3": sm3.hex()} for name, sm3 in body["files"]]
-    of.facts["estimates"] = body["estimates"] if interval.quality & 15 == ESTIMATED_CODE else ""
+    of.facts["estimates"] = body["estimates"] if interval.quality & 7 == ESTIMATED_CODE else ""
     of.facts["missing"] = interval.quality == MISSING_CODE
     files = "1 file" if len(body["files"]) == 1 else f"{len(body['files'])} files"
     return f"The energy was imported from {files} by {transaction.signer}, for this meter and slot; no meter signed it."
@@ -205,22 +199,46 @@ def check_orders(of: Examination) -> str:
     fills = [_check_order(of, order) for order in orders]
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
+    if contract.order_terms == WANTED_TERMS:
+        hold_wants(orders, fills)
+    else:
+        hold(not any(fill.wants for fill in fills), "a fill says what was wanted, and the contract asks for nothing")
+    hold(
+        all((fill.fee_nano is not None) == contract.has_grid_fees for fill in fills),
+        "a fill has fees, and the contract has none, or the reverse",
+    )
+    hold_registered([of.bundle.point, *(one.point for one in of.bundle.siblings)], orders, fills)
     volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)
-    for side, column in enumerate(("bought_wh", "sold_wh")):
-        filled_wh = sum(fill.filled_wh for fill in fills if fill.side == side)
-        place = contract.position_columns.index(column)
+    for side, (energy, amount) in enumerate((("bought_wh", "bought_nano"), ("sold_wh", "sold_nano"))):
+        own = [fill for fill in fills if fill.sells == bool(side)]
+        filled_wh = sum(fill.filled_wh for fill in own)
         weights = [(one.import_wh, one.export_wh)[side] for one in points]
         hold(min(weights) >= 0, "an energy is below 0")
-        shown = [one.columns[place] for one in points]
-        same(f"the sum of the fills, {column}, dealt to the points", _deal(filled_wh, weights), shown)
+        energies_wh = _deal(filled_wh, weights)
+        same(f"the sum of the fills, {energy}, dealt to the points", energies_wh, _shown(of, points, energy))
         hold(filled_wh <= volume_wh, "the party's fills are more than the volume of the slot")
+        if contract.trades_in_pairs:
+            amounts_nano = _deal(sum(fill.amount_nano or 0 for fill in own), energies_wh)
+            same(f"what the fills come to, {amount}, dealt to the points", amounts_nano, _shown(of, points, amount))
+        if contract.has_grid_fees and side == 0:
+            fees_nano = _deal(sum(fill.fee_nano or 0 for fill in own), energies_wh)
+            same("the fees of the fills, dealt to the points", fees_nano, _shown(of, points, "grid_fee_nano"))
     of.facts["aggregators"] = [
         {"counter": fill.counter, "aggregator": order.order.signer}
         for fill, order in zip(fills, orders, strict=True)
         if order.mandate is not None
     ]
+    shown = [trade for order in orders for trade in order.trades]
+    of.facts["trades_unshown"] = contract.trades_in_pairs and bool(orders) and not shown
+    behind = f" Their {len(shown)} trades are the clearing's." if shown else ""
     count = "1 filled order" if len(fills) == 1 else f"{len(fills)} filled orders"
-    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold."
+    return f"{count} of the party, none beyond its limit or its time: all that it bought and sold.{behind}"
+
+
+def _shown(of: Examination, points: list[PositionRow], column: str) -> list[int]:
+    """A column of the contract, of each of some points."""
+    place = of.known_contract().position_columns.index(column)
+    return [one.columns[place] for one in points]
 
 
 def _points(of: Examination) -> list[PositionRow]:
@@ -243,15 +261,19 @@ def _deal(total: int, weights: list[int]) -> list[int]:
 
 
 def _check_order(of: Examination, order: Order) -> Fill:
-    bundle, transaction, fill = of.bundle, order.order, Fill(*FILL_ROW.unpack(order.fill.row))
+    bundle, transaction, fill = of.bundle, order.order, fill_of(order.fill.row)
     what, number = transaction.what, bundle.party.entity.number
-    terms = order.terms(number)
+    slot_s = of.end_s - of.start_s
+    terms = order.terms(number, of.start_s, slot_s)
     same(f"the chain of {what}", transaction.chain, bundle.header.chain)
     _check_who_placed(of, order)
     same(f"the slot of {what}", terms.slot_start_s, of.start_s)
     zone, at_s = bundle.zone.row.value, transaction.block.ledger_time_s
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
+    if transaction.kind == PROFILE_KIND:
+        opens_s = transaction.body["end_s"] - PROFILE_S_MAX
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
+    hold(order.gives(of.start_s, slot_s), f"{what} gives no order of the fill's counter in the slot")
     row = of.cleared
     if row is None:
         hold(False, "there is no clearing")
@@ -260,10 +282,18 @@ def _check_order(of: Examination, order: Order) -> Fill:
     same(f"the party of {what}", terms.party, number)
     for name in ("party", "counter", "side", "quantity_wh", "limit"):
         same(f"the {name} in the fill of {what}", getattr(fill, name), getattr(terms, name))
-    hold(fill.side < len(SIDES), f"{what} neither buys nor sells")
+    hold(fill.side < (len(SIDES) if order.row else 2 * ALL_OR_NONE), f"{what} neither buys nor sells")
+    hold(fill.is_whole, f"{what} is all or none, and was filled in part")
     hold(0 < fill.filled_wh <= fill.quantity_wh, f"{what} was filled with nothing, or with more than its quantity")
-    is_within = row.price <= fill.limit if fill.side == 0 else row.price >= fill.limit
-    hold(is_within, f"{what} was filled beyond its limit")
+    is_paired = of.known_contract().trades_in_pairs
+    same(f"whether the fill of {what} tells an amount", fill.amount_nano is not None, is_paired)
+    if is_paired:
+        hold_amount(row, order, fill)
+        if of.known_contract().has_buyers_price and fill.side == 0:
+            hold_price(row.price, fill, what)
+    else:
+        hold_price(row.price, fill, what)
+        hold(not order.trades, f"{what} has trades, and the contract makes none")
     return fill
 
 
@@ -292,6 +322,12 @@ def check_clearing(of: Examination) -> str:
         same(f"the {name} of the clearing", clearing.leaf.value[name], run[name])
     hold(clearing.area.root == clearing.leaf.value["areas_root"], "the area is not a row of the clearing")
     same("the number of the cleared area", row.area, of.bundle.area.entity.number)
-    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
     hold(row.orders >= len(of.bundle.orders), "the area had fewer orders than are shown")
+    if of.known_contract().trades_in_pairs:
+        has_price = int(of.known_contract().has_buyers_price)
+        hold(row.volume_wh > 0 and row.has_price == has_price, "the area has no volume, or another number of prices")
+        hold(row.trades > 0 and bool(row.trades_root), "the area has no trades")
+        return f"{row.volume_wh} Wh were cleared in the area, in {row.trades} trades at prices of their own."
+    hold(row.volume_wh > 0 and row.has_price == 1, "the area has no volume, or no price")
+    hold(not row.trades_root, "the area has trades, and the contract makes none")
     return f"{row.volume_wh} Wh were cleared in the area at {row.price} micro/kWh."

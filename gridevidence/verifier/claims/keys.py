@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from gridevidence.layout import APPROVAL_KIND, BATCH_KIND, ENROLMENTS_MAX, IMPORT_KIND, ORDER_KIND, ROLE_OF_KIND
+from gridevidence.layout import (
+    APPROVAL_KIND,
+    BATCH_KIND,
+    ENROLMENTS_MAX,
+    IMPORT_KIND,
+    ORDER_KIND,
+    PROFILE_KIND,
+    ROLE_OF_KIND,
+)
 from gridevidence.verifier.answers import hold, plain, refuse, same
 from gridevidence.verifier.bundle import Enrolled, Key, Voted
 from gridevidence.verifier.claims.state import end_gateways, hold_entity
@@ -60,7 +68,7 @@ def _check_organisations(of: Examination) -> None:
             hold((gateway, organisation) in gateways, f"{signer} is of another organisation than the gateway {gateway}")
         elif used.transaction.kind in (BATCH_KIND, IMPORT_KIND):
             hold((signer, organisation) in gateways, f"the key of {signer} is of another organisation than the gateway")
-        elif used.transaction.kind == ORDER_KIND:
+        elif used.transaction.kind in (ORDER_KIND, PROFILE_KIND):
             same(f"the organisation of the key of {signer}", organisation, party)
 
 

@@ -54,6 +54,7 @@ def check_registry(of: Examination) -> str:
     same("area and party of the point", _owner(point), (area.entity.name, party.entity.name))
     same("the area of the party", party.row.value["area"], area.entity.name)
     same("the rules of the area", area.row.value["rules"], bundle.rules.entity.name)
+    _check_agreements(of)
     _check_prices(of)
     _check_siblings(of)
     _check_contract(of, of.start_s - zone["open_before_start_s"])
@@ -78,8 +79,20 @@ def _owner(point: Opened) -> tuple[object, object]:
     return point.row.value["area"], point.row.value.get("party")
 
 
+def _check_agreements(of: Examination) -> None:
+    """Each once, ascending by name, in force, and of the point and its party on one side."""
+    point, party = of.bundle.point.entity.name, of.bundle.party.entity.name
+    names = [one.entity.name.encode() for one in of.bundle.agreements]
+    hold(names == sorted(set(names)), "the agreements do not ascend")
+    for one in of.bundle.agreements:
+        _hold_in_force(of, one, "agreement", of.start_s)
+        agreed = one.row.value
+        sides = [(agreed[f"{side}_point"], agreed[side]) for side in ("seller", "buyer")]
+        hold((point, party) in sides, f"{one.entity.key} is of another point, or of another party at it")
+
+
 def _check_prices(of: Examination) -> None:
-    """The rules that the point names of its own, and just the series that these and the area's name, are those in force."""
+    """The rules that the point names of its own, and just the series that these, the area's and agreements name, are those in force."""
     bundle, own = of.bundle, of.bundle.point_rules
     named = own.entity.name if own is not None else None
     same("the rules of the point", bundle.point.row.value.get("rules"), named)
@@ -87,6 +100,7 @@ def _check_prices(of: Examination) -> None:
         _hold_in_force(of, own, "rules", of.start_s)
     rules = [bundle.rules] if own is None else [bundle.rules, own]
     names = {name for opened in rules for name in opened.row.value.get("series", {}).values()}
+    names |= {opened.row.value["series"] for opened in bundle.agreements if "series" in opened.row.value}
     same("the price series", [one.entity.name for one in bundle.series], sorted(names))
     for one in bundle.series:
         _hold_in_force(of, one, "price_series", of.start_s)

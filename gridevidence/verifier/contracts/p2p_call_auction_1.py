@@ -8,48 +8,20 @@ from typing import Any, Final
 
 from gridevidence.layout import PRICES
 from gridevidence.verifier.contract import TRADE_PRICE, Cleared, Contract, LineKind, PointLine, Settled, priced_line
+from gridevidence.verifier.contracts.traders import METERED_KINDS, check_trader, lines_of_metered, takes_trader_prices
 
 P2P_KINDS: Final = (
     LineKind("trade_buy", "clearing", 1, TRADE_PRICE),
     LineKind("trade_sell", "clearing", -1, TRADE_PRICE),
-    LineKind("residual_import", "supplier", 1, "residual_price_micro_per_kwh"),
-    LineKind("surplus", "balance", -1, "surplus_price_micro_per_kwh"),
-    LineKind("residual_export", "offtaker", -1, "feed_in_price_micro_per_kwh"),
-    LineKind("shortfall", "balance", 1, "shortfall_price_micro_per_kwh"),
-    LineKind("network_traded", "network", 1, "network_traded_micro_per_kwh"),
-    LineKind("network_residual", "network", 1, "network_residual_micro_per_kwh"),
-    LineKind("levy", "levy", 1, "levy_micro_per_kwh"),
+    *METERED_KINDS,
 )
 
 
 def lines_of_trader(of: Settled) -> list[PointLine]:
-    """A line of each of P2P_KINDS, in their order. Import and export are never netted."""
-    bought_wh, sold_wh = of.columns["bought_wh"], of.columns["sold_wh"]
-    traded_wh = min(of.import_wh, bought_wh)
-    energies_wh = (
-        bought_wh,
-        sold_wh,
-        max(of.import_wh - bought_wh, 0),
-        max(bought_wh - of.import_wh, 0),
-        max(of.export_wh - sold_wh, 0),
-        max(sold_wh - of.export_wh, 0),
-        traded_wh,
-        of.import_wh - traded_wh,
-        of.import_wh,
-    )
-    return [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=True)]
-
-
-def _takes_prices(prices: Mapping[str, int]) -> bool:
-    """Whether nobody earns by energy that only one of two parties has."""
-    p = {key.removesuffix("_micro_per_kwh"): price for key, price in prices.items()}
-    least = min(p["shortfall_price"], p["feed_in_price"])
-    supplied, missing = p["residual_price"] + p["network_residual"], p["shortfall_price"] + p["network_traded"]
-    return p["surplus_price"] <= least and supplied <= missing
-
-
-def _check_trader(_of: Settled) -> None:
-    """Every column but the sums is a sum of fills: the claim about orders."""
+    """A line of each of P2P_KINDS, in their order."""
+    energies_wh = of.columns["bought_wh"], of.columns["sold_wh"]
+    traded = [priced_line(kind, energy_wh, of) for kind, energy_wh in zip(P2P_KINDS, energies_wh, strict=False)]
+    return [*traded, *lines_of_metered(of)]
 
 
 def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cleared:
@@ -101,11 +73,11 @@ P2P_CALL_AUCTION_1: Final = Contract(
     position_columns=("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano"),
     area_columns=(),
     line_kinds=P2P_KINDS,
-    price_keys=tuple(kind.price for kind in P2P_KINDS if kind.price != TRADE_PRICE),
+    price_keys=tuple(kind.price for kind in METERED_KINDS),
     terms={"rationing": re.compile("pro_rata"), "reference_price_micro_per_kwh": PRICES},
-    takes_prices=_takes_prices,
+    takes_prices=takes_trader_prices,
     lines_of_point=lines_of_trader,
-    check_point=_check_trader,
+    check_point=check_trader,
     clear=_clear,
     not_checked=(),
 )

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from gridledger.settling.chain.importing import settled_ledger
 from gridledger.settling.chain.proof import write_proof
-from gridledger.settling.chain.reading import read_runs
+from gridledger.settling.chain.reading import billed_points, read_runs
 
-__all__ = ["read_runs", "settled_ledger", "write_proof"]
+__all__ = ["billed_points", "read_runs", "settled_ledger", "write_proof"]

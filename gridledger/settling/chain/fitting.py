@@ -1,4 +1,4 @@
-"""Whether a dataset fits onto the ledger that it is brought to: the same points, rules and slots, without a hole between."""
+"""Whether a dataset fits onto the ledger that it is brought to: the same points, slots and contract, without a hole between."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import numpy as np
 
 from gridcore.errors import GridError, broken
 from gridcore.registry.point import POINT
-from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
+from gridledger.settling.chain.agreements import check_agreements
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.chain.points import keys_of
-from gridledger.settling.chain.prices import scopes_of
-from gridledger.settling.dataset import Dataset
+from gridledger.settling.dataset import Dataset, PointRow
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
-from ledger.registry.bodies import open_entity
+from ledger.registry.calendars import must_calendar
 from ledger.store.ledger import Ledger
+from settlement.catalogue import CONTRACTS
 
 
 def check_fits(ledger: Ledger, dataset: Dataset) -> None:
@@ -27,8 +26,7 @@ def check_fits(ledger: Ledger, dataset: Dataset) -> None:
     _check_points(ledger, dataset)
     _check_rules(ledger, dataset)
     _check_slots(ledger, dataset)
-    _check_prices(ledger, dataset)
-    _check_keys(ledger, dataset)
+    check_agreements(ledger, dataset)
 
 
 def rows_of(ledger: Ledger, dataset: Dataset) -> Int64:
@@ -57,33 +55,58 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
             raise GridError(
                 f"points.csv: point {point.point}: the ledger has none; it takes newer data of its own points"
             )
-        if (found.party, found.area) != (point.party, point.area):
-            has = f"party {found.party} and area {found.area}"
-            raise GridError(
-                f"points.csv: point {point.point}: the ledger has {has}, not {point.party} and {point.area}"
-            )
+        if found.area != point.area:
+            raise GridError(f"points.csv: point {point.point}: the ledger has area {found.area}, not {point.area}")
+        for column, has, stated in (
+            ("grid_place", found.grid_place, point.grid_place),
+            ("energy_kind", found.energy_kind, point.energy_kind),
+        ):
+            if has != stated:
+                what = f"the ledger has {column} {has}, not {stated}; gates were cleared by it"
+                raise GridError(f"points.csv: point {point.point}: {what}")
+        _check_parties(ledger, point, first_s)
     left_out = set(ledger.registry.zone(ZONE_NAME).points) - {point.point for point in dataset.points}
     if left_out:
         raise GridError(f"points.csv: point {min(left_out)} is missing: the ledger has it")
 
 
+def _check_parties(ledger: Ledger, point: PointRow, first_s: int) -> None:
+    """Who is billed in slots that are settled does not change; ``first_s``: the dataset's first slot."""
+    next_s = PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
+    changes = [from_s for from_s, _ in point.later if first_s <= from_s < next_s]
+    for at_s in (max(first_s - 1, 0), *changes, *([first_s] if first_s < next_s else [])):
+        found = ledger.in_force(POINT, point.point, at_s) or broken("points of files are in force from the beginning")
+        stated = point.party_at(at_s)
+        if found.party != stated:
+            has = f"from {instant(at_s)} on the ledger bills {found.party}, not {stated}"
+            right = f"who is billed may change from {instant(next_s)} on, where nothing is settled yet"
+            raise GridError(f"points.csv: point {point.point}: {has}; {right}")
+
+
 def _check_rules(ledger: Ledger, dataset: Dataset) -> None:
+    """What does not change: slots, contract, calendar, currency, and under a contract with orders the terms by which gates were cleared."""
     first_s = int(dataset.slot_start_s[0])
     rules = ledger.in_force(RULES, ZONE_NAME, first_s) or broken("the rules of the files are in force")
     zone = ledger.in_force(ZONE, ZONE_NAME, first_s) or broken("the zone of the files is in force")
-    slot_s = CHAIN.must(ledger).slot_s
-    if dataset.slot_s != slot_s:
-        raise GridError(f"rules.toml: [timeline] slot_s: the ledger has {slot_s}, not {dataset.slot_s}")
-    if dataset.rules.contract != zone.contract:
-        raise GridError(f"rules.toml: [market] contract: the ledger has {zone.contract}, not {dataset.rules.contract}")
-    for name, ours, theirs in (
-        ("prices", rules.prices, dataset.rules.prices),
-        ("market", rules.terms, dataset.rules.terms),
+    runs = dataset.rules.runs
+    chain, calendar = CHAIN.must(ledger), must_calendar(ledger, ZONE_NAME, ledger.height)
+    for key, ours, theirs in (
+        ("[timeline] slot_s", chain.slot_s, dataset.slot_s),
+        ("[market] contract", zone.contract, dataset.rules.contract),
+        ("[timeline] timezone", calendar.tz, dataset.timezone),
+        ("[invoice] currency", chain.currency, dataset.rules.invoice.currency),
+        ("[timeline] final_after_s", zone.final_after_s, None if runs is None else runs.final_after_s),
+        ("[runs]", zone.run_calendar, None if runs is None else runs.calendar.encode()),
     ):
-        changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        if ours != theirs:
+            raise GridError(f"rules.toml: {key}: the ledger has {ours}, not {theirs}; it does not change afterwards")
+    if CONTRACTS[zone.contract].takes_orders:
+        terms = {**rules.terms, **dataset.rules.terms}
+        changed = sorted(key for key in terms if rules.terms.get(key) != dataset.rules.terms.get(key))
         if changed:
             key = changed[0]
-            raise GridError(f"rules.toml: [{name}] {key}: the ledger has {ours.get(key)!r}, not {theirs.get(key)!r}")
+            has = f"the ledger has {rules.terms.get(key)!r}, not {dataset.rules.terms.get(key)!r}"
+            raise GridError(f"rules.toml: [market] {key}: {has}; gates were cleared by it")
 
 
 def _check_slots(ledger: Ledger, dataset: Dataset) -> None:
@@ -94,43 +117,3 @@ def _check_slots(ledger: Ledger, dataset: Dataset) -> None:
     if not begin_s <= first_s <= next_s or (first_s - begin_s) % slot_s:
         words = f"the ledger has slots of {slot_s} s from {instant(begin_s)} to {instant(next_s)}: begin within, or right behind"
         raise GridError(f"readings.csv: begins at {instant(first_s)}; {words}")
-
-
-def _check_prices(ledger: Ledger, dataset: Dataset) -> None:
-    """The prices of the ledger are those that the dataset would make: they do not change afterwards."""
-    for scope, columns in scopes_of(dataset).items():
-        rules = ledger.in_force(RULES, scope.rules, int(dataset.slot_start_s[0]))
-        known = None if rules is None else rules.series or {}
-        for key, column in columns.items():
-            name = None if known is None else known.get(key)
-            before = None if name is None else _known_prices(ledger, name, dataset.slot_start_s, column)
-            if before is None or (before != column).any():
-                at = 0 if before is None else int(np.flatnonzero(before != column)[0])
-                when = instant(int(dataset.slot_start_s[at]))
-                raise GridError(
-                    f"prices.csv: {key} from {when} on: the ledger has another price; prices do not change afterwards"
-                )
-
-
-def _known_prices(ledger: Ledger, name: str, slot_start_s: Int64, behind: Int64) -> Int64:
-    """int64[slots]: what a series says, ``behind`` plus 1 where it says nothing."""
-    found = open_entity(ledger, PRICE_SERIES, name) or broken(f"series {name} is registered")
-    known = behind + 1
-    for entry in found.leaf.entries:
-        record = found.open(ledger, entry).record
-        prices = np.frombuffer(record.prices, dtype="<i8")
-        place = (slot_start_s - entry.from_s) // record.slot_s
-        is_said = (place >= 0) & (place < len(prices))
-        known[is_said] = prices[place[is_said]]
-    return known
-
-
-def _check_keys(ledger: Ledger, dataset: Dataset) -> None:
-    for point, rows in keys_of(dataset).items():
-        for row in rows:
-            found = ledger.in_force(POINT, point, row.valid_from_s or 0)
-            key, name = (row.share_ppm, "share_ppm") if row.priority is None else (row.priority, "priority")
-            if found is None or getattr(found, name) != key:
-                raise GridError(
-                    f"keys.csv: point {point}: the ledger has {name} {getattr(found, name, None)}, not {key}; keys do not change afterwards"
-                )

@@ -16,6 +16,7 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
 from gridledger.founding.local_days import calendar_of
+from gridledger.settling.chain.agreements import agreement_rows
 from gridledger.settling.chain.points import point_rows
 from gridledger.settling.chain.prices import WHOLE, rules_of_area, rules_rows
 from gridledger.settling.dataset import Dataset
@@ -97,7 +98,7 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
 
 def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator[Listed]:
     """Everything but the calendar, in the order in which it is numbered: parties and points as the dataset has them."""
-    contract = dataset.rules.contract
+    contract, runs = dataset.rules.contract, dataset.rules.runs
     yield Named(ORGANISATION, OPERATOR, Organisation(sorted({*IMPORTER_ROLES, "prosumer"}), "Who imported the files"))
     yield from rules_rows(dataset)
     yield Named(SIGNER, IMPORTER, Signer(OPERATOR, importer, sorted(IMPORTER_ROLES)))
@@ -112,8 +113,11 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
             gate_before_start_s=timeline.gate_before_start_s,
             metering_deadline_s=timeline.metering_deadline_s,
             open_before_start_s=timeline.open_before_start_s,
+            final_after_s=None if runs is None else runs.final_after_s,
+            run_calendar=None if runs is None else runs.calendar.encode(),
         ),
     )
     for area in dict.fromkeys(point.area for point in dataset.points):
         yield Named(AREA, area, Area(ZONE_NAME, rules_of_area(dataset, area), ZONE_NAME))
     yield from point_rows(dataset, IMPORTER, OPERATOR)
+    yield from agreement_rows(dataset)

@@ -17,31 +17,42 @@ import numpy as np
 from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.errors import GridError
+from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.row import Row
 from gridcore.signers import open_signer
 from gridcore.sm import Signer, SigningKey
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, ImportedFile, IntervalImport
+from gridcore.transactions.registry_register import ROWS_MAX as ENTITIES_MAX
+from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
 from gridledger.founding.folder import save_key_and_password
+from gridledger.settling.chain.amending import amendments
 from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
-from gridledger.settling.chain.fitting import check_fits, numbers_of, rows_of
+from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, rows_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, VALID_S, ZONE_NAME, found_chain, timeline_of
 from gridledger.settling.chain.orders import order_batches
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
-from ledger.leaves.progress import PROGRESS
+from ledger.leaves.progress import PROGRESS, Correction
+from ledger.registry.entries import ENTRIES_MAX
 from ledger.state.interval_columns import IntervalColumns
 from ledger.state.intervals import IMPORTS_OF_DAY_MAX
+from ledger.state.run_dates import corrections_of
 from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
+SERIES_ROWS: Final = 16
+"""Rows of price series in one transaction."""
 AGENT: Final = "gridledger settle files"
 LEDGER: Final = "ledger"
 KEYS: Final = "keys"
 REFUSALS: Final[Mapping[Code, str]] = {
     Code.BATCHES_AT_BOUNDARY: f"readings.csv: a day has been brought {IMPORTS_OF_DAY_MAX} times, and no ledger takes more of it",
+    Code.REGISTRY_CONFLICT: f"prices.csv, keys.csv, rules.toml: the ledger does not take this change of them; one price changes at most {ENTRIES_MAX} times",
+    Code.REGISTRY_NOT_AHEAD: "prices.csv, keys.csv, rules.toml: they would change slots that are final ([timeline] final_after_s); begin newer data behind them",
     Code.GATE_CLOSED: "orders.csv: the ledger has passed the gate of a slot: orders come with the readings of their slot, not later",
 }
 """Why the ledger refuses what a reader of files could not know."""
@@ -92,16 +103,20 @@ class _Importer:
         self._timeline = timeline_of(dataset)
         self._rows = rows_of(ledger, dataset)
         self._numbers = numbers_of(ledger, self._rows)
+        self._changed: list[Correction] = []
         self._files = [ImportedFile(file.name[:64], file.sm3) for file in dataset.inputs[:FILES_MAX]]
 
     def run(self) -> None:
         """Import, order and settle until every slot of the dataset is settled."""
         days, now_s, height = days_of(self._dataset), self._ledger.ledger_time_s, self._ledger.height
+        amended = self._amend()
         # Orders first: where they come too late, nothing has been imported either.
         self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
         for day in days:
             if day.end_s <= now_s:
                 self._block(now_s, imports=[day])
+        if amended or self._is_behind():
+            self._finish(self._ledger.make_block([]))
         while self._next_run_s() <= int(self._dataset.slot_start_s[-1]):
             before_s, now_s = now_s, self._next_s(now_s)
             self._block(
@@ -109,8 +124,58 @@ class _Importer:
                 imports=[day for day in days if before_s < day.end_s <= now_s],
                 orders=[day for day in days if before_s < self._noon_s(day) <= now_s],
             )
+        end_s = self._end_s()
+        while (now_s := self._ledger.ledger_time_s) < end_s:
+            self._block(min(self._noon_after_s(now_s), end_s))
         if self._ledger.height > height:
             self._ledger.make_block([])  # a bundle needs a header above all that it rests on
+
+    def _amend(self) -> bool:
+        """Register what the files say otherwise than the ledger; whether there was anything. What follows from it is settled with what is imported."""
+        rows = amendments(self._ledger, self._dataset)
+        for part in _parts(rows):
+            attached = AttachedRows(secrets.token_bytes(SEED_BYTES), [row.encode() for row in part])
+            content = RegistryRegister(
+                client_id=secrets.token_bytes(16),
+                valid_until_s=self._ledger.ledger_time_s + VALID_S,
+                rows=len(part),
+                rows_root=attached.root,
+            )
+            self._make_block([self._sign(content, attached.encode())])
+        if rows:
+            self._note_change(min(row.from_s for row in rows), self._next_run_s())
+        return bool(rows)
+
+    def _note_change(self, first_slot_s: int, end_s: int) -> None:
+        """Note when settled slots in [first_slot_s, end_s) that are changed now are settled again."""
+        zone, slot_s = self._ledger.registry.zone(ZONE_NAME), self._dataset.slot_s
+        first_s = max(first_slot_s // slot_s * slot_s, zone.timeline.first_slot_start_s)
+        if zone.timeline.run_calendar is not None:
+            agenda = corrections_of(zone.timeline, slot_s, self._ledger.ledger_time_s)
+            self._changed += agenda.spans(first_s, min(end_s, self._next_run_s()))
+
+    def _end_s(self) -> int:
+        """Up to where ledger time goes behind the last initial run: until all that was changed is settled again, and as far as the files say."""
+        runs, slot_s = self._dataset.rules.runs, self._dataset.slot_s
+        if runs is None:
+            return self._ledger.ledger_time_s
+        waiting = [
+            span
+            for span in PROGRESS.must(self._ledger, ZONE_NAME).corrections
+            if span.due_s < span.first_slot_s + slot_s + runs.calendar.final_run_after_s
+        ]
+        dues_s = [span.due_s + span.end_s - slot_s - span.first_slot_s for span in [*waiting, *self._changed]]
+        return max([runs.as_of_s or 0, *dues_s])
+
+    def _is_behind(self) -> bool:
+        """Whether runs are due that a call which was interrupted did not come to."""
+        spans = PROGRESS.must(self._ledger, ZONE_NAME).corrections
+        return any(span.due_s <= self._ledger.ledger_time_s for span in spans)
+
+    def _finish(self, produced: Produced) -> None:
+        """Make blocks until nothing is left that has fallen due."""
+        while produced.work_pending:
+            produced = self._ledger.make_block([])
 
     def _next_run_s(self) -> int:
         return PROGRESS.must(self._ledger, ZONE_NAME).run_slot_start_s
@@ -121,9 +186,14 @@ class _Importer:
 
     def _next_s(self, now_s: int) -> int:
         """Where ledger time goes next: to the next noon, at most as far as the last slot's run needs."""
-        last_s = int(self._dataset.slot_start_s[-1])
-        due_s = last_s + self._dataset.slot_s + self._timeline.metering_deadline_s
-        return min(now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S, due_s)
+        end_s, runs = int(self._dataset.slot_start_s[-1]) + self._dataset.slot_s, self._dataset.rules.runs
+        due_s = end_s + self._timeline.metering_deadline_s
+        if runs is not None and now_s >= due_s:  # the run waits for measured values, until its last date
+            due_s = end_s + runs.calendar.initial_last_after_s
+        return min(self._noon_after_s(now_s), due_s)
+
+    def _noon_after_s(self, now_s: int) -> int:
+        return now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S
 
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
         """Make a block at ledger time ``now_s``, and others until nothing is left that has fallen due."""
@@ -134,9 +204,7 @@ class _Importer:
             wires += [self._sign(content, attachment) for content, attachment in placed]
         if not wires:
             return
-        produced = self._make_block(wires)
-        while produced.work_pending:
-            produced = self._ledger.make_block([])
+        self._finish(self._make_block(wires))
         if self._progress is not None:
             settled = np.searchsorted(self._dataset.slot_start_s, self._next_run_s())
             self._progress(int(settled), len(self._dataset.slot_start_s))
@@ -162,14 +230,32 @@ class _Importer:
         return sign_content(content, chain=chain, signer=IMPORTER, sign=sign, attachment=attachment).wire
 
     def _imports(self, day: Day, now_s: int) -> Iterator[bytes]:
-        """Imports of a day: of each point of which the ledger has anything else, all of it."""
+        """Imports of a day: of each point of which the ledger has anything else, all of it that is not final."""
+        day = self._not_final(day, now_s)
         known = known_energies(self._ledger, day, self._dataset.slot_s, self._rows)
         given = given_energies(self._dataset, day).completed(known)
         points = given.differing(known)
+        if not len(points):
+            return
+        self._note_change(day.first_slot_s, day.end_s)
         points = points[np.argsort(self._numbers[points], kind="stable")]
         most = ROWS_MAX // (day.slots.stop - day.slots.start)
         for first in range(0, len(points), most):
             yield self._import(day, points[first : first + most], given, now_s)
+
+    def _not_final(self, day: Day, now_s: int) -> Day:
+        """The slots of a day that may change; GridError where a final one would."""
+        timeline, slot_s = self._ledger.registry.zone(ZONE_NAME).timeline, self._dataset.slot_s
+        final = [at for at in range(day.first_slot_s, day.end_s, slot_s) if timeline.is_final(at + slot_s, now_s)]
+        if not final:
+            return day
+        slots = day.slots.start + len(final)
+        closed = day._replace(end_s=final[-1] + slot_s, slots=slice(day.slots.start, slots))
+        known = known_energies(self._ledger, closed, slot_s, self._rows)
+        if len(given_energies(self._dataset, closed).completed(known).differing(known)):
+            what = f"[timeline] final_after_s has passed for the slots before {instant(closed.end_s)}"
+            raise GridError(f"readings.csv: {what}: nothing changes them any more; leave their changes out")
+        return day._replace(first_slot_s=closed.end_s, slots=slice(slots, day.slots.stop))
 
     def _import(self, day: Day, points: Int64, given: Energies, now_s: int) -> bytes:
         slot_s = self._dataset.slot_s
@@ -188,3 +274,11 @@ class _Importer:
             slots=len(energies.quality),
         )
         return self._sign(content, columns.encode())
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Rows as they go into transactions: price series by few, since each may be large; then the rest, which is judged together."""
+    series = [row for row in rows if row.key.startswith(f"{PRICE_SERIES.kind}/")]
+    others = [row for row in rows if not row.key.startswith(f"{PRICE_SERIES.kind}/")]
+    for part, most in ((series, SERIES_ROWS), (others, ENTITIES_MAX)):
+        yield from (part[first : first + most] for first in range(0, len(part), most))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from gridcore.genesis import IMPORTED
@@ -20,10 +20,8 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
     """Party, point and installation of each, in the dataset's order."""
     trading, keys = set(dataset.orders.party), keys_of(dataset)
     for number, point in enumerate(dataset.points, 1):
-        trades = point.party in trading
-        party = Party(point.area, organisation, trades, importer if trades else None)
-        yield Named(PARTY, point.party, party)
-        for from_s, record in _histories(dataset, point, keys.get(point.point, [])):
+        yield from party_rows(point, trading, importer, organisation)
+        for from_s, record in histories_of(dataset, point, keys.get(point.point, [])):
             yield Named(POINT, point.point, record, from_s)
         installation = Installation(
             gateway=importer,
@@ -38,6 +36,13 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
         yield Named(INSTALLATION, str(number), installation)
 
 
+def party_rows(point: PointRow, trading: Collection[str], importer: str, organisation: str) -> Iterator[Named[Party]]:
+    """Everybody who is ever billed for a point. ``trading``: who has orders."""
+    for name in point.parties:
+        trades = name in trading
+        yield Named(PARTY, name, Party(point.area, organisation, trades, importer if trades else None))
+
+
 def keys_of(dataset: Dataset) -> dict[str, list[KeyRow]]:
     """The keys of each point that has some, ascending by when they begin to hold."""
     keys: dict[str, list[KeyRow]] = {}
@@ -46,14 +51,24 @@ def keys_of(dataset: Dataset) -> dict[str, list[KeyRow]]:
     return keys
 
 
-def _histories(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Iterator[tuple[int, Point]]:
-    """The entries of a point: from the beginning, and from each instant at which another key holds."""
-    record = Point(point.area, ROLE, point.party, rules=rules_of_point(dataset, point.point))
-    entries = {0: record}
+def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Iterator[tuple[int, Point]]:
+    """The entries of a point: from the beginning, and from each instant at which another key holds or somebody else is billed."""
+    record = Point(
+        point.area,
+        ROLE,
+        point.party,
+        rules=rules_of_point(dataset, point.point),
+        energy_kind=point.energy_kind,
+        grid_place=point.grid_place,
+    )
+    own: dict[int, list[KeyRow]] = {0: []}
     for row in keys:
-        if row.share_ppm is not None:
-            record = record._replace(share_ppm=row.share_ppm)
-        if row.priority is not None:
-            record = record._replace(priority=row.priority)
-        entries[row.valid_from_s or 0] = record
-    yield from entries.items()
+        own.setdefault(row.valid_from_s or 0, []).append(row)
+    for at_s in sorted({*own, *(from_s for from_s, _ in point.later)}):
+        record = record._replace(party=point.party_at(at_s))
+        for row in own.get(at_s, ()):
+            if row.share_ppm is not None:
+                record = record._replace(share_ppm=row.share_ppm)
+            if row.priority is not None:
+                record = record._replace(priority=row.priority)
+        yield at_s, record

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridcore.errors import GridError
+from gridcore.errors import GridError, broken
 from gridcore.master_data import Listed, Named
 from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
 from gridcore.registry.rules import RULES, Rules
@@ -16,6 +16,8 @@ from gridcore.sm3 import sm3
 from gridledger.settling.dataset import Dataset, SeriesRows
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
+from ledger.registry.bodies import open_entity
+from ledger.store.ledger import Ledger
 
 WHOLE: Final = "files"
 """Name of the rules that hold where nothing else is said."""
@@ -28,6 +30,11 @@ class Scope(NamedTuple):
 
     area: str | None = None
     point: str | None = None
+
+    @property
+    def words(self) -> str:
+        """How a message names it."""
+        return f"point {self.point}" if self.point else f"area {self.area}" if self.area else "all"
 
     @property
     def rules(self) -> str:
@@ -63,8 +70,10 @@ def rules_rows(dataset: Dataset) -> Iterator[Listed]:
     for scope, columns in scopes_of(dataset).items():
         series = {key: series_name(scope, key) for key in sorted(columns)}
         for key, name in series.items():
-            yield from _series_rows(dataset, name, columns[key])
+            yield from series_rows(dataset, name, columns[key])
         yield Named(RULES, scope.rules, Rules(own.prices, own.terms, series=series or None))
+        for later in own.later_prices:
+            yield Named(RULES, scope.rules, Rules(later.prices, own.terms, series=series or None), later.from_s)
 
 
 def series_name(scope: Scope, key: str) -> str:
@@ -85,8 +94,7 @@ def _laid_over(dataset: Dataset, wider: Mapping[str, Int64], scope: Scope) -> di
     columns = dict(wider)
     for rows in dataset.series:
         if (rows.area, rows.point) == scope:
-            own = dataset.rules.prices.get(rows.key, 0)
-            before = columns.get(rows.key, np.full(len(dataset.slot_start_s), own, dtype=np.int64))
+            before = columns.get(rows.key, dataset.rules.price_column(rows.key, dataset.slot_start_s))
             columns[rows.key] = _stepped(rows, dataset.slot_start_s, before)
     return columns
 
@@ -98,8 +106,8 @@ def _stepped(rows: SeriesRows, slot_start_s: Int64, before: Int64) -> Int64:
     return stepped
 
 
-def _series_rows(dataset: Dataset, name: str, column: Int64) -> Iterator[Listed]:
-    """The entries of a series, in the longest spans in which it is constant. GridError where it takes more entries than there may be."""
+def series_rows(dataset: Dataset, name: str, column: Int64) -> Iterator[Listed]:
+    """The entries of a series of the dataset's slots, in the longest spans in which it is constant. GridError where it takes more entries than there may be."""
     first_s, slot_s = int(dataset.slot_start_s[0]), dataset.slot_s
     changes_s = (np.flatnonzero(np.diff(column)) + 1) * slot_s
     span_s = math.gcd(DAY_S, *changes_s.tolist())
@@ -113,3 +121,16 @@ def _series_rows(dataset: Dataset, name: str, column: Int64) -> Iterator[Listed]
     for first in range(0, len(prices), SPANS_MAX):
         part = prices[first : first + SPANS_MAX].tolist()
         yield Named(PRICE_SERIES, name, PriceSeries.of(span_s, part), first_s + first * span_s)
+
+
+def known_prices(ledger: Ledger, name: str, slot_start_s: Int64, behind: Int64) -> Int64:
+    """int64[slots]: what a series says, ``behind`` plus 1 where it says nothing."""
+    found = open_entity(ledger, PRICE_SERIES, name) or broken(f"series {name} is registered")
+    known = behind + 1
+    for entry in found.leaf.entries:
+        record = found.open(ledger, entry).record
+        prices = np.frombuffer(record.prices, dtype="<i8")
+        place = (slot_start_s - entry.from_s) // record.slot_s
+        is_said = (place >= 0) & (place < len(prices))
+        known[is_said] = prices[place[is_said]]
+    return known

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gridcore.errors import broken
+from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.dataset import Dataset
+from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.runs import RunColumns
 from ledger.contract import Tariffs
 from ledger.leaves.cleared import CLEARED
@@ -19,8 +21,9 @@ from ledger.leaves.progress import PROGRESS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
-from ledger.registry.bodies import row_of
+from ledger.registry.bodies import open_entity, row_of
 from ledger.registry.prices import prices_by_key, rules_of_slot
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
@@ -28,29 +31,47 @@ _REGISTERS = frozenset(HEAD[:4])
 
 
 class _AreaRows(NamedTuple):
-    """An area of the zone. of_zone: its rows, ascending; of_dataset: their places in the dataset's points."""
+    """An area of the zone. of_zone: its rows, ascending."""
 
     name: str
     of_zone: Int64
-    of_dataset: Int64
+
+
+class _Places:
+    """Places in a dataset's points: each is of a row of the zone and of who is billed there."""
+
+    def __init__(self, reader: LedgerReader, zone: Zone, points: Sequence[PointRow]) -> None:
+        number, row = reader.registry.party_number, {name: row for row, name in enumerate(zone.points)}
+        self._place = np.zeros(len(zone), dtype=np.int64)
+        self._several: dict[int, dict[int, int]] = {}
+        for place, point in enumerate(points):
+            self._place[row[point.point]] = place
+            self._several.setdefault(row[point.point], {})[number[point.party]] = place
+        self._several = {at: places for at, places in self._several.items() if len(places) > 1}
+
+    def of(self, zone: ZoneInForce) -> Int64:
+        """int64[rows]: the place of each row of the zone as it is in a slot."""
+        place = self._place.copy()
+        for row, places in self._several.items():
+            place[row] = places[int(zone.party[row])]
+        return place
 
 
 def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
-    """Every run of every slot that is settled, ascending by slot, then by run, then by area. ``dataset``: names the points."""
+    """Every run of every slot that is settled, ascending by slot, then by run, then by area.
+
+    ``dataset``: names the points, once for each who is ever billed there.
+    """
     zone = reader.registry.zone(ZONE_NAME)
-    place = {point.point: at for at, point in enumerate(dataset.points)}
-    of_dataset = np.array([place[name] for name in zone.points], dtype=np.int64)
+    places = _Places(reader, zone, dataset.points)
     area = reader.zone_at(zone, zone.timeline.first_slot_start_s, reader.height).area
-    areas = [
-        _AreaRows(name, rows := np.flatnonzero(area == number), of_dataset[rows])
-        for number, name in enumerate(zone.areas)
-    ]
+    areas = [_AreaRows(name, np.flatnonzero(area == number)) for number, name in enumerate(zone.areas)]
     rules = _RulesByDigest(reader)
     first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
     for slot_start_s in range(first_s, end_s, dataset.slot_s):
         runs = RUNS.load(reader, slot_start_s, ZONE_NAME)
         for run, height in runs.runs if runs is not None else ():
-            yield from _areas_of_run(reader, slot_start_s, run, height, areas, rules)
+            yield from _areas_of_run(reader, _RunOfSlot(slot_start_s, run, height), areas, places, rules)
 
 
 class _RulesByDigest:
@@ -68,12 +89,20 @@ class _RulesByDigest:
         return rules_of_slot(self._reader, contract, self._stated[digest], leaf.slot_start_s, leaf.as_of_height)
 
 
+class _RunOfSlot(NamedTuple):
+    slot_start_s: int
+    run: str
+    height: int
+
+
 def _areas_of_run(
-    reader: LedgerReader, slot_start_s: int, run: str, height: int, areas: Sequence[_AreaRows], rules: _RulesByDigest
+    reader: LedgerReader, of: _RunOfSlot, areas: Sequence[_AreaRows], places: _Places, rules: _RulesByDigest
 ) -> Iterator[RunColumns]:
+    slot_start_s, run, height = of
     leaf = RUN.must(reader, slot_start_s, ZONE_NAME, run)
     whole = _joined([POSITIONS.must(reader, slot_start_s, ZONE_NAME, run, chunk) for chunk, _, _ in chunks(leaf.rows)])
     zone = reader.zone_at(reader.registry.zone(ZONE_NAME), slot_start_s, leaf.as_of_height)
+    place = places.of(zone)
     for number, area in enumerate(areas):
         chunk, at = split_row(number)
         results = RESULTS.must(reader, slot_start_s, ZONE_NAME, run, chunk)
@@ -89,7 +118,7 @@ def _areas_of_run(
             run=run,
             height=height,
             contract_id=leaf.contract,
-            rows=area.of_dataset,
+            rows=place[area.of_zone],
             columns={name: column[area.of_zone] for name, column in whole.columns.items() if name not in _REGISTERS},
             quality=whole.quality[area.of_zone],
             trade_price_micro_per_kwh=price,
@@ -100,6 +129,17 @@ def _areas_of_run(
                 prices=prices_by_key(tariffs),
             ),
         )
+
+
+def billed_points(ledger: LedgerReader, points: Sequence[PointRow]) -> list[PointRow]:
+    """Some points as the ledger has them, once for each who is ever billed there, in the order of their beginnings."""
+    found: list[PointRow] = []
+    for point in points:
+        opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
+        entries = {entry.from_s: opened.open(ledger, entry).record.party for entry in opened.leaf.entries}
+        parties = dict.fromkeys(entries[from_s] or broken("somebody is billed") for from_s in sorted(entries))
+        found += [point._replace(party=party, later=()) for party in parties]
+    return found
 
 
 def _joined(parts: Sequence[PositionsLeaf]) -> PositionsLeaf:

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from gridcore.errors import UsageError, broken
-from gridcore.quality import ESTIMATED, MISSING
+from gridcore.quality import CODE_MASK, ESTIMATED, MISSING
 from gridcore.registry.area import AREA
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.chain.reading import read_runs
+from gridledger.settling.chain.reading import billed_points, read_runs
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms, PointRow
 from gridledger.settling.files.orders import no_orders
 from ledger.leaves.chain import CHAIN
@@ -41,7 +41,7 @@ def dataset_of_ledger(data: Path) -> Dataset:
             slot = (run.slot_start_s - first_s) // frame.slot_s
             import_wh[slot, run.rows], export_wh[slot, run.rows] = run.columns["import_wh"], run.columns["export_wh"]
             quality[slot, run.rows] = run.quality
-    missing, estimated = (int((quality & 15 == code).sum()) for code in (MISSING, ESTIMATED))
+    missing, estimated = (int((quality & CODE_MASK == code).sum()) for code in (MISSING, ESTIMATED))
     counts = Counts(quality.size - missing, missing, estimated)
     return frame._replace(import_wh=import_wh, export_wh=export_wh, counts=counts)
 
@@ -88,7 +88,10 @@ def _point(reader: LedgerReader, name: str, at_s: int, data: Path) -> PointRow:
     found = reader.in_force(POINT, name, at_s) or broken("every point of the files is in force")
     if found.rules is not None:
         raise _not_read_back(data, "points with prices of their own")
-    return PointRow(name, found.party or broken("every point of the files is billed"), found.area)
+    point = PointRow(name, found.party or broken("every point of the files is billed"), found.area)
+    if len(billed_points(reader, [point])) > 1:
+        raise _not_read_back(data, "points for which somebody else is billed from a time on")
+    return point
 
 
 def _not_read_back(data: Path, what: str) -> UsageError:

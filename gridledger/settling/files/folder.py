@@ -7,7 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gridledger.settling.dataset import Counts, Dataset, InputFile, KeyRow, PointRow, SeriesRows
+from gridledger.settling.dataset import (
+    AgreementRow,
+    Counts,
+    Dataset,
+    InputFile,
+    KeyRow,
+    PointRow,
+    SeriesRows,
+    parties_of,
+)
+from gridledger.settling.files.agreements import read_agreements, references_of
 from gridledger.settling.files.estimates import Gap, fill
 from gridledger.settling.files.fault import fault, nearest
 from gridledger.settling.files.grid import Grid, Place, grid_of
@@ -41,6 +51,15 @@ class _Energies(NamedTuple):
     readings: int
 
 
+class _Priced(NamedTuple):
+    """Agreements, the prices that they name, the prices of the contract that vary, and the files."""
+
+    agreements: Sequence[AgreementRow]
+    references: Sequence[SeriesRows]
+    series: Sequence[SeriesRows]
+    inputs: Sequence[InputFile]
+
+
 def read_folder(folder: Path, preset: str | None = None, other_rules: Path | None = None) -> Dataset:
     """Read all files of a folder. UsageError, one line, at the first fault.
 
@@ -53,27 +72,27 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         _must(folder, RULES)
     _must(folder, POINTS)
     rules = read_rules(other_rules or folder / RULES)
-    points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract)
+    points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract, rules.zone)
     energies = _read_energies(folder, layout, points, rules)
     starts = energies.grid.slot_start_s
     inputs = [rules.input_file, points_file, *energies.inputs]
-    series: list[SeriesRows] = []
-    if (folder / PRICES).exists():
-        series, prices_file = read_prices(folder / PRICES, rules.price_keys(), points, rules.zone, rules.slot_s)
-        inputs.append(prices_file)
     contract = rules.contract
+    priced = _read_priced(folder, rules, points, starts)
+    series = priced.series
+    inputs += priced.inputs
     keys: Sequence[KeyRow] = []
     orders = OrdersRead(no_orders(), rules.input_file)
     if uses_keys(contract) and (folder / KEYS).exists():
-        keys, keys_file = read_keys(folder / KEYS, points, rules.zone)
+        keys, keys_file = read_keys(folder / KEYS, points, rules.zone, rules.slot_s)
         inputs.append(keys_file)
     if contract.takes_orders and (folder / ORDERS).exists():
         orders = read_orders(folder / ORDERS, points, starts)
         inputs.append(orders.input_file)
-    own_prices = {**_first_prices(series, rules, starts), **rules.prices}
-    settled = file_rules(rules, own_prices, has_orders=len(orders.orders.slot) > 0)
+    settled = file_rules(
+        rules, starts, other_prices=_first_prices(series, rules, starts), has_orders=len(orders.orders.slot) > 0
+    )
     _check_tariff(rules, points)
-    check_prices(series, settled.prices, points, starts, lambda prices: fault_of_terms(rules, prices))
+    check_prices(series, settled, points, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, points, energies.grid)
     zone = rules.zone or Zone(UTC)
@@ -94,7 +113,27 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         inputs=inputs,
         counts=Counts(energies.readings, estimated.missing, estimated.estimated),
         notes=_notes(folder, [file.name for file in inputs], rules),
+        agreements=priced.agreements,
+        references=priced.references,
     )
+
+
+def _read_priced(folder: Path, rules: RulesRead, points: Sequence[PointRow], starts: Int64Column) -> _Priced:
+    """Agreements, where the contract takes them, and prices: those of the contract and those that agreements name."""
+    agreements: Sequence[AgreementRow] = ()
+    series: Sequence[SeriesRows] = ()
+    inputs: list[InputFile] = []
+    if rules.contract.takes_agreements and (folder / AGREEMENTS).exists():
+        agreements, agreements_file = read_agreements(folder / AGREEMENTS, points, rules.zone, rules.slot_s)
+        inputs.append(agreements_file)
+    own = rules.price_keys()
+    if (folder / PRICES).exists():
+        named = {row.agreement.series for row in agreements if row.agreement.series is not None}
+        keys = [*own, *sorted(named.difference(own))]
+        series, prices_file = read_prices(folder / PRICES, keys, points, rules.zone, rules.slot_s)
+        inputs.append(prices_file)
+    references = references_of(agreements, series, starts)
+    return _Priced(agreements, references, [rows for rows in series if rows.key in own], inputs)
 
 
 def uses_keys(contract: Contract) -> bool:
@@ -147,7 +186,7 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
     first_s = int(starts[0])
     prices = first_prices(series, first_s)
     for rows in series:
-        if rows.key not in prices and rows.key not in rules.prices:
+        if rows.key not in prices and rows.key not in rules.dated[0].prices:
             what = f"{rows.key} has no price for all from {to_iso(first_s)} on, the first slot"
             raise fault(PRICES, what, f"give one that starts there or earlier, or [prices] {rows.key} in {RULES}")
     return prices
@@ -155,7 +194,7 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
 
 def _check_tariff(rules: RulesRead, points: Sequence[PointRow]) -> None:
     """A component is paid by parties that there are, to an account that is none."""
-    parties = {point.party for point in points}
+    parties = parties_of(points)
     for component in rules.tariff:
         if component.account in parties:
             what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {POINTS}"

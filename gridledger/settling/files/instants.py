@@ -11,7 +11,7 @@ import numpy as np
 from gridledger.settling.files.fault import FilesError
 from gridledger.settling.files.fields import integers
 from gridledger.settling.files.layout import TimeForm
-from gridledger.settling.files.stamps import DAY_S, Stamps, Zone, parse_stamps, zone_fault
+from gridledger.settling.files.stamps import DAY_S, Stamps, Zone, parse_stamps, to_iso, zone_fault
 from gridledger.settling.files.table import Fields
 from settlement.contract_kit_1 import Int64Column
 
@@ -118,3 +118,15 @@ def of_stamps(fields: Fields, zone: Zone | None) -> Int64Column:
     """int64[n]: the instants of a column of ISO times, whose local ones must be shown once."""
     instants = Instants(TimeForm(at="start", column=fields.column), zone, 1)
     return instants.of_rows({fields.column: fields}, np.zeros(len(fields), dtype=np.int64))
+
+
+def of_slot_starts(fields: Fields, zone: Zone | None, slot_s: int, what: str) -> Int64Column:
+    """The same of times at which slots start; FilesError at the first inside a slot. ``what``: of what counts for whole slots, in words."""
+    start_s = of_stamps(fields, zone)
+    inside = start_s % slot_s != 0
+    if inside.any():
+        at = int(np.argmax(inside))
+        begins_s = int(start_s[at]) // slot_s * slot_s
+        right = f"{what} for whole slots of {slot_s} s: give {to_iso(begins_s)} or {to_iso(begins_s + slot_s)}"
+        raise fields.fault(at, f"{to_iso(int(start_s[at]))} is inside a slot", right)
+    return start_s

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from gridledger.settling.dataset import InputFile, KeyRow, PointRow
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Names, integers
-from gridledger.settling.files.instants import of_stamps
+from gridledger.settling.files.instants import of_slot_starts
 from gridledger.settling.files.stamps import Zone, to_iso
 from gridledger.settling.files.table import Fields, Header, Table
 
@@ -26,7 +26,7 @@ class KeysRead(NamedTuple):
     input_file: InputFile
 
 
-def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None) -> KeysRead:
+def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s: int) -> KeysRead:
     """Read the file; FilesError at the first fault, and where the shares of an area are more than all."""
     table = Table(path, _HEADER)
     names = Names([point.point for point in points])
@@ -44,7 +44,9 @@ def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None) -> Keys
             fields = columns["valid_from"]
             given = (fields.lengths() > 0).nonzero()[0]
             starts = list(nothing)
-            for at, start_s in zip(given.tolist(), of_stamps(fields.some(given), zone).tolist(), strict=True):
+            for at, start_s in zip(
+                given.tolist(), of_slot_starts(fields.some(given), zone, slot_s, "a key holds").tolist(), strict=True
+            ):
                 starts[at] = start_s
         for at, code in enumerate(codes.tolist()):
             if (shares[at] == ABSENT) == (priorities[at] == ABSENT):

@@ -11,15 +11,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import excerpt
-from gridledger.settling.dataset import InputFile, Orders, PointRow
+from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
+from gridledger.settling.dataset import InputFile, Orders, PointRow, parties_of
 from gridledger.settling.files.fault import FilesError, fault
 from gridledger.settling.files.fields import Names, integers
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.table import Block, Fields, Header, Table
 from ledger.contract import BUY, SELL
-from ledger.kinds.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
 from ledger.registry.consistency import TRADING_POINTS_MAX
-from ledger.state.clear import ORDER_COUNTER_MAX
 from settlement.contract_kit_1 import Int64Column
 
 TIME_S_MAX: Final = 2**33
@@ -56,7 +55,7 @@ def no_orders() -> Orders:
 def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Column) -> OrdersRead:
     """Read the file; FilesError at the first fault."""
     table = Table(path, _HEADER)
-    parties = sorted({point.party for point in points})
+    parties = sorted(parties_of(points))
     reader = _Reader(parties, slot_start_s)
     parts = [reader.part_of(block) for block in table.blocks()]
     if not parts:
@@ -87,7 +86,7 @@ def _check_points(
     parties: Sequence[str], party: Int64Column, row: Int64Column, points: Sequence[PointRow], file: str
 ) -> None:
     """Refuse a party that trades with more points than its bundles can show."""
-    count = Counter(point.party for point in points)
+    count = Counter(party for point in points for party in point.parties)
     for code, at in zip(*np.unique(party, return_index=True), strict=True):
         if count[parties[code]] > TRADING_POINTS_MAX:
             what = f"{parties[code]} has {count[parties[code]]} points"
@@ -138,7 +137,7 @@ class _Reader:
         fields = columns["order"]
         for at, (text, start, code) in enumerate(zip(fields.texts(), start_s.tolist(), party.tolist(), strict=True)):
             before, _, counter = text.rpartition("/")
-            is_counter = _COUNTER.fullmatch(counter) is not None and int(counter) <= ORDER_COUNTER_MAX
+            is_counter = _COUNTER.fullmatch(counter) is not None and int(counter) <= COUNTER_MAX
             if before != f"{self._parties[code]}/{start}" or not is_counter:
                 raise _fault_of_id(fields, at, f"{self._parties[code]}/{start}/1")
 

@@ -10,14 +10,22 @@ import numpy as np
 from gridcore.errors import excerpt
 from gridcore.forms import NAME
 from gridcore.registry.installation import MODULUS_WH_MAX
+from gridcore.registry.point import ENERGY_KINDS, GRID_PLACE_MAX
 from gridledger.settling.dataset import LIMIT_WH_MAX, InputFile, PointRow
 from gridledger.settling.files.fault import fault
-from gridledger.settling.files.fields import Names, decimals
+from gridledger.settling.files.fields import ABSENT, Names, decimals, integers
+from gridledger.settling.files.instants import of_slot_starts
+from gridledger.settling.files.stamps import Zone, to_iso
 from gridledger.settling.files.table import Block, Fields, Header, Table
 from ledger.contract import Contract
 
+NAME_OF_FILE: Final = "points.csv"
 POINTS_MAX: Final = 100_000
-_HEADER: Final = Header(("point", "party", "area"), ("limit_kw", "modulus_kwh"))
+_HEADER: Final = Header(
+    ("point", "party", "area"), ("limit_kw", "modulus_kwh", "valid_from", "grid_place", "energy_kind")
+)
+MOVES_MAX: Final = 50
+"""Times at which somebody else is billed for a point: an entity keeps 64 entries."""
 _PLACES: Final = 3
 
 
@@ -28,32 +36,81 @@ class PointsRead(NamedTuple):
     input_file: InputFile
 
 
-def read_points(path: Path, slot_s: int, contract: Contract) -> PointsRead:
-    """Read the file; FilesError at the first fault, and where a party is named as an account of the contract."""
+def read_points(path: Path, slot_s: int, contract: Contract, zone: Zone | None) -> PointsRead:
+    """Read the file; FilesError at the first fault, and where a party is named as an account of the contract.
+
+    A row with ``valid_from`` says who is billed for a point from then on; ``zone``: of its local times.
+    """
     table = Table(path, _HEADER)
     accounts = Names(list(contract.accounts))
     rows: dict[str, PointRow] = {}
     row_of: dict[str, int] = {}
     area_of: dict[str, str] = {}
+    moves: list[tuple[int, int, PointRow]] = []
     for block in table.blocks():
         _check_parties(block.columns["party"], accounts, contract.contract_id)
-        for row, point in zip(block.row.tolist(), _points_of(block, slot_s), strict=True):
-            if point.point in rows:
+        from_s = _starts_of(block, zone, slot_s)
+        for row, point, at_s in zip(block.row.tolist(), _points_of(block, slot_s), from_s, strict=True):
+            if at_s is None and point.point in rows:
                 what = f"the point {point.point} stands in row {row_of[point.point]} already"
                 other = rows[point.point]
                 if other.area != point.area:
                     what += f", in the area {other.area}"
-                raise fault(table.name, what, "give each point once, in one area", row=row, column="point")
+                right = "give each point once, in one area; a row of somebody else from a time on has a valid_from"
+                raise fault(table.name, what, right, row=row, column="point")
             area = area_of.setdefault(point.party, point.area)
             if area != point.area:
                 what = f"the party {point.party} has points of the area {area} already"
                 raise fault(table.name, what, "give it one name for each area", row=row, column="party")
+            if at_s is not None:
+                moves.append((at_s, row, point))
+                continue
             rows[point.point], row_of[point.point] = point, row
-        if len(rows) > POINTS_MAX:
-            raise fault(table.name, f"holds more than {POINTS_MAX} points", "settle fewer at once")
+        if max(len(rows), len(moves)) > POINTS_MAX:
+            raise fault(table.name, f"holds more than {POINTS_MAX} points or moves", "settle fewer at once")
     if not rows:
         raise fault(table.name, "holds no points", "give at least one")
+    for at_s, row, point in sorted(moves, key=lambda move: move[:2]):
+        rows[point.point] = _moved(rows.get(point.point), at_s, row, point)
     return PointsRead([rows[name] for name in sorted(rows, key=str.encode)], table.input_file())
+
+
+def _starts_of(block: Block, zone: Zone | None, slot_s: int) -> list[int | None]:
+    """When each row begins to hold; None for one that holds from the beginning."""
+    starts: list[int | None] = [None] * len(block.row)
+    if "valid_from" in block.columns:
+        fields = block.columns["valid_from"]
+        given = np.flatnonzero(fields.lengths() > 0)
+        found = of_slot_starts(fields.some(given), zone, slot_s, "who is billed changes")
+        for at, start_s in zip(given.tolist(), found.tolist(), strict=True):
+            starts[at] = start_s
+    return starts
+
+
+def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> PointRow:
+    """A point for which somebody else is billed from ``at_s`` on; the rows come in the order of their times."""
+    column, right = "valid_from", "give one row of it without a valid_from: who is billed at first"
+    if known is None:
+        raise fault(NAME_OF_FILE, f"nobody is billed for {point.point} before", right, row=row, column=column)
+    if known.area != point.area:
+        right = "a point stays in its area"
+        raise fault(NAME_OF_FILE, f"{point.point} is in the area {known.area}", right, row=row, column="area")
+    if (point.limit_wh, point.modulus_wh) not in ((known.limit_wh, known.modulus_wh), (LIMIT_WH_MAX, 0)):
+        what = f"{point.point} has other limits in its first row"
+        raise fault(NAME_OF_FILE, what, "leave limit_kw and modulus_kwh empty here", row=row, column=column)
+    if (point.grid_place, point.energy_kind) not in ((known.grid_place, known.energy_kind), (None, None)):
+        what = f"{point.point} has another grid_place or energy_kind in its first row"
+        raise fault(NAME_OF_FILE, what, "leave both empty here", row=row, column=column)
+    if known.later and known.later[-1][0] == at_s:
+        what = f"somebody is billed for {point.point} from {to_iso(at_s)} on already"
+        raise fault(NAME_OF_FILE, what, "give one of the two rows another time", row=row, column=column)
+    if known.party_at(at_s) == point.party:
+        what = f"{point.party} is billed for {point.point} before too"
+        raise fault(NAME_OF_FILE, what, "leave the row out", row=row, column="party")
+    if len(known.later) == MOVES_MAX:
+        what = f"who is billed for {point.point} changes more than {MOVES_MAX} times"
+        raise fault(NAME_OF_FILE, what, "settle fewer slots at once", row=row, column="point")
+    return known._replace(later=(*known.later, (at_s, point.party)))
 
 
 def _check_parties(fields: Fields, accounts: Names, contract_id: str) -> None:
@@ -92,4 +149,25 @@ def _points_of(block: Block, slot_s: int) -> list[PointRow]:
                 at, f"{fields.text(at)} is too large", f"a register starts again at {MODULUS_WH_MAX} Wh at most"
             )
         modulus_wh = found.value
-    return [PointRow(*row) for row in zip(*names, limit_wh.tolist(), modulus_wh.tolist(), strict=True)]
+    columns = (limit_wh.tolist(), modulus_wh.tolist(), [()] * count, _grid_places_of(block), _energy_kinds_of(block))
+    return [PointRow(*row) for row in zip(*names, *columns, strict=True)]
+
+
+def _grid_places_of(block: Block) -> list[int | None]:
+    """The place in its area's grid of each row; None where the field is empty."""
+    if "grid_place" not in block.columns:
+        return [None] * len(block.row)
+    found = integers(block.columns["grid_place"], 1, GRID_PLACE_MAX, may_be_empty=True)
+    return [None if place == ABSENT else place for place in found.tolist()]
+
+
+def _energy_kinds_of(block: Block) -> list[str | None]:
+    """What each row's point generates from; None where the field is empty."""
+    if "energy_kind" not in block.columns:
+        return [None] * len(block.row)
+    fields = block.columns["energy_kind"]
+    texts = fields.texts()
+    for index, text in enumerate(texts):
+        if text and text not in ENERGY_KINDS:
+            raise fields.fault(index, f"{excerpt(text)} is no kind of energy", f"give one of {', '.join(ENERGY_KINDS)}")
+    return [text or None for text in texts]

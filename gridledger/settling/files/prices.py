@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridledger.settling.dataset import InputFile, PointRow, SeriesRows
+from gridledger.settling.dataset import FileRules, InputFile, PointRow, SeriesRows
+from gridledger.settling.files.dated_prices import RULES
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Names, integers
-from gridledger.settling.files.instants import of_stamps
+from gridledger.settling.files.instants import of_slot_starts
 from gridledger.settling.files.stamps import Zone, to_iso
 from gridledger.settling.files.table import Fields, Header, Table
 from settlement.contract_kit_1 import Int64Column
@@ -48,12 +49,7 @@ def read_prices(
         )
         _check_scope(columns.get("point"), area, point)
         price = integers(columns["price_micro_per_kwh"], -PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-        start_s = of_stamps(columns["start"], zone)
-        inside = start_s % slot_s != 0
-        if inside.any():
-            at = int(np.argmax(inside))
-            right = f"a price holds for whole slots of {slot_s} s, [timeline] slot_s in rules.toml"
-            raise columns["start"].fault(at, f"{to_iso(int(start_s[at]))} is inside a slot", right)
+        start_s = of_slot_starts(columns["start"], zone, slot_s, "a price holds")
         parts.append((start_s, key, area, point, price, block.row))
     if not parts:
         return PricesRead([], table.input_file())
@@ -93,20 +89,21 @@ def first_prices(series: Sequence[SeriesRows], first_s: int) -> dict[str, int]:
 
 def check_prices(
     series: Sequence[SeriesRows],
-    prices: Mapping[str, int],
+    rules: FileRules,
     points: Sequence[PointRow],
     slots: Int64Column,
     fault_of: Callable[[Mapping[str, int]], str],
 ) -> None:
-    """FilesError where the prices of some slot do not go together. ``prices``: of the rules; ``fault_of``: says what is wrong with some."""
-    changes = [slots[:1], *(rows.start_s for rows in series)]
+    """FilesError where the prices of some slot do not go together. ``rules``: have the prices that hold where no series does; ``fault_of``: says what is wrong with some."""
+    later_s = np.array([later.from_s for later in rules.later_prices], dtype=np.int64)
+    changes = [slots[:1], later_s, *(rows.start_s for rows in series)]
     at_s = np.unique(np.concatenate(changes))
     at_s = at_s[(at_s >= slots[0]) & (at_s <= slots[-1])]
-    scopes = dict.fromkeys((rows.area, rows.point) for rows in series)
+    scopes = dict.fromkeys([(None, None), *((rows.area, rows.point) for rows in series)])
     area_of = {point.point: point.area for point in points}
     for area, point in scopes:
         of_area = area_of.get(point or "", area)
-        columns = {key: np.full(len(at_s), price) for key, price in prices.items()}
+        columns = {key: rules.price_column(key, at_s) for key in rules.prices}
         # the widest first: what is nearer to the point takes its place
         for scope in ((None, None), (of_area, None), (of_area, point)):
             for rows in series:
@@ -117,8 +114,9 @@ def check_prices(
             words = fault_of(dict(zip(columns, vector, strict=True)))
             if words:
                 whose = f" of {point or area}" if point or area else ""
+                file = NAME if series else RULES
                 raise fault(
-                    NAME, f"the prices{whose} from {to_iso(int(at_s[place]))} on: {words}", "change one of them"
+                    file, f"the prices{whose} from {to_iso(int(at_s[place]))} on: {words}", "change one of them"
                 )
 
 

@@ -9,15 +9,20 @@ from typing import Any, Final, NamedTuple
 
 from gridcore.config import ConfigError, decode_toml, parse_config, read_config
 from gridcore.errors import excerpt
-from gridcore.genesis import SLOT_S_CHOICES
+from gridcore.genesis import CURRENCY, SLOT_S_CHOICES
+from gridcore.registry.run_calendar import calendar_fault
+from gridcore.registry.zone import FINAL_S_MAX
 from gridcore.sm3 import sm3
-from gridledger.settling.dataset import EstimateTerms, FileRules, InputFile, InvoiceTerms
+from gridledger.founding.runs_config import RunsConfig
+from gridledger.settling.dataset import EstimateTerms, FileRules, InputFile, InvoiceTerms, LaterPrices, RunTerms
+from gridledger.settling.files.dated_prices import PricesFrom, check_covered, local_day, read_dated
 from gridledger.settling.files.estimates import FALLBACKS, METHODS
 from gridledger.settling.files.fault import fault, nearest
 from gridledger.settling.files.layout import REPEATED_HOURS
-from gridledger.settling.files.stamps import Zone
+from gridledger.settling.files.stamps import DAY_S, Zone
 from ledger.contract import Contract
 from settlement.catalogue import CATALOGUE
+from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
 from settlement.tariffs import components_of
@@ -36,6 +41,7 @@ class _Timeline:
     timezone: str | None = field(default=None, metadata={"min": 1, "max": 64})
     gate_before_start_s: int | None = field(default=None, metadata={"min": 0, "max": _SECONDS_MAX})
     metering_deadline_s: int | None = field(default=None, metadata={"min": 0, "max": _SECONDS_MAX})
+    final_after_s: int | None = field(default=None, metadata={"min": 0, "max": FINAL_S_MAX})
     sub_wh: str = field(default="refuse", metadata={"choices": ("refuse", "carry")})
     repeated_hour: str = field(default="refused", metadata={"choices": REPEATED_HOURS})
 
@@ -57,16 +63,19 @@ class _Estimate:
 
 @dataclass(frozen=True)
 class _File:
-    prices: dict[str, int]
     timeline: _Timeline = _Timeline()
+    runs: RunsConfig | None = None
     invoice: _Invoice = _Invoice()
     estimate: _Estimate = _Estimate()
 
 
 class RulesRead(NamedTuple):
-    """rules.toml before the prices of prices.csv are known. zone: of local times, None where none is named; market: its terms."""
+    """rules.toml before the prices of prices.csv are known. zone: of local times, None where none is named; market: its terms.
 
-    prices: Mapping[str, int]
+    dated: prices by when they hold; of one table ``[prices]`` one entry for ever.
+    """
+
+    dated: Sequence[PricesFrom]
     contract: Contract
     market: Mapping[str, Any]
     slot_s: int
@@ -78,6 +87,7 @@ class RulesRead(NamedTuple):
     invoice: InvoiceTerms
     estimate: EstimateTerms
     tariff: Sequence[Component]
+    runs: RunTerms | None
     input_file: InputFile
 
     def price_keys(self) -> Sequence[str]:
@@ -86,7 +96,7 @@ class RulesRead(NamedTuple):
 
     def unused_prices(self) -> Sequence[str]:
         """Names of ``[prices]`` that only other contracts know."""
-        return [key for key in self.prices if key not in self.price_keys()]
+        return [key for key in self.dated[0].prices if key not in self.price_keys()]
 
 
 def read_rules(path: Path) -> RulesRead:
@@ -97,14 +107,20 @@ def read_rules(path: Path) -> RulesRead:
     market = table.pop("market", None)
     if not isinstance(market, dict) or not isinstance(market.get("contract"), str):
         raise fault(NAME, "[market] contract is missing", f"name a contract, {_shown_contracts()}")
-    tariff = table.pop("tariff", {})
+    tariff, prices = table.pop("tariff", {}), table.pop(_PRICES, {})
+    runs = table.get("runs")
+    as_of = runs.pop("as_of", None) if isinstance(runs, dict) else None
     contract_id = market.pop("contract")
     if contract_id not in CATALOGUE:
         raise fault(NAME, f"[market] contract = {excerpt(contract_id)} is no contract", nearest(contract_id, CATALOGUE))
     try:
-        file = parse_config({_PRICES: {}, **table}, _File, source)
+        file = parse_config(table, _File, source)
     except ConfigError as error:
         raise fault(NAME, str(error).removeprefix(f"{NAME}: "), "see docs/settle-files.md") from None
+    if not CURRENCY.holds(file.invoice.currency):
+        raise fault(
+            NAME, f"[invoice] currency = {excerpt(file.invoice.currency)} is no currency", f"give {CURRENCY.words}"
+        )
     timeline = file.timeline
     zone = None
     if timeline.timezone is not None:
@@ -113,8 +129,9 @@ def read_rules(path: Path) -> RulesRead:
         except ValueError:
             what = f"[timeline] timezone = {excerpt(timeline.timezone)} is no time zone"
             raise fault(NAME, what, "give a name of the IANA table, such as Asia/Shanghai") from None
+    days = zone or Zone(UTC)
     return RulesRead(
-        prices=file.prices,
+        dated=read_dated(prices, days),
         contract=CATALOGUE[contract_id].contract,
         market=market,
         slot_s=timeline.slot_s,
@@ -126,6 +143,7 @@ def read_rules(path: Path) -> RulesRead:
         invoice=InvoiceTerms(**vars(file.invoice)),
         estimate=EstimateTerms(**vars(file.estimate)),
         tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
+        runs=_runs(file, local_day("[runs] as_of", as_of, days)),
         input_file=InputFile(NAME, sm3(data), 0),
     )
 
@@ -135,17 +153,35 @@ def fault_of_terms(read: RulesRead, prices: Mapping[str, int]) -> str:
     return read.contract.fault_of({**read.market, _PRICES: prices})
 
 
-def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) -> FileRules:
-    """The rules with all their prices; FilesError where they are none for the contract."""
+def file_rules(
+    read: RulesRead, slots: Int64Column, *, other_prices: Mapping[str, int] | None = None, has_orders: bool = False
+) -> FileRules:
+    """The rules with all their prices; FilesError where they are none for the contract, or leave some of ``slots`` without prices.
+
+    slots: int64[n], where each starts, ascending; other_prices: of the first slot, by keys that ``[prices]`` may lack.
+    """
     contract_id = read.contract.contract_id
+    first_s = int(slots[0])
+    check_covered(read.dated, first_s, int(slots[-1]) + read.slot_s)
     of_others = {key for entry in CATALOGUE.values() for key in entry.vocabulary.prices}
     for key in read.unused_prices():
         if key not in of_others:
             raise fault(NAME, f"[prices] {key} is no price of {contract_id}", nearest(key, read.price_keys()))
-    prices = {key: price for key, price in prices.items() if key in read.price_keys()}
+    known = set(read.price_keys())
+    dated = [
+        (
+            entry.from_s,
+            {key: price for key, price in ({**(other_prices or {}), **entry.prices}).items() if key in known},
+        )
+        for entry in read.dated
+    ]
+    prices = next(prices for from_s, prices in reversed(dated) if from_s is None or from_s <= first_s)
     words = fault_of_terms(read, prices)
     if words:
         raise fault(NAME, f"[market] or [prices]: {words}", f"docs/settle-files.md has the terms of {contract_id}")
+    if has_orders and read.contract.ranks_by_arrival:
+        what = f"[market] contract = {contract_id!r} ranks orders by when they came, which orders.csv does not tell"
+        raise fault(NAME, what, "settle the folder by a call auction, such as pay_as_bid/1")
     if has_orders:
         for key in ("gate_before_start_s", "metering_deadline_s"):
             if getattr(read, key) is None:
@@ -161,7 +197,33 @@ def file_rules(read: RulesRead, prices: Mapping[str, int], *, has_orders: bool) 
         invoice=read.invoice,
         estimate=read.estimate,
         tariff=read.tariff,
+        later_prices=[LaterPrices(from_s, later) for from_s, later in dated if from_s is not None and from_s > first_s],
+        runs=read.runs,
     )
+
+
+def _runs(file: _File, as_of_s: int | None) -> RunTerms | None:
+    """The run calendar of ``[runs]``; its order is judged by the form that a zone has."""
+    final_after_s = file.timeline.final_after_s
+    if file.runs is None:
+        if final_after_s is not None:
+            what = "[timeline] final_after_s says when slots are final, and there is no [runs]"
+            raise fault(NAME, what, "give the run calendar too (docs/settlement-runs.md), or leave it out")
+        return None
+    if final_after_s is None:
+        raise fault(
+            NAME, "[timeline] final_after_s is missing", "with [runs]: seconds after its end at which a slot is final"
+        )
+    calendar = file.runs.calendar
+    least_s = max(file.timeline.metering_deadline_s or 0, DAY_S)
+    words = calendar_fault(calendar).removeprefix("run_calendar: ")
+    if calendar.initial_last_after_s < least_s:
+        words = f"initial_last_after_s is at least {least_s}: files are imported a day at a time"
+    elif final_after_s <= calendar.final_run_after_s:
+        words = f"[timeline] final_after_s is above final_run_after_s {calendar.final_run_after_s}: until then disputes change the slot"
+    if words:
+        raise fault(NAME, f"[runs]: {words}", "docs/settlement-runs.md has an example")
+    return RunTerms(calendar, final_after_s, as_of_s)
 
 
 def _tariff(table: object, contract: Contract) -> Sequence[Component]:

@@ -52,7 +52,7 @@ class PointFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; series: keys of prices that vary; quantum_nano: of amounts."""
+    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; series: keys of prices that vary; quantum_nano: of amounts."""
 
     first_slot: str
     last_slot_end: str
@@ -78,6 +78,7 @@ class Figures(NamedTuple):
     contract_pin: str
     vocabulary: Vocabulary
     prices: Mapping[str, int]
+    later_prices: Sequence[tuple[str, Mapping[str, int]]]
     terms: Mapping[str, object]
     estimate: str
     series: Sequence[str]

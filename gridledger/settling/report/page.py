@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 from typing import Final
 
-from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
-from gridledger.settling.report.markup import (
+from gridcore.report.markup import (
+    ZH_ZONES,
     Cell,
     StackedBar,
     Text,
@@ -16,40 +15,30 @@ from gridledger.settling.report.markup import (
     kilo,
     money,
     number,
+    page,
     paragraph,
     say,
     section,
     table,
+    tiles,
     word,
 )
+from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
 
 ROWS_MAX: Final = 500
 """Rows of a table of the page; the files have all of them."""
-_ZH_ZONES: Final = ("Asia/Shanghai", "Asia/Chongqing", "Asia/Urumqi", "Asia/Hong_Kong", "Asia/Macau", "Asia/Taipei")
-_MARK: Final = (
-    '<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="5" fill="#00697a"/>'
-    '<path d="M5 7h6v4h8M5 17h6v-6" fill="none" stroke="#fff" stroke-width="2"/>'
-    '<circle cx="5" cy="7" r="1.8" fill="#fff"/><circle cx="5" cy="17" r="1.8" fill="#fff"/><circle cx="19" cy="11" r="1.8" fill="#fff"/></svg>'
-)
 _NANO_PER_MICRO: Final = 1_000
 
 
 def report_page(figures: Figures) -> str:
     """The whole file ``report.html``."""
-    css = (resources.files("gridledger.settling.report") / "report.css").read_text("utf-8")
-    is_zh = figures.timezone in _ZH_ZONES
     sections = (_figures(figures), _energy(figures), _documents(figures), _kinds(figures), _exceptions(figures))
     more = (_method(figures), _inputs(figures), _checking(figures))
-    return (
-        f'<!doctype html>\n<html lang="{"zh-CN" if is_zh else "en"}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>结算报告 · Settlement report</title><style>{css}</style></head><body>"
-        f'<input type="radio" name="language" id="en"{"" if is_zh else " checked"} aria-label="English">'
-        f'<input type="radio" name="language" id="zh"{" checked" if is_zh else ""} aria-label="中文">'
-        f"<header>{_MARK}<h1>{say(Text('Settlement report', '结算报告'))}</h1>"
-        f'<span class="tag">{say(Text("IMPORTED", "导入数据"))}</span>'
-        '<nav><label for="zh">中文</label><label for="en">English</label></nav></header>'
-        f"<main>{''.join(sections)}{''.join(more)}</main></body></html>\n"
+    return page(
+        Text("Settlement report", "结算报告"),
+        Text("IMPORTED", "导入数据"),
+        (*sections, *more),
+        is_zh=figures.timezone in ZH_ZONES,
     )
 
 
@@ -65,13 +54,12 @@ def _figures(figures: Figures) -> str:
         ),
         (str(figures.missing), Text("intervals without a full reading", "个时段缺少完整读数")),
     )
-    shown = "".join(f"<div><b>{escape(value)}</b><small>{say(title)}</small></div>" for value, title in items)
     times = f"{figures.first_slot} – {figures.last_slot_end} ({figures.timezone})"
     counts = Text(
         f"{times}: {figures.slots:,} slots, {figures.points:,} points, {figures.parties:,} parties, {figures.readings:,} readings",
         f"{times}：{figures.slots:,} 个时段，{figures.points:,} 个计量点，{figures.parties:,} 户，{figures.readings:,} 条读数",
     )
-    return f'<p class="soft">{say(counts)}</p><div class="figures">{shown}</div>'
+    return f'<p class="soft">{say(counts)}</p>{tiles(items)}'
 
 
 def _energy(figures: Figures) -> str:
@@ -177,10 +165,12 @@ def _exceptions(figures: Figures) -> str:
 
 
 def _method(figures: Figures) -> str:
-    prices = [
-        (_price_words(key, figures), f"{money(price * _NANO_PER_MICRO, 1)} {escape(figures.currency)}/kWh")
-        for key, price in figures.prices.items()
-    ]
+    prices = [(_price_words(key, figures), _price(price, figures)) for key, price in figures.prices.items()]
+    before = figures.prices
+    for day, later in figures.later_prices:
+        changed = [key for key, price in later.items() if price != before[key]]
+        prices += [(_words_from(_price_words(key, figures), day), _price(later[key], figures)) for key in changed]
+        before = later
     tax = f"{figures.tax_ppm // 10_000}.{figures.tax_ppm % 10_000:04}".rstrip("0").rstrip(".") + " %"
     pairs = [
         (Text("Contract", "合约"), f"<code>{escape(figures.contract)}</code>"),
@@ -197,6 +187,14 @@ def _method(figures: Figures) -> str:
     if figures.components:
         pairs.append((Text("Tariff components", "电价项目"), escape(", ".join(figures.components))))
     return section(Text("Method", "方法"), facts(pairs))
+
+
+def _price(price_micro_per_kwh: int, figures: Figures) -> str:
+    return f"{money(price_micro_per_kwh * _NANO_PER_MICRO, 1)} {escape(figures.currency)}/kWh"
+
+
+def _words_from(words: Text, day: str) -> Text:
+    return Text(f"{words.en}, from {day} on", f"{words.zh}（自 {day} 起）")
 
 
 def _price_words(key: str, figures: Figures) -> Text:

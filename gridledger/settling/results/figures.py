@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore.quality import ESTIMATED, MISSING, SUSPECT
+from gridcore.quality import CODE_MASK, ESTIMATED, MISSING, SUSPECT
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.report.figures import Bar, DocumentFigures, Figures, KindFigures, PointFigures
 from gridledger.settling.results.invoices import Invoices, Issued
@@ -46,7 +46,7 @@ def figures_of(
         last_slot_end=last,
         timezone=dataset.timezone,
         slots=dataset.slot_start_s.size,
-        points=len(dataset.points),
+        points=len({point.point for point in dataset.points}),
         parties=len(points_of_party),
         readings=counts.readings,
         missing=counts.missing,
@@ -66,6 +66,10 @@ def figures_of(
         contract_pin=contract_pin(rules.contract).hex(),
         vocabulary=CATALOGUE[rules.contract].vocabulary,
         prices=rules.prices,
+        later_prices=[
+            (datetime.fromtimestamp(later.from_s, zone).strftime("%Y-%m-%d"), later.prices)
+            for later in rules.later_prices
+        ],
         terms=rules.terms,
         estimate=rules.estimate.method,
         series=sorted({series.key for series in dataset.series}),
@@ -130,7 +134,7 @@ def _kinds(invoices: Invoices, issued: Sequence[Issued]) -> list[KindFigures]:
 
 def _exceptions(dataset: Dataset, quality: NDArray[np.uint8], energy_wh: Grid) -> list[PointFigures]:
     """Points with intervals that were not measured, those with most energy in them first."""
-    codes = quality & 15
+    codes = quality & CODE_MASK
     counts = [(codes == code).sum(axis=0).tolist() for code in (MISSING, ESTIMATED, SUSPECT)]
     at_stake = np.where(np.isin(codes, (MISSING, ESTIMATED, SUSPECT)), energy_wh, 0).sum(axis=0).tolist()
     rows = [

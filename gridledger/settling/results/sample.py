@@ -10,7 +10,7 @@ from gridledger.settling.results.party_lines import Kind, Rows
 from gridledger.settling.runs import BillLine
 from gridledger.tables.columns import Flags, Places
 from ledger.contract import LineKindLike
-from settlement.contract_kit_1 import TRADE_PRICE, Int64Column
+from settlement.contract_kit_1 import CLEARING_ACCOUNT, Int64Column
 
 
 class Sample:
@@ -18,10 +18,11 @@ class Sample:
 
     def __init__(self, slot_start_s: Int64Column, kinds: Sequence[Kind], of_contract: Sequence[LineKindLike]) -> None:
         """kinds: all that rows may have; of_contract: those that a bundle can prove."""
-        prices = {kind.kind: kind.price for kind in of_contract}
+        accounts = {kind.kind: kind.account for kind in of_contract}
         self._slot_start_s, self._kinds = slot_start_s, kinds
-        self._is_of_contract = np.array([kind.line_kind in prices for kind in kinds], dtype=np.bool_)
-        self._is_trade = np.array([prices.get(kind.line_kind) == TRADE_PRICE for kind in kinds], dtype=np.bool_)
+        self._is_of_contract = np.array([kind.line_kind in accounts for kind in kinds], dtype=np.bool_)
+        is_trade = [accounts.get(kind.line_kind) == CLEARING_ACCOUNT for kind in kinds]
+        self._is_trade = np.array(is_trade, dtype=np.bool_)
         self._best: tuple[bool, bool, int] = (False, False, -1)
         self.line: BillLine | None = None
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gridcore.errors import require
 from gridcore.quality import MEASURED
+from gridcore.run_names import run_rank
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Flags, Places
-from gridledger.tables.results import INITIAL
 from ledger.contract import Contract, LineLike, SlotRows, Tariffs
 from settlement.contract_kit_1 import Int64Column
 
@@ -76,7 +76,7 @@ class Sheets:
     @property
     def names(self) -> Sequence[str]:
         """The names of the runs in the order in which the ledger makes those of one slot."""
-        return sorted(self._sheets, key=_rank)
+        return sorted(self._sheets, key=run_rank)
 
     def sheet(self, name: str) -> Sheet:
         """A run, on the slots that it has."""
@@ -107,6 +107,12 @@ class Sheets:
                 break
         return found
 
+    def is_billed(self, until: str) -> Flags:
+        """bool[slots, points]: the rows that a run up to ``until`` has."""
+        runs = self.names[: self.names.index(until) + 1]
+        found: Flags = np.logical_or.reduce([self._sheets[run].has for run in runs])
+        return found
+
     def last_quality(self) -> NDArray[np.uint8]:
         """The quality bytes of the rows that hold now, uint8[slots, points]; of what no run has, measured."""
         found = np.full(self.dataset.import_wh.shape, MEASURED, dtype=np.uint8)
@@ -132,14 +138,6 @@ class Sheets:
         rows = zip(*(tariffs.prices[key].tolist() for key in keys), strict=True)
         places = [self._tariffs.setdefault(tuple(zip(keys, row, strict=True)), len(self._tariffs)) for row in rows]
         return np.array(places, dtype=np.int64)
-
-
-def _rank(name: str) -> tuple[int, int, str]:
-    """initial, correction-1, correction-2 …, then the others by their names."""
-    word, _, number = name.partition("-")
-    if word == "correction" and number.isdigit():
-        return 1, int(number), name
-    return 0 if name == INITIAL else 2, 0, name
 
 
 class _Filling:

@@ -43,12 +43,14 @@ def signed_charges(
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in points_of_party}
     for run in sheets.names:
         energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
+        is_billed = sheets.is_billed(run)
         for party, points in points_of_party.items():
             for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
                 for kind, nano in more.items():
                     of_month[kind] = of_month.get(kind, 0) + nano
-            usage = Usage(*(energy[:, points].sum(axis=1) for energy in energies))
-            now = tariff.charges(party, usage, billed[party])
+            import_wh, export_wh, traded_wh = (energy[:, points].sum(axis=1) for energy in energies)
+            usage = Usage(import_wh, export_wh, traded_wh)
+            now = tariff.charges(party, usage, billed[party], np.any(is_billed[:, points], axis=1))
             changed = [SignedCharge(1, charge) for charge in now if charge not in before[party]]
             changed += [SignedCharge(-1, charge) for charge in before[party] if charge not in now]
             found[run, party] = changed

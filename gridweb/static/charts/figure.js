@@ -3,6 +3,7 @@
 import { DASHES, DRAWN, HIDDEN, KINDS, MICRO, SPARE, STYLES, WH_PER_KWH } from "./columns.js";
 import { clearedPoint, hatch, openEnds, steps } from "./drawing.js";
 import { meritData, timeData } from "./rows.js";
+import { Tip } from "./tip.js";
 
 const LABELS = {
   loading: "Loading …", failed: "Cannot be loaded", away: "what it rests on is away; it comes by itself", retry: "Try again", empty: "No data yet", table: "Table", chart: "Chart",
@@ -163,8 +164,18 @@ export class Chart {
     return new Intl.NumberFormat(this.language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
   }
 
+  // Where the clock changes between the first and the last instant, each label carries its offset: an hour may be there twice.
+  withOffset() {
+    const format = new Intl.DateTimeFormat("en", { timeZone: this.tz, timeZoneName: "longOffset" });
+    const offset = (seconds) => format.formatToParts(seconds * 1000).find((part) => part.type === "timeZoneName").value;
+    const { x } = this.data;
+    return x.length && offset(x[0]) !== offset(x.at(-1)) ? { timeZoneName: "shortOffset" } : {};
+  }
+
   instant(seconds) {
-    this.instants ||= new Intl.DateTimeFormat(this.language, { timeZone: this.tz, dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+    this.instants ||= new Intl.DateTimeFormat(this.language, {
+      timeZone: this.tz, year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...this.withOffset(),
+    });
     return this.instants.format(seconds * 1000);
   }
 
@@ -217,6 +228,7 @@ export class Chart {
     };
     this.extent = [data.x[0], data.x.at(-1)];
     this.plot = new uPlot(options, [data.x, ...data.values], this.canvas);
+    this.tip = new Tip(this.plot);
     this.plot.setScale("x", { min: data.x[0], max: data.x.at(-1) });
   }
 
@@ -259,13 +271,13 @@ export class Chart {
   ticks(splits, increment) {
     if (!this.data.isTime) return splits.map((value) => value === null ? "" : this.tick(value));
     const format = (options) => new Intl.DateTimeFormat(this.language, { timeZone: this.tz, hourCycle: "h23", ...options });
-    const day = format({ month: "short", day: "numeric" }), clock = format({ hour: "2-digit", minute: "2-digit" }), month = format({ year: "numeric", month: "short" });
+    const day = format({ month: "short", day: "numeric" }), clock = format({ hour: "2-digit", minute: "2-digit", ...this.withOffset() }), month = format({ year: "numeric", month: "short" });
     return splits.map((seconds) => {
       if (seconds === null) return "";
       if (increment >= 28 * 86400) return month.format(seconds * 1000);
       if (increment >= 86400) return day.format(seconds * 1000);
       const time = clock.format(seconds * 1000);
-      return time === "00:00" ? `${time}\n${day.format(seconds * 1000)}` : time;
+      return time.startsWith("00:00") ? `${time}\n${day.format(seconds * 1000)}` : time;
     });
   }
 
@@ -306,14 +318,18 @@ export class Chart {
       const cleared = this.cleared();
       const price = cleared && data.columns[0] ? `${this.labels.cleared}: ${this.number(cleared.kwh, 3)} kWh, ${this.number(cleared.price, 4)} ${this.unit(data.columns[0])}` : "";
       this.write([price, this.hint].filter(Boolean).join(" · "));
+      this.tip?.hide();
       return;
     }
-    const values = data.columns.map((column, position) => {
+    const lines = data.columns.map((column, position) => {
       const value = data.values[position][index], { digits } = KINDS[column.kind];
-      return `${column.title} ${value === null ? this.labels.missing : `${this.number(value, digits)} ${this.unit(column)}`}`;
-    });
-    const where = data.isTime ? this.instant(data.x[index]) : `${this.number(data.x[index], 3)} kWh`;
-    this.write(`${where}: ${values.filter((text, position) => !this.hidden.has(data.columns[position].key)).join("; ")}`);
+      const text = `${column.title} ${value === null ? this.labels.missing : `${this.number(value, digits)} ${this.unit(column)}`}`;
+      return { key: column.key, colour: this.colour(this.style(column, position).colour), text };
+    }).filter(({ key }) => !this.hidden.has(key));
+    const at = data.isTime ? this.instant(data.x[index]) : `${this.number(data.x[index], 3)} kWh`;
+    const where = data.doubtful.includes(data.x[index]) ? `${at} (${this.labels.not_measured})` : at;
+    this.write(`${where}: ${lines.map(({ text }) => text).join("; ")}`);
+    this.tip?.show(where, lines);
   }
 
   // The line keeps the height that it once needed: what lies below does not move with the pointer.

@@ -17,7 +17,14 @@ from gridcore.codes import Code
 from gridcore.logs import get_logger
 from gridcore.serving.door import Seldom
 from ledger.application import Decided, Examined, Progress
-from ledger.engines.base import INSIDE, EngineStoppedError, Outcome, Sender
+from ledger.engines.base import (
+    BLOCK_INTERVAL_S,
+    INSIDE,
+    INTERVALS_WAITED_MAX,
+    EngineStoppedError,
+    Outcome,
+    Sender,
+)
 from ledger.engines.cometbft.machine import Machine
 from ledger.engines.cometbft.rpc import EngineRpc, EngineRpcError
 from ledger.engines.cometbft.server import AbciServer
@@ -164,7 +171,17 @@ class CometEngine:
             return "behind"
         if time.monotonic() - self._block_s > QUIET_S:
             return "quorum"
+        if self.waited_s > INTERVALS_WAITED_MAX * BLOCK_INTERVAL_S:
+            return "waiting"
         return "clock" if self.stands_s else ""
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest transaction has waited for a block, in the pool or on its way; 0 without any. Its certificate comes after that."""
+        oldest = self._pool.oldest
+        waiting_s = (self._submissions.oldest_s, None if oldest is None else oldest.since_s)
+        since_s = [one for one in waiting_s if one is not None]
+        return time.monotonic() - min(since_s) if since_s else 0.0
 
     @property
     def stands_s(self) -> int:
@@ -180,7 +197,8 @@ class CometEngine:
     def gauges(self) -> Mapping[str, tuple[str, int]]:
         """See ``Engine``."""
         offset = ("Seconds by which this machine's clock was ahead of the newest block.", self._clocks.offset_s)
-        return {**self._watch.gauges, "clock_offset_seconds": offset}
+        waited = ("Seconds that the oldest transaction has waited for a block.", int(self.waited_s))
+        return {**self._watch.gauges, "clock_offset_seconds": offset, "oldest_wait_seconds": waited}
 
     async def wait_clock(self, after_s: int, timeout_s: float) -> int:
         """See ``Engine``."""

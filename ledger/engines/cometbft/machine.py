@@ -319,20 +319,22 @@ class Machine:
 
     def _wait(self, entry: Examined) -> Code:
         """ACCEPTED where an admissible transaction waits now, NODE_BUSY where it has no room, else the code with which it enters no block."""
-        place = batch_place(entry)
+        place, last = batch_place(entry), INADMISSIBLE
         if place is None:
-            code = self._foreseen(entry)
-            return code if code in FINAL | INADMISSIBLE else self._place(entry, is_ready=code is Code.ACCEPTED)
-        progress = self.ledger.application.gateway_progress(place.gateway)
-        if place[1:] <= progress:
-            return Code.COUNTER_PASSED
-        ahead = place.counter - progress.counter if place.epoch == progress.epoch else 1
-        if ahead > HELD_BATCHES_MAX:
-            return Code.COUNTER_GAP
-        if ahead > 1:
-            return self._place(entry, is_ready=self._waiting.has_before(entry))
+            last = FINAL | INADMISSIBLE
+        else:
+            progress = self.ledger.application.gateway_progress(place.gateway)
+            if place[1:] <= progress:
+                return Code.COUNTER_PASSED
+            ahead = place.counter - progress.counter if place.epoch == progress.epoch else 1
+            if ahead > HELD_BATCHES_MAX:
+                return Code.COUNTER_GAP
+            if ahead > 1:
+                return self._place(entry, is_ready=self._waiting.has_before(entry))
         code = self._foreseen(entry)
-        return code if code in INADMISSIBLE else self._place(entry, is_ready=code is Code.ACCEPTED)
+        if code is not Code.ACCEPTED and (code in last or not self._proposals.may_take(entry, code)):
+            return code  # it would wait in vain: no block takes it, or not this refusal again
+        return self._place(entry, is_ready=code is Code.ACCEPTED)
 
     def _place(self, entry: Examined, *, is_ready: bool) -> Code:
         """ACCEPTED where there is room for it to wait, else NODE_BUSY."""

@@ -6,9 +6,11 @@ this code answer alike, else the chain would stand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from gridcore.codes import Code
+from gridcore.envelope import Transaction
 from ledger.application import Examined
 from ledger.engines.cometbft.examined import ExaminedTransactions
 from ledger.engines.cometbft.payloads import decode_wish
@@ -20,7 +22,7 @@ from ledger.store.consortium import ConsortiumLedger
 
 
 class Proposals:
-    """Used by one thread at a time. refusals: how much of the blocks that this node proposes refused transactions may take."""
+    """Used by one thread at a time, but for ``may_take``. refusals: how much of the blocks that this node proposes refused transactions may take."""
 
     def __init__(self, ledger: ConsortiumLedger, examined: ExaminedTransactions, refusals: RefusalShares) -> None:
         self._ledger = ledger
@@ -48,15 +50,25 @@ class Proposals:
             return False
         return all(entry.code is Code.ACCEPTED for entry in self._examined.examine(wires, time_s))
 
-    def _has_place(self, entry: Examined, code: Code) -> bool:
-        """Whether a transaction that would be refused gets a place, so that there is a receipt of its refusal."""
+    def may_take(self, entry: Examined, code: Code) -> bool:
+        """Whether a transaction that would be refused may get a place, so that there is a receipt of its refusal; asked by any thread."""
         transaction = entry.candidate.transaction
         if transaction is None or code in (Code.EXISTS, Code.COUNTER_GAP):
             return False
         if self._ledger.find_transaction(transaction.id) is not None:
             return False
-        author = Author(transaction.signer, entry.organisation)
-        return self._refusals.take(author, len(entry.candidate.wire))
+        return self._refusals.fits(Counter({_author_of(transaction, entry): len(entry.candidate.wire)}))
+
+    def _has_place(self, entry: Examined, code: Code) -> bool:
+        """Give a transaction that would be refused its place, where it may have one."""
+        transaction = entry.candidate.transaction
+        if transaction is None or not self.may_take(entry, code):
+            return False
+        return self._refusals.take(_author_of(transaction, entry), len(entry.candidate.wire))
+
+
+def _author_of(transaction: Transaction, entry: Examined) -> Author:
+    return Author(transaction.signer, entry.organisation)
 
 
 def framed_bytes(wire: bytes) -> int:

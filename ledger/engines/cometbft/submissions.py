@@ -47,6 +47,13 @@ class Submissions:
     def __init__(self) -> None:
         self._sent: dict[bytes, _Sent] = {}
         self._decided: list[_Answered] = []
+        self._given_up_s: float | None = None
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Since when the oldest transaction has waited for a block, one that was given up since the last block among them; None without any."""
+        since_s = [sent.since_s for sent in self._sent.values()]
+        return min([*since_s, *([] if self._given_up_s is None else [self._given_up_s])], default=None)
 
     @property
     def room(self) -> int:
@@ -73,6 +80,7 @@ class Submissions:
 
     def decide(self, decided: Decided) -> list[Entry]:
         """Take note of a block; returns the entries that it decided. Their answers wait for its certificate."""
+        self._given_up_s = None
         entries: list[Entry] = []
         for result in decided.results:
             sent = self._sent.pop(result.digest, None)
@@ -101,6 +109,8 @@ class Submissions:
     def expire(self, now_s: float) -> tuple[list[Entry], list[Entry]]:
         """Those that have waited too long: in no block so far, and in one that is not certified. Neither is on its way any more."""
         late = [digest for digest, sent in self._sent.items() if now_s - sent.since_s > ANSWER_S_MAX]
+        if late:
+            self._given_up_s = self.oldest_s
         undecided = [self._sent.pop(digest).entry for digest in late]
         uncertified = [one.entry for one in self._decided if now_s - one.since_s > ANSWER_S_MAX]
         self._decided = [one for one in self._decided if now_s - one.since_s <= ANSWER_S_MAX]

@@ -35,7 +35,9 @@ def _area(view: LedgerView, area_id: str) -> Json:
     area = view.area(area_id)
     own, zone, rules = view.registered(area)
     timeline = area.zone.timeline._asdict()
-    first_slot_start_s = timeline.pop("first_slot_start_s")
+    first_slot_start_s, runs = timeline.pop("first_slot_start_s"), timeline.pop("run_calendar")
+    if runs is not None:
+        timeline["run_calendar"] = runs.encode()
     return {
         "area": area_id,
         "calendar": own.calendar,

@@ -57,6 +57,7 @@ def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
         "price_micro_per_kwh": gate.price_micro_per_kwh,
         "rules": gate.rules.hex(),
         "volume_wh": gate.volume_wh,
+        **({} if gate.trades_root is None else {"trades": gate.trades, "trades_root": gate.trades_root.hex()}),
     }
 
 

@@ -32,7 +32,7 @@ def gateway(view: LedgerView, gateway_id: str) -> Json:
     delivery = DELIVERY.load(view.reader, gateway_id)
     if delivery is None:
         raise Problem("not-found", f"no gateway {gateway_id!r} on this chain")
-    return {"gateway": gateway_id, **plain(DELIVERY.encode(delivery)), **_registered(view, gateway_id)}
+    return {"gateway": gateway_id, **plain(DELIVERY.encode(delivery)), **registered(view, gateway_id)}
 
 
 def gateways(view: LedgerView, start: int) -> Json:
@@ -45,12 +45,12 @@ def gateways(view: LedgerView, start: int) -> Json:
         delivery = DELIVERY.must(view.reader, gateway_id)
         meters, area_ids = reads_of.get(gateway_id, (0, ()))
         counters = {name: getattr(delivery, name) for name in ("counter", "epoch", "last_boundary_s")}
-        entry = {"gateway": gateway_id, **counters, **_registered(view, gateway_id)}
+        entry = {"gateway": gateway_id, **counters, **registered(view, gateway_id)}
         found.append({**entry, "meters": meters, "areas": list(area_ids)})
     return {"gateways": found, "next": following}
 
 
-def _registered(view: LedgerView, gateway_id: str) -> Json:
+def registered(view: LedgerView, gateway_id: str) -> Json:
     """Who answers for a gateway, and how its key is kept; None for one that is retired."""
     found = view.reader.in_force(GATEWAY, gateway_id)
     protection = found.protection if isinstance(found, Gateway) else None

@@ -88,10 +88,10 @@ def check(view: LedgerView, caller: str, body: bytes) -> Json:
         draft.is_signed = is_valid_signature
         standing = {place for place, row in enumerate(rows) if _stands(draft, row)}
         new = [place for place in range(len(rows)) if place not in standing]
-        fault = Judge(draft, "" if signer is None else signer.organisation).first_fault(
-            _salted([rows[at] for at in new])
-        )
+        judge = Judge(draft, "" if signer is None else signer.organisation)
+        fault = judge.first_fault(_salted([rows[at] for at in new]))
         approvals = 0 if is_of_one([SaltedRow(rows[at], b"") for at in new]) else draft.thresholds.registry - 1
+        approvals = max(approvals, len(judge.answering() - {judge.organisation}))
     shown = None if fault is None else _shown(fault, new)
     return {"standing": sorted(standing), "approvals": approvals, "fault": shown}
 

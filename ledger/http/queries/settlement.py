@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,20 +14,22 @@ from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, J
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
 from ledger.contract import Billed
-from ledger.evidence import build_bundle
+from ledger.evidence import build_bundle, build_row_bundle
 from ledger.http import parameters
 from ledger.http.queries.answers import plain, settling_page, window
-from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
+from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, READERS, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
 from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
 from ledger.leaves.balance import BALANCE
 from ledger.leaves.columns import Int64, chunks_of, split_row
 from ledger.leaves.money import join_amount
+from ledger.leaves.progress import PROGRESS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import open_entity
+from ledger.run_due import WantedRun, due_s_of, next_run, why_not_made
 from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows, run_words
 
 
@@ -56,21 +59,36 @@ def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Jso
     """The runs of a slot, the last one at the end, and of each how many settling rows it has, how many it estimates, what they pay."""
     view.check_slot("slot", slot_start_s)
     found = RUNS.load(view.reader, slot_start_s, view.area(area_id).zone.name) or RunsLeaf([])
-    shown = [_run_of(view, scope, area_id, slot_start_s, name) | {"height": height} for name, height in found.runs]
-    return {"area": area_id, "slot_start_s": slot_start_s, "runs": shown}
+    timeline, slot_end_s = view.area(area_id).zone.timeline, slot_start_s + view.slot_s
+    shown = []
+    for name, height in found.runs:
+        made_s = view.reader.header(height).ledger_time_s
+        dates = {"height": height, "made_s": made_s, "due_s": due_s_of(timeline, slot_end_s, name, made_s)}
+        shown.append(_run_of(view, scope, area_id, slot_start_s, name) | dates)
+    coming = next_run(timeline, slot_end_s, view.reader.ledger_time_s, [name for name, _ in found.runs])
+    return {
+        "area": area_id,
+        "slot_start_s": slot_start_s,
+        "runs": shown,
+        "next_run": None if coming is None else coming._asdict(),
+    }
 
 
 def runs_of_day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int) -> Json:
     """The runs of every settled slot of a local day, by slot, as ``runs`` says of each."""
     day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
     found = [runs(view, scope, area_id, slot_start_s) for slot_start_s in slots]
-    settled = [{"slot_start_s": one["slot_start_s"], "runs": one["runs"]} for one in found if one["runs"]]
+    settled = [{key: one[key] for key in ("slot_start_s", "runs", "next_run")} for one in found if one["runs"]]
+    progress = PROGRESS.must(view.reader, view.area(area_id).zone.name)
+    own = progress.immaterial if scope.reads_all else ()
+    not_made = [change._asdict() for change in own if day_start_s <= change.slot_start_s < day_end_s]
     return {
         "area": area_id,
         "day_start_s": day_start_s,
         "day_end_s": day_end_s,
         "slots_expected": len(slots),
         "slots": settled,
+        "immaterial": not_made,
     }
 
 
@@ -82,6 +100,7 @@ def _run_of(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run
         "run": run_name,
         "rows": len(own),
         "estimated": rows.estimated,
+        "measured": rows.measured,
         "pays_nano": sum(rows.columns["pays_nano"].tolist()),
     }
 
@@ -103,8 +122,15 @@ def _settled(view: LedgerView, area_id: str, slot_start_s: int, run_name: str | 
     view.check_slot("slot", slot_start_s)
     leaf = find_run(view.reader, view.area(area_id), slot_start_s, run_name)
     if leaf is None:
-        raise Problem("not-found", f"no {run_words(run_name)} of slot {slot_start_s} in area {area_id!r} yet")
+        why = _why_not_made(view, view.area(area_id), slot_start_s, run_name)
+        raise Problem("not-found", f"no {run_words(run_name)} of slot {slot_start_s} in area {area_id!r} yet: {why}")
     return view.area(area_id, slot_start_s, leaf.as_of_height), leaf
+
+
+def _why_not_made(view: LedgerView, area: Area, slot_start_s: int, run_name: str | None) -> str:
+    found = RUNS.load(view.reader, slot_start_s, area.zone.name) or RunsLeaf([])
+    wanted = WantedRun(slot_start_s, view.slot_s, run_name, [name for name, _ in found.runs])
+    return why_not_made(area.zone.timeline, wanted, view.reader.ledger_time_s)
 
 
 def positions(
@@ -226,17 +252,20 @@ def evidence(
     view: LedgerView, party: str, slot_start_s: int, line_kind: str, run_name: str | None, point: str | None
 ) -> bytes:
     """The bundle of one bill line (docs/spec/bundle.md), under the newest certified header."""
-    view.check_slot("slot_start_s", slot_start_s)
+    which = {"party": party, "slot_start_s": slot_start_s, "line_kind": line_kind, "run": run_name, "point": point}
+    return _proved(view, build_bundle, which)
+
+
+def evidence_of_row(view: LedgerView, area_id: str, slot_start_s: int, row: int, run_name: str | None) -> bytes:
+    """The same of a row of the zone of an area, whoever is billed for it."""
+    which = {"area_id": area_id, "slot_start_s": slot_start_s, "row": row, "run": run_name}
+    return _proved(view, build_row_bundle, which)
+
+
+def _proved(view: LedgerView, build: Callable[..., bytes], which: Mapping[str, Any]) -> bytes:
+    view.check_slot("slot_start_s", which["slot_start_s"])
     try:
-        return build_bundle(
-            view.reader,
-            view.contracts,
-            party=party,
-            slot_start_s=slot_start_s,
-            line_kind=line_kind,
-            run=run_name,
-            point=point,
-        )
+        return build(view.reader, view.contracts, **which)
     except EvidenceNotYetError as error:
         raise Problem("not-yet", f"{error}; ask again later") from None
     except EvidenceError as error:
@@ -260,9 +289,17 @@ _DAY: Final = Schema(
     ),
 )
 
-_RUN: Final = object_of({"run": TEXT, **dict.fromkeys(("height", "rows", "estimated", "pays_nano"), WHOLE)})
+_RUN: Final = object_of(
+    {
+        "run": TEXT,
+        "due_s": WHOLE_OR_NULL,
+        **dict.fromkeys(("height", "made_s", "rows", "estimated", "measured", "pays_nano"), WHOLE),
+    }
+)
+_NEXT_RUN: Final = {**object_of({"run_type": TEXT, "due_s": WHOLE_OR_NULL}), "type": ["object", "null"]}
 _RUNS: Final = Schema(
-    "Runs", object_of({"area": TEXT, "slot_start_s": WHOLE, "runs": {"type": "array", "items": _RUN}})
+    "Runs",
+    object_of({"area": TEXT, "slot_start_s": WHOLE, "runs": {"type": "array", "items": _RUN}, "next_run": _NEXT_RUN}),
 )
 
 ROUTES: Final = (
@@ -317,6 +354,15 @@ ROUTES: Final = (
         query=evidence,
         is_long=True,
         parameters=parameters.OF_LINE,
+        content=CBOR_TYPE,
+    ),
+    Query(
+        rule=f"{API}/evidence/row",
+        summary="The bundle (.evd) of a row of a settled zone.",
+        access=READERS,
+        query=evidence_of_row,
+        is_long=True,
+        parameters=parameters.OF_ROW,
         content=CBOR_TYPE,
     ),
 )

@@ -79,6 +79,7 @@ class BillSharing(WithoutOrders):
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
     point_terms: tuple[str, ...] = ()
+    takes_agreements = False
     period_columns = PERIOD_COLUMNS
     period_area_columns = PERIOD_AREA_COLUMNS
 

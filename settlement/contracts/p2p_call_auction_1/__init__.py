@@ -11,26 +11,20 @@ from typing import Any
 
 from settlement.contract_kit_1 import (
     PRICES,
+    TRADER_ACCOUNTS,
+    TRADER_SUPPLIER_KEYS,
     Int8Column,
     Int64Column,
     Line,
     RowsLike,
     Settlement,
+    exposure,
     fault_of_keys,
     fault_of_prices,
+    fault_of_relations,
 )
 from settlement.contracts.p2p_call_auction_1.clearing import PRO_RATA, TIME, Clearing, clear
-from settlement.contracts.p2p_call_auction_1.slot import (
-    ACCOUNTS,
-    LINE_KINDS,
-    POSITION_COLUMNS,
-    PRICE_KEYS,
-    SUPPLIER_KEYS,
-    exposure,
-    fault_of_relations,
-    lines_of,
-    settle,
-)
+from settlement.contracts.p2p_call_auction_1.slot import LINE_KINDS, POSITION_COLUMNS, PRICE_KEYS, lines_of, settle
 
 __all__ = [
     "CONTRACT",
@@ -53,12 +47,16 @@ class P2pCallAuction:
 
     contract_id = "p2p_call_auction/1"
     takes_orders = True
+    trades_in_pairs = False
+    ranks_by_arrival = False
     line_kinds = LINE_KINDS
-    accounts = ACCOUNTS
-    supplier_keys = SUPPLIER_KEYS
+    accounts = TRADER_ACCOUNTS
+    supplier_keys = TRADER_SUPPLIER_KEYS
     position_columns = POSITION_COLUMNS
     area_columns: tuple[str, ...] = ()
     point_terms: tuple[str, ...] = ()
+    order_terms: tuple[str, ...] = ()
+    takes_agreements = False
     period_columns: tuple[str, ...] = ()
     period_area_columns: tuple[str, ...] = ()
 
@@ -79,7 +77,7 @@ class P2pCallAuction:
     def exposure_micro_per_kwh(
         self, side: Int8Column, price_micro_per_kwh: Int64Column, *, prices: Mapping[str, int]
     ) -> Int64Column:
-        """What a kWh can cost: see ``slot.exposure``."""
+        """What a kWh can cost: see ``contract_kit_1.slot_settlement.exposure``."""
         return exposure(side, price_micro_per_kwh, prices)
 
     def clear(
@@ -89,6 +87,8 @@ class P2pCallAuction:
         price_micro_per_kwh: Int64Column,
         *,
         terms: Mapping[str, Any],
+        until_rank: Int64Column | None = None,
+        order_terms: Mapping[str, Int64Column] | None = None,
     ) -> Clearing:
         """Clear one gate: see ``clearing.clear``."""
         return clear(

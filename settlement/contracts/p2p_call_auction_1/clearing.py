@@ -46,6 +46,9 @@ class Clearing:
     volume_wh: int
     price_micro_per_kwh: int | None
     filled_wh: Int64Column
+    trades: None = None
+    """Every fill has the one price: no order trades with another one."""
+    fees_micro_per_kwh: None = None
 
 
 class _Orders(NamedTuple):

@@ -50,6 +50,7 @@ class SharingKeys(WithoutOrders):
     position_columns = POSITION_COLUMNS
     area_columns = AREA_COLUMNS
     point_terms = (SHARE_PPM, PRIORITY_NUMBER)
+    takes_agreements = False
     period_columns: tuple[str, ...] = ()
     period_area_columns: tuple[str, ...] = ()
 

@@ -15,7 +15,9 @@ from ledger.engines.cometbft import engine as engine_module
 from ledger.engines.cometbft import submissions
 from ledger.engines.cometbft.engine import CometEngine
 from ledger.engines.cometbft.waiting import Waiting
+from ledger.engines.pool import Limits
 from ledger.engines.quotas import Quotas
+from ledger.engines.refusals import RefusalLimits
 from ledger.engines.shares import Share
 from tests.waiting import until
 from tests.worlds.feeders import batches
@@ -23,6 +25,7 @@ from tests.worlds.lone_comet import ALONE, LoneComet, alone
 from tests.worlds.transactions import transaction_id
 
 GW1, GW2 = batches("gw-1", 70, consortium=ALONE), batches("gw-2", 3, consortium=ALONE)
+OTHER_CHAIN = batches("gw-1", 2, first_register_wh=1, consortium=ALONE)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +84,7 @@ async def test_the_same_bytes_at_once_are_one_transaction_and_later_they_exist(t
     async with alone(tmp_path) as (engine, comet):
         tasks = [submit(engine, GW1[0]), submit(engine, GW1[0])]
         await waiting(comet, 1)
+        await until(lambda: [len(sent.entry.waiters) for sent in engine._submissions._sent.values()] == [2])
         await comet.decide()
         await engine.wait_height(0, 5)
         late = submit(engine, GW1[0])  # decided, and not certified yet
@@ -313,3 +317,28 @@ async def test_a_reopened_ledger_goes_on_without_the_certificate_of_its_newest_b
         assert (engine._ledger.height, engine._ledger.certified_height, engine._ledger.digest(3)) == (3, 1, digest)
         again = submit(engine, GW1[0])
         assert [one.code for one in await again] == [Code.EXISTS]
+
+
+async def test_a_refusal_that_is_sent_again_is_answered_as_before_and_no_node_waits_for_it(tmp_path: Path) -> None:
+    """A halted gateway offers its batch again every five minutes: no block takes it, so nothing is waited for."""
+    async with alone(tmp_path) as (engine, comet):
+        first = submit(engine, GW1[0], OTHER_CHAIN[1])
+        await waiting(comet, 2)
+        for _ in range(3):
+            await comet.decide()
+        assert [(one.code, one.height) for one in await first] == [(Code.ACCEPTED, 1), (Code.WRONG_PREVIOUS, 1)]
+        again = await asyncio.wait_for(engine.submit([OTHER_CHAIN[1]]), 2)
+        assert [(one.code, one.height) for one in again] == [(Code.WRONG_PREVIOUS, 1)]
+        assert (comet.mempool, engine.waited_s) == ([], 0.0)
+
+
+async def test_a_refusal_beyond_the_share_of_its_signer_is_answered_and_no_node_waits_for_it(tmp_path: Path) -> None:
+    async with alone(tmp_path, limits=Limits(refused=RefusalLimits(of_signer=0))) as (engine, comet):
+        first = submit(engine, GW1[0])
+        await waiting(comet, 1)
+        for _ in range(3):
+            await comet.decide()
+        assert [one.code for one in await first] == [Code.ACCEPTED]
+        refused = await asyncio.wait_for(engine.submit([OTHER_CHAIN[1]]), 2)
+        assert [(one.code, one.height) for one in refused] == [(Code.WRONG_PREVIOUS, None)]
+        assert (comet.mempool, engine.waited_s) == ([], 0.0)

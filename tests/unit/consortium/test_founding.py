@@ -231,6 +231,7 @@ def test_folder_of_another_chain_is_not_taken(ceremony: Path, capsys: pytest.Cap
         ("utility = true", "utility = false", "exactly one has utility = true"),
         ('name = "retailer"', 'name = "re tailer"', "letters, digits"),
         ('roles = ["aggregator"]', 'roles = ["king"]', "roles[0] = 'king' is not allowed"),
+        ("peer_port = 26612", "peer_port = 26612\ngateways_port = 7443", "gateways_port goes with utility = true"),
     ],
 )
 def test_wrong_founding_file_is_one_line(
@@ -266,6 +267,31 @@ def test_init_by_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["consortium", "init", "--config", str(file), "--out", str(tmp_path / "c"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["members"] == list(MEMBERS)
     assert load_config(tmp_path / "c" / "consortium.toml", ConsortiumConfig) == load_config(file, ConsortiumConfig)
+
+
+def test_door_for_gateways_has_certificates_that_the_node_and_each_gateway_take_and_keep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_file(
+        tmp_path,
+        ("rpc_port = 26621", "rpc_port = 26621\ngateways_port = 7443"),
+        ('host = "127.0.0.1"', 'host = "192.0.2.7"'),
+    )
+    out = tmp_path / "c"
+    assert main(["consortium", "init", "--config", str(file), "--out", str(out), "--json"]) == 0
+    node = load_config(out / "grid" / "node.toml", NodeConfig)
+    check_node(node)
+    assert node.gateways is not None
+    assert (node.gateways.host, node.gateways.port, node.listen.host) == ("0.0.0.0", 7443, "127.0.0.1")
+    edge = tomllib.loads((out / "grid" / "edge-1.toml").read_text(encoding="utf-8"))
+    assert edge["node"] == "https://192.0.2.7:7443"
+    capsys.readouterr()
+    assert main(["edge", "check", "--config", str(out / "grid" / "edge-1.toml")]) == 0
+    tls = {path.name: path.read_bytes() for path in (out / "grid" / "tls").iterdir()}
+    assert sorted(name for name in tls if name.endswith(".key")) == ["authority.key", "gateway-1.key", "node.key"]
+    assert [name for name in MEMBERS if (out / name / "tls").exists()] == ["grid"]
+    assert found(out, "grid") == 0
+    assert {path.name: path.read_bytes() for path in (out / "grid" / "tls").iterdir()} == tls
 
 
 def test_request_holds_public_keys_alone(requested: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from edge.batches import BatchMaker
-from edge.drivers.modbus import LineConfig, ModbusLine, NoAnswerError
-from edge.meters import MeterConfig, MeterLine, build_lines
-from edge.outbox import Outbox, Progress, QueuedBatch, create_outbox
+from edge.blocks import plan_reads
+from edge.meters import Meter, MeterConfig, MeterLine, limits_of, modbus_meter
+from edge.outbox import Entry, Outbox
+from edge.outbox_file import QueuedBatch, create_outbox
+from edge.progress import Progress
+from edge.readers import NoAnswerError
 from edge.receipts import ReceiptTrust
-from firmware_profiles import load_profile
+from firmware_profiles import ModbusProfile, load_profile
 from gridcore import merkle
 from gridcore.codes import RETRY, Code
 from gridcore.envelope import Transaction, decode_transaction
@@ -64,8 +67,16 @@ def new_outbox(path: Path, batches: int = 0, epoch: int = 1, **options: Any) -> 
     create_outbox(path, Progress(GATEWAY, CHAIN, epoch))
     outbox = Outbox.open(path, gateway=GATEWAY, chain=CHAIN, **options)
     for _ in range(batches):
-        outbox.append(next_batch)
+        append(outbox)
     return outbox
+
+
+def append(outbox: Outbox, make: Callable[[Progress], QueuedBatch] = next_batch) -> QueuedBatch:
+    """Store one more batch."""
+    boundary_s = make(outbox.progress).boundary_s
+    (made,) = outbox.store([Entry(boundary_s, make)])
+    assert made is not None
+    return made
 
 
 def check_chain(batches: Sequence[QueuedBatch], progress: Progress) -> None:
@@ -230,7 +241,15 @@ class FakeLine:
         self.on_read: Any = None
 
     async def read_words(
-        self, unit_id: int, function_code: int, address: int, count: int, *, timeout_ms: int = 1000, min_gap_ms: int = 0
+        self,
+        unit_id: int,
+        function_code: int,
+        address: int,
+        count: int,
+        *,
+        timeout_ms: int = 1000,
+        min_gap_ms: int = 0,
+        until_ms: float = float("inf"),
     ) -> Sequence[int]:
         self.reads += 1
         await asyncio.sleep(0)
@@ -240,6 +259,9 @@ class FakeLine:
             raise NoAnswerError(f"unit {unit_id}: no answer")
         words = _float_words((1000 + 10 * unit_id) / 1000) + [0] * 64
         return words[:count]
+
+    async def begin(self, boundary_s: int, boundary_ms: float) -> None:
+        """Nothing to tell."""
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -254,11 +276,17 @@ def _float_words(value: float) -> list[int]:
 
 def fake_lines(count: int = METERS) -> tuple[FakeLine, tuple[MeterLine, ...]]:
     """One line of ``count`` meters, numbers and unit ids from 1."""
-    profile = load_profile("eastron_sdm630")
-    table = [MeterConfig(n, f"M-{n}", "l", n, profile.id, 10_000) for n in range(1, count + 1)]
-    (built,) = build_lines([LineConfig("l", "127.0.0.1")], table, {profile.id: profile})
     line = FakeLine()
-    return line, (MeterLine(cast("ModbusLine", line), built.meters),)
+    return line, (meter_line(line, count),)
+
+
+def meter_line(line: FakeLine, count: int = METERS, observe: tuple[str, ...] = ()) -> MeterLine:
+    """SDM630 meters behind ``line``."""
+    profile = load_profile("eastron_sdm630", kind=ModbusProfile)
+    plan = plan_reads(profile)
+    table = [MeterConfig(n, f"M-{n}", "l", profile.id, 10_000, n, observe=observe) for n in range(1, count + 1)]
+    meters = (Meter(row, modbus_meter(line, row, profile, plan), limits_of(row, profile)) for row in table)
+    return MeterLine(line, tuple(meters))
 
 
 def write_config(folder: Path, node: str = "http://127.0.0.1:9", **changes: str) -> Path:

@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge.outbox import Outbox, Progress, create_outbox
-from tests.unit.edge_agent.edge_world import CHAIN, GATEWAY, check_chain, next_batch
+from edge.outbox import Outbox
+from edge.outbox_file import create_outbox
+from edge.progress import Progress
+from tests.unit.edge_agent.edge_world import CHAIN, GATEWAY, append, check_chain
 
 
 class _Mortal(sqlite3.Connection):
@@ -42,7 +44,7 @@ def live(path: Path, acks: Path) -> None:
             create_outbox(path, Progress(GATEWAY, CHAIN, 1))
         outbox = Outbox.open(path, gateway=GATEWAY, chain=CHAIN)
         for _ in range(3):
-            made = outbox.append(next_batch)
+            made = append(outbox)
             file.write(f"made {made.counter}\n".encode())
             if made.counter % 2 == 0:
                 counters = [item.counter for item in outbox.oldest(2)]

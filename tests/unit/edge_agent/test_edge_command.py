@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import edge.parts
-from edge.config import EdgeConfig, load_device_profiles, load_profiles, profiles_digest
-from edge.outbox import RefusedRow, Seen, lock_outbox
-from firmware_profiles import DEVICES_FOLDER, FOLDER, profile_digest
+from edge.config import EdgeConfig, load_device_profiles, load_profiles, open_profiles, profiles_digest
+from edge.outbox import Entry
+from edge.outbox_file import lock_outbox
+from edge.progress import RefusedRow, Seen
+from firmware_profiles import FOLDER, profile_digest
 from gridcore import cbor
 from gridcore.config import load_config, read_config
 from gridcore.errors import UsageError
@@ -56,8 +58,7 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"key_password": ""}, "an encrypted key file needs a password; give a reference"),
         ({"key_password": '"hush"'}, "a secret is given by reference"),
         ({"key": '"file:none.pem"'}, "none.pem: cannot be read (No such file or directory); check key and"),
-        ({"key": '"tpm2:0x81010001"'}, "signers of scheme 'tpm2' are not built into this release; use file:PATH"),
-        ({"key": '"pkcs11:token=x"'}, "signers of scheme 'pkcs11' are not built into this release"),
+        ({"key": '"pkcs11:token"'}, "start it with file:, tpm2:, tpm2-sealed: or sdf:"),
         ({"key": '"gateway.pem"'}, "start it with file:, tpm2:"),
         ({"_profile": '"eastron_sdm63"'}, "unknown profile 'eastron_sdm63'; did you mean 'eastron_sdm630'?"),
         ({"trust": '"none.json"'}, "none.json: cannot be read (No such file or directory); check the key 'trust'"),
@@ -70,14 +71,14 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"key_password": '"file:none"'}, "key_password: file:"),
         (
             {"_tables": '[[meters]]\nnumber=2\nmeter="M"\nline="l"\nunit_id=1\nlimit_wh=1\nprofile="acrel_adl400"\n'},
-            "meters: line and unit_id 'l/1' is given twice",
+            "meters: line and place 'l/1' is given twice",
         ),
         (
             {
                 "_tables": '[[lines]]\nline="k"\nhost="127.0.0.1"\nport=9\n'
                 '[[meters]]\nnumber=2\nmeter="M"\nline="k"\nunit_id=1\nlimit_wh=1\nprofile="acrel_adl400"\n'
             },
-            "meters: host:port/unit_id '127.0.0.1:9/1' is given twice",
+            "meters: place of the line, and on it '127.0.0.1:9/1' is given twice",
         ),
         ({"gateway": '"gw 1"'}, "gateway = 'gw 1' is no id"),
         ({"first_boundary_s": "901"}, "first_boundary_s = 901 is no multiple of sampling.slot_s = 900"),
@@ -123,7 +124,7 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
                 ("number = 9001", "number = 1", "meters and devices: number '1' is given twice"),
                 ("number = 9001", "nmber = 9001", "devices[0].nmber is an unknown key; did you mean 'number'?"),
                 ("em-1", "em/+", "device 'EM-1': address 'em/+' stands in topics"),
-                ("shelly_pro3em", "shelly_3em", "unknown profile 'shelly_3em'; did you mean 'shelly_pro3em'?"),
+                ("shelly_pro3em", "shelly_pro3e", "unknown profile 'shelly_pro3e'; did you mean 'shelly_pro3em'?"),
                 ("[[devices]]", DEVICE + "[[devices]]", "devices: device 'EM-1' is given twice"),
                 (
                     "[[devices]]",
@@ -200,7 +201,8 @@ def test_agent_with_devices_passes_its_check_and_shows_their_brokers(
     answer = json.loads(capsys.readouterr().out)
     place = {"broker": "house", "host": "127.0.0.1", "port": 1883}
     assert (answer["brokers"], answer["not_observed"]) == ([{**place, "last": None}], {})
-    outbox.append(next_batch, seen=Seen((("house", "no connection (Connection refused)"),), (("EM-1", "broker_down"),)))
+    seen = Seen((("house", "no connection (Connection refused)"),), (("EM-1", "broker_down"),))
+    outbox.store([Entry(FIRST_S, next_batch, seen=seen)])
     outbox.close()
     assert main(["edge", "status", "--config", str(path), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -241,13 +243,14 @@ def test_status_tells_depth_and_witness_and_shows_an_alarm(tmp_path: Path, capsy
     assert (answer["outbox_batches"], answer["counter"], answer["receipt_height"]) == (2, 3, 12)
     assert (answer["oldest_boundary_s"], answer["last_boundary_s"]) == (FIRST_S + 900, FIRST_S + 1800)
     assert answer["refused_rows"] == []
-    outbox.acknowledge([2], 13, b"\x02" * 32, [RefusedRow(FIRST_S, 7, 83)])
+    outbox.acknowledge([2], 13, b"\x02" * 32, [RefusedRow(FIRST_S + 900, 7, 83)])
     outbox.note_alarm("batch 2 was refused: 47 ROWS_MISMATCH")
     outbox.close()
     assert main(["edge", "status", "--config", str(path)]) == 1
     shown = capsys.readouterr().out
-    assert "batch 2 was refused" in shown
-    assert f"installation 7 at {FIRST_S}: ROW_GOES_BACK: register the exchange or the reset" in shown
+    assert "submission is halted: batch 2 was refused" in shown
+    assert "readings of installations 7 are not used: ROW_GOES_BACK" in shown
+    assert f"installation 7 at {FIRST_S + 900}: ROW_GOES_BACK: register the exchange or the reset" in shown
 
 
 def test_key_is_made_once_and_opens_with_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -317,31 +320,52 @@ def test_batches_name_the_configuration_that_the_agent_runs_with(
 
 def test_batches_name_profiles_by_digest(tmp_path: Path) -> None:
     path = write_config(tmp_path)
-    profiles = load_profiles(load_config(path, EdgeConfig))
+    config = load_config(path, EdgeConfig)
+    profiles = load_profiles(config, open_profiles(config))
     file_digest = profile_digest((FOLDER / "eastron_sdm630.toml").read_bytes())
     assert profiles_digest(profiles) == sm3(cbor.encode([["eastron_sdm630", file_digest]]))
     path = write_config(tmp_path, _tables=MQTT)
-    device_digest = profile_digest((DEVICES_FOLDER / "shelly_pro3em.toml").read_bytes())
+    device_digest = profile_digest((FOLDER / "shelly_pro3em.toml").read_bytes())
     parts = edge.parts.load_parts(path, "0")
     named = cbor.encode([["eastron_sdm630", file_digest], ["shelly_pro3em", device_digest]])
     assert parts.maker.profiles == sm3(named)
 
 
-def test_profile_id_of_both_kinds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "profiles"
+def test_profiles_of_one_s_own_add_to_the_shipped_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "own"
     folder.mkdir()
-    text = (DEVICES_FOLDER / "shelly_pro3em.toml").read_text().replace('"shelly_pro3em"', '"eastron_sdm630"', 1)
-    (folder / "eastron_sdm630.toml").write_text(text)
-    tables = MQTT.replace("shelly_pro3em", "eastron_sdm630")
-    path = write_config(tmp_path, device_profiles='"profiles"', _tables=tables)
+    text = (FOLDER / "eastron_sdm630.toml").read_text().replace('"eastron_sdm630"', '"sdm630_of_ours"', 1)
+    (folder / "sdm630_of_ours.toml").write_text(text)
+    path = write_config(tmp_path, profiles='"own"')
+    path.write_text(path.read_text().replace('"eastron_sdm630"', '"sdm630_of_ours"'))
+    assert main(["edge", "check", "--config", str(path)]) == 0
+    capsys.readouterr()
+    (folder / "acrel_adl400.toml").write_text((FOLDER / "acrel_adl400.toml").read_text())
     assert main(["edge", "check", "--config", str(path)]) == 2
-    assert "device_profiles: 'eastron_sdm630' is a meter's profile too" in line_of(capsys)
+    assert "'acrel_adl400' is the id of " in line_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"),
+    [
+        ("huawei_sun2000", "profile 'huawei_sun2000' informs only (it has no billing registers)"),
+        ("shelly_pro3em", "profile 'shelly_pro3em' informs only"),
+    ],
+)
+def test_meter_with_a_profile_that_bills_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str, reason: str
+) -> None:
+    path = write_config(tmp_path)
+    path.write_text(path.read_text().replace('"eastron_sdm630"', f'"{profile}"'))
+    assert main(["edge", "check", "--config", str(path)]) == 2
+    assert reason in line_of(capsys)
 
 
 def test_shipped_example_is_a_usable_configuration(repository: Path) -> None:
     config = load_config(repository / "examples" / "edge.toml", EdgeConfig)
     assert config.clock == "wall"
-    assert load_profiles(config)
-    profiles = load_device_profiles(config)
-    assert {profiles[row.profile].mode for row in config.devices} == {"rpc", "push"}
+    library = open_profiles(config)
+    assert load_profiles(config, library)
+    devices = load_device_profiles(config, library)
+    assert {devices[row.profile].mqtt.mode for row in config.devices} == {"rpc", "push"}
     assert any(row.observe for row in config.meters)

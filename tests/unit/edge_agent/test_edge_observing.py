@@ -6,28 +6,27 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-import edge.agent
-from edge.devices import AbsentError, Device, DeviceConfig, Moment
-from edge.drivers.modbus import DeviceRefusedError, LineConfig, LineError, ModbusLine, NoAnswerError
-from edge.meters import MeterConfig, MeterLine, SamplePolicy, build_lines
+from edge.meters import SamplePolicy
 from edge.observing import Observer
-from edge.outbox import read_outbox
+from edge.outbox_file import read_outbox
+from edge.readers import DeviceRefusedError, LineError, NoAnswerError
+from edge.readers.mqtt import AbsentError, Device, DeviceConfig, Moment
 from edge.sampling import Sample
-from firmware_profiles import load_device_profile, load_profile
+from firmware_profiles import MqttProfile, load_profile
 from gridcore.observations import Observation, Observations, decode_observations
 from gridcore.sm3 import sm3
 from gridcore.transactions.readings import split_attachment
-from tests.unit.edge_agent.edge_world import FIRST_S, METERS, SLOT_S, FakeLine, fake_lines
+from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, FakeLine, fake_lines, meter_line
 from tests.unit.edge_agent.test_edge_agent_path import POLICY, World, running
 from tests.waiting import until
 
 VOLTAGES = ("32.7.0", "52.7.0")
-TASMOTA = load_device_profile("tasmota_sml")
+TASMOTA = load_profile("tasmota_sml", kind=MqttProfile)
 
 
 class StubDevice:
@@ -59,7 +58,7 @@ class VoltageLine(FakeLine):
         self.order: list[tuple[int, bool]] = []
 
     async def read_words(
-        self, unit_id: int, function_code: int, address: int, count: int, **more: int
+        self, unit_id: int, function_code: int, address: int, count: int, **more: Any
     ) -> Sequence[int]:
         is_billing = address >= 0x48
         self.order.append((unit_id, is_billing))
@@ -72,12 +71,9 @@ def world_of(
     folder: Path, devices: Sequence[StubDevice] = (), observe: tuple[str, ...] = (), observe_ms: int = 2000
 ) -> tuple[World, VoltageLine]:
     """An agent whose meters and devices are observed."""
-    profile = load_profile("eastron_sdm630")
-    table = [MeterConfig(n, f"M-{n}", "l", n, profile.id, 10_000, observe) for n in range(1, METERS + 1)]
-    (built,) = build_lines([LineConfig("l", "127.0.0.1")], table, {profile.id: profile})
     line = VoltageLine()
     world = World(folder)
-    lines = (MeterLine(cast("ModbusLine", line), built.meters),)
+    lines = (meter_line(line, observe=observe),)
     world.line, world.lines = line, lines
     world.agent._lines = lines
     policy = replace(POLICY, observe_ms=observe_ms)
@@ -203,10 +199,7 @@ async def test_agent_stopped_while_it_observes_has_stored_its_readings(tmp_path:
     assert read_outbox(tmp_path / "outbox.sqlite").progress.last_boundary_s == FIRST_S
 
 
-async def test_late_meter_brings_late_observations_and_asks_nobody_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(edge.agent, "LATE_PAUSE_S", 0.01)
+async def test_late_meter_brings_late_observations_and_asks_nobody_twice(tmp_path: Path) -> None:
     early, late = StubDevice(9), StubDevice(10, "stale")
     world, line = world_of(tmp_path, [early, late], ("32.7.0",))
     async with running(world):

@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import OutboxLimits
-from edge.outbox import (
-    Outbox,
-    OutboxDamagedError,
-    OutboxFullError,
-    OutboxWriteError,
-    Progress,
-    create_outbox,
-    keep_aside,
-    lock_outbox,
-    read_outbox,
-)
+from edge.config import DAY_S, OutboxLimits
+from edge.outbox import Entry, Outbox, OutboxFullError, OutboxWriteError
+from edge.outbox_file import OutboxDamagedError, create_outbox, keep_aside, lock_outbox, read_outbox
+from edge.progress import GAPS_MAX, Gap, Progress
 from gridcore.errors import GridError, UsageError
-from tests.unit.edge_agent.edge_world import CHAIN, FIRST_S, GATEWAY, SLOT_S, check_chain, new_outbox, next_batch
+from tests.unit.edge_agent.edge_world import (
+    CHAIN,
+    FIRST_S,
+    GATEWAY,
+    SLOT_S,
+    append,
+    check_chain,
+    new_outbox,
+    next_batch,
+)
 
 
 def reopened(path: Path) -> Outbox:
@@ -46,7 +47,7 @@ def test_batches_stay_in_order_until_they_are_acknowledged(tmp_path: Path) -> No
 
 def test_boundary_without_readings_and_alarm_are_remembered(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path / "o", 1)
-    outbox.note_boundary(FIRST_S + SLOT_S, [3, 1])
+    outbox.store([Entry(FIRST_S + SLOT_S, None, [3, 1])])
     outbox.note_alarm("refused")
     outbox.close()
     progress = read_outbox(tmp_path / "o").progress
@@ -62,17 +63,87 @@ def test_full_outbox_takes_nothing_more_and_drops_nothing(tmp_path: Path, limits
     outbox = new_outbox(tmp_path / "o", limits=limits)
     size = len(next_batch(outbox.progress).wire) + 40
     while outbox.depth < limits.batches_max and outbox.size + size <= limits.bytes_max:
-        outbox.append(next_batch)
+        append(outbox)
     held, progress = outbox.oldest(99), outbox.progress
-    with pytest.raises(OutboxFullError, match="nothing is dropped"):
-        outbox.append(next_batch)
+    with pytest.raises(OutboxFullError, match="nothing signed is dropped"):
+        append(outbox)
     assert outbox.depth <= limits.batches_max
     assert outbox.size <= limits.bytes_max
     assert (outbox.oldest(99), outbox.progress) == (held, progress)
     outbox.acknowledge([1], 1, bytes(32))
-    outbox.append(next_batch)
+    append(outbox)
     check_chain(outbox.oldest(99), outbox.progress)
     outbox.close()
+
+
+def test_oldest_batch_bounds_what_waits_behind_it_by_its_age(tmp_path: Path) -> None:
+    limits = OutboxLimits(age_s_max=DAY_S)
+    outbox = new_outbox(tmp_path / "o", 1, limits=limits)
+    append(outbox, lambda progress: next_batch(progress, FIRST_S + DAY_S // 2))
+    assert outbox.fill_percent() == 50
+    append(outbox, lambda progress: next_batch(progress, FIRST_S + DAY_S))
+    with pytest.raises(OutboxFullError, match=f"3 batches, .* bytes, {DAY_S} s; at most"):
+        append(outbox, lambda progress: next_batch(progress, FIRST_S + DAY_S + SLOT_S))
+    outbox.acknowledge([1], 1, bytes(32))
+    append(outbox, lambda progress: next_batch(progress, FIRST_S + DAY_S + SLOT_S))
+    assert outbox.fill_percent() == (DAY_S // 2 + SLOT_S) * 100 // DAY_S
+    outbox.close()
+
+
+def test_group_is_one_commit_and_as_much_of_it_as_there_is_room_for(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path / "o", limits=OutboxLimits(batches_max=2))
+    statements: list[str] = []
+    outbox._connection.set_trace_callback(statements.append)
+    entries = [Entry(FIRST_S, next_batch), Entry(FIRST_S + SLOT_S, None, [1, 2, 3]), *[Entry(FIRST_S, next_batch)] * 2]
+    stored = outbox.store(entries)
+    assert [made if made is None else made.counter for made in stored] == [1, None, 2]
+    assert statements.count("COMMIT") == 1
+    check_chain(outbox.oldest(9), outbox.progress)
+    assert (outbox.depth, outbox.size) == (2, sum(len(item.wire) for item in outbox.oldest(9)))
+    outbox.close()
+    state = read_outbox(tmp_path / "o")
+    assert (state.depth, state.progress.absent) == (2, ())
+
+
+def test_group_that_the_disk_refuses_leaves_nothing_of_it(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path / "o", 1)
+    pages = outbox._connection.execute("PRAGMA page_count").fetchone()[0]
+    outbox._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutboxWriteError):
+        outbox.store([Entry(FIRST_S, next_batch), Entry(FIRST_S, lambda progress: next_batch(progress, count=4000))])
+    assert (outbox.depth, outbox.progress.counter) == (1, 1)
+    outbox.close()
+
+
+def test_receipts_are_kept_and_the_oldest_go_first(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path / "o", 4, limits=OutboxLimits(receipts_max=2))
+    for counter in range(1, 5):
+        outbox.acknowledge([counter], counter, bytes(32), receipts={counter: b"receipt %d" % counter})
+    kept = outbox._connection.execute("SELECT counter, boundary_s, receipt FROM receipts ORDER BY counter").fetchall()
+    assert kept == [(n, FIRST_S + (n - 1) * SLOT_S, b"receipt %d" % n) for n in (3, 4)]
+    outbox.close()
+    assert read_outbox(tmp_path / "o").receipts == 2
+
+
+def test_outbox_of_an_earlier_version_gets_its_place_for_receipts(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    new_outbox(path, 2).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE receipts")
+        connection.commit()
+    assert read_outbox(path).receipts == 0
+    outbox = reopened(path)
+    outbox.acknowledge([1], 1, bytes(32), receipts={1: b"receipt"})
+    outbox.close()
+    assert (read_outbox(path).depth, read_outbox(path).receipts) == (1, 1)
+
+
+def test_gaps_are_kept_in_order_up_to_their_number(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path / "o")
+    gaps = [Gap(FIRST_S + n * 9 * SLOT_S, FIRST_S + n * 9 * SLOT_S) for n in range(GAPS_MAX + 3)]
+    outbox.store([Entry(gap.last_s + SLOT_S, None, missed=gap) for gap in gaps])
+    outbox.close()
+    assert read_outbox(tmp_path / "o").progress.gaps == tuple(gaps[3:])
 
 
 def test_disk_that_refuses_leaves_outbox_as_it_was(tmp_path: Path) -> None:
@@ -81,10 +152,10 @@ def test_disk_that_refuses_leaves_outbox_as_it_was(tmp_path: Path) -> None:
     outbox._connection.execute(f"PRAGMA max_page_count = {pages}")
     before = outbox.progress
     with pytest.raises(OutboxWriteError, match=r"cannot be written .*check disk space"):
-        outbox.append(lambda progress: next_batch(progress, count=4000))
+        append(outbox, lambda progress: next_batch(progress, count=4000))
     assert outbox.progress == before
     outbox._connection.execute("PRAGMA max_page_count = 100000")
-    outbox.append(next_batch)
+    append(outbox)
     outbox.close()
     check_chain(reopened(tmp_path / "o").oldest(99), read_outbox(tmp_path / "o").progress)
 
@@ -188,7 +259,7 @@ def test_outbox_kept_aside_can_be_read_on(tmp_path: Path) -> None:
 def test_status_can_be_read_while_the_agent_writes(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path / "o", 2)
     assert read_outbox(tmp_path / "o").depth == 2
-    outbox.append(next_batch)
+    append(outbox)
     state = read_outbox(tmp_path / "o")
     assert (state.depth, state.oldest_boundary_s) == (3, FIRST_S)
     outbox.close()
@@ -227,7 +298,11 @@ def test_acknowledging_touches_no_batch_that_stays_and_keeps_count(tmp_path: Pat
     outbox._connection.set_trace_callback(statements.append)
     outbox.acknowledge([1, 2, 2], 7, bytes(32))
     outbox.acknowledge([2, 3], 8, bytes(32))  # 2 is gone already
-    assert [words for words in statements if "batches" in words and "WHERE counter = " not in words] == []
+    assert [
+        words
+        for words in statements
+        if "batches" in words and "WHERE counter = " not in words and "LIMIT 1" not in words
+    ] == []
     outbox.close()
     state = read_outbox(tmp_path / "o")
     assert (outbox.depth, outbox.size) == (state.depth, state.size)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from edge.config import EdgeConfig
+from edge.config import DAY_S, EdgeConfig, OutboxLimits
 from edge.epoch import open_epoch
+from edge.nodes import Nodes
 from edge.observing import Observer
-from edge.outbox import Outbox, OutboxDamagedError, read_outbox
-from edge.parts import AgentParts
+from edge.outbox import Outbox
+from edge.outbox_file import OutboxDamagedError, read_outbox
+from edge.parts import AgentParts, FieldParts
 from edge.standing import open_standing
 from edge.submit import Outcome, Submitter
 from gridcore.codes import Code
@@ -20,12 +23,14 @@ from gridcore.config import load_config
 from gridcore.envelope import decode_transaction
 from gridcore.errors import GridError, UsageError
 from gridcore.sm import SigningKey
-from ledger.client import Client, NodeRefused
+from ledger.client import NodeRefused
 from tests.unit.edge_agent.edge_world import (
     CHAIN,
     FIRST_S,
     GATEWAY,
+    SLOT_S,
     FakeNode,
+    append,
     check_chain,
     fake_lines,
     maker,
@@ -37,6 +42,8 @@ from tests.unit.edge_agent.edge_world import (
 from tests.waiting import until
 from tests.worlds.keys import key
 
+NOW_S = FIRST_S + 9 * SLOT_S
+
 
 def config_of(folder: Path) -> EdgeConfig:
     config = load_config(write_config(folder), EdgeConfig)
@@ -46,7 +53,8 @@ def config_of(folder: Path) -> EdgeConfig:
 def parts_of(folder: Path) -> AgentParts:
     config = config_of(folder)
     observer = Observer((), (), (), config.sampling)
-    return AgentParts(config, key(GATEWAY), trusted(), maker(), fake_lines()[1], observer)
+    field = FieldParts(config, bytes(32), bytes(32), fake_lines()[1], observer, {}, ())
+    return AgentParts(config, key(GATEWAY), trusted(), maker(), field)
 
 
 async def send(node: FakeNode, outbox: Outbox) -> Outcome:
@@ -166,11 +174,11 @@ async def test_damaged_outbox_is_never_made_anew_by_itself(tmp_path: Path) -> No
 
 async def test_new_epoch_after_a_lost_outbox_starts_at_counter_1(tmp_path: Path) -> None:
     node = FakeNode(counter=7, last_boundary_s=FIRST_S)
-    opened = await open_epoch(parts_of(tmp_path), "util", key("util"), "gateway replaced", cast("Client", node))
+    opened = await open_epoch(parts_of(tmp_path), "util", key("util"), "gateway replaced", cast("Nodes", node))
     assert (opened.epoch, opened.was_open, opened.carried, opened.aside) == (2, False, 0, None)
     outbox = await open_standing(config_of(tmp_path), node)
     assert outbox.progress.last_boundary_s == FIRST_S  # what the ledger has is not sampled again
-    outbox.append(next_batch)
+    append(outbox)
     assert await send(node, outbox) is Outcome.ALL_DONE
     assert node.accepted[-1].identity == {"counter": 1, "epoch": 2}
     outbox.close()
@@ -179,12 +187,12 @@ async def test_new_epoch_after_a_lost_outbox_starts_at_counter_1(tmp_path: Path)
 async def test_new_epoch_carries_batches_without_receipt_over(tmp_path: Path) -> None:
     """A refused batch and those behind it are signed anew; what they say stays the same."""
     parts = parts_of(tmp_path)
-    node, outbox = FakeNode(refuse={2: Code.WRONG_PREVIOUS}), new_outbox(parts.config.outbox, 4)
+    node, outbox = FakeNode(refuse={2: Code.WRONG_PREVIOUS}, ledger_time_s=NOW_S), new_outbox(parts.config.outbox, 4)
     assert await send(node, outbox) is Outcome.HALTED
     old = [decode_transaction(item.wire) for item in outbox.oldest(9)]
     outbox.close()
     node.refuse.clear()
-    opened = await open_epoch(parts, "util", key("util"), "batch 2 refused", cast("Client", node))
+    opened = await open_epoch(parts, "util", key("util"), "batch 2 refused", cast("Nodes", node))
     assert (opened.epoch, opened.carried) == (2, 3)
     assert opened.aside is not None
     assert read_outbox(opened.aside).depth == 3
@@ -205,7 +213,7 @@ async def test_new_epoch_carries_batches_without_receipt_over(tmp_path: Path) ->
 async def test_new_epoch_keeps_a_damaged_outbox_aside(tmp_path: Path) -> None:
     parts = parts_of(tmp_path)
     parts.config.outbox.write_bytes(b"no database")
-    opened = await open_epoch(parts, "util", key("util"), "disk fault", cast("Client", FakeNode(counter=1)))
+    opened = await open_epoch(parts, "util", key("util"), "disk fault", cast("Nodes", FakeNode(counter=1)))
     assert opened.aside is not None
     assert opened.aside.read_bytes() == b"no database"
     assert read_outbox(parts.config.outbox).progress.epoch == 2
@@ -214,7 +222,9 @@ async def test_new_epoch_keeps_a_damaged_outbox_aside(tmp_path: Path) -> None:
 async def test_interrupted_opening_of_an_epoch_is_finished_without_a_further_one(tmp_path: Path) -> None:
     parts = parts_of(tmp_path)
     new_outbox(parts.config.outbox, 2).close()
-    opened = await open_epoch(parts, "util", key("util"), "again", cast("Client", FakeNode(epoch=2)))
+    opened = await open_epoch(
+        parts, "util", key("util"), "again", cast("Nodes", FakeNode(epoch=2, ledger_time_s=NOW_S))
+    )
     assert (opened.epoch, opened.was_open, opened.carried) == (2, True, 2)
 
 
@@ -237,5 +247,26 @@ async def test_epoch_that_the_ledger_does_not_certify_changes_nothing_here(
     if fault == "refused":
         node._decide = lambda transaction: node._answer_of(transaction, Code.NOT_PERMITTED)  # type: ignore[method-assign]  # a refusal
     with pytest.raises(GridError, match=said):
-        await open_epoch(parts, "util", key("util"), "x", cast("Client", node))
+        await open_epoch(parts, "util", key("util"), "x", cast("Nodes", node))
     assert read_outbox(parts.config.outbox).progress.epoch == 1
+
+
+async def test_new_epoch_carries_nothing_from_a_false_time(tmp_path: Path) -> None:
+    """2036 for a while, 1970 at boot: neither the batches nor the last boundary of such a time reach the new outbox."""
+    parts, right_s = parts_of(tmp_path), FIRST_S
+    outbox = new_outbox(parts.config.outbox, limits=OutboxLimits(age_s_max=3_660 * DAY_S * 10))
+    for boundary_s in (900, right_s, 2_082_758_400, right_s + SLOT_S):
+        append(outbox, partial(next_batch, boundary_s=boundary_s))
+    assert outbox.progress.last_boundary_s == 2_082_758_400
+    outbox.close()
+    node = FakeNode(ledger_time_s=NOW_S, counter=0)
+    opened = await open_epoch(parts, "util", key("util"), "clock was wrong", cast("Nodes", node))
+    assert (opened.epoch, opened.carried, opened.left_out) == (2, 2, 2)
+    state = read_outbox(parts.config.outbox)
+    assert (state.depth, state.progress.last_boundary_s) == (2, right_s + SLOT_S)
+    assert opened.aside is not None
+    assert read_outbox(opened.aside).depth == 4
+    outbox = Outbox.open(parts.config.outbox, gateway=GATEWAY, chain=CHAIN)
+    assert await send(node, outbox) is Outcome.ALL_DONE
+    assert [transaction.body["boundary_s"] for transaction in node.accepted] == [right_s, right_s + SLOT_S]
+    outbox.close()

@@ -9,15 +9,16 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
+from edge.alarms import alarms_of
 from edge.config import SubmitPolicy
 from edge.outbox import Outbox
 from edge.submit import Outcome, Submitter
 from gridcore.codes import Code
 from gridcore.errors import GridError
-from gridcore.header import Receipt
+from gridcore.header import Receipt, decode_receipt
 from gridcore.sm import SigningKey
 from ledger.client import Answer, NodeRefused, NodeUnreachable, NotCertified
-from tests.unit.edge_agent.edge_world import FakeNode, new_outbox, next_batch, trusted
+from tests.unit.edge_agent.edge_world import FakeNode, append, new_outbox, trusted
 from tests.waiting import until
 from tests.worlds.keys import key
 
@@ -35,7 +36,7 @@ async def test_batches_are_deleted_after_their_receipts_were_verified(tmp_path: 
     assert (outbox.depth, node.submissions) == (0, 1)
     assert outbox.progress.receipt is not None
     assert outbox.progress.receipt[0] == 5
-    outbox.append(next_batch)  # the next one names the newest verified header
+    append(outbox)  # the next one names the newest verified header
     assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
     assert node.accepted[-1].body["receipt"][0] == 5
 
@@ -45,11 +46,42 @@ async def test_readings_that_the_ledger_did_not_use_are_logged_with_what_helps_a
     node.refused_rows = {1: [(0, 7, 83), (1, 8, 83)], 2: [(0, 7, 90)]}
     with capture_logs() as logs:
         assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
-    told = [(line["batch"], line["name"], line["rows"]) for line in logs if line["event"] == "readings_not_used"]
+    told = [(line["batch"], line["verdict"], line["rows"]) for line in logs if line["event"] == "readings_not_used"]
     assert told == [(1, "ROW_GOES_BACK", 2), (2, "ROW_FIRST_VALUE", 1)]
     assert all("register" in line["to_do"] for line in logs if line["event"] == "readings_not_used")
     kept = [(row.meter, row.code) for row in outbox.progress.refused]
     assert kept == [(7, 90), (7, 83), (8, 83)]
+
+
+async def test_readings_that_the_ledger_did_not_use_are_known_although_its_first_answer_was_lost(
+    tmp_path: Path,
+) -> None:
+    node, outbox = FakeNode(lose_answers=1, refused_rows={1: [(0, 7, 83)]}), new_outbox(tmp_path / "o", 1)
+    with capture_logs() as logs:
+        assert await submitter(node, outbox).submit_once() is Outcome.RETRY
+        assert await submitter(node, outbox).submit_once() is Outcome.ALL_DONE
+    assert [line["batch"] for line in logs if line["event"] == "readings_not_used"] == [1]
+    assert [(row.meter, row.code) for row in outbox.progress.refused] == [(7, 83)]
+    assert len(alarms_of(outbox.state, outbox.limits)) == 1
+
+
+async def test_alarm_of_readings_that_are_not_used_lasts_until_a_newer_boundary_is_used(tmp_path: Path) -> None:
+    node, outbox = FakeNode(refused_rows={1: [(0, 7, 83)]}), new_outbox(tmp_path / "o", 1)
+    await submitter(node, outbox).submit_once()
+    (alarm,) = alarms_of(outbox.state, outbox.limits)
+    assert alarm.startswith("readings of installations 7 are not used: ROW_GOES_BACK: register")
+    append(outbox)
+    await submitter(node, outbox).submit_once()
+    assert alarms_of(outbox.state, outbox.limits) == []
+    assert [row.meter for row in outbox.progress.refused] == [7]
+
+
+async def test_receipt_of_each_batch_is_kept_as_it_was_verified(tmp_path: Path) -> None:
+    node, outbox = FakeNode(), new_outbox(tmp_path / "o", 3)
+    ids = [item.id for item in outbox.oldest(9)]
+    await submitter(node, outbox).submit_once()
+    kept = [data for (data,) in outbox._connection.execute("SELECT receipt FROM receipts ORDER BY counter")]
+    assert [decode_receipt(data) for data in kept] == [await node.receipt(id_) for id_ in ids]
 
 
 async def test_oldest_go_first_when_there_are_more_than_one_request_takes(tmp_path: Path) -> None:
@@ -91,7 +123,7 @@ async def test_dead_node_loses_nothing_and_gets_everything_when_it_is_back(tmp_p
     working = submitter(node, outbox)
     running = asyncio.create_task(working.run())
     await until(lambda: working._said == "node_does_not_answer")
-    outbox.append(next_batch)
+    append(outbox)
     working.wake()
     assert outbox.depth == 3
     node.dead = False
@@ -131,6 +163,14 @@ async def test_refusal_halts_behind_what_was_accepted_and_keeps_the_rest(tmp_pat
     assert (outbox.depth, outbox.progress.alarm) == (0, "")
 
 
+async def test_key_that_is_not_kept_as_the_chain_asks_halts_with_what_to_do_and_keeps_all(tmp_path: Path) -> None:
+    node, outbox = FakeNode(refuse={1: Code.KEY_PROTECTION}), new_outbox(tmp_path / "o", 2)
+    assert await submitter(node, outbox).submit_once() is Outcome.HALTED
+    assert outbox.progress.alarm.startswith("batch 1 was refused: 96 KEY_PROTECTION: ")
+    assert "make one in a TPM, enrol it (gridledger edge enrol)" in outbox.progress.alarm
+    assert outbox.depth == 2
+
+
 @pytest.mark.parametrize("code", [Code.NODE_BUSY, Code.FUTURE_BOUNDARY, Code.COUNTER_GAP])
 async def test_codes_that_allow_it_are_tried_again(tmp_path: Path, code: Code) -> None:
     node, outbox = FakeNode(refuse={2: code}), new_outbox(tmp_path / "o", 3)
@@ -145,7 +185,7 @@ async def test_codes_that_allow_it_are_tried_again(tmp_path: Path, code: Code) -
 async def test_node_of_another_history_than_that_of_the_receipts_halts_and_deletes_nothing(tmp_path: Path) -> None:
     node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
     await submitter(node, outbox).submit_once()
-    outbox.append(next_batch)
+    append(outbox)
     node.is_of_another_history = True
     assert await submitter(node, outbox).submit_once() is Outcome.HALTED
     assert "names a header of a verified receipt, and the node's history does not have it" in outbox.progress.alarm
@@ -156,7 +196,7 @@ async def test_node_that_lost_acknowledged_batches_raises_the_alarm(tmp_path: Pa
     node, outbox = FakeNode(), new_outbox(tmp_path / "o", 2)
     working = submitter(node, outbox)
     await working.submit_once()
-    outbox.append(next_batch)
+    append(outbox)
     assert await submitter(FakeNode(), outbox).submit_once() is Outcome.HALTED
     assert outbox.progress.alarm == "the node waits for batches 1 to 2, which it had acknowledged: it lost blocks"
     assert outbox.depth == 1

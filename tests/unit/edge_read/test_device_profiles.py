@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_profiles import DEVICES_FOLDER, load_device_profile, profile_digest, profile_ids
+from firmware_profiles import ModbusProfile, MqttProfile, load_profile, profile_ids
 from firmware_profiles.mqtt import PATH_STEPS_MAX
 from gridcore.errors import UsageError
 
@@ -16,10 +16,14 @@ vendor = "Test"
 models = ["T1"]
 source = ["made for this test"]
 evidence = "one-source"
+timeout_ms = 500
+ratio_applied = true
+netting = "phase"
+
+[mqtt]
 mode = "rpc"
 request_topic = "{device}/rpc"
 reply_topic = "{client}/rpc"
-timeout_ms = 500
 requests = [{ method = "EM.GetStatus", params = { id = 0 } }]
 
 [[points]]
@@ -37,9 +41,13 @@ vendor = "Test"
 models = ["T1"]
 source = ["made for this test"]
 evidence = "one-source"
+timeout_ms = 500
+ratio_applied = false
+netting = "unstated"
+
+[mqtt]
 mode = "push"
 push_topic = "tele/{device}/SENSOR"
-timeout_ms = 500
 age_ms_max = 60000
 
 [[points]]
@@ -52,22 +60,20 @@ unit = "Wh"
 
 def load(folder: Path, text: str) -> None:
     (folder / "test_device.toml").write_text(text, encoding="utf-8")
-    load_device_profile("test_device", folder)
+    load_profile("test_device", folder)
 
 
-def test_shipped_profiles_load_with_source_evidence_and_digest() -> None:
-    assert profile_ids(DEVICES_FOLDER) == ("shelly_pro3em", "tasmota_sml")
-    for profile_id in profile_ids(DEVICES_FOLDER):
-        profile = load_device_profile(profile_id)
-        assert profile.source
-        assert profile.digest == profile_digest((DEVICES_FOLDER / f"{profile_id}.toml").read_bytes())
-    assert {load_device_profile(profile_id).mode for profile_id in profile_ids(DEVICES_FOLDER)} == {"rpc", "push"}
+def test_shipped_profiles_ask_or_listen_and_bill_nothing() -> None:
+    found = [load_profile(profile_id) for profile_id in profile_ids()]
+    shipped = [profile for profile in found if isinstance(profile, MqttProfile)]
+    assert {profile.mqtt.mode for profile in shipped} == {"rpc", "push"}
+    assert not any(profile.billing for profile in shipped)
 
 
 def test_topics_name_the_device_and_the_client() -> None:
-    profile = load_device_profile("shelly_pro3em")
-    assert profile.topic(profile.request_topic, device="home/em-1", client="gw-1") == "home/em-1/rpc"
-    assert profile.topic(profile.reply_topic, device="home/em-1", client="gw-1") == "gw-1/rpc"
+    profile = load_profile("shelly_pro3em", kind=MqttProfile)
+    assert profile.topic(profile.mqtt.request_topic, device="home/em-1", client="gw-1") == "home/em-1/rpc"
+    assert profile.topic(profile.mqtt.reply_topic, device="home/em-1", client="gw-1") == "gw-1/rpc"
 
 
 @pytest.mark.parametrize("text", [RPC, PUSH], ids=["rpc", "push"])
@@ -84,15 +90,15 @@ def test_profiles_of_this_test_are_good(tmp_path: Path, text: str) -> None:
         (RPC, "{client}/rpc", "{client}/{user}", "of placeholders only {client}"),
         (RPC, "{device}/rpc", "{device}/#", "is no topic to publish to"),
         (RPC, "{device}/rpc", "$SYS/{device}", "is no topic to publish to"),
-        (RPC, "timeout_ms", "age_ms_max = 5\ntimeout_ms", "mode 'rpc' has no push_topic and no age_ms_max"),
+        (RPC, 'mode = "rpc"', 'mode = "rpc"\nage_ms_max = 5', "mode 'rpc' has no push_topic and no age_ms_max"),
         (RPC, '[{ method = "EM.GetStatus", params = { id = 0 } }]', "[]", "needs at least one"),
         (RPC, "requests = [", 'requests = [{ method = "X" }, ', "no point lies in the answer to 'X'; leave it out"),
         (RPC, 'request = "EM.GetStatus"', 'request = "EM"', "point 32.7.0: request 'EM' is none of requests"),
         (RPC, '"1/10"', '"2/10"', "point 32.7.0: scale '2/10' is not a fraction 'num/den' in lowest terms"),
         (RPC, '"1/10"', '"0/1"', "point 32.7.0: scale is 0"),
         (RPC, "min = 0", "min = 301", "point 32.7.0: min 301 is above max 300"),
-        (RPC, '"a.voltage"', '"a..voltage"', "point 32.7.0: path 'a..voltage' is not 1 to 8 keys"),
-        (RPC, '"a.voltage"', f'"{".".join("a" * (PATH_STEPS_MAX + 1))}"', "is not 1 to 8 keys with dots between"),
+        (RPC, '"a.voltage"', '"a..voltage"', "point 32.7.0: path 'a..voltage' is not up to 8 keys"),
+        (RPC, '"a.voltage"', f'"{".".join("a" * (PATH_STEPS_MAX + 1))}"', "is not up to 8 keys with dots between"),
         (RPC, '"32.7.0"', '"voltage"', "point voltage: obis is not of the form C.D.E"),
         (RPC, '"32.7.0"', '"٣٢.7.0"', "obis is not of the form C.D.E"),
         (RPC, '"V"', '"kV"', "points[0].unit = 'kV' is not allowed"),
@@ -117,7 +123,10 @@ def test_mistake_is_one_line_that_names_file_and_place(
 
 
 def test_unknown_profile_names_the_nearest_known_one() -> None:
-    with pytest.raises(
-        UsageError, match=r"unknown profile 'tasmota_sm'; did you mean 'tasmota_sml'\? known in devices"
-    ):
-        load_device_profile("tasmota_sm")
+    with pytest.raises(UsageError, match=r"unknown profile 'tasmota_sm'; did you mean 'tasmota_sml'"):
+        load_profile("tasmota_sm", kind=MqttProfile)
+
+
+def test_profile_of_another_transport_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="profile 'tasmota_sml' is read by mqtt; here belongs one of modbus"):
+        load_profile("tasmota_sml", kind=ModbusProfile)

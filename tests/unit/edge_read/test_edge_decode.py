@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.decode import decode_register, decode_words, nearest_multiple, register_wh
-from firmware_profiles import NATURE, WORDS, Point, load_profile
+from firmware_profiles import NATURE, WORDS, ModbusPoint, ModbusProfile, load_profile
+from firmware_profiles.decode import decode_register, decode_words, nearest_multiple, register_wh
 from firmware_profiles.formats import orders_of, parse_scale
 from gridcore.errors import EncodingError
 from simulators.meters.encode import no_value, point_encoder
@@ -23,8 +24,8 @@ def _words(data: bytes) -> Words:
     return tuple(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
 
 
-def _point(type_name: str, order: str, **more: object) -> Point:
-    return Point(obis="16.7.0", address=0, type=type_name, order=order, scale="1/1", unit="W", **more)  # type: ignore[arg-type] # free keywords
+def _point(type_name: str, order: str, **more: object) -> ModbusPoint:
+    return ModbusPoint(obis="16.7.0", address=0, type=type_name, order=order, scale="1/1", unit="W", **more)  # type: ignore[arg-type] # free keywords
 
 
 PAIRS = [(name, order) for name in WORDS for order in orders_of(name)]
@@ -119,20 +120,21 @@ def test_scale_may_be_negative_and_of_any_size() -> None:
     assert parse_scale("0/1") == 0
 
 
-def _register(type_name: str, scale: str, **more: object) -> Point:
-    return Point(obis="1.8.0", address=0, type=type_name, order="ABCD", scale=scale, unit="Wh", monotonic=True, **more)  # type: ignore[arg-type] # free keywords
+def _register(type_name: str, scale: str, **more: object) -> ModbusPoint:
+    point = ModbusPoint(obis="1.8.0", address=0, type=type_name, order="ABCD", scale=scale, unit="Wh", monotonic=True)
+    return replace(point, **more)  # type: ignore[arg-type] # free keywords
 
 
 @given(st.integers(0, 6_553_599))
 @settings(max_examples=120)
 def test_float_register_returns_every_step_that_the_meter_shows(steps: int) -> None:
-    point = load_profile("eastron_sdm630").point("1.8.0")
+    point = load_profile("eastron_sdm630", kind=ModbusProfile).point("1.8.0")
     shown_wh = steps * 10
     assert register_wh(_words(point_encoder(point)(shown_wh)), point) == shown_wh
 
 
 def test_float_register_is_out_of_range_where_its_step_exceeds_half_the_resolution() -> None:
-    point = load_profile("eastron_sdm630").point("1.8.0")
+    point = load_profile("eastron_sdm630", kind=ModbusProfile).point("1.8.0")
     last_kwh, first_kwh = 65_535.99, 65_536.0
     assert register_wh(_words(struct.pack(">f", last_kwh)), point) == 65_535_990
     with pytest.raises(EncodingError, match="too coarse"):
@@ -180,7 +182,7 @@ def test_register_below_zero_or_at_its_modulus_is_refused() -> None:
 
 
 def test_register_without_value_is_missing_not_zero() -> None:
-    sdm = load_profile("eastron_sdm630").point("1.8.0")
+    sdm = load_profile("eastron_sdm630", kind=ModbusProfile).point("1.8.0")
     missing = no_value(sdm)
     assert missing is not None
     assert register_wh(_words(missing), sdm) is None

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.payloads import PAYLOAD_BYTES_MAX, decode_payload, read_point, to_milli
-from firmware_profiles import JsonPoint
+from firmware_profiles import MqttPoint
+from firmware_profiles.payloads import PAYLOAD_BYTES_MAX, decode_payload, read_point, to_milli
 from gridcore.column import I64_MAX, I64_MIN
 from gridcore.errors import EncodingError
 
-POINT = JsonPoint("1.8.0", "SML.Total_in", "1000/1", "Wh", min=0, max=10_000_000)
+POINT = MqttPoint(obis="1.8.0", path="SML.Total_in", scale="1000/1", unit="Wh", min=0, max=10_000_000)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_point_that_is_not_required_may_be_absent_but_not_wrong() -> None:
 
 def test_path_leads_through_arrays_by_place() -> None:
     content = decode_payload(b'{"emeters":[{"total":7},{"total":8.5}]}')
-    point = JsonPoint("1.8.0", "emeters.1.total", "1/1", "Wh")
+    point = MqttPoint(obis="1.8.0", path="emeters.1.total", scale="1/1", unit="Wh")
     assert read_point(content, point) == 8500
     with pytest.raises(EncodingError, match="is not there"):
         read_point(content, replace(point, path="emeters.2.total"))

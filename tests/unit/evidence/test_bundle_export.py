@@ -31,7 +31,8 @@ from gridevidence.sources import (
 )
 from tests.second_verifier.chain_builder import RecordedRow, Rows
 from tests.second_verifier.evidence import HAND_OVER, HEADER, LATER
-from tests.second_verifier.story import EXCHANGE, KEYS, NEW_SIGNERS, OLD_SIGNERS, RESET, SHARED, START_S, Story
+from tests.second_verifier.facts import START_S
+from tests.second_verifier.story import EXCHANGE, KEYS, NEW_SIGNERS, OLD_SIGNERS, RESET, SHARED, Story
 from tests.second_verifier.told import Recorded, Told
 from tests.unit.verify.honest import TRADE, evidence, tell, trust_of
 

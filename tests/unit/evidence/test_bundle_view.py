@@ -11,7 +11,8 @@ from gridcore.errors import EncodingError
 from gridcore.sm3 import sm3
 from gridevidence.view import BundleView, decode_bundle
 from tests.second_verifier.evidence import HEADER, LATER
-from tests.second_verifier.story import KEYS, OLD_SIGNERS, START_S, Story
+from tests.second_verifier.facts import START_S
+from tests.second_verifier.story import KEYS, OLD_SIGNERS, Story
 from tests.unit.verify.honest import HONEST, ROLLED, TRADE, every_place, evidence, parts_of, replaced, tell, trust_of
 
 BUNDLE = TRADE.bundle_bytes

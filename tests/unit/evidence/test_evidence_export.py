@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from gridcore import cbor, verify
 from gridcore.header import genesis_header
+from gridcore.transactions.market_profile import ProfilePart
 from gridcore.transactions.order_batch import PlacedOrder
 from gridcore.validator import Validator
 from gridevidence import forgery
@@ -26,6 +27,7 @@ from settlement.contracts.p2p_call_auction_1 import LINE_KINDS
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.keys import key
 from tests.worlds.ledgers import ledger_with
+from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 GENESIS = TWO_AREAS.genesis
@@ -144,6 +146,42 @@ def test_the_trust_root_names_the_signers_of_genesis() -> None:
     assert [signer["name"] for signer in root["signers"]] == ["operator"]
     named = replace(GENESIS, validators=(Validator("board", "util", key("util").public_key, 3),))
     assert [(signer["name"], signer["power"]) for signer in trust_of(named)["signers"]] == [("board", 3)]
+
+
+RAMP: Final[Mapping[str, Any]] = {"last_price_micro_per_kwh": 350_000, "steps": 3}
+STANDING: Final = ProfilePart("buy", 450_000, [400, 9])
+
+
+def several_orders(sender: Sender) -> list[list[bytes]]:
+    """``one_settled_slot`` where p-2 sells by a ramp and p-1 buys by a profile of three slots."""
+    blocks = one_settled_slot(sender)
+    orders = [
+        sender.order("p-2", "a-1", "sell", 300, 290_000, FIRST_S, counter=2, **RAMP),
+        sender.profile("p-1", "a-1", FIRST_S, FIRST_S + 3 * SLOT_S, [STANDING], counter=4),
+    ]
+    return [orders, *blocks[1:]]
+
+
+@pytest.mark.parametrize(("party", "kind"), [("p-1", "trade_buy"), ("p-2", "trade_sell")])
+def test_a_line_that_rests_on_a_ramp_or_a_profile_is_verified_and_not_when_it_is_altered(
+    tmp_path: Path, party: str, kind: str
+) -> None:
+    with ledger_with(tmp_path, TWO_AREAS, several_orders(TWO_AREAS.sender())) as ledger:
+        data, book = export(ledger, party, kind), build_book(ledger, "a-1", FIRST_S)
+    verdict = verify.verify_bundle(data, TRUST, book)
+    assert (verdict.answer, "book" in verdict.claims) == (verify.VERIFIED, True), verdict.reason
+    shown = [(order.order, order.quantity_wh, order.limit_micro_per_kwh) for order in decode_bundle(data).orders]
+    limits = ((2, 290_000), (3, 320_000), (4, 350_000))
+    assert shown == (
+        [(f"p-1/{FIRST_S}/4", 400, 450_000)]
+        if party == "p-1"
+        else [(f"p-2/{FIRST_S}/{counter}", 100, limit) for counter, limit in limits]
+    )
+    # the other steps of a forged ramp show the transaction as the ledger recorded it
+    forged = "signatures" if party == "p-1" else "recorded"
+    for what, claim in (("order_limit", "orders"), ("forged_limit", forged)):
+        altered = verify.verify_bundle(forgery.alter(data, what).data, TRUST)
+        assert (altered.answer, altered.claim and altered.claim.word) == (verify.NOT_VERIFIED, claim)
 
 
 PLACED: Final = replace(

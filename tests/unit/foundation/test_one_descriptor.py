@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import read_outbox
+from edge.outbox_file import read_outbox
 from gridcore.files import make_private
 from gridseries.config import MEBIBYTE
 from gridseries.embedded import EmbeddedSeries

@@ -26,13 +26,17 @@ def test_node_agent_and_pages_each_have_a_unit() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_a_unit_runs_commands_that_this_program_has(unit: Path) -> None:
-    commands = [*settings(unit, "ExecStartPre"), *settings(unit, "ExecStart")]
-    assert len(commands) == 2
-    for command in commands:
-        program, name, *words = shlex.split(command)
-        assert program == PROGRAM
-        build_parser(name)[0].parse_args(words)
+def test_a_unit_runs_a_command_that_this_program_has(unit: Path) -> None:
+    (command,) = settings(unit, "ExecStart")
+    program, name, *words = shlex.split(command)
+    assert program == PROGRAM
+    build_parser(name)[0].parse_args(words)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_wrong_file_ends_a_unit_for_good_for_nothing_is_run_before_its_main_process(unit: Path) -> None:
+    assert settings(unit, "ExecStartPre") == [], "its exit status would not keep the unit from starting again"
+    assert "2" in settings(unit, "RestartPreventExitStatus")[0].split()
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

@@ -34,7 +34,15 @@ def test_saved_key_is_private_and_signs(folder: Path) -> None:
     [
         ("key.pem", "file:password", "--key 'key.pem': start it with one of file:, tpm2:"),
         ("file:", "file:password", "--key 'file:': start it with one of file:"),
-        ("tpm2:1", "file:password", "--key 'tpm2:1': signers of scheme 'tpm2' are not built"),
+        ("pkcs11:1", "file:password", "--key 'pkcs11:1': signers of scheme 'pkcs11' are not built"),
+        ("tpm2:1", None, "--key 'tpm2:1': '1' is no persistent handle; give one from 0x81000000 to 0x817fffff"),
+        ("tpm2:0x81000010?tmp=x", None, "'tmp' is no option with a value; there are: tpm="),
+        ("tpm2:0x81000010?tpm=none", None, "none: no TPM answers there (No such file or directory)"),
+        ("tpm2-sealed:none", None, "none: cannot be read (No such file or directory); check --key"),
+        ("tpm2-sealed:key.pem", None, "is no key that a TPM has sealed; make one: gridledger edge keygen --key"),
+        ("sdf:none.so", None, "no library of GM/T 0018"),
+        ("sdf:libc.so.6", None, "no library of GM/T 0018"),
+        ("sdf:libc.so.6?key=0", None, "'0' is no key index; give one from 0x1 to 0xffff"),
         ("file:key.pem", None, "--key 'file:key.pem': an encrypted key file needs a password"),
         ("file:none.pem", "file:password", "none.pem: cannot be read (No such file or directory); check --key"),
         (

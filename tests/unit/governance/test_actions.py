@@ -292,4 +292,4 @@ def test_a_permission_counts_from_the_next_transaction_on(council: Council) -> N
     assert council.decide(step) == [Code.NOT_PERMITTED]
     council.propose(Action(PERMISSION, Permission("clock/advance", ["clock", "utility"])))
     assert council.decide(council.sender.clock(START_S + 2, signer="util")) == [0]
-    assert council.refused(Action(PERMISSION, Permission("market/cancel", ["clock"]))) == Code.PROPOSAL_FORM
+    assert council.refused(Action(PERMISSION, Permission("market/swap", ["clock"]))) == Code.PROPOSAL_FORM

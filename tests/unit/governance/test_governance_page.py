@@ -144,7 +144,7 @@ async def test_every_file_of_the_page_is_a_proposal_that_a_node_would_take(
         ("contract = 1\n", "file.toml: contract: write one table, [contract]"),
         (
             '[contract]\ncontract = "p2p/9"\nheight = 9\n',
-            "file.toml: contract: contract is one that this program has, bill_sharing/1",
+            "file.toml: contract: contract is one that this program has, bilateral_agreements/1",
         ),
         (
             f'[contract]\ncontract = "mid_market_rate/1"\nheight = 9\npin = "{"ab" * 32}"\n',
@@ -160,7 +160,7 @@ async def test_every_file_of_the_page_is_a_proposal_that_a_node_would_take(
             "file.toml: protocol: 'day' is no field of it; it has version",
         ),
         (
-            '[permission]\nkind = "market/cancel"\nroles = ["clock"]\n',
+            '[permission]\nkind = "market/swap"\nroles = ["clock"]\n',
             "file.toml: kind: one of clock/accept, clock/advance",
         ),
         (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gridcore import node_interface
 from gridcore.errors import UsageError
 from gridcore.signed_query import INSTANCE_BYTES, Audience
 from ledger import client as client_module
@@ -130,18 +131,18 @@ async def test_a_receipt_that_is_none_is_refused() -> None:
 
 
 async def test_long_submissions_go_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "TRANSACTIONS_MAX", 3)
-    monkeypatch.setattr(client_module, "SUBMISSION_BYTES_MAX", 200)
+    monkeypatch.setattr(node_interface, "TRANSACTIONS_MAX", 3)
+    monkeypatch.setattr(node_interface, "SUBMISSION_BYTES_MAX", 200)
     async with running_node(tmp_path / "ledger") as node:
         answers = await node.client().submit([bytes([index]) * (index * 10) for index in range(1, 12)])
     assert [answer.name for answer in answers] == ["NOT_CANONICAL"] * 11
 
 
 def test_parts_keep_both_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "TRANSACTIONS_MAX", 3)
-    monkeypatch.setattr(client_module, "SUBMISSION_BYTES_MAX", 200)
+    monkeypatch.setattr(node_interface, "TRANSACTIONS_MAX", 3)
+    monkeypatch.setattr(node_interface, "SUBMISSION_BYTES_MAX", 200)
     sizes = [1, 1, 1, 1, 90, 90, 500, 1]
-    parts = list(client_module._parts([bytes(size) for size in sizes]))
+    parts = list(node_interface.parts_of([bytes(size) for size in sizes]))
     assert [[len(wire) for wire in part] for part in parts] == [[1, 1, 1], [1, 90], [90], [500], [1]]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,27 @@ async def test_rows_are_hashed_and_lines_computed_while_blocks_can_be_made(
         assert set(free) == {True}
 
 
+async def test_every_row_that_somebody_is_billed_for_has_its_bundle_and_no_other_row_has(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settle(node)
+        client, said = node.client("reg"), []
+        for row in range(12):
+            try:
+                bundle = await client.fetch_bytes("evidence/row", area="a-1", slot_start_s=FIRST_S, row=row)
+            except NodeRefused as refused:
+                said.append(f"{refused.status} {refused}")
+                continue
+            verdict = verify_bundle(bundle, TRUST)
+            assert (verdict.answer, f"row {row} of the run" in verdict.claims["position"]) == ("verified", True)
+        assert 0 < len(said) < 12
+        assert {one[:4] for one in said} == {"404 "}
+        assert "nobody is billed for it" in said[0]
+        assert re.search(r"row 11: run initial has \d+ rows", said[-1])
+        for wrong in ({"area": "a-9"}, {"run": "final"}):
+            with pytest.raises(NodeRefused):
+                await client.fetch_bytes("evidence/row", **{"area": "a-1", **wrong}, slot_start_s=FIRST_S, row=0)
+
+
 async def test_a_bundle_is_found_among_more_batches_than_a_page_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +123,7 @@ async def test_a_run_whose_block_the_disk_has_not_taken_yet_is_not_there_yet(
         await submit_all(node.client(), before)
         monkeypatch.setattr(node.ledger._files, "reach", _refuse("block_certified"))
         assert [answer.name for answer in await node.client().submit(due)] == ["NODE_BUSY"]
-        with pytest.raises(NodeRefused, match=r"no run \(yet\)"):
+        with pytest.raises(NodeRefused, match="no run yet: it falls due at"):
             await node.client("p-1").fetch_bytes("evidence", party="p-1", slot_start_s=FIRST_S, line_kind="levy")
         monkeypatch.undo()
         sender = Sender(node.chain, FIRST_S + 2 * SLOT_S)

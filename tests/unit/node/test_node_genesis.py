@@ -12,6 +12,7 @@ from gridcore import cbor
 from gridcore.errors import UsageError
 from gridcore.genesis import Genesis, chain_id, decode_genesis
 from gridcore.registry.row import Row
+from gridcore.registry.run_calendar import RunCalendar
 from gridcore.validator import Validator
 from ledger.genesis_check import check_genesis
 from settlement.catalogue import CONTRACTS, pins
@@ -23,6 +24,9 @@ KNOWN = CONTRACTS, pins()
 Values = dict[str, dict[str, Any]]
 LATER_S = FIRST_S + 7
 """Inside the first slot."""
+
+
+RUNS = RunCalendar([], 0, 9_000, 3_600, 0)
 
 
 def founded(rows: Sequence[Row], **frame: Any) -> Genesis:
@@ -101,6 +105,8 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("rules/r", "prices", {}, "prices lacks the field residual_price_micro_per_kwh"),
         ("rules/r", "prices", {**PRICES, "levy_micro_per_kwh": "1"}, "prices is a map of whole numbers"),
         ("zone/z-1", "final_after_s", 899, "final_after_s is at least metering_deadline_s 900"),
+        ("zone/z-1", "run_calendar", RUNS.encode(), "final_after_s is above final_run_after_s 9000"),
+        ("zone/z-1", "run_calendar", {}, "run_calendar is a map of corrections, dispute_material_nano"),
         ("point/P-1", "standing_profile", "x", "standing_profile: there is no row standing_profile/x"),
         ("point/P-1", "role", "cellar", "role is one of feeder, household, load"),
         ("point/P-1", "party", "p-9", "party: there is no row party/p-9"),

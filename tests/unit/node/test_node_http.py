@@ -51,6 +51,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("blocks/1", {}, READS_ALL),
     ("blocks", {}, READS_ALL),
     ("gateways", {}, READS_ALL),
+    ("fleet", {}, READS_ALL),
     ("gateways/gw-1/observations", {"boundary_s": FIRST_S}, READS_ALL),
     ("calendars/c", {}, set(TWO_AREAS.signers)),
     ("areas/a-1/installations", {}, OF_AREA_1),
@@ -82,6 +83,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("accounts", {"area": "a-1"}, OF_AREA_1),
     ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),
     ("evidence", {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "levy"}, READS_ALL | {"p-1"}),
+    ("evidence/row", {"area": "a-1", "slot_start_s": FIRST_S, "row": 0}, READS_ALL),
     ("evidence", {"party": "l-1", "slot_start_s": FIRST_S, "line_kind": "levy"}, READS_ALL),
 )
 
@@ -489,3 +491,4 @@ def test_quality_in_words() -> None:
     assert quality_words(0) == ("measured", ())
     assert quality_words(0x31) == ("estimated", ("late", "interpolated"))
     assert quality_words(0xC3) == ("suspect", ("frozen", "rollover"))
+    assert quality_words(0x18) == ("measured", ("late", "stuck"))

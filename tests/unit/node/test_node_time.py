@@ -20,7 +20,7 @@ from ledger.engines.base import STALLS
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.timekeeper import LOOKS, Timekeeper
 from ledger.http.dispatcher import Node
-from ledger.http.server import serve_node
+from ledger.http.server import Door, serve_node
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.waiting import until
@@ -49,7 +49,7 @@ async def test_while_time_stands_the_node_is_not_ready_and_says_why_once(tmp_pat
         ledger.make_block([])
         async with EmbeddedEngine(ledger, tick_s=0.001) as engine, httpx.AsyncClient(trust_env=False) as http:
             node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
-            serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
+            serving = asyncio.create_task(serve_node(node, Door(bound), ready=lambda _: ready.set()))
             await ready.wait()
             assert (await http.get(f"{url}/readyz")).status_code == 200
             clock.advance_to(FIRST_S + AWAY_S)
@@ -104,7 +104,7 @@ async def test_an_operator_accepts_the_clock_by_hand(tmp_path: Path, capsys: pyt
         ledger.make_block([])
         async with EmbeddedEngine(ledger, tick_s=0.001) as engine:
             node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop)
-            serving = asyncio.create_task(serve_node(node, bound, ready=lambda _: ready.set()))
+            serving = asyncio.create_task(serve_node(node, Door(bound), ready=lambda _: ready.set()))
             await ready.wait()
             accept = ["node", "accept-clock", "--config", str(tmp_path / "node.toml"), "--url", url]
             assert await asyncio.to_thread(main, accept) == 1, "there is nothing to accept"

@@ -55,7 +55,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
         desk = Desk(node, tmp_path, capsys)
-        assert len(EXAMPLES) == 6
+        assert len(EXAMPLES) == 7
         for ending, text in EXAMPLES:
             status, said = await desk.submit(text, "--check", ending=ending)
             assert status == 0, said
@@ -68,7 +68,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
         assert "grid_operator util, offtaker north-energy, party p-9, role household, supplier north-energy" in said
         assert (await desk.run("show", "installation"))[1].split() == ["1", "2", "3", "4", "5", "9", "101", "21", "22"]
         status, said = await desk.run("show", "rules/r", "--json")
-        assert [entry["recorded_height"] for entry in json.loads(said)["entries"]] == [0, 3]
+        assert [entry["recorded_height"] for entry in json.loads(said)["entries"]] == [0, 4]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,15 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
         ('[[points]]\nname = "P-9"\n', "FILE: points 1: kind 'points' is one of organisation, calendar,"),
         ('point = "P-9"\n', "FILE: point: write one table a row, [[point]]"),
         (
-            '[[point]]\nname = "P-1"\nfrom_s = 1800000007\narea = "a-1"\nrole = "load"\n',
-            "FILE: point 1: party/p-1: trades: at 1800000007 there is no point of it in area a-1 (53 REGISTRY_CONFLICT)",
+            '[[point]]\nname = "P-1"\nfrom_s = 1800000900\narea = "a-1"\nrole = "load"\n',
+            "FILE: point 1: party/p-1: trades: at 1800000900 there is no point of it in area a-1 (53 REGISTRY_CONFLICT)",
+        ),
+        (
+            '[[point]]\nname = "P-1"\nfrom_s = 1800000007\narea = "a-1"\nparty = "p-1"\nrole = "load"\nsupplier = "south"\n',
+            (
+                "FILE: point 1, point/P-1: from_s 1800000007 lies inside a slot: who is billed and who supplies changes where one "
+                "begins, 1800000000 or 1800000900 (53 REGISTRY_CONFLICT)"
+            ),
         ),
         ("", "FILE: there are no rows"),
     ],
@@ -176,7 +183,7 @@ async def test_rows_that_wait_are_listed_and_approved_by_another_organisation(
     )
     async with running_node(tmp_path / "ledger", world) as node:
         desk = Desk(node, tmp_path, capsys)
-        status, said = await desk.submit(EXAMPLES[2][1])
+        status, said = await desk.submit(EXAMPLES[3][1])
         assert (status, said.startswith("FILE: 1 rows: 1 wait for approval: gridledger registry approve ")) == (0, True)
         transaction = said.rpartition(" ")[2]
         assert await desk.run("show", "pending") == (0, f"{transaction}: 1 rows of util")

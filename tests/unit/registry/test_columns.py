@@ -12,6 +12,8 @@ from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from gridcore.sm3 import sm3
+from ledger.registry import columns_file
 from ledger.registry.bodies import in_force, row_of
 from ledger.registry.columns_file import decode_columns, encode_columns
 from ledger.registry.in_force import Registry
@@ -77,6 +79,12 @@ def test_columns_come_back_from_their_bytes(seed: int) -> None:
 def test_bytes_that_are_no_columns_are_refused() -> None:
     with pytest.raises(EncodingError):
         decode_columns([b"\x80"])
+
+
+def test_a_column_more_or_less_is_another_type_of_file() -> None:
+    """A file says nothing of its columns but its type: read as another's, a node would not open. Whoever changes them changes it, and this."""
+    said = "\n".join(f"{name} {of}" for name, of in columns_file._TYPES.items())
+    assert (columns_file._TYPE, sm3(said.encode()).hex()[:16]) == (b"registry-columns/9", "46652f91e7fee93c")
 
 
 def test_a_zone_has_its_areas_by_number_and_its_points_by_row() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from gridcore.codes import Code
 from gridcore.registry.row import Row, rows_root
 from gridcore.sm3 import sm3
 from gridcore.transactions.registry_register import RegistryRegister, decode_attached_rows
+from ledger.leaves.family import Value
+from ledger.leaves.seen import SEEN, SeenLeaf
 from ledger.registry import entries
+from ledger.state import client_ids, seen_ids
 from tests.worlds.consortium import FIRST_S, START_S, Consortium, feeder, gateway, household
 from tests.worlds.keys import is_cheaply_signed, key, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
@@ -195,3 +199,27 @@ def test_a_client_id_counts_once(chain: Chain) -> None:
         client_id=sm3(new_key("x").encode())[:16], valid_until_s=START_S + 3_600, rows=1, rows_root=bytes(32)
     )
     assert chain.decide(chain.sender.signed("admin", content)) == [Code.ID_REUSED]
+
+
+def test_a_block_full_of_client_ids_reads_and_writes_their_hour_once(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All signers' ids of an hour stand in one leaf: to go through it for each would be slow for everybody."""
+    decoded: list[int] = []
+    written: list[SeenLeaf] = []
+
+    def decode(**value: Any) -> SeenLeaf:
+        decoded.append(value["hour"])
+        return SEEN.decode(**value)
+
+    def encode(leaf: SeenLeaf) -> Value:
+        written.append(leaf)
+        return SEEN.encode(leaf)
+
+    counted = replace(SEEN, decode=decode, encode=encode)
+    monkeypatch.setattr(client_ids, "SEEN", counted)
+    monkeypatch.setattr(seen_ids, "SEEN", counted)
+    wires = [chain.sender.register([new_key("gw-1", START_S + 100 + number)], signer="admin") for number in range(20)]
+    assert chain.decide(wires[0]) == [0]
+    assert chain.decide(*wires, wires[3]) == [Code.EXISTS, *[0] * 19, Code.EXISTS]
+    assert (len(decoded), [len(leaf.ids) for leaf in written]) == (1, [1, 20])

@@ -200,8 +200,24 @@ def test_a_new_gateway_reads_a_meter_that_was_moved_to_it(chain: Chain) -> None:
 
 def test_a_party_that_trades_has_up_to_sixteen_points(chain: Chain) -> None:
     more = [Named(POINT, f"Q-{number}", Point("a-1", "household", "p-1"), JOINS_S) for number in range(15)]
-    assert chain.register(*more, Named(POINT, "P-2", Point("a-1", "household", "p-1"), JOINS_S)) == 53
+    assert chain.register(*more, Named(POINT, "P-2", Point("a-1", "household", "p-1"), FIRST_S)) == 53
     assert chain.register(*more) == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        Point("a-1", "household", "p-1", supplier="south"),
+        Point("a-1", "household"),
+        Point("a-1", "household", "p-1", share_ppm=1),
+    ],
+)
+def test_what_a_point_is_changes_where_a_slot_begins(chain: Chain, changed: Point) -> None:
+    stays = Named(PARTY, "p-1", Party("a-1", UTILITY, trades=False), FIRST_S)
+    assert chain.register(stays, Named(POINT, "P-1", changed, FIRST_S + SLOT_S - 1)) == Code.REGISTRY_CONFLICT
+    assert chain.register(stays, Named(POINT, "P-1", changed, FIRST_S + SLOT_S)) == 0
+    entries = ENTITY_FAMILIES["point"].must(chain.state, "P-1").entries
+    assert [entry.from_s for entry in entries] == [0, FIRST_S + SLOT_S]
 
 
 def test_a_zone_with_its_first_home_is_founded_on_a_running_chain(chain: Chain) -> None:
@@ -221,7 +237,7 @@ def test_a_zone_with_its_first_home_is_founded_on_a_running_chain(chain: Chain) 
         ([feeder(3, gateway="gw-9", **since(JOINS_S))], Code.REGISTRY_UNKNOWN),
         ([feeder(3, gateway="gw-1", point="P-2", **since(JOINS_S))], Code.REGISTRY_CONFLICT),
         ([Named(PARTY, "p-9", Party("a-1", UTILITY, trades=True), JOINS_S)], Code.REGISTRY_CONFLICT),
-        ([Named(POINT, "P-1", Point("a-1", "household"), JOINS_S)], Code.REGISTRY_CONFLICT),
+        ([Named(POINT, "P-1", Point("a-1", "household"), FIRST_S)], Code.REGISTRY_CONFLICT),
         ([area("a-2")._replace(from_s=FIRST_S + 1)], Code.REGISTRY_CONFLICT),
         ([area("a-2", rules="r-9")], Code.REGISTRY_UNKNOWN),
         ([area("a-2", calendar="x")], Code.REGISTRY_UNKNOWN),
@@ -299,7 +315,7 @@ def test_a_contract_does_not_change_while_a_point_has_own_rules_that_the_new_one
     chain.approve_contract("mid_market_rate/1")
     assert chain.register(*switched) == Code.RULES_REFUSED
     without = own._replace(record=own.record._replace(rules=None), from_s=begins_s)
-    assert chain.register(*switched, without._replace(from_s=begins_s + 1)) == Code.RULES_REFUSED
+    assert chain.register(*switched, without._replace(from_s=begins_s + SLOT_S)) == Code.RULES_REFUSED
     assert chain.register(*switched, without) == 0
     assert chain.settled(begins_s) == 1
 
@@ -309,7 +325,7 @@ def test_a_party_with_a_standing_order_keeps_its_point_until_that_slot_is_over(c
     order = chain.sender.order("p-1", "a-1", "buy", 5, 370_000, FIRST_S + SLOT_S)
     assert [int(result.code) for result in chain.ledger.apply([order]).results] == [0]
     assert chain.register(*moved_out("p-1", "P-1", FIRST_S + SLOT_S)) == Code.REGISTRY_CONFLICT
-    assert chain.register(*moved_out("p-1", "P-1", FIRST_S + SLOT_S + 1)) == 0
+    assert chain.register(*moved_out("p-1", "P-1", FIRST_S + 2 * SLOT_S)) == 0
 
 
 def test_an_order_that_this_block_would_leave_behind_is_not_taken(chain: Chain) -> None:
@@ -348,7 +364,7 @@ def test_what_is_dated_back_into_settled_slots_reopens_them(chain: Chain) -> Non
     other = rules(prices={**PRICES, "levy_micro_per_kwh": 1})
     assert chain.reopened(other._replace(from_s=next_s)) == {"z-1": next_s}, "it may be settled in the same block"
     assert chain.reopened(other._replace(from_s=next_s - 1)) == {"z-1": next_s - 1}
-    assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S + 5)) == {"z-1": FIRST_S + 5}
+    assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S)) == {"z-1": FIRST_S}
     assert chain.reopened(area("a-2"), rules("r-2")) == {}, "a first row changes no slot"
 
 
@@ -360,7 +376,7 @@ def test_a_point_names_its_market_partners_in_each_direction(chain: Chain) -> No
         "grid_operator": "dso",
     }
     named = Point("a-1", "feeder")._replace(**partners, balance_responsible_export="b-2")
-    assert chain.register(Named(POINT, "P-2", named, JOINS_S)) == 0
+    assert chain.register(Named(POINT, "P-2", named, FIRST_S)) == 0
     wrong = Named(POINT, "P-2", Point("a-1", "feeder", supplier="no name"), JOINS_S)
     assert chain.register(wrong) == Code.REGISTRY_FORM
     value = POINT.encode(named)

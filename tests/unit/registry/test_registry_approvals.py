@@ -15,7 +15,7 @@ from gridcore.transactions.registry_approve import RegistryApprove
 from ledger.kinds import registry_register
 from ledger.leaves.pending import PENDING
 from ledger.leaves.undecided import UNDECIDED
-from tests.worlds.consortium import FIRST_S, START_S, UTILITY, Consortium, feeder, gateway
+from tests.worlds.consortium import FIRST_S, SLOT_S, START_S, UTILITY, Consortium, feeder, gateway
 from tests.worlds.keys import is_cheaply_signed, key, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender, transaction_id
@@ -27,7 +27,7 @@ WORLD = Consortium(
     organisations={"dso-admin": "dso", "third": "third"},
     thresholds=Thresholds(registry=2),
 )
-LOAD = [*Named(POINT, "P-2", Point("a-1", "load"), FIRST_S + 7).rows()]
+LOAD = [*Named(POINT, "P-2", Point("a-1", "load"), FIRST_S).rows()]
 KEY = Row(
     "signer/gw-1", START_S, {"organisation": UTILITY, "public_key": key("gw-1+").public_key, "roles": ["gateway"]}
 )
@@ -73,7 +73,7 @@ def test_rows_of_the_grid_wait_for_a_second_organisation(chain: Chain) -> None:
     assert chain.approve(transaction, "admin") == Code.APPROVED_ALREADY, "who submitted does not approve"
     assert chain.approve(transaction, "dso-admin") == 0
     leaf = chain.ledger.state.get("point/P-2") or {}
-    assert [entry[:2] for entry in leaf["entries"]] == [[FIRST_S + 7, 3]], "recorded by the block of the approval"
+    assert [entry[:2] for entry in leaf["entries"]] == [[FIRST_S, 3]], "recorded by the block of the approval"
     assert chain.approve(transaction, "third") == Code.NOTHING_PENDING
     pending = PENDING.must(chain.ledger.state, transaction.hex())
     assert (list(pending.approved_by), list(pending.rows)) == (["dso"], [])
@@ -98,11 +98,13 @@ def test_three_organisations_approve_one_after_the_other() -> None:
 def test_what_waited_and_is_over_is_dropped_when_its_organisation_registers_the_next(chain: Chain) -> None:
     """Before, what expired stood in the state as if it waited, for ever."""
     expired = chain.submit(LOAD)
-    foreign = transaction_id(wire := chain.sender.register([LOAD[0]._replace(from_s=FIRST_S + 9)], signer="dso-admin"))
+    foreign = transaction_id(
+        wire := chain.sender.register([LOAD[0]._replace(from_s=FIRST_S + 2 * SLOT_S)], signer="dso-admin")
+    )
     assert chain.decide(wire) == 0
     assert chain.decide(chain.sender.clock(START_S + 3_601)) == 0
     assert PENDING.must(chain.ledger.state, expired.hex()).rows
-    newer = chain.submit([LOAD[0]._replace(from_s=FIRST_S + 8)])
+    newer = chain.submit([LOAD[0]._replace(from_s=FIRST_S + SLOT_S)])
     assert PENDING.must(chain.ledger.state, expired.hex()).rows == ()
     assert PENDING.must(chain.ledger.state, foreign.hex()).rows, "another organisation's ends with its own next one"
     assert UNDECIDED.must(chain.ledger.state, UTILITY).registrations == [newer]
@@ -114,8 +116,8 @@ def test_an_organisation_has_so_many_registrations_waiting_and_no_more(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry_register, "REGISTRATIONS_MAX", 2)
-    first, _ = (chain.submit([LOAD[0]._replace(from_s=FIRST_S + 7 + n)]) for n in range(2))
-    more = [LOAD[0]._replace(from_s=FIRST_S + 99)]
+    first, _ = (chain.submit([LOAD[0]._replace(from_s=FIRST_S + n * SLOT_S)]) for n in range(2))
+    more = [LOAD[0]._replace(from_s=FIRST_S + 9 * SLOT_S)]
     assert chain.decide(chain.sender.register(more)) == Code.TOO_MANY_PROPOSALS
     assert chain.decide(chain.sender.register(more, signer="third")) == 0
     assert chain.approve(first, "dso-admin") == 0
@@ -124,8 +126,8 @@ def test_an_organisation_has_so_many_registrations_waiting_and_no_more(
 
 def test_an_approval_comes_in_time_and_for_rows_that_still_fit(chain: Chain) -> None:
     transaction = chain.submit(LOAD)
-    again = chain.submit([LOAD[0]._replace(from_s=FIRST_S + 8)])
-    changed = chain.submit([LOAD[0]._replace(from_s=FIRST_S + 7, value={"area": "a-1", "role": "feeder"})])
+    again = chain.submit([LOAD[0]._replace(from_s=FIRST_S + SLOT_S)])
+    changed = chain.submit([LOAD[0]._replace(from_s=FIRST_S, value={"area": "a-1", "role": "feeder"})])
     assert chain.approve(bytes(32), "dso-admin") == Code.NOTHING_PENDING
     assert chain.approve(transaction, "dso-admin") == 0
     assert chain.approve(changed, "dso-admin", 1) == 0, "another block's row of the same time replaces it"

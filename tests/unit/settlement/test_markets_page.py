@@ -16,8 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_profile import MarketProfile
+from gridledger.ordering import read_orders
+from gridledger.vectors.handlers import HANDLERS
 from ledger.contract import Contract
 from ledger.one_group import one_group
+from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import Groups, share
 from tests.worlds.community import PRICES
 
@@ -57,6 +62,16 @@ def test_the_case_of_the_page_holds(example: Any) -> None:
     assert sum(shared.community_nano.tolist()) == expect["grid_receives_nano"]
 
 
+def test_the_file_of_orders_of_the_page_is_a_ramp_and_a_standing_rule(tmp_path: Path) -> None:
+    (tmp_path / "orders.toml").write_text(block("orders.toml"))
+    ramp, rule = read_orders(tmp_path / "orders.toml")
+    assert isinstance(ramp, MarketOrder)
+    assert isinstance(rule, MarketProfile)
+    limits = [(one.quantity_wh, one.price_micro_per_kwh) for one in ramp.limit_orders()]
+    assert limits == [(250, 300_000), (250, 340_000), (250, 380_000), (250, 420_000)]
+    assert (rule.end_s - rule.slot_start_s, [part.side for part in rule.parts]) == (7 * 86_400, ["buy", "sell"])
+
+
 @settings(max_examples=50, deadline=None)
 @given(NET)
 def test_it_settles_as_the_ledger_asks_and_conserves_money(example: Any, members: list[tuple[int, int]]) -> None:
@@ -72,3 +87,13 @@ def test_it_settles_as_the_ledger_asks_and_conserves_money(example: Any, members
     kept = rows._replace(bought_wh=settled.columns["bought_wh"], sold_wh=settled.columns["sold_wh"])
     lines = contract.lines(kept, settled.columns, trade_prices_micro_per_kwh=[None], terms=[{}])
     assert [sum(row) for row in zip(*(line.amount_nano.tolist() for line in lines), strict=True)] == pays_nano
+
+
+def test_the_page_says_of_each_mechanism_whether_it_is_a_contract_or_a_rule_of_the_vectors() -> None:
+    table = PAGE.read_text("utf-8").partition("## Contracts and reference rules")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "/1`" in line]
+    contracts = [name for line in rows if "contract" in line.split("|")[2] for name in re.findall(r"`(.+?/1)`", line)]
+    rules = [name for line in rows if "rule" in line.split("|")[2] for name in re.findall(r"`(.+?/1)`", line)]
+    assert sorted(contracts) == sorted(CONTRACTS)
+    assert not set(rules) & set(CONTRACTS)
+    assert set(rules) <= set(HANDLERS)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from settlement.contracts.grid_fee_path_1 import path_prices
+from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.errors import SettlementError
-from settlement.tariffs.network import grid_loss, pay_as_bid, pay_as_offer
+from settlement.tariffs.network import grid_loss
 from settlement.tariffs.schedules import PricedEnergy, green_certificates, two_settlement
 
 PRICES = st.integers(-(10**6), 10**6)
@@ -20,10 +22,11 @@ ENERGIES = st.integers(0, 10**9)
 def test_what_the_buyer_pays_is_what_seller_and_markets_get_by_both_rules(
     offer: int, supply_fees: list[int], demand_fees: list[int]
 ) -> None:
-    by_offer = pay_as_offer(offer, [*supply_fees, *demand_fees])
+    fees = sum(supply_fees), sum(demand_fees)
+    by_offer = path_prices(PAY_AS_OFFER, offer, offer, *fees)
     assert by_offer.buyer_pays == by_offer.seller_gets + by_offer.fees_total
     # a bid of exactly what the load would pay for the offer gives the seller the offer
-    assert pay_as_bid(offer, by_offer.buyer_pays, supply_fees, demand_fees) == by_offer
+    assert path_prices(PAY_AS_BID, offer, by_offer.buyer_pays, *fees) == by_offer
 
 
 @given(ENERGIES, ENERGIES, ENERGIES, ENERGIES)

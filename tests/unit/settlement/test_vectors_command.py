@@ -149,8 +149,8 @@ def test_exit_status_is_0_only_when_a_case_ran_and_none_failed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["vectors", "run", str(tmp_path)]
-    assert cli.main(command) == 1
-    assert capsys.readouterr().out == "0 passed, 0 failed\n"
+    assert cli.main(command) == 2
+    assert "no case lies in it; a case is a folder <handler>/<case> with case.toml" in capsys.readouterr().err
     write_case(tmp_path / "a", sm3_case())
     assert cli.main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"passed": 1, "failed": 0, "failures": []}

@@ -150,11 +150,13 @@ def test_what_is_missing_is_settled_as_zero_and_stays_marked(tmp_path: Path) -> 
         (lambda old: old._replace(slot_start_s=old.slot_start_s - 10 * SLOT_S), "begins at 2024-05-31T13:30:00Z"),
         (lambda old: old._replace(slot_start_s=old.slot_start_s + 11 * SLOT_S), "begin within, or right behind"),
         (lambda old: old._replace(points=[old.points[0], old.points[1]._replace(point="new")]), "point new"),
-        (lambda old: old._replace(points=[old.points[0], old.points[1]._replace(party="H000")]), "has party H001"),
+        (lambda old: old._replace(points=[old.points[0], old.points[1]._replace(party="H000")]), "the ledger bills H001, not H000"),
         (lambda old: old._replace(rules=old.rules._replace(contract="p2p_call_auction/1")), r"\[market\] contract"),
+        (lambda old: old._replace(slot_s=300), r"\[timeline\] slot_s: the ledger has 900, not 300"),
+        (lambda old: old._replace(timezone="Asia/Tokyo"), r"\[timeline\] timezone: the ledger has Asia/Shanghai, not Asia/Tokyo"),
         (
-            lambda old: old._replace(rules=old.rules._replace(prices={**old.rules.prices, "levy_micro_per_kwh": 1})),
-            r"\[prices\] levy_micro_per_kwh: the ledger has 40000, not 1",
+            lambda old: old._replace(rules=old.rules._replace(invoice=old.rules.invoice._replace(currency="JPY"))),
+            r"\[invoice\] currency: the ledger has \w+, not JPY",
         ),
     ],
 )  # fmt: skip

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from gridcore.errors import GridError
 from gridcore.registry.point import POINT
 from gridledger.settling.chain import read_runs, settled_ledger
 from gridledger.settling.dataset import Dataset, KeyRow, SeriesRows
@@ -57,31 +55,15 @@ def test_a_price_of_every_slot_of_two_months_takes_several_entries(tmp_path: Pat
     assert [prices["P000", slot, LEVY] for slot in range(slots)] == list(range(slots))
 
 
-def test_newer_data_at_other_prices_are_refused(tmp_path: Path) -> None:
-    dataset = community(60, 4, areas=2, series=VARYING)
-    with settled_ledger(dataset, tmp_path):
-        pass
-    with settled_ledger(dataset, tmp_path):
-        pass
-    other = dataset._replace(series=[series(LEVY, {0: 10, 4: 21, 50: -30}), *VARYING[1:]])
-    words = r"prices\.csv: levy_micro_per_kwh from 2024-05-31T17:00:00Z on"
-    with pytest.raises(GridError, match=words), settled_ledger(other, tmp_path):
-        pass
-
-
 def test_sharing_keys_hold_from_when_they_say(tmp_path: Path) -> None:
     keys = [
         KeyRow("P000", 400_000, None, None),
         KeyRow("P000", 500_000, None, FIRST_S + 5 * SLOT_S),
         KeyRow("P001", None, 2, None),
     ]
-    dataset = community(10, 2, keys=keys)
-    with settled_ledger(dataset, tmp_path) as ledger:
+    with settled_ledger(community(10, 2, keys=keys), tmp_path) as ledger:
         of_slots = [ledger.in_force(POINT, "P000", FIRST_S + slot * SLOT_S) for slot in (0, 4, 5)]
         assert [point.share_ppm for point in of_slots if point is not None] == [400_000, 400_000, 500_000]
         other = ledger.in_force(POINT, "P001", FIRST_S)
         assert other is not None
         assert (other.share_ppm, other.priority) == (None, 2)
-    changed = dataset._replace(keys=[KeyRow("P001", None, 3, None)])
-    with pytest.raises(GridError, match=r"keys\.csv: point P001"), settled_ledger(changed, tmp_path):
-        pass

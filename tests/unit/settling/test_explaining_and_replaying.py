@@ -22,10 +22,12 @@ from settlement.catalogue import CONTRACTS
 from tests.worlds.community import COMMUNITY, one_shared_slot
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.ledgers import ledger_with
+from tests.worlds.pairs import PAIRS, one_paired_slot
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 LINES = {
     "auction": {"p-1": "trade_buy", "p-2": "trade_sell", "l-1": "levy"},
+    "pairs": {"shop": "trade_buy", "roof": "trade_sell", "house": "trade_buy", "barn": "trade_sell"},
     "community": {"house": "levy", "roof": "community_sell", "shop": "community_buy"},
 }
 """A line of each party, by world."""
@@ -37,6 +39,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, consortium, slot in (
         ("auction", TWO_AREAS, one_settled_slot),
+        ("pairs", PAIRS, one_paired_slot),
         ("community", COMMUNITY, one_shared_slot),
     ):
         found[name] = tmp_path_factory.mktemp(name) / "ledger"
@@ -148,8 +151,12 @@ def test_a_changed_row_in_the_database_is_named_and_the_answer_is_no(
     ("arguments", "said"),
     [
         (["--area", "nowhere", "--slot", str(FIRST_S)], "--area nowhere: is no area of this chain"),
-        (["--area", "a-1", "--slot", "900"], "--slot 900: area a-1 has no run of a slot that starts then"),
-        (["--area", "a-1", "--slot", str(FIRST_S), "--run", "final"], "--run final: the slot has initial"),
+        (["--area", "a-1", "--slot", "900"], "--slot 900 of area a-1: no slot starts then; slots start every 900 s"),
+        (["--area", "a-1", "--slot", str(FIRST_S + 900)], "it falls due at 2027-01-15T08:45:00Z, ledger time is"),
+        (
+            ["--area", "a-1", "--slot", str(FIRST_S), "--run", "final"],
+            "its zone names no run_calendar, and has no final runs",
+        ),
     ],
 )
 def test_a_run_that_is_none_is_one_clear_line(

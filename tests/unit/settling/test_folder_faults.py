@@ -177,7 +177,10 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     # points
     "a point in two areas": (
         {"points.csv": "point,party,area\nP1,M1,A1\nP1,M1,A2\n"},
-        "points.csv, row 3, point: the point P1 stands in row 2 already, in the area A1; give each point once, in one area",
+        (
+            "points.csv, row 3, point: the point P1 stands in row 2 already, in the area A1; give each point once, in one area; a row "
+            "of somebody else from a time on has a valid_from"
+        ),
     ),
     "a party in two areas": (
         {"points.csv": "point,party,area\nP1,M1,A1\nP2,M1,A2\n"},
@@ -211,6 +214,10 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
         {"rules.toml": RULES.replace("mid_market_rate/1", "mid_market/1")},
         "rules.toml: [market] contract = 'mid_market/1' is no contract; did you mean 'mid_market_rate/1'?",
     ),
+    "no currency": (
+        {"rules.toml": f'{RULES}[invoice]\ncurrency = "Euro"\n'},
+        "rules.toml: [invoice] currency = 'Euro' is no currency; give three capital letters, ISO 4217",
+    ),
     "no time zone": (
         {"rules.toml": RULES.replace("Europe/Berlin", "Berlin")},
         "rules.toml: [timeline] timezone = 'Berlin' is no time zone; give a name of the IANA table, such as Asia/Shanghai",
@@ -240,8 +247,8 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     "a price that starts inside a slot": (
         {"prices.csv": f"{PRICES}2025-06-01T00:07:30Z,{LEVY},1,,\n"},
         (
-            "prices.csv, row 2, start: 2025-06-01T00:07:30Z is inside a slot; a price holds for whole slots of 900 s, [timeline] "
-            "slot_s in rules.toml"
+            "prices.csv, row 2, start: 2025-06-01T00:07:30Z is inside a slot; a price holds for whole slots of 900 s: give "
+            "2025-06-01T00:00:00Z or 2025-06-01T00:15:00Z"
         ),
     ),
     "prices that do not go together": (

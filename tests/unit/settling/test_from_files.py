@@ -13,8 +13,9 @@ import pytest
 
 from gridcore.files import locked
 from gridledger.cli import main
-from tests.unit.settling.folders import READINGS, RULES, make_folder
+from tests.unit.settling.folders import AUCTION, POINTS, READINGS, RULES, make_folder
 
+UTC_READINGS = READINGS.replace("2025-06-01T02:15:00,", "2025-06-01T00:15:00,")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "settle-community"
 FILES = {
     "statements.csv", "postings.csv", "invoices.csv", "report.html", "ledger", "sample.evd", "trust.json", "verify.py",
@@ -54,6 +55,101 @@ def test_the_example_is_settled_with_all_its_files(tmp_path: Path, capsys: pytes
     assert set(names_in(out)) >= FILES
     assert len(rows_of(out / "postings.csv")) == answer["postings"]
     assert names_in(tmp_path) == ["out"]
+
+
+def orders_of(slots: range) -> str:
+    """Two buys and a sell in each of some slots, at limits of their own."""
+    rows = ["slot_start_s,order,party,side,quantity_wh,price_micro_per_kwh"]
+    for start_s in (1_748_736_000 + 900 * slot for slot in slots):
+        for party, side, quantity_wh, limit in (("M1", "buy", 150, 440_000), ("M2", "sell", 300, 300_000)):
+            rows.append(f"{start_s},{party}/{start_s}/1,{party},{side},{quantity_wh},{limit}")
+    return "\n".join(rows) + "\n"
+
+
+PAIRED = AUCTION.replace(
+    'p2p_call_auction/1"\nreference_price_micro_per_kwh = 370000\nrationing = "pro_rata"', 'pay_as_bid/1"'
+)
+
+
+def test_a_folder_is_settled_by_trades_at_prices_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "rules.toml": PAIRED + 'timezone = "UTC"\n',
+        "orders.csv": orders_of(range(2)),
+        "readings.csv": UTC_READINGS,
+    }
+    out = tmp_path / "out"
+    answer = settle(capsys, make_folder(tmp_path / "in", changes), "--out", out)
+    assert answer["postings_sum_nano"] == 0
+    bought = [row for row in rows_of(out / "statements.csv") if row["line_kind"] == "trade_buy"]
+    assert [(row["energy_wh"], row["price_micro_per_kwh"]) for row in bought] == [("150", "")] * 2
+    assert [row["amount_nano"] for row in bought] == [str(150 * 440_000)] * 2
+    shown = subprocess.run(
+        [sys.executable, "-I", "-S", out / "verify.py", out / "sample.evd", "--trust", out / "trust.json", "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, json.loads(shown.stdout)["answer"]) == (0, "verified"), shown.stdout
+    assert "trade_" in shown.stdout
+
+
+PLACED = AUCTION.replace(
+    'p2p_call_auction/1"\nreference_price_micro_per_kwh = 370000\nrationing = "pro_rata"',
+    'grid_fee_path/1"\nprice_rule = "pay_as_bid"\n'
+    "grid_places = [{place = 1, fee_micro_per_kwh = 9000}, {place = 5, parent = 1, fee_micro_per_kwh = 1000}]",
+)
+
+
+def with_places(*places: str) -> str:
+    """points.csv with a place for each point."""
+    header, *points = POINTS.splitlines()
+    rows = [f"{point},{place}" for point, place in zip(points, places, strict=True)]
+    return "\n".join([f"{header},grid_place", *rows]) + "\n"
+
+
+def test_a_folder_with_places_of_the_grid_is_settled_with_their_fees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "rules.toml": PLACED + 'timezone = "UTC"\n',
+        "orders.csv": orders_of(range(2)),
+        "readings.csv": UTC_READINGS,
+        "points.csv": with_places("1", "5"),
+    }
+    out = tmp_path / "out"
+    answer = settle(capsys, make_folder(tmp_path / "in", changes), "--out", out)
+    assert answer["postings_sum_nano"] == 0
+    fees = [row for row in rows_of(out / "statements.csv") if row["line_kind"] == "grid_fee"]
+    assert [(row["energy_wh"], row["amount_nano"]) for row in fees] == [("150", str(150 * 10_000))] * 2
+    shown = subprocess.run(
+        [sys.executable, "-I", "-S", out / "verify.py", out / "sample.evd", "--trust", out / "trust.json", "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, json.loads(shown.stdout)["answer"]) == (0, "verified"), shown.stdout
+    changes["points.csv"] = with_places("1", "1")
+    newer = make_folder(tmp_path / "newer", changes)
+    assert main(["settle", "files", str(newer), "--onto", str(out)]) == 1
+    assert "the ledger has grid_place 5, not 1; gates were cleared by it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("place", "says"), [("0", "grid_place"), ("x", "grid_place"), ("65536", "grid_place")])
+def test_a_place_that_is_none_is_refused_with_row_and_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, says: str
+) -> None:
+    changes = {"points.csv": with_places("1", place)}
+    words = refused(capsys, make_folder(tmp_path / "in", changes), "--out", tmp_path / "out")
+    assert (len(words.splitlines()), says in words, "row 3" in words) == (1, True, True), words
+
+
+def test_a_folder_whose_orders_rank_by_arrival_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = PAIRED.replace("pay_as_bid/1", "continuous_double_auction/1") + 'timezone = "UTC"\n'
+    changes = {"rules.toml": rules, "orders.csv": orders_of(range(2)), "readings.csv": UTC_READINGS}
+    words = refused(capsys, make_folder(tmp_path / "in", changes), "--out", tmp_path / "out")
+    assert "rules.toml" in words
+    assert "orders.csv does not tell" in words
+    assert len(words.splitlines()) == 1
 
 
 def test_a_stranger_verifies_the_sample_and_is_told_that_no_meter_signed_it(
@@ -152,13 +248,43 @@ def test_two_at_once_do_not_make_the_same_folder(tmp_path: Path, capsys: pytest.
     settle(capsys, folder, "--out", tmp_path / "out")
 
 
-def test_other_rules_do_not_go_onto_a_settled_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def net_of(out: Path) -> dict[str, int]:
+    """By party: the sum of its documents."""
+    found: dict[str, int] = {}
+    for row in rows_of(out / "invoices.csv"):
+        found[row["party"]] = found.get(row["party"], 0) + int(row["net"])
+    return found
+
+
+def test_changed_prices_go_onto_a_settled_folder_as_a_correction_with_credit_notes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    settle(capsys, make_folder(tmp_path / "in", {}), "--out", out)
+    other = make_folder(tmp_path / "other", {"rules.toml": RULES.replace("460000", "300000")})
+    answer = settle(capsys, other, "--onto", out)
+    assert answer["postings_sum_nano"] == 0
+    settle(capsys, other, "--out", fresh)
+    assert net_of(out) == net_of(fresh)
+    of_m1 = [int(row["net"]) for row in rows_of(out / "invoices.csv") if row["party"] == "M1"]
+    assert len(of_m1) == 2
+    assert of_m1[1] < 0, "the second one is a credit note"
+    assert {row["run"] for row in rows_of(out / "statements.csv")} == {"initial", "correction-1"}
+
+
+def test_what_may_not_change_is_one_line_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     settle(capsys, make_folder(tmp_path / "in", {}), "--out", out)
     before = names_in(out)
-    other = make_folder(tmp_path / "other", {"rules.toml": RULES.replace("460000", "470000")})
-    assert main(["settle", "files", str(other), "--onto", str(out)]) != 0
-    assert "rules.toml" in capsys.readouterr().err
+    other = make_folder(tmp_path / "other", {"rules.toml": RULES.replace("Berlin", "Paris")})
+    assert main(["settle", "files", str(other), "--onto", str(out)]) == 1
+    line = capsys.readouterr().err
+    words = (
+        "rules.toml: [timeline] timezone: the ledger has Europe/Berlin, not Europe/Paris; it does not change afterwards"
+    )
+    assert words in line
     assert names_in(out) == before
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gridcore.report.markup import StackedBar, bars, kilo, money
 from gridledger.settling.dataset import InputFile, PointRow
-from gridledger.settling.report.markup import StackedBar, bars, kilo, money
 from gridledger.settling.results import write_results
 from tests.unit.settling.settled_folder import dataset_of, runs_of
 from tests.unit.settling.test_settled_results import TARIFF, read, settled

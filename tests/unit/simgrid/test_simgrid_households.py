@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
 from gridcore.errors import UsageError
 from simulators.grid.households import OrderIntent, orders_of_slot
 from simulators.grid.world import World, build_world
+from simulators.scenarios.schema import FORECAST, GREEDY, ZERO_INTELLIGENCE
+from tests.worlds.simulated import demo_world
 
 NOON_SLOT = 48
 
@@ -16,7 +19,7 @@ NOON_SLOT = 48
 @pytest.fixture(scope="module")
 def day() -> World:
     """One day of one full feeder."""
-    return build_world(households=113, slots=96, seed=7)
+    return demo_world(households=113, slots=96, seed=7)
 
 
 def fill_of(orders: list[OrderIntent], volume_wh: int) -> dict[str, int]:
@@ -34,11 +37,11 @@ def fill_of(orders: list[OrderIntent], volume_wh: int) -> dict[str, int]:
     return filled
 
 
-def traded_and_possible_wh(world: World, seed: int) -> tuple[int, int]:
+def traded_and_possible_wh(world: World) -> tuple[int, int]:
     """Sums over slots: min(min(bought, import), min(sold, export)) and min(export, import) of the trading homes."""
     traded, possible = 0, 0
     for slot in range(world.slots):
-        orders = orders_of_slot(world, seed, slot)
+        orders = orders_of_slot(world, slot)
         buys, sells = ([order for order in orders if order.side == side] for side in ("buy", "sell"))
         volume_wh = min(sum(order.quantity_wh for order in buys), sum(order.quantity_wh for order in sells))
         columns = [world.meter_of_party[party] for party in world.traders]
@@ -53,8 +56,8 @@ def traded_and_possible_wh(world: World, seed: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("households", "slots", "seed"), [(113, 96, 7), (113, 96, 1), (12, 96, 3), (12, 8, 7)])
 def test_orders_let_the_market_move_three_quarters_of_what_is_possible(households: int, slots: int, seed: int) -> None:
-    world = build_world(households=households, slots=slots, seed=seed)
-    traded_wh, possible_wh = traded_and_possible_wh(world, seed)
+    world = demo_world(households=households, slots=slots, seed=seed)
+    traded_wh, possible_wh = traded_and_possible_wh(world)
     columns = [world.meter_of_party[party] for party in world.traders]
     assert traded_wh >= 0.75 * possible_wh
     assert possible_wh > 0.2 * world.import_wh[:, columns].sum()
@@ -62,12 +65,12 @@ def test_orders_let_the_market_move_three_quarters_of_what_is_possible(household
 
 @pytest.mark.parametrize("seed", [1, 7])
 def test_evenings_trade_because_batteries_sell(seed: int) -> None:
-    world = build_world(households=113, slots=96, seed=seed)
+    world = demo_world(households=113, slots=96, seed=seed)
     with_battery = {battery.party for battery in world.batteries}
     for hour in range(20, 24):
         sold_by, volume_wh = set[str](), 0
         for slot in range(4 * hour, 4 * hour + 4):
-            orders = orders_of_slot(world, seed, slot)
+            orders = orders_of_slot(world, slot)
             sold_by |= {order.party for order in orders if order.side == "sell"}
             sides = [[order.quantity_wh for order in orders if order.side == side] for side in ("buy", "sell")]
             volume_wh += min(map(sum, sides))
@@ -84,7 +87,7 @@ def test_noon_has_exports_and_imports(day: World) -> None:
 
 def test_each_trader_places_at_most_one_well_formed_order(day: World) -> None:
     for slot in range(0, 96, 7):
-        orders = orders_of_slot(day, 7, slot)
+        orders = orders_of_slot(day, slot)
         assert len({order.party for order in orders}) == len(orders)
         for order in orders:
             column = day.meter_of_party[order.party]
@@ -97,23 +100,60 @@ def test_each_trader_places_at_most_one_well_formed_order(day: World) -> None:
 
 
 def test_limits_are_spread_over_many_prices(day: World) -> None:
-    prices = [order.price_micro_per_kwh for slot in (40, NOON_SLOT) for order in orders_of_slot(day, 7, slot)]
+    prices = [order.price_micro_per_kwh for slot in (40, NOON_SLOT) for order in orders_of_slot(day, slot)]
     assert len(set(prices)) > 0.8 * len(prices)
 
 
 def test_only_the_trading_homes_place_orders_and_each_order_depends_on_its_own_party_alone(day: World) -> None:
-    few = build_world(households=12, slots=96, seed=7)
-    orders = {order.party: order for order in orders_of_slot(day, 7, 20)}
-    assert [order for order in orders.values() if order.party in few.traders] == list(orders_of_slot(few, 7, 20))
+    few = demo_world(households=12, slots=96, seed=7)
+    orders = {order.party: order for order in orders_of_slot(day, 20)}
+    assert [order for order in orders.values() if order.party in few.traders] == list(orders_of_slot(few, 20))
 
 
 def test_evaluation_order_of_slots_does_not_matter(day: World) -> None:
-    backward = [orders_of_slot(day, 7, slot) for slot in (50, 49, 48)]
-    assert backward[::-1] == [orders_of_slot(day, 7, slot) for slot in (48, 49, 50)]
-    assert orders_of_slot(day, 8, 48) != orders_of_slot(day, 7, 48)
+    backward = [orders_of_slot(day, slot) for slot in (50, 49, 48)]
+    assert backward[::-1] == [orders_of_slot(day, slot) for slot in (48, 49, 50)]
+    other = replace(day, scenario=day.scenario.sized(seed=8))
+    assert orders_of_slot(other, 48) != orders_of_slot(day, 48)
 
 
 @pytest.mark.parametrize("slot", [-1, 96])
 def test_slot_outside_the_world_is_refused(day: World, slot: int) -> None:
     with pytest.raises(UsageError, match=f"slot_index {slot}: the world has slots 0 to 95"):
-        orders_of_slot(day, 7, slot)
+        orders_of_slot(day, slot)
+
+
+def trading_by(day: World, strategy: str, slots: int) -> World:
+    """The same homes with another strategy, for some slots."""
+    market = replace(day.scenario.market, strategy=strategy)
+    return build_world(replace(day.scenario, market=market).sized(slots=slots, households=12))
+
+
+def test_a_greedy_home_asks_the_least_and_offers_the_most(day: World) -> None:
+    world, market = trading_by(day, GREEDY, NOON_SLOT + 1), day.scenario.market
+    step = market.price_step_micro_per_kwh
+    highest = (
+        market.buy_micro_per_kwh_min + (market.buy_micro_per_kwh_max - market.buy_micro_per_kwh_min) // step * step
+    )
+    limits = {"buy": highest, "sell": market.sell_micro_per_kwh_min}
+    orders = orders_of_slot(world, NOON_SLOT)
+    assert {order.side for order in orders} == {"buy", "sell"}
+    assert all(order.price_micro_per_kwh == limits[order.side] for order in orders)
+
+
+def test_a_home_with_a_forecast_offers_less_for_energy_that_was_plentiful_yesterday(day: World) -> None:
+    world = trading_by(day, FORECAST, 96 + NOON_SLOT + 1)
+    night, noon = (
+        {order.price_micro_per_kwh for order in orders_of_slot(world, slot) if order.side == "buy"}
+        for slot in (96, 96 + NOON_SLOT)
+    )
+    assert len(night) == len(noon) == 1, "all have seen the same yesterday"
+    assert max(noon) < min(night)
+
+
+def test_what_a_home_wants_does_not_depend_on_its_strategy(day: World) -> None:
+    wanted = [
+        [(order.party, order.side, order.quantity_wh) for order in orders_of_slot(trading_by(day, strategy, 8), 7)]
+        for strategy in (ZERO_INTELLIGENCE, FORECAST, GREEDY)
+    ]
+    assert wanted[0] == wanted[1] == wanted[2]

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.errors import UsageError
-from simulators.grid import diversity
 from simulators.grid.diversity import (
+    Slots,
     day_orders,
     generator,
     home_energy,
@@ -26,18 +26,25 @@ from simulators.grid.diversity import (
 )
 from simulators.grid.feeder import SHAPE_SLOTS, homes_at_line_ends, load_feeder
 from simulators.grid.households import orders_of_slot
+from simulators.grid.local_time import is_between, shape_positions
 from simulators.grid.world import (
+    World,
+)
+from simulators.scenarios.schema import (
+    AGENT_HOUSEHOLDS_MAX,
     HOUSEHOLDS_MAX,
-    HOUSEHOLDS_PER_AREA,
+    NO_BATTERIES,
+    NO_PV,
     SEED_MAX,
     SLOTS_MAX,
-    World,
-    build_world,
-    shape_positions,
+    Calendar,
 )
+from tests.worlds.simulated import demo_world, demonstration
 
 ROOT = Path(__file__).parents[3]
 POINTS = 153
+DEMO = demonstration(households=113, slots=96, seed=7).scenario
+PV, BATTERIES = DEMO.pv or NO_PV, DEMO.batteries or NO_BATTERIES
 DARK_SLOT = 88  # 22:00: no PV in the shapes
 
 
@@ -47,7 +54,7 @@ def digest_of(world: World) -> str:
     for array in (world.slot_start_s, world.import_wh, world.export_wh, world.loss_wh, world.battery_wh):
         digest.update(array.tobytes())
     digest.update(world.voltage_pu_min.tobytes() + world.voltage_pu_max.tobytes() + world.voltage_pu.tobytes())
-    orders = [orders_of_slot(world, 5, slot) for slot in range(0, world.slots, 8)]
+    orders = [orders_of_slot(world, slot) for slot in range(0, world.slots, 8)]
     digest.update(repr((world.areas, world.meters, world.traders, world.batteries, world.line_ends, orders)).encode())
     return digest.hexdigest()
 
@@ -55,16 +62,16 @@ def digest_of(world: World) -> str:
 @pytest.fixture(scope="module")
 def day() -> World:
     """One day of one full feeder."""
-    return build_world(households=113, slots=96, seed=7)
+    return demo_world(households=113, slots=96, seed=7)
 
 
 def test_same_seed_gives_the_same_world_under_other_hash_seed_zone_and_locale() -> None:
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
-        "from test_simgrid_world import digest_of, build_world\n"
-        "sys.stdout.write(digest_of(build_world(households=120, slots=24, seed=5)))"
+        "from test_simgrid_world import digest_of, demo_world\n"
+        "sys.stdout.write(digest_of(demo_world(households=120, slots=24, seed=5)))"
     )
-    here = digest_of(build_world(households=120, slots=24, seed=5))
+    here = digest_of(demo_world(households=120, slots=24, seed=5))
     for hash_seed, zone, locale in (("1", "America/St_Johns", "C"), ("77", "Asia/Kathmandu", "tr_TR.UTF-8")):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "TZ": zone, "LC_ALL": locale, "LANG": locale}
         done = subprocess.run(
@@ -74,13 +81,13 @@ def test_same_seed_gives_the_same_world_under_other_hash_seed_zone_and_locale() 
 
 
 def test_other_seed_gives_another_world(day: World) -> None:
-    other = build_world(households=113, slots=96, seed=8)
+    other = demo_world(households=113, slots=96, seed=8)
     assert (other.import_wh[:, :113] != day.import_wh[:, :113]).mean() > 0.8
 
 
 @pytest.mark.parametrize("seed", [0, 3, SEED_MAX])
 def test_energy_is_conserved_in_every_slot_and_area(seed: int) -> None:
-    world = build_world(households=150, slots=96, seed=seed)
+    world = demo_world(households=150, slots=96, seed=seed)
     net_wh = (world.import_wh - world.export_wh).reshape(96, 2, POINTS + 1)
     missing_wh = net_wh[:, :, :POINTS].sum(axis=2) + world.loss_wh - net_wh[:, :, POINTS]
     assert np.abs(missing_wh).max() <= 1
@@ -119,7 +126,7 @@ def test_float_registers_of_homes_keep_a_step_of_five_watt_hours_for_a_year(day:
 
 
 def test_trading_homes_do_not_change_the_physics_and_a_short_world_begins_a_long_one(day: World) -> None:
-    few = build_world(households=12, slots=8, seed=7)
+    few = demo_world(households=12, slots=8, seed=7)
     assert few.traders == tuple(f"H{number:03d}" for number in range(1, 13))
     assert few.meters == day.meters
     assert few.batteries == day.batteries
@@ -129,7 +136,7 @@ def test_trading_homes_do_not_change_the_physics_and_a_short_world_begins_a_long
 
 
 def test_more_homes_than_a_feeder_has_replicate_it_with_other_homes() -> None:
-    world = build_world(households=114, slots=8, seed=7)
+    world = demo_world(households=114, slots=8, seed=7)
     assert world.areas == ("A1", "A2")
     assert len(world.meters) == 308
     assert world.traders[-2:] == ("H113", "H114")
@@ -140,12 +147,12 @@ def test_more_homes_than_a_feeder_has_replicate_it_with_other_homes() -> None:
     assert (first != second).mean() > 0.8
 
 
-def test_largest_world_is_built_and_one_home_more_is_refused() -> None:
-    world = build_world(households=HOUSEHOLDS_MAX, slots=1, seed=1)
-    assert len(world.areas) == HOUSEHOLDS_MAX // HOUSEHOLDS_PER_AREA
-    assert len(set(world.traders)) == HOUSEHOLDS_MAX
-    with pytest.raises(UsageError, match="households 11301: must be from 1 to 11300"):
-        build_world(households=HOUSEHOLDS_MAX + 1, slots=1, seed=1)
+def test_largest_world_of_agents_is_built_and_one_home_more_than_any_is_refused() -> None:
+    world = demo_world(households=AGENT_HOUSEHOLDS_MAX, slots=1, seed=1)
+    assert len(world.areas) == AGENT_HOUSEHOLDS_MAX // 113
+    assert len(set(world.traders)) == AGENT_HOUSEHOLDS_MAX
+    with pytest.raises(UsageError, match="households 1130001: must be from 1 to 1130000"):
+        demo_world(households=HOUSEHOLDS_MAX + 1, slots=1, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +162,7 @@ def test_largest_world_is_built_and_one_home_more_is_refused() -> None:
 def test_size_out_of_range_is_refused_by_name(name: str, value: int) -> None:
     sizes = {"households": 1, "slots": 1, "seed": 1, name: value}
     with pytest.raises(UsageError, match=f"{name} {value}: must be from"):
-        build_world(**sizes)
+        demo_world(**sizes)
 
 
 def test_time_grid_starts_at_local_midnight_of_21_june(day: World) -> None:
@@ -187,14 +194,17 @@ def test_shapes_are_read_by_month_day_and_time_and_skip_the_leap_day() -> None:
     local = ["2026-06-21T00:00:00", "2026-12-31T23:45:00", "2027-01-01T00:00:00", "2027-02-28T12:00:00"]
     local += ["2027-03-01T00:15:00", "2028-02-29T00:00:00", "2028-03-01T00:00:00"]
     slots = np.array([np.datetime64(moment).astype(np.int64) - 8 * 3600 for moment in local])
-    days_and_slots = [divmod(int(position), 96) for position in shape_positions(slots)]
+    days_and_slots = [
+        divmod(int(position), 96)
+        for position in shape_positions(slots, Calendar("2026-06-21", "Asia/Shanghai", days=1))
+    ]
     assert days_and_slots == [(172, 0), (365, 95), (0, 0), (58, 48), (60, 1), (59, 0), (60, 0)]
 
 
 def test_homes_differ_and_keep_their_yearly_energy() -> None:
     feeder = load_feeder()
     homes = slice(0, feeder.households)
-    energy_wh, _ = home_loads(feeder, (7, 0), np.arange(SHAPE_SLOTS))
+    energy_wh, _ = home_loads(feeder, (7, 0), np.arange(SHAPE_SLOTS), DEMO.households)
     profile = feeder.load_profile[homes]
     simbench_wh = feeder.load_p_shapes[profile].sum(axis=1) * feeder.load_p_scale[profile] * feeder.load_p_w[homes] / 4
     assert np.abs(energy_wh.sum(axis=0) / simbench_wh - 1).max() < 0.03
@@ -216,7 +226,7 @@ def test_day_orders_permute_within_season_and_kind_of_day() -> None:
 @given(st.integers(0, 2**32), st.integers(1, 230))
 @settings(max_examples=50, deadline=None)
 def test_pv_and_batteries_are_spread_over_every_ten_homes(seed: int, homes: int) -> None:
-    has_pv, has_battery = pv_and_battery_homes(generator(seed), homes)
+    has_pv, has_battery = pv_and_battery_homes(generator(seed), homes, PV.homes_of_ten, BATTERIES.homes_of_ten)
     for start in range(0, homes - 9, 10):
         assert has_pv[start : start + 10].sum() in (4, 5)
         assert has_battery[start : start + 10].sum() == 1
@@ -227,13 +237,15 @@ def test_pv_and_batteries_are_spread_over_every_ten_homes(seed: int, homes: int)
 @settings(max_examples=50, deadline=None)
 def test_a_battery_keeps_its_energy_its_bounds_and_its_power(seed: int, net: list[int]) -> None:
     net_wh = np.array([[value, value] for value in net], dtype=np.int64)
-    battery = operate_batteries(generator(seed), np.arange(len(net)), net_wh, np.array([True, False]))
+    battery = operate_batteries(
+        generator(seed), is_between(np.arange(len(net)), 18, 6), net_wh, np.array([True, False]), BATTERIES
+    )
     flow_wh, charge_wh = battery.flow_wh[:, 0], battery.charge_wh[:, 0]
-    kept_wh = np.where(flow_wh > 0, flow_wh * diversity.BATTERY_CHARGE_PERCENT // 100, flow_wh)
+    kept_wh = np.where(flow_wh > 0, flow_wh * BATTERIES.charge_percent // 100, flow_wh)
     assert (np.diff(charge_wh) == kept_wh).all()
-    assert diversity.BATTERY_CAPACITY_WH[0] <= battery.capacity_wh[0] <= diversity.BATTERY_CAPACITY_WH[1]
+    assert BATTERIES.capacity_wh_min <= battery.capacity_wh[0] <= BATTERIES.capacity_wh_max
     assert 0 < battery.reserve_wh[0] <= charge_wh.min() <= charge_wh.max() <= battery.capacity_wh[0]
-    assert np.abs(flow_wh).max() <= diversity.BATTERY_POWER_WH
+    assert np.abs(flow_wh).max() <= BATTERIES.power_w // 4
     assert (np.maximum(flow_wh, 0) <= np.maximum(-net_wh[:, 0], 0)).all(), (
         "it is charged from the home's own surplus only"
     )
@@ -243,8 +255,11 @@ def test_a_battery_keeps_its_energy_its_bounds_and_its_power(seed: int, net: lis
 
 def test_homes_meter_load_less_pv_plus_what_their_battery_takes_or_gives() -> None:
     feeder, key, when = load_feeder(), (7, 0), 96 * 172 + np.arange(96)
-    homes = home_energy(feeder, key, when)
-    behind_wh = home_loads(feeder, key, when)[0] - pv_yield(feeder, key, when, homes.has_pv)
+    slots = Slots(1_781_971_200 + 900 * np.arange(96), when, np.ones(96, dtype=np.bool_))
+    homes = home_energy(feeder, key, slots, DEMO)
+    behind_wh = home_loads(feeder, key, when, DEMO.households)[0] - pv_yield(
+        feeder, key, slots, homes.has_pv, PV, DEMO.weather
+    )
     assert (homes.import_wh - homes.export_wh == behind_wh + homes.battery.flow_wh).all()
     assert (homes.battery.flow_wh.any(axis=0) == homes.has_battery).all()
 
@@ -262,7 +277,7 @@ def test_state_of_charge_of_every_battery_stays_between_reserve_and_capacity_and
 
 
 def test_batteries_of_a_second_feeder_name_its_own_homes() -> None:
-    world = build_world(households=114, slots=8, seed=7)
+    world = demo_world(households=114, slots=8, seed=7)
     areas = [world.meters[world.meter_of_party[battery.party]].area for battery in world.batteries]
     assert sorted(set(areas)) == ["A1", "A2"]
     assert areas == sorted(areas)
@@ -307,7 +322,7 @@ def test_line_ends_are_homes_where_one_line_arrives_the_farthest_first() -> None
     assert (lines_at[nodes] == 1).all()
     assert len(set(nodes.tolist())) == len(homes) >= 12
     assert max(homes) < feeder.households
-    world = build_world(households=114, slots=8, seed=7)
+    world = demo_world(households=114, slots=8, seed=7)
     assert [[world.meters[column].area for column in columns] for columns in world.line_ends] == [
         ["A1"] * len(homes),
         ["A2"] * len(homes),
@@ -316,7 +331,7 @@ def test_line_ends_are_homes_where_one_line_arrives_the_farthest_first() -> None
 
 @pytest.mark.parametrize("seed", [7, 8])
 def test_busbar_and_eleven_line_ends_tell_the_lowest_voltage_within_half_a_volt(seed: int) -> None:
-    world = build_world(households=113, slots=96 * 7, seed=seed)
+    world = demo_world(households=113, slots=96 * 7, seed=seed)
     watched = world.voltage_pu[:, [*world.line_ends[0][:11], 153]].min(axis=1)
     assert ((watched - world.voltage_pu_min[:, 0]) * 230.94).max() < 0.5
 

@@ -42,7 +42,9 @@ from ledger.leaves.pending import PendingLeaf
 from ledger.leaves.period import PeriodLeaf
 from ledger.leaves.permissions import PermissionsLeaf
 from ledger.leaves.positions import PositionsLeaf
-from ledger.leaves.progress import Correction, ProgressLeaf
+from ledger.leaves.profile_span import ProfileSpanLeaf
+from ledger.leaves.profiles import ProfilesLeaf
+from ledger.leaves.progress import Correction, Immaterial, ProgressLeaf
 from ledger.leaves.proposal import ProposalLeaf
 from ledger.leaves.protocol import ProtocolLeaf
 from ledger.leaves.registers import RegistersLeaf
@@ -50,6 +52,7 @@ from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RunLeaf
 from ledger.leaves.runs import RunsLeaf
 from ledger.leaves.seen import SEEN, SeenId, SeenLeaf
+from ledger.leaves.trades import TradesLeaf, load_trades, save_trades
 from ledger.leaves.turn import TurnLeaf
 from ledger.leaves.undecided import UndecidedLeaf
 from ledger.leaves.validators import ValidatorsLeaf
@@ -82,18 +85,34 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "proposal": ((DIGEST.hex(),), ProposalLeaf(b"x", ["a"], ["b", "c"], 900, "b", 3, "passed", 4)),
     "undecided": (("util",), UndecidedLeaf([DIGEST], [SEED])),
     "pending": ((DIGEST.hex(),), PendingLeaf(["dso"], "util", [DIGEST, SEED], 900)),
-    "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)])),
+    "progress": (("Z",), ProgressLeaf(900, [1800], [Correction(0, 900, 2700)], [Immaterial(0, 5, 900)])),
     "registers": ((900, "Z", 0), RegistersLeaf(QUALITY, COLUMN, COLUMN[::-1], SEED)),
     "latest": (("Z", 0), LatestLeaf(COLUMN, COLUMN, COLUMN[::-1], SEED)),
     "intervals": (
         (0, "Z", 0),
         IntervalsLeaf(QUALITY.reshape(3, 1), COLUMN.reshape(3, 1), COLUMN[::-1].reshape(3, 1), [DIGEST], SEED),
     ),
-    "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 6, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
+    "book": ((900, "Z", 0), of_columns(BookLeaf, *[COLUMN] * 10, COLUMN[::-1], DIGESTS, DIGESTS[::-1])),
+    "profiles": (
+        ("Z", 0),
+        of_columns(
+            ProfilesLeaf,
+            COLUMN,
+            COLUMN,
+            COLUMN,
+            np.array([1, 2, 1]),
+            *[COLUMN] * 4,
+            np.arange(4),
+            DIGESTS,
+            DIGESTS[::-1],
+        ),
+    ),
+    "profile_span": (("Z",), ProfileSpanLeaf([0, 2], 1800, 900)),
     "clearing": ((900, "Z"), ClearingLeaf(3, DIGEST, "auction/1", DIGEST, 900, "Z")),
     "orders": ((900, "Z"), OrdersLeaf([0, 3])),
     "held": ((2,), HeldLeaf(COLUMN, SEED)),
-    "fills": ((900, "Z", 0), of_columns(FillsLeaf, *[COLUMN] * 7, COLUMN[::-1], SEED)),
+    "fills": ((900, "Z", 0), of_columns(FillsLeaf, *[COLUMN] * 8, COLUMN[::-1], SEED)),
+    "trades": ((900, "Z", 0), of_columns(TradesLeaf, *[COLUMN] * 4, COLUMN[::-1], SEED)),
     "cleared": (
         (900, "Z", 0),
         of_columns(ClearedLeaf, *[COLUMN] * 3, COLUMN[::-1], *[DIGESTS] * 2, DIGESTS[::-1], SEED),
@@ -146,7 +165,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
 OPTIONAL = {
     **{kind: {"folded", "folded_to_s"} for kind in ENTITY_FAMILIES},
     "delivery": {"counter", "epoch", "last", "last_boundary_s"},
-    "progress": {"books", "untried", "waiting"},
+    "progress": {"immaterial"},
     "undecided": {"proposals", "registrations"},
 }
 """Fields that a stored map may lack: those of entities, and what a gateway or zone starts with."""
@@ -219,19 +238,40 @@ def test_orders_and_fills_go_on_in_the_next_chunk() -> None:
     one = np.ones(1, dtype=np.int64)
     for party, chunk in ((5, 0), (CHUNK_ROWS, 1), (6, 0)):
         order = BookLeaf(
-            0 * one, one, 7 * one, party * one, -3 * one, 5 * one, 0 * one, digests([DIGEST]), digests([SEED])
+            0 * one,
+            0 * one,
+            one,
+            7 * one,
+            party * one,
+            -3 * one,
+            5 * one,
+            4 * one,
+            0 * one,
+            0 * one,
+            0 * one,
+            digests([DIGEST]),
+            digests([SEED]),
         )
         append_orders(leaves, 900, "Z", chunk, order)
+        withdrawn = order._replace(counter=2 * one, withdrawn_height=9 * one)
+        append_orders(leaves, 900, "Z", chunk, withdrawn)
     ORDERS.save(leaves, OrdersLeaf([0, 1]), 900, "Z")
     book = load_orders(leaves, 900, "Z")
     assert book.party.tolist() == [5, 6, CHUNK_ROWS]
     assert {bytes(one) for one in book.ids} == {DIGEST}
-    assert BOOK.must(leaves, 900, "Z", 1).party.tolist() == [CHUNK_ROWS]
+    assert BOOK.must(leaves, 900, "Z", 1).counter.tolist() == [1, 2]
     assert load_orders(leaves, 901, "Z").counter.tolist() == []
-    fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 8, SEED)
+    fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 9, SEED)
     save_fills(leaves, 900, "Z", fills)
     assert as_plain(load_fills(leaves, 900, "Z", count)) == as_plain(fills)
-    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 8, b""]
+    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 9, b"", *[None] * 8]
+    paired = fills._replace(amount_nano=np.arange(count, dtype=np.int64), until_rank=fills.filled_wh[::-1])
+    save_fills(leaves, 901, "Z", paired)
+    assert as_plain(load_fills(leaves, 901, "Z", count)) == as_plain(paired)
+    trades = of_columns(TradesLeaf, *[np.arange(count, dtype=np.int64)] * 5, SEED)
+    save_trades(leaves, 900, "Z", trades)
+    assert as_plain(load_trades(leaves, 900, "Z", count)) == as_plain(trades)
+    assert as_plain(load_trades(leaves, 900, "Z", 0)) == [*[[]] * 5, b"", None]
 
 
 def test_results_of_areas_go_on_in_the_next_chunk() -> None:
@@ -240,6 +280,9 @@ def test_results_of_areas_go_on_in_the_next_chunk() -> None:
     cleared = of_columns(ClearedLeaf, *[numbers] * 4, *[roots] * 3, SEED)
     save_cleared(leaves, 900, "Z", cleared)
     assert as_plain(load_cleared(leaves, 900, "Z", count)) == as_plain(cleared)
+    paired = cleared._replace(trades=numbers, trades_roots=roots)
+    save_cleared(leaves, 901, "Z", paired)
+    assert as_plain(load_cleared(leaves, 901, "Z", count)) == as_plain(paired)
     save_results(leaves, 900, "Z", "initial", ResultsLeaf({}, roots, SEED, {"levy": numbers}, {"levy": numbers}))
     assert FAMILIES["results"].must(leaves, 900, "Z", "initial", 1).totals["levy"].tolist() == [CHUNK_ROWS]
 

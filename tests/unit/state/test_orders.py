@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,15 +47,15 @@ class Village:
         self.sender = Sender(consortium.chain, consortium.start_s, sign_cheaply)
         self._counters: Counter[tuple[str, int]] = Counter()
 
-    def order(self, party: str, side: str, quantity_wh: int, price: int, slot_s: int = FIRST_S) -> Code:
+    def order(self, party: str, side: str, quantity_wh: int, price: int, slot_s: int = FIRST_S, **more: Any) -> Code:
         """The code of one order alone in its block."""
-        return self.decide(self.signed(party, side, quantity_wh, price, slot_s))[0]
+        return self.decide(self.signed(party, side, quantity_wh, price, slot_s, **more))[0]
 
-    def signed(self, party: str, side: str, quantity_wh: int, price: int, slot_s: int = FIRST_S) -> bytes:
+    def signed(self, party: str, side: str, quantity_wh: int, price: int, slot_s: int = FIRST_S, **more: Any) -> bytes:
         """An order under the party's next counter."""
         self._counters[party, slot_s] += 1
         counter = self._counters[party, slot_s]
-        return self.sender.order(party, "a-1", side, quantity_wh, price, slot_s, counter=counter)
+        return self.sender.order(party, "a-1", side, quantity_wh, price, slot_s, counter=counter, **more)
 
     def decide(self, *wires: bytes) -> list[Code]:
         """The codes of a block of these transactions."""
@@ -164,7 +164,9 @@ def sum_of_exposures(ledger: MemoryLedger, slots: range) -> list[int]:
             book = load_orders(ledger.state, slot_s, "z-1")
             rows = zip(book.party, book.quantity_wh, book.held_micro_per_kwh, strict=True)
         else:
-            fills = FILLS.must(ledger.state, slot_s, "z-1", 0)
+            fills = FILLS.load(ledger.state, slot_s, "z-1", 0)
+            if fills is None:  # all its orders were withdrawn
+                continue
             rows = zip(fills.party, fills.filled_wh, fills.held_micro_per_kwh, strict=True)
         for party, energy_wh, per_kwh in rows:
             held[party] += int(energy_wh) * int(per_kwh)

@@ -16,6 +16,7 @@ from gridcore.master_data import Listed, Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
 from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from gridcore.registry.point import POINT, Point
+from gridcore.registry.run_calendar import RunCalendar
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
@@ -33,7 +34,7 @@ from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
 
 HOMES = (1, 2, 3)
-CLOSED = ESTIMATED | FLAG_INTERPOLATED << 4
+CLOSED = ESTIMATED | FLAG_INTERPOLATED
 
 
 class Homes:
@@ -46,6 +47,7 @@ class Homes:
         final_after_s: int | None = None,
         limit_wh: int = 10_000,
         prices: Mapping[str, int] = PRICES,
+        run_calendar: RunCalendar | None = None,
     ) -> None:
         meters = [household(number, f"p-{number}", limit_wh=limit_wh) for number in HOMES]
         more: list[Listed] = [
@@ -55,7 +57,14 @@ class Homes:
         self.world = Consortium(
             meters=meters,
             rules=[rules(prices=prices)],
-            zones=[zone(metering_deadline_s=0, correction_after_s=correction_after_s, final_after_s=final_after_s)],
+            zones=[
+                zone(
+                    metering_deadline_s=0,
+                    correction_after_s=correction_after_s,
+                    final_after_s=final_after_s,
+                    run_calendar=None if run_calendar is None else run_calendar.encode(),
+                )
+            ],
             more=more,
         )
         self.sender = Sender(self.world.chain, self.world.start_s, sign_cheaply)

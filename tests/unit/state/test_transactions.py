@@ -21,7 +21,9 @@ from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, D
 from gridcore.transactions.governance_propose import GovernancePropose
 from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
-from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_cancel import MarketCancel
+from gridcore.transactions.market_order import Condition, MarketOrder
+from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
@@ -63,6 +65,21 @@ BATCH = ReadingBatch(
 )
 FULL_BATCH = replace(BATCH, observations=b"o" * 32, receipt=VerifiedHeader(7, b"h" * 32))
 REGISTRATION = RegistryRegister(client_id=bytes(16), valid_until_s=0, rows=4096, rows_root=bytes(32))
+CHANGED = replace(ORDER, replaces=[1, 16])
+WHOLE = replace(ORDER, all_or_none=True)
+WANTED = (Condition(5, -5, "H-1", "solar"), Condition(7, -6, energy_kind="renewable"), Condition(2, -9))
+PREFERRING = replace(ORDER, side="buy", quantity_wh=7, conditions=WANTED)
+RAMP = replace(ORDER, last_price_micro_per_kwh=7, steps=16)
+PROFILE = MarketProfile(
+    area="A",
+    counter=1,
+    end_s=1_800,
+    nonce=bytes(16),
+    parts=[ProfilePart("buy", 5, [1, 0, 2**32 - 1]), ProfilePart("sell", 6, [7])],
+    slot_start_s=0,
+)
+PROFILE_END = ProfileEnd(area="A", counter=1, nonce=bytes(16), slot_start_s=0)
+CANCEL = MarketCancel(area="A", counters=[1, 2, 16], nonce=bytes(16), slot_start_s=-900)
 PLACED = OrderBatch(
     client_id=bytes(16), valid_until_s=0, rows=16_384, rows_root=bytes(32), slot_start_s=-900, zone="z-1"
 )
@@ -96,6 +113,13 @@ CONTENTS = [
     EPOCH,
     APPROVAL,
     ORDER,
+    PREFERRING,
+    CHANGED,
+    CANCEL,
+    WHOLE,
+    RAMP,
+    PROFILE,
+    PROFILE_END,
     BATCH,
     FULL_BATCH,
     REGISTRATION,
@@ -128,9 +152,9 @@ def test_a_field_too_many_or_too_few_is_refused(content: Content, part: str) -> 
     decode = type(content).decode
     with pytest.raises(EncodingError, match="its fields are"):
         decode(transaction_of(content, {part: fields | {"more": 1}}))
-    for name in fields.keys() - {"observations", "receipt"}:
+    for name in fields.keys() - {"observations", "receipt", "replaces", "condition", "conditions"}:
         less = {key: value for key, value in fields.items() if key != name}
-        with pytest.raises(EncodingError, match="its fields are"):
+        with pytest.raises(EncodingError, match=r"its fields are|a ramp has"):
             decode(transaction_of(content, {part: less}))
 
 
@@ -156,6 +180,18 @@ def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) ->
         (EPOCH, "reason", ""),
         (ORDER, "side", "hold"),
         (ORDER, "area", ""),
+        (CHANGED, "replaces", [0]),
+        (WHOLE, "condition", "half"),
+        (RAMP, "steps", 1),
+        (RAMP, "steps", 17),
+        (PROFILE, "end_s", -1),
+        (PROFILE, "parts", []),
+        (PROFILE, "parts", [{"price_micro_per_kwh": 1, "quantities_wh": bytes([1, 0, 0, 0]), "side": "buy"}] * 17),
+        (CANCEL, "counters", []),
+        (CANCEL, "counters", [2, 1]),
+        (CANCEL, "counters", [1, 1]),
+        (CANCEL, "counters", [17]),
+        (CANCEL, "counters", [True]),
         (BATCH, "rows", 0),
         (BATCH, "rows", 4097),
         (BATCH, "registers", ["1-0:2.8.0", "1-0:1.8.0"]),
@@ -190,3 +226,24 @@ def test_an_attachment_is_refused_where_a_kind_has_none(content: Content) -> Non
 def test_the_table_of_kinds_names_each_record_by_its_kind() -> None:
     assert {kind: entry.content.kind for kind, entry in KINDS.items()} == {kind: kind for kind in KINDS}
     assert {type(content) for content in CONTENTS} == {entry.content for entry in KINDS.values()}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"side": "sell"},
+        {"quantity_wh": 8},
+        {"price_micro_per_kwh": -6},
+        {"condition": "all_or_none"},
+        {"last_price_micro_per_kwh": 5, "steps": 2},
+        {"conditions": []},
+        {"conditions": [WANTED[0].value] * 5},
+        {"conditions": [{**WANTED[1].value, "energy_kind": "sun"}, *(one.value for one in WANTED)]},
+        {"conditions": [{**WANTED[1].value, "seller": ""}]},
+        {"conditions": [7]},
+    ],
+    ids=str,
+)
+def test_an_order_that_is_no_bid_with_conditions_has_no_form(changes: dict[str, Any]) -> None:
+    with pytest.raises(EncodingError, match="condition"):
+        MarketOrder.decode(transaction_of(PREFERRING, {"body": {**PREFERRING.body(), **changes}}))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import broken
+from gridcore.genesis import HEARTBEAT_S
 from ledger import application
-from ledger.application import HEARTBEAT_S
 from ledger.state import due
 from ledger.state.block import Block
 from ledger.state.due import Budget

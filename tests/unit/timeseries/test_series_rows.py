@@ -36,7 +36,7 @@ HOME, OTHER, LOAD, FEEDER = (
 )
 POINTS = (HOME, OTHER, LOAD, FEEDER)
 STARTS = (Registers(1000, 0, 0), Registers(999_900, 100, 0), Registers(400, 0, 0), Registers(7000, 500, 0))
-ENDS = (Registers(1900, 0, 0), Registers(50, 600, FLAG_ROLLOVER << 4), Registers(480, 0, 0), Registers(7700, 520, 0))
+ENDS = (Registers(1900, 0, 0), Registers(50, 600, FLAG_ROLLOVER), Registers(480, 0, 0), Registers(7700, 520, 0))
 CLEARING = {"orders": 3, "volume_wh": 300, "price_micro_per_kwh": 375_000}
 
 
@@ -74,7 +74,7 @@ def test_energy_is_what_the_ledger_settles(start: int, end: int, modulus: int, r
 def test_a_complete_slot_has_energies_sums_and_losses() -> None:
     intervals, slot = slot_rows()
     assert [row.values[:2] for row in intervals] == [(900, 0), (150, 500), (80, 0), (700, 20)]
-    assert [row.values[6] for row in intervals] == [MEASURED, FLAG_ROLLOVER << 4, MEASURED, MEASURED]
+    assert [row.values[6] for row in intervals] == [MEASURED, FLAG_ROLLOVER, MEASURED, MEASURED]
     assert [row.tags for row in intervals] == [("a", point.meter) for point in POINTS]
     assert slot is not None
     expected = {"expected": 4, "committed": 4, "orders": 3, "volume_wh": 300, "price_micro_per_kwh": 375_000}
@@ -103,7 +103,7 @@ def test_what_rests_on_a_missing_register_is_missing_and_never_zero(at: int, sid
 def test_a_settled_slot_has_traded_energy_and_money_of_billed_points_and_sums_of_traders() -> None:
     positions = {
         "M-1": Position(300, 0, 411, 500, 900, 0, MEASURED),
-        "M-2": Position(0, 300, -99, -84, 150, 500, FLAG_ROLLOVER << 4),
+        "M-2": Position(0, 300, -99, -84, 150, 500, FLAG_ROLLOVER),
         "M-3": Position(0, 0, 48, 48, 80, 0, MEASURED),
     }
     intervals, slot = slot_rows(positions=positions)
@@ -115,9 +115,9 @@ def test_a_settled_slot_has_traded_energy_and_money_of_billed_points_and_sums_of
 
 
 def test_a_settled_point_without_registers_has_the_energy_that_was_estimated() -> None:
-    estimated = Position(0, 0, 48, 48, 77, 5, ESTIMATED | FLAG_INTERPOLATED << 4)
+    estimated = Position(0, 0, 48, 48, 77, 5, ESTIMATED | FLAG_INTERPOLATED)
     intervals, slot = slot_rows(ends=(None, *ENDS[1:]), positions={"M-1": estimated})
-    assert (intervals[0].values[:2], intervals[0].values[6]) == ((77, 5), ESTIMATED | FLAG_INTERPOLATED << 4)
+    assert (intervals[0].values[:2], intervals[0].values[6]) == ((77, 5), ESTIMATED | FLAG_INTERPOLATED)
     assert slot is not None
     assert (fields(slot)["committed"], fields(slot)["import_wh"]) == (3, 77 + 150 + 80)
 
@@ -189,7 +189,7 @@ def test_an_absent_register_is_none_and_flags_are_bits() -> None:
         {"meter": "M-2", "import_wh": 5, "export_wh": 0, "quality": "measured", "flags": ["late", "rollover"]},
     ]
     found = read_registers({"registers": entries}, POINTS[:2])
-    assert found == [None, Registers(5, 0, (FLAG_LATE | FLAG_ROLLOVER) << 4)]
+    assert found == [None, Registers(5, 0, (FLAG_LATE | FLAG_ROLLOVER))]
     assert interval_energy(OTHER, None, found[1]) is None
 
 

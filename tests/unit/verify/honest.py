@@ -15,7 +15,21 @@ from typing import Any, Final
 from gridcore import cbor, verify
 from gridcore.sm3 import sm3
 from gridevidence.digests import remade
-from gridevidence.layout import AREA_HEAD, CLEARED_ROW, FILL_ROW, INTERVAL_ROW, PLACED_ROW, POSITION_HEAD, READING_ROW
+from gridevidence.layout import (
+    AREA_HEAD,
+    CLEARED_ROW,
+    FEE_FILL_ROW,
+    FEE_TRADE_ROW,
+    FILL_ROW,
+    INTERVAL_ROW,
+    PAIRED_CLEARED_ROW,
+    PAIRED_FILL_ROW,
+    PLACED_ROW,
+    POSITION_HEAD,
+    READING_ROW,
+    TRADE_ROW,
+    WANTED_FILL_ROW,
+)
 from tests.second_verifier.evidence import HEADER, Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
 from tests.second_verifier.story import (
@@ -32,12 +46,17 @@ from tests.second_verifier.story import (
     OLD_SIGNERS,
     PLACED_ORDER,
     POSITION,
+    RAMPED,
     RESET,
     SEVERAL,
     SHARED,
+    STANDING,
     START,
+    WHOLE,
     Story,
 )
+from tests.second_verifier.test_second_asked import DISTANT, PREFERRED, ROOF
+from tests.second_verifier.test_second_pairs import GIVEN_UP, TWICE
 from tests.second_verifier.test_second_prices import BOTH_SERIES
 from tests.second_verifier.test_second_sharing import BY_KEYS, FIRST_SERVED
 from tests.second_verifier.told import Told
@@ -60,11 +79,19 @@ STORIES: Final = {
     "a community without orders": SHARED,
     "a party with two points": SEVERAL,
     "an order placed by an aggregator": PLACED_ORDER,
+    "an order that is a step of a ramp": RAMPED,
+    "an order that is all or none": WHOLE,
+    "an order that a profile gives": STANDING,
     "an energy that is estimated": ESTIMATED,
     "an energy that was imported": IMPORTED,
     "prices by series and rules of a point's own": BOTH_SERIES,
     "a community that shares by static keys": BY_KEYS,
     "a community that shares by priority": FIRST_SERVED,
+    "two trades of one order": TWICE,
+    "a trade within the two that were given up": GIVEN_UP,
+    "a bid with two conditions": PREFERRED,
+    "a sell of the kind of its point": ROOF,
+    "a trade along the grid": DISTANT,
 }
 BOOK_LIES: Final = {
     "price is not the auction's": Story(book=(BOOK[0], (1, 1, 700, 100_001, 600))),
@@ -72,7 +99,9 @@ BOOK_LIES: Final = {
     "other fills": Story(book=((0, 0, 600, 300_000, 599), (1, 1, 700, 100_000, 599))),
     "own order with another limit": Story(book=((0, 0, 600, 299_999, 600), BOOK[1])),
     "order without a quantity": Story(book=(BOOK[0], (1, 1, 0, 100_000, 600))),
-    "order of a third side": Story(book=((0, 2, 600, 300_000, 600), BOOK[1])),
+    "order of a fifth side": Story(book=((0, 4, 600, 300_000, 600), BOOK[1])),
+    "order that is all or none in the book alone": Story(book=((0, 2, 600, 300_000, 600), BOOK[1])),
+    "part of an order that is all or none": Story(book=(BOOK[0], (1, 3, 700, 100_000, 600))),
     "own order is not there": Story(
         order=BUY._replace(quantity_wh=601), fill=BOUGHT._replace(quantity_wh=601), book=BOOK
     ),
@@ -171,15 +200,16 @@ Place = tuple[Any, ...]
 ENCODED: Final = ("leaf", "signed", "header")
 """Keys of a bundle whose bytes are an encoded value; ``row`` too where it is a registry row."""
 ROWS: Final = {
-    "position": POSITION_HEAD,
-    "area_result": AREA_HEAD,
-    "reading": READING_ROW,
-    "interval": INTERVAL_ROW,
-    "fill": FILL_ROW,
-    "order": PLACED_ROW,
-    "area": CLEARED_ROW,
+    "reading": [READING_ROW],
+    "interval": [INTERVAL_ROW],
+    "fill": [FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW],
+    "order": [PLACED_ROW],
+    "area": [CLEARED_ROW, PAIRED_CLEARED_ROW],
+    "trades": [TRADE_ROW, FEE_TRADE_ROW],
 }
-"""Rows of fixed fields, by the key that their proof stands under; what stands behind the fields are columns of 8 bytes."""
+"""Layouts of rows by the key that their proof, or the list of their proofs, stands under: no two of a key have one size."""
+HEADS: Final = {"position": POSITION_HEAD, "area_result": AREA_HEAD}
+"""Of rows whose fields columns of 8 bytes follow."""
 
 
 def every_place(value: Any) -> Iterator[Place]:
@@ -218,8 +248,12 @@ def row_layout(parts: Parts, place: Place) -> struct.Struct | None:
     """The layout of the row at a place; None for a registry row, and for what is no row."""
     if place[-1] != "row" or "leaf" in at(parts, place[:-1]) or "entries" in place:
         return None
-    head = ROWS[place[-2]]
-    columns = (len(at(parts, place)) - head.size) // 8
+    key = place[-2] if isinstance(place[-2], str) else place[-3]
+    size = len(at(parts, place))
+    if key not in HEADS:
+        return next(layout for layout in ROWS[key] if layout.size == size)
+    head = HEADS[key]
+    columns = (size - head.size) // 8
     return struct.Struct(f"{head.format}{columns}q" if columns else head.format)
 
 

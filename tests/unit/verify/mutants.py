@@ -10,6 +10,7 @@ import json
 import random
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gridcore import cbor
@@ -82,6 +83,13 @@ def mutant(seed: int, number: int) -> Mutant:
 def mutants(seed: int, count: int) -> Iterator[Mutant]:
     """The first ``count`` mutants of a seed."""
     return (mutant(seed, number) for number in range(count))
+
+
+def save(one: Mutant, folder: Path) -> None:
+    """The mutant's files."""
+    for name, data in (("mutant.evd", one.bundle), ("trust.json", one.trust), ("slot.book", one.book)):
+        if data is not None:
+            (folder / name).write_bytes(data)
 
 
 # -------------------------------------------------------------------------------------------------------------- values

@@ -94,6 +94,6 @@ def test_a_node_is_only_asked_with_a_key(tmp_path: Path, capsys: pytest.CaptureF
     out = ["--out", str(tmp_path / "x.evd")]
     assert main(["evidence", "export", "--url", "http://127.0.0.1:1", *LINE, *out]) == 2
     assert "--signer, --key and --password" in capsys.readouterr().err
-    with_key = ["--signer", "util", "--key", "tpm2:1", "--password", "env:X"]
+    with_key = ["--signer", "util", "--key", "pkcs11:1", "--password", "env:X"]
     assert main(["evidence", "export", "--url", "http://127.0.0.1:1", *with_key, *LINE, *out]) == 2
     assert "file:PATH" in capsys.readouterr().err

@@ -126,9 +126,9 @@ def test_published_call_auctions_give_the_expected_price_and_fills(case: Path) -
     rows = list(csv.DictReader((case / data["input"]["orders"]).read_text().splitlines()))
     rows.sort(key=lambda row: row["order_id"].encode())
     orders = [(int(row["side"] == "sell"), int(row["quantity_wh"]), int(row["price_micro_per_kwh"])) for row in rows]
-    volume, price, fills = verify.call_auction(orders, data["input"]["reference_price_micro_per_kwh"])
+    volume, price, fills, trades = verify.call_auction(orders, data["input"]["reference_price_micro_per_kwh"])
     expect = data["expect"]
-    assert volume == expect["volume_wh"]
+    assert (volume, trades) == (expect["volume_wh"], ())
     assert price == expect.get("price_micro_per_kwh")
     assert {row["order_id"]: filled for row, filled in zip(rows, fills, strict=True) if filled} == expect["filled_wh"]
 
@@ -137,6 +137,8 @@ def test_some_published_call_auctions_were_found() -> None:
     assert len(AUCTIONS) >= 2
 
 
+PAIRED = [contract for contract in CONTRACTS.values() if contract.trades_in_pairs and not contract.order_terms]
+"""Those that ask nothing of orders but side, quantity and limit."""
 ORDERS = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 50), st.integers(-3, 12)), max_size=14)
 
 
@@ -147,8 +149,37 @@ def test_any_auction_gives_what_the_contract_gives(orders: list[tuple[int, int, 
     cleared = clear(
         side.astype(np.int8), quantity, price, reference_price_micro_per_kwh=reference_price, rationing="pro_rata"
     )
-    expected = (cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
+    expected = verify.Cleared(cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
     assert verify.call_auction(orders, reference_price) == expected
+
+
+@given(ORDERS, st.lists(st.integers(-1, 14), min_size=14, max_size=14))
+@settings(max_examples=200)
+def test_any_gate_of_a_paired_contract_comes_to_the_trades_of_the_contract(
+    orders: list[tuple[int, int, int]], untils: list[int]
+) -> None:
+    side, quantity, price = (np.array([order[index] for order in orders], dtype=np.int64) for index in range(3))
+    for contract in PAIRED:
+        until = np.array([drawn if contract.ranks_by_arrival else 0 for drawn in untils[: len(orders)]], dtype=np.int64)
+        until = np.where(until < 0, len(orders), np.minimum(until, len(orders)))
+        cleared = contract.clear(side.astype(np.int8), quantity, price, terms={}, until_rank=until)
+        assert cleared.trades is not None
+        made = cleared.trades.buy, cleared.trades.sell, cleared.trades.energy_wh, cleared.trades.price_micro_per_kwh
+        trades = zip(*(column.tolist() for column in made), strict=True)
+        known = verify.CONTRACTS[contract.contract_id]
+        assert known.clear is not None
+        rows = [(*order, at) if contract.ranks_by_arrival else order for order, at in zip(orders, until, strict=True)]
+        due = known.clear(rows, {})
+        assert due[:3] == (cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
+        assert list(map(tuple, due.trades)) == [(*trade, 0) for trade in trades]
+
+
+def test_there_are_paired_contracts() -> None:
+    assert [contract.contract_id for contract in PAIRED] == [
+        "pay_as_bid/1",
+        "continuous_double_auction/1",
+        "trade_reduction/1",
+    ]
 
 
 ENERGY = st.integers(0, 2_000)
@@ -162,6 +193,8 @@ def test_what_the_verifier_knows_of_a_contract_is_what_it_declares(contract: Con
     assert known.position_columns == tuple(contract.position_columns)
     assert known.area_columns == tuple(contract.area_columns)
     assert (known.clear is not None) == contract.takes_orders
+    assert known.trades_in_pairs == contract.trades_in_pairs
+    assert known.order_terms == tuple(contract.order_terms)
 
 
 MEMBERS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 2_000)), min_size=1, max_size=6)

@@ -38,6 +38,7 @@ LATER = HONEST["certified behind a hand-over"]
 def test_an_honest_bundle_is_verified_with_every_claim_named(name: str) -> None:
     verdict = verify.verify_bundle(HONEST[name].bundle_bytes, trust_of(HONEST[name]))
     assert (verdict.answer, verdict.claim) == (verify.VERIFIED, None), verdict.reason
+    assert verify.render(verdict, as_json=False).startswith("VERIFIED: every claim holds")
     left_out = ("book", *verify.OF_READINGS) if name == "an energy that is estimated" else ("book",)
     assert list(verdict.claims) == [name for name in verify.CLAIMS if name not in left_out]
     assert verdict.facts.get("estimated", False) is (name == "an energy that is estimated")

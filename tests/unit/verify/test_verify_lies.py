@@ -10,7 +10,8 @@ import pytest
 
 from gridcore import cbor, verify
 from gridevidence.digests import remade
-from tests.second_verifier.story import BOUGHT, BUY, END, END_S, KEYS, POSITION, SHARED, START, Story
+from tests.second_verifier.facts import END_S
+from tests.second_verifier.story import BOUGHT, BUY, END, KEYS, POSITION, SHARED, START, Story
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
 from tests.unit.verify.honest import (

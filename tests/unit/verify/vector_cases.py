@@ -20,8 +20,10 @@ from gridevidence.digests import remade
 from gridevidence.layout import CLAIMS
 from tests.second_verifier.evidence import HEADER, Evidence
 from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, PLACED_ORDER, Story
+from tests.second_verifier.test_second_asked import ASKED_LIES, BOOK_ASKED, HONEST_ASKED
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
+from tests.second_verifier.test_second_pairs import BOOK_PAIRS, HONEST_PAIRS, PAIR_CHANGES, PAIR_LIES
 from tests.second_verifier.test_second_prices import HONEST_PRICES, PRICE_CHANGES, PRICE_LIES
 from tests.second_verifier.test_second_sharing import HONEST_SHARING, SHARING_LIES
 from tests.second_verifier.test_second_trust import BOOK_CHANGES
@@ -102,9 +104,18 @@ def _of(title: str, says: str, of: Evidence) -> Case:
 def _honest() -> Iterator[Case]:
     for name, of in HONEST.items():
         yield _of(f"honest: {name}", "verified", of)
-    for sort, stories in (("prices", HONEST_PRICES), ("sharing", HONEST_SHARING)):
+    for sort, stories in (
+        ("prices", HONEST_PRICES),
+        ("sharing", HONEST_SHARING),
+        ("pairs", HONEST_PAIRS),
+        ("asked", HONEST_ASKED),
+    ):
         for name, story in stories.items():
             yield _of(f"{sort}: {name}", "verified", evidence(story))
+    for sort, stories in (("pairs", HONEST_PAIRS), ("asked", HONEST_ASKED)):
+        for name, story in stories.items():
+            of = evidence(story)
+            yield Case(f"{sort} with the book: {name}", "verified", of.bundle_bytes, of.trust_bytes, of.book_bytes)
     yield Case("honest: with the book", "verified", TRADE.bundle_bytes, TRADE.trust_bytes, TRADE.book_bytes)
     yield Case("no trust root", UNDECIDED, TRADE.bundle_bytes, None)
     yield _of("an unknown contract", UNDECIDED, evidence(Story(contract="barter/1")))
@@ -115,7 +126,12 @@ def _lies() -> Iterator[Case]:
     """Everybody signed them, and the signers certified them."""
     for name, claim, story in LIES:
         yield _of(f"certified: {name}", claim, evidence(story))
-    for sort, lies in (("prices", PRICE_LIES), ("sharing", SHARING_LIES)):
+    for sort, lies in (
+        ("prices", PRICE_LIES),
+        ("sharing", SHARING_LIES),
+        ("pairs", PAIR_LIES),
+        ("asked", ASKED_LIES),
+    ):
         for name, claim, story in lies:
             yield _of(f"certified {sort}: {name}", claim, evidence(story))
 
@@ -123,8 +139,10 @@ def _lies() -> Iterator[Case]:
 def _other_parts() -> Iterator[Case]:
     for name, claim, change in CHANGES:
         yield Case(f"altered: {name}", claim, changed(TRADE, change), TRADE.trust_bytes)
-    for name, claim, story, change in PRICE_CHANGES:
-        yield Case(f"altered prices: {name}", claim, changed(evidence(story), change), evidence(story).trust_bytes)
+    for sort, of_sort in (("prices", PRICE_CHANGES), ("pairs", PAIR_CHANGES)):
+        for name, claim, story, change in of_sort:
+            of = evidence(story)
+            yield Case(f"altered {sort}: {name}", claim, changed(of, change), of.trust_bytes)
     for name, answer, change in LATER_CHANGES:
         says = "certificate" if answer == "not_verified" else answer
         yield Case(f"hand-over: {name}", says, changed(LATER, change), LATER.trust_bytes)
@@ -324,6 +342,12 @@ def _books() -> Iterator[Case]:
     for name, story in BOOK_LIES.items():
         lie = evidence(story)
         yield Case(f"book: {name}", "book", lie.bundle_bytes, lie.trust_bytes, lie.book_bytes)
+    for name, claim, story in BOOK_PAIRS:
+        of = evidence(story)
+        yield Case(f"book of pairs: {name}", claim, of.bundle_bytes, of.trust_bytes, of.book_bytes)
+    for name, story in BOOK_ASKED:
+        of = evidence(story)
+        yield Case(f"book of asked: {name}", "book", of.bundle_bytes, of.trust_bytes, of.book_bytes)
     for name, change in BOOK_CHANGES:
         book = cbor.decode(TRADE.book_bytes)
         change(book)

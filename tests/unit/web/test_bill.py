@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
 from gridseries.series import INTERVALS, SLOTS, IntervalRow, IntervalTags, IntervalValues, Row
@@ -11,13 +13,15 @@ from gridweb.bill import (
     Interval,
     KindSum,
     Totals,
+    digits_that_add_up,
     intervals_of,
-    round_to_cents,
+    round_to_digits,
     say,
     sum_of_points,
     sums_by_kind,
     totals_of,
 )
+from gridweb.format import amounts
 from gridweb.i18n import speaking
 from tests.unit.web.household_world import ALONE_NANO, BOUGHT_WH, EXPORT_WH, IMPORT_WH, PAYS_NANO, PRICE
 
@@ -33,7 +37,7 @@ def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> Non
     values = (1, 2, 3, 4, 5, 6)
     rows = [
         INTERVALS.row(("a", "m"), 0, (*values, 0)),
-        INTERVALS.row(("a", "m"), 900, (*values, FLAG_LATE << 4 | SUSPECT)),
+        INTERVALS.row(("a", "m"), 900, (*values, FLAG_LATE | SUSPECT)),
         INTERVALS.row(("a", "m"), 1_800, (None, None, None, None, None, None, MISSING)),
         INTERVALS.row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
     ]
@@ -61,13 +65,13 @@ def test_sums_by_kind_hold_every_line_once_in_the_contracts_order() -> None:
 CASES = {
     "pays, saved": (
         (12 * YUAN, 15 * YUAN),
-        ("You paid 12.00 CNY.", "With your supplier alone: 15.00 CNY.", "Trading saved 3.00 CNY (20.0 %).", "good"),
+        ("You pay 12.00 CNY.", "With your supplier alone: 15.00 CNY.", "Trading saved 3.00 CNY (20.0 %).", "good"),
         ("您应付 ¥12.00。", "若仅由您的售电方供电：¥15.00。", "交易节省 ¥3.00（20.0 %）。"),
     ),
     "pays more than with the supplier": (
         (15 * YUAN, 12 * YUAN),
         (
-            "You paid 15.00 CNY.",
+            "You pay 15.00 CNY.",
             "With your supplier alone: 12.00 CNY.",
             "Trading cost 3.00 CNY more than the supplier alone would have.",
             "bad",
@@ -77,8 +81,8 @@ CASES = {
     "is paid, and more than by the supplier": (
         (-5 * YUAN, -4 * YUAN),
         (
-            "You were paid 5.00 CNY.",
-            "With your supplier alone you would have been paid 4.00 CNY.",
+            "You get 5.00 CNY.",
+            "With your supplier alone you would get 4.00 CNY.",
             "Trading brought 1.00 CNY more.",
             "good",
         ),
@@ -87,8 +91,8 @@ CASES = {
     "is paid less than by the supplier": (
         (-4 * YUAN, -5 * YUAN),
         (
-            "You were paid 4.00 CNY.",
-            "With your supplier alone you would have been paid 5.00 CNY.",
+            "You get 4.00 CNY.",
+            "With your supplier alone you would get 5.00 CNY.",
             "Trading cost 1.00 CNY more than the supplier alone would have.",
             "bad",
         ),
@@ -97,7 +101,7 @@ CASES = {
     "is paid where the supplier would be": (
         (-1 * YUAN, 1 * YUAN),
         (
-            "You were paid 1.00 CNY.",
+            "You get 1.00 CNY.",
             "With your supplier alone: 1.00 CNY.",
             "Trading saved 2.00 CNY (200.0 %).",
             "good",
@@ -106,13 +110,18 @@ CASES = {
     ),
     "nothing at all": (
         (0, 0),
-        ("You paid nothing.", "With your supplier alone: 0.00 CNY.", "Trading made no difference.", "idle"),
+        ("You pay nothing.", "With your supplier alone: 0.00 CNY.", "Trading made no difference.", "idle"),
         ("您无需付费。", "若仅由您的售电方供电：¥0.00。", "交易未带来差额。"),
     ),
     "less than a cent": (
         (4_000_000, -4_000_000),
-        ("You paid nothing.", "With your supplier alone: 0.00 CNY.", "Trading made no difference.", "idle"),
-        ("您无需付费。", "若仅由您的售电方供电：¥0.00。", "交易未带来差额。"),
+        (
+            "You pay 0.004 CNY.",
+            "With your supplier alone you would get 0.004 CNY.",
+            "Trading cost 0.008 CNY more than the supplier alone would have.",
+            "bad",
+        ),
+        ("您应付 ¥0.004。", "若仅由您的售电方供电：应收 ¥0.004。", "交易比仅由售电方供电多支出 ¥0.008。"),
     ),
 }
 
@@ -123,41 +132,62 @@ def test_the_sentences_are_right_in_both_languages(name: str) -> None:
     with speaking("en"):
         said = say(totals(*amounts), "CNY", None)
         assert (said.paid, said.alone, said.saving, said.trend) == english
-        assert said.traded == "Bought from the neighbourhood 3.250 kWh, sold 1.000 kWh."
     with speaking("zh_CN"):
         said = say(totals(*amounts), "CNY", None)
         assert (said.paid, said.alone, said.saving) == chinese
-        assert said.traded == "向邻里购电 3.250 kWh，向邻里售电 1.000 kWh。"
 
 
 def test_whoever_looks_at_a_household_is_told_its_name() -> None:
     with speaking("en"):
-        assert say(totals(2 * YUAN, 3 * YUAN), "CNY", "H001").paid == "H001 paid 2.00 CNY."
-        assert say(totals(-2 * YUAN, -1 * YUAN), "CNY", "H001").paid == "H001 was paid 2.00 CNY."
+        assert say(totals(2 * YUAN, 3 * YUAN), "CNY", "H001").paid == "H001 pays 2.00 CNY."
+        assert say(totals(-2 * YUAN, -1 * YUAN), "CNY", "H001").paid == "H001 gets 2.00 CNY."
         assert say(totals(0, 0), "CNY", "H001").alone == "With the supplier alone: 0.00 CNY."
 
 
-def test_whoever_subtracts_the_amounts_shown_finds_the_saving_shown() -> None:
-    with speaking("en"):  # exactly: 1.00499 from 2.00501 leaves 1.00002; shown: 1.00 from 2.01 leaves 1.01
+def test_whoever_subtracts_the_amounts_shown_finds_the_saving_shown_which_is_the_exact_one() -> None:
+    with speaking("en"):  # exactly: 1.00499 from 2.00501 leaves 1.00002; in cents 1.00 from 2.01 would leave 1.01
         said = say(totals(1_004_990_000, 2_005_010_000), "CNY", None)
-    assert (said.paid, said.alone) == ("You paid 1.00 CNY.", "With your supplier alone: 2.01 CNY.")
-    assert "1.01 CNY" in said.saving
+    assert (said.paid, said.alone) == ("You pay 1.005 CNY.", "With your supplier alone: 2.005 CNY.")
+    assert said.saving == "Trading saved 1.000 CNY (49.9 %)."
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
+def test_what_is_shown_adds_up_with_the_least_digits_and_nothing_becomes_nothing(pays: int, saving: int) -> None:
+    digits = digits_that_add_up(pays, saving, pays + saving)
+    assert 2 <= digits <= 9
+    parts = [round_to_digits(nano, digits) for nano in (pays, saving, pays + saving)]
+    assert parts[0] + parts[1] == parts[2]
+    assert all(bool(part) == bool(nano) for part, nano in zip(parts, (pays, saving, pays + saving), strict=True))
 
 
 @pytest.mark.parametrize(
     ("nano", "rounded"),
     [
         (5_000_000, 0),
-        (5_000_001, 10_000_000),
-        (15_000_000, 20_000_000),
-        (25_000_000, 20_000_000),
+        (5_000_001, 1),
+        (15_000_000, 2),
+        (25_000_000, 2),
         (-5_000_000, 0),
-        (-15_000_000, -20_000_000),
-        (-14_999_999, -10_000_000),
+        (-15_000_000, -2),
+        (-14_999_999, -1),
     ],
 )
-def test_cents_are_rounded_half_to_even(nano: int, rounded: int) -> None:
-    assert round_to_cents(nano) == rounded
+def test_amounts_are_rounded_half_to_even(nano: int, rounded: int) -> None:
+    assert round_to_digits(nano, 2) == rounded
+
+
+@given(st.lists(st.integers(-(10**10), 10**10), max_size=40))
+def test_a_column_of_amounts_as_shown_sums_to_its_sum_as_shown(nanos: list[int]) -> None:
+    with speaking("en"):
+        shown_parts, (shown_sum,) = amounts(nanos, sum(nanos)), amounts([sum(nanos)], None)
+    units = [int(text.replace(",", "").replace(".", "")) for text in shown_parts]
+    assert sum(units) == int(shown_sum.replace(",", "").replace(".", ""))
+    assert all(abs(unit * 100_000 - nano) < 100_000 for unit, nano in zip(units, nanos, strict=True))
+
+
+def test_a_column_whose_sum_is_of_more_rows_than_stand_there_is_rounded_row_by_row() -> None:
+    with speaking("en"):
+        assert amounts([149_999, None, -50_001], 10**9) == ["0.0001", "–", "-0.0001"]
 
 
 def test_a_partys_points_are_summed_slot_by_slot_and_what_one_lacks_the_sum_lacks() -> None:

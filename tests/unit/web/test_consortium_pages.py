@@ -14,6 +14,7 @@ from gridcore.proposal_file import parse_proposal
 from gridcore.registry.organisation import ROLES
 from gridweb.access import Role
 from gridweb.governance_words import ROLE_TITLES, SORT_TITLES, action_lines
+from gridweb.health import STALLS as REASONS
 from gridweb.i18n import speaking
 from gridweb.pages.block import KIND_TITLES
 from gridweb.pages.certifiers import grid_of
@@ -124,7 +125,7 @@ def world(tmp_path: Path) -> World:
 def test_everything_that_is_decided_sent_or_held_up_has_words() -> None:
     assert SORT_TITLES.keys() == SORTS.keys()
     assert ROLE_TITLES.keys() == set(ROLES)
-    assert STALL_TITLES.keys() == STALLS.keys()
+    assert STALL_TITLES.keys() == REASONS.keys() == STALLS.keys()
     assert VERSIONS[max(VERSIONS)].kinds.keys() <= KIND_TITLES.keys()
 
 
@@ -182,7 +183,7 @@ async def test_while_the_node_is_away_the_pages_say_so(world: World) -> None:
         "/consortium/contracts",
         "/blocks",
     ):
-        assert "which is away since" in await browser.text(path), path
+        assert "the ledger node: away since" in await browser.text(path), path
 
 
 async def test_a_proposal_says_what_it_asks_for_who_voted_how_and_which_command_votes(world: World) -> None:

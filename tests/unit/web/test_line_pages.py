@@ -56,8 +56,8 @@ async def cheat(browser: Browser, what: str, **options: Any) -> str:
 
 def test_every_word_of_verifier_and_forgery_has_its_translation() -> None:
     assert line_tables.CLAIM_TITLES.keys() == verify.CLAIMS.keys()
-    imported = (verify.IMPORTED_UNSIGNED, verify.IMPORT_ESTIMATE_UNCHECKED)
-    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED, *imported]
+    beside = (verify.IMPORTED_UNSIGNED, verify.TRADES_UNSHOWN, verify.IMPORT_ESTIMATE_UNCHECKED)
+    assert list(line_tables.NOT_CHECKED) == [*verify.CLAIMS.values(), *verify.NEVER_CHECKED, *beside]
     assert line_tables.ANSWERS.keys() == verify.EXIT_STATUS.keys() - {verify.BAD_USAGE}
     assert line_tables.ALTERATION_TITLES.keys() == forgery.ALTERATIONS.keys()
     for contract_id, known in verify.CONTRACTS.items():
@@ -148,6 +148,24 @@ async def test_a_line_without_orders_says_so(tmp_path: Path) -> None:
     page = await household(world).text(LINE.replace("trade_buy", "community_buy"))
     assert "No order of the party was filled in this slot." in page
     assert "forged_limit" not in page
+
+
+async def test_trades_along_the_grid_show_the_fee_beside_the_price_and_others_have_no_column_for_it(
+    tmp_path: Path,
+) -> None:
+    known = CATALOGUE["grid_fee_path/1"]
+    placed = evidence_world(
+        tmp_path, HONEST["a trade along the grid"], contract_answer(known.contract, known.vocabulary)
+    )
+    for language, title in (("en", "Grid fee"), ("zh_CN", "电网费用")):
+        page = unescape(await household(placed, language).text(LINE)).replace("\N{NO-BREAK SPACE}", " ")
+        assert f'<th scope="col">{title}</th>' in page
+        assert "600 Wh × 265000 µCNY/kWh = 159000000 nCNY" in page
+        assert "600 Wh × 35000 µCNY/kWh = 21000000 nCNY" in page
+    table = json.loads(await household(placed).text(f"{API_LINE}/trades"))
+    assert [row[-2:] for row in table["rows"]] == [[35_000, 21_000_000]]
+    sold = line_tables.trades_table(decode_bundle(HONEST["a sell of the kind of its point"].bundle_bytes))
+    assert [column.key for column in sold.columns] == [column.key for column in line_tables.TRADE_COLUMNS]
 
 
 async def test_verify_now_lists_what_was_checked_and_what_was_not_in_both_languages(world: World) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -13,20 +16,22 @@ from hypothesis import strategies as st
 from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridseries.series import SLOTS, SlotRow
+from gridweb import format as shown
 from gridweb.contract_words import contract_words
 from gridweb.pages.accounts import accounts_of
-from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of, told_time_s
+from gridweb.pages.day_figures import Balance, SlotState, all_days, area_day, choose_days, state_of
 from gridweb.pages.devices import voltages_of
 from gridweb.pages.gateways import gateways_of
 from gridweb.pages.meters import Meter
 from gridweb.pages.overview import grid_of, strip_of
 from gridweb.pages.slot import decode_book, levels_of, sum_lines
 from gridweb.pages.stakes import Basis, Trouble, TroubleKind, estimated_troubles, meter_stake, ranked, refused_rows
-from gridweb.points import Day
-from gridweb.source import AreaInfo, AsOf
-from tests.unit.web.web_world import CONTRACT
+from gridweb.points import Day, day_of
+from gridweb.source import AreaInfo
+from tests.unit.web.web_world import CONTRACT, NOW_S, make_world
 
 SLOT_S = 900
+HOUR_S = 3_600
 DAY_S = 86_400
 START_S = 1_800_000_000 - 1_800_000_000 % DAY_S
 RULES = {
@@ -95,11 +100,46 @@ def test_a_slot_is_as_far_as_the_ledger_and_its_clock_say(
     assert state_of(START_S, row, area_of(), ledger_time_s) is state
 
 
-def test_while_the_series_is_behind_nothing_of_the_newest_slot_is_called_missing() -> None:
-    now_s = START_S + 2 * SLOT_S
-    as_of = AsOf("chain", height=7, newest=7, ledger_time_s=now_s, clock="simulated", currency="CNY", slot_s=SLOT_S)
-    assert told_time_s(as_of) == now_s
-    assert told_time_s(replace(as_of, height=6)) == now_s - SLOT_S
+def test_while_the_series_is_behind_what_it_has_not_read_is_neither_missing_nor_awaited_but_not_read_yet() -> None:
+    told_s, now_s = START_S + 3 * SLOT_S, START_S + 96 * SLOT_S
+    rows = [settled_row(0), slot_row(1, expected=4, committed=3, settled=0)]
+    day = area_day(area_of(), DAY, rows, told_s, now_s)
+    known, unread = day.coverage, 93 * 4 + 4 + 1  # behind what was read, at its last boundary, and before its deadline
+    assert (known.expected, known.measured, known.missing, known.awaited) == (96 * 4, 4 + 3, 0, 0)
+    assert known.unread == unread
+    assert known.measured + known.unread == known.expected
+    assert day.states[SlotState.INITIAL] == 1
+    assert day.states[SlotState.UNREAD] == 95
+    at_the_end = area_day(area_of(), DAY, rows, now_s).coverage
+    assert (at_the_end.unread, at_the_end.missing) == (0, 1 + 93 * 4)
+
+
+def test_a_series_of_which_nothing_was_read_yet_says_nothing_of_the_day() -> None:
+    day = area_day(area_of(), DAY, [], 0, START_S + 96 * SLOT_S)
+    assert day.states == {SlotState.UNREAD: 96}
+    assert (day.coverage.missing, day.coverage.unread) == (0, 96 * 4)
+
+
+def test_the_runs_of_one_instant_may_come_in_a_later_block_of_that_instant() -> None:
+    due_s = START_S + SLOT_S + 900
+    row = slot_row(0, expected=4, committed=3, settled=0).values
+    assert state_of(START_S, row, area_of(), due_s, due_s) is SlotState.UNREAD
+    assert state_of(START_S, row, area_of(), due_s) is SlotState.CLEARED
+    assert area_day(area_of(), DAY, [], due_s, due_s).coverage.missing == 0
+
+
+@pytest.mark.parametrize("told_s", [None, START_S])
+async def test_up_to_when_the_series_tell_is_the_ledger_time_of_the_block_that_they_have_read(
+    told_s: int | None, tmp_path: Path
+) -> None:
+    world = make_world(tmp_path)
+    if told_s is not None:
+        world.node.answers["blocks/3"] = {"ledger_time_s": told_s}
+    before = await world.site.source.as_of()
+    assert (before.told_s, before.now_s) == (NOW_S, None)
+    world.progress.height = 3
+    behind = await world.site.source.as_of()
+    assert (behind.told_s, behind.now_s) == (told_s or 0, NOW_S)
 
 
 def test_a_day_without_any_row_has_all_its_slots_and_nothing_in_them() -> None:
@@ -134,7 +174,24 @@ def test_losses_are_a_share_of_all_that_was_fed_in_and_leave_out_slots_with_a_mi
 
 
 def test_a_feeder_through_which_nothing_flowed_has_no_share_of_losses() -> None:
-    assert Balance(slots=1).loss_ppm is None
+    assert Balance(slots=1, loss_wh=0).loss_ppm is None
+
+
+def test_an_area_without_a_feeder_meter_has_its_points_and_neither_feeder_nor_losses() -> None:
+    without = {"feeder_import_wh": None, "feeder_export_wh": None, "loss_wh": None}
+    rows = [settled_row(0, "b", **without), settled_row(1, "b", **without), settled_row(0)]
+    day = area_day(area_of("b"), DAY, rows[:2], START_S + DAY_S).balance
+    assert (day.slots, day.points_slots, day.import_wh, day.export_wh) == (0, 2, 1_800, 800)
+    assert (day.feeder_import_wh, day.feeder_export_wh, day.loss_wh, day.loss_ppm) == (None, None, None, None)
+    both = all_days([area_of(), area_of("b")], [DAY] * 2, rows, START_S + DAY_S)
+    assert (both.balance.slots, both.balance.loss_wh, both.balance.loss_ppm) == (1, 100, 90_909)
+    assert (both.balance.import_wh, both.without_feeder) == (900 + 1_800, 1)
+
+
+def test_a_day_of_which_no_register_is_known_has_no_sums() -> None:
+    balance = area_day(area_of(), DAY, [slot_row(0, expected=4, committed=0)], START_S + DAY_S).balance
+    assert balance == Balance()
+    assert (balance.import_wh, balance.loss_wh) == (None, None)
 
 
 def test_money_and_volume_of_the_day_are_those_of_its_settled_slots_alone() -> None:
@@ -175,11 +232,75 @@ def test_the_lowest_voltage_is_named_with_its_area_and_slot() -> None:
     assert (lowest.voltage_milli, lowest.area, lowest.slot_start_s) == (228_500, "a", START_S + 3 * SLOT_S)
 
 
-def test_a_day_outside_the_calendar_becomes_the_nearest_one_inside() -> None:
-    area = area_of()
-    assert choose_days([area], START_S - 10 * DAY_S, START_S)[0].start_s == START_S
-    assert choose_days([area], START_S + 10 * DAY_S, START_S)[0].start_s == START_S + DAY_S
-    assert choose_days([area], None, START_S - DAY_S)[0].start_s == START_S
+def test_an_area_whose_calendar_has_not_the_day_is_left_out_and_not_shown_with_another_day() -> None:
+    area, younger = area_of(), area_of("b", days=(START_S + DAY_S, START_S + 2 * DAY_S))
+    assert choose_days([area], "2027-01-05", START_S) == []
+    assert [(one.area, day.start_s) for one, day in choose_days([area, younger], "2027-01-15", START_S)] == [
+        ("a", START_S)
+    ]
+    assert [day.start_s for _, day in choose_days([area, younger], "2027-01-16", START_S)] == [START_S + DAY_S] * 2
+    assert [day.start_s for _, day in choose_days([area], None, START_S - DAY_S)] == [START_S]
+
+
+def test_a_date_is_each_area_s_own_day_when_their_zones_differ() -> None:
+    east = zoned("e", "Asia/Shanghai", ["2027-01-14", "2027-01-15", "2027-01-16", "2027-01-17"])
+    west = zoned("w", "America/Los_Angeles", ["2027-01-14", "2027-01-15", "2027-01-16", "2027-01-17"])
+    found = choose_days([east, west], "2027-01-15", START_S)
+    assert [(area.area, day.date, day.start_s) for area, day in found] == [
+        ("e", "2027-01-15", START_S - 8 * HOUR_S),
+        ("w", "2027-01-15", START_S + 8 * HOUR_S),
+    ]
+    rows = [slot_at("w", START_S, volume_wh=999), slot_at("w", START_S + 8 * HOUR_S, volume_wh=5)]
+    days = all_days([area for area, _ in found], [day for _, day in found], rows, START_S + 3 * DAY_S)
+    assert days.headline(1).traded_wh == 5  # at START_S it is the day before in the west
+
+
+def zoned(name: str, tz: str, dates: list[str], slot_s: int = SLOT_S) -> AreaInfo:
+    """An area of a zone whose days begin at local midnight."""
+    starts_s = [int(datetime.fromisoformat(date).replace(tzinfo=ZoneInfo(tz)).timestamp()) for date in dates]
+    return replace(area_of(name, days=tuple(starts_s), first_s=starts_s[0]), tz=tz, slot_s=slot_s)
+
+
+def slot_at(area: str, start_s: int, **values: int) -> SlotRow:
+    """The row of a settled slot."""
+    return SLOTS.row((area,), start_s, ({"settled": 1, **values}.get(name) for name in SLOTS.fields))
+
+
+CHANGES = [
+    ("Europe/Berlin", "2026-10-25", "2026-10-26", 100, {"02": ["+02:00", "+01:00"]}),
+    ("Europe/Berlin", "2026-03-29", "2026-03-30", 92, {"02": [], "01": ["+01:00"], "03": ["+02:00"]}),
+    ("Australia/Lord_Howe", "2026-04-05", "2026-04-06", 98, {"01": ["+11:00", "+10:30"]}),
+    ("Australia/Lord_Howe", "2026-10-04", "2026-10-05", 94, {"02": ["+11:00"]}),
+]
+
+
+@pytest.mark.parametrize(("tz", "date", "after", "slots", "columns"), CHANGES)
+def test_the_grid_of_a_day_on_which_the_clock_changes_follows_the_local_clock_and_says_its_offset(
+    tz: str, date: str, after: str, slots: int, columns: dict[str, list[str]]
+) -> None:
+    area = zoned("a", tz, [date, after])
+    day = area_day(area, day_of(area, area.days[0]), [], START_S)
+    grid = grid_of(day)
+    cells = [cell for row in grid.rows for cell in row if cell is not None]
+    assert len(cells) == len(day.slots) == slots
+    assert len({cell.label for cell in cells}) == slots  # an hour that is repeated is told apart
+    for hour, offsets in columns.items():
+        assert [offset for name, offset in grid.hours if name == hour] == offsets
+    for at, (hour, offset) in enumerate(grid.hours):
+        for offset_s, row in zip(grid.offsets_s, grid.rows, strict=True):
+            cell = row[at]
+            if cell is not None:
+                assert cell.label.startswith(f"{hour}:{offset_s // 60:02}{offset} ")
+
+
+def test_labels_carry_their_offset_on_days_on_which_the_clock_changes_alone() -> None:
+    berlin = "Europe/Berlin"
+    first, second = 1_792_887_300, 1_792_890_900  # 2026-10-25 02:15, and an hour later
+    assert (shown.clock(first, berlin), shown.clock(second, berlin)) == ("02:15+02:00", "02:15+01:00")
+    assert shown.instant(first, berlin) == "2026-10-25 02:15+02:00"
+    assert shown.slot(first, berlin) == "2026-10-25 02:15+02:00–02:30+02:00"
+    assert shown.instant(first - DAY_S, berlin) == "2026-10-24 02:15"
+    assert shown.instant(first, "UTC") == "2026-10-25 00:15"
 
 
 @pytest.mark.parametrize("hours", [23, 24, 25])
@@ -196,6 +317,7 @@ def test_the_grid_is_empty_before_the_first_slot_of_an_area() -> None:
     area = area_of(first_s=START_S + 2 * 3600 + SLOT_S)
     grid = grid_of(area_day(area, DAY, [], START_S))
     assert [cell is None for cell in grid.rows[0][:4]] == [True, True, True, False]
+    assert [hour for hour, _ in grid.hours[:2]] == ["00", "01"]
     assert grid.rows[1][2] is not None
 
 

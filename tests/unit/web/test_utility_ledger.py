@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.gateway_report import GatewayReport
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
 from gridweb.access import Role, Viewer
@@ -14,6 +15,7 @@ from gridweb.pages.accounts import accounts_table, read_accounts
 from gridweb.pages.block import KIND_TITLES, signers_table, transactions_table
 from gridweb.pages.day_figures import SlotState, read_day
 from gridweb.pages.day_tables import areas_table, slots_table
+from gridweb.pages.fleet import Counts, counts_of, read_fleet, table_of_known, table_of_reports
 from gridweb.pages.gateways import gateways_table
 from gridweb.pages.households import parties_table
 from gridweb.pages.quality import coverage_table, missing_table
@@ -55,7 +57,7 @@ async def test_the_area_with_estimates_comes_first_and_its_missing_readings_are_
     async with ledger_world(tmp_path) as world:
         table = await areas_table(world.source)
         as_of = await world.source.as_of()
-        days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
+        days = await read_day(world.source, await world.source.areas(), None, as_of)
     rows = rows_of(table)
     assert [row["area"] for row in rows] == ["a-2", "a-1"]
     assert (rows[0]["estimated"], rows[0]["settled"], rows[0]["missing"]) == (1, 1, 1)
@@ -82,7 +84,7 @@ async def test_a_refused_row_a_missing_register_and_a_slot_with_estimates_are_ra
 ) -> None:
     async with ledger_world(tmp_path) as world:
         as_of = await world.source.as_of()
-        days = await read_day(world.source, await world.source.areas(), None, as_of.ledger_time_s)
+        days = await read_day(world.source, await world.source.areas(), None, as_of)
         troubles = await read_troubles(world.source, days, is_day_only=True)
     known = [(one.kind, one.at_s, one.meter, one.stake_nano, one.basis) for one in troubles.items]
     limit = 10_000 * FULL_PRICE  # nothing of a-2 was measured: its only meter's limit
@@ -100,7 +102,7 @@ async def test_a_refused_row_of_a_settled_meter_stakes_its_mean_energy_at_the_fu
         goes_back = world.sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 1, 0)])
         await world.submit([goes_back])
         as_of = await world.source.as_of()
-        days = await read_day(world.source, [await world.source.area("a-1")], None, as_of.ledger_time_s)
+        days = await read_day(world.source, [await world.source.area("a-1")], None, as_of)
         (trouble, *_rest) = (await read_troubles(world.source, days, is_day_only=True)).items
     assert (trouble.meter, trouble.basis) == ("M-1", Basis.MEAN)
     assert trouble.code is not None
@@ -115,6 +117,26 @@ async def test_a_gateway_that_never_sent_is_silent_and_the_other_is_in_time(tmp_
         ("gw-2", "never_heard", 0),
         ("gw-1", "in_time", 2),
     ]
+
+
+async def test_the_fleet_tells_what_the_ledger_knows_from_what_a_gateway_says(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        report = GatewayReport(FIRST_S, "gridledger/1", "file", 7, 70_000, 1_800, 3, 0, 4, 2, 1)
+        await world.node.client("gw-1").query_about("gateways/gw-1/report", report.encode())
+        found, _ = await read_fleet(world.source)
+        rows = {row["gateway"]: row for row in rows_of(table_of_known(found, "UTC"))}
+        reported = {row["gateway"]: row for row in rows_of(table_of_reports(found, "UTC"))}
+    assert counts_of(found) == Counts(gateways=2, silent=1, unsynced=0, refused=1, alarmed=1, unreported=1)
+    one, other = rows["gw-1"], rows["gw-2"]
+    assert (one["state"], one["clock"], one["refused_rows"], one["protection"]) == (
+        "in_time",
+        "simulated",
+        1,
+        "software",
+    )
+    told = reported["gw-1"]
+    assert (told["waiting_batches"], told["waiting_age_s"], told["failing_meters"], told["alarms"]) == (7, 1_800, 2, 1)
+    assert (other["state"], other["clock"], reported["gw-2"]["waiting_batches"]) == ("never_heard", None, None)
 
 
 async def test_missing_meters_are_named_at_each_boundary_and_coverage_counts_the_first_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ RULES = {
 BLOCK = {
     "height": 7,
     "time_s": NOW_S,
+    "ledger_time_s": NOW_S,
     "digest": "ab" * 32,
     "previous": "cd" * 32,
     "history_root": "00" * 32,
@@ -144,6 +146,81 @@ async def test_the_first_screen_says_each_of_its_figures_in_words(tmp_path: Path
         assert said in page, said
 
 
+def figure(page: str, title: str) -> str:
+    """What stands under a title among the figures of a page."""
+    found = re.search(rf"<dt>{re.escape(title)}</dt>\s*<dd>(.*?)</dd>", page, re.DOTALL)
+    assert found is not None, title
+    return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
+
+
+async def test_an_area_without_a_feeder_meter_says_that_nothing_is_known_of_it_and_not_that_it_took_nothing(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    kept = world.series.rows[SLOTS.name]
+    for key, slot in kept.items():
+        values = SLOTS.values_type(*slot.values)._replace(feeder_import_wh=None, feeder_export_wh=None, loss_wh=None)
+        kept[key] = slot._replace(values=values)
+    browser = world.browser(Role.UTILITY)
+    page = await browser.text("/overview")
+    assert [figure(page, title) for title in ("From the grid above", "To the grid above", "Losses")] == ["–"] * 3
+    assert figure(page, "Taken by the points") == "0.900 kWh"
+    assert "Areas of whose feeder nothing is measured: 1." in page
+    answer = await (await browser.get("/api/v1/areas")).get_json()
+    row = dict(zip((column["key"] for column in answer["columns"]), answer["rows"][0], strict=True))
+    assert (row["import_wh"], row["feeder_import_wh"], row["loss_wh"]) == (900, None, None)
+
+
+async def test_while_the_series_catch_up_the_overview_says_what_is_not_read_and_takes_what_is_settled_from_the_ledger(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    world.series.rows.clear()
+    world.progress.height = 2
+    world.node.answers["blocks/2"] = {**BLOCK, "height": 2, "ledger_time_s": FIRST_S}
+    world.node.answers["areas/a-1/progress"] = {"area": "a-1", "run_slot_start_s": FIRST_S + 30 * SLOT_S}
+    page = " ".join((await world.browser(Role.UTILITY).text("/overview")).split())
+    assert "30 of 96 slots of the day are settled." in page
+    assert "have been read up to 2027-01-15 08:00 Asia/Shanghai: 33 slots are not read yet." in page
+    assert "(64 not read yet)" in page
+    assert "No trade yet" not in page
+    assert "Not read yet" in page
+    quality = await world.browser(Role.UTILITY).text("/quality")
+    assert figure(quality, "Missing") == "0"
+    assert figure(quality, "Not read yet") == "64"
+    assert "Of the readings that were read so far, none is missing past its deadline" in quality
+
+
+async def test_an_area_in_which_nobody_trades_does_not_say_that_together_they_pay_nothing(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    for row in world.node.answers["areas/a-1/installations"]["installations"]:
+        row["trades"] = False
+    page = await world.browser(Role.UTILITY).text("/overview")
+    assert "together" not in page
+    assert "Nobody takes part in the market here" in page
+
+
+async def test_no_gateway_and_one_that_never_had_anything_to_send_are_not_called_in_time(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    gateways = world.node.answers["gateways"]
+    gateways["gateways"][0] |= {"last_boundary_s": -1, "meters": 0}
+    browser = world.browser(Role.UTILITY)
+    assert figure(await browser.text("/overview"), "Gateways") == "○ nothing due yet"
+    assert (await (await browser.get("/api/v1/gateways")).get_json())["rows"][0][1] == "not_due"
+    gateways["gateways"] = []
+    world.progress.newest = world.progress.height = world.node.height = 8
+    world.node.answers["blocks/8"] = {**BLOCK, "height": 8}
+    assert figure(await browser.text("/overview"), "Gateways") == "none registered"
+
+
+async def test_a_day_without_a_settled_slot_has_no_money_which_is_not_nothing(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    del world.series.rows[SLOTS.name][("a-1",), FIRST_S]
+    answer = await (await world.browser(Role.UTILITY).get("/api/v1/areas")).get_json()
+    row = dict(zip((column["key"] for column in answer["columns"]), answer["rows"][0], strict=True))
+    assert [row[key] for key in ("settled", "volume_wh", "traders_pays_nano")] == [0, None, None]
+
+
 async def test_the_share_of_the_headline_can_be_recomputed_from_the_table_of_areas(tmp_path: Path) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     browser = world.browser(Role.UTILITY)
@@ -162,7 +239,7 @@ async def test_a_node_that_never_answered_leaves_a_page_that_says_what_is_missin
         assert "away since" in page
 
 
-async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of_the_series(tmp_path: Path) -> None:
+async def test_a_node_that_goes_away_leaves_what_it_said_with_since_when(tmp_path: Path) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     browser = world.browser(Role.UTILITY)
     await browser.text("/overview")
@@ -171,11 +248,15 @@ async def test_a_node_that_goes_away_takes_its_parts_with_it_and_leaves_those_of
     page = await browser.text("/overview")
     assert "1 home traded 0.3 kWh" in page
     assert "229.7 V" in page
-    assert "what parties owe" not in page
-    assert (await browser.text("/overview/part/ledger")).count("away since") == 3
+    assert "away since" in page
+    for part in (page, await browser.text("/overview/part/ledger")):
+        assert "what parties owe is what accounts received" in part
+        assert "What stands here is as it was at" in part
     world.node.away = False
     world.site.health.report("node", None)
-    assert "what parties owe is what accounts received" in await browser.text("/overview/part/ledger")
+    part = await browser.text("/overview/part/ledger")
+    assert "what parties owe is what accounts received" in part
+    assert "What stands here is as it was at" not in part
 
 
 async def test_devices_without_values_are_named_with_why_and_since_when_and_lead_to_the_quality_of_the_data(
@@ -212,14 +293,17 @@ async def test_gateways_whose_devices_the_overview_does_not_look_at_are_counted(
     assert "The devices of 3 more gateways are not looked at here: choose an area." in page
 
 
-async def test_while_the_series_is_away_devices_are_still_named_and_since_when_is_not_known(tmp_path: Path) -> None:
+async def test_while_the_series_is_away_devices_are_still_named_with_since_when_as_it_was_read_last(
+    tmp_path: Path,
+) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     await world.series.write(OBSERVATIONS, [Row(("gw", "shelly-1", "16.7.0"), NOW_S - 3_600, (1_000, 0))])
     browser = world.browser(Role.UTILITY)
     await browser.text("/overview")  # the figures of the day are kept
     world.series.away = True
     page = await browser.text("/overview/part/ledger")
-    assert "shelly-1 (broker down)" in page
+    assert "shelly-1 (broker down, last value at 2027-01-15 15:00)" in page
+    assert "What stands here is as it was at" in page
 
 
 async def test_a_page_that_could_not_be_read_asks_again_for_the_area_and_day_that_it_was_asked_for(
@@ -348,3 +432,11 @@ async def test_a_malformed_transaction_of_a_block_has_neither_kind_nor_signer(tm
 async def test_a_household_does_not_open_the_pages_of_all(tmp_path: Path, path: str) -> None:
     world = await utility_world(tmp_path, ["a-1"])
     assert (await world.browser(Role.HOUSEHOLD, "H001").get(path)).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/overview", "/households", "/imbalance", "/runs", "/sample"])
+async def test_a_chain_without_areas_is_said_and_no_fault(tmp_path: Path, path: str) -> None:
+    world = await utility_world(tmp_path, [])
+    got = await world.browser(Role.REGULATOR).get(path)
+    assert got.status_code == 404
+    assert "this chain has no areas" in await got.get_data(as_text=True)

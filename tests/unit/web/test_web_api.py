@@ -18,11 +18,12 @@ from gridweb.api import read_query
 from gridweb.exports.csv_file import to_csv
 from gridweb.exports.formats import FORMATS
 from gridweb.exports.json_file import to_json
+from gridweb.exports.names import NAME_CHARACTERS_MAX, file_stem
 from gridweb.i18n import speaking
 from gridweb.openapi import PARAMETERS, openapi
 from gridweb.tables import API, Column, Table, table_routes
 from tests.unit.web.household_world import household, household_world
-from tests.unit.web.web_world import make_world
+from tests.unit.web.web_world import FIRST_S, make_world
 
 COLUMNS = (Column("name", "Meter", "text"), Column("amount_nano", "Amount", "amount_nano"))
 
@@ -140,3 +141,42 @@ async def test_errors_of_the_api_are_problems_even_for_a_browser(tmp_path: Path)
         assert (response.status_code, response.content_type) == (status, "application/problem+json"), address
         assert problem["status"] == status
         assert problem["type"].startswith("urn:gridledger:problem:")
+
+
+@pytest.mark.parametrize(
+    ("asked", "stem"),
+    [
+        ({"area": "A 1"}, "slots-A-1-2027-01-15-to-2027-01-16"),
+        ({"area": "a-1", "day": "2027-01-15"}, "slots-a-1-2027-01-15"),
+        ({"area": "a-1", "day": str(FIRST_S), "run": "final"}, "slots-a-1-final-2027-01-15-to-2027-01-16"),
+        ({}, "slots-2027-01-15-to-2027-01-16"),
+    ],
+)
+def test_a_file_is_named_by_its_table_where_it_is_from_and_the_days_in_it(asked: dict[str, str], stem: str) -> None:
+    columns = (Column("slot_start_s", "Slot", "slot"), Column("energy_wh", "Energy", "energy_wh"))
+    table = Table("slots", columns, [(FIRST_S, 1), (FIRST_S + 86_400, 2)], tz="Asia/Shanghai")
+
+    assert file_stem(table, asked) == stem
+
+
+def test_the_name_of_a_file_is_short_and_holds_no_way_out_of_its_folder() -> None:
+    stem = file_stem(Table("slots", (Column("name", "Name"),), []), {"party": "../é/" * 60})
+
+    assert len(stem) <= NAME_CHARACTERS_MAX
+    assert set(stem) <= set("slot-.")
+
+
+def test_a_table_that_names_its_party_itself_does_not_get_it_twice() -> None:
+    assert file_stem(Table("H001-disputes", (Column("name", "Name"),), []), {"party": "H001"}) == "H001-disputes"
+
+
+async def test_the_interface_is_a_page_in_both_languages_that_names_every_table(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    english = await world.browser(Role.UTILITY).text("/interface")
+    chinese = await world.browser(Role.UTILITY, language="zh_CN").text("/interface")
+    for route in table_routes():
+        assert f'id="{route.endpoint}"' in english
+    assert "The meters that a gateway reads." in english
+    assert "某网关所抄读的电能表。" in chinese
+    assert "GET /api/v1/areas/{area}/meters" in chinese
+    assert "format=csv" not in await world.browser().text("/interface")

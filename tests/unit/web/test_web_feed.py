@@ -64,7 +64,7 @@ async def test_who_missed_more_than_is_kept_or_comes_from_an_earlier_process_sta
 
 async def test_a_silent_stream_shows_that_it_lives() -> None:
     stream = feed_of(heartbeat_s=0.001).open(None)
-    assert (await take(stream, 3))[1:] == [": still here\n\n"] * 2
+    assert (await take(stream, 3))[1:] == ["event: beat\ndata: {}\n\n"] * 2
 
 
 async def test_streams_end_when_the_process_stops_and_are_counted() -> None:

@@ -73,7 +73,7 @@ async def test_health_readiness_and_metrics_with_parts_there_and_away(world: Wor
     ready = await browser.get("/readyz")
     assert (ready.status_code, (await ready.get_json())["parts"]) == (
         200,
-        {"node": {"ready": True, "away_since_s": None}},
+        {name: {"ready": True, "away_since_s": None} for name in ("node", "blocks")},
     )
     world.node.away = True
     world.progress.newest += 1

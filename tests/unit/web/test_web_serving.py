@@ -19,7 +19,6 @@ from gridledger import serving
 from gridledger.serving import KeyConfig, Parts, ServeConfig, doubts, probe, serve_pages
 from gridseries.config import SeriesConfig
 from gridseries.projection import Projector
-from gridweb import source
 from gridweb.config import ListenConfig, WebConfig
 from gridweb.feed import Feed
 from ledger.client import NodeUnreachable
@@ -110,10 +109,8 @@ async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "PROBE_EVERY_S", 0.01)
-    monkeypatch.setattr(source, "RETRY_AFTER_S", 0.0)
-    monkeypatch.setattr(source, "STATUS_AGE_S_MAX", 0.0)
     world, stop = make_world(tmp_path), asyncio.Event()
-    probing = asyncio.create_task(probe(world.site.source, stop))
+    probing = asyncio.create_task(probe(world.site.source, stop, world.site.feed))
     world.node.away = world.series.away = True
     await until(lambda: len(world.site.source.outages()) == 2)
     world.node.away = world.series.away = False
@@ -126,7 +123,7 @@ async def test_what_is_away_and_what_is_back_is_noticed_though_nobody_looks(
 async def test_a_node_that_starts_beside_the_pages_is_not_called_away_before_anybody_asked(tmp_path: Path) -> None:
     world, stop = make_world(tmp_path), asyncio.Event()
     world.node.away = world.series.away = True
-    probing = asyncio.create_task(probe(world.site.source, stop))
+    probing = asyncio.create_task(probe(world.site.source, stop, world.site.feed))
     for _ in range(20):  # far enough for a question that nothing holds up
         await asyncio.sleep(0)
     assert world.site.source.outages() == []

@@ -144,7 +144,8 @@ async def test_a_store_that_refuses_writes_is_away_until_they_succeed_however_we
     world.series.away = True
     for _ in range(2):
         with pytest.raises(SourceAway):
-            await source.curves(SLOTS, 0, 900)
+            await source.curves(SLOTS, 900, 1_800)
+        assert await source.curves(SLOTS, 0, 900) == []  # as it was read before
     world.series.away = False
     await source.curves(SLOTS, 0, 900)
     assert health.outages() == []
@@ -180,7 +181,9 @@ async def test_a_node_that_cannot_be_followed_answers_pages_and_the_banner_says_
     rows = (await (await world.browser(Role.UTILITY).get("/api/v1/condition")).get_json())["rows"]
     assert [row[:2] for row in rows] == [
         ["node", "answers"],
+        ["blocks", "goes_on"],
         ["projection", "stands_still"],
+        ["news", "standing"],
     ]
     ready = await world.browser().get("/readyz")
     assert ready.status_code == 503

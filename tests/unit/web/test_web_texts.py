@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 FOLDER = REPOSITORY / "gridweb"
 TEMPLATES = sorted((FOLDER / "templates").rglob("*.html"))
 SAME_EVERYWHERE = frozenset(
-    "GridLedger CSV JSON UTC kWh Wh kW V s ms SM2 SM3 OBIS API Modbus MQTT verify.py trust.json".split()
+    "GridLedger CSV JSON UTC KiB kWh Wh kW V s ms SM2 SM3 OBIS API Modbus MQTT verify.py trust.json".split()
 )
 """Words that are no language's: names, units, formats, files."""
 SHOWN_ATTRIBUTES = frozenset(["alt", "aria-label", "placeholder", "title", "aria-description", "label", "data-label"])

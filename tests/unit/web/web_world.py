@@ -21,13 +21,16 @@ from quart import Quart
 from quart.typing import TestClientProtocol
 from quart.wrappers import Response
 
+from gridcore.codes import Code
 from gridcore.serving.metrics import Metrics
+from gridcore.sm3 import sm3
 from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
 from gridweb.access import Role, Viewer
 from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.cookies import Cookies
 from gridweb.database import open_database
+from gridweb.exports.jobs import Jobs
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import PEOPLE, People
@@ -36,7 +39,7 @@ from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
-from ledger.client import NodeRefused, NodeStatus, NodeUnreachable, Shortage
+from ledger.client import Answer, NodeRefused, NodeStatus, NodeUnreachable, Shortage
 from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
 from tests.worlds.clocks import ManualClock
@@ -82,6 +85,8 @@ class FakeNode:
     shortages: tuple[Shortage, ...] = ()
     certified_height: int = 7
     engine: Mapping[str, int] = field(default_factory=dict)
+    submitted: list[bytes] = field(default_factory=list)
+    submit_code: int = 0
 
     async def status(self) -> NodeStatus:
         """A chain at a height."""
@@ -119,6 +124,13 @@ class FakeNode:
     async def query_about(self, path: str, body: bytes) -> Any:
         """The same about a body; a callable gets it."""
         return json.loads(await self.fetch_bytes(path, body=body))  # type: ignore[arg-type]  # bytes stand for the body
+
+    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
+        """Take them all, with the code that a test wants."""
+        self._check()
+        self.submitted += transactions
+        code = self.submit_code
+        return [Answer(sm3(wire), code, Code(code).name, False, self.height, None, (), False) for wire in transactions]
 
     def _check(self) -> None:
         if self.away:
@@ -236,6 +248,7 @@ def make_world(folder: Path, **config: Any) -> World:
         sessions=Sessions(database, clock, is_demo=bool(config.get("demo"))),
         throttle=Throttle(clock.now_s),
         metrics=Metrics("web", SIGN_INS),
+        jobs=Jobs(clock, folder),
         clock=clock,
         version="0.0-test",
         stop=stop,

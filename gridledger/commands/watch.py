@@ -1,0 +1,109 @@
+"""``gridledger watch``: the rules of the risk monitor over a ledger, and how well they find fraud in simulated months."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridcore.errors import UsageError
+from gridledger.commands import print_progress, print_result, whole_number
+
+if TYPE_CHECKING:
+    from gridwatch.alerts import Alert
+    from gridwatch.rules import Rules
+
+EXAMPLE = "gridledger watch replay --data ledger --rules rules.toml"
+SEEDS_MAX = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    replay = actions.add_parser("replay", help="what the rules find in a whole ledger; its node must not run")
+    replay.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    _add_rules(replay)
+    replay.add_argument("--metrics", type=Path, metavar="FILE", help="what a node of the chain answered at /metrics")
+    check = actions.add_parser("check", help="whether a file of rules can be used, and which rules are on")
+    _add_rules(check)
+    table = actions.add_parser("table", help="how often and how late each kind of simulated fraud is found")
+    _add_rules(table)
+    table.add_argument(
+        "--seeds",
+        type=whole_number(1, SEEDS_MAX),
+        default=100,
+        metavar="N",
+        help="how many months, from seed 2001 on (default 100)",
+    )
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="TOML (docs/watch.md); by itself those of a village")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; 1 where ``replay`` has alerts, or ``table`` has figures that must not stand."""
+    return {"replay": _replay, "check": _check, "table": _table}[args.action](args)
+
+
+def _rules(args: argparse.Namespace) -> Rules:
+    from gridwatch.rules import load_rules
+
+    if args.rules is not None:
+        return load_rules(args.rules)
+    with resources.as_file(resources.files("gridwatch") / "rules.toml") as path:
+        return load_rules(path)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from gridwatch.ledger_source import watched_ledger
+    from gridwatch.metrics_file import read_metrics
+    from gridwatch.watch import alerts_of
+    from ledger.store.offline import reading
+    from settlement.catalogue import CONTRACTS
+
+    rules = _rules(args)
+    metrics = () if args.metrics is None else read_metrics(args.metrics)
+    with reading(args.data, CONTRACTS) as reader:
+        watched = watched_ledger(reader)._replace(metrics=metrics)
+    if not watched.areas:
+        what = "holds no readings that gateways signed, and there is nothing to watch"
+        raise UsageError(f"gridledger watch replay: {args.data}: {what}; energies that were imported have no registers")
+    alerts = alerts_of(watched, rules)
+    text = "\n".join([*map(_line, alerts), f"areas: {len(watched.areas)}, alerts: {len(alerts)}"])
+    print_result(args, {"areas": len(watched.areas), "alerts": [alert.as_json() for alert in alerts]}, text)
+    return 1 if alerts else 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from gridwatch.rules import RULE_NAMES
+
+    rules = _rules(args)
+    on = [name for name in RULE_NAMES if getattr(rules, name) is not None]
+    print_result(args, {"rules": on}, f"rules that are on: {', '.join(on)}")
+    return 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from simulators.detection.scoring import HELD_OUT_SEED, score_seeds, table_text
+
+    rules = _rules(args)
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + args.seeds)
+    score = score_seeds(seeds, rules, lambda seed: print_progress(f"month of seed {seed}, up to {seeds[-1]}"))
+    print_progress("")
+    faults = list(score.faults())
+    print_result(args, {**asdict(score), "faults": faults}, "\n".join([table_text(score), *faults]))
+    return 1 if faults else 0
+
+
+def _line(alert: Alert) -> str:
+    at, since = (
+        datetime.fromtimestamp(time_s, UTC).isoformat(timespec="minutes").replace("+00:00", "Z")
+        for time_s in (alert.at_s, alert.from_s)
+    )
+    blocks = f" (blocks {', '.join(map(str, alert.blocks))})" if alert.blocks else ""
+    return f"{at} {alert.rule} {alert.subject}: {alert.value}, more than {alert.limit}; readings since {since}{blocks}"

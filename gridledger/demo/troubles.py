@@ -1,0 +1,121 @@
+"""What goes wrong with meters and gateways while a scenario runs, and which readings nobody can therefore have."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from gridledger.demo.dropped import Dropped
+from simulators.grid.world import World
+from simulators.meters.faults import Fault, LineFault
+from simulators.scenarios.schema import (
+    BLACKOUT,
+    DEAD_GATEWAY,
+    EXCEPTION,
+    GARBLED,
+    LATE,
+    LOST,
+    NO_VALUE,
+    RESET,
+    STOLEN_KEY,
+    STUCK,
+    SWAPPED,
+    WORD_SWAP,
+    Event,
+)
+
+BROKEN: Final = Fault(exception=4)
+"""A meter whose reading is lost: it answers that it has failed."""
+TOO_LATE_MS: Final = 5_000
+"""More than an agent waits for an answer of any meter that a scenario has."""
+INTERFERENCE: Final = LineFault(noise=b"\x00\xff\x55")
+METER_FAULTS: Final[dict[str, Callable[[int], Fault]]] = {
+    LATE: lambda _: Fault(late_ms=TOO_LATE_MS),
+    LOST: lambda _: Fault(silent=True),
+    EXCEPTION: lambda _: BROKEN,
+    NO_VALUE: lambda _: Fault(shows="no_value"),
+    RESET: lambda counted_wh: Fault(lower_wh=counted_wh),
+    STUCK: lambda _: Fault(stuck=True),
+    WORD_SWAP: lambda _: Fault(shows="words_swapped"),
+}
+"""The fault of a meter, by what its import register had counted when it began."""
+_NO_READING: Final = frozenset({LATE, LOST, EXCEPTION, NO_VALUE, RESET, SWAPPED, WORD_SWAP})
+_NO_READING_OF_AREA: Final = frozenset({BLACKOUT, DEAD_GATEWAY, GARBLED})
+
+
+class Troubles:
+    """The events of a world, and the readings that are dropped besides."""
+
+    def __init__(self, world: World, dropped: Dropped) -> None:
+        self.world = world
+        self._dropped = dropped
+        self._boundary_s: list[int] = world.boundary_s.tolist()
+        self._row_of = {meter.meter: row for row, meter in enumerate(world.meters)}
+        self._events: dict[int, list[Event]] = defaultdict(list)
+        for event in world.scenario.events:
+            for index in range(event.from_slot, event.until_slot):
+                self._events[index].append(event)
+
+    def __bool__(self) -> bool:
+        """Whether anything can go wrong at all."""
+        return bool(self._dropped.ppm or self._events)
+
+    def has_no_reading(self, boundary_index: int, meter: str, area: str) -> bool:
+        """Whether the reading of a meter at a boundary is one that nobody waits for."""
+        if self._dropped.is_dropped(self._boundary_s[boundary_index], meter):
+            return True
+        if self.world.not_taken[boundary_index, self._row_of[meter]]:
+            return True
+        for event in self._events.get(boundary_index, ()):
+            if event.kind in _NO_READING_OF_AREA and event.target == area:
+                return True
+            if event.kind in _NO_READING and meter in (event.target, event.other):
+                return True
+        return False
+
+    def lost(self) -> int:
+        """How many readings nobody waits for."""
+        meters = self.world.meters
+        return sum(
+            self.has_no_reading(index, meter.meter, meter.area)
+            for index in range(len(self._boundary_s))
+            for meter in meters
+        )
+
+    def meter_faults(self, boundary_index: int, area: str) -> dict[str, Fault]:
+        """What is wrong with meters of an area at a boundary."""
+        found: dict[str, Fault] = {}
+        for meter in self.world.meters if self._dropped.ppm else ():
+            if meter.area == area and self._dropped.is_dropped(self._boundary_s[boundary_index], meter.meter):
+                found[meter.meter] = BROKEN
+        for event in self._events.get(boundary_index, ()):
+            if event.kind in METER_FAULTS:
+                found[event.target] = METER_FAULTS[event.kind](self._counted_wh(event))
+        return found
+
+    def line_fault(self, boundary_index: int, area: str) -> LineFault | None:
+        """What is wrong with the lines of an area."""
+        return INTERFERENCE if any(event.kind == GARBLED for event in self._of_area(boundary_index, area)) else None
+
+    def swaps(self, boundary_index: int) -> Iterator[tuple[str, str]]:
+        """Pairs of meters that change places at a boundary: when it begins, and when it is over."""
+        for event in self.world.scenario.events:
+            if event.kind == SWAPPED and boundary_index in (event.from_slot, event.until_slot):
+                yield event.target, event.other
+
+    def is_gateway_dead(self, boundary_index: int, area: str) -> bool:
+        """Whether the gateway of an area is without power, or broken."""
+        return any(event.kind in (BLACKOUT, DEAD_GATEWAY) for event in self._of_area(boundary_index, area))
+
+    def is_key_stolen(self, boundary_index: int, area: str) -> bool:
+        """Whether somebody else uses the key of an area's gateway."""
+        return any(event.kind == STOLEN_KEY for event in self._of_area(boundary_index, area))
+
+    def _of_area(self, boundary_index: int, area: str) -> list[Event]:
+        return [event for event in self._events.get(boundary_index, ()) if event.target == area]
+
+    def _counted_wh(self, event: Event) -> int:
+        """What the import register had counted when an event began, on the own side of the current transformer."""
+        row = next(row for row, meter in enumerate(self.world.meters) if meter.meter == event.target)
+        return int(self.world.true_registers(event.from_slot)[0][row]) // self.world.meters[row].ratio

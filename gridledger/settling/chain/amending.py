@@ -1,0 +1,207 @@
+"""Newer files that say other prices, terms or keys: what the registry of a settled ledger is told, from when on.
+
+What was settled by the old ones is settled again by correction runs. A file that is not there says nothing; one that is there is the whole of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.errors import GridError, broken
+from gridcore.master_data import Named
+from gridcore.registry.area import AREA
+from gridcore.registry.party import Party
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
+from gridcore.registry.row import Row
+from gridcore.registry.rules import RULES, Rules
+from gridledger.settling.chain.founding import IMPORTER, OPERATOR
+from gridledger.settling.chain.points import histories_of, keys_of, party_rows
+from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
+from gridledger.settling.dataset import Dataset
+from ledger.leaves.columns import Int64
+from ledger.leaves.intervals import DAY_S
+from ledger.registry.bodies import open_entity
+from ledger.store.ledger import Ledger
+
+
+def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
+    """The registry rows that make a ledger's prices, terms and keys those of a dataset, from its first slot on; keys from when they hold.
+
+    GridError for prices that the ledger has and the dataset does not say.
+    """
+    rows = [
+        *_price_rows(ledger, dataset),
+        *_area_rows(ledger, dataset),
+        *_party_rows(ledger, dataset),
+        *_point_rows(ledger, dataset),
+    ]
+    return [row for named in rows for row in named.rows()]
+
+
+# --------------------------------------------------------------------------------------------------------------- prices
+
+
+def _price_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
+    """Series, and behind them the rules that name them."""
+    said, first_s = scopes_of(dataset), int(dataset.slot_start_s[0])
+    for scope in dict.fromkeys([*_scopes_of_ledger(ledger, dataset), *said]):
+        known = ledger.in_force(RULES, scope.rules, first_s)
+        if dataset.series and scope not in said:
+            raise GridError(
+                f"prices.csv: says nothing for {scope.words}, of which the ledger has prices; give them too"
+            )
+        series = {} if known is None else dict(known.series or {})
+        for key, column in said.get(scope, {}).items():
+            name = series.setdefault(key, series_name(scope, key))
+            yield from _series_rows(ledger, dataset, name, column)
+        yield from _rules_rows(ledger, dataset, scope.rules, series)
+
+
+def _scopes_of_ledger(ledger: Ledger, dataset: Dataset) -> Iterator[Scope]:
+    """The scopes of which the ledger has rules in the dataset's first slot."""
+    first_s = int(dataset.slot_start_s[0])
+    areas = dict.fromkeys(point.area for point in dataset.points)
+    possible = [Scope(), *(Scope(area=area) for area in areas), *(Scope(point=point.point) for point in dataset.points)]
+    yield from (scope for scope in possible if ledger.in_force(RULES, scope.rules, first_s) is not None)
+
+
+def _rules_rows(ledger: Ledger, dataset: Dataset, name: str, series: Mapping[str, str]) -> Iterator[Named[Rules]]:
+    """Rules where they are otherwise than a dataset says: from its first slot on, and where its or the ledger's later entries begin."""
+    rules, first_s = dataset.rules, int(dataset.slot_start_s[0])
+    found = open_entity(ledger, RULES, name)
+    begins = {first_s} if found is None else {first_s, *(entry.from_s for entry in found.leaf.entries)}
+    changes = {first_s, *(later.from_s for later in rules.later_prices)}
+    holds: Rules | None = None
+    for at_s in sorted(at_s for at_s in begins | changes if at_s >= first_s):
+        known = ledger.in_force(RULES, name, at_s)
+        # where a series says nothing the rules' own price holds: that one stays
+        kept = {} if known is None else {key: known.prices[key] for key in series if key in known.prices}
+        record = Rules({**rules.prices_at(at_s), **kept}, rules.terms, series=series or None)
+        if (known if at_s in begins else holds) != record:
+            yield Named(RULES, name, record, at_s)
+        holds = record
+
+
+class _Said(NamedTuple):
+    """What a series says of some slots. prices: int64[slots], 0 where it says nothing; is_said: bool[slots]."""
+
+    prices: Int64
+    is_said: NDArray[np.bool_]
+
+
+class _Known:
+    """A series of the ledger: for each time the prices of the entry in force."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        found = open_entity(ledger, PRICE_SERIES, name)
+        self.is_there = found is not None
+        entries = () if found is None else found.leaf.entries
+        self._records: Mapping[int, PriceSeries] = (
+            {} if found is None else {entry.from_s: found.open(ledger, entry).record for entry in entries}
+        )
+        self.starts_s = np.array(sorted(self._records), dtype=np.int64)
+
+    @property
+    def end_s(self) -> int:
+        """Behind the last price."""
+        return max((at_s + len(one.prices) // 8 * one.slot_s for at_s, one in self._records.items()), default=0)
+
+    def said(self, slot_start_s: Int64) -> _Said:
+        """What it says of slots."""
+        prices, is_said = np.zeros(len(slot_start_s), dtype=np.int64), np.zeros(len(slot_start_s), dtype=np.bool_)
+        place = np.searchsorted(self.starts_s, slot_start_s, side="right") - 1
+        for number, at_s in enumerate(self.starts_s.tolist()):
+            own, record = np.flatnonzero(place == number), self._records[at_s]
+            values = np.frombuffer(record.prices, dtype="<i8")
+            at = (slot_start_s[own] - at_s) // record.slot_s
+            own, at = own[at < len(values)], at[at < len(values)]
+            prices[own], is_said[own] = values[at], True
+        return _Said(prices, is_said)
+
+
+def _series_rows(ledger: Ledger, dataset: Dataset, name: str, column: Int64) -> Iterator[Named[PriceSeries]]:
+    """Entries that make a series say ``column`` in the dataset's slots, and behind them what it said before."""
+    known, slot_s, given_s = _Known(ledger, name), dataset.slot_s, dataset.slot_start_s
+    before = known.said(given_s)
+    other = np.flatnonzero(~before.is_said | (before.prices != column))
+    if not len(other):
+        return
+    if not known.is_there:
+        # Rules may name only what has begun: an entry of 1970, which says nothing of any slot.
+        yield Named(PRICE_SERIES, name, PriceSeries.of(slot_s, column[:1].tolist()))
+    end_s = int(given_s[-1]) + slot_s
+    behind_s = np.arange(end_s, max(end_s, known.end_s), slot_s, dtype=np.int64)
+    behind = known.said(behind_s)
+    times_s = np.concatenate([given_s, behind_s])[other[0] :]
+    prices = np.concatenate([column, behind.prices])[other[0] :]
+    is_said = np.concatenate([np.ones(len(column), dtype=np.bool_), behind.is_said])[other[0] :]
+    is_other = np.isin(times_s, given_s[other])
+    starts = np.unique(np.append(np.flatnonzero(np.isin(times_s, known.starts_s)), 0))
+    for first, last in zip(starts.tolist(), [*starts[1:].tolist(), len(times_s)], strict=True):
+        silent = np.flatnonzero(~is_said[first:last])
+        part = prices[first : first + int(silent[0])] if len(silent) else prices[first:last]
+        if is_other[first:last].any():
+            yield from _entries(name, int(times_s[first]), slot_s, part)
+
+
+def _entries(name: str, first_s: int, slot_s: int, prices: Int64) -> Iterator[Named[PriceSeries]]:
+    """A column of prices as entries, in the longest spans in which it is constant."""
+    changes_s = (np.flatnonzero(np.diff(prices)) + 1) * slot_s
+    span_s = math.gcd(DAY_S, len(prices) * slot_s, *changes_s.tolist())
+    spans = prices[:: span_s // slot_s]
+    for first in range(0, len(spans), SPANS_MAX):
+        record = PriceSeries.of(span_s, spans[first : first + SPANS_MAX].tolist())
+        yield Named(PRICE_SERIES, name, record, first_s + first * span_s)
+
+
+# ------------------------------------------------------------------------------------------------------ areas and points
+
+
+def _area_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
+    """Areas that have prices of their own from now on."""
+    first_s = int(dataset.slot_start_s[0])
+    for area in dict.fromkeys(point.area for point in dataset.points):
+        found = ledger.in_force(AREA, area, first_s) or broken("every area of the files is in force")
+        wanted = found._replace(rules=rules_of_area(dataset, area)) if dataset.series else found
+        if wanted != found:
+            yield Named(AREA, area, wanted, first_s)
+
+
+def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
+    """Who will be billed for a point and is not there yet."""
+    trading = set(dataset.orders.party)
+    for point in dataset.points:
+        for named in party_rows(point, trading, IMPORTER, OPERATOR):
+            if named.name not in ledger.registry.party_number:
+                yield named
+
+
+def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
+    """Points with other keys, with prices of their own from now on, or for which somebody else is billed."""
+    keys, first_s = keys_of(dataset), int(dataset.slot_start_s[0])
+    for point in dataset.points:
+        if not (dataset.keys or dataset.series or point.later):
+            continue
+        stated = dict(histories_of(dataset, point, keys.get(point.point, [])))
+        opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
+        times_s = sorted({*stated, *(entry.from_s for entry in opened.leaf.entries), first_s})
+        for at_s in times_s:
+            found = ledger.in_force(POINT, point.point, at_s) or broken(
+                "points of files are in force from the beginning"
+            )
+            wanted = found
+            if dataset.keys:
+                own = stated[max(from_s for from_s in stated if from_s <= at_s)]
+                wanted = wanted._replace(share_ppm=own.share_ppm, priority=own.priority)
+            if dataset.series and at_s >= first_s:
+                wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
+            if at_s >= first_s:
+                wanted = wanted._replace(party=point.party_at(at_s))
+            if wanted != found:
+                yield Named(POINT, point.point, wanted, at_s)

@@ -1,0 +1,150 @@
+"""A simulated world as a dataset, the form in which ``settle files`` takes energies: what meters would show, fed to a ledger without agents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.errors import UsageError
+from gridcore.quality import MEASURED
+from gridcore.sm3 import sm3
+from gridledger.settling.dataset import (
+    Counts,
+    Dataset,
+    EstimateTerms,
+    FileRules,
+    InputFile,
+    InvoiceTerms,
+    KeyRow,
+    Orders,
+    PointRow,
+)
+from gridledger.settling.files.folder import uses_keys
+from gridledger.settling.files.keys import SHARE_PPM_MAX
+from gridledger.settling.files.orders import no_orders
+from gridledger.settling.files.rules import NAME as RULES
+from gridledger.settling.files.rules import RulesRead, file_rules
+from ledger.contract import BUY, SELL
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.world import World
+from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS, SLOT_S
+
+Traders = Callable[[World, int], Sequence[OrderIntent]]
+"""What homes want in a slot of a world: at most one order of each."""
+_COUNTED: Final = frozenset(METER_FRAUDS) - frozenset(FRAUDS_OF_DAY_BEFORE)
+"""Events that change what a meter counts, and no reading's way to the ledger."""
+_SIDES: Final = {"buy": BUY, "sell": SELL}
+
+
+def shown_energies(world: World, columns: NDArray[np.intp]) -> NDArray[np.int64]:
+    """What some meters show at the end of a slot more than at its begin, import and export: int64[2, slots, columns], primary Wh.
+
+    Registers count whole steps, and what their owners let them count; what goes wrong on the way to the ledger is not in it.
+    """
+    step_wh = np.array([world.meters[column].resolution_wh for column in columns], dtype=np.int64)
+    shown = np.zeros((2, world.slots, len(columns)), dtype=np.int64)
+    before = [register[columns] // step_wh for register in world.counted_registers(0)]
+    for slot in range(world.slots):
+        after = [register[columns] // step_wh for register in world.counted_registers(slot + 1)]
+        for side in range(2):
+            shown[side, slot] = (after[side] - before[side]) * step_wh
+        before = after
+    return shown
+
+
+def dataset_of(world: World, rules: RulesRead | None, source: Path, traders: Traders = orders_of_slot) -> Dataset:
+    """Every meter that somebody is billed for, under the scenario's own tariff or under a file's rules.
+
+    Orders are those of the world's homes where the contract takes some; where it shares by keys, the points of an area have
+    equal shares. UsageError naming ``source``, the scenario's file, for what needs meters or agents, and for rules that need more.
+    """
+    _check(world, rules, source)
+    billed = [column for column, meter in enumerate(world.meters) if meter.party]
+    points = [
+        PointRow(meter.meter, meter.party, meter.area, meter.limit_wh)
+        for meter in (world.meters[column] for column in billed)
+    ]
+    order = sorted(range(len(points)), key=lambda place: points[place].point.encode())
+    points, columns = [points[place] for place in order], np.array(billed, dtype=np.intp)[order]
+    contract = CONTRACT if rules is None else rules.contract
+    orders = _orders(world, traders) if contract.takes_orders else no_orders()
+    import_wh, export_wh = shown_energies(world, columns)
+    read = InputFile(source.name, sm3(source.read_bytes()), 0)
+    return Dataset(
+        slot_start_s=world.slot_start_s,
+        slot_s=SLOT_S,
+        timezone=world.scenario.calendar.time_zone,
+        points=points,
+        import_wh=import_wh,
+        export_wh=export_wh,
+        quality=np.full((world.slots, len(points)), MEASURED, dtype=np.uint8),
+        series=(),
+        keys=_equal_keys(points) if uses_keys(contract) else (),
+        orders=orders,
+        rules=_own_rules(world)
+        if rules is None
+        else file_rules(rules, world.slot_start_s, has_orders=bool(len(orders.slot))),
+        inputs=[read] if rules is None else [rules.input_file, read],
+        counts=Counts(world.slots * len(points), 0, 0),
+    )
+
+
+def _check(world: World, rules: RulesRead | None, source: Path) -> None:
+    for number, event in enumerate(world.scenario.events):
+        if event.kind not in _COUNTED:
+            what = f"{event.kind!r} needs meters and agents, which --direct has none of"
+            raise UsageError(f"{source}: events[{number}]: {what}; leave --direct out, or the event")
+    if rules is None:
+        return
+    name = rules.contract.contract_id
+    if rules.slot_s != SLOT_S:
+        raise UsageError(f"{RULES}: [timeline] slot_s is {rules.slot_s}; a simulated world has slots of {SLOT_S} s")
+    if rules.contract.takes_agreements:
+        raise UsageError(
+            f"{RULES}: {name} needs agreements, which homes of a scenario have none of; choose another contract"
+        )
+    if rules.zone is not None and rules.zone.name != world.scenario.calendar.time_zone:
+        raise UsageError(
+            f"{RULES}: [timeline] timezone is {rules.zone.name}, and {world.scenario.calendar.time_zone} in {source}; name the same, or none"
+        )
+
+
+def _own_rules(world: World) -> FileRules:
+    tariff, timeline = world.scenario.tariff, world.scenario.timeline
+    return FileRules(
+        prices=tariff.prices,
+        contract=CONTRACT.contract_id,
+        terms=asdict(tariff.terms),
+        gate_before_start_s=timeline.gate_before_start_s,
+        metering_deadline_s=timeline.metering_deadline_s,
+        invoice=InvoiceTerms(),
+        estimate=EstimateTerms(),
+    )
+
+
+def _orders(world: World, traders: Traders) -> Orders:
+    """By slot, then by the bytes of their ids."""
+    rows = []
+    for slot, start_s in enumerate(world.slot_start_s.tolist()):
+        placed = [(f"{intent.party}/{start_s}/1", intent) for intent in traders(world, slot)]
+        rows += [(slot, name, intent) for name, intent in sorted(placed, key=lambda one: one[0].encode())]
+    return Orders(
+        slot=np.array([slot for slot, _, _ in rows], dtype=np.int64),
+        order=[name for _, name, _ in rows],
+        party=[intent.party for _, _, intent in rows],
+        side=np.array([_SIDES[intent.side] for _, _, intent in rows], dtype=np.int8),
+        quantity_wh=np.array([intent.quantity_wh for _, _, intent in rows], dtype=np.int64),
+        price_micro_per_kwh=np.array([intent.price_micro_per_kwh for _, _, intent in rows], dtype=np.int64),
+    )
+
+
+def _equal_keys(points: list[PointRow]) -> list[KeyRow]:
+    of_area = Counter(point.area for point in points)
+    return [KeyRow(point.point, SHARE_PPM_MAX // of_area[point.area], None, None) for point in points]

@@ -1,0 +1,183 @@
+"""A world fed to a ledger as columns, without meters and agents: the ledger of ``settle files`` imports and settles it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gridledger.demo.prepare import prepare
+from gridledger.demo.rules import rules_toml
+from gridledger.founding.folder import write_new
+from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.dataset import Dataset, FileRules
+from gridledger.settling.files.rules import read_rules
+from gridledger.settling.runs import RunColumns
+from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, settle
+from gridledger.simulating.dataset import Traders, dataset_of
+from gridledger.simulating.manifest import copy_tables, write_manifest
+from gridledger.simulating.report import Money, write_report
+from gridledger.simulating.settled import Settled
+from gridledger.simulating.world_files import write_world
+from ledger.contract import SlotRows
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
+from simulators.grid.households import orders_of_slot
+from simulators.grid.world import World
+from simulators.scenarios.gallery import Found
+
+_NANO: Final = 10**9
+SETTLEMENT: Final = "settlement"
+"""The folder of what ``settle files`` makes."""
+
+
+@dataclass(frozen=True)
+class DirectPlan:
+    """``out``: absent or empty; ``rules``: a rules.toml in place of the scenario's tariff; ``has_bills``: with statements, invoices and a sample bundle.
+
+    ``orders``: what homes want in a slot, in place of the scenario's own traders.
+    """
+
+    out: Path
+    found: Found
+    rules: Path | None = None
+    has_parquet: bool = False
+    has_bills: bool = True
+    orders: Traders = orders_of_slot
+
+    @property
+    def options(self) -> str | None:
+        """Of the command that makes it again where it has written ``out``; None where traders or a size of one's own came in."""
+        if self.orders is not orders_of_slot or not self.found.is_whole:
+            return None
+        rules = "" if self.rules is None else " --rules rules.toml"
+        return f" --direct{rules}{'' if self.has_bills else ' --no-bills'}"
+
+
+@dataclass(frozen=True)
+class DirectOutcome:
+    """What it came to; energies in Wh, money in nano of the currency."""
+
+    slots: int
+    meters: int
+    contract: str
+    energy_wh: int
+    traded_wh: int
+    pays_nano: int
+    supplier_only_nano: int
+    currency: str
+    wall_s: float
+    out: str
+
+    def text(self) -> str:
+        """For people."""
+        traded, energy = self.traded_wh / 1000, self.energy_wh / 1000
+        pays, alone = self.pays_nano / _NANO, self.supplier_only_nano / _NANO
+        return (
+            f"{self.slots} slots, {self.meters} meters, {self.contract}; SIMULATED, illustrative prices\n"
+            f"{traded:,.1f} kWh traded between neighbours, {energy:,.1f} kWh taken\n"
+            f"together they pay {pays:,.2f} {self.currency}; with the supplier alone {alone:,.2f} {self.currency}\n"
+            f"{self.wall_s} s; files in {self.out}"
+        )
+
+
+class Directed(NamedTuple):
+    """A run that has ended: what it came to, and every number of it as columns; ``settled.world`` is the world."""
+
+    outcome: DirectOutcome
+    settled: Settled
+
+
+def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
+    """Build, settle, write; there is nothing in ``out`` after a fault. UsageError as ``dataset_of`` says."""
+    begun = time.monotonic()
+    rules = None if plan.rules is None else read_rules(plan.rules)
+    progress("building the world")
+    world = prepare(plan.found)
+    dataset = dataset_of(world, rules, plan.found.path, plan.orders)
+    check_disk([dataset], plan.out)
+    with made_whole(plan.out.absolute()) as work:
+        _write_inputs(work, plan, world)
+        settled = _settle(plan, work / SETTLEMENT, world, dataset, progress)
+        progress("writing")
+        settled.write(work)
+        rules_of = dataset.rules
+        write_report(work, settled, Money(rules_of.contract, rules_of.invoice.currency, rules_of.prices, plan.options))
+        copies = copy_tables(work) if plan.has_parquet else []
+        write_manifest(
+            work, world, contract=rules_of.contract, currency=rules_of.invoice.currency, copies=copies, direct=True
+        )
+    wall_s = round(time.monotonic() - begun, 1)
+    return Directed(_outcome(settled, rules_of, wall_s, plan.out.absolute()), settled)
+
+
+def _outcome(settled: Settled, rules: FileRules, wall_s: float, out: Path) -> DirectOutcome:
+    parties, world = settled.parties(), settled.world
+    return DirectOutcome(
+        slots=world.slots,
+        meters=len(world.meters),
+        contract=rules.contract,
+        energy_wh=sum(party.import_wh for party in parties),
+        traded_wh=sum(party.bought_wh for party in parties),
+        pays_nano=sum(party.pays_nano for party in parties),
+        supplier_only_nano=sum(party.supplier_only_nano for party in parties),
+        currency=rules.invoice.currency,
+        wall_s=wall_s,
+        out=str(out),
+    )
+
+
+def _write_inputs(work: Path, plan: DirectPlan, world: World) -> None:
+    write_world(work, world)
+    write_new(work / "scenario.toml", plan.found.data)
+    rules = rules_toml(world.scenario) if plan.rules is None else plan.rules.read_bytes()
+    write_new(work / "rules.toml", rules)
+    if world.scenario.grid.table is not None:
+        write_new(work / "grid.csv", world.scenario.grid.table.read_bytes())
+
+
+def _settle(plan: DirectPlan, home: Path, world: World, dataset: Dataset, progress: Callable[[str], None]) -> Settled:
+    def told(done: int, of: int) -> None:
+        progress(f"settled {done} of {of} slots")
+
+    if plan.has_bills:
+        settle(dataset, home, Progress(told, lambda *_: None))
+    else:
+        home.mkdir()
+        with settled_ledger(dataset, home, told):
+            pass
+    progress("reading what was settled")
+    settled = Settled(world)
+    column = np.array([settled.column_of_meter[point.point] for point in dataset.points], dtype=np.int64)
+    with reading(home / LEDGER, CONTRACTS) as reader:
+        for run in read_runs(reader, dataset):
+            slot = (run.slot_start_s - int(dataset.slot_start_s[0])) // dataset.slot_s
+            settled.add_positions(slot, column[run.rows], run.columns, run.quality)
+            _add_lines(settled, slot, run)
+    return settled
+
+
+def _add_lines(settled: Settled, slot: int, run: RunColumns) -> None:
+    """What the lines of a run come to: it is one slot of one area."""
+    contract, columns = CONTRACTS[run.contract_id], run.columns
+    unsaid = np.full(len(run.rows), -1, dtype=np.int64)
+    rows = SlotRows(
+        group=np.zeros(len(run.rows), dtype=np.int64),
+        import_wh=columns["import_wh"],
+        export_wh=columns["export_wh"],
+        bought_wh=columns["bought_wh"],
+        sold_wh=columns["sold_wh"],
+        tariffs=run.tariffs,
+        point_terms=dict.fromkeys(contract.point_terms, unsaid),
+    )
+    kept = {name: columns[name] for name in contract.position_columns}
+    lines = contract.lines(rows, kept, trade_prices_micro_per_kwh=[run.trade_price_micro_per_kwh], terms=[run.terms])
+    for line in lines:
+        amount = np.asarray(line.amount_nano)
+        energy_wh, owed, owing = line.energy_wh.sum(), amount[amount > 0].sum(), -amount[amount < 0].sum()
+        if energy_wh:
+            settled.add_line(slot, line.kind, line.account, int(energy_wh), int(owed), int(owing))

@@ -1,0 +1,75 @@
+"""``manifest.json`` of a simulated world: what went in, by which versions, and the digests of what came out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, Final
+
+from firmware_profiles import load_profile
+from gridcore.sm3 import hasher
+from gridledger import __version__
+from gridledger.founding.folder import write_new
+from gridledger.simulating.world_files import NAMES
+from gridledger.tables.parquet_file import copy_as_parquet
+from gridledger.tables.results import COLUMNS
+from settlement.catalogue import contract_pin
+from simulators.grid.feeder import EXTRACT_NAME
+from simulators.grid.world import World
+
+NAME: Final = "manifest.json"
+FILES: Final = (*NAMES, "reported.csv", "settlement.csv", "report.html", "rules.toml", *COLUMNS)
+"""What does not depend on keys, where it is there; with them their copies as Parquet."""
+_LIBRARIES: Final = ("numpy", "power-grid-model", "pymodbus", "cryptography")
+_BLOCK_BYTES: Final = 1 << 20
+
+
+def copy_tables(out: Path) -> list[Path]:
+    """Make a Parquet copy of every table that is there."""
+    tables = [out / name for name in FILES if name.endswith(".csv")]
+    return [copy_as_parquet(table) for table in tables if table.exists()]
+
+
+def write_manifest(
+    out: Path, world: World, *, contract: str, currency: str, copies: Iterable[Path] = (), **inputs: Any
+) -> None:
+    """Make it of the folder ``out`` as it is. inputs: what else it is to say, behind the versions."""
+    profiles = sorted({meter.profile for meter in world.meters})
+    manifest = {
+        "simulated": True,
+        "versions": {
+            "gridledger": __version__,
+            "python": sys.version.split()[0],
+            **{name: metadata.version(name) for name in _LIBRARIES},
+        },
+        "seed": world.scenario.seed,
+        "first_slot_start_s": int(world.slot_start_s[0]),
+        "slots": world.slots,
+        "contract": contract,
+        "currency": currency,
+        "households": world.scenario.households.trading,
+        **inputs,
+        "inputs_sm3": {
+            "scenario": _sm3(out / "scenario.toml"),
+            "grid": _sm3(Path(str(resources.files("simulators.grid") / EXTRACT_NAME))),
+            **({"grid table": _sm3(out / "grid.csv")} if (out / "grid.csv").exists() else {}),
+            "contract": contract_pin(contract).hex(),
+            **{f"profile {name}": load_profile(name).digest.hex() for name in profiles},
+        },
+        "sm3": {
+            **{name: _sm3(out / name) for name in FILES if (out / name).exists()},
+            **{copy.name: _sm3(copy) for copy in copies},
+        },
+    }
+    write_new(out / NAME, json.dumps(manifest, indent=2) + "\n")
+
+
+def _sm3(path: Path) -> str:
+    digest = hasher()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.digest().hex()

@@ -1,0 +1,435 @@
+"""``report.html`` of a simulated world: energy, prices, money, the grid, readings, and what each event did."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MEASURED
+from gridcore.report.drawing import Flow, Limit, Series, cells, chart, columns, flows, legend
+from gridcore.report.markup import ZH_ZONES, Cell, Text, facts, number, page, paragraph, section, table, tiles, word
+from gridledger.founding.folder import write_new
+from gridledger.simulating.settled import PartyRow, Settled
+from ledger.contract import Vocabulary
+from settlement.catalogue import CATALOGUE
+from settlement.contract_kit_1 import CLEARING_ACCOUNT
+from simulators.grid.world import RATED_PHASE_V
+from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, Event
+
+NAME: Final = "report.html"
+POINTS_MAX: Final = 384
+"""A chart has so many places in time at most: of longer times each is the mean of some slots, of voltages the extreme."""
+ROWS_MAX: Final = 40
+"""Meters that a chart of cells shows."""
+TABLE_ROWS_MAX: Final = 100
+_NANO: Final = 10**9
+_PER_HOUR: Final = 3600 // SLOT_S
+_DAY_SLOTS: Final = 96
+_VOLTS_PER_MILLE: Final = (930, 970, 990, 1010, 1030, 1070)
+"""Between these, in per mille of the rated voltage, cells have another colour."""
+
+
+class Money(NamedTuple):
+    """By what was settled. prices: of the rules, in 1e-6 of the currency per kWh; options: that ``simulate run`` takes to make it again, None where
+    the scenario's file does not say it all.
+    """
+
+    contract: str
+    currency: str
+    prices: Mapping[str, int]
+    options: str | None = ""
+
+
+def write_report(out: Path, settled: Settled, money: Money) -> None:
+    """Make it; the same bytes for the same world and settlement."""
+    report = _Report(settled, money)
+    zone = settled.world.scenario.calendar.time_zone
+    content = page(
+        Text(settled.world.scenario.title, settled.world.scenario.title),
+        Text("SIMULATED", "模拟数据"),
+        report.sections(),
+        is_zh=zone in ZH_ZONES,
+    )
+    write_new(out / NAME, content)
+
+
+class _Report:
+    """The sections, in their order."""
+
+    def __init__(self, settled: Settled, money: Money) -> None:
+        self.settled, self.money, self.world = settled, money, settled.world
+        self.parties = settled.parties()
+        self.is_feeder = np.array([meter.role == "feeder" for meter in self.world.meters])
+        self.vocabulary: Vocabulary = CATALOGUE[money.contract].vocabulary
+        self.step = -(-self.world.slots // POINTS_MAX)
+        self.places = [slice(at, at + self.step) for at in range(0, self.world.slots, self.step)]
+        self.times = [self._local(place.start) for place in self.places]
+
+    def sections(self) -> list[str]:
+        """All of them."""
+        found = [self._summary(), self._energy(), self._prices(), self._money(), self._homes()]
+        found += [
+            self._voltages(),
+            self._losses(),
+            self._violations(),
+            self._readings(),
+            self._events(),
+            self._method(),
+        ]
+        return found
+
+    def _local(self, slot: int) -> str:
+        is_long = self.world.slots > 2 * _DAY_SLOTS
+        start = datetime.fromtimestamp(
+            int(self.world.slot_start_s[0]) + slot * SLOT_S, self.world.scenario.calendar.zone
+        )
+        return start.strftime("%m-%d %H:%M" if is_long else "%H:%M")
+
+    def _means(self, values: NDArray[np.int64]) -> list[float]:
+        """Of int64[slots] the mean of each place in time."""
+        return [float(values[place].mean()) for place in self.places]
+
+    def _kw(self, energies_wh: NDArray[np.int64]) -> list[float]:
+        return [mean * _PER_HOUR / 1000 for mean in self._means(energies_wh)]
+
+    def _summary(self) -> str:
+        world, parties = self.world, self.parties
+        traders = set(world.traders)
+        trading = [party for party in parties if party.party in traders]
+        taken_wh, traded_wh = (sum(getattr(party, name) for party in parties) for name in ("import_wh", "bought_wh"))
+        alone = sum(party.supplier_only_nano for party in trading)
+        saved = alone - sum(party.pays_nano for party in trading)
+        fed_wh = int(world.import_wh[:, self.is_feeder].sum() + world.export_wh[:, ~self.is_feeder].sum())
+        measured, all_settled = self._measured()
+        items = [
+            (f"{traded_wh / 1000:,.1f} kWh", Text("traded between neighbours", "邻里间成交电量")),
+            (
+                _percent(traded_wh, taken_wh),
+                Text("as a share of all energy that was taken", "成交电量相当于全部用电量"),
+            ),
+            (
+                f"{saved / _NANO:,.2f} {self.money.currency}",
+                Text("less than with the supplier alone", "比只向售电方购电节省"),
+            ),
+            (_percent(int(world.loss_wh.sum()), fed_wh), Text("lost in lines and transformers", "线路和变压器损耗")),
+            (_percent(measured, all_settled), Text("of settled energies were measured", "的结算电量来自实测")),
+            (f"{len(world.violations):,}", Text("times beyond a limit of the grid", "次超出电网限值")),
+        ]
+        first, last = (
+            datetime.fromtimestamp(at, world.scenario.calendar.zone).strftime("%Y-%m-%d %H:%M")
+            for at in (int(world.boundary_s[0]), int(world.boundary_s[-1]))
+        )
+        zone = world.scenario.calendar.time_zone
+        counts = Text(
+            f"{first} – {last} ({zone}): {len(trading):,} homes that trade, {len(world.meters):,} meters, {len(world.areas):,} {'area' if len(world.areas) == 1 else 'areas'}, seed {world.scenario.seed}. All of it is simulated, prices are illustrative.",
+            f"{first} – {last}（{zone}）：{len(trading):,} 户参与交易，{len(world.meters):,} 块电表，{len(world.areas):,} 个台区，随机种子 {world.scenario.seed}。全部为模拟数据，价格仅作示意。",
+        )
+        return paragraph(counts) + tiles(items)
+
+    def _measured(self) -> tuple[int, int]:
+        """Energies that were measured, and all that were settled."""
+        quality = self.settled.quality
+        return int((quality & CODE_MASK == MEASURED).sum()), int((quality != ABSENT_QUALITY).sum())
+
+    def _energy(self) -> str:
+        world, homes = self.world, ~self.is_feeder
+        stacked = [
+            Series(
+                Text("given by homes (PV, batteries)", "住户送出（光伏、电池）"),
+                "homes",
+                self._kw(world.export_wh[:, homes].sum(axis=1)),
+            ),
+            Series(
+                Text("from the grid above", "来自上级电网"),
+                "grid",
+                self._kw(world.import_wh[:, self.is_feeder].sum(axis=1)),
+            ),
+        ]
+        taken = Series(
+            Text("taken by homes and others", "住户等用电"), "taken", self._kw(world.import_wh[:, homes].sum(axis=1))
+        )
+        bought = Series(Text("traded among neighbours", "邻居间交易"), "price", self._kw(self.settled.traded_wh))
+        what = Text(
+            "What is above the black line went to the grid above, or was lost on the way.",
+            "黑线以上的部分送往上级电网，或在途中损耗。",
+        )
+        return section(
+            Text("Energy, kW", "电能平衡（kW）"), chart(self.times, stacked, [taken, bought], _kilo), paragraph(what)
+        )
+
+    def _prices(self) -> str:
+        prices = self.money.prices
+        traded = [(self.settled.traded_wh[place].sum(), self.settled.traded_nano[place].sum()) for place in self.places]
+        values = [int(nano) / int(wh) / 1e6 if wh else None for wh, nano in traded]
+        names = {
+            "residual_price_micro_per_kwh": Text("supplier sells", "售电方售价"),
+            "feed_in_price_micro_per_kwh": Text("supplier buys", "上网电价"),
+        }
+        limits = [Limit(words, prices[key] / 1e6) for key, words in names.items() if key in prices]
+        line = Series(Text("price of a traded kWh", "成交电价"), "price", values)
+        title = Text(
+            f"Price among neighbours, {self.money.currency} per kWh", f"邻居间电价（{self.money.currency}/kWh）"
+        )
+        if not any(wh for wh, _ in traded):
+            return section(title, paragraph(Text("Nobody traded.", "没有成交。")))
+        return section(title, chart(self.times, [], [line], _price, limits=limits, from_zero=False, height=150))
+
+    def _money(self) -> str:
+        payers, sellers = Text("Who takes energy", "用电方"), Text("Neighbours who sell", "卖电的邻居")
+        links = []
+        for kind, flow in self.settled.flows.items():
+            account = self._account(flow.account)
+            title = self._kind(kind)
+            if flow.account == CLEARING_ACCOUNT:
+                links.append(Flow(payers, sellers, flow.owed_nano / _NANO, "traded"))
+                continue
+            links.append(Flow(payers, title, flow.owed_nano / _NANO, "grid" if flow.account == "supplier" else "other"))
+            links.append(Flow(account, title, flow.owing_nano / _NANO, "homes"))
+        show = f"{self.money.currency}"
+        return section(Text("Where the money goes", "资金流向"), flows(links, lambda amount: f"{amount:,.2f} {show}"))
+
+    def _kind(self, kind: str) -> Text:
+        words = self.vocabulary.line_kinds[kind].title
+        return Text(words["en"], words["zh_CN"])
+
+    def _account(self, account: str) -> Text:
+        words = self.vocabulary.accounts[account]
+        return Text(words["en"], words["zh_CN"])
+
+    def _homes(self) -> str:
+        traders = set(self.world.traders)
+        trading = sorted(
+            (party for party in self.parties if party.party in traders), key=lambda party: (-_saved(party), party.party)
+        )
+        values = [_saved(party) / _NANO for party in trading]
+        title = Text(f"What each home saves, {self.money.currency}", f"各户节省金额（{self.money.currency}）")
+        what = Text(
+            "Against the supplier alone, before tax, without invoices' rounding; a bar below zero: trading cost more. settlement.csv has every number.",
+            "与只向售电方购电相比，税前且未舍入；零线以下表示交易反而多付。全部数字见 settlement.csv。",
+        )
+        return section(title, columns([party.party for party in trading], values, _plain), paragraph(what))
+
+    def _voltages(self) -> str:
+        world, grid = self.world, self.world.scenario.grid
+        lit_min = np.where(world.voltage_pu_min > 0, world.voltage_pu_min, np.inf).min(axis=1)
+        lowest = [_volts(lit_min[place].min()) for place in self.places]
+        highest = [_volts(world.voltage_pu_max[place].max()) for place in self.places]
+        percents = (grid.voltage_percent_min, grid.voltage_percent_max)
+        limits = [Limit(Text(f"{percent} %", f"{percent} %"), RATED_PHASE_V * percent / 100) for percent in percents]
+        lines = [Series(Text("highest", "最高"), "high", highest), Series(Text("lowest", "最低"), "low", lowest)]
+        drawn = chart(self.times, [], lines, _volt, limits=limits, from_zero=False, height=150)
+        bounds = [f"{bound / 10:.0f} %" for bound in _VOLTS_PER_MILLE]
+        names = [
+            f"< {bounds[0]}",
+            *(f"{low} – {high}" for low, high in itertools.pairwise(bounds)),
+            f"> {bounds[-1]}",
+        ]
+        keys = legend([(f"v{place}", Text(name, name)) for place, name in enumerate(names)])
+        what = Text(
+            "Each row is a meter, those farthest from their rated voltage first.",
+            "每行为一块电表，偏离额定电压最大的在前。",
+        )
+        return section(
+            Text("Voltage at the meters, V", "电表处电压（V）"), drawn, paragraph(what), self._voltage_cells(), keys
+        )
+
+    def _voltage_cells(self) -> str:
+        """Of each place in time what is farthest from the rated voltage; a meter without power has none."""
+        world = self.world
+        per_mille = np.rint(world.voltage_pu * 1000).astype(np.int16)
+        off = np.where(per_mille > 0, np.abs(per_mille - 1000), -1)
+        worst = np.lexsort((np.arange(off.shape[1]), -off.max(axis=0)))[:ROWS_MAX].tolist()
+        looks, titles = [], []
+        for column in worst:
+            shown = [per_mille[place, column][off[place, column].argmax()] for place in self.places]
+            classes = np.searchsorted(_VOLTS_PER_MILLE, shown, side="right").tolist()
+            looks.append([f"v{number}" if value else "" for value, number in zip(shown, classes, strict=True)])
+            titles.append(self._range_of(column))
+        return cells(self.times, [world.meters[column].meter for column in worst], looks, titles)
+
+    def _range_of(self, column: int) -> str:
+        """A meter with its lowest and its highest voltage of all slots."""
+        shown_pu = self.world.voltage_pu[:, column]
+        lit_v = shown_pu[shown_pu > 0].astype(np.float64) * RATED_PHASE_V
+        name = self.world.meters[column].meter
+        return f"{name}: {lit_v.min():.1f} – {lit_v.max():.1f} V" if lit_v.size else name
+
+    def _losses(self) -> str:
+        losses = Series(Text("lost", "损耗"), "loss", self._kw(self.world.loss_wh.sum(axis=1)))
+        return section(Text("Losses, kW", "损耗（kW）"), chart(self.times, [losses], [], _kilo, height=110))
+
+    def _violations(self) -> str:
+        title = Text("Beyond a limit", "越限")
+        found: dict[tuple[str, str, str], list[int]] = {}
+        for one in self.world.violations:
+            found.setdefault((one.area, one.kind, one.element), []).append(one.value_per_mille)
+        if not found:
+            return section(
+                title,
+                paragraph(
+                    Text("No voltage, line or transformer was beyond its limit.", "没有电压、线路或变压器越限。")
+                ),
+            )
+        heads = [
+            (Text("Area", "台区"), False),
+            (Text("What", "类型"), False),
+            (Text("Where", "位置"), False),
+            (Text("Slots", "时段数"), True),
+            (Text("Worst, % of rated", "最严重（额定值的 %）"), True),
+        ]
+        rows = []
+        for (area, kind, element), values in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
+            worst = min(values) if kind == "voltage_low" else max(values)
+            rows.append(
+                [
+                    word(area),
+                    word(kind.replace("_", " ")),
+                    word(element),
+                    number(f"{len(values):,}"),
+                    number(f"{worst / 10:.1f}"),
+                ]
+            )
+        return section(title, table(heads, rows[:TABLE_ROWS_MAX]), _more(len(rows), "violations.csv"))
+
+    def _readings(self) -> str:
+        title = Text("Readings", "读数")
+        quality = self.settled.quality
+        is_other = (quality != ABSENT_QUALITY) & (quality & CODE_MASK != MEASURED)
+        counts = is_other.sum(axis=0)
+        meters = np.lexsort((np.arange(counts.size), -counts))[:ROWS_MAX]
+        meters = meters[counts[meters] > 0]
+        if not meters.size:
+            return section(title, paragraph(Text("Every settled energy was measured.", "每个结算电量均为实测。")))
+        looks, titles = [], []
+        for column in meters.tolist():
+            codes = quality[:, column]
+            of_row = np.where(
+                is_other[:, column], np.where(codes & CODE_MASK == ESTIMATED, "estimated", "suspect"), "measured"
+            )
+            looks.append([max(of_row[place].tolist(), key=_BADNESS.index) for place in self.places])
+            titles.append(f"{self.world.meters[column].meter}: {counts[column]}")
+        names = [self.world.meters[column].meter for column in meters.tolist()]
+        keys = [
+            ("measured", Text("measured", "实测")),
+            ("estimated", Text("estimated", "估计")),
+            ("suspect", Text("missing or suspect", "缺失或可疑")),
+        ]
+        return section(
+            title,
+            cells(self.times, names, looks, titles),
+            legend(keys),
+            _more(int((counts > 0).sum()), "reported.csv", ROWS_MAX),
+        )
+
+    def _events(self) -> str:
+        events = self.world.scenario.events
+        title = Text("What went wrong, and what it did", "故障及其影响")
+        if not events:
+            return section(title, paragraph(Text("Nothing: this scenario has no events.", "无：此场景没有事件。")))
+        heads = [
+            (Text("Event", "事件"), False),
+            (Text("Kind", "类型"), False),
+            (Text("At", "位置"), False),
+            (Text("From – until", "起止"), False),
+            (Text("Settled without a measurement", "非实测结算"), True),
+            (Text("True energy then, kWh", "当时真实电量（kWh）"), True),
+            (Text("Settled otherwise, kWh", "结算偏差（kWh）"), True),
+        ]
+        rows = [self._event(event) for event in events]
+        what = Text(
+            "Settled otherwise: how far settled energies are from the true ones, in the slots beside the event's boundaries too; registers count in steps, so a few Wh are always there.",
+            "结算偏差：结算电量与真实电量之差的绝对值之和，含事件两端的时段；表计按步长计数，故总有少量差值。",
+        )
+        return section(title, table(heads, rows[:TABLE_ROWS_MAX]), _more(len(rows), "events.csv"), paragraph(what))
+
+    def _event(self, event: Event) -> list[Cell]:
+        world, settled = self.world, self.settled
+        concerned = (event.target, event.other)
+        is_area = event.kind in (*AREA_KINDS, STOLEN_KEY)
+        at = [
+            column
+            for column, meter in enumerate(world.meters)
+            if meter.party and (meter.area == event.target if is_area else meter.meter in concerned)
+        ]
+        slots = slice(max(0, event.from_slot - 1), min(world.slots, event.until_slot))
+        quality = settled.quality[slots][:, at]
+        true_wh = world.import_wh[slots][:, at] + world.export_wh[slots][:, at]
+        off = np.abs(settled.import_wh[slots][:, at] - world.import_wh[slots][:, at])
+        off = off + np.abs(settled.export_wh[slots][:, at] - world.export_wh[slots][:, at])
+        return [
+            word(event.label),
+            word(event.kind.replace("_", " ")),
+            word(" ↔ ".join(name for name in concerned if name)),
+            word(f"{self._local(event.from_slot)} – {self._local(event.until_slot)}"),
+            number(f"{int((quality & CODE_MASK != MEASURED).sum()):,} / {quality.size:,}"),
+            number(f"{int(true_wh.sum()) / 1000:,.3f}"),
+            number(f"{int(off.sum()) / 1000:,.3f}"),
+        ]
+
+    def _method(self) -> str:
+        scenario = self.world.scenario
+        pairs = [
+            (Text("Grid", "电网"), scenario.grid.source),
+            (Text("Weather", "天气"), scenario.weather.model),
+            (Text("Contract", "合约"), f"<code>{self.money.contract}</code>"),
+            *(
+                (Text(key, key), f"{price / 1e6:.6f} {self.money.currency}/kWh")
+                for key, price in self.money.prices.items()
+            ),
+        ]
+        if self.money.options is not None:
+            command = f"gridledger simulate run scenario.toml --seed {scenario.seed}{self.money.options} --out DIR"
+            pairs.append((Text("Made again by", "复现方法"), f"<code>{command}</code>"))
+        what = Text(
+            "scenario.toml beside this file is what was run, manifest.json has the digests of all tables. The same scenario and seed give the same bytes.",
+            "同目录的 scenario.toml 是运行的场景，manifest.json 含全部表格的摘要。相同场景与种子得到完全相同的字节。",
+        )
+        own_grid = Text(
+            "grid.csv beside it is the table of the grid: scenario.toml is to name it as its table.",
+            "同目录的 grid.csv 是电网表格：scenario.toml 中的 table 须指向它。",
+        )
+        notes = [what] if scenario.grid.table is None else [what, own_grid]
+        return section(Text("Method", "方法"), facts(pairs), *map(paragraph, notes))
+
+
+_BADNESS: Final = ["measured", "estimated", "suspect"]
+
+
+def _saved(party: PartyRow) -> int:
+    return party.supplier_only_nano - party.pays_nano
+
+
+def _volts(voltage_pu: float) -> float | None:
+    """None where nobody had power."""
+    return float(voltage_pu) * RATED_PHASE_V if 0 < voltage_pu < np.inf else None
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _more(rows: int, name: str, shown: int = TABLE_ROWS_MAX) -> str:
+    left = rows - shown
+    return paragraph(Text(f"{left:,} more in {name}.", f"其余 {left:,} 行见 {name}。")) if left > 0 else ""
+
+
+def _kilo(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _price(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.2f}"
+
+
+def _volt(value: float) -> str:
+    return f"{value:.1f}"

@@ -1,0 +1,141 @@
+"""What was reported and settled of a simulated world, as columns: the same record whether agents or columns fed the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.column import I64_MAX
+from gridcore.errors import UsageError
+from gridcore.quality import ABSENT_QUALITY, quality_words
+from gridledger.settling.files.fault import FilesError
+from gridledger.settling.files.fields import integers
+from gridledger.settling.files.table import Header
+from gridledger.settling.files.table import Table as FilesTable
+from gridledger.simulating.world_files import by_slot
+from gridledger.tables.columns import Int64Column, Table, TextColumn
+from gridledger.tables.files import write_csv, write_rows
+from settlement.contract_kit_1 import CLEARING_ACCOUNT
+from simulators.grid.world import World
+
+REPORTED: Final = ("slot_start_s", "meter", "import_wh", "export_wh", "quality", "flags")
+REPORTED_NAME: Final = "reported.csv"
+SETTLEMENT_NAME: Final = "settlement.csv"
+
+
+class PartyRow(NamedTuple):
+    """What a party came to over all slots, as their last runs settled them: the rows of ``settlement.csv``.
+
+    bought, sold: energy traded or shared among parties. pays: exact, before tax, negative where it is paid; supplier_only:
+    what the supplier alone would have asked for the same energy.
+    """
+
+    party: str
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    pays_nano: int
+    supplier_only_nano: int
+
+
+SUMS: Final = PartyRow._fields[1:]
+
+
+@dataclass
+class Flow:
+    """What lines of one kind come to: energy; what parties owe ``account`` by them; what it owes them."""
+
+    account: str
+    energy_wh: int = 0
+    owed_nano: int = 0
+    owing_nano: int = 0
+
+
+class Settled:
+    """Filled slot by slot, area by area. Arrays [slots, meters] have a column for each meter of the world, a feeder's stays absent."""
+
+    def __init__(self, world: World) -> None:
+        shape = world.import_wh.shape
+        self.world = world
+        self.import_wh: NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
+        self.export_wh: NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
+        self.quality: NDArray[np.uint8] = np.full(shape, ABSENT_QUALITY, dtype=np.uint8)
+        self.traded_wh: Int64Column = np.zeros(world.slots, dtype=np.int64)
+        """int64[slots]: bought of one another."""
+        self.traded_nano: Int64Column = np.zeros(world.slots, dtype=np.int64)
+        """int64[slots]: what buyers owe for it."""
+        self.flows: dict[str, Flow] = {}
+        """By kind of line."""
+        self.column_of_meter: Mapping[str, int] = {meter.meter: column for column, meter in enumerate(world.meters)}
+        self._sums: NDArray[np.int64] = np.zeros((len(SUMS), len(world.meters)), dtype=np.int64)
+
+    def add_positions(
+        self, slot: int, at: Int64Column, columns: Mapping[str, Int64Column], quality: NDArray[np.uint8]
+    ) -> None:
+        """What the last run of a slot keeps of some meters. at: int64[n], their columns; columns: int64[n] by the names of PartyRow."""
+        self.import_wh[slot, at], self.export_wh[slot, at] = columns["import_wh"], columns["export_wh"]
+        self.quality[slot, at] = quality
+        for number, name in enumerate(SUMS):
+            self._sums[number, at] += columns[name]
+
+    def add_line(self, slot: int, kind: str, account: str, energy_wh: int, owed_nano: int, owing_nano: int) -> None:
+        """Lines of one kind: what they come to where parties owe (``owed_nano`` >= 0), and where they are owed (``owing_nano`` >= 0)."""
+        flow = self.flows.setdefault(kind, Flow(account))
+        flow.energy_wh += energy_wh
+        flow.owed_nano += owed_nano
+        flow.owing_nano += owing_nano
+        if account == CLEARING_ACCOUNT and owed_nano:
+            self.traded_wh[slot] += energy_wh
+            self.traded_nano[slot] += owed_nano
+
+    def parties(self) -> list[PartyRow]:
+        """Every party, in the order of the world's meters."""
+        sums: dict[str, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+        for meter, of_meter in zip(self.world.meters, self._sums.T.tolist(), strict=True):
+            if meter.party:
+                sums[meter.party] = [before + more for before, more in zip(sums[meter.party], of_meter, strict=True)]
+        return [PartyRow(party, *of_party) for party, of_party in sums.items()]
+
+    def write(self, out: Path) -> None:
+        """Make ``reported.csv`` and ``settlement.csv``."""
+        write_csv(out / REPORTED_NAME, REPORTED, self._reported())
+        write_rows(out / SETTLEMENT_NAME, PartyRow._fields, self.parties())
+
+    def _reported(self) -> Iterator[Table]:
+        """Rows of the meters that are settled."""
+        settles = [place for place, meter in enumerate(self.world.meters) if meter.party]
+        names = [self.world.meters[place].meter for place in settles]
+        order = np.array(sorted(range(len(names)), key=lambda place: names[place].encode()), dtype=np.intp)
+        columns = np.array(settles, dtype=np.intp)[order]
+        words = [quality_words(code) for code in range(ABSENT_QUALITY + 1)]
+        qualities, flags = [word for word, _ in words], [" ".join(of_code) for _, of_code in words]
+        first = 0
+        grids = [self.import_wh[:, columns].astype(np.int64), self.export_wh[:, columns].astype(np.int64)]
+        for table in by_slot(REPORTED[:4], self.world.slot_start_s, [names[place] for place in order.tolist()], grids):
+            slots = table.rows // len(names)
+            codes = self.quality[first : first + slots][:, columns].ravel().astype(np.int32)
+            yield Table(REPORTED, [*table.columns, TextColumn(qualities, codes), TextColumn(flags, codes)])
+            first += slots
+
+
+def read_settlement(folder: Path) -> Mapping[str, PartyRow]:
+    """The rows of ``settlement.csv`` by party, in the file's order. UsageError where there is none; FilesError for what we do not write."""
+    path = folder / SETTLEMENT_NAME
+    if not path.is_file():
+        raise UsageError(f"{folder}: holds no {SETTLEMENT_NAME}; name a folder that gridledger simulate run has made")
+    found: dict[str, PartyRow] = {}
+    try:
+        for block in FilesTable(path, Header(PartyRow._fields)).blocks():
+            sums = [integers(block.columns[name], -I64_MAX, I64_MAX).tolist() for name in SUMS]
+            for party, *of_party in zip(block.columns["party"].texts(), *sums, strict=True):
+                found[party] = PartyRow(party, *of_party)
+    except FilesError as error:
+        raise FilesError(f"{folder}/{error}") from None
+    return found

@@ -1,0 +1,73 @@
+"""The tables of what the simulator knows and the ledger does not: meters, truth, losses, voltages, violations, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridledger.tables.columns import Column, IntColumn, Table, text_column
+from gridledger.tables.files import write_csv, write_rows
+from simulators.grid.violations import Violation
+from simulators.grid.world import RATED_PHASE_V, World
+
+NAMES: Final = ("meters.csv", "truth.csv", "losses.csv", "voltages.csv", "violations.csv", "events.csv")
+TRUTH: Final = ("slot_start_s", "meter", "import_wh", "export_wh")
+VOLTAGES: Final = ("slot_start_s", "meter", "voltage_mv")
+LOSSES: Final = ("slot_start_s", "area", "loss_wh")
+EVENTS: Final = ("label", "kind", "target", "other", "from_s", "until_s")
+METERS: Final = (
+    *("meter", "area", "party", "role", "ratio", "resolution_wh", "modulus_wh", "limit_wh"),
+    *("start_import_wh", "start_export_wh"),
+)
+_TABLE_ROWS: Final = 1 << 16
+"""About so many rows are made at once."""
+_MILLI: Final = 1000
+
+
+def write_world(out: Path, world: World) -> None:
+    """Make the files ``NAMES``. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter."""
+    write_rows(out / "violations.csv", Violation._fields, world.violations)
+    boundary_s = world.boundary_s.tolist()
+    events = [
+        (event.label, event.kind, event.target, event.other, boundary_s[event.from_slot], boundary_s[event.until_slot])
+        for event in world.scenario.events
+    ]
+    write_rows(out / "events.csv", EVENTS, events)
+    write_rows(out / "meters.csv", METERS, [[getattr(meter, name) for name in METERS] for meter in world.meters])
+    meters = [meter.meter for meter in world.meters]
+    energies = [world.import_wh, world.export_wh]
+    write_csv(out / "truth.csv", TRUTH, by_slot(TRUTH, world.slot_start_s, meters, energies))
+    write_csv(out / "losses.csv", LOSSES, by_slot(LOSSES, world.slot_start_s, world.areas, [world.loss_wh]))
+    write_csv(out / "voltages.csv", VOLTAGES, _voltages(world, meters))
+
+
+def by_slot(
+    names: Sequence[str], slot_start_s: NDArray[np.int64], things: Sequence[str], grids: Sequence[NDArray[np.int64]]
+) -> Iterator[Table]:
+    """A row for each slot and thing, a number of each grid int64[slots, things]; some slots at once."""
+    thing = text_column(things)
+    for first in range(0, len(slot_start_s), _step(things)):
+        slots = slot_start_s[first : first + _step(things)]
+        columns: list[Column] = [
+            IntColumn(np.repeat(slots, len(things))),
+            thing._replace(codes=np.tile(thing.codes, len(slots))),
+        ]
+        columns += [IntColumn(grid[first : first + len(slots)].ravel()) for grid in grids]
+        yield Table(names, columns)
+
+
+def _voltages(world: World, meters: Sequence[str]) -> Iterator[Table]:
+    step = _step(meters)
+    for first in range(0, world.slots, step):
+        some = slice(first, first + step)
+        shown_mv = np.rint(world.voltage_pu[some].astype(np.float64) * RATED_PHASE_V * _MILLI).astype(np.int64)
+        yield from by_slot(VOLTAGES, world.slot_start_s[some], meters, [shown_mv])
+
+
+def _step(things: Sequence[str]) -> int:
+    """Slots at once."""
+    return max(1, _TABLE_ROWS // len(things))

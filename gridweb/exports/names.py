@@ -1,0 +1,44 @@
+"""What a file is called that somebody saves: the table, where it is from, and the days that are in it; ``slots-A1-2026-06-21.csv``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from gridweb.format import INSTANT_S_MAX, zone_of
+from gridweb.tables import Table
+
+NAME_CHARACTERS_MAX: Final = 120
+_PLACES: Final = ("area", "party", "gateway", "meter", "run")
+_SPANS: Final = ("day", "month", "year")
+_DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
+_OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
+    """The name without its suffix, of letters, digits, points and dashes. ``asked``: the arguments of the table's address.
+
+    The days are those of the address, or those of the slots and instants in the first and in the last row.
+    """
+    parts = [str(asked[name]) for name in _PLACES if asked.get(name)] + _span(table, asked)
+    kept = [part for part in parts if f"-{part}-" not in f"-{table.name}-"]
+    return _OTHERS.sub("-", "-".join([table.name, *kept]))[:NAME_CHARACTERS_MAX].strip("-.")
+
+
+def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
+    """Nothing, a day, or "<first>-to-<last>"."""
+    for name in _SPANS:
+        if _DATE.fullmatch(str(asked.get(name, ""))):
+            return [str(asked[name])]
+    at = next((place for place, column in enumerate(table.columns) if column.kind == "slot"), None)
+    if at is None:
+        at = next((place for place, column in enumerate(table.columns) if column.key == "boundary_s"), None)
+    ends = [] if at is None or not table.rows else [table.rows[0][at], table.rows[-1][at]]
+    days = sorted({_date(end_s, table.tz) for end_s in ends if isinstance(end_s, int) and 0 <= end_s < INSTANT_S_MAX})
+    return ["-to-".join(days)] if days else []
+
+
+def _date(time_s: int, tz: str) -> str:
+    return datetime.fromtimestamp(time_s, UTC).astimezone(zone_of(tz)).date().isoformat()

@@ -1,0 +1,143 @@
+"""``/exports``: what is too large for one request, made beside the pages: a month of an area, one file a party or a day, in one ZIP."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from quart import Blueprint, redirect, request, send_file
+from quart.typing import ResponseReturnValue
+
+from gridcore.serving.problems import Problem
+from gridweb.access import READS_ALL, Viewer, requires
+from gridweb.exports.format import Provenance
+from gridweb.exports.formats import FORMATS
+from gridweb.exports.jobs import STATE_TITLES, Job, Part
+from gridweb.i18n import N_, _, translate
+from gridweb.pages.households import parties_table
+from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
+from gridweb.pages.quality import missing_table
+from gridweb.pages.runs import runs_table
+from gridweb.points import parties_of
+from gridweb.site import site, source, viewer
+from gridweb.source import AreaInfo, Source
+from gridweb.tables import Table
+from gridweb.views import render_fragment, render_page
+
+pages = Blueprint("exporting", __name__)
+
+TableOfParty = Callable[..., Awaitable[Table]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an export of a month holds. ``parts``: its files, in order."""
+
+    title: str
+    parts: Callable[[Source, Viewer, AreaInfo, Month], Awaitable[Sequence[Part]]]
+
+
+async def _a_party_each(
+    table: TableOfParty, source: Source, viewer: Viewer, area: AreaInfo, month: Month
+) -> Sequence[Part]:
+    return [
+        Part(f"{party}-{month.name}", partial(table, source, viewer, party, month=month.name))
+        for party in await parties_of(source, area)
+    ]
+
+
+async def _a_day_each(
+    read: Callable[[Source, str, str], Awaitable[Table]], source: Source, _viewer: Viewer, area: AreaInfo, month: Month
+) -> Sequence[Part]:
+    return [Part(f"{area.area}-{day.date}", partial(read, source, area.area, day.date)) for day in month.days]
+
+
+async def _runs_of(source: Source, area: str, day: str) -> Table:
+    return await runs_table(source, area, day=day)
+
+
+CONTENTS: Final[Mapping[str, Content]] = {
+    "lines": Content(N_("Statement lines, a file for each party"), partial(_a_party_each, household_month_lines_table)),
+    "kinds": Content(
+        N_("Statements by kind of line, a file for each party"), partial(_a_party_each, household_month_table)
+    ),
+    "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
+    "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
+    "missing": Content(N_("Missing readings, a file for each day"), partial(_a_day_each, missing_table)),
+}
+
+
+@pages.get("/exports")
+@requires(*READS_ALL)
+async def show_exports() -> str:
+    """What is at work and what is ready, of who asks; and the form for a new one."""
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    wanted = request.args.get("area")
+    area = await source().area(wanted) if wanted else areas[0]
+    month, months = await choose_month(source(), area, request.args.get("month"))
+    return await render_page(
+        "exports/exports.html",
+        areas=areas,
+        area=area,
+        month=month,
+        months=list(reversed(months)),
+        contents=CONTENTS,
+        formats=FORMATS.values(),
+        **_listed(),
+    )
+
+
+@pages.get("/exports/list")
+@requires(*READS_ALL)
+async def show_list() -> str:
+    """The list alone: asked for again while something is at work."""
+    return await render_fragment("exports/list.html", **_listed())
+
+
+def _listed() -> dict[str, Any]:
+    return {"jobs": site().jobs.of(viewer().name), "state_titles": STATE_TITLES}
+
+
+@pages.post("/exports")
+@requires(*READS_ALL)
+async def start_export() -> ResponseReturnValue:
+    """Begin an export; the list shows it."""
+    form = await request.form
+    content, chosen = CONTENTS.get(form.get("content", "")), FORMATS.get(form.get("format", ""))
+    if content is None or chosen is None:
+        raise Problem("bad-request", f"content is one of {', '.join(CONTENTS)}; format one of {', '.join(FORMATS)}")
+    area = await source().area(form.get("area", ""))
+    month, _months = await choose_month(source(), area, form.get("month"))
+    parts = await content.parts(source(), viewer(), area, month)
+    as_of = await source().as_of()
+    where = Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, _(as_of.mark) if as_of.mark else "")
+    title = f"{translate(content.title)} · {area.area} · {month.name} · {chosen.title}"
+    name = f"{area.area}-{form['content']}-{month.name}.zip"
+    site().jobs.start(viewer().name, title, name, parts, chosen, where)
+    return redirect("/exports", 303)
+
+
+@pages.get("/exports/<job>/file")
+@requires(*READS_ALL)
+async def send_export(job: str) -> ResponseReturnValue:
+    """The file of an export that is ready."""
+    found = _find(job)
+    if found.path is None:
+        raise Problem("not-found", "this export has no file (yet)")
+    return await send_file(found.path, "application/zip", as_attachment=True, attachment_filename=found.file_name)
+
+
+@pages.post("/exports/<job>/remove")
+@requires(*READS_ALL)
+async def remove_export(job: str) -> ResponseReturnValue:
+    """Stop an export, or remove its file."""
+    site().jobs.remove(_find(job))
+    return redirect("/exports", 303)
+
+
+def _find(job: str) -> Job:
+    return site().jobs.find(viewer().name, job)

@@ -1,0 +1,123 @@
+"""``/meters``: the meters of an area; ``/meters/<meter>``: one of them, who reads it, what came of it on a day, what was refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from quart import Blueprint, request
+
+from gridcore.quality import MISSING, quality_words
+from gridcore.serving.problems import Problem
+from gridseries.series import INTERVALS, IntervalRow
+from gridweb.access import READS_ALL, requires
+from gridweb.choosing import asked_choice, choose
+from gridweb.i18n import N_, _
+from gridweb.pages.day_tables import slot_path
+from gridweb.pages.devices import name_of, read_observations
+from gridweb.pages.gateway import find_gateway, read_refusals, table_of_meters
+from gridweb.pages.meters import ROLE_TITLES, Meter, find_meter, read_meters
+from gridweb.points import Day, neighbours, newest_day, parse_day
+from gridweb.site import source
+from gridweb.source import AreaInfo, Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("meter", __name__)
+
+SLOT_COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("quality", N_("Quality"), "quality"),
+)
+
+
+@serves_table("/areas/<area>/meters", *READS_ALL)
+async def meters_table(source: Source, area: str) -> Table:
+    """The meters of an area: who is billed by each, and the most that it can count in a slot."""
+    await source.area(area)
+    return table_of_meters(await read_meters(source, area), "meters")
+
+
+@serves_table("/meters/<meter>/slots", *READS_ALL)
+async def meter_slots_table(source: Source, meter: str, *, day: str | None = None) -> Table:
+    """What a meter counted in each slot of a local day, and the quality of its register at the slot's end, the newest first."""
+    one = await find_meter(source, meter)
+    area, as_of = await source.area(one.area), await source.as_of()
+    return await read_slots(source, one, area, parse_day(area, day) if day else newest_day(area, as_of.ledger_time_s))
+
+
+async def read_slots(source: Source, meter: Meter, area: AreaInfo, day: Day) -> Table:
+    """The slots of a day, the newest first. SourceAway while the series are away."""
+    found = await source.curves(INTERVALS, day.start_s, day.end_s, area=area.area, meter=meter.meter)
+    rows = [(row.time_s, row.values.import_wh, row.values.export_wh, _quality(row)) for row in reversed(found)]
+    links = [slot_path(area.area, row.time_s) for row in reversed(found)]
+    title = _("Slots of %(day)s", day=day.date)
+    return Table("meter-slots", SLOT_COLUMNS, rows, title=title, links=links, tz=area.tz)
+
+
+def _quality(row: IntervalRow) -> str | None:
+    """The word for the register at the end of a slot."""
+    quality = row.values.quality
+    return None if quality is None else "missing" if quality == MISSING else quality_words(quality)[0]
+
+
+@pages.get("/meters")
+@requires(*READS_ALL)
+async def show_meters() -> str:
+    """The meters of one area."""
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    wanted = request.args.get("area")
+    area = await source().area(wanted) if wanted else areas[0]
+    given = request.args.to_dict()
+    meters = await part_of(meters_table(source(), area.area))
+    chosen = None if meters.value is None else choose(meters.value, asked_choice(given, meters.value), given)
+    values = {"areas": areas, "area": area, "given": given, "away_meters": meters.away, "chosen": chosen}
+    return await render_page("fleet/meters.html", **values, url=table_url(meters_table, area=area.area))
+
+
+@pages.get("/meters/<meter>")
+@requires(*READS_ALL)
+async def show_meter(meter: str) -> str:
+    """One meter on one day."""
+    found = await part_of(_read(await find_meter(source(), meter)))
+    return await render_page("fleet/meter.html", meter=meter, found=found, **(found.value or {}))
+
+
+async def _read(meter: Meter) -> dict[str, Any]:
+    area, as_of = await source().area(meter.area), await source().as_of()
+    newest = newest_day(area, as_of.ledger_time_s)
+    day = parse_day(area, text) if (text := request.args.get("day")) else newest
+    before, after = neighbours(area, day, newest)
+    gateway, _tz = await find_gateway(source(), meter.gateway)
+    refused = await part_of(read_refusals(source(), gateway, [meter], area.tz))
+    if refused.value is not None:
+        own = [row for row in refused.value.rows if row[1] == meter.meter]
+        refused = replace(refused, value=replace(refused.value, rows=own))
+    date = None if day == newest else day.date
+    return {
+        "one": meter,
+        "role_titles_of_meters": ROLE_TITLES,
+        "area": area,
+        "day": day,
+        "before": before,
+        "after": after,
+        "gateway": gateway,
+        "offset_ms": (await part_of(_offset_ms(meter, gateway.known.last_boundary_s))).value,
+        "slots": await part_of(read_slots(source(), meter, area, day)),
+        "slots_url": table_url(meter_slots_table, meter=meter.meter, day=date),
+        "refused": refused,
+        "refusals_url": f"/api/v1/gateways/{meter.gateway}/refusals",
+    }
+
+
+async def _offset_ms(meter: Meter, boundary_s: int | None) -> int | None:
+    """How far from its gateway's newest boundary the meter was read, by what was observed beside the registers; None if nobody says."""
+    if boundary_s is None:
+        return None
+    answer = await read_observations(source(), meter.gateway, boundary_s)
+    offsets = [one["offset_ms"] for one in answer["observations"] if name_of(one) == meter.meter]
+    return max(offsets, key=abs, default=None)

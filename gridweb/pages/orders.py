@@ -1,0 +1,156 @@
+"""``/households/<party>/orders``: the party's orders of a slot, and a form whose order is signed in the browser.
+
+The key file is opened by the page's script and never sent: what comes here is a signed transaction, which is passed on to the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from quart import Blueprint, Response, jsonify, request
+
+from gridcore import cbor
+from gridcore.codes import Code
+from gridcore.envelope import WIRE_BYTES_MAX, decode_transaction
+from gridcore.errors import EncodingError
+from gridcore.node_interface import CBOR_TYPE
+from gridcore.serving.problems import Problem
+from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, MarketOrder
+from gridweb.access import EVERY_ROLE, Role, Viewer, check_party, requires
+from gridweb.i18n import N_, _, translate
+from gridweb.points import check_slot, find_point
+from gridweb.site import source, viewer
+from gridweb.source import AreaInfo, Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("orders", __name__)
+
+SUBMISSION_ITEMS_MAX: Final = 2
+SIDES: Final = {"buy": N_("Buy"), "sell": N_("Sell")}
+COLUMNS: Final = (
+    Column("side", N_("Side"), words=SIDES),
+    Column("quantity_wh", N_("Energy"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Limit"), "price_micro"),
+    Column("filled_wh", N_("Traded"), "energy_wh"),
+    Column("order", N_("Order"), "digest"),
+)
+ANSWERS: Final[Mapping[int, str]] = {
+    Code.ACCEPTED: N_("The order stands."),
+    Code.EXISTS: N_("This order stood already."),
+    Code.GATE_CLOSED: N_("The slot's gate has closed: no orders are taken for it any more."),
+    Code.NOT_OPEN_YET: N_("The slot is not open for orders yet."),
+    Code.WRONG_SIGNATURE: N_("The key is not the one that the ledger has of this household."),
+    Code.NODE_BUSY: N_("The ledger takes nothing at the moment: try again later."),
+    Code.DOES_NOT_TRADE: N_("The household does not take part in the market."),
+    Code.WRONG_AREA: N_("The household belongs to another area."),
+    Code.NO_ORDERS: N_("This area's contract takes no orders."),
+    Code.ABOVE_POINT_LIMIT: N_("With the household's other orders it is more than its meters can show in a slot."),
+    Code.CROSSES_OWN: N_("It could trade with an own order."),
+    Code.NO_CREDIT: N_("What is owed, what is held and what this can cost are above the household's credit."),
+    Code.ORDER_REUSED: N_("The household has sixteen orders in this slot: it can have no more."),
+}
+"""What the node's answer means to a household, by code."""
+WORDS: Final[Mapping[str, str]] = {
+    "file": N_("This is not a key file: choose the encrypted .pem file of the household."),
+    "scheme": N_("The key file is encrypted in a way that this page does not open."),
+    "password": N_("Wrong password for this key file."),
+    "key": N_("The file holds no SM2 key."),
+    "opening": N_("Opening the key file in this browser …"),
+    "sending": N_("Signed. Sending the order …"),
+    "unanswered": N_("No answer: it is not known whether the order stands. Sent again unchanged it counts once."),
+    "amounts": N_("Energy in kWh with at most three digits behind the point, above 0; the limit with at most six."),
+}
+"""Of the page's script."""
+
+
+@serves_table("/households/<party>/orders", *EVERY_ROLE)
+async def household_orders_table(source: Source, viewer: Viewer, party: str, *, slot_start_s: int) -> Table:
+    """The orders of a household in a slot, those that were withdrawn left out; what each traded once the gate has cleared."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    check_slot(point.area, slot_start_s)
+    orders = await _orders(source, point.area, slot_start_s, party)
+    return Table(
+        name=f"{party}-orders-{slot_start_s}",
+        columns=COLUMNS,
+        rows=[tuple(one[column.key] for column in COLUMNS) for one in orders],
+        title=_("Orders of this slot"),
+        tz=point.area.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+async def _orders(source: Source, area: AreaInfo, slot_start_s: int, party: str) -> Sequence[Mapping[str, Any]]:
+    """Asked anew each time: an order that was just placed is seen."""
+    answer = await source.query(f"areas/{area.area}/slots/{slot_start_s}/orders", party=party)
+    found: Sequence[Mapping[str, Any]] = answer["orders"]
+    return found
+
+
+@pages.get("/households/<party>/orders")
+@requires(*EVERY_ROLE)
+async def show_orders(party: str) -> str:
+    """The orders of a slot (``?slot=``; else the next one that takes any), and the form for one more."""
+    check_party(viewer(), party)
+    point = await find_point(source(), party)
+    as_of = await source().as_of()
+    slots = open_slots(point.area, as_of.ledger_time_s)
+    slot = request.args.get("slot", type=int) or (slots[0] if slots else point.area.first_slot_start_s)
+    check_slot(point.area, slot)
+    return await render_page(
+        "household/orders.html",
+        party=party,
+        point=point,
+        chain=as_of.chain,
+        currency=as_of.currency,
+        slots=slots,
+        slot=slot,
+        takes_orders=point.area.contract.takes_orders and point.trades,
+        may_place=viewer().role is Role.HOUSEHOLD,
+        table=await part_of(household_orders_table(source(), viewer(), party, slot_start_s=slot)),
+        table_url=table_url(household_orders_table, party=party, slot_start_s=slot),
+        words={name: translate(text) for name, text in WORDS.items()},
+        counter_max=COUNTER_MAX,
+        price_max=LIMIT_MICRO_PER_KWH_MAX,
+        quantity_max=QUANTITY_WH_MAX,
+    )
+
+
+def open_slots(area: AreaInfo, ledger_time_s: int) -> range:
+    """The slots of an area that take orders at a ledger time, by its rules; UTC seconds."""
+    slot_s = area.slot_s
+    first_s = ledger_time_s + int(area.rules["gate_before_start_s"]) + 1
+    last_s = min(ledger_time_s + int(area.rules["open_before_start_s"]), area.days[-1] - slot_s)
+    start_s = max(first_s + -first_s % slot_s, area.first_slot_start_s)
+    return range(start_s, last_s + 1, slot_s)
+
+
+@pages.post("/households/<party>/orders")
+@requires(Role.HOUSEHOLD)
+async def place_order(party: str) -> Response:
+    """Pass an order on to the node: a canonical CBOR array of one transaction in; what became of it, as JSON."""
+    check_party(viewer(), party)
+    wire = _read_order(await request.body, party)
+    answer = await source().submit(wire)
+    words = ANSWERS.get(answer.code, N_("The ledger refuses the order."))
+    is_placed = answer.code in (Code.ACCEPTED, Code.EXISTS)
+    return jsonify({"code": answer.code, "name": answer.name, "is_placed": is_placed, "words": translate(words)})
+
+
+def _read_order(body: bytes, party: str) -> bytes:
+    """The one transaction of a body. Problem 400 unless it is an order that says it is the party's."""
+    if request.mimetype != CBOR_TYPE:
+        raise Problem("bad-request", f"an order is sent as {CBOR_TYPE}")
+    try:
+        wires = cbor.decode(body[: WIRE_BYTES_MAX + 16], items_max=SUBMISSION_ITEMS_MAX)
+        if not isinstance(wires, list) or len(wires) != 1 or not isinstance(wires[0], bytes):
+            raise EncodingError("an array of one transaction")
+        transaction = decode_transaction(wires[0])
+        MarketOrder.decode(transaction)
+    except (EncodingError, ValueError) as error:
+        raise Problem("bad-request", f"no order: {error}") from None
+    if transaction.kind != MarketOrder.kind or transaction.signer != party:
+        raise Problem("bad-request", f"the transaction is a {MarketOrder.kind} of {party}")
+    return wires[0]

@@ -1,0 +1,62 @@
+"""What goes wrong in a scenario: whom each event concerns, and that no two concern the same thing at once.
+
+An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the boundaries at which these begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gridcore.errors import UsageError
+from simulators.scenarios.schema import AREA_KINDS, METER_FRAUDS, PAIR_KINDS, ROLL_OVER, STOLEN_KEY, Event
+
+_OF_AREA = (*AREA_KINDS, STOLEN_KEY)
+
+
+def check_events(
+    events: Sequence[Event], area_of_meter: Mapping[str, str], slots: int, rolls: set[str], feeders: set[str]
+) -> None:
+    """Raise UsageError, naming the event by its place, where a target is not there, an event lies outside the run, or two overlap.
+
+    rolls: meters whose register starts again somewhere; feeders: those of no party.
+    """
+    areas = set(area_of_meter.values())
+    for number, event in enumerate(events):
+        where = f"events[{number}]"
+        if event.until_slot > slots:
+            raise UsageError(f"{where}: until_slot {event.until_slot} is behind the end; there are {slots} slots")
+        if event.kind in _OF_AREA and event.target not in areas:
+            raise UsageError(f"{where}: target {event.target!r} is no area; there are {', '.join(sorted(areas))}")
+        if event.kind not in _OF_AREA:
+            for meter in _meters(event):
+                if meter not in area_of_meter:
+                    raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
+        if event.kind in PAIR_KINDS and area_of_meter[event.target] != area_of_meter[event.other]:
+            raise UsageError(f"{where}: target and other are meters of one area")
+        if event.kind == ROLL_OVER and event.target not in rolls:
+            raise UsageError(f"{where}: the register of {event.target} never starts again; one that does is M-F1")
+        if event.kind in METER_FRAUDS and event.target in feeders:
+            raise UsageError(
+                f"{where}: {event.target} is the meter of a feeder, which nobody is billed by; name another one"
+            )
+        for before, other in enumerate(events[:number]):
+            if _overlap(event, other, area_of_meter):
+                first, last = max(event.from_slot, other.from_slot), min(event.until_slot, other.until_slot) - 1
+                raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
+
+
+def _meters(event: Event) -> tuple[str, ...]:
+    return (event.target, event.other) if event.kind in PAIR_KINDS else (event.target,)
+
+
+def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str]) -> bool:
+    if one.until_slot <= other.from_slot or other.until_slot <= one.from_slot:
+        return False
+    if STOLEN_KEY in (one.kind, other.kind):  # concerns no meter
+        return one.kind == other.kind and one.target == other.target
+    if one.kind in AREA_KINDS or other.kind in AREA_KINDS:
+        return bool(
+            {area_of_meter.get(name, name) for name in _meters(one)}
+            & {area_of_meter.get(name, name) for name in _meters(other)}
+        )
+    return bool(set(_meters(one)) & set(_meters(other)))

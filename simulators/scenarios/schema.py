@@ -1,0 +1,425 @@
+"""What may stand in a scenario file (docs/scenarios.md). Whole numbers only, units in the names; what is unknown is refused.
+
+``scenario_of`` turns the bytes of a file into one record; a number out of range, or one that does not fit another, is one line that
+names file and key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gridcore.config import decode_config
+from gridcore.errors import UsageError
+
+SCHEMA_VERSION: Final = 1
+SLOT_S: Final = 900
+HOUSEHOLDS_MAX: Final = 1_130_000
+AGENT_HOUSEHOLDS_MAX: Final = 11_300
+"""Homes that trade, where meters and agents run."""
+SLOTS_MAX: Final = 366 * 96
+SEED_MAX: Final = 2**63 - 1
+PRICE_MICRO_PER_KWH_MAX: Final = 10**9
+GROUP: Final = 10
+"""Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
+SIMBENCH: Final = "simbench"
+SIMBENCH_RURAL3: Final = "simbench:rural3"
+OWN_TABLE: Final = "csv"
+CLEAR_SKY: Final = "clear_sky"
+ZERO_INTELLIGENCE, FORECAST, GREEDY = "zero_intelligence", "forecast", "greedy"
+ON_ARRIVAL: Final = "on_arrival"
+AT_NIGHT: Final = "at_night"
+LATE, LOST, EXCEPTION, NO_VALUE = "late", "lost", "exception", "no_value"
+RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP = "reset", "stuck", "swapped", "roll_over", "word_swap"
+BLACKOUT, DEAD_GATEWAY, GARBLED = "blackout", "dead_gateway", "garbled"
+METER_KINDS: Final = (LATE, LOST, EXCEPTION, NO_VALUE, RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP)
+AREA_KINDS: Final = (BLACKOUT, DEAD_GATEWAY, GARBLED)
+H1, H2, H3, H4, H5, H6 = "h1", "h2", "h3", "h4", "h5", "h6"
+BYPASS, PV_OVER_REPORT, COLLUSION, REVERSED_CT = "bypass", "pv_over_report", "collusion", "reversed_ct"
+STOPPED, REPLAY, ROLLBACK, STOLEN_KEY = "stopped", "replay", "rollback", "stolen_key"
+FRAUDS_OF_DAY_BEFORE: Final = (REPLAY, ROLLBACK)
+METER_FRAUDS: Final = (
+    H1,
+    H2,
+    H3,
+    H4,
+    H5,
+    H6,
+    BYPASS,
+    PV_OVER_REPORT,
+    COLLUSION,
+    REVERSED_CT,
+    STOPPED,
+    REPLAY,
+    ROLLBACK,
+)
+FRAUD_KINDS: Final = (*METER_FRAUDS, STOLEN_KEY)
+"""Of a stolen key the target is the area whose gateway had it."""
+PAIR_KINDS: Final = (SWAPPED, COLLUSION)
+EVENTS_MAX: Final = 1_000
+
+
+def _whole(low: int, high: int, default: int | None = None) -> Any:
+    """A whole number in a range; required where it has no default."""
+    metadata = {"min": low, "max": high}
+    return (
+        dataclasses.field(metadata=metadata)
+        if default is None
+        else dataclasses.field(default=default, metadata=metadata)
+    )
+
+
+def _one_of(*choices: str) -> Any:
+    """One of some words; required."""
+    return dataclasses.field(metadata={"choices": choices})
+
+
+def _check_order(low: int, high: int, name: str) -> None:
+    if low > high:
+        raise UsageError(f"{name}_min {low} is above {name}_max {high}")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """From the begin of a local day: so many local days, or so many slots of 15 minutes."""
+
+    first_day: str
+    time_zone: str
+    days: int | None = dataclasses.field(default=None, metadata={"min": 1, "max": 366})
+    slots: int | None = dataclasses.field(default=None, metadata={"min": 1, "max": SLOTS_MAX})
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        if (self.days is None) == (self.slots is None):
+            raise UsageError("give either days or slots")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise UsageError(f"time_zone {self.time_zone!r} is not known here; an example: Asia/Shanghai") from None
+        try:
+            year = date.fromisoformat(self.first_day).year
+        except ValueError:
+            raise UsageError(f"first_day {self.first_day!r} is no date; an example: 2026-06-21") from None
+        if not 2000 <= year <= 2100:
+            raise UsageError(f"first_day {self.first_day!r} is not in the years 2000 to 2100")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def first_slot_start_s(self) -> int:
+        """UTC seconds."""
+        return self._midnight_s(0)
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots; a local day has 92 to 100."""
+        return self.slots or (self._midnight_s(self.days or 0) - self._midnight_s(0)) // SLOT_S
+
+    def _midnight_s(self, days: int) -> int:
+        day = date.fromisoformat(self.first_day) + timedelta(days=days)
+        return int(datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp())
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """The transformer of an own grid, to 400 V. ``source_per_mille``: voltage at its upper side, of ``upper_v``."""
+
+    rating_kva: int = _whole(1, 10_000)
+    load_loss_w: int = _whole(1, 1_000_000)
+    no_load_loss_w: int = _whole(1, 1_000_000)
+    upper_v: int = _whole(1_000, 110_000, 10_000)
+    short_circuit_per_mille: int = _whole(1, 200, 40)
+    no_load_current_per_mille: int = _whole(1, 200, 10)
+    source_per_mille: int = _whole(900, 1_100, 1_000)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        rating_va = self.rating_kva * 1000
+        if self.load_loss_w * 1000 >= rating_va * self.short_circuit_per_mille:
+            raise UsageError(f"load_loss_w {self.load_loss_w} is too much for this rating and short_circuit_per_mille")
+        if self.no_load_loss_w * 1000 >= rating_va * self.no_load_current_per_mille:
+            raise UsageError(
+                f"no_load_loss_w {self.no_load_loss_w} is too much for this rating and no_load_current_per_mille"
+            )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The feeder: ``simbench:rural3``, or of a ``table`` (csv) with a transformer. Limits beyond which violations.csv has a row."""
+
+    source: str = _one_of(SIMBENCH_RURAL3, OWN_TABLE)
+    table: Path | None = None
+    transformer: Transformer | None = None
+    voltage_percent_min: int = _whole(50, 100, 90)
+    voltage_percent_max: int = _whole(100, 150, 110)
+    loading_percent_max: int = _whole(1, 1000, 100)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        if (self.source == OWN_TABLE) != (self.table is not None) or (self.table is None) != (self.transformer is None):
+            raise UsageError(f"source {OWN_TABLE!r} needs table and transformer; another source has neither")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Where PV gets its sun from. simbench: the shapes of the extract, ``days_ahead`` days later in their year.
+
+    clear_sky: our own model for a place on earth, with clouds; heat pumps need it too, for the temperature.
+    """
+
+    model: str = _one_of(SIMBENCH, CLEAR_SKY)
+    days_ahead: int = _whole(0, 365, 0)
+    latitude_milli_degrees: int = _whole(-66_000, 66_000, 0)
+    longitude_milli_degrees: int = _whole(-180_000, 180_000, 0)
+    cloud_percent: int = _whole(0, 100, 0)
+    temperature_mean_c: int = _whole(-50, 50, 10)
+    temperature_swing_k: int = _whole(0, 30, 5)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        has_place = bool(self.latitude_milli_degrees or self.longitude_milli_degrees)
+        if has_place != (self.model == CLEAR_SKY):
+            raise UsageError(
+                f"model {CLEAR_SKY!r} needs latitude_milli_degrees and longitude_milli_degrees; {SIMBENCH!r} has a place of its own"
+            )
+
+
+@dataclass(frozen=True)
+class Households:
+    """How many homes trade, and how far homes of one shape differ."""
+
+    trading: int = _whole(1, HOUSEHOLDS_MAX)
+    shift_slots_max: int = _whole(0, 48)
+    day_noise_percent: int = _whole(0, 100)
+    slot_noise_percent: int = _whole(0, 100)
+
+
+def _check_group(homes_of_ten: tuple[int, ...]) -> None:
+    for homes in homes_of_ten:
+        if not 0 <= homes <= GROUP:
+            raise UsageError(f"homes_of_ten: {homes} is not from 0 to {GROUP}")
+
+
+@dataclass(frozen=True)
+class Pv:
+    """PV behind the meters of homes. ``homes_of_ten``: of each ten homes, in turn.
+
+    Under a clear_sky weather roofs have a tilt, look so far from the equator's side at most, and give ``yield_percent`` of what they get.
+    """
+
+    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
+    peak_w_min: int = _whole(100, 100_000)
+    peak_w_max: int = _whole(100, 100_000)
+    noise_percent: int = _whole(0, 100)
+    tilt_degrees: int = _whole(0, 90, 30)
+    azimuth_spread_degrees: int = _whole(0, 180, 60)
+    yield_percent: int = _whole(1, 100, 85)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        _check_group(self.homes_of_ten)
+        _check_order(self.peak_w_min, self.peak_w_max, "peak_w")
+
+
+@dataclass(frozen=True)
+class Batteries:
+    """Batteries of homes with PV. Surplus charges; own need discharges; at sale hours, ``sale_w`` is given besides (0: none)."""
+
+    homes_of_ten: int = _whole(0, GROUP)
+    capacity_wh_min: int = _whole(100, 1_000_000)
+    capacity_wh_max: int = _whole(100, 1_000_000)
+    power_w: int = _whole(4, 100_000)
+    reserve_percent: int = _whole(0, 50)
+    charge_percent: int = _whole(1, 100)
+    sale_w_min: int = _whole(0, 100_000)
+    sale_w_max: int = _whole(0, 100_000)
+    sale_from_hour: int = _whole(0, 23)
+    sale_until_hour: int = _whole(0, 23)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        _check_order(self.capacity_wh_min, self.capacity_wh_max, "capacity_wh")
+        _check_order(self.sale_w_min, self.sale_w_max, "sale_w")
+
+
+NO_PV: Final = Pv(homes_of_ten=(0,), peak_w_min=100, peak_w_max=100, noise_percent=0)
+NO_BATTERIES: Final = Batteries(
+    homes_of_ten=0,
+    capacity_wh_min=100,
+    capacity_wh_max=100,
+    power_w=4,
+    reserve_percent=0,
+    charge_percent=100,
+    sale_w_min=0,
+    sale_w_max=0,
+    sale_from_hour=0,
+    sale_until_hour=0,
+)
+
+
+@dataclass(frozen=True)
+class Vehicles:
+    """Electric cars: home once a day between two hours, then charged for what they drove, at once or from ``night_hour`` on."""
+
+    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
+    power_w: int = _whole(4, 43_000)
+    daily_wh_min: int = _whole(0, 100_000)
+    daily_wh_max: int = _whole(0, 100_000)
+    arrive_from_hour: int = _whole(0, 23)
+    arrive_until_hour: int = _whole(0, 23)
+    strategy: str = _one_of(ON_ARRIVAL, AT_NIGHT)
+    night_hour: int = _whole(0, 23, 23)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        _check_group(self.homes_of_ten)
+        _check_order(self.daily_wh_min, self.daily_wh_max, "daily_wh")
+        if self.arrive_from_hour > self.arrive_until_hour:
+            raise UsageError("arrive_from_hour is later than arrive_until_hour")
+
+
+@dataclass(frozen=True)
+class HeatPumps:
+    """Heat pumps. ``loss_w_per_k``: what a house loses for each kelvin between inside and outside."""
+
+    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
+    power_w: int = _whole(100, 40_000)
+    loss_w_per_k_min: int = _whole(1, 10_000)
+    loss_w_per_k_max: int = _whole(1, 10_000)
+    inside_c: int = _whole(0, 30, 20)
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        _check_group(self.homes_of_ten)
+        _check_order(self.loss_w_per_k_min, self.loss_w_per_k_max, "loss_w_per_k")
+
+
+@dataclass(frozen=True)
+class Market:
+    """How homes trade: each expects its energy with some error, and its limit lies in a range.
+
+    strategy: a zero-intelligence home draws its limit; one with a forecast asks more the scarcer energy was at that time yesterday; a greedy one
+    takes what makes a trade most certain.
+    """
+
+    buy_micro_per_kwh_min: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    buy_micro_per_kwh_max: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    sell_micro_per_kwh_min: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    sell_micro_per_kwh_max: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    price_step_micro_per_kwh: int = _whole(1, PRICE_MICRO_PER_KWH_MAX)
+    forecast_error_per_mille: int = _whole(0, 1000)
+    strategy: str = dataclasses.field(
+        default=ZERO_INTELLIGENCE, metadata={"choices": (ZERO_INTELLIGENCE, FORECAST, GREEDY)}
+    )
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        _check_order(self.buy_micro_per_kwh_min, self.buy_micro_per_kwh_max, "buy_micro_per_kwh")
+        _check_order(self.sell_micro_per_kwh_min, self.sell_micro_per_kwh_max, "sell_micro_per_kwh")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the contract p2p_call_auction/1 declares beside prices."""
+
+    reference_price_micro_per_kwh: int
+    rationing: str
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """Prices by the contract's name for each, in 1e-6 of the currency per kWh; and its terms."""
+
+    prices: dict[str, int]
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When orders are taken, when the gate closes, and how long readings are waited for."""
+
+    open_before_start_s: int = _whole(0, 31 * 86_400)
+    gate_before_start_s: int = _whole(0, 86_400)
+    metering_deadline_s: int = _whole(1, 31 * 86_400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
+
+    ``target``: a meter, or for the kinds that concern all of it an area; ``other``: of a swap, the meter that is found in
+    the target's place; of a collusion the one that counts more.
+    """
+
+    label: str = dataclasses.field(metadata={"min": 1, "max": 60})
+    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, *FRAUD_KINDS)
+    target: str = dataclasses.field(metadata={"min": 1, "max": 40})
+    from_slot: int = _whole(1, SLOTS_MAX)
+    until_slot: int = _whole(2, SLOTS_MAX)
+    other: str = dataclasses.field(default="", metadata={"max": 40})
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        if self.from_slot >= self.until_slot:
+            raise UsageError(f"from_slot {self.from_slot} is not before until_slot {self.until_slot}")
+        if (self.kind in PAIR_KINDS) != bool(self.other) or self.other == self.target:
+            pairs = " or ".join(map(repr, PAIR_KINDS))
+            raise UsageError(f"other names the second meter of the kind {pairs}, and of no other kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One simulated world and what happens in it."""
+
+    schema_version: int = _whole(SCHEMA_VERSION, SCHEMA_VERSION)
+    title: str = dataclasses.field(metadata={"min": 1, "max": 100})
+    seed: int = _whole(0, SEED_MAX)
+    calendar: Calendar
+    grid: Grid
+    weather: Weather
+    households: Households
+    market: Market
+    tariff: Tariff
+    timeline: Timeline
+    pv: Pv | None = None
+    batteries: Batteries | None = None
+    vehicles: Vehicles | None = None
+    heat_pumps: HeatPumps | None = None
+    events: tuple[Event, ...] = dataclasses.field(default=(), metadata={"max": EVENTS_MAX})
+
+    def __post_init__(self) -> None:
+        """Check what spans several tables."""
+        if self.batteries is not None and self.pv is None:
+            raise UsageError("batteries: stand at homes with PV; give a table [pv] too")
+        if self.heat_pumps is not None and self.weather.model != CLEAR_SKY:
+            raise UsageError(f"heat_pumps: need a temperature; give weather.model = {CLEAR_SKY!r}")
+
+    def sized(self, *, households: int | None = None, slots: int | None = None, seed: int | None = None) -> Scenario:
+        """The same with another number of trading homes, of slots, or another seed; UsageError for one out of range."""
+        _check_range("households", households, 1, HOUSEHOLDS_MAX)
+        _check_range("slots", slots, 1, SLOTS_MAX)
+        _check_range("seed", seed, 0, SEED_MAX)
+        trading = self.households.trading if households is None else households
+        return dataclasses.replace(
+            self,
+            seed=self.seed if seed is None else seed,
+            households=dataclasses.replace(self.households, trading=trading),
+            calendar=self.calendar if slots is None else dataclasses.replace(self.calendar, days=None, slots=slots),
+        )
+
+
+def scenario_of(data: bytes, source: Path) -> Scenario:
+    """The scenario in the bytes of the file ``source``; ConfigError names file and key."""
+    return decode_config(data, Scenario, source)
+
+
+def _check_range(name: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(f"{name} {value}: must be from {low} to {high}")

@@ -1,0 +1,216 @@
+"""What a filled order rests on: one order, a ramp, a profile, or a row of an aggregator's batch (docs/spec/envelope.md)."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from tests.second_verifier.encoding import (
+    Item,
+    MalformedError,
+    as_array,
+    as_bytes,
+    as_digest,
+    as_int,
+    as_map,
+    as_name,
+    as_text,
+    as_time,
+    as_word,
+)
+from tests.second_verifier.proofs import TRANSACTION_KEYS, RowProof, Transaction, as_row_proof, as_transaction
+
+ENERGY_KINDS = "biomass coal gas geothermal hydro nuclear oil solar waste wind".split()
+ANY_KIND = 2**11 - 1  # bit 0: of no kind that is known; then one for each of these
+_RENEWABLE = "biomass geothermal hydro solar wind".split()
+
+
+class Limit(NamedTuple):
+    """What an order says; side: 0 buys, 1 sells."""
+
+    side: int
+    quantity_wh: int
+    price_micro_per_kwh: int
+    all_or_none: bool = False
+    choice: int = 0  # the place of the condition of a bid
+    kinds: int = ANY_KIND  # that it takes, a bit each
+    seller: str = ""  # that it wants
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a profile."""
+
+    side: int
+    price_micro_per_kwh: int
+    quantities_wh: list[int]
+
+
+@dataclass(frozen=True)
+class Profile:
+    counter: int
+    first_s: int
+    end_s: int
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class PlacedOrder:
+    """What an order of an aggregator's batch has beside the others."""
+
+    party: int
+    zone: str
+    rows_root: bytes
+    row: RowProof
+    mandate: Item  # an opened entry, read where the registry is known
+
+
+@dataclass(frozen=True)
+class Order:
+    """A transaction that gives orders, and the fill of one of them."""
+
+    transaction: Transaction
+    area: str
+    slot_start_s: int
+    limits: dict[int, Limit]  # by counter; none of a profile
+    fill: RowProof
+    placed: PlacedOrder | None = None
+    profile: Profile | None = None
+    trades: tuple[RowProof, ...] = ()
+    most_wh: int = 0  # that a bid with conditions buys in all
+
+    def given(self, slot_start_s: int, slot_s: int) -> dict[int, Limit]:
+        """Its orders in a slot, by counter."""
+        if self.profile is None:
+            return self.limits if self.slot_start_s == slot_start_s else {}
+        profile = self.profile
+        slots = range(profile.first_s, profile.end_s, slot_s)
+        if slot_start_s not in slots:
+            return {}
+        number = slots.index(slot_start_s)
+        return {
+            profile.counter + place: Limit(
+                part.side, part.quantities_wh[number % len(part.quantities_wh)], part.price_micro_per_kwh
+            )
+            for place, part in enumerate(profile.parts)
+        }
+
+
+def as_orders(item: Item) -> tuple[Order, ...]:
+    """All of them; trades are shown of each or of none, and not more than 256."""
+    orders = tuple(_as_order(order) for order in as_array(item, 0, 16))
+    shown = [len(order.trades) for order in orders]
+    if any(shown) and not all(shown):
+        raise MalformedError("the trades of some orders")
+    if sum(shown) > 256:
+        raise MalformedError("more trades than a bundle shows")
+    return orders
+
+
+def _as_order(item: Item) -> Order:
+    fields = as_map(item, TRANSACTION_KEYS + "fill", "mandate order trades")
+    order = _as_order_of({key: value for key, value in fields.items() if key != "trades"})
+    if "trades" not in fields:
+        return order
+    return replace(order, trades=tuple(as_row_proof(one, 32, 40) for one in as_array(fields["trades"], 1, 256)))
+
+
+def _as_order_of(fields: dict[str, Item]) -> Order:
+    if ("order" in fields) != ("mandate" in fields):
+        raise MalformedError("a row of a batch without its mandate, or a mandate without a row")
+    if "order" in fields:
+        return _as_placed(fields)
+    transaction = as_transaction(fields, "market/order", "market/profile")
+    identity = as_map(transaction.identity, "counter nonce slot_start_s")
+    as_bytes(identity["nonce"], 16)
+    counter, slot_start_s = as_int(identity["counter"]), as_int(identity["slot_start_s"])
+    fill = as_row_proof(fields["fill"], 33, 41, 53, 57)
+    if transaction.kind == "market/profile":
+        body = as_map(transaction.body, "area end_s parts")
+        parts = [_as_part(part) for part in as_array(body["parts"], 1, 16)]
+        profile = Profile(counter, slot_start_s, as_time(body["end_s"]), parts)
+        return Order(transaction, as_text(body["area"]), slot_start_s, {}, fill, profile=profile)
+    body = as_map(
+        transaction.body,
+        "area price_micro_per_kwh quantity_wh side",
+        "condition conditions last_price_micro_per_kwh replaces steps",
+    )
+    if "replaces" in body:
+        replaced = [as_int(one, 1, 16) for one in as_array(body["replaces"], 1, 16)]
+        if sorted(set(replaced)) != replaced:
+            raise MalformedError("counters that do not ascend")
+    most_wh = as_int(body["quantity_wh"]) if "conditions" in body else 0
+    return Order(transaction, as_text(body["area"]), slot_start_s, _as_limits(counter, body), fill, most_wh=most_wh)
+
+
+def _as_limits(counter: int, body: dict[str, Item]) -> dict[int, Limit]:
+    """The one order of a body, or those of its ramp."""
+    side, whole_wh = _as_side(body["side"]), as_int(body["quantity_wh"])
+    first = as_int(body["price_micro_per_kwh"])
+    if ("steps" in body) != ("last_price_micro_per_kwh" in body):
+        raise MalformedError("half a ramp")
+    is_whole = "condition" in body
+    if is_whole and (as_word(body["condition"], "all_or_none") and "steps" in body):
+        raise MalformedError("a ramp with a condition")
+    if "conditions" in body:
+        if side or is_whole or "steps" in body:
+            raise MalformedError("conditions of an order that sells, is a ramp or all or none")
+        limits = [_as_condition(place, one) for place, one in enumerate(as_array(body["conditions"], 1, 4))]
+        if (whole_wh, first) != (
+            max(one.quantity_wh for one in limits),
+            max(one.price_micro_per_kwh for one in limits),
+        ):
+            raise MalformedError("an order that is not as its conditions say")
+        return {counter + place: one for place, one in enumerate(limits)}
+    if "steps" not in body:
+        return {counter: Limit(side, whole_wh, first, is_whole)}
+    steps, last = as_int(body["steps"], 2, 16), as_int(body["last_price_micro_per_kwh"])
+    upto = [whole_wh * step // steps for step in range(steps + 1)]
+    return {
+        counter + step: Limit(side, upto[step + 1] - upto[step], first + (last - first) * step // (steps - 1))
+        for step in range(steps)
+    }
+
+
+def _as_condition(place: int, item: Item) -> Limit:
+    fields = as_map(item, "energy_wh price_micro_per_kwh", "energy_kind seller")
+    kinds, seller = ANY_KIND, ""
+    if "energy_kind" in fields:
+        word = as_word(fields["energy_kind"], " ".join([*ENERGY_KINDS, "renewable"]))
+        wanted = _RENEWABLE if word == "renewable" else [word]
+        kinds = sum(2 ** (ENERGY_KINDS.index(kind) + 1) for kind in wanted)
+    if "seller" in fields:
+        seller = as_name(fields["seller"])
+    limits = as_int(fields["energy_wh"]), as_int(fields["price_micro_per_kwh"])
+    return Limit(0, *limits, choice=place, kinds=kinds, seller=seller)
+
+
+def _as_part(item: Item) -> Part:
+    part = as_map(item, "price_micro_per_kwh quantities_wh side")
+    data = as_bytes(part["quantities_wh"])
+    if len(data) % 4 or not 1 <= len(data) // 4 <= 672 or not any(data):
+        raise MalformedError("quantities of a profile")
+    quantities = [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
+    return Part(_as_side(part["side"]), as_int(part["price_micro_per_kwh"]), quantities)
+
+
+def _as_side(item: Item) -> int:
+    return ("buy", "sell").index(as_word(item, "buy sell"))
+
+
+def _as_placed(fields: dict[str, Item]) -> Order:
+    transaction = as_transaction(fields, "market/order_batch")
+    identity = as_map(transaction.identity, "client_id valid_until_s")
+    as_bytes(identity["client_id"], 16)
+    as_int(identity["valid_until_s"])
+    body = as_map(transaction.body, "rows rows_root slot_start_s zone")
+    as_int(body["rows"], 1, 16_384)
+    row = as_row_proof(fields["order"], 25)
+    numbers = [int.from_bytes(row.row[at : at + 4], "little") for at in (0, 4)]
+    wide = [int.from_bytes(row.row[at : at + 8], "little", signed=True) for at in (9, 17)]
+    return Order(
+        transaction=transaction,
+        area="",
+        slot_start_s=as_int(body["slot_start_s"]),
+        limits={numbers[1]: Limit(row.row[8], wide[0], wide[1])},
+        fill=as_row_proof(fields["fill"], 33, 41, 53, 57),
+        placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
+    )

@@ -1,0 +1,27 @@
+"""The contracts of the slow twin, by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.twin.bilateral import BilateralAgreements, SchedulesAndDeviations
+from tests.twin.contracts import BillSharing, CallAuction, MidMarketRate, SupplyDemandRatio
+from tests.twin.paired import Continuous, PayAsBid, TradeReduction
+from tests.twin.placed import Placed
+from tests.twin.sharing import SharingKeys
+from tests.twin.wanted import Conditional
+
+MARKETS: Mapping[str, type[CallAuction | MidMarketRate | SharingKeys | BilateralAgreements]] = {
+    "p2p_call_auction/1": CallAuction,
+    "pay_as_bid/1": PayAsBid,
+    "continuous_double_auction/1": Continuous,
+    "trade_reduction/1": TradeReduction,
+    "conditional_bid/1": Conditional,
+    "grid_fee_path/1": Placed,
+    "mid_market_rate/1": MidMarketRate,
+    "supply_demand_ratio/1": SupplyDemandRatio,
+    "bill_sharing/1": BillSharing,
+    "sharing_keys/1": SharingKeys,
+    "bilateral_agreements/1": BilateralAgreements,
+    "schedules_and_deviations/1": SchedulesAndDeviations,
+}

@@ -1,0 +1,122 @@
+"""Bids with conditions through ledger, bundle, book and both verifiers; the slow twin beside the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gridcore import cbor, verify
+from gridevidence.verifier.answers import Halt
+from gridevidence.verifier.claims.fills import Fill, Wants
+from gridevidence.verifier.claims.wants import ANY_KIND, hold_wants
+from ledger.evidence import build_book, build_bundle
+from ledger.gates import load_gate_orders
+from ledger.store.ledger import Ledger
+from ledger.trust import trust_of
+from settlement.catalogue import CONTRACTS
+from tests.second_verifier.verify import verify as verify_again
+from tests.twin.twin import Twin
+from tests.worlds.consortium import FIRST_S
+from tests.worlds.keys import is_cheaply_signed, sign_cheaply
+from tests.worlds.ledgers import MemoryLedger, ledger_with
+from tests.worlds.transactions import Sender
+from tests.worlds.wanted import HOUSE_NANO, SHOP_NANO, WANTED, one_ramped_slot, one_wanted_slot
+
+TRUST_FILE = json.dumps(trust_of(WANTED.genesis)).encode()
+TRUST = verify.decode_trust(TRUST_FILE)
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    with ledger_with(tmp_path_factory.mktemp("wanted"), WANTED, one_wanted_slot(WANTED.sender())) as ledger:
+        yield ledger
+
+
+def bundle_of(ledger: Ledger, party: str, kind: str) -> bytes:
+    return build_bundle(ledger, CONTRACTS, party=party, slot_start_s=FIRST_S, line_kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("party", "kind", "energy_wh", "amount_nano"),
+    [
+        ("shop", "trade_buy", 300, SHOP_NANO),
+        ("house", "trade_buy", 900, HOUSE_NANO),
+        ("roof", "trade_sell", 300, -SHOP_NANO),
+        ("mill", "trade_sell", 400, -400 * 420_000),
+        ("engine", "trade_sell", 500, -500 * 400_000),
+    ],
+)
+def test_each_line_of_a_preferring_market_is_verified_with_the_book_and_without(
+    settled: Ledger, party: str, kind: str, energy_wh: int, amount_nano: int
+) -> None:
+    data, book = bundle_of(settled, party, kind), build_book(settled, "a-1", FIRST_S)
+    for verdict in (verify.verify_bundle(data, TRUST), verify.verify_bundle(data, TRUST, book)):
+        assert verdict.answer == verify.VERIFIED, verdict.reason
+        found = [line for line in verdict.facts["lines"] if line["line_kind"] == kind]
+        assert [(line["energy_wh"], line["amount_nano"]) for line in found] == [(energy_wh, amount_nano)]
+        assert any("kinds" in open_ for open_ in verdict.not_checked)
+    again = verify_again(data, TRUST_FILE, book)
+    assert (again.answer, again.claim) == ("verified", None), again
+
+
+def test_the_book_names_nobody_and_tells_bids_choices_kinds_and_who_is_asked_for(settled: Ledger) -> None:
+    registry = settled.registry
+    zone, number = registry.zone_of_area("a-1") or (None, 0)
+    assert zone is not None
+    fills = load_gate_orders(settled, zone, FIRST_S, number).fills
+    names = [registry.parties[party] for party in fills.party.tolist()]
+    columns = [column.tolist() for column in fills.order_terms.values()]
+    found = {
+        (name, counter): told for name, counter, *told in zip(names, fills.counter.tolist(), *columns, strict=True)
+    }
+    any_kind, solar, hydro, gas = 2**11 - 1, 1 << 8, 1 << 5, 1 << 3
+    house = found["house", 9][0]  # its first condition: 9 ranks behind 10 and 11, as bytes do
+    assert found == {
+        ("engine", 1): [0, 0, gas, 0],
+        ("house", 9): [house, 0, any_kind, 1],
+        ("house", 10): [house, 1, solar | hydro | 1 << 1 | 1 << 4 | 1 << 10, 0],
+        ("house", 11): [house, 2, any_kind, 0],
+        ("mill", 1): [4, 0, hydro, 0],
+        ("roof", 1): [5, 0, solar, 1],
+        ("shop", 1): [6, 0, solar, 0],
+    }
+    assert house == 1  # house/…/10 is the first of its rows
+
+
+def test_ledger_and_twin_agree_on_bids_with_conditions() -> None:
+    ledger, twin = MemoryLedger(WANTED.genesis), Twin(cbor.decode(WANTED.genesis.encode()))
+    sender = Sender(WANTED.chain, WANTED.start_s, sign_cheaply)
+    for height, wires in enumerate(one_wanted_slot(sender), 1):
+        time_s = WANTED.start_s + height
+        applied = ledger.apply(wires, time_s)
+        codes = twin.apply_block(height, time_s, wires, is_cheaply_signed, height - 1, [])
+        assert [int(result.code) for result in applied.results] == codes == [0] * len(wires)
+        assert ledger.state.root() == twin.state_root(), f"block {height}"
+    assert sorted(twin.leaves[f"trades/{FIRST_S}/z-1/0"]["energy_wh"]) == [300, 400, 500]
+    assert f"run/{FIRST_S}/z-1/initial" in twin.leaves
+
+
+def test_a_ramp_under_a_preferring_market_is_several_orders_of_one_transaction_and_no_bid(tmp_path: Path) -> None:
+    """Each of its steps stands alone: the bundle of who sells so is verified like any other."""
+    with ledger_with(tmp_path, WANTED, one_ramped_slot(WANTED.sender())) as ledger:
+        data, book = bundle_of(ledger, "roof", "trade_sell"), build_book(ledger, "a-1", FIRST_S)
+    for verdict in (verify.verify_bundle(data, TRUST), verify.verify_bundle(data, TRUST, book)):
+        assert verdict.answer == verify.VERIFIED, verdict.reason
+    again = verify_again(data, TRUST_FILE, book)
+    assert (again.answer, again.claim) == ("verified", None), again
+
+
+def test_steps_of_a_ramp_that_a_bundle_calls_one_bid_are_refused() -> None:
+    """As one bid they would buy no more than the largest of them."""
+    step: Any = SimpleNamespace(
+        order=SimpleNamespace(what="order 1", signed=b"s", body={"steps": 2}), condition=None, choice=0, trades=()
+    )
+    fills = [Fill(1, counter, 0, 5, 9, 5, 0, Wants(0, 0, ANY_KIND, 0)) for counter in (1, 2)]
+    with pytest.raises(Halt, match="are one bid"):
+        hold_wants((step, step), fills)
+    hold_wants((step, step), [fills[0], fills[1]._replace(wants=Wants(1, 0, ANY_KIND, 0))])

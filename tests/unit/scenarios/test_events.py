@@ -1,0 +1,109 @@
+"""Events of a scenario: what is wrong with one is a line that names it, and a power cut is one in the physics too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridcore.errors import UsageError
+from gridledger.cli import main
+from simulators.grid.world import build_world
+from simulators.scenarios.gallery import find_scenario
+from simulators.scenarios.schema import Event, Scenario
+
+VILLAGE = find_scenario("village_day").scenario.sized(slots=24)
+
+
+def event(kind: str, target: str, first: int, until: int, other: str = "") -> Event:
+    """An event of the village."""
+    return Event(label=f"{kind} of {target}", kind=kind, target=target, from_slot=first, until_slot=until, other=other)
+
+
+def with_events(*events: Event) -> Scenario:
+    """The village with these."""
+    return replace(VILLAGE, events=events)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (event("late", "M-H002", 5, 8), "events[1]: overlaps events[0] on M-H002 in slots 5 to 5"),
+        (event("swapped", "M-H001", 1, 5, "M-H002"), "events[1]: overlaps events[0] on M-H001 in slots 4 to 4"),
+        (event("blackout", "A1", 3, 5), "events[1]: overlaps events[0] on A1 in slots 4 to 4"),
+        (event("lost", "M-H025", 1, 2), "events[1]: there is no meter 'M-H025'"),
+        (event("lost", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
+        (event("swapped", "M-H001", 1, 2, "M-X"), "events[1]: there is no meter 'M-X'"),
+        (event("garbled", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
+        (event("lost", "M-H001", 20, 25), "events[1]: until_slot 25 is behind the end; there are 24 slots"),
+        (event("roll_over", "M-H001", 1, 2), "events[1]: the register of M-H001 never starts again"),
+        (event("roll_over", "M-L001", 9, 10), "M-L001 takes 1"),
+    ],
+)
+def test_an_event_that_cannot_be_is_one_line(second: Event, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_world(with_events(event("lost", "M-H002", 4, 6), second))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_events_one_after_the_other_do_not_overlap() -> None:
+    world = build_world(with_events(event("lost", "M-H002", 4, 6), event("late", "M-H002", 6, 24)))
+    assert len(world.scenario.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from_slot = 4\nuntil_slot = 4", "events[0]: from_slot 4 is not before until_slot 4"),
+        (
+            'from_slot = 4\nuntil_slot = 5\nother = "M-H002"',
+            "events[0]: other names the second meter of the kind 'swapped' or 'collusion'",
+        ),
+        ("from_slot = 0\nuntil_slot = 5", "events[0].from_slot = 0 is out of range; allowed: 1 to"),
+        ("from_slot = 4\nuntil_slot = 5\nuntill = 3", "events[0].untill is an unknown key"),
+    ],
+)
+def test_an_event_that_is_written_wrong_names_its_key(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my.toml"
+    head = find_scenario("demonstration").data.decode()
+    path.write_text(f'{head}\n[[events]]\nlabel = "x"\nkind = "lost"\ntarget = "M-H001"\n{text}\n')
+    assert main(["simulate", "check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: {words}" in said
+    assert said.count("\n") == 1
+
+
+def test_a_blackout_stops_everything_in_its_area_alone_and_batteries_wait() -> None:
+    scenario = replace(
+        with_events(event("blackout", "A2", 4, 8)).sized(households=25), events=(event("blackout", "A2", 4, 8),)
+    )
+    dark, lit = build_world(scenario), build_world(replace(scenario, events=()))
+    second = [row for row, meter in enumerate(dark.meters) if meter.area == "A2"]
+    first = [row for row, meter in enumerate(dark.meters) if meter.area == "A1"]
+    assert len(first) == len(second) == 26
+    assert (dark.import_wh[4:8, second] == 0).all()
+    assert (dark.export_wh[4:8, second] == 0).all()
+    assert (dark.voltage_pu[4:8, second] == 0).all()
+    assert (dark.loss_wh[4:8, 1] == 0).all()
+    assert lit.import_wh[4:8, second].sum() > 0
+    assert (dark.import_wh[:, first] == lit.import_wh[:, first]).all()
+    assert (dark.import_wh[:4] == lit.import_wh[:4]).all()
+    charges = dark.battery_wh[:, [battery.party > "H024" for battery in dark.batteries]]
+    assert (np.diff(charges[4:9], axis=0) == 0).all()
+    assert dark.violations == lit.violations
+
+
+def test_a_register_rolls_over_in_the_slot_that_the_event_names() -> None:
+    plain = build_world(VILLAGE)
+    row = [meter.meter for meter in plain.meters].index("M-F1")
+    slot = int(plain.import_wh[1:, row].argmax()) + 1
+    world = build_world(with_events(event("roll_over", "M-F1", slot, slot + 1)))
+    counted = [int(world.true_registers(boundary)[0][row]) for boundary in range(25)]
+    modulus = world.meters[row].modulus_wh
+    assert [wh < modulus for wh in counted] == [boundary <= slot for boundary in range(25)]
+    assert (world.import_wh == plain.import_wh).all()

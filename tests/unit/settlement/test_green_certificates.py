@@ -1,0 +1,83 @@
+"""Green certificates of settled energy: whole MWh with carry, corrections take from the carry before they cancel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridledger.cli import main
+from settlement.certificates import CertificateLine, OnGridEnergy, certificate_lines
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, household, zone
+from tests.worlds.ledgers import ledger_with
+
+MWH = 1_000_000
+
+
+def test_what_is_left_of_a_month_is_carried_into_the_next() -> None:
+    """C11: 1,650, 1,349 and 1 kWh issue one certificate each."""
+    energies = [OnGridEnergy(month, month, wh) for month, wh in ((1, 1_650_000), (2, 1_349_000), (3, 1_000))]
+    assert [(line.issued, line.carry_wh) for line in certificate_lines(energies)] == [
+        (1, 650_000),
+        (1, 999_000),
+        (1, 0),
+    ]
+
+
+def test_a_correction_adjusts_the_carry_first_and_then_cancels() -> None:
+    month = OnGridEnergy(1, 1, 2_300_000)
+    small = certificate_lines([month, OnGridEnergy(1, 2, -200_000)])
+    assert small[1] == CertificateLine(2, 1, -200_000, 0, 0, 100_000)
+    large = certificate_lines([month, OnGridEnergy(1, 2, -400_000)])
+    assert large[1] == CertificateLine(2, 1, -400_000, 0, 1, 900_000)
+
+
+ENERGIES = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(0, 5 * MWH), st.integers(0, 5 * MWH)), max_size=30
+)
+
+
+@given(ENERGIES)
+def test_certificates_outstanding_are_the_whole_mwh_of_what_was_given_at_any_time(
+    slots: list[tuple[int, int, int, int]],
+) -> None:
+    """Each slot: its month, how much later it is corrected, what its first run says and what its last one."""
+    energies = [OnGridEnergy(month, month, first_wh) for month, _, first_wh, _ in slots]
+    energies += [OnGridEnergy(month, month + later, last - first) for month, later, first, last in slots]
+    outstanding = given_wh = 0
+    for line in certificate_lines(energies):
+        given_wh += line.energy_wh
+        outstanding += line.issued - line.cancelled
+        assert (outstanding, line.carry_wh) == divmod(given_wh, MWH)
+        assert 0 in (line.issued, line.cancelled)
+    assert given_wh == sum(last_wh for _, _, _, last_wh in slots)
+
+
+VILLAGE = Consortium(zones=[zone(metering_deadline_s=0)], meters=[household(1, "p-1", limit_wh=10**7, ratio=100)])
+
+
+def test_the_command_reads_first_runs_and_corrections_from_the_ledger(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender = VILLAGE.sender()
+    submissions = [
+        [sender.clock(FIRST_S)],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0)])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 0, 50_000)])],
+        [sender.clock(FIRST_S + 3 * SLOT_S)],
+    ]
+    with ledger_with(tmp_path / "ledger", VILLAGE, submissions):
+        pass
+    words = ["settle", "certificates", "--data", str(tmp_path / "ledger"), "--area", "a-1"]
+    assert main([*words, "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)["certificates"]
+    assert (line["party"], line["energy_wh"], line["issued"], line["carry_wh"]) == ("p-1", 5 * MWH, 5, 0)
+    assert main([*words, "--out", str(tmp_path / "out.csv")]) == 0
+    assert "5 certificates of 1 MWh" in capsys.readouterr().out
+    assert (tmp_path / "out.csv").read_text().splitlines()[0].startswith("party,known_month_s,month_s,energy_wh")
+    assert main([*words[:-1], "nowhere"]) == 2
+    assert "--area nowhere: is no area of this chain" in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""Newer files with other prices, terms or keys: what they change is registered from when they hold, and settled again by difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridcore.errors import GridError
+from gridcore.registry.point import POINT
+from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain.importing import _Importer
+from gridledger.settling.dataset import Dataset, KeyRow, SeriesRows
+from ledger.leaves.runs import RUNS
+from ledger.store.ledger import Ledger
+from tests.unit.settling.test_chain_prices import LEVY, RETAIL, VARYING, series
+from tests.worlds.datasets import FIRST_S, SLOT_S, community
+
+SLOTS = 60
+
+
+def last_bills(ledger: Ledger, dataset: Dataset) -> dict[tuple[int, str], tuple[int, int]]:
+    """By slot and point: what it pays by the last run, and the levy that this run had."""
+    found = {}
+    for run in read_runs(ledger, dataset):
+        levy = run.tariffs.prices[LEVY][run.tariffs.of_row]
+        for at, row in enumerate(run.rows.tolist()):
+            place = (run.slot_start_s, dataset.points[row].point)
+            found[place] = int(run.columns["pays_nano"][at]), int(levy[at])
+    return found
+
+
+def runs_of(ledger: Ledger, slot: int) -> list[str]:
+    found = RUNS.load(ledger, FIRST_S + slot * SLOT_S, "files")
+    return [] if found is None else [name for name, _ in found.runs]
+
+
+def part_of(dataset: Dataset, first: int, end: int) -> Dataset:
+    """Some slots of a dataset."""
+    rows = slice(first, end)
+    return dataset._replace(
+        slot_start_s=dataset.slot_start_s[rows],
+        import_wh=dataset.import_wh[rows],
+        export_wh=dataset.export_wh[rows],
+        quality=dataset.quality[rows],
+    )
+
+
+def village(prices: Sequence[SeriesRows]) -> Dataset:
+    return community(SLOTS, 4, areas=2, series=prices)
+
+
+CHANGED = [
+    [series(LEVY, {0: 10, 4: 21, 50: -30}), *VARYING[1:]],
+    [*VARYING, series("feed_in_price_micro_per_kwh", {7: 1_000})],
+    [*VARYING, series(LEVY, {30: 5}, area="A0"), series(LEVY, {3: 7}, point="P001")],
+    [*VARYING[:2], series(RETAIL, {0: 600_000, 1: 700_000, 2: 650_000}, point="P002")],
+]
+
+
+@pytest.mark.parametrize("changed", CHANGED)
+def test_bills_at_changed_prices_are_those_of_a_folder_that_had_them_from_the_start(
+    tmp_path: Path, changed: Sequence[SeriesRows]
+) -> None:
+    for name in ("out", "fresh"):
+        (tmp_path / name).mkdir()
+    with settled_ledger(village(VARYING), tmp_path / "out"):
+        pass
+    with settled_ledger(village(changed), tmp_path / "out") as ledger:
+        amended, height = last_bills(ledger, village(changed)), ledger.height
+    with settled_ledger(village(changed), tmp_path / "fresh") as ledger:
+        assert amended == last_bills(ledger, village(changed))
+    with settled_ledger(village(changed), tmp_path / "out") as ledger:
+        assert ledger.height == height, "the same files say nothing new"
+
+
+def test_only_slots_from_the_change_on_are_settled_again(tmp_path: Path) -> None:
+    with settled_ledger(village(VARYING), tmp_path):
+        pass
+    with settled_ledger(village(CHANGED[0]), tmp_path) as ledger:
+        assert [len(runs_of(ledger, slot)) for slot in (0, 3, 4, 49, 50, 59)] == [1, 1, 2, 2, 1, 1]
+
+
+def sorted_by_start(prices: dict[int, int]) -> dict[int, int]:
+    return dict(sorted(prices.items()))
+
+
+PRICES = st.dictionaries(st.integers(1, 23), st.integers(-50, 50), min_size=1, max_size=5).map(sorted_by_start)
+
+
+@settings(max_examples=8, deadline=None)
+@given(PRICES, st.lists(st.tuples(PRICES, st.integers(0, 20), st.integers(1, 24)), min_size=1, max_size=3))
+def test_after_any_changes_each_slot_has_the_price_of_the_newest_file_that_has_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: dict[int, int],
+    changes: list[tuple[dict[int, int], int, int]],
+) -> None:
+    folder = tmp_path_factory.mktemp("amended")
+    whole = community(24, 2, series=[series(LEVY, {0: 1, **before})])
+    expected = {slot: price_at({0: 1, **before}, slot) for slot in range(24)}
+    with settled_ledger(whole, folder) as ledger:
+        found = last_bills(ledger, whole)
+    for prices, first, slots in changes:
+        stated = {0: 2, **prices}
+        newer = part_of(whole, first, min(first + slots, 24))._replace(series=[series(LEVY, stated)])
+        expected |= {slot: price_at(stated, slot) for slot in range(first, min(first + slots, 24))}
+        with settled_ledger(newer, folder) as ledger:
+            found = last_bills(ledger, whole)
+    assert {slot: found[FIRST_S + slot * SLOT_S, "P000"][1] for slot in range(24)} == expected
+
+
+def price_at(prices: dict[int, int], slot: int) -> int:
+    """The price that began last."""
+    return prices[max(start for start in prices if start <= slot)]
+
+
+def test_changed_prices_and_corrected_readings_make_one_correction_run(tmp_path: Path) -> None:
+    with settled_ledger(village(VARYING), tmp_path):
+        pass
+    newer = village(CHANGED[0])
+    newer.import_wh[10, 0] += 5
+    with settled_ledger(newer, tmp_path) as ledger:
+        assert runs_of(ledger, 10) == ["initial", "correction-1"]
+
+
+def test_prices_of_rules_toml_hold_from_the_first_slot_of_the_newer_folder_on(tmp_path: Path) -> None:
+    before = community(24, 2)
+    with settled_ledger(before, tmp_path):
+        pass
+    prices = {**before.rules.prices, LEVY: 1}
+    newer = part_of(before, 10, 12)._replace(rules=before.rules._replace(prices=prices))
+    with settled_ledger(newer, tmp_path) as ledger:
+        bills = last_bills(ledger, before)
+        assert [bills[FIRST_S + slot * SLOT_S, "P000"][1] for slot in (0, 9, 10, 23)] == [40_000, 40_000, 1, 1]
+        assert [len(runs_of(ledger, slot)) for slot in (9, 10, 23)] == [1, 2, 2]
+
+
+def test_a_scope_of_which_the_newer_prices_say_nothing_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    with settled_ledger(village(VARYING), tmp_path) as ledger:
+        height = ledger.height
+    words = r"prices\.csv: says nothing for area A1, of which the ledger has prices"
+    with pytest.raises(GridError, match=words), settled_ledger(village([VARYING[0], VARYING[2]]), tmp_path):
+        pass
+    with settled_ledger(village(VARYING), tmp_path) as ledger:
+        assert ledger.height == height
+
+
+def test_changed_keys_hold_from_when_they_say_and_open_those_slots_again(tmp_path: Path) -> None:
+    keys = [KeyRow("P000", 400_000, None, None), KeyRow("P001", 600_000, None, None)]
+    before = community(10, 2, keys=keys)
+    with settled_ledger(before, tmp_path):
+        pass
+    changed = [*keys, *(KeyRow(point, 500_000, None, FIRST_S + 5 * SLOT_S) for point in ("P000", "P001"))]
+    with settled_ledger(before._replace(keys=changed), tmp_path) as ledger:
+        shares = [ledger.in_force(POINT, "P001", FIRST_S + slot * SLOT_S) for slot in (0, 4, 5, 9)]
+        assert [point.share_ppm for point in shares if point is not None] == [600_000, 600_000, 500_000, 500_000]
+        height = ledger.height
+    with settled_ledger(before._replace(keys=changed), tmp_path) as ledger:
+        assert ledger.height == height
+    with settled_ledger(before, tmp_path) as ledger:
+        point = ledger.in_force(POINT, "P001", FIRST_S + 9 * SLOT_S)
+        assert point is not None
+        assert point.share_ppm == 600_000, "keys.csv is the whole of it"
+
+
+def test_runs_that_an_interrupted_call_left_due_are_made_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with settled_ledger(village(VARYING), tmp_path):
+        pass
+    newer = village(CHANGED[0])
+    with monkeypatch.context() as broken:
+        broken.setattr("gridledger.settling.chain.importing._Importer.run", _Importer._amend)
+        with settled_ledger(newer, tmp_path) as ledger:
+            assert runs_of(ledger, 10) == ["initial"]
+    with settled_ledger(newer, tmp_path) as ledger:
+        assert runs_of(ledger, 10) == ["initial", "correction-1"]
+    assert np.array_equal(newer.import_wh, village(VARYING).import_wh)

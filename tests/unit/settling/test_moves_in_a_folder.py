@@ -1,0 +1,211 @@
+"""Who is billed for a point changes: rows of ``points.csv`` with ``valid_from``, and the same by newer files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridcore.errors import GridError, UsageError
+from gridledger.cli import main
+from gridledger.settling.chain import settled_ledger
+from gridledger.settling.files.folder import read_folder
+from gridledger.settling.files.points import MOVES_MAX
+from tests.unit.settling.folders import RULES, make_folder
+
+SLOTS = 8
+FIRST = "2025-06-30T21:00:00Z"
+"""An hour before a local month ends."""
+HEADER = "point,party,area,valid_from\n"
+TARIFF = """
+[[tariff.component]]
+name = "standing"
+account = "grid"
+base = "day"
+price_micro_per_day = 1000000
+"""
+
+
+def time_of(slot: int) -> str:
+    minutes = 21 * 60 + 15 * slot
+    return f"2025-{'06-30' if minutes < 1440 else '07-01'}T{minutes // 60 % 24:02}:{minutes % 60:02}:00Z"
+
+
+class Reading(NamedTuple):
+    slot: int
+    point: str
+    import_wh: int
+    export_wh: int
+
+
+def readings(rows: list[Reading]) -> str:
+    lines = [f"{time_of(row.slot)},{row.point},{row.import_wh / 1000:.3f},{row.export_wh / 1000:.3f}\n" for row in rows]
+    return "start,point,import_kwh,export_kwh\n" + "".join(lines)
+
+
+def drawn(energies: list[tuple[int, int]]) -> list[Reading]:
+    return [Reading(at % SLOTS, f"P{1 + at // SLOTS}", *energy) for at, energy in enumerate(energies)]
+
+
+def settle(
+    folder: Path, points: str, rows: list[Reading], rules: str = RULES
+) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Of the settled folder: energy and amount by party, slot and kind."""
+    files: dict[str, str | bytes | None] = {"points.csv": points, "readings.csv": readings(rows), "rules.toml": rules}
+    make_folder(folder / "in", files)
+    assert main(["settle", "files", str(folder / "in"), "--out", str(folder / "out")]) == 0
+    return lines_of(folder / "out")
+
+
+def lines_of(out: Path) -> dict[tuple[str, ...], tuple[int, int]]:
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    with (out / "statements.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            key = row["party"], row["slot_start_s"], row["line_kind"]
+            energy, amount = found.get(key, (0, 0))
+            found[key] = energy + int(row["energy_wh"]), amount + int(row["amount_nano"])
+    return {key: sums for key, sums in found.items() if any(sums)}
+
+
+ENERGY = st.one_of(st.tuples(st.integers(0, 2_000), st.just(0)), st.tuples(st.just(0), st.integers(0, 2_000)))
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.lists(ENERGY, min_size=3 * SLOTS, max_size=3 * SLOTS),
+    st.lists(st.integers(1, SLOTS - 1), min_size=1, max_size=2, unique=True).map(sorted),
+)
+def test_each_tenant_has_the_lines_of_a_point_of_his_own_that_used_nothing_before_and_after(
+    tmp_path_factory: pytest.TempPathFactory, energies: list[tuple[int, int]], moves: list[int]
+) -> None:
+    folder, rows = tmp_path_factory.mktemp("moves"), drawn(energies)
+    tenants = "".join(f"P2,T{number},A1,{time_of(slot)}\n" for number, slot in enumerate(moves, 1))
+    moved = settle(folder / "moved", f"{HEADER}P1,M1,A1,\nP2,T0,A1,\nP3,M3,A1,\n{tenants}", rows)
+    own, ends = [row for row in rows if row.point != "P2"], [0, *moves, SLOTS]
+    for row in rows:
+        for number in range(len(ends) - 1):
+            is_there = row.point == "P2" and ends[number] <= row.slot < ends[number + 1]
+            used = (row.import_wh, row.export_wh) if is_there else (0, 0)
+            if row.point == "P2":
+                own.append(Reading(row.slot, f"P2-{number}", *used))
+    split = "".join(f"P2-{number},T{number},A1\n" for number in range(len(ends) - 1))
+    assert moved == settle(folder / "split", f"point,party,area\nP1,M1,A1\n{split}P3,M3,A1\n", own)
+
+
+def test_a_tariff_by_days_counts_those_on_which_a_party_has_a_point(tmp_path: Path) -> None:
+    rows = drawn([(1_000, 0)] * (2 * SLOTS))
+    points = f"{HEADER}P1,M1,A1,\nP2,T0,A1,\nP2,T1,A1,{time_of(4)}\n"
+    found = settle(tmp_path, points, rows, RULES + TARIFF)
+    standing = {key[0]: 0 for key in found}
+    for key, (_, amount) in found.items():
+        standing[key[0]] += amount if key[2] == "standing" else 0
+    assert standing == {"M1": 2 * 10**9, "T0": 10**9, "T1": 10**9}, "midnight is the move"
+    with (tmp_path / "out" / "participants.csv").open(newline="") as file:
+        assert [row["party"] for row in csv.DictReader(file)] == ["M1", "T0", "T1"]
+
+
+def test_newer_files_let_somebody_move_in_where_nothing_is_settled_yet(tmp_path: Path) -> None:
+    rows = drawn([(1_000, 0)] * (2 * SLOTS))
+    early, late = ([row for row in rows if (row.slot < 4) is is_early] for is_early in (True, False))
+    moved = f"{HEADER}P1,M1,A1,\nP2,T0,A1,\nP2,T1,A1,{time_of(5)}\n"
+    settle(tmp_path / "part", f"{HEADER}P1,M1,A1,\nP2,T0,A1,\n", early)
+    newer, out = tmp_path / "newer", tmp_path / "part" / "out"
+    make_folder(newer, {"points.csv": moved, "readings.csv": readings(late)})
+    assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
+    assert lines_of(out) == settle(tmp_path / "whole", moved, rows)
+
+
+def test_who_was_billed_in_settled_slots_does_not_change(tmp_path: Path) -> None:
+    rows = drawn([(1_000, 0)] * (2 * SLOTS))
+    settle(tmp_path / "one", f"{HEADER}P1,M1,A1,\nP2,T0,A1,\n", rows)
+    for number, points in enumerate(("P2,T9,A1,\n", f"P2,T0,A1,\nP2,T9,A1,{time_of(5)}\n")):
+        newer = make_folder(
+            tmp_path / str(number), {"points.csv": f"{HEADER}P1,M1,A1,\n{points}", "readings.csv": readings(rows)}
+        )
+        line = (
+            r"points\.csv: point P2: from 2025-06-30T\S+Z on the ledger bills T0, not T9; who is billed may change from"
+        )
+        with pytest.raises(GridError, match=line), settled_ledger(read_folder(newer), tmp_path / "one" / "out"):
+            pass
+
+
+FAULTS = {
+    "inside a slot": (
+        "P2,T0,A1,\nP2,T1,A1,2025-06-30T21:07:00Z\n",
+        (
+            "points.csv, row 4, valid_from: 2025-06-30T21:07:00Z is inside a slot; who is billed changes for whole slots of 900 s: "
+            "give 2025-06-30T21:00:00Z or 2025-06-30T21:15:00Z"
+        ),
+    ),
+    "nobody before": (
+        f"P2,T0,A1,{time_of(0)}\n",
+        (
+            "points.csv, row 3, valid_from: nobody is billed for P2 before; give one row of it without a valid_from: who is billed at "
+            "first"
+        ),
+    ),
+    "twice at a time": (
+        f"P2,T0,A1,\nP2,T1,A1,{time_of(1)}\nP2,T2,A1,{time_of(1)}\n",
+        (
+            "points.csv, row 5, valid_from: somebody is billed for P2 from 2025-06-30T21:15:00Z on already; give one of the two rows "
+            "another time"
+        ),
+    ),
+    "the same party again": (
+        f"P2,T0,A1,\nP2,T0,A1,{time_of(1)}\n",
+        "points.csv, row 4, party: T0 is billed for P2 before too; leave the row out",
+    ),
+    "another area": (
+        f"P2,T0,A1,\nP2,T1,A2,{time_of(1)}\n",
+        "points.csv, row 4, area: P2 is in the area A1; a point stays in its area",
+    ),
+    "two rows without a time": (
+        "P2,T0,A1,\nP2,T1,A1,\n",
+        (
+            "points.csv, row 4, point: the point P2 stands in row 3 already; give each point once, in one area; a row of somebody else "
+            "from a time on has a valid_from"
+        ),
+    ),
+    "more than an entity keeps": (
+        "P2,T0,A1,\n"
+        + "".join(f"P2,T{1 + at % 2},A1,20{10 + at // 12}-{1 + at % 12:02}-01T00:00:00Z\n" for at in range(51)),
+        f"points.csv, row 54, point: who is billed for P2 changes more than {MOVES_MAX} times; settle fewer slots at once",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_what_is_wrong_with_a_move_is_one_line(tmp_path: Path, name: str) -> None:
+    rows, line = FAULTS[name]
+    folder = make_folder(tmp_path, {"points.csv": f"{HEADER}P1,M1,A1,\n{rows}"})
+    with pytest.raises(UsageError) as caught:
+        read_folder(folder)
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("keys.csv", "point,share_ppm,valid_from\nP1,1,2025-06-01T00:07:00Z\n"),
+        (
+            "agreements.csv",
+            (
+                "agreement,seller_point,buyer_point,basis,price_micro_per_kwh,quantity_kwh,valid_from\n"
+                "a,P1,P2,fixed_quantity,1,1,2025-06-01T00:07:00Z\n"
+            ),
+        ),
+    ],
+)
+def test_keys_and_agreements_hold_for_whole_slots(tmp_path: Path, name: str, content: str) -> None:
+    market = {
+        "keys.csv": '"sharing_keys/1"\nmethod = "static"\ntrade_price_micro_per_kwh = 200000',
+        "agreements.csv": '"bilateral_agreements/1"',
+    }
+    folder = make_folder(tmp_path, {"rules.toml": RULES.replace('"mid_market_rate/1"', market[name]), name: content})
+    line = rf"{name}, row 2, valid_from: 2025-06-01T00:07:00Z is inside a slot; .* give 2025-06-01T00:00:00Z or 2025-06-01T00:15:00Z"
+    with pytest.raises(UsageError, match=line):
+        read_folder(folder)

@@ -1,0 +1,116 @@
+"""The report of a simulated world: one file in two languages that loads nothing, and whose sums are those of the tables beside it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridcore.quality import ESTIMATED, MEASURED
+from gridledger.simulating import report
+from gridledger.simulating.direct import DirectPlan, run_direct
+from gridledger.simulating.report import Money, write_report
+from gridledger.simulating.settled import Settled
+from simulators.grid.world import build_world
+from simulators.scenarios.gallery import find_scenario
+from simulators.scenarios.schema import Event
+
+SLOTS = 4
+MONEY = Money("p2p_call_auction/1", "CNY", {"residual_price_micro_per_kwh": 460_000})
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The begin of a day in the village, settled."""
+    out = tmp_path_factory.mktemp("report") / "out"
+    run_direct(DirectPlan(out, find_scenario("village_day").sized(slots=SLOTS), has_bills=False), lambda _: None)
+    return out
+
+
+def test_the_page_loads_nothing_and_has_no_script(out: Path) -> None:
+    page = (out / "report.html").read_text("utf-8")
+    assert not re.search(r"<(script|link|img|iframe|image|use)|https?:|@import|url\(", page)
+    assert page.count("<h2>") == 10
+
+
+def test_every_text_is_there_in_both_languages(out: Path) -> None:
+    page = (out / "report.html").read_text("utf-8")
+    pairs = re.findall(r'<span lang="en">([^<]*)</span><span lang="zh">([^<]*)</span>', page)
+    assert len(pairs) == page.count('<span lang="en">') == page.count('<span lang="zh">')
+    assert all(en and zh for en, zh in pairs)
+    assert page.count('lang="en"') == page.count('lang="zh"')
+    assert 'id="zh" checked' in page
+
+
+def test_its_figures_are_sums_of_the_tables(out: Path) -> None:
+    page = (out / "report.html").read_text("utf-8")
+    with (out / "settlement.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    bought, taken = (sum(int(row[name]) for row in rows) for name in ("bought_wh", "import_wh"))
+    saved = sum(int(row["supplier_only_nano"]) - int(row["pays_nano"]) for row in rows if row["party"].startswith("H"))
+    assert f"<b>{bought / 1000:,.1f} kWh</b>" in page
+    assert f"<b>{100 * bought / taken:.1f} %</b>" in page
+    assert f"<b>{saved / 10**9:,.2f} CNY</b>" in page
+
+
+def test_an_event_says_how_far_settled_energies_were_from_the_truth(tmp_path: Path) -> None:
+    scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
+    event = Event(label="<b>lost</b>", kind="lost", target="M-H003", from_slot=1, until_slot=2)
+    world = build_world(replace(scenario, events=(event,)))
+    settled = Settled(world)
+    column = settled.column_of_meter["M-H003"]
+    for slot in range(SLOTS):
+        columns = {
+            name: np.zeros(1, dtype=np.int64) for name in ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
+        }
+        columns["import_wh"] = world.import_wh[slot, [column]] + (1_500 if slot == 1 else 0)
+        columns["export_wh"] = world.export_wh[slot, [column]]
+        quality = np.array([ESTIMATED if slot == 1 else MEASURED], dtype=np.uint8)
+        settled.add_positions(slot, np.array([column]), columns, quality)
+    write_report(tmp_path, settled, MONEY)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    row = page[page.index("&lt;b&gt;lost") :].partition("</tr>")[0]
+    true_wh = int((world.import_wh + world.export_wh)[0:2, column].sum())
+    assert [">1 / 2<" in row, f">{true_wh / 1000:,.3f}<" in row, ">1.500<" in row] == [True, True, True]
+    assert "Nobody traded." in page
+    assert '<path class="estimated"' in page
+
+
+def test_a_key_that_was_stolen_concerns_all_homes_of_its_area(tmp_path: Path) -> None:
+    scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
+    event = Event(label="thief", kind="stolen_key", target="A1", from_slot=1, until_slot=2)
+    world = build_world(replace(scenario, events=(event,)))
+    write_report(tmp_path, Settled(world), MONEY)
+    row = (tmp_path / "report.html").read_text("utf-8")
+    row = row[row.index("thief") :].partition("</tr>")[0]
+    homes = sum(1 for meter in world.meters if meter.party and meter.area == "A1")
+    assert f"/ {2 * homes:,}<" in row
+
+
+def test_a_dip_of_one_slot_is_in_the_range_of_its_meter_and_in_the_lowest_line_of_a_longer_place_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "POINTS_MAX", 2)  # two slots for each place
+    world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
+    column, dark = (Settled(world).column_of_meter[name] for name in ("M-H003", "M-H004"))
+    voltage_pu, lowest_pu = world.voltage_pu.copy(), world.voltage_pu_min.copy()
+    voltage_pu[1, column], voltage_pu[:, dark] = 0.9, 0
+    lowest_pu[0], lowest_pu[1] = 0, 0.9
+    write_report(tmp_path, Settled(replace(world, voltage_pu=voltage_pu, voltage_pu_min=lowest_pu)), MONEY)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "<title>M-H003: 207.8 – " in page
+    assert "<title>M-H004</title>" in page
+    assert "lowest: 207.8</title>" in page
+    assert 'class="v0"' in page
+
+
+def test_the_command_that_makes_it_again_is_there_where_scenario_and_seed_say_it_all(out: Path) -> None:
+    found, elsewhere = find_scenario("village_day"), Path("out")
+    assert DirectPlan(elsewhere, found.sized(seed=9)).options == " --direct"
+    assert DirectPlan(elsewhere, found.sized(slots=SLOTS)).options is None
+    assert DirectPlan(elsewhere, found, orders=lambda world, slot: []).options is None
+    assert "Made again by" not in (out / "report.html").read_text("utf-8")

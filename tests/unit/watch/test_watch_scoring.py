@@ -1,0 +1,54 @@
+"""The detection table: scored with held-out months, and refused where its figures must not stand."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulators.detection.scoring import HELD_OUT_SEED, KindScore, Score, score_seeds, table_text
+from simulators.scenarios.schema import FRAUD_KINDS
+from tests.unit.watch.rules_that_ship import RULES
+
+
+@pytest.fixture(scope="module")
+def score() -> Score:
+    """Two months."""
+    return score_seeds(range(HELD_OUT_SEED, HELD_OUT_SEED + 2), RULES)
+
+
+def test_months_are_scored_for_each_kind_and_the_balance_sees_no_stolen_hours(score: Score) -> None:
+    assert score.clean == 2
+    assert {kind: one.tried for kind, one in score.kinds.items()} == dict.fromkeys(FRAUD_KINDS, 2)
+    for kind in ("h5", "h6", "collusion", "stolen_key"):
+        assert "balance" not in score.kinds[kind].by_rule
+    assert list(score.faults()) == []
+
+
+def test_a_large_theft_is_found_within_days_by_the_balance_and_a_stolen_key_at_once(score: Score) -> None:
+    theft = score.kinds["h3"]
+    assert theft.by_rule["balance"] == 2
+    assert max(theft.days) < 8
+    assert min(theft.lost_wh) > 1_000
+    assert score.kinds["stolen_key"].days == [0.0, 0.0]
+    assert score.kinds["stolen_key"].lost_wh == [0, 0]
+
+
+def test_the_table_has_a_row_for_each_kind_and_the_rate_of_clean_months(score: Score) -> None:
+    text = table_text(score)
+    assert [f"| `{kind}` |" in text for kind in FRAUD_KINDS] == [True] * len(FRAUD_KINDS)
+    assert f"Alarms in {score.clean_alarms} of 2 clean months" in text
+
+
+def test_more_than_twice_the_target_on_clean_months_must_not_stand() -> None:
+    assert list(Score(clean=100, clean_alarms=10).faults()) == []
+    (fault,) = Score(clean=100, clean_alarms=11).faults()
+    assert fault == "11.0 % of clean months have an alarm, more than twice the target of 5 %"
+
+
+@pytest.mark.parametrize("kind", ["h5", "h6"])
+def test_a_balance_that_sees_what_steals_no_energy_must_not_stand(kind: str) -> None:
+    score = Score(clean=100)
+    score.kinds[kind] = KindScore(tried=100, found=100, by_rule={"balance": 10, "flat": 100})
+    assert list(score.faults()) == []
+    score.kinds[kind].by_rule["balance"] = 11
+    (fault,) = score.faults()
+    assert fault == f"{kind} steals no energy, and the balance alone has an alarm in 11.0 % of its months"

@@ -1,0 +1,124 @@
+"""An order signed by the page's own JavaScript is what our Python signs and takes; a key file that does not open is named in a word."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore import cbor
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction
+from gridcore.sm import SigningKey, is_valid_signature
+from gridcore.sm.keystore import encode_private_key
+from gridcore.transactions.market_order import MarketOrder
+
+SCRIPT = Path(__file__).with_name("order_cases.mjs")
+SENDING = Path(__file__).with_name("sending_cases.mjs")
+PASSWORD = "pass wörd 你好"
+ITERATIONS = 1_024
+ORDER = {"area": "a-1", "counter": 3, "price": 420_000, "quantity": 1_500, "side": "buy", "slotStart": 1_800_000_000}
+
+
+def run(pem: bytes | str, password: str = PASSWORD, times: int = 1, **order: Any) -> Any:
+    """What the page makes of a key file and an order."""
+    text = pem if isinstance(pem, str) else pem.decode("ascii")
+    asked = {
+        "pem": text,
+        "password": password,
+        "order": ORDER | order,
+        "chain": "c-1",
+        "party": "home-1",
+        "times": times,
+    }
+    done = subprocess.run(["node", str(SCRIPT)], input=json.dumps(asked), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def key_file(key: SigningKey, **options: Any) -> bytes:
+    """An encrypted key file, quickly opened."""
+    return encode_private_key(key, PASSWORD.encode(), iterations=ITERATIONS, **options)
+
+
+@pytest.mark.parametrize("is_openssl", [False, True], ids=["HMAC-SM3", "HMAC-SHA256"])
+def test_an_order_that_the_browser_signs_is_the_transaction_that_we_read(is_openssl: bool) -> None:
+    key = SigningKey.generate()
+    made = run(key_file(key, openssl_compatible=is_openssl), times=20)
+    assert made["publicKey"] == key.public_key.hex()
+    nonces = set()
+    for text in made["wires"]:
+        (wire,) = cbor.decode(bytes.fromhex(text))
+        transaction = decode_transaction(wire)
+        assert (transaction.chain, transaction.kind, transaction.signer) == ("c-1", "market/order", "home-1")
+        assert is_valid_signature(key.public_key, transaction.signed, transaction.signature)
+        content = MarketOrder.decode(transaction)
+        nonces.add(content.nonce)
+        assert content == MarketOrder(
+            area="a-1",
+            counter=3,
+            nonce=content.nonce,
+            price_micro_per_kwh=420_000,
+            quantity_wh=1_500,
+            side="buy",
+            slot_start_s=1_800_000_000,
+        )
+    assert len(nonces) == 20
+
+
+def test_a_wrong_password_is_one_word() -> None:
+    assert {run(key_file(SigningKey.generate()), password=wrong)["word"] for wrong in ("", "pass", PASSWORD + " ")} == {
+        "password"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "file"),
+        ("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", "file"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "file"),
+        ("x" * 20_000, "file"),
+    ],
+    ids=["empty", "not encrypted", "damaged", "too long"],
+)
+def test_a_file_that_is_no_key_file_is_named_so(text: str, word: str) -> None:
+    assert run(text)["word"] == word
+
+
+def test_a_key_file_that_asks_for_more_rounds_than_a_browser_does_is_another_scheme() -> None:
+    pem = encode_private_key(SigningKey.generate(), PASSWORD.encode(), iterations=1_000_001)
+    assert run(pem)["word"] == "scheme"
+
+
+def test_a_key_file_with_a_letter_altered_never_opens_as_another_key() -> None:
+    key = SigningKey.generate()
+    lines = key_file(key).decode("ascii").splitlines()
+    body = "".join(lines[1:-1])
+    for place in range(0, len(body) - 2, 23):
+        other = "A" if body[place] != "A" else "B"
+        altered = "\n".join((lines[0], body[:place] + other + body[place + 1 :], lines[-1], ""))
+        found = run(altered)
+        assert found.get("word") in (None, "file", "scheme", "password", "key"), (place, found)
+        assert found.get("publicKey", key.public_key.hex()) == key.public_key.hex()
+
+
+def test_an_order_without_an_answer_is_sent_again_byte_by_byte_and_one_with_an_answer_is_a_new_one() -> None:
+    """Its answer may have been lost after it was taken: as another order under the next counter, it would count twice."""
+    answers = [None, Code.NODE_BUSY, Code.ACCEPTED, Code.EXISTS, Code.ORDER_REUSED, Code.ACCEPTED]
+    done = subprocess.run(
+        ["node", str(SENDING)],
+        input=json.dumps({"asks": [500, 500, 700, 500, 500], "answers": answers}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = json.loads(done.stdout)
+    assert made["codes"] == [None, Code.NODE_BUSY, Code.ACCEPTED, Code.EXISTS, Code.ACCEPTED]
+    lost, again, other, once_more, reused, next_one = made["sent"]
+    assert lost == again == once_more
+    assert len({lost, other, reused, next_one}) == 4
+    (wire,) = cbor.decode(bytes.fromhex(next_one))
+    assert MarketOrder.decode(decode_transaction(wire)).counter == 2
