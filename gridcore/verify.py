@@ -297,6 +297,7 @@ ENTRIES: Final[dict[str, Any]] = {
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
 UNTIL_FINAL: Final = range(10 * 31_622_400 + 1)  # seconds behind a slot's end
+POWERS: Final = range(10**12 + 1)  # contracted, W
 SHARE: Final = range(1_000_001)  # parts of a million
 ROLES: Final = re.compile("administrator|aggregator|clock|gateway|prosumer|regulator|utility")
 REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
@@ -329,8 +330,10 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "party": {
         "aggregator?": NAME,
         "area": NAME,
+        "contracted_w?": dict,
         "credit_nano?": range(10**18 + 1),
         "organisation": NAME,
+        "tariff?": NAME,
         "trades": bool,
     },
     "point": {
@@ -945,6 +948,15 @@ def _hold_dates_together(zone: Mapping[str, Any], what: str) -> None:
     hold(is_ascending, f"{what}: the dates of its run calendar do not ascend")
 
 
+def _hold_contracted(contracted_w: Mapping[str, Any] | None, what: str) -> None:
+    """What a party has contracted is 1 to 16 powers, each of a component that has a name."""
+    if contracted_w is not None:
+        hold(1 <= len(contracted_w) <= 16, f"{what}: it has not 1 to 16 contracted powers")
+        for name, power_w in contracted_w.items():
+            conform(name, TEXT_64, f"{what}.contracted_w")
+            conform(power_w, POWERS, f"{what}.contracted_w.{plain(name)}")
+
+
 def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     """What a row's values are to one another."""
     if kind == "signer":
@@ -970,6 +982,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(word == "difference" or is_share == (word == "pay_as_produced"), f"{what}: the basis has no such quantity")
         hold(word != "difference" or "series" in value, f"{what}: a difference without a reference price")
         hold(value["buyer_point"] != value["seller_point"], f"{what}: both sides are of one point")
+    elif kind == "party":
+        _hold_contracted(value.get("contracted_w"), what)
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")

@@ -178,6 +178,7 @@ ENTRIES: Final[dict[str, Any]] = {
 BESIDE_ENTRIES: Final = {"area": {"number": U32}, "party": {"number": U32}, "point": {"row": U32}}
 WITHIN: Final = range(31_622_401)  # seconds before or behind an instant of a slot
 UNTIL_FINAL: Final = range(10 * 31_622_400 + 1)  # seconds behind a slot's end
+POWERS: Final = range(10**12 + 1)  # contracted, W
 SHARE: Final = range(1_000_001)  # parts of a million
 ROLES: Final = re.compile("administrator|aggregator|clock|gateway|prosumer|regulator|utility")
 REGISTERS: Final = (range(REGISTER_WH_MAX + 1), range(REGISTER_WH_MAX + 1))  # import, export
@@ -210,8 +211,10 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "party": {
         "aggregator?": NAME,
         "area": NAME,
+        "contracted_w?": dict,
         "credit_nano?": range(10**18 + 1),
         "organisation": NAME,
+        "tariff?": NAME,
         "trades": bool,
     },
     "point": {

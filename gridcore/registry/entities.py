@@ -19,10 +19,11 @@ from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
+from gridcore.registry.tariff import TARIFF
 from gridcore.registry.zone import ZONE
 
 _ALL: Final = (
-    ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
+    ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, TARIFF, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
     AGREEMENT, KEY_POLICY,
 )  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}

@@ -20,10 +20,12 @@ from gridevidence.layout import (
     IDENTITIES,
     NAME,
     POSITION_HEAD,
+    POWERS,
     PRICES,
     REGISTRY_ROW_BYTES_MAX,
     SERIES_VALUES_MAX,
     SIGNED,
+    TEXT_64,
     TIME,
     U32,
 )
@@ -254,6 +256,15 @@ def _hold_dates_together(zone: Mapping[str, Any], what: str) -> None:
     hold(is_ascending, f"{what}: the dates of its run calendar do not ascend")
 
 
+def _hold_contracted(contracted_w: Mapping[str, Any] | None, what: str) -> None:
+    """What a party has contracted is 1 to 16 powers, each of a component that has a name."""
+    if contracted_w is not None:
+        hold(1 <= len(contracted_w) <= 16, f"{what}: it has not 1 to 16 contracted powers")
+        for name, power_w in contracted_w.items():
+            conform(name, TEXT_64, f"{what}.contracted_w")
+            conform(power_w, POWERS, f"{what}.contracted_w.{plain(name)}")
+
+
 def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
     """What a row's values are to one another."""
     if kind == "signer":
@@ -279,6 +290,8 @@ def _hold_together(kind: str, value: Mapping[str, Any], what: str) -> None:
         hold(word == "difference" or is_share == (word == "pay_as_produced"), f"{what}: the basis has no such quantity")
         hold(word != "difference" or "series" in value, f"{what}: a difference without a reference price")
         hold(value["buyer_point"] != value["seller_point"], f"{what}: both sides are of one point")
+    elif kind == "party":
+        _hold_contracted(value.get("contracted_w"), what)
     elif kind == "rules":
         for key, price in value["prices"].items():
             conform(price, I64, f"{what}.prices.{plain(key)}")

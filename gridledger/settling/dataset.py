@@ -108,6 +108,24 @@ class InvoiceTerms(NamedTuple):
     rounding: str = "half_up_away"
 
 
+class TariffFrom(NamedTuple):
+    """By which terms a party's invoices are made from a local day on (``date.toordinal``)."""
+
+    day: int
+    terms: InvoiceTerms
+
+
+class PartyTariff(NamedTuple):
+    """What a party is charged by the month. terms: ascending by day, at least one."""
+
+    components: Sequence[Component]
+    terms: Sequence[TariffFrom]
+
+    def terms_of(self, first_day: int) -> InvoiceTerms:
+        """Those of the month that begins on this day: in force then, or the first ones where none is yet."""
+        return next((one.terms for one in reversed(self.terms) if one.day <= first_day), self.terms[0].terms)
+
+
 class EstimateTerms(NamedTuple):
     """``[estimate]``: how missing energy is estimated, over how many earlier days, and what holds where that tells nothing."""
 

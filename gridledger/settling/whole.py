@@ -16,7 +16,7 @@ import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.files import locked
-from gridledger.settling.chain import billed_points, read_runs, settled_ledger, write_proof
+from gridledger.settling.chain import billed_points, read_runs, settled_ledger, tariffs_of_ledger, write_proof
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.results import Results, write_results
@@ -86,7 +86,8 @@ def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> 
     """``home`` has the ledger, its keys and what proves a line; ``work`` gets the tables."""
     with settled_ledger(dataset, home, progress.settled) as ledger:
         frame = _all_slots(dataset, ledger)
-        results = write_results(work, frame, _noting_quality(read_runs(ledger, frame), frame), progress.written)
+        runs = _noting_quality(read_runs(ledger, frame), frame)
+        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written)
         write_proof(ledger, home, results.sample)
     return Settled(frame, results)
 

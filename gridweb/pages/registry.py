@@ -33,6 +33,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "area": N_("Areas"),
     "rules": N_("Rules"),
     "price_series": N_("Price series"),
+    "tariff": N_("Tariffs"),
     "party": N_("Parties"),
     "standing_profile": N_("Standing profiles"),
     "point": N_("Points"),

@@ -25,6 +25,7 @@ from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.standing_profile import STANDING_PROFILE
+from gridcore.registry.tariff import TARIFF
 from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.registry.histories import Fault, Histories, Stated
 
@@ -42,7 +43,7 @@ REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     SIGNER.kind: _OF_ORGANISATION,
     GATEWAY.kind: _OF_ORGANISATION,
     AREA.kind: (("zone", ZONE), ("rules", RULES), ("calendar", CALENDAR)),
-    PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER)),
+    PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER), ("tariff", TARIFF)),
     POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE), ("rules", RULES)),
     INSTALLATION.kind: (("point", POINT), ("gateway", GATEWAY)),
     AGREEMENT.kind: (

@@ -50,6 +50,13 @@ class Charge(NamedTuple):
     amount_nano: int
 
 
+class _Counts(NamedTuple):
+    """bool[slots]: where an entry holds for a party, and where the party is billed."""
+
+    holds: NDArray[np.bool_]
+    is_billed: NDArray[np.bool_]
+
+
 class Tariff:
     """Components on a calendar: where each of them holds is found out once for all parties."""
 
@@ -70,14 +77,15 @@ class Tariff:
 
         is_billed: bool[slots], in which it has a point; None: in all.
 
-        A percent component counts lines and the components that stand before it.
+        A percent component counts lines and the components that stand before it; one that holds for a part of the month counts for that part of
+        the days.
         """
         of_month = [dict(of_kind) for of_kind in billed_nano]
         found: list[Charge] = []
         for component, holds in zip(self.components, self._holds, strict=True):
             if component.parties and party not in component.parties:
                 continue
-            counts = holds if is_billed is None else holds & is_billed
+            counts = _Counts(holds, np.ones_like(holds)) if is_billed is None else _Counts(holds & is_billed, is_billed)
             for month in range(self._months):
                 charge = self._charge(component, party, usage, month, counts, of_month[month])
                 if charge.energy_wh or charge.amount_nano:
@@ -91,19 +99,21 @@ class Tariff:
         party: str,
         usage: Usage,
         month: int,
-        holds: NDArray[np.bool_],
+        counts: _Counts,
         billed_nano: Mapping[str, int],
     ) -> Charge:
         end = self._starts[month + 1] if month + 1 < self._months else self.calendar.month.size
         slots = slice(int(self._starts[month]), int(end))
+        holds = counts.holds
         if component.base in ENERGY_BASES:
             energy_wh = int(_energy(component.base, usage)[slots][holds[slots]].sum())
             price = None if component.steps else component.price
             amount = stepped(component, energy_wh) if component.steps else energy_wh * component.price
             return Charge(component.name, component.account, month, energy_wh, price, amount)
-        days = int(np.unique(self.calendar.day[slots][holds[slots]]).size)
+        days, days_billed = (int(np.unique(self.calendar.day[slots][mask[slots]]).size) for mask in counts)
         if component.base == PERCENT:
-            share = sum(billed_nano.get(kind, 0) for kind in component.of) * component.price // _PPM if days else 0
+            lines_nano = sum(billed_nano.get(kind, 0) for kind in component.of)
+            share = lines_nano * component.price * days // (_PPM * days_billed) if days else 0
             return Charge(component.name, component.account, month, 0, None, share)
         if component.base == DAY:
             return Charge(component.name, component.account, month, 0, None, days * component.price * _NANO_PER_MICRO)

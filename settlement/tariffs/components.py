@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-ENERGY_BASES: Final = ("import", "export", "traded", "residual")
-"""Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
-POWER_BASES: Final = ("kw_contracted", "kw_peak")
-"""Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
-DAY: Final = "day"
-PERCENT: Final = "percent"
-BASES: Final = (*ENERGY_BASES, *POWER_BASES, DAY, PERCENT)
+from gridcore.registry.tariff import BASES, DAY, DAY_S, ENERGY_BASES, PERCENT, POWER_BASES, PRICE_MAX
+
+__all__ = [
+    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "PERCENT", "POWER_BASES", "PRICE_MAX", "Component", "Step", "Window",
+]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
-"""Entries of a tariff."""
-PRICE_MAX: Final = 10**12
-"""A price is at most a million of the currency."""
-DAY_S: Final = 86_400
+"""Entries of all tariffs of a file."""
 
 
 class Window(NamedTuple):

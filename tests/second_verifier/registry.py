@@ -231,9 +231,18 @@ def _installation(item: Item) -> Installation | Ended:
 
 
 def _party(item: Item) -> Party:
-    fields = as_map(item, "area organisation trades", "aggregator credit_nano")
+    fields = as_map(item, "area organisation trades", "aggregator contracted_w credit_nano tariff")
     as_bool(fields["trades"])
     as_int(fields.get("credit_nano", 0), 0, 10**18)
+    if "tariff" in fields:
+        as_name(fields["tariff"])
+    if "contracted_w" in fields:
+        contracted = fields["contracted_w"]
+        if not isinstance(contracted, dict) or not 1 <= len(contracted) <= 16:
+            raise MalformedError("not 1 to 16 contracted powers")
+        for name, power_w in contracted.items():
+            as_text(name, 1, 64)
+            as_int(power_w, 0, 10**12)
     aggregator = as_name(fields["aggregator"]) if "aggregator" in fields else None
     return Party(as_name(fields["area"]), as_name(fields["organisation"]), aggregator)
 

@@ -23,6 +23,13 @@ class Slot(NamedTuple):
     traded_wh: int
 
 
+class Days(NamedTuple):
+    """How many days a month has, and how many of them have slots."""
+
+    in_calendar: int
+    settled: int
+
+
 def charges(
     components: Sequence[Component],
     party: str,
@@ -40,7 +47,7 @@ def charges(
             if component.parties and party not in component.parties:
                 continue
             inside = [slot for slot in of_month if holds(component, slot)]
-            amount = charge(component, party, inside, slot_s, days, lines)
+            amount = charge(component, party, inside, slot_s, Days(days, len({slot.day for slot in of_month})), lines)
             if amount:
                 lines[component.name] += amount
                 found[month, component.name] = found.get((month, component.name), 0) + amount
@@ -59,7 +66,7 @@ def holds(component: Component, slot: Slot) -> bool:
 
 
 def charge(
-    component: Component, party: str, inside: Sequence[Slot], slot_s: int, days_of_month: int, lines: Mapping[str, int]
+    component: Component, party: str, inside: Sequence[Slot], slot_s: int, of_month: Days, lines: Mapping[str, int]
 ) -> int:
     """Nano of one entry in the slots in which it holds."""
     days = len({slot.day for slot in inside})
@@ -76,11 +83,11 @@ def charge(
         return days * component.price * 1_000
     if component.base == "percent":
         total = sum(lines.get(kind, 0) for kind in component.of)
-        return floor(Fraction(total * component.price, 1_000_000)) if days else 0
+        return floor(Fraction(total * component.price, 1_000_000) * Fraction(days, of_month.settled)) if days else 0
     watts = component.contracted_w.get(party, 0)
     if component.base == "kw_peak":
         watts = max((slot.import_wh * 3_600 // slot_s for slot in inside), default=0)
-    return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, days_of_month))
+    return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, of_month.in_calendar))
 
 
 def by_steps(component: Component, energy_wh: int) -> int:

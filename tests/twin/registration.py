@@ -35,6 +35,7 @@ NAMED = [
 ]
 NAMED += [
     ("aggregator", "signer"),
+    ("tariff", "tariff"),
     ("party", "party"),
     ("standing_profile", "standing_profile"),
     ("point", "point"),

@@ -59,7 +59,23 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
     "rules": [{"prices": dict, "series?": dict, "terms": dict, "until_s?": TIME}],
     "price_series": [{"prices": bytes, "slot_s": range(1, 86_401)}],
     "party": [
-        {"aggregator?": NAME, "area": NAME, "credit_nano?": range(10**18 + 1), "organisation": NAME, "trades": bool}
+        {
+            "aggregator?": NAME,
+            "area": NAME,
+            "contracted_w?": dict,
+            "credit_nano?": range(10**18 + 1),
+            "organisation": NAME,
+            "tariff?": NAME,
+            "trades": bool,
+        }
+    ],
+    "tariff": [
+        {
+            "components": list,
+            "quantum_nano": range(1, 10**12 + 1),
+            "rounding": re.compile("half_even|half_up_away"),
+            "tax_ppm": range(1_000_001),
+        }
     ],
     "standing_profile": [{"export_wh": list, "import_wh": list}],
     "point": [
@@ -162,6 +178,12 @@ def has_form(kind: str, value: Leaf) -> bool:
         are_series = 1 <= len(series) <= 8 and all(fits(name, NAME) for name in series.values())
         are_theirs = "series" not in value or set(series) <= set(value["prices"])
         return are_series and are_theirs and all(fits(p, range(-(2**63), 2**63)) for p in value["prices"].values())
+    if kind == "party":
+        contracted = value.get("contracted_w", {"": 0} if "contracted_w" not in value else {})
+        names = [name for name in contracted if "contracted_w" in value]
+        return 1 <= len(contracted) <= 16 and all(map(is_word, names)) and are_in(contracted.values(), 0, 10**12)
+    if kind == "tariff":
+        return is_tariff(value["components"])
     if kind == "price_series":
         count, rest = divmod(len(value["prices"]), 8)
         return rest == 0 and 1 <= count <= 3_000 and all(abs(price) <= 10**9 for price in prices_in(value))
@@ -180,6 +202,60 @@ def has_form(kind: str, value: Leaf) -> bool:
         is_below = modulus == 0 or (modulus > 2 * limit and max(stated, default=0) < modulus)
         return bool(limit * value["ratio"] <= WH_MAX) and is_told and is_below
     return True
+
+
+COMPONENT: dict[str, Any] = {
+    "account": str,
+    "base": re.compile("import|export|traded|residual|kw_contracted|kw_peak|day|percent"),
+    "months?": list,
+    "name": str,
+    "of?": list,
+    "price?": range(-(10**12), 10**12 + 1),
+    "steps?": list,
+    "taxed": bool,
+    "windows?": list,
+}
+
+
+def is_word(item: Any) -> bool:
+    """Whether this is a short text without control characters."""
+    return isinstance(item, str) and 1 <= len(item) <= 64 and item.isprintable()
+
+
+def are_in(values: Any, low: int, high: int) -> bool:
+    """Whether these are whole numbers within bounds."""
+    return all(fits(value, range(low, high + 1)) for value in values)
+
+
+def is_tariff(components: list[Any]) -> bool:
+    """Whether these are the components of a tariff, each after those that it counts."""
+    if len(components) > 64 or not all(fits(one, COMPONENT) and is_component(one) for one in components):
+        return False
+    names = [one["name"] for one in components]
+    is_behind = all(set(one.get("of", [])).isdisjoint(names[place:]) for place, one in enumerate(components))
+    return is_behind and len(set(names)) == len(names)
+
+
+def is_component(one: Leaf) -> bool:
+    """Whether the parts of a component go together."""
+    is_energy, has_steps = one["base"] in ("import", "export", "traded", "residual"), "steps" in one
+    if ("price" in one) == has_steps or ("of" in one) != (one["base"] == "percent"):
+        return False
+    if not is_energy and (has_steps or "windows" in one):
+        return False
+    if not all(map(is_word, [one["name"], one["account"], *one.get("of", ["x"])])) or one.get("of") == []:
+        return False
+    months = one.get("months", [1])
+    if not months or not are_in(months, 1, 12) or months != sorted(set(months)) or len(one.get("of", [])) > 64:
+        return False
+    steps, windows = one.get("steps", [[0, 0]]), one.get("windows", [[0, 1]])
+    if not all(fits(pair, [range(-(10**15), 10**15 + 1)] * 2) for pair in [*steps, *windows]):
+        return False
+    begins, instants = [step[0] for step in steps], [time for window in windows for time in window]
+    are_steps = 1 <= len(steps) <= 16 and begins[0] == 0 and begins == sorted(set(begins))
+    are_windows = 1 <= len(windows) <= 24 and are_in(instants, 0, 86_400) and instants == sorted(instants)
+    is_dear = not are_in([step[1] for step in steps], -(10**12), 10**12)
+    return are_steps and are_windows and not is_dear and all(start < end for start, end in windows)
 
 
 def has_run_dates(zone: Leaf) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gridcore.errors import GridError, broken
 from gridcore.master_data import Named
 from gridcore.registry.area import AREA
-from gridcore.registry.party import Party
+from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
 from gridcore.registry.row import Row
@@ -23,7 +23,8 @@ from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
-from gridledger.settling.dataset import Dataset
+from gridledger.settling.chain.tariffs import changes_s, charged_at, tariff_amendments
+from gridledger.settling.dataset import Dataset, parties_of
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
 from ledger.registry.bodies import open_entity
@@ -38,6 +39,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
     rows = [
         *_price_rows(ledger, dataset),
         *_area_rows(ledger, dataset),
+        *tariff_amendments(ledger, dataset),
         *_party_rows(ledger, dataset),
         *_point_rows(ledger, dataset),
     ]
@@ -174,12 +176,24 @@ def _area_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
 
 
 def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
-    """Who will be billed for a point and is not there yet."""
-    trading = set(dataset.orders.party)
+    """Who will be billed for a point and is not there yet; and from the first slot on those that are charged by another tariff."""
+    trading, first_s = set(dataset.orders.party), int(dataset.slot_start_s[0])
     for point in dataset.points:
-        for named in party_rows(point, trading, IMPORTER, OPERATOR):
+        for named in party_rows(dataset, point, trading, IMPORTER, OPERATOR):
             if named.name not in ledger.registry.party_number:
                 yield named
+    for party in sorted(parties_of(dataset.points)):
+        opened = open_entity(ledger, PARTY, party)
+        begun_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries]
+        holds: Party | None = None
+        for at_s in sorted(
+            {first_s, *(at for at in [*begun_s, *changes_s(dataset)] if at > first_s)} if begun_s else ()
+        ):
+            known = ledger.in_force(PARTY, party, at_s) or broken("parties of files are in force from the beginning")
+            wanted = known._replace(**charged_at(dataset, party, at_s)._asdict())
+            if wanted != (known if holds is None or at_s in begun_s else holds):
+                yield Named(PARTY, party, wanted, at_s)
+            holds = wanted
 
 
 def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:

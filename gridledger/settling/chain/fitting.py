@@ -12,6 +12,7 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from gridledger.settling.chain.agreements import check_agreements
 from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.chain.tariffs import check_tariff
 from gridledger.settling.dataset import Dataset, PointRow
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
@@ -25,6 +26,7 @@ def check_fits(ledger: Ledger, dataset: Dataset) -> None:
     """GridError naming the file and what the ledger has, where a dataset is no newer data of it."""
     _check_points(ledger, dataset)
     _check_rules(ledger, dataset)
+    check_tariff(ledger, dataset)
     _check_slots(ledger, dataset)
     check_agreements(ledger, dataset)
 

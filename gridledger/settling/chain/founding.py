@@ -19,6 +19,7 @@ from gridledger.founding.local_days import calendar_of
 from gridledger.settling.chain.agreements import agreement_rows
 from gridledger.settling.chain.points import point_rows
 from gridledger.settling.chain.prices import WHOLE, rules_of_area, rules_rows
+from gridledger.settling.chain.tariffs import tariff_rows
 from gridledger.settling.dataset import Dataset
 from ledger.contract import Contract
 from ledger.genesis_check import check_genesis
@@ -101,6 +102,7 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
     contract, runs = dataset.rules.contract, dataset.rules.runs
     yield Named(ORGANISATION, OPERATOR, Organisation(sorted({*IMPORTER_ROLES, "prosumer"}), "Who imported the files"))
     yield from rules_rows(dataset)
+    yield from tariff_rows(dataset)
     yield Named(SIGNER, IMPORTER, Signer(OPERATOR, importer, sorted(IMPORTER_ROLES)))
     yield Named(GATEWAY, IMPORTER, Gateway(OPERATOR, "software"))
     yield Named(

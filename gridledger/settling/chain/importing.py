@@ -17,8 +17,10 @@ import numpy as np
 from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.errors import GridError
+from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
+from gridcore.registry.tariff import TARIFF
 from gridcore.signers import open_signer
 from gridcore.sm import Signer, SigningKey
 from gridcore.transactions.clock_advance import ClockAdvance
@@ -44,6 +46,8 @@ from ledger.store.directory import init_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
+_OF_MONTHS: Final = (f"{TARIFF.kind}/", f"{PARTY.kind}/")
+"""Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16
 """Rows of price series in one transaction."""
 AGENT: Final = "gridledger settle files"
@@ -143,7 +147,9 @@ class _Importer:
             )
             self._make_block([self._sign(content, attached.encode())])
         if rows:
-            self._note_change(min(row.from_s for row in rows), self._next_run_s())
+            of_slots = [row.from_s for row in rows if not row.key.startswith(_OF_MONTHS)]
+            if of_slots:
+                self._note_change(min(of_slots), self._next_run_s())
         return bool(rows)
 
     def _note_change(self, first_slot_s: int, end_s: int) -> None:

@@ -11,6 +11,7 @@ from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridledger.settling.chain.prices import rules_of_point
+from gridledger.settling.chain.tariffs import changes_s, charged_at
 from gridledger.settling.dataset import Dataset, KeyRow, PointRow
 
 ROLE: Final = "household"
@@ -20,7 +21,7 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
     """Party, point and installation of each, in the dataset's order."""
     trading, keys = set(dataset.orders.party), keys_of(dataset)
     for number, point in enumerate(dataset.points, 1):
-        yield from party_rows(point, trading, importer, organisation)
+        yield from party_rows(dataset, point, trading, importer, organisation)
         for from_s, record in histories_of(dataset, point, keys.get(point.point, [])):
             yield Named(POINT, point.point, record, from_s)
         installation = Installation(
@@ -36,11 +37,18 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
         yield Named(INSTALLATION, str(number), installation)
 
 
-def party_rows(point: PointRow, trading: Collection[str], importer: str, organisation: str) -> Iterator[Named[Party]]:
-    """Everybody who is ever billed for a point. ``trading``: who has orders."""
+def party_rows(
+    dataset: Dataset, point: PointRow, trading: Collection[str], importer: str, organisation: str
+) -> Iterator[Named[Party]]:
+    """Everybody who is ever billed for a point, from the beginning and from when on a tariff changes for it. ``trading``: who has orders."""
     for name in point.parties:
-        trades = name in trading
-        yield Named(PARTY, name, Party(point.area, organisation, trades, importer if trades else None))
+        trades, before = name in trading, None
+        for at_s in changes_s(dataset):
+            charged = charged_at(dataset, name, at_s)
+            if charged != before:
+                record = Party(point.area, organisation, trades, importer if trades else None, **charged._asdict())
+                yield Named(PARTY, name, record, at_s)
+            before = charged
 
 
 def keys_of(dataset: Dataset) -> dict[str, list[KeyRow]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,12 +72,17 @@ def month_sums(rows: Rows, month: Int64Column, months: int, kinds: int) -> Month
 
 
 class Invoices:
-    """The sums of every run and party, and the documents that follow from them."""
+    """The sums of every run and party, and the documents that follow from them. terms_of: by party and place of the month."""
 
     def __init__(
-        self, months: Sequence[str], kinds: Sequence[Kind], is_taxed: Sequence[bool], terms: InvoiceTerms
+        self,
+        months: Sequence[str],
+        kinds: Sequence[Kind],
+        is_taxed: Sequence[bool],
+        terms_of: Callable[[str, int], InvoiceTerms],
     ) -> None:
-        self.months, self.kinds, self.terms = months, kinds, terms
+        self.months, self.kinds = months, kinds
+        self._terms_of = terms_of
         self._is_taxed = is_taxed
         self._sums: dict[str, dict[str, MonthSums]] = {}
 
@@ -87,9 +92,9 @@ class Invoices:
 
     def issued(self, runs: Sequence[str]) -> Iterator[Issued]:
         """The documents by party and month, and of one month in the order of ``runs``."""
-        for party, sums in sorted(self._sums.items(), key=lambda item: utf8(item[0])):
+        for party in sorted(self._sums, key=utf8):
             for place, month in enumerate(self.months):
-                for run, document in zip(runs, self._documents(sums, runs, place), strict=True):
+                for run, document in zip(runs, self._documents(party, runs, place), strict=True):
                     if document is not None:
                         yield Issued(party, month, run, document)
 
@@ -106,7 +111,7 @@ class Invoices:
             InvoiceRow(
                 party=one.party,
                 month=one.month,
-                currency=self.terms.currency,
+                currency=self._terms_of(one.party, self.months.index(one.month)).currency,
                 net=one.document.net,
                 tax=one.document.tax,
                 gross=one.document.gross,
@@ -120,16 +125,16 @@ class Invoices:
         )
         return issued
 
-    def _documents(self, sums: Mapping[str, MonthSums], runs: Sequence[str], month: int) -> list[Document | None]:
+    def _documents(self, party: str, runs: Sequence[str], month: int) -> list[Document | None]:
         states: list[list[InvoiceLine]] = []
-        total = [0] * len(self.kinds)
+        sums, total = self._sums[party], [0] * len(self.kinds)
         for run in runs:
             if run in sums:
                 more = sums[run].amount_nano[month]
                 total = [amount + change for amount, change in zip(total, more, strict=True)]
             lines = zip(self.kinds, total, self._is_taxed, strict=True)
             states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
-        terms = self.terms
+        terms = self._terms_of(party, month)
         return documents(states, tax_ppm=terms.tax_ppm, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
 
     def _lines(self, one: Issued) -> Iterator[InvoiceLineRow]:

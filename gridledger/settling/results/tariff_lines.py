@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gridledger.settling.dataset import PartyTariff
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Sheets
 from gridledger.tables.columns import Places
 from settlement.contract_kit_1 import Int64Column, check_int64
 from settlement.tariffs.charges import Charge, Tariff, Usage
-from settlement.tariffs.components import Component
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -27,7 +27,7 @@ class SignedCharge(NamedTuple):
 
 
 def signed_charges(
-    components: Sequence[Component],
+    tariffs: Mapping[str, PartyTariff],
     months: Months,
     sheets: Sheets,
     points_of_party: Mapping[str, Places],
@@ -35,16 +35,17 @@ def signed_charges(
 ) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
     """What each run and party is charged, by the run's and the party's name.
 
-    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
+    tariffs: of the parties that have one. ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
     """
-    tariff = Tariff(components, months.calendar)
+    of_party = {party: Tariff(tariff.components, months.calendar) for party, tariff in tariffs.items()}
     found: dict[tuple[str, str], list[SignedCharge]] = {}
-    before: dict[str, list[Charge]] = {party: [] for party in points_of_party}
-    billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in points_of_party}
+    before: dict[str, list[Charge]] = {party: [] for party in of_party}
+    billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
     for run in sheets.names:
         energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
         is_billed = sheets.is_billed(run)
-        for party, points in points_of_party.items():
+        for party, tariff in of_party.items():
+            points = points_of_party[party]
             for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
                 for kind, nano in more.items():
                     of_month[kind] = of_month.get(kind, 0) + nano

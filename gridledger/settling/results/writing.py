@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridcore.errors import GridError, require
-from gridledger.settling.dataset import Dataset
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff
 from gridledger.settling.participants import NAME as PARTICIPANTS
 from gridledger.settling.participants import Participant
 from gridledger.settling.report.page import report_page
@@ -57,13 +57,21 @@ class Results(NamedTuple):
     sample: BillLine | None
 
 
-def write_results(out: Path, dataset: Dataset, runs: Iterable[RunColumns], progress: Progress | None = None) -> Results:
+def write_results(
+    out: Path,
+    dataset: Dataset,
+    runs: Iterable[RunColumns],
+    tariffs: Mapping[str, PartyTariff],
+    progress: Progress | None = None,
+) -> Results:
     """Make the files of ``out`` that hold what was decided; FileExistsError where one stands there already.
+
+    tariffs: of the parties that have one; the others' invoices are by the terms of the dataset.
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """
     try:
-        return _Writer(dataset, runs).write(out, progress or _quietly)
+        return _Writer(dataset, runs, tariffs).write(out, progress or _quietly)
     except ContractError as error:
         raise GridError(f"results cannot be written: {error}") from None
 
@@ -80,19 +88,17 @@ class _OfRun(NamedTuple):
 class _Writer:
     """The runs of a folder, and what is made of them party by party."""
 
-    def __init__(self, dataset: Dataset, runs: Iterable[RunColumns]) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset, runs: Iterable[RunColumns], tariffs: Mapping[str, PartyTariff]) -> None:
+        self.dataset, self.tariffs = dataset, tariffs
         self.contract = CONTRACTS[dataset.rules.contract]
         self.sheets = Sheets(dataset, self.contract)
         self.sheets.collect(runs)
         self._latest: _OfRun | None = None
         self.points_of_party = _points_of_party(dataset)
         self.months = months_of(dataset)
-        tariff = dataset.rules.tariff
-        self.kinds = _kinds(
-            [*self.contract.line_kinds], [Kind(component.name, component.account) for component in tariff]
-        )
-        untaxed = {component.name for component in tariff if not component.is_taxed}
+        components = [one for tariff in tariffs.values() for one in tariff.components]
+        self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
+        untaxed = {one.name for one in components if not one.is_taxed}
         self.accounts = list(dict.fromkeys([*self.contract.accounts, *(kind.account for kind in self.kinds)]))
         for account in self.accounts:
             if account in self.points_of_party:
@@ -101,12 +107,12 @@ class _Writer:
                 )
         self.postings = Postings(dataset.slot_start_s, list(self.points_of_party), self.accounts)
         is_taxed = [kind.line_kind not in untaxed for kind in self.kinds]
-        self.invoices = Invoices(self.months.names, self.kinds, is_taxed, dataset.rules.invoice)
+        self.invoices = Invoices(self.months.names, self.kinds, is_taxed, self._terms_of)
         self.book = GeneralLedger(self.months.calendar.day)
         self.sample = Sample(dataset.slot_start_s, self.kinds, self.contract.line_kinds)
         self.statements = 0
-        self.charges: Mapping[tuple[str, str], Sequence[SignedCharge]] = (
-            signed_charges(tariff, self.months, self.sheets, self.points_of_party, self._billed) if tariff else {}
+        self.charges: Mapping[tuple[str, str], Sequence[SignedCharge]] = signed_charges(
+            tariffs, self.months, self.sheets, self.points_of_party, self._billed
         )
 
     def write(self, out: Path, progress: Progress) -> Results:
@@ -142,6 +148,12 @@ class _Writer:
             results_root=root,
             sample=self.sample.line,
         )
+
+    def _terms_of(self, party: str, month: int) -> InvoiceTerms:
+        """Of a month's invoice."""
+        tariff, first_slot = self.tariffs.get(party), self.months.first_slot[month]
+        invoice = self.dataset.rules.invoice
+        return invoice if tariff is None else tariff.terms_of(int(self.months.calendar.day[first_slot]))
 
     def _statements(self, progress: Progress) -> Iterator[Table]:
         names = sorted(self.sheets.names, key=utf8)

@@ -22,7 +22,7 @@ export const isPrice = (value) => value >= -PRICE_MAX && value <= PRICE_MAX;
 
 // ------------------------------------------------------------------------------------------------------------ values
 export const NAME = text("[A-Za-z0-9._-]{1,64}");
-const TEXT_64 = text(".{1,64}");
+export const TEXT_64 = text(".{1,64}");
 const TEXT_200 = text(".{1,200}");
 export const NATURAL = within(0n, (1n << 63n) - 1n);
 export const I64 = within(-(1n << 63n), (1n << 63n) - 1n);
@@ -181,6 +181,7 @@ export const ENTRIES = {
 export const BESIDE_ENTRIES = { area: { number: U32 }, party: { number: U32 }, point: { row: U32 } };
 const WITHIN = within(0n, 31_622_400n); // seconds before or behind an instant of a slot
 const UNTIL_FINAL = within(0n, 10n * 31_622_400n); // seconds behind a slot's end
+export const POWERS = within(0n, 10n ** 12n); // contracted, W
 const SHARE = within(0n, 1_000_000n); // parts of a million
 const CREDIT_NANO = within(0n, 10n ** 18n);
 const ROLES = text("administrator|aggregator|clock|gateway|prosumer|regulator|utility");
@@ -212,7 +213,15 @@ export const ENTITIES = {
     ratio: within(1n, 10_000n),
     "reason?": TEXT_200,
   },
-  party: { "aggregator?": NAME, area: NAME, "credit_nano?": CREDIT_NANO, organisation: NAME, trades: anyBoolean },
+  party: {
+    "aggregator?": NAME,
+    area: NAME,
+    "contracted_w?": anyMap,
+    "credit_nano?": CREDIT_NANO,
+    organisation: NAME,
+    "tariff?": NAME,
+    trades: anyBoolean,
+  },
   point: {
     area: NAME,
     "balance_responsible_export?": NAME,

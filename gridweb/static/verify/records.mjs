@@ -6,7 +6,7 @@ import { hold, plain } from "./answers.mjs";
 import { BOOLEANS, decode, encode } from "./cbor.mjs";
 import {
   AREA_HEAD, BESIDE_ENTRIES, BODIES, ENDED, ENTITIES, ENTRIES, HEADER, I64, IDENTITIES, NAME, POSITION_HEAD,
-  REGISTRY_ROW_BYTES_MAX, SERIES_VALUES_MAX, SIGNED, TIME, isPrice,
+  POWERS, REGISTRY_ROW_BYTES_MAX, SERIES_VALUES_MAX, SIGNED, TEXT_64, TIME, isPrice,
 } from "./layout.mjs";
 import { columnsOf } from "./rows.mjs";
 import { anyMap, anyText, conform } from "./shapes.mjs";
@@ -136,6 +136,7 @@ const HELD_TOGETHER = {
   zone: holdZone,
   installation: holdInstallation,
   agreement: holdAgreement,
+  party: holdContracted,
   rules: holdRules,
   price_series: holdSeries,
 };
@@ -163,6 +164,16 @@ function holdInstallation(value, what) {
   const statedWh = [...(value.final_registers ?? []), ...(value.first_registers ?? [])];
   const isBelow = value.modulus_wh === 0n || statedWh.every((wh) => wh < value.modulus_wh);
   hold(isBelow, `${what}: a register is not below the modulus`);
+}
+
+function holdContracted(value, what) {
+  if (!has(value, "contracted_w")) return;
+  const contracted = Object.entries(value.contracted_w);
+  hold(1 <= contracted.length && contracted.length <= 16, `${what}: it has not 1 to 16 contracted powers`);
+  for (const [name, powerW] of contracted) {
+    conform(name, TEXT_64, `${what}.contracted_w`);
+    conform(powerW, POWERS, `${what}.contracted_w.${plain(name)}`);
+  }
 }
 
 function holdAgreement(value, what) {

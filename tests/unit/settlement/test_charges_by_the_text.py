@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridcore.registry import tariff as registered
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
 from settlement.tariffs.charges import Calendar, Tariff, Usage
 from settlement.tariffs.components import BASES, ENERGY_BASES, Component, Step, Window
+from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
 
 FIRST = date(2026, 6, 29).toordinal()
@@ -52,13 +56,17 @@ def components(draw: st.DrawFn) -> list[Component]:
     return found
 
 
-@given(
-    components(),
-    st.lists(st.integers(0, 10**7), min_size=2 * SLOTS, max_size=2 * SLOTS),
-    st.integers(-(10**15), 10**15),
-)
-@settings(max_examples=150, deadline=None)
-def test_charges_by_columns_are_those_of_the_text(parts: list[Component], energies: list[int], levy: int) -> None:
+class Usages(NamedTuple):
+    """What P1 took and gave at the turn of two months, for both ways to charge it."""
+
+    slots: list[tariffs.Slot]
+    calendar: Calendar
+    usage: Usage
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usages:
+    energies = draw(st.lists(st.integers(0, 10**7), min_size=2 * SLOTS, max_size=2 * SLOTS))
     imports, exports = energies[:SLOTS], energies[SLOTS:]
     traded = [min(pair) for pair in zip(imports, exports, strict=True)]
     days = [FIRST + slot // 4 for slot in range(SLOTS)]
@@ -76,14 +84,70 @@ def test_charges_by_columns_are_those_of_the_text(parts: list[Component], energi
         second=np.array(seconds, dtype=np.int64),
         days_of_month=[30, 31],
     )
-    usage = Usage(*(np.array(column, dtype=np.int64) for column in (imports, exports, traded)))
+    return Usages(slots, calendar, Usage(*(np.array(column, dtype=np.int64) for column in (imports, exports, traded))))
+
+
+def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int, str], int]:
+    """Nano by month and name."""
     found: dict[tuple[int, str], int] = {}
-    for charge in Tariff(parts, calendar).charges("P1", usage, [{"levy": levy}, {"levy": levy}]):
+    for charge in Tariff(parts, of.calendar).charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
         key = (charge.month, charge.name)
         found[key] = found.get(key, 0) + charge.amount_nano
-    assert {key: nano for key, nano in found.items() if nano} == tariffs.charges(
-        parts, "P1", slots, SLOT_S, [30, 31], {"levy": levy}
-    )
+    return {key: nano for key, nano in found.items() if nano}
+
+
+LEVIES = st.integers(-(10**15), 10**15)
+
+
+@given(components(), usages(), LEVIES)
+@settings(max_examples=150, deadline=None)
+def test_charges_by_columns_are_those_of_the_text(parts: list[Component], of: Usages, levy: int) -> None:
+    assert charged(parts, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy})
+
+
+@given(components(), usages(), LEVIES)
+@settings(max_examples=60, deadline=None)
+def test_what_was_registered_day_by_day_is_charged_as_the_dated_components_are(
+    parts: list[Component], of: Usages, levy: int
+) -> None:
+    own = [part for part in parts if not part.parties or "P1" in part.parties]
+    said = [
+        FromDay(
+            day,
+            registered.Tariff([row_of(part) for part in own if holds_on(part, day)], 1, "half_even", 0),
+            {part.name: part.contracted_w["P1"] for part in own if part.contracted_w and holds_on(part, day)},
+        )
+        for day in sorted({FIRST, *days_of_change(own)})
+    ]
+    assert all(fault_of(one.tariff) == "" for one in said if one.tariff is not None)
+    held = components_in_force("P1", said)
+    assert charged(held, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy})
+
+
+def test_a_share_whose_rate_changes_inside_a_month_is_charged_once_by_the_days_of_each_rate() -> None:
+    days = np.arange(FIRST + 2, FIRST + 12)  # the first ten days of July
+    calendar = Calendar(86_400, days * 0, days * 0 + 7, days, days * 0, [31])
+    usage = Usage(days * 0, days * 0, days * 0)
+    shares = [
+        Component("tax", "funds", "percent", 50_000, until_day=FIRST + 5, of=("levy",)),
+        Component("tax", "funds", "percent", 60_000, from_day=FIRST + 5, of=("levy",)),
+    ]
+    amounts = [charge.amount_nano for charge in Tariff(shares, calendar).charges("P1", usage, [{"levy": 10**9}])]
+    assert amounts == [15_000_000, 42_000_000]
+
+
+def test_steps_go_on_where_another_component_changes_inside_a_month() -> None:
+    stepped = {"account": "grid", "base": "import", "name": "energy", "steps": [[0, 1], [1_000, 10]], "taxed": True}
+    fee = {"account": "grid", "base": "day", "name": "fee", "price": 1, "taxed": True}
+    said = [
+        FromDay(FIRST + 2, registered.Tariff([stepped, fee], 1, "half_even", 0), {}),
+        FromDay(FIRST + 5, registered.Tariff([stepped, {**fee, "price": 2}], 1, "half_even", 0), {}),
+    ]
+    days = np.arange(FIRST + 2, FIRST + 12)
+    calendar = Calendar(86_400, days * 0, days * 0 + 7, days, days * 0, [31])
+    usage = Usage(days * 0 + 200, days * 0, days * 0)
+    charges = Tariff(components_in_force("P1", said), calendar).charges("P1", usage, [{}])
+    assert [(one.name, one.amount_nano) for one in charges] == [("energy", 11_000), ("fee", 3_000), ("fee", 14_000)]
 
 
 @given(

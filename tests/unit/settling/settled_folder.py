@@ -15,7 +15,10 @@ from gridledger.settling.dataset import (
     FileRules,
     InvoiceTerms,
     Orders,
+    PartyTariff,
     PointRow,
+    TariffFrom,
+    parties_of,
 )
 from gridledger.settling.runs import RunColumns
 from ledger.contract import SlotRows, Tariffs
@@ -70,6 +73,19 @@ def dataset_of(
         inputs=(),
         counts=Counts(import_wh.size, 0, 0),
     )
+
+
+def tariffs_of(dataset: Dataset) -> dict[str, PartyTariff]:
+    """What a folder's rules charge each party, as a ledger has it that nothing was registered in afterwards."""
+    rules = dataset.rules
+    if not rules.tariff:
+        return {}
+    return {
+        party: PartyTariff(
+            [one for one in rules.tariff if not one.parties or party in one.parties], [TariffFrom(0, rules.invoice)]
+        )
+        for party in parties_of(dataset.points)
+    }
 
 
 def runs_of(

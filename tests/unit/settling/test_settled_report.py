@@ -10,7 +10,7 @@ import numpy as np
 from gridcore.report.markup import StackedBar, bars, kilo, money
 from gridledger.settling.dataset import InputFile, PointRow
 from gridledger.settling.results import write_results
-from tests.unit.settling.settled_folder import dataset_of, runs_of
+from tests.unit.settling.settled_folder import dataset_of, runs_of, tariffs_of
 from tests.unit.settling.test_settled_results import TARIFF, read, settled
 
 
@@ -55,7 +55,7 @@ def test_names_from_files_are_text_and_never_markup(tmp_path: Path) -> None:
     dataset = dataset_of(np.full((4, 2), 900), np.array([[0, 1_500]] * 4), points)
     dataset.quality[1, 0] = 4
     dataset = dataset._replace(inputs=[InputFile(evil, bytes(32), 4)])
-    write_results(tmp_path, dataset, runs_of(dataset))
+    write_results(tmp_path, dataset, runs_of(dataset), tariffs_of(dataset))
     page = (tmp_path / "report.html").read_text("utf-8")
     assert evil not in page
     assert page.count("&lt;script&gt;") == 3  # its invoice, its point among the exceptions, the file
@@ -87,7 +87,7 @@ def test_an_exception_that_a_later_run_has_measured_is_none_any_more(tmp_path: P
         ("after", [*runs_of(missing), *runs_of(measured, "correction-1", [1])]),
     ):
         (tmp_path / name).mkdir()
-        write_results(tmp_path / name, missing, runs)
+        write_results(tmp_path / name, missing, runs, tariffs_of(missing))
     clean = "Every interval of every point has a reading."
     assert clean not in (tmp_path / "before" / "report.html").read_text("utf-8")
     assert clean in (tmp_path / "after" / "report.html").read_text("utf-8")

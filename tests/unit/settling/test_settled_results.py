@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gridcore import cbor, merkle
 from gridcore.errors import GridError
 from gridledger.demo.run_sums import RunSums, read_run
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import read_runs, settled_ledger, tariffs_of_ledger
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.party_lines import exact_sums
@@ -31,7 +31,7 @@ from settlement.catalogue import CONTRACTS
 from settlement.invoicing.total import invoice_total
 from settlement.tariffs.reading import components_of
 from tests.independent import results_root as independent
-from tests.unit.settling.settled_folder import SLOT_S, Grid, dataset_of, runs_of
+from tests.unit.settling.settled_folder import SLOT_S, Grid, dataset_of, runs_of, tariffs_of
 from tests.worlds.datasets import auction, community
 
 POINTS = [
@@ -115,7 +115,7 @@ def test_files_by_columns_are_what_the_demonstration_writes_row_by_row(
         *runs_of(dataset, "correction-1", slots[:2], import_wh=newer),
         *runs_of(dataset, "correction-2", slots[1:], import_wh=newer * 2),
     ]
-    results = write_results(out, dataset, runs)
+    results = write_results(out, dataset, runs, tariffs_of(dataset))
     lines, postings = slow_rows(dataset, runs)
     assert read(out / "statements.csv") == lines
     assert read(out / "postings.csv") == postings
@@ -131,7 +131,7 @@ def settled(out: Path, tables: list[dict[str, Any]], tax_ppm: int = 130_000) -> 
     tariff = components_of(tables, [kind.kind for kind in CONTRACTS["mid_market_rate/1"].line_kinds])
     dataset = dataset_of(import_wh, export_wh, POINTS, tariff=tariff, invoice=InvoiceTerms(tax_ppm=tax_ppm))
     corrected = runs_of(dataset, "correction-1", [5, 9], import_wh=import_wh + 777)
-    return dataset, write_results(out, dataset, [*runs_of(dataset), *corrected])
+    return dataset, write_results(out, dataset, [*runs_of(dataset), *corrected], tariffs_of(dataset))
 
 
 def test_invoices_and_credit_notes_sum_to_what_the_statements_say(tmp_path: Path) -> None:
@@ -219,7 +219,10 @@ def test_the_independent_script_finds_the_same_root_and_order(tmp_path: Path) ->
     nothing = np.zeros((8, len(POINTS)), dtype=np.int64)
     dataset = dataset_of(nothing + 40, nothing + 30, POINTS)
     results = write_results(
-        tmp_path, dataset, [*runs_of(dataset), *runs_of(dataset, "correction-1", [2], import_wh=nothing)]
+        tmp_path,
+        dataset,
+        [*runs_of(dataset), *runs_of(dataset, "correction-1", [2], import_wh=nothing)],
+        tariffs_of(dataset),
     )
     assert independent.main([str(tmp_path), results.results_root.hex()]) == 0
 
@@ -230,13 +233,13 @@ def test_a_charge_beyond_64_bits_is_one_line(tmp_path: Path) -> None:
     tariff = components_of(tables, ["levy"])
     dataset = dataset_of(energy_wh, energy_wh * 0, POINTS, tariff=tariff)
     with pytest.raises(GridError, match=r"results cannot be written: dear is outside the signed 64-bit range"):
-        write_results(tmp_path, dataset, runs_of(dataset))
+        write_results(tmp_path, dataset, runs_of(dataset), tariffs_of(dataset))
 
 
 def test_a_folder_without_energy_has_no_sample(tmp_path: Path) -> None:
     nothing = np.zeros((4, len(POINTS)), dtype=np.int64)
     dataset = dataset_of(nothing, nothing, POINTS)
-    assert write_results(tmp_path, dataset, runs_of(dataset)).sample is None
+    assert write_results(tmp_path, dataset, runs_of(dataset), tariffs_of(dataset)).sample is None
     assert (tmp_path / "invoices.csv").read_text("utf-8") == "party,month,currency,net,tax,gross,rounding\n"
 
 
@@ -246,7 +249,7 @@ def test_runs_are_corrected_in_the_order_of_their_numbers(tmp_path: Path) -> Non
     runs = list(runs_of(dataset))
     for number in (10, 2, 1, 9, 3, 4, 5, 6, 7, 8, 11):  # as they may be found, slot by slot
         runs += runs_of(dataset, f"correction-{number}", [number % 4], import_wh=energies[number])
-    write_results(tmp_path, dataset, runs)
+    write_results(tmp_path, dataset, runs, tariffs_of(dataset))
     lines, _ = slow_rows(
         dataset, sorted(runs, key=lambda run: (run.run != "initial", int(run.run.partition("-")[2] or 0)))
     )
@@ -266,7 +269,7 @@ def test_sums_of_months_and_days_are_exact_where_int64_would_wrap(values: list[i
 def test_files_of_a_ledger_are_what_its_runs_say_row_by_row(tmp_path: Path, dataset: Dataset) -> None:
     with settled_ledger(dataset, tmp_path) as ledger:
         runs = list(read_runs(ledger, dataset))
-        results = write_results(tmp_path, dataset, read_runs(ledger, dataset))
+        results = write_results(tmp_path, dataset, read_runs(ledger, dataset), tariffs_of_ledger(ledger, dataset))
     lines, postings = slow_rows(dataset, runs)
     assert len(lines) > 50
     assert read(tmp_path / "statements.csv") == lines

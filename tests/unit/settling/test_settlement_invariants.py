@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.results import write_results
 from settlement.tariffs.network import grid_loss
-from tests.unit.settling.settled_folder import PRICES, Grid, dataset_of, runs_of
+from tests.unit.settling.settled_folder import PRICES, Grid, dataset_of, runs_of, tariffs_of
 from tests.unit.settling.test_settled_results import POINTS, energies, read
 
 FILES = ("statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "general_ledger.csv", "report.html")
@@ -41,7 +41,12 @@ def test_debits_equal_credits_in_every_run_and_slot(
 ) -> None:
     out = tmp_path_factory.mktemp("out")
     dataset = dataset_of(import_wh, export_wh, POINTS)
-    write_results(out, dataset, [*runs_of(dataset), *runs_of(dataset, "correction-1", [1, 4], import_wh=newer)])
+    write_results(
+        out,
+        dataset,
+        [*runs_of(dataset), *runs_of(dataset, "correction-1", [1, 4], import_wh=newer)],
+        tariffs_of(dataset),
+    )
     sides: dict[tuple[int, str], int] = defaultdict(int)
     for slot, _, debit, credit, run in read(out / "postings.csv"):
         assert int(debit) >= 0
@@ -65,7 +70,7 @@ def test_the_bill_of_a_community_is_the_grids_bill_in_every_slot(
 ) -> None:
     out = tmp_path_factory.mktemp("out")
     dataset = dataset_of(import_wh, export_wh, POINTS)
-    write_results(out, dataset, runs_of(dataset))
+    write_results(out, dataset, runs_of(dataset), tariffs_of(dataset))
     found = net_nano(out)
     bills: dict[int, int] = {}
     for place, slot in enumerate(dataset.slot_start_s.tolist()):
@@ -91,8 +96,8 @@ def test_all_runs_together_are_the_last_run_alone(
         *runs_of(dataset, "correction-1", slots, import_wh=second),
         *runs_of(dataset, "correction-2", slots, import_wh=third),
     ]
-    write_results(step, dataset, runs)
-    write_results(alone, dataset, runs_of(dataset, import_wh=third))
+    write_results(step, dataset, runs, tariffs_of(dataset))
+    write_results(alone, dataset, runs_of(dataset, import_wh=third), tariffs_of(dataset))
     assert net_nano(step) == net_nano(alone)
     gross: list[dict[tuple[str, str], int]] = []
     for out in (step, alone):
@@ -111,10 +116,10 @@ def test_replay_and_another_order_of_slots_and_areas_change_no_byte(
     dataset = dataset_of(import_wh, export_wh, POINTS)
     runs = list(runs_of(dataset))
     outs = [tmp_path_factory.mktemp("out") for _ in range(3)]
-    write_results(outs[0], dataset, runs)
-    write_results(outs[1], dataset, runs)
+    write_results(outs[0], dataset, runs, tariffs_of(dataset))
+    write_results(outs[1], dataset, runs, tariffs_of(dataset))
     chance.shuffle(runs)
-    write_results(outs[2], dataset, runs)
+    write_results(outs[2], dataset, runs, tariffs_of(dataset))
     assert contents(outs[0]) == contents(outs[1]) == contents(outs[2])
 
 
@@ -129,7 +134,7 @@ def test_a_party_with_two_meters_pays_what_it_paid_with_one_up_to_the_units_left
         dataset: Dataset = dataset_of(
             np.array([[*imports, 0]]), np.array([made]), [*points, PointRow("Z9", "PV", "A1")]
         )
-        write_results(out, dataset, runs_of(dataset))
+        write_results(out, dataset, runs_of(dataset), tariffs_of(dataset))
         return sum(nano for (_, account), nano in net_nano(out).items() if account == "P0")
 
     one = [PointRow(f"Z{at}", f"P{at}", "A1") for at in range(4)]

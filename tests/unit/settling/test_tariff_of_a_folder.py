@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import read_runs, settled_ledger, tariffs_of_ledger
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.results import write_results
 from tests.unit.settling.folders import RULES, make_folder
@@ -45,7 +45,7 @@ def test_a_folder_s_tariff_is_charged_to_every_party(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with settled_ledger(dataset, out, lambda done, of: None) as ledger:
-        results = write_results(out, dataset, read_runs(ledger, dataset))
+        results = write_results(out, dataset, read_runs(ledger, dataset), tariffs_of_ledger(ledger, dataset))
     rows = [row for row in read(out / "statements.csv") if row[3] == "a_day"]
     assert [(row[1], row[6]) for row in rows] == [("M1", 300_000_000), ("M2", 300_000_000)]
     assert results.postings_sum_nano == 0

@@ -1,0 +1,155 @@
+"""``tariff/<name>``: what its parties are charged beside their contract's lines, by the month, and how their invoices are rounded and taxed.
+
+One entity has all components, so that whoever shows it shows that none was left out; its entries say since when which of them hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from gridcore.forms import BOOL, Form, choice, integer
+from gridcore.registry.entity import Entity, Shape, shown
+
+ENERGY_BASES: Final = ("import", "export", "traded", "residual")
+"""Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
+POWER_BASES: Final = ("kw_contracted", "kw_peak")
+"""Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
+DAY: Final = "day"
+PERCENT: Final = "percent"
+BASES: Final = (*ENERGY_BASES, *POWER_BASES, DAY, PERCENT)
+ROUNDINGS: Final = ("half_even", "half_up_away")
+
+COMPONENTS_MAX: Final = 64
+PRICE_MAX: Final = 10**12
+"""A price is at most a million of the currency, of either sign."""
+WINDOWS_MAX: Final = 24
+STEPS_MAX: Final = 16
+STEP_WH_MAX: Final = 10**15
+OF_MAX: Final = 64
+QUANTUM_NANO_MAX: Final = 10**12
+DAY_S: Final = 86_400
+
+Component = Mapping[str, Any]
+"""A component as a row has it: see docs/spec/registry.md, "Tariffs"."""
+
+
+class Tariff(NamedTuple):
+    """components: in the order in which their lines are charged; quantum_nano, rounding, tax_ppm: of the invoices (``invoice_total/1``)."""
+
+    components: Sequence[Component]
+    quantum_nano: int
+    rounding: str
+    tax_ppm: int
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 64 and value.isprintable()
+
+
+WORD: Final = Form("a text of 1 to 64 characters that can be printed", _is_word)
+
+
+def _ascends(value: Any, most: int, item: Form) -> bool:
+    """Whether this is an array of 1 to ``most`` such items, each above the one before."""
+    is_array = isinstance(value, list) and 1 <= len(value) <= most and all(map(item.holds, value))
+    return is_array and all(one < two for one, two in pairwise(value))
+
+
+def _are_pairs(value: Any, most: int, first: Form, second: Form) -> bool:
+    return (
+        isinstance(value, list)
+        and 1 <= len(value) <= most
+        and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+        and all(first.holds(one) and second.holds(two) for one, two in value)
+    )
+
+
+def _are_windows(value: Any) -> bool:
+    if not _are_pairs(value, WINDOWS_MAX, integer(0, DAY_S - 1), integer(1, DAY_S)):
+        return False
+    instants = [instant for window in value for instant in window]
+    return all(start_s < end_s for start_s, end_s in value) and instants == sorted(instants)
+
+
+def _are_steps(value: Any) -> bool:
+    if not _are_pairs(value, STEPS_MAX, integer(0, STEP_WH_MAX), _PRICE):
+        return False
+    begins_wh = [from_wh for from_wh, _ in value]
+    return begins_wh[0] == 0 and begins_wh == sorted(set(begins_wh))
+
+
+_PRICE: Final = integer(-PRICE_MAX, PRICE_MAX)
+_FORMS: Final[Mapping[str, Form]] = {
+    "account": WORD,
+    "base": choice(*BASES),
+    "months": Form("ascending months, 1 to 12", lambda value: _ascends(value, 12, integer(1, 12))),
+    "name": WORD,
+    "of": Form(
+        f"an array of 1 to {OF_MAX} kinds of lines",
+        lambda value: isinstance(value, list) and 1 <= len(value) <= OF_MAX and all(map(_is_word, value)),
+    ),
+    "price": _PRICE,
+    "steps": Form(
+        f"1 to {STEPS_MAX} pairs [from_wh, price], the first from 0, each from more than the one before", _are_steps
+    ),
+    "taxed": BOOL,
+    "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
+}
+_OPTIONAL: Final = ("months", "of", "price", "steps", "windows")
+
+
+def _are_maps(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= COMPONENTS_MAX and all(isinstance(item, dict) for item in value)
+
+
+def _faults(component: Component, before: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a component that stands behind those of some names."""
+    yield from (f"{name} is no key of it; it has {', '.join(_FORMS)}" for name in sorted(set(component) - set(_FORMS)))
+    for name, form in _FORMS.items():
+        if name not in component and name not in _OPTIONAL:
+            yield f"{name} is missing: {form.words}"
+        elif name in component and not form.holds(component[name]):
+            yield f"{name} is {form.words}, not {shown(component[name])}"
+    if component.get("name") in before:
+        yield f"name: {component['name']} is another component's"
+
+
+def _faults_together(component: Component, names: Sequence[str], place: int) -> Iterator[str]:
+    """What does not go together in a component all of whose keys have their forms."""
+    base = component["base"]
+    if ("price" in component) == ("steps" in component):
+        yield "it has either price or steps"
+    if base not in ENERGY_BASES and ("steps" in component or "windows" in component):
+        yield f"steps and windows are for {', '.join(ENERGY_BASES)} alone"
+    if (base == PERCENT) != ("of" in component):
+        yield "of: the kinds of lines of which a percent component is a share, and only of one"
+    later = [kind for kind in component.get("of", ()) if kind in names[place:]]
+    if later:
+        yield f"of: {later[0]} does not stand before it"
+
+
+def _fault(tariff: Tariff) -> str:
+    """What is wrong with a tariff whose fields all have their forms: of the first component that has a fault."""
+    names = [component.get("name") for component in tariff.components]
+    for place, component in enumerate(tariff.components):
+        fault = next(_faults(component, names[:place]), "") or next(_faults_together(component, names, place), "")
+        if fault:
+            return f"components, {place + 1}: {fault}"
+    return ""
+
+
+TARIFF: Final[Entity[Tariff]] = Entity(
+    "tariff",
+    Shape(
+        Tariff,
+        {
+            "components": Form(f"an array of at most {COMPONENTS_MAX} maps", _are_maps),
+            "quantum_nano": integer(1, QUANTUM_NANO_MAX),
+            "rounding": choice(*ROUNDINGS),
+            "tax_ppm": integer(0, 1_000_000),
+        },
+        rule=_fault,
+    ),
+)

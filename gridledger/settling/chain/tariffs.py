@@ -1,0 +1,227 @@
+"""Tariffs as the chain has them: what ``[[tariff.component]]`` says is registered, and what parties are charged is read from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gridcore.errors import GridError
+from gridcore.master_data import Named
+from gridcore.registry.party import PARTY
+from gridcore.registry.tariff import TARIFF, Tariff
+from gridcore.sm3 import sm3
+from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
+from ledger.leaves.columns import Int64
+from ledger.registry.bodies import open_entity
+from ledger.store.reader import LedgerReader
+from settlement.tariffs.components import Component
+from settlement.tariffs.registered import (
+    FromDay,
+    component_of,
+    components_in_force,
+    days_of_change,
+    fault_of,
+    fault_of_names,
+    holds_on,
+    row_of,
+)
+
+
+class Charged(NamedTuple):
+    """What a party's row says of its tariff."""
+
+    tariff: str | None = None
+    contracted_w: Mapping[str, int] | None = None
+
+
+def tariff_rows(dataset: Dataset) -> Iterator[Named[Tariff]]:
+    """Every tariff that parties have: an entry from the beginning, and one from each day on which other components hold.
+
+    GridError for what no registry takes.
+    """
+    for name, components in _tariffs(dataset).items():
+        entries: list[Named[Tariff]] = []
+        for at_s, day in _begins(dataset):
+            record = _tariff(dataset, components, day)
+            if not entries or record != entries[-1].record:
+                entries.append(Named(TARIFF, name, record, at_s))
+        if len(entries) > ENTRIES_MAX:
+            words = f"they begin and end on {len(entries) - 1} days, a ledger takes {ENTRIES_MAX - 1}; settle fewer months at once"
+            raise GridError(f"rules.toml: [[tariff.component]]: {words}")
+        yield from entries
+
+
+def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
+    """What the row of a party says that is in force at a time."""
+    components = _components_of(dataset, party)
+    if not components:
+        return Charged()
+    day = _day_at(dataset, at_s)
+    contracted_w = {
+        one.name: one.contracted_w[party] for one in components if party in one.contracted_w and holds_on(one, day)
+    }
+    return Charged(_name_of(dataset, components), contracted_w or None)
+
+
+def changes_s(dataset: Dataset) -> list[int]:
+    """When what rows of tariffs and parties say begins to hold, UTC seconds: 0, then local midnights, ascending."""
+    return [at_s for at_s, _ in _begins(dataset)]
+
+
+def _begins(dataset: Dataset) -> list[tuple[int, int | None]]:
+    """When other components hold: from the beginning (no day), then from each day of change on."""
+    zone = ZoneInfo(dataset.timezone)
+    return [(0, None), *((midnight_s(day, zone), day) for day in days_of_change(dataset.rules.tariff))]
+
+
+def _day_at(dataset: Dataset, at_s: int) -> int | None:
+    """The last day of change that has begun at a time; None before the first one."""
+    return [day for from_s, day in _begins(dataset) if from_s <= at_s][-1]
+
+
+def midnight_s(day: int, zone: ZoneInfo) -> int:
+    """Where a local day begins, UTC seconds."""
+    return int(datetime.combine(date.fromordinal(day), time(), zone).timestamp())
+
+
+def _tariff(dataset: Dataset, components: Sequence[Component], day: int | None) -> Tariff:
+    """GridError for what no registry takes."""
+    terms = dataset.rules.invoice
+    rows = [row_of(one) for one in components if holds_on(one, day)]
+    tariff = Tariff(rows, terms.quantum_nano, terms.rounding, terms.tax_ppm)
+    if words := fault_of(tariff):
+        raise GridError(f"rules.toml: [[tariff.component]]: a ledger does not take them: {words}")
+    return tariff
+
+
+def _tariffs(dataset: Dataset) -> dict[str, Sequence[Component]]:
+    """The components of each tariff by its name: parties that are charged the same have one."""
+    found: dict[str, Sequence[Component]] = {}
+    for party in sorted(parties_of(dataset.points)):
+        components = _components_of(dataset, party)
+        if components:
+            found[_name_of(dataset, components)] = components
+    return found
+
+
+def _components_of(dataset: Dataset, party: str) -> list[Component]:
+    return [one for one in dataset.rules.tariff if not one.parties or party in one.parties]
+
+
+def _name_of(dataset: Dataset, components: Sequence[Component]) -> str:
+    """The name of a tariff: the same in every dataset whose components have these names and days."""
+    if len(components) == len(dataset.rules.tariff):
+        return WHOLE
+    text = "/".join(f"{one.name} {one.from_day}" for one in components)
+    return f"{WHOLE}-{sm3(text.encode()).hex()[:12]}"
+
+
+# -------------------------------------------------------------------------------------------------- out of the registry
+
+
+def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset) -> dict[str, PartyTariff]:
+    """What each party of a ledger's slots is charged by the month, by its name; parties without a tariff are not there.
+
+    An entry holds from the first local day on that begins with it or behind it.
+    """
+    days = _Days(dataset)
+    found: dict[str, PartyTariff] = {}
+    for party in sorted(parties_of(dataset.points)):
+        said = list(_said_of(reader, party, days))
+        terms = [TariffFrom(one.day, _terms(dataset, one.tariff)) for one in said if one.tariff is not None]
+        if terms:
+            found[party] = PartyTariff(components_in_force(party, said), terms)
+    return found
+
+
+class _Days:
+    """The local days of a dataset's slots, and where each begins."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        zone = ZoneInfo(dataset.timezone)
+        first, last = (datetime.fromtimestamp(int(dataset.slot_start_s[at]), zone).toordinal() for at in (0, -1))
+        self.first = first
+        self.begins_s: Int64 = np.array([midnight_s(day, zone) for day in range(first, last + 1)], dtype=np.int64)
+
+    def from_on(self, at_s: int) -> int:
+        """The first of the days that begins at ``at_s`` or later; the one behind the last where none does."""
+        return self.first + int(np.searchsorted(self.begins_s, at_s))
+
+
+def _said_of(reader: LedgerReader, party: str, days: _Days) -> Iterator[FromDay]:
+    """What a party is charged by, from each day on which that changes."""
+    before: FromDay | None = None
+    for day in sorted({days.from_on(at_s) for at_s in _instants(reader, party)} | {days.first}):
+        place = day - days.first
+        if place == len(days.begins_s):
+            return
+        at_s = int(days.begins_s[place])
+        record = reader.in_force(PARTY, party, at_s)
+        tariff = None if record is None or record.tariff is None else reader.in_force(TARIFF, record.tariff, at_s)
+        one = FromDay(day, tariff, (record.contracted_w or {}) if record is not None else {})
+        if before is None or one[1:] != before[1:]:
+            yield one
+        before = one
+
+
+def _instants(reader: LedgerReader, party: str) -> set[int]:
+    """When entries of a party, and of the tariffs that they name, begin to hold."""
+    opened = open_entity(reader, PARTY, party)
+    tariffs = [open_entity(reader, TARIFF, name) for name in _named_by(reader, party)]
+    return {entry.from_s for one in (opened, *tariffs) if one is not None for entry in one.leaf.entries}
+
+
+def _named_by(reader: LedgerReader, party: str) -> set[str]:
+    """The tariffs that a party ever had."""
+    opened = open_entity(reader, PARTY, party)
+    if opened is None:
+        return set()
+    records = [opened.open(reader, entry).record for entry in opened.leaf.entries]
+    return {record.tariff for record in records if record.tariff is not None}
+
+
+def _terms(dataset: Dataset, tariff: Tariff) -> InvoiceTerms:
+    currency = dataset.rules.invoice.currency
+    return InvoiceTerms(currency, tariff.tax_ppm, tariff.quantum_nano, tariff.rounding)
+
+
+# ------------------------------------------------------------------------------------------------------- newer files
+
+
+def check_tariff(reader: LedgerReader, dataset: Dataset) -> None:
+    """GridError where a name of the ledger's components has another account, base or tax flag, or invoices another quantum."""
+    names = {name for party in parties_of(dataset.points) for name in _named_by(reader, party)}
+    opened = [one for name in sorted(names) if (one := open_entity(reader, TARIFF, name)) is not None]
+    known = [one.open(reader, entry).record for one in opened for entry in one.leaf.entries]
+    components = [component_of(row, {}) for tariff in known for row in tariff.components]
+    if words := fault_of_names([*components, *dataset.rules.tariff]):
+        raise GridError(f"rules.toml: [[tariff.component]] {words}")
+    for tariff in known:
+        ours, theirs = tariff.quantum_nano, dataset.rules.invoice.quantum_nano
+        if ours != theirs:
+            raise GridError(
+                f"rules.toml: [invoice] quantum_nano: the ledger has {ours}, not {theirs}; it does not change afterwards"
+            )
+
+
+def tariff_amendments(reader: LedgerReader, dataset: Dataset) -> Iterator[Named[Tariff]]:
+    """Entries that make the ledger's tariffs those of newer files, from their first slot on."""
+    first_s = int(dataset.slot_start_s[0])
+    for name, components in _tariffs(dataset).items():
+        found = open_entity(reader, TARIFF, name)
+        begun_s = [] if found is None else [entry.from_s for entry in found.leaf.entries]
+        holds = None
+        if found is None:  # parties may name only what has begun
+            holds = _tariff(dataset, components, _day_at(dataset, first_s))
+            yield Named(TARIFF, name, holds)
+        for at_s in sorted({first_s, *(at for at in [*begun_s, *changes_s(dataset)] if at > first_s)}):
+            wanted = _tariff(dataset, components, _day_at(dataset, at_s))
+            known = reader.in_force(TARIFF, name, at_s) if holds is None or at_s in begun_s else holds
+            if wanted != known:
+                yield Named(TARIFF, name, wanted, at_s)
+            holds = wanted

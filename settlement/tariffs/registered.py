@@ -1,0 +1,127 @@
+"""Components as rows of the registry hold them (``tariff/<name>``), and what holds for a party out of the entries of its tariffs.
+
+What stands the same in entries that follow each other is one component: steps and peaks of a month go on where another component changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gridcore.registry.tariff import TARIFF, Tariff
+from settlement.tariffs.components import PERCENT, POWER_BASES, Component, Step, Window
+
+
+class FromDay(NamedTuple):
+    """What a party is charged by from a local day on (``date.toordinal``). tariff: None for nothing; contracted_w: by component."""
+
+    day: int
+    tariff: Tariff | None
+    contracted_w: Mapping[str, int]
+
+
+def row_of(component: Component) -> dict[str, Any]:
+    """A component as a row holds it: without its validity and its parties, which entries and parties say."""
+    row: dict[str, Any] = {
+        "account": component.account,
+        "base": component.base,
+        "name": component.name,
+        "taxed": component.is_taxed,
+    }
+    if component.steps:
+        begins_wh = [0, *(step.until_wh or 0 for step in component.steps)]
+        row["steps"] = [
+            [from_wh, step.price_micro_per_kwh] for from_wh, step in zip(begins_wh, component.steps, strict=False)
+        ]
+    else:
+        row["price"] = component.price
+    if component.windows:
+        row["windows"] = [list(window) for window in sorted(component.windows)]
+    if component.months:
+        row["months"] = sorted(set(component.months))
+    if component.of:
+        row["of"] = list(component.of)
+    return row
+
+
+def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Component:
+    """The component of a row, for ever. contracted_w: of whom it is charged to, by the name of who that is."""
+    steps = row.get("steps", [])
+    until_wh: list[int | None] = [from_wh for from_wh, _ in steps[1:]]
+    return Component(
+        name=row["name"],
+        account=row["account"],
+        base=row["base"],
+        price=row.get("price", 0),
+        is_taxed=row["taxed"],
+        months=tuple(row.get("months", ())),
+        windows=tuple(Window(*window) for window in row.get("windows", ())),
+        steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
+        contracted_w=contracted_w if row["base"] == POWER_BASES[0] else {},
+        of=tuple(row.get("of", ())),
+    )
+
+
+def fault_of(tariff: Tariff) -> str:
+    """What no registry takes of a tariff, in words; "" where nothing is."""
+    return TARIFF.fault_of(TARIFF.encode(tariff))
+
+
+def components_in_force(party: str, said: Sequence[FromDay]) -> tuple[Component, ...]:
+    """What a party is charged, in the order in which it is: shares of other lines behind these.
+
+    said: ascending by day, from the first one on that counts.
+    """
+    found: list[Component] = []
+    ends = [one.day for one in said[1:]]
+    for one, until_day in zip(said, [*ends, None], strict=True):
+        for row in one.tariff.components if one.tariff is not None else ():
+            component = component_of(row, {party: one.contracted_w.get(row["name"], 0)})
+            whole = component._replace(from_day=one.day, until_day=until_day)
+            before = [place for place, other in enumerate(found) if _goes_on(other, whole)]
+            if before:
+                found[before[0]] = found[before[0]]._replace(until_day=until_day)
+            else:
+                found.append(whole)
+    return _in_order(found)
+
+
+def _goes_on(earlier: Component, later: Component) -> bool:
+    """Whether a component is the same from the day on that ends another one."""
+    return earlier.until_day == later.from_day and earlier._replace(from_day=None, until_day=None) == later._replace(
+        from_day=None, until_day=None
+    )
+
+
+def _in_order(components: Sequence[Component]) -> tuple[Component, ...]:
+    """Each share behind what it is a share of. Entries of several tariffs may make shares of one another: then the first of them goes first."""
+    ordered = [component for component in components if component.base != PERCENT]
+    waiting = [component for component in components if component.base == PERCENT]
+    while waiting:
+        names = {component.name for component in waiting}
+        ready = [one for one in waiting if not (names - {one.name}).intersection(one.of)]
+        ordered.append((ready or waiting)[0])
+        waiting.remove(ordered[-1])
+    return tuple(ordered)
+
+
+def days_of_change(components: Sequence[Component]) -> list[int]:
+    """The days on which entries begin or end, ascending, each once."""
+    return sorted({day for one in components for day in (one.from_day, one.until_day) if day is not None})
+
+
+def holds_on(component: Component, day: int | None) -> bool:
+    """Whether an entry is valid on a day; None: before every day of change."""
+    if day is None:
+        return component.from_day is None
+    return (component.from_day or 0) <= day and (component.until_day is None or day < component.until_day)
+
+
+def fault_of_names(components: Iterable[Component]) -> str:
+    """What is wrong with a component that has two accounts, bases or tax flags under one name; "" where nothing is."""
+    known: dict[str, tuple[str, str, bool]] = {}
+    for one in components:
+        said = one.account, one.base, one.is_taxed
+        if known.setdefault(one.name, said) != said:
+            return f"{one.name} has another account, base or tax flag than on the ledger: give it another name"
+    return ""

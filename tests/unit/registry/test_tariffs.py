@@ -1,0 +1,178 @@
+"""Tariffs in the registry: what is one, who says so, and who names it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridcore.codes import Code
+from gridcore.genesis import Thresholds
+from gridcore.master_data import Named
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.tariff import BASES, COMPONENTS_MAX, PRICE_MAX, TARIFF, Tariff
+from gridledger.registering.rows_file import read_rows
+from tests.twin.registry_forms import has_form
+from tests.unit.registry.test_registry_approvals import WORLD, Chain
+from tests.worlds.consortium import FIRST_S, START_S, UTILITY
+from tests.worlds.transactions import transaction_id
+
+ENERGY: dict[str, Any] = {"account": "grid", "base": "import", "name": "energy", "price": 5, "taxed": True}
+SHARE: dict[str, Any] = {
+    "account": "grid",
+    "base": "percent",
+    "name": "share",
+    "of": ["energy"],
+    "price": -7,
+    "taxed": False,
+}
+
+STEPPED: dict[str, Any] = {key: ENERGY[key] for key in ENERGY if key != "price"}
+
+
+def tariff(*components: dict[str, Any]) -> Tariff:
+    return Tariff(list(components), 10_000_000, "half_up_away", 130_000)
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain(replace(WORLD, thresholds=Thresholds()))
+
+
+def submitted(chain: Chain, record: Tariff, signer: str = "admin", from_s: int = FIRST_S) -> int:
+    rows = [*Named(TARIFF, "home", record, from_s).rows()]
+    return chain.decide(chain.sender.register(rows, signer=signer))
+
+
+def test_a_utility_registers_a_tariff_and_a_party_names_it(chain: Chain) -> None:
+    party = Party("a-1", UTILITY, False, contracted_w={"demand": 12_000}, tariff="home")
+    rows = [*Named(PARTY, "p-1", party, FIRST_S).rows()]
+    assert chain.decide(chain.sender.register(rows)) == Code.REGISTRY_UNKNOWN
+    assert submitted(chain, tariff(ENERGY, SHARE)) == 0
+    assert chain.decide(chain.sender.register(rows)) == 0
+    assert chain.has("tariff/home")
+
+
+def test_a_party_may_not_name_a_tariff_that_begins_later(chain: Chain) -> None:
+    assert submitted(chain, tariff(ENERGY), from_s=FIRST_S + 1) == 0
+    rows = [*Named(PARTY, "p-1", Party("a-1", UTILITY, False, tariff="home"), FIRST_S).rows()]
+    assert chain.decide(chain.sender.register(rows)) == Code.REGISTRY_UNKNOWN
+
+
+def test_a_tariff_may_be_dated_back_and_is_said_once_more_where_it_was_wrong(chain: Chain) -> None:
+    assert submitted(chain, tariff(ENERGY), from_s=0) == 0
+    assert submitted(chain, tariff({**ENERGY, "price": 6}), from_s=START_S) == 0
+    assert submitted(chain, tariff({**ENERGY, "price": 7}), from_s=START_S) == 0
+
+
+def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_one() -> None:
+    chain = Chain()
+    wire = chain.sender.register([*Named(TARIFF, "home", tariff(ENERGY), FIRST_S).rows()])
+    assert chain.decide(wire) == 0
+    assert not chain.has("tariff/home")
+    assert chain.approve(transaction_id(wire), "dso-admin") == 0
+    assert chain.has("tariff/home")
+
+
+def test_the_file_of_docs_tariffs_is_registered(tmp_path: Path, chain: Chain) -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "tariffs.md").read_text("utf-8")
+    (block,) = [one for one in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if one.startswith("[[tariff]]")]
+    file = tmp_path / "tariff.toml"
+    file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
+    assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
+    assert chain.has("tariff/home")
+    assert chain.has("party/house")
+
+
+FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "no account": ([{key: ENERGY[key] for key in ENERGY if key != "account"}], "components, 1: account is missing"),
+    "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: rate is no key of it; it has account, base"),
+    "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
+    "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
+    "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has either price or steps"),
+    "neither price nor steps": ([{**ENERGY, "price": None}], "components, 1: price is a whole number"),
+    "steps not from 0": ([{**STEPPED, "steps": [[1, 1]]}], "components, 1: steps is 1 to 16 pairs"),
+    "steps that do not ascend": (
+        [{**STEPPED, "steps": [[0, 1], [5, 1], [5, 2]]}],
+        "components, 1: steps is 1 to 16 pairs",
+    ),
+    "windows of a share": ([{**SHARE, "windows": [[0, 1]]}], "components, 1: steps and windows are for"),
+    "windows over one another": ([{**ENERGY, "windows": [[0, 7200], [3600, 9000]]}], "components, 1: windows is"),
+    "a window past midnight": ([{**ENERGY, "windows": [[79200, 93600]]}], "components, 1: windows is"),
+    "months twice": ([{**ENERGY, "months": [1, 1]}], "components, 1: months is ascending months"),
+    "one name twice": ([ENERGY, ENERGY], "components, 2: name: energy is another component's"),
+    "a share of what stands behind": ([SHARE, ENERGY], "components, 1: of: energy does not stand before it"),
+    "a share of itself": ([{**SHARE, "of": ["share"]}], "components, 1: of: share does not stand before it"),
+    "a share of nothing": ([{**SHARE, "of": []}], "components, 1: of is an array of 1 to 64 kinds"),
+    "of without percent": ([{**ENERGY, "of": ["levy"]}], "components, 1: of: the kinds of lines"),
+    "a name with a line end": ([{**ENERGY, "name": "a\nb"}], "components, 1: name is a text of 1 to 64"),
+    "too many": (
+        [{**ENERGY, "name": f"c{at}"} for at in range(COMPONENTS_MAX + 1)],
+        "components is an array of at most 64 maps",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_what_is_no_tariff_is_refused_in_one_line(chain: Chain, name: str) -> None:
+    components, words = FAULTS[name]
+    value = TARIFF.encode(tariff(*components))
+    assert words in TARIFF.fault_of(value)
+    assert "\n" not in TARIFF.fault_of(value)
+    assert submitted(chain, tariff(*components)) == Code.REGISTRY_FORM
+
+
+@pytest.mark.parametrize(
+    ("contracted_w", "is_right"),
+    [
+        ({"d": 0}, True),
+        ({"d": 10**12}, True),
+        ({"d": 10**12 + 1}, False),
+        ({"d": -1}, False),
+        ({}, False),
+        ({"": 1}, False),
+    ],
+)
+def test_what_a_party_has_contracted_is_a_power_of_a_component(contracted_w: dict[str, int], is_right: bool) -> None:
+    value = PARTY.encode(Party("a-1", UTILITY, False, contracted_w=contracted_w, tariff="home"))
+    assert (PARTY.fault_of(value) == "") is is_right
+    assert has_form("party", dict(value)) is is_right
+
+
+NUMBERS = st.sampled_from([-1, 0, 1, 12, 13, 3_600, 86_400, 86_401, 10**12, 10**12 + 1, 10**15, 10**15 + 1, True])
+PAIRS = st.lists(st.lists(NUMBERS, min_size=1, max_size=2), max_size=3)
+WORDS = st.sampled_from(["energy", "share", "levy", "电", "", "x" * 64, "x" * 65, "a\tb"])
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "account": WORDS,
+    "base": st.sampled_from([*BASES, "water"]),
+    "months": st.lists(NUMBERS, max_size=3),
+    "name": WORDS,
+    "of": st.lists(WORDS, max_size=2),
+    "price": NUMBERS,
+    "steps": PAIRS,
+    "taxed": st.sampled_from([True, False, 1]),
+    "windows": PAIRS,
+}
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> dict[str, Any]:
+    """A component that is right or nearly so."""
+    found = dict(draw(st.sampled_from([ENERGY, SHARE])))
+    for key in draw(st.lists(st.sampled_from([*VALUES]), max_size=3)):
+        found[key] = draw(VALUES[key])
+        if key == "steps":
+            found.pop("price", None)
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(changed(), max_size=3))
+def test_the_program_and_its_twin_take_the_same_tariffs(components: list[dict[str, Any]]) -> None:
+    value = dict(TARIFF.encode(tariff(*components)))
+    assert (TARIFF.fault_of(value) == "") == has_form("tariff", value)
