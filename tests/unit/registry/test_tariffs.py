@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
     "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
     "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has either price or steps"),
-    "neither price nor steps": ([{**ENERGY, "price": None}], "components, 1: price is a whole number"),
+    "neither price nor steps": ([STEPPED], "components, 1: it has either price or steps"),
     "steps not from 0": ([{**STEPPED, "steps": [[1, 1]]}], "components, 1: steps is 1 to 16 pairs"),
     "steps that do not ascend": (
         [{**STEPPED, "steps": [[0, 1], [5, 1], [5, 2]]}],
