@@ -132,7 +132,7 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
 
 def _fault(tariff: Tariff) -> str:
     """What is wrong with a tariff whose fields all have their forms: of the first component that has a fault."""
-    names = [component.get("name") for component in tariff.components]
+    names = [str(component.get("name", "")) for component in tariff.components]
     for place, component in enumerate(tariff.components):
         fault = next(_faults(component, names[:place]), "") or next(_faults_together(component, names, place), "")
         if fault:
