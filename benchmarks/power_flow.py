@@ -1,6 +1,7 @@
-"""power_flow: the feeder of 129 nodes and 153 loads (SimBench rural3), a day and a year of quarter hours: voltages, losses and loadings.
+"""power_flow: voltages, losses and loadings of a day and a year of quarter hours, on the grids that ship: two of SimBench, and in three phases the
+European test feeder of 907 nodes.
 
-The loads are those of SimBench's own year, so that every step is another one.
+The loads are those of the shapes' own year, so that every step is another one.
 """
 
 from __future__ import annotations
@@ -9,33 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridledger.bench import Benchmark, Measurement, best_seconds
+from simulators.scenarios.schema import EUROPEAN_LV, SIMBENCH_RURAL3, SIMBENCH_URBAN6
 
 DAY_SLOTS = 96
-YEAR_SLOTS = 365 * DAY_SLOTS
+YEAR_SLOTS = 366 * DAY_SLOTS
 
 
-def feeder(slots: int) -> Measurement:
-    """Power flow of so many slots, from loads at nodes to results; the model is built before."""
-    from simulators.grid.feeder import load_feeder
+def feeder(source: str, slots: int) -> Measurement:
+    """Power flow of so many slots, from powers at terminals to results; the model is built before."""
     from simulators.grid.power_flow import FeederModel
+    from simulators.grid.world import shipped_feeder
 
-    grid = load_feeder()
-    model, node_of = FeederModel(grid), np.zeros((grid.loads, grid.nodes))
-    node_of[np.arange(grid.loads), grid.load_node] = 1.0
+    grid = shipped_feeder(source)
+    model, terminal_of = FeederModel(grid), np.zeros((grid.loads, grid.terminals))
+    terminal_of[np.arange(grid.loads), grid.load_terminal] = 1.0
     when = np.arange(slots)[:, np.newaxis]
 
-    def at_nodes(
+    def at_terminals(
         shapes: NDArray[np.int16], scale: NDArray[np.float64], rated: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         loads: NDArray[np.float64] = shapes[grid.load_profile, when] * (scale[grid.load_profile] * rated)
-        return loads @ node_of
+        return loads @ terminal_of
 
-    p_w = at_nodes(grid.load_p_shapes, grid.load_p_scale, grid.load_p_w)
-    q_var = at_nodes(grid.load_q_shapes, grid.load_q_scale, grid.load_q_var)
+    p_w = at_terminals(grid.load_p_shapes, grid.load_p_scale, grid.load_p_w)
+    q_var = at_terminals(grid.load_q_shapes, grid.load_q_scale, grid.load_q_var)
     return Measurement(slots, best_seconds(lambda: model.solve(p_w, q_var), 3))
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "power_flow/day": lambda: feeder(DAY_SLOTS),
-    "power_flow/year": lambda: feeder(YEAR_SLOTS),
+    "power_flow/day": lambda: feeder(SIMBENCH_RURAL3, DAY_SLOTS),
+    "power_flow/year": lambda: feeder(SIMBENCH_RURAL3, YEAR_SLOTS),
+    "power_flow/urban6/day": lambda: feeder(SIMBENCH_URBAN6, DAY_SLOTS),
+    "power_flow/urban6/year": lambda: feeder(SIMBENCH_URBAN6, YEAR_SLOTS),
+    "power_flow/european_lv/day": lambda: feeder(EUROPEAN_LV, DAY_SLOTS),
 }

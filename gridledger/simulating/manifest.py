@@ -17,8 +17,7 @@ from gridledger.simulating.world_files import NAMES
 from gridledger.tables.parquet_file import copy_as_parquet
 from gridledger.tables.results import COLUMNS
 from settlement.catalogue import contract_pin
-from simulators.grid.feeder import EXTRACT_NAME
-from simulators.grid.world import World
+from simulators.grid.world import World, data_files
 
 NAME: Final = "manifest.json"
 FILES: Final = (*NAMES, "reported.csv", "settlement.csv", "report.html", "rules.toml", *COLUMNS)
@@ -38,6 +37,7 @@ def write_manifest(
 ) -> None:
     """Make it of the folder ``out`` as it is. inputs: what else it is to say, behind the versions."""
     profiles = sorted({meter.profile for meter in world.meters})
+    data = resources.files("simulators.grid")
     manifest = {
         "simulated": True,
         "versions": {
@@ -54,7 +54,7 @@ def write_manifest(
         **inputs,
         "inputs_sm3": {
             "scenario": _sm3(out / "scenario.toml"),
-            "grid": _sm3(Path(str(resources.files("simulators.grid") / EXTRACT_NAME))),
+            **{what: _sm3(Path(str(data / name))) for what, name in data_files(world.scenario.grid).items()},
             **({"grid table": _sm3(out / "grid.csv")} if (out / "grid.csv").exists() else {}),
             "contract": contract_pin(contract).hex(),
             **{f"profile {name}": load_profile(name).digest.hex() for name in profiles},

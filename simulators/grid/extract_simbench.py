@@ -1,9 +1,9 @@
-"""Make ``data/rural3.npz``: the small extract of SimBench 1-LV-rural3--2-sw that the grid simulator ships.
+"""Make ``data/semiurb4.npz``, ``urban6.npz`` and ``rural3.npz``: the small extracts of SimBench's low-voltage grids that the grid simulator ships.
 
 Runs outside the project's environment, because pandapower needs an older pandas:
 
     uv venv VENV && uv pip install --python VENV/bin/python simbench==1.6.3 pandapower==3.5.6
-    VENV/bin/python -m simulators.grid.extract_simbench simulators/grid/data/rural3.npz
+    VENV/bin/python -m simulators.grid.extract_simbench rural3 simulators/grid/data/rural3.npz
 
 The data is SimBench's (Open Database License 1.0, see ``data/LICENSE-ODbL.md``); this script is ours. What it changes:
 only the columns that this grid uses are kept; shapes become int16 with one scale per column (a step is at most 1/32767 of the
@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
-GRID_CODE = "1-LV-rural3--2-sw"
+GRIDS = ("semiurb4", "urban6", "rural3")
 DAYS = 366
 SLOTS_PER_DAY = 96
 
 
-def load_simbench_net() -> Any:
-    """The pandapower net of the grid, with the tap changer made effective (pandapower 3 ignores it otherwise)."""
+def load_simbench_net(grid: str) -> Any:
+    """The pandapower net of the grid ``1-LV-<grid>--2-sw``, with the tap changer made effective (pandapower 3 ignores it otherwise)."""
     simbench = importlib.import_module("simbench")
-    net = simbench.get_simbench_net(GRID_CODE)
+    net = simbench.get_simbench_net(f"1-LV-{grid}--2-sw")
     net.trafo["tap_changer_type"] = "Ratio"
     return net
 
@@ -102,11 +102,11 @@ def extract(net: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the extract to the one path given; 2 on bad usage."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m simulators.grid.extract_simbench OUTPUT.npz\n")
+    """Write the extract of a grid to a path; 2 on bad usage."""
+    if len(arguments) != 2 or arguments[0] not in GRIDS:
+        sys.stderr.write(f"usage: python -m simulators.grid.extract_simbench {'|'.join(GRIDS)} OUTPUT.npz\n")
         return 2
-    np.savez_compressed(Path(arguments[0]), allow_pickle=False, **extract(load_simbench_net()))
+    np.savez_compressed(Path(arguments[1]), allow_pickle=False, **extract(load_simbench_net(arguments[0])))
     return 0
 
 

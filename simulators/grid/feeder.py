@@ -1,29 +1,37 @@
-"""The low-voltage feeder of the SimBench extract: topology, sizes and load/PV shapes of one leap year of wall-clock time."""
+"""A low-voltage feeder: topology, sizes and load/PV shapes of one leap year of wall-clock time; those of the SimBench extracts are read here."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import GridError
+from simulators.scenarios.schema import SIMBENCH_RURAL3, SIMBENCH_SEMIURB4, SIMBENCH_URBAN6
 
-EXTRACT_NAME = "data/rural3.npz"
+EXTRACTS: Final = {
+    SIMBENCH_SEMIURB4: "data/semiurb4.npz",
+    SIMBENCH_URBAN6: "data/urban6.npz",
+    SIMBENCH_RURAL3: "data/rural3.npz",
+}
+"""The file of each SimBench grid, beside this module."""
 SHAPE_SLOTS = 366 * 96
 HOUSEHOLD_PREFIX = "H0"
 
 
 @dataclass(frozen=True, eq=False)
 class Feeder:
-    """SimBench 1-LV-rural3--2-sw: 129 nodes, 127 lines, one 400 kVA transformer, 153 loads, 27 PV units.
+    """A radial or meshed grid below one transformer, with loads and PV units at its nodes.
 
-    Shapes cover the 366 x 96 quarter hours of the wall-clock year 2016, from 1 January 00:00; a shape times the unit's rated
+    ``phases`` is 1 where the three phases are taken as balanced (one column stands for all of them), else 3. Column
+    ``node * phases + phase`` of a ``[.., terminals]`` array belongs to one phase of a node. Shapes cover the 366 x 96 quarter hours of the wall-clock year 2016, from 1 January 00:00; a shape times the unit's rated
     power is its average power in the slot. Households come first in every ``load_*`` array (SimBench's order within each group).
     """
 
@@ -51,6 +59,9 @@ class Feeder:
     pv_scale: NDArray[np.float64]  # [PV profiles]
     load_profile_names: tuple[str, ...]  # [load profiles]
     households: int  # loads[:households] are homes
+    phases: int = 1
+    load_phase: NDArray[np.int32] | None = None  # [loads] 0, 1, 2; None where phases is 1
+    zero_sequence: ZeroSequence | None = None  # None where phases is 1
 
     @property
     def loads(self) -> int:
@@ -58,14 +69,34 @@ class Feeder:
         return len(self.load_node)
 
     @property
-    def meter_nodes(self) -> NDArray[np.int32]:
-        """[loads + 1] node at which each meter of an area hangs: the loads', then the feeder's, the low-voltage busbar."""
-        return np.append(self.load_node, np.int32(self.transformer.node_lower))
+    def load_terminal(self) -> NDArray[np.int32]:
+        """[loads] node and phase at which each load hangs."""
+        phase = np.zeros(self.loads, dtype=np.int32) if self.load_phase is None else self.load_phase
+        return (self.load_node * self.phases + phase).astype(np.int32)
+
+    @property
+    def meter_terminals(self) -> NDArray[np.int32]:
+        """[loads + 1] where each meter of an area hangs: the loads', then the feeder's, the first phase of the low-voltage busbar."""
+        return np.append(self.load_terminal, np.int32(self.transformer.node_lower * self.phases))
+
+    @property
+    def terminals(self) -> int:
+        """Number of terminals: nodes times phases."""
+        return self.nodes * self.phases
 
     @property
     def nodes(self) -> int:
         """Number of nodes, the upper side of the transformer included."""
         return len(self.node_u_rated_v)
+
+
+@dataclass(frozen=True, eq=False)
+class ZeroSequence:
+    """What the lines are for currents that are the same in all three phases."""
+
+    line_r_ohm: NDArray[np.float64]  # [lines]
+    line_x_ohm: NDArray[np.float64]  # [lines]
+    line_c_f: NDArray[np.float64]  # [lines]
 
 
 @dataclass(frozen=True)
@@ -89,17 +120,22 @@ class TransformerRating:
     tap_step_v: float
 
 
-@lru_cache(maxsize=1)
-def load_feeder() -> Feeder:
-    """The shipped feeder; read once per process. GridError when the file is missing or cut."""
+@lru_cache(maxsize=len(EXTRACTS))
+def load_feeder(source: str = SIMBENCH_RURAL3) -> Feeder:
+    """The feeder of a SimBench grid that ships; read once per process. GridError when its file is missing or cut."""
+    return read_shipped(EXTRACTS[source], _feeder_of)
+
+
+def read_shipped(name: str, make: Callable[[dict[str, NDArray[Any]]], Feeder]) -> Feeder:
+    """The feeder that ``make`` makes of the arrays in a file beside this module; GridError when it is missing or cut."""
     try:
         with (
-            files(__package__).joinpath(EXTRACT_NAME).open("rb") as stream,
+            files(__package__).joinpath(name).open("rb") as stream,
             np.load(stream, allow_pickle=False) as archive,
         ):
-            return _feeder_of({name: archive[name] for name in archive.files})
+            return make({each: archive[each] for each in archive.files})
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as trouble:
-        message = f"simulators/grid/{EXTRACT_NAME}: cannot be read ({trouble}); restore the file as shipped"
+        message = f"simulators/grid/{name}: cannot be read ({trouble}); restore the file as shipped"
         raise GridError(message) from trouble
 
 
@@ -124,12 +160,22 @@ def homes_at_line_ends(feeder: Feeder) -> tuple[int, ...]:
     return tuple(first_home[node] for node in sorted(ends, key=lambda node: -distance_ohm[node]) if node in first_home)
 
 
-def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
-    names = [str(name) for name in arrays["load_profile_names"]]
-    is_household = np.array([names[row].startswith(HOUSEHOLD_PREFIX) for row in arrays["load_profile"]])
-    order = np.argsort(~is_household, kind="stable")
+def rated_w(feeder: Feeder, profile: int, annual_kwh: int) -> float:
+    """The power at which the shape of a profile comes to so much energy in the 366 days of its year."""
+    hours = float(feeder.load_p_shapes[profile].sum(dtype=np.int64)) * float(feeder.load_p_scale[profile]) / 4
+    return annual_kwh * 1000 / hours
+
+
+def reactive_ratio(feeder: Feeder, profile: int) -> float:
+    """Rated reactive over rated active power of the first load of a profile."""
+    first = int(np.flatnonzero(feeder.load_profile == profile)[0])
+    return float(feeder.load_q_var[first] / feeder.load_p_w[first])
+
+
+def rating_of(arrays: dict[str, NDArray[Any]]) -> TransformerRating:
+    """The transformer in the arrays of an extract."""
     tap = [int(value) for value in arrays["transformer_tap"]]
-    rating = TransformerRating(
+    return TransformerRating(
         node_upper=int(arrays["transformer_nodes"][0]),
         node_lower=int(arrays["transformer_nodes"][1]),
         u_upper_v=float(arrays["transformer_u_v"][0]),
@@ -146,6 +192,12 @@ def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
         tap_neutral=tap[3],
         tap_step_v=float(arrays["transformer_tap_v"]),
     )
+
+
+def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
+    names = [str(name) for name in arrays["load_profile_names"]]
+    is_household = np.array([names[row].startswith(HOUSEHOLD_PREFIX) for row in arrays["load_profile"]])
+    order = np.argsort(~is_household, kind="stable")
     return Feeder(
         node_u_rated_v=arrays["node_u_rated_v"],
         line_nodes=np.stack([arrays["line_from"], arrays["line_to"]]),
@@ -155,7 +207,7 @@ def _feeder_of(arrays: dict[str, NDArray[Any]]) -> Feeder:
         line_i_max_a=arrays["line_i_max_a"],
         line_names=tuple(f"line {number}" for number in range(1, len(arrays["line_from"]) + 1)),
         source_u_pu=float(arrays["source_u_pu"]),
-        transformer=rating,
+        transformer=rating_of(arrays),
         load_node=arrays["load_node"][order],
         load_profile=arrays["load_profile"][order],
         load_p_w=arrays["load_p_w"][order],

@@ -2,7 +2,7 @@
 
 Runs in the environment that ``extract_simbench.py`` describes:
 
-    VENV/bin/python -m simulators.grid.make_oracle tests/unit/simgrid/oracle_rural3.npz
+    VENV/bin/python -m simulators.grid.make_oracle rural3 tests/unit/simgrid/oracle_rural3.npz
 
 The slots are SimBench's own loads and PV units (not our diversified homes), from SimBench's float profiles rather than the int16 extract,
 picked where the feeder is stressed: greatest demand, greatest feed-in, greatest reactive demand, nights and noons.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from simulators.grid.extract_simbench import load_simbench_net, wall_clock_rows
+from simulators.grid.extract_simbench import GRIDS, load_simbench_net, wall_clock_rows
 
 WALL_CLOCK_SLOTS = (0, 68, 8_000, 171 * 96 + 76, 172 * 96 + 48, 172 * 96 + 80, 300 * 96 + 30, 366 * 96 - 1)
 
@@ -44,12 +44,12 @@ def node_powers(net: Any, rows: Any) -> tuple[Any, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the oracle to the one path given; 2 on bad usage."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m simulators.grid.make_oracle OUTPUT.npz\n")
+    """Write the oracle of a grid to a path; 2 on bad usage."""
+    if len(arguments) != 2 or arguments[0] not in GRIDS:
+        sys.stderr.write(f"usage: python -m simulators.grid.make_oracle {'|'.join(GRIDS)} OUTPUT.npz\n")
         return 2
     pandapower = importlib.import_module("pandapower")
-    net = load_simbench_net()
+    net = load_simbench_net(arguments[0])
     rows = wall_clock_rows(list(net.profiles["load"]["time"]))
     p_w, q_var = node_powers(net, rows)
     slots = pick_slots(p_w.sum(axis=1), q_var.sum(axis=1))
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         upper_w.append(net.res_ext_grid.p_mw.iloc[0] * 1e6)
         loss_w.append((net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1e6)
     np.savez_compressed(
-        Path(arguments[0]),
+        Path(arguments[1]),
         allow_pickle=False,
         wall_clock_slot=np.array(slots, dtype=np.int64),
         p_w=p_w[slots],

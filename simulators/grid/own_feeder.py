@@ -16,7 +16,7 @@ import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
-from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, TransformerRating, load_feeder
+from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, TransformerRating, load_feeder, rated_w, reactive_ratio
 from simulators.scenarios.schema import Transformer
 
 BUSBAR: Final = "busbar"
@@ -134,7 +134,7 @@ def _feeder(path: Path, rows: Sequence[_Row], transformer: Transformer) -> Feede
             raise UsageError(f"{path}: row {number}: the profile {row.profile!r} is not there; known: {known}")
         if row.units:
             profile = shipped.load_profile_names.index(row.profile)
-            loads += [(number_of[row.node], profile, _rated_w(shipped, profile, row.annual_kwh))] * row.units
+            loads += [(number_of[row.node], profile, rated_w(shipped, profile, row.annual_kwh))] * row.units
     loads.sort(key=lambda load: not shipped.load_profile_names[load[1]].startswith(HOUSEHOLD_PREFIX))
     homes = sum(shipped.load_profile_names[profile].startswith(HOUSEHOLD_PREFIX) for _, profile, _ in loads)
     if homes < HOMES_MIN or len(loads) > LOADS_MAX:
@@ -144,7 +144,7 @@ def _feeder(path: Path, rows: Sequence[_Row], transformer: Transformer) -> Feede
         raise UsageError(f"{path}: {message} (a home's profile begins with {HOUSEHOLD_PREFIX})")
     node = np.array([each[0] for each in loads], dtype=np.int32)
     profiles = np.array([each[1] for each in loads], dtype=np.int32)
-    rated_w = np.array([each[2] for each in loads], dtype=np.float64)
+    power_w = np.array([each[2] for each in loads], dtype=np.float64)
     length_m = np.array([row.length_m for row in rows])
     return replace(
         shipped,
@@ -159,22 +159,10 @@ def _feeder(path: Path, rows: Sequence[_Row], transformer: Transformer) -> Feede
         transformer=_rating(transformer),
         load_node=node,
         load_profile=profiles,
-        load_p_w=rated_w,
-        load_q_var=rated_w * np.array([_reactive_ratio(shipped, int(each)) for each in profiles]),
+        load_p_w=power_w,
+        load_q_var=power_w * np.array([reactive_ratio(shipped, int(each)) for each in profiles]),
         households=homes,
     )
-
-
-def _rated_w(shipped: Feeder, profile: int, annual_kwh: int) -> float:
-    """The power at which the shape of a profile comes to so much energy in the 366 days of its year."""
-    hours = float(shipped.load_p_shapes[profile].sum(dtype=np.int64)) * float(shipped.load_p_scale[profile]) / 4
-    return annual_kwh * 1000 / hours
-
-
-def _reactive_ratio(shipped: Feeder, profile: int) -> float:
-    """Rated reactive over rated active power of the extract's first load of the profile."""
-    first = int(np.flatnonzero(shipped.load_profile == profile)[0])
-    return float(shipped.load_q_var[first] / shipped.load_p_w[first])
 
 
 def _rating(transformer: Transformer) -> TransformerRating:

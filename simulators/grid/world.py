@@ -14,14 +14,24 @@ from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
 from simulators.grid.diversity import Slots, Stream, generator, home_energy
-from simulators.grid.feeder import Feeder, homes_at_line_ends, load_feeder
+from simulators.grid.european_lv import EXTRACT_NAME, load_european_lv
+from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_feeder
 from simulators.grid.fraud import Registers, counted_registers, not_taken
 from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import Violation, violations_of
 from simulators.scenarios.events import check_events
-from simulators.scenarios.schema import BLACKOUT, FRAUDS_OF_DAY_BEFORE, ROLL_OVER, SLOT_S, Grid, Scenario
+from simulators.scenarios.schema import (
+    BLACKOUT,
+    EUROPEAN_LV,
+    FRAUDS_OF_DAY_BEFORE,
+    ROLL_OVER,
+    SIMBENCH_RURAL3,
+    SLOT_S,
+    Grid,
+    Scenario,
+)
 
 HOUSEHOLD_PROFILE_ID = "eastron_sdm630"
 LOAD_PROFILE_ID = "acrel_adl400"
@@ -39,7 +49,8 @@ START_LOAD_WH = (5_000_000, 400_000_000)
 START_FEEDER_IMPORT_WH = (500_000_000, 5_000_000_000)
 START_FEEDER_EXPORT_WH = (50_000_000, 900_000_000)
 LINE_ENDS_OBSERVED = 11  # homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within 0.5 V
-RATED_PHASE_V = 400 / 3**0.5  # 230.94 V: the feeder's low-voltage nodes are rated 400 V between phases
+RATED_V = 400  # between phases; what voltage_pu is told in, also where nodes are rated otherwise
+RATED_PHASE_V = RATED_V / 3**0.5  # 230.94 V
 
 
 @dataclass(frozen=True)
@@ -241,9 +252,21 @@ def _rolled_over(world: World) -> World:
 
 def feeder_of(grid: Grid) -> Feeder:
     """The feeder that a scenario names; UsageError naming file, row and column of a table that is none."""
-    if grid.table is None or grid.transformer is None:
-        return load_feeder()
-    return read_own_feeder(grid.table, grid.transformer)
+    if grid.table is not None and grid.transformer is not None:
+        return read_own_feeder(grid.table, grid.transformer)
+    return shipped_feeder(grid.source)
+
+
+def shipped_feeder(source: str) -> Feeder:
+    """A feeder that ships."""
+    return load_european_lv() if source == EUROPEAN_LV else load_feeder(source)
+
+
+def data_files(grid: Grid) -> dict[str, str]:
+    """The files beside ``simulators.grid`` that a scenario's grid and shapes come from."""
+    if grid.source == EUROPEAN_LV:
+        return {"grid": EXTRACT_NAME, "shapes": EXTRACTS[SIMBENCH_RURAL3]}
+    return {"grid": EXTRACTS.get(grid.source, EXTRACTS[SIMBENCH_RURAL3])}
 
 
 def _check(world: World) -> None:
@@ -285,19 +308,21 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, scenario: Scena
     power = slots.has_power.astype(np.int64)
     load_wh, load_q_var = load_wh * power[:, None], load_q_var * power[:, None]
     net_wh = np.concatenate([homes.import_wh - homes.export_wh, load_wh], axis=1)
-    node_of = np.zeros((feeder.loads, feeder.nodes))
-    node_of[np.arange(feeder.loads), feeder.load_node] = 1.0
+    terminal_of = np.zeros((feeder.loads, feeder.terminals))
+    terminal_of[np.arange(feeder.loads), feeder.load_terminal] = 1.0
     flow = model.solve(
-        (net_wh * SLOTS_PER_HOUR) @ node_of,
-        np.concatenate([homes.q_var, load_q_var], axis=1) @ node_of,
+        (net_wh * SLOTS_PER_HOUR) @ terminal_of,
+        np.concatenate([homes.q_var, load_q_var], axis=1) @ terminal_of,
     )
     feeder_wh = np.rint(flow.upper_w * power / SLOTS_PER_HOUR).astype(np.int64)[:, None]
     net_wh = np.concatenate([net_wh, feeder_wh], axis=1)
-    low_voltage = np.delete(flow.u_pu, feeder.transformer.node_upper, axis=1)
+    upper = feeder.transformer.node_upper * feeder.phases + np.arange(feeder.phases)
+    u_pu = flow.u_pu * (feeder.transformer.u_lower_v / RATED_V)
+    low_voltage = np.delete(u_pu, upper, axis=1)
     with_battery = np.flatnonzero(homes.has_battery)
     meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv)
     # without load the flow has a voltage: what no device makes use of is no violation
-    loaded_pu = flow.u_pu[:, feeder.meter_nodes].astype(np.float32)
+    loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
     return _Area(
         meters=meters,
         import_wh=np.maximum(net_wh, 0),

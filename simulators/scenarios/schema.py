@@ -27,7 +27,10 @@ PRICE_MICRO_PER_KWH_MAX: Final = 10**9
 GROUP: Final = 10
 """Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
 SIMBENCH: Final = "simbench"
+SIMBENCH_SEMIURB4: Final = "simbench:semiurb4"
+SIMBENCH_URBAN6: Final = "simbench:urban6"
 SIMBENCH_RURAL3: Final = "simbench:rural3"
+EUROPEAN_LV: Final = "ieee:european_lv"
 OWN_TABLE: Final = "csv"
 CLEAR_SKY: Final = "clear_sky"
 ZERO_INTELLIGENCE, FORECAST, GREEDY = "zero_intelligence", "forecast", "greedy"
@@ -152,9 +155,9 @@ class Transformer:
 
 @dataclass(frozen=True)
 class Grid:
-    """The feeder: ``simbench:rural3``, or of a ``table`` (csv) with a transformer. Limits beyond which violations.csv has a row."""
+    """The feeder: one that ships, or of a ``table`` (csv) with a transformer. Limits beyond which violations.csv has a row."""
 
-    source: str = _one_of(SIMBENCH_RURAL3, OWN_TABLE)
+    source: str = _one_of(SIMBENCH_SEMIURB4, SIMBENCH_URBAN6, SIMBENCH_RURAL3, EUROPEAN_LV, OWN_TABLE)
     table: Path | None = None
     transformer: Transformer | None = None
     voltage_percent_min: int = _whole(50, 100, 90)
