@@ -74,14 +74,13 @@ class Troubles:
                 return True
         return False
 
+    def lack_readings(self, boundary_index: int) -> int:
+        """How many readings of a boundary nobody waits for."""
+        return sum(self.has_no_reading(boundary_index, meter.meter, meter.area) for meter in self.world.meters)
+
     def lost(self) -> int:
         """How many readings nobody waits for."""
-        meters = self.world.meters
-        return sum(
-            self.has_no_reading(index, meter.meter, meter.area)
-            for index in range(len(self._boundary_s))
-            for meter in meters
-        )
+        return sum(map(self.lack_readings, range(len(self._boundary_s))))
 
     def meter_faults(self, boundary_index: int, area: str) -> dict[str, Fault]:
         """What is wrong with meters of an area at a boundary."""

@@ -106,7 +106,8 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
         progress("writing")
         settled.write(work)
         rules_of = dataset.rules
-        write_report(work, settled, Money(rules_of.contract, rules_of.invoice.currency, rules_of.prices, plan.options))
+        currency, later = rules_of.invoice.currency, rules_of.later_prices
+        write_report(work, settled, Money(rules_of.contract, currency, rules_of.prices, plan.options, later))
         copies = copy_tables(work) if plan.has_parquet else []
         write_manifest(
             work, world, contract=rules_of.contract, currency=rules_of.invoice.currency, copies=copies, direct=True

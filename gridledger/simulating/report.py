@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MEASURED
 from gridcore.report.drawing import Flow, Limit, Series, cells, chart, columns, flows, legend
 from gridcore.report.markup import ZH_ZONES, Cell, Text, facts, number, page, paragraph, section, table, tiles, word
 from gridledger.founding.folder import write_new
+from gridledger.settling.dataset import LaterPrices
 from gridledger.simulating.settled import PartyRow, Settled
 from ledger.contract import Vocabulary
 from settlement.catalogue import CATALOGUE
@@ -36,14 +37,20 @@ _VOLTS_PER_MILLE: Final = (930, 970, 990, 1010, 1030, 1070)
 
 
 class Money(NamedTuple):
-    """By what was settled. prices: of the rules, in 1e-6 of the currency per kWh; options: that ``simulate run`` takes to make it again, None where
-    the scenario's file does not say it all.
+    """By what was settled. prices: of the rules, in 1e-6 of the currency per kWh, those of the first slot; later: those that came in their place, and
+    when; options: that ``simulate run`` takes to make it again, None where the scenario's file does not say it all.
     """
 
     contract: str
     currency: str
     prices: Mapping[str, int]
     options: str | None = ""
+    later: Sequence[LaterPrices] = ()
+
+    def at(self, key: str, slot_start_s: int) -> int:
+        """A price in the slot that begins then."""
+        held = [entry.prices[key] for entry in self.later if entry.from_s <= slot_start_s]
+        return held[-1] if held else self.prices[key]
 
 
 def write_report(out: Path, settled: Settled, money: Money) -> None:
@@ -171,14 +178,20 @@ class _Report:
             "residual_price_micro_per_kwh": Text("supplier sells", "售电方售价"),
             "feed_in_price_micro_per_kwh": Text("supplier buys", "上网电价"),
         }
-        limits = [Limit(words, prices[key] / 1e6) for key, words in names.items() if key in prices]
-        line = Series(Text("price of a traded kWh", "成交电价"), "price", values)
+        lines, limits = [Series(Text("price of a traded kWh", "成交电价"), "price", values)], []
+        starts_s = [int(self.world.slot_start_s[place.start]) for place in self.places]
+        for (key, words), look in zip(names.items(), ("high", "low"), strict=True):
+            held = [self.money.at(key, start_s) / 1e6 for start_s in starts_s] if key in prices else []
+            if len(set(held)) > 1:
+                lines.append(Series(words, look, held))
+            elif held:
+                limits.append(Limit(words, held[0]))
         title = Text(
             f"Price among neighbours, {self.money.currency} per kWh", f"邻居间电价（{self.money.currency}/kWh）"
         )
         if not any(wh for wh, _ in traded):
             return section(title, paragraph(Text("Nobody traded.", "没有成交。")))
-        return section(title, chart(self.times, [], [line], _price, limits=limits, from_zero=False, height=150))
+        return section(title, chart(self.times, [], lines, _price, limits=limits, from_zero=False, height=150))
 
     def _money(self) -> str:
         payers, sellers = Text("Who takes energy", "用电方"), Text("Neighbours who sell", "卖电的邻居")
@@ -372,16 +385,24 @@ class _Report:
             number(f"{int(off.sum()) / 1000:,.3f}"),
         ]
 
+    def _price_words(self, key: str) -> str:
+        """A price with those that came in its place."""
+        words, before = f"{self.money.prices[key] / 1e6:.6f} {self.money.currency}/kWh", self.money.prices[key]
+        for entry in self.money.later:
+            price = entry.prices[key]
+            if price != before:
+                day = datetime.fromtimestamp(entry.from_s, self.world.scenario.calendar.zone)
+                words += f"; {day:%Y-%m-%d %H:%M}: {price / 1e6:.6f}"
+            before = price
+        return words
+
     def _method(self) -> str:
         scenario = self.world.scenario
         pairs = [
             (Text("Grid", "电网"), scenario.grid.source),
             (Text("Weather", "天气"), scenario.weather.model),
             (Text("Contract", "合约"), f"<code>{self.money.contract}</code>"),
-            *(
-                (Text(key, key), f"{price / 1e6:.6f} {self.money.currency}/kWh")
-                for key, price in self.money.prices.items()
-            ),
+            *((Text(key, key), self._price_words(key)) for key in self.money.prices),
         ]
         if self.money.options is not None:
             command = f"gridledger simulate run scenario.toml --seed {scenario.seed}{self.money.options} --out DIR"
