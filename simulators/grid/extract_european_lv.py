@@ -40,7 +40,8 @@ def phase_of_each_load() -> np.ndarray[Any, np.dtype[np.int32]]:
     )
     if not ((taken > 0).sum(axis=1) == 1).all():
         raise SystemExit("a load has no phase, or several; look at the network")
-    return np.argmax(taken, axis=1).astype(np.int32)
+    phase: np.ndarray[Any, np.dtype[np.int32]] = np.argmax(taken, axis=1).astype(np.int32)
+    return phase
 
 
 def extract(net: Any) -> dict[str, np.ndarray[Any, Any]]:

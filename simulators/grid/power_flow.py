@@ -19,7 +19,7 @@ from simulators.grid.feeder import Feeder
 CHUNK_SLOTS_MAX = 1_000
 SOURCE_SHORT_CIRCUIT_VA = 1e20  # the upper grid is taken as stiff, as an ideal slack is
 SINGLE_THREAD: Final = -1
-OUTPUTS: Final = {
+OUTPUTS: Final[dict[ComponentType, Any]] = {
     ComponentType.node: ["u_pu"],
     ComponentType.source: ["p"],
     ComponentType.line: ["loading"],
