@@ -34,7 +34,8 @@ from edge.progress import Progress, Seen
 from edge.raw_words import RawWords, raw_words_path
 from edge.reloading import follow_reloads
 from edge.reporting import follow_facts
-from edge.sampling import Sample, Sampling
+from edge.samples import Sample
+from edge.sampling import Sampling
 from edge.standing import open_standing
 from edge.status import LastReads, Standing, facts
 from edge.status_page import status_served

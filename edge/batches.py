@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from edge.outbox_file import QueuedBatch
 from edge.progress import Progress
-from edge.sampling import MeterSample
+from edge.samples import MeterSample
 from gridcore.envelope import decode_transaction
 from gridcore.quality import FLAG_LATE
 from gridcore.sm import Signer

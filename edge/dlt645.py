@@ -15,6 +15,8 @@ from gridcore.errors import EncodingError
 
 REQUEST: Final = 0x11
 ANSWER: Final = 0x91
+MORE: Final = 0x20
+"""Bit of an answer's control byte: more of it could be asked for."""
 ERROR_ANSWER: Final = 0xD1
 FREEZE: Final = 0x16
 EVERYBODY: Final = "99" * 6
@@ -26,6 +28,10 @@ _WAKE, _START, _END, _OFFSET = 0xFE, 0x68, 0x16, 0x33
 _ADDRESS = slice(1, 7)
 _HEADER_BYTES, _TRAILER_BYTES, _DATA_ID_BYTES = 10, 2, 4
 _TARIFF_MAX: Final = 0x3F
+_RECORD_START, _RECORD_END, _CLASS_END = b"\xa0\xa0", 0xE5, b"\xaa"
+_RECORD_HEADER_BYTES, _STAMP_BYTES, _ENERGY_CLASS = 3, 5, 3
+LOAD_RECORD_BYTES: Final = 32
+"""Of a load record of energies alone, with the ends of the empty classes."""
 
 
 class _Quantity(NamedTuple):
@@ -85,6 +91,40 @@ def next_frame(buffer: bytearray) -> RawFrame | None:
             data = bytes((byte - _OFFSET) % 256 for byte in frame[_HEADER_BYTES:-_TRAILER_BYTES])
             return RawFrame(frame[_ADDRESS][::-1].hex(), frame[8], data)
     return None
+
+
+class LoadRecord(NamedTuple):
+    """One load record of a meter: ``stamp``, YYMMDDhhmm by its own clock, and its energies (class 4) as sent; b"": it holds none."""
+
+    stamp: str
+    energies: bytes
+
+
+def encode_record_request(stamp: str) -> bytes:
+    """What stands behind the data id to ask for the one load record of ``stamp``, YYMMDDhhmm (7.1, frame format 3)."""
+    return b"\x01" + bytes.fromhex(stamp)[::-1]
+
+
+def decode_load_record(data: bytes) -> LoadRecord:
+    """Decode the first load record in ``data`` (annex B, 33H taken off).
+
+    Its classes are told apart by what ends them, AAH, which is no digit of any value. EncodingError for one that the meter marks as
+    wrong, and for a start, length, checksum, end or number of classes that is none.
+    """
+    if data[:2] != _RECORD_START or len(data) < _RECORD_HEADER_BYTES:
+        raise EncodingError(f"a load record begins with a0 a0, not {data[:2].hex(' ') or 'nothing'}")
+    size = _RECORD_HEADER_BYTES + data[2]
+    record = data[:size]
+    if len(data) < size + 2 or len(record) < _RECORD_HEADER_BYTES + _STAMP_BYTES:
+        raise EncodingError(f"a load record of {data[2]} bytes is announced, {len(data)} came in all")
+    checksum = sum(record) % 256
+    if data[size] != checksum or data[size + 1] != _RECORD_END:
+        raise EncodingError(f"a load record ends with {checksum:02x} e5, not {data[size : size + 2].hex(' ')}")
+    stamp, content = record[_RECORD_HEADER_BYTES:][:_STAMP_BYTES], record[_RECORD_HEADER_BYTES + _STAMP_BYTES :]
+    classes = content.split(_CLASS_END)
+    if len(classes) <= _ENERGY_CLASS + 1:
+        raise EncodingError(f"a load record has {len(classes) - 1} classes; the energies are the fourth of them")
+    return LoadRecord(stamp[::-1].hex(), classes[_ENERGY_CLASS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.identity import SERIAL_CHARACTERS_MAX
-from edge.sampling import MeterSample, Sample
+from edge.samples import MeterSample, Sample
 from edge.truth import MeterMemory, RegisterLimits, RegisterMemory, remember, stuck_registers
 from firmware_profiles.schema import BILLING_OBIS
 from gridcore.column import I64_MAX

@@ -17,7 +17,7 @@ from edge.meters import MeterConfig, MeterLine, SamplePolicy
 from edge.progress import Seen
 from edge.readers import LineDownError, LineError, NoAnswerError, Quantity, QuarantinedError
 from edge.readers.mqtt import AbsentError, Device, DeviceConfig, Moment
-from edge.sampling import Sample
+from edge.samples import Sample
 from firmware_profiles.mqtt import MqttProfile
 from firmware_profiles.payloads import to_milli
 from gridcore.clock import monotonic_ms

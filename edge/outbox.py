@@ -22,6 +22,7 @@ from typing import Self
 
 from edge.config import OutboxLimits
 from edge.high_water import BATCHES_PER_MARK, HighWater
+from edge.lacks import Lack
 from edge.outbox_file import (
     RECEIPTS_SCHEMA,
     OutboxDamagedError,
@@ -56,7 +57,8 @@ class OutboxWriteError(OutboxError):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a sample brings. ``make``: the batch after a progress, None for a boundary without readings; ``absent``: meters
-    that still lack one; ``seen``: what observing met, if it is new; ``missed``: the gap before this boundary.
+    that still lack one; ``seen``: what observing met, if it is new; ``missed``: the gap before this boundary; ``lacks``: what is
+    lacking after it that meters may have recorded, by what was lacking before.
     """
 
     boundary_s: int
@@ -64,6 +66,7 @@ class Entry:
     absent: Sequence[int] = ()
     seen: Seen | None = None
     missed: Gap | None = None
+    lacks: Callable[[tuple[Lack, ...]], tuple[Lack, ...]] | None = None
 
 
 class Outbox:
@@ -289,7 +292,8 @@ class Outbox:
 def _with_entry(state: OutboxState, entry: Entry, made: QueuedBatch | None) -> OutboxState:
     """The state after an entry and its batch."""
     progress = sampled(state.progress, entry.boundary_s, entry.absent, entry.missed)
-    progress = replace(progress, seen=entry.seen or progress.seen)
+    lacks = progress.lacks if entry.lacks is None else entry.lacks(progress.lacks)
+    progress = replace(progress, seen=entry.seen or progress.seen, lacks=lacks)
     if made is None:
         return replace(state, progress=progress)
     return OutboxState(

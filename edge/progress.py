@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from edge.lacks import Lack
 from gridcore import cbor
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, VerifiedHeader
 
@@ -45,7 +46,8 @@ class Progress:
     header; ``absent``: meters still without a reading at ``last_boundary_s``; ``alarm``: why submission is halted, or "";
     ``refused``: the newest readings that the ledger did not use, at most REFUSED_ROWS_MAX, the newest boundary first;
     ``acknowledged_s``: the newest boundary that has a receipt; ``gaps``: boundaries without a sample, ascending, at most GAPS_MAX;
-    ``mark``: what the TPM's counter has reached with this (``edge.high_water``), 0 where there is none.
+    ``mark``: what the TPM's counter has reached with this (``edge.high_water``), 0 where there is none; ``lacks``: readings that
+    may yet be fetched out of the meters' own records; ``further``: batches for ``last_boundary_s`` behind the first one there.
     """
 
     gateway: str
@@ -62,13 +64,16 @@ class Progress:
     acknowledged_s: int = NO_BOUNDARY
     gaps: tuple[Gap, ...] = ()
     mark: int = 0
+    lacks: tuple[Lack, ...] = ()
+    further: int = 0
 
 
 def sampled(progress: Progress, boundary_s: int, absent: Sequence[int], missed: Gap | None = None) -> Progress:
     """The progress after a sample at a boundary. ``absent``: meters that lack a reading there; ``missed``: the gap before it."""
     gaps = progress.gaps if missed is None else (*progress.gaps, missed)[-GAPS_MAX:]
+    further = 0 if boundary_s > progress.last_boundary_s else progress.further + (boundary_s == progress.last_boundary_s)
     newest_s = max(progress.last_boundary_s, boundary_s)
-    return replace(progress, last_boundary_s=newest_s, absent=tuple(absent), gaps=gaps)
+    return replace(progress, last_boundary_s=newest_s, absent=tuple(absent), gaps=gaps, further=further)
 
 
 def acknowledged(
@@ -96,8 +101,10 @@ def encode_progress(progress: Progress) -> bytes:
             "chain": progress.chain,
             "counter": progress.counter,
             "epoch": progress.epoch,
+            "further": progress.further,
             "gaps": [list(gap) for gap in progress.gaps],
             "gateway": progress.gateway,
+            "lacks": [[lack.first_s, lack.last_s, list(lack.meters), lack.rounds] for lack in progress.lacks],
             "last_boundary_s": progress.last_boundary_s,
             "mark": progress.mark,
             "previous": progress.previous,
@@ -118,6 +125,7 @@ def decode_progress(state: bytes) -> Progress:
             **value,
             "absent": tuple(value["absent"]),
             "gaps": tuple(Gap(*gap) for gap in value.get("gaps", ())),
+            "lacks": tuple(Lack(first, last, tuple(meters), rounds) for first, last, meters, rounds in value.get("lacks", ())),
             "receipt": VerifiedHeader(*receipt) if receipt else None,
             "refused": tuple(RefusedRow(*row) for row in value.get("refused", ())),
             "seen": Seen(tuple((name, state) for name, state in brokers), tuple((name, why) for name, why in absent)),

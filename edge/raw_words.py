@@ -1,4 +1,5 @@
-"""What meters sent at each boundary, as it came, kept on the gateway for a while: ``edge replay`` decodes it again.
+"""What meters sent at each boundary, as it came, kept on the gateway for a while: ``edge replay`` decodes it again. What was no
+reading, because it did not decode, is kept too, once a meter and boundary: by a mended profile it may be one.
 
 A ring in an SQLite file of its own beside the outbox, bounded by bytes and age; the oldest samples go first. A sample's words
 are on the disk (synchronous=FULL) before its batch is signed, so a reading that was signed has its words after a power cut too; one
@@ -19,11 +20,12 @@ from typing import Any, Final, NamedTuple
 
 from edge.config import RawWordsLimits
 from edge.readers import RawAnswer
-from edge.sampling import MeterSample, Sample
+from edge.samples import Absence, MeterSample, Sample
 from gridcore import cbor
 from gridcore.errors import EncodingError, UsageError
 from gridcore.files import make_private
 from gridcore.logs import get_logger
+from gridcore.quality import MISSING
 from gridcore.sm3 import sm3
 
 SUFFIX: Final = ".raw"
@@ -53,7 +55,9 @@ class ProfileVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredReading:
-    """A reading with the words behind it. ``registers_wh`` as they were decoded then, in the order of BILLING_OBIS."""
+    """A reading with the words behind it. ``registers_wh`` as they were decoded then, in the order of BILLING_OBIS; none, and quality
+    MISSING, where they did not decode.
+    """
 
     boundary_s: int
     number: int
@@ -78,7 +82,7 @@ class RawWords:
 
     def keep(self, samples: Sequence[Sample]) -> None:
         """Store the words of these samples in one commit (blocking), and let the oldest go beyond the limits. Raises nothing."""
-        samples = [sample for sample in samples if sample.meters]
+        samples = [sample for sample in samples if sample.meters or _unread(sample)]
         if self._path is None or not samples:
             return
         try:
@@ -215,20 +219,28 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _encode(sample: Sample, versions: Mapping[int, ProfileVersion]) -> bytes:
-    named = sorted({versions[reading.number] for reading in sample.meters})
+    unread = _unread(sample)
+    numbers = [one.number for one in sample.meters] + [one.number for one in unread]
+    named = sorted({versions[number] for number in numbers})
+    rows = [
+        _row(one, named.index(versions[one.number]), one.quality, one.flags, one.registers_wh) for one in sample.meters
+    ]
+    rows += [_row(one, named.index(versions[one.number]), MISSING, 0, ()) for one in unread]
     return cbor.encode(
-        {
-            "boundary_s": sample.boundary_s,
-            "profiles": [list(version) for version in named],
-            "readings": [_row(reading, named.index(versions[reading.number])) for reading in sample.meters],
-        }
+        {"boundary_s": sample.boundary_s, "profiles": [list(version) for version in named], "readings": rows}
     )
 
 
-def _row(reading: MeterSample, profile: int) -> list[cbor.Value]:
-    answers: list[cbor.Value] = [list(answer) for answer in reading.answers]
-    registers_wh = list(reading.registers_wh)
-    return [reading.number, reading.meter, profile, reading.quality, reading.flags, registers_wh, answers]
+def _unread(sample: Sample) -> list[Absence]:
+    """The meters whose answers are no reading."""
+    return [absence for absence in sample.absent if absence.answers]
+
+
+def _row(
+    one: MeterSample | Absence, profile: int, quality: int, flags: int, registers_wh: Sequence[int]
+) -> list[cbor.Value]:
+    answers: list[cbor.Value] = [list(answer) for answer in one.answers]
+    return [one.number, one.meter, profile, quality, flags, list(registers_wh), answers]
 
 
 def _decode(content: bytes) -> Iterator[StoredReading]:

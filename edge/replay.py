@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from edge.dlt645 import decode_load_record
 from edge.raw_words import ProfileVersion, StoredReading
 from edge.readers import RawAnswer, dlt645, modbus
 from firmware_profiles.dlt645 import Dlt645Point, Dlt645Profile
@@ -21,12 +22,12 @@ from gridcore.quality import FLAG_FROZEN
 class Redecoded:
     """One billing register of a reading, decoded then and again. Wh on the meter's side.
 
-    ``now_wh``: None where the words do not decode, or were not read: ``detail`` says which.
+    ``then_wh``: None where the words were no reading then; ``now_wh``: None where the words do not decode, or were not read: ``detail`` says which.
     """
 
     reading: StoredReading
     obis: str
-    then_wh: int
+    then_wh: int | None
     now_wh: int | None
     version: ProfileVersion
     detail: str = ""
@@ -46,12 +47,22 @@ def replay(
         if profile is None:
             continue
         version = ProfileVersion(profile.id, profile.digest)
-        for obis, then_wh in zip(BILLING_OBIS, reading.registers_wh, strict=True):
-            try:
-                now_wh, detail = _decode(reading, obis, profile), ""
-            except EncodingError as error:
-                now_wh, detail = None, str(error)
-            yield Redecoded(reading, obis, then_wh, now_wh, version, detail)
+        was_read = bool(reading.registers_wh)
+        points = BILLING_OBIS if was_read else [obis for obis in BILLING_OBIS if obis in profile.billing]
+        now = {obis: _now(reading, obis, profile) for obis in points}
+        if not was_read and any(detail for _, detail in now.values()):  # it is a reading when all of it decodes
+            now = {obis: (None, detail) for obis, (_, detail) in now.items()}
+        then = dict(zip(BILLING_OBIS, reading.registers_wh, strict=True)) if was_read else {}
+        for obis, (now_wh, detail) in now.items():
+            yield Redecoded(reading, obis, then.get(obis), now_wh, version, detail)
+
+
+def _now(reading: StoredReading, obis: str, profile: Profile) -> tuple[int | None, str]:
+    """What the register decodes to, or why it does not."""
+    try:
+        return _decode(reading, obis, profile), ""
+    except EncodingError as error:
+        return None, str(error)
 
 
 def _decode(reading: StoredReading, obis: str, profile: Profile) -> int:
@@ -62,7 +73,7 @@ def _decode(reading: StoredReading, obis: str, profile: Profile) -> int:
         return modbus.billed_wh(_words(reading.answers, profile.point(obis)), profile.point(obis))
     if isinstance(profile, Dlt645Profile):
         point = profile.point(obis)
-        return dlt645.billed_wh(_item(reading, point), point)
+        return dlt645.billed_wh(_item(reading, point, profile), point)
     raise EncodingError(f"profile {profile.id} reads no registers")
 
 
@@ -84,9 +95,13 @@ def _words(answers: Iterable[RawAnswer], point: ModbusPoint) -> list[int]:
     return words
 
 
-def _item(reading: StoredReading, point: Dlt645Point) -> bytes:
+def _item(reading: StoredReading, point: Dlt645Point, profile: Dlt645Profile) -> bytes:
+    """What the meter sent of a point: the value, its frozen value, or its place in a load record. EncodingError."""
     data_id = point.frozen_data_id if reading.flags & FLAG_FROZEN else point.data_id
+    records = profile.dlt645.records
     for place, data in reading.answers:
         if place == data_id:
             return data
+        if records is not None and place == records.data_id:
+            return dlt645.record_value(decode_load_record(data), point)
     raise EncodingError(f"data item {data_id or 'of the frozen value'} was not read then")

@@ -18,7 +18,7 @@ from edge.progress import NO_BOUNDARY
 from edge.raw_words import ProfileVersion
 from edge.readers.dlt645 import Dlt645Line
 from edge.readers.modbus import ModbusLine
-from edge.sampling import Sample
+from edge.samples import Sample
 from gridcore.quality import SUSPECT
 from gridcore.transactions.reading_batch import ClockState
 

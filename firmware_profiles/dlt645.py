@@ -1,7 +1,7 @@
 """What a DL/T 645 profile may say: ``[dlt645]`` and the data id of each point.
 
 Values are binary-coded decimal, sent from the lowest byte on, with 33H added to each (taken off before they come here). A frozen
-record (``frozen_data_id``) holds the total first and the tariffs behind it.
+record (``frozen_data_id``) holds the total first and the tariffs behind it; a load record (``[dlt645.records]``) the energies of one moment.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from gridcore.errors import EncodingError
 
 FREEZES = ("broadcast", "timed")
 VALUE_BYTES_MAX = 8
+RECORD_BYTES = 16
+"""Of the energies in a load record (class 4): import, export and both reactive totals (DL/T 645-2007, annex B)."""
+RECORD_ID = re.compile(r"060[04]0001")
 _DATA_ID = re.compile(r"[0-9a-f]{8}")
 
 
@@ -42,6 +45,20 @@ class Dlt645Point(Point):
     """Whether the top bit of the highest byte is a sign."""
     frozen_data_id: str = ""
     """The same quantity in the record of the last freeze (see ``freeze``)."""
+    record_byte: int | None = field(default=None, metadata={"min": 0, "max": RECORD_BYTES - 1})
+    """Where the same quantity begins among the energies of a load record (see ``records``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dlt645Records:
+    """The table ``[dlt645.records]``: the load records in which the meter itself stores its registers."""
+
+    data_id: str
+    """The record of a given time: "06040001" of energies alone (class 4), "06000001" of all classes."""
+    interval_min: int = field(metadata={"min": 1, "max": 1440})
+    """The meter stores one each so many minutes of its own clock; of a meter set otherwise some are missing."""
+    depth: int = field(metadata={"min": 1, "max": 100_000})
+    """So many of them it keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +79,8 @@ class Dlt645:
     """Data id of the meter's time (hhmmss)."""
     serial_id: str = ""
     """Data id of the meter's number: what binds it to its address."""
+    records: Dlt645Records | None = None
+    """Load records out of which a boundary without a reading is fetched later; absent: the meter has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +100,7 @@ class Dlt645Profile(Profile):
             raise ProfileError(
                 "dlt645: freeze and freeze_time_id go together; a frozen register without its time says nothing"
             )
+        _check_records(self)
         fill(self, "points", tuple(_completed_point(point, self) for point in self.points))
 
     def point(self, obis: str) -> Dlt645Point:
@@ -107,6 +127,32 @@ def decode_value(data: bytes, point: Dlt645Point) -> Fraction | None:
     sign_bit = 1 << (8 * point.bytes - 1) if point.signed else 0
     magnitude = bcd(raw & ~sign_bit) * point.ratio
     return -magnitude if raw & sign_bit else magnitude
+
+
+def _check_records(profile: Dlt645Profile) -> None:
+    table, billing = profile.dlt645, profile.billing_points
+    for point in profile.points:
+        if point.record_byte is not None and table.records is None:
+            raise ProfileError(
+                f"point {point.obis}: record_byte needs [dlt645.records]; say which records the meter keeps"
+            )
+        if point.record_byte is not None and point.record_byte + point.bytes > RECORD_BYTES:
+            raise ProfileError(
+                f"point {point.obis}: record_byte {point.record_byte} leaves no room for {point.bytes} bytes; the energies of a "
+                f"load record take {RECORD_BYTES}"
+            )
+    if table.records is None:
+        return
+    if not RECORD_ID.fullmatch(table.records.data_id):
+        raise ProfileError(
+            f"dlt645.records: data_id {table.records.data_id!r} is no load record of energies at a given time; give "
+            "'06040001' or '06000001'"
+        )
+    if not table.date_id or not table.time_id:
+        raise ProfileError("dlt645.records needs date_id and time_id: a record is of a moment of the meter's own clock")
+    for point in billing:
+        if point.record_byte is None:
+            raise ProfileError(f"dlt645.records: point {point.obis} is billed; give its record_byte")
 
 
 def _completed_point(point: Dlt645Point, profile: Dlt645Profile) -> Dlt645Point:

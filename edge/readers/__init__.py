@@ -55,10 +55,6 @@ class WrongAnswerError(LineError):
     """What arrived is no answer to the request: another device, transaction, function or length."""
 
 
-class QuarantinedError(GridError):
-    """What a meter gave is no reading: it does not decode, says "no value", or its two readings do not agree."""
-
-
 class Register(NamedTuple):
     """A cumulative register in whole Wh (secondary), its step (Wh), and the bytes it was decoded from, in the order they came."""
 
@@ -73,6 +69,17 @@ class RawAnswer(NamedTuple):
 
     place: str
     data: bytes
+
+
+class QuarantinedError(GridError):
+    """What a meter gave is no reading: it does not decode, says "no value", or its two readings do not agree.
+
+    ``answers``: what it sent of its billing registers, where they are what does not decode.
+    """
+
+    def __init__(self, message: str, answers: tuple[RawAnswer, ...] = ()) -> None:
+        super().__init__(message)
+        self.answers = answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,15 @@ class MeterReader(Protocol):
 
     async def confirm_billing(self, until_ms: float) -> BillingRead:
         """Read them again by another request, so that no stray answer can stand for both."""
+        ...
+
+    @property
+    def records_s(self) -> int:
+        """How far back the meter's own records of its billing registers reach (s); 0: it keeps none."""
+        ...
+
+    async def read_record(self, boundary_s: int, until_ms: float) -> BillingRead | None:
+        """Read what the meter itself has stored of an earlier boundary (UTC s), marked frozen; None: it has no record of it."""
         ...
 
     async def read_serial(self, until_ms: float) -> str:

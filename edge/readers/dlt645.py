@@ -4,7 +4,8 @@ An answer names the meter and the data item, so that only an older value of the 
 another meter or another item is refused and named.
 
 Meters that freeze their registers are told to at the boundary, all at once by one broadcast, or do so by themselves. What they froze
-counts if their own stamp says that it is of this boundary; else they are read as they stand.
+counts if their own stamp says that it is of this boundary; else they are read as they stand. Meters that keep load records are asked
+for those of boundaries that nobody read (``read_record``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from edge.dlt645 import ANSWER, AT_ONCE, ERROR_ANSWER, EVERYBODY, FREEZE, REQUEST, encode_frame, next_frame
+from edge.dlt645 import (
+    ANSWER,
+    AT_ONCE,
+    ERROR_ANSWER,
+    EVERYBODY,
+    FREEZE,
+    LOAD_RECORD_BYTES,
+    MORE,
+    REQUEST,
+    LoadRecord,
+    decode_load_record,
+    encode_frame,
+    encode_record_request,
+    next_frame,
+)
 from edge.lines import Line, LineConfig, Request
 from edge.readers import BillingRead, DeviceRefusedError, LineError, Quantity, QuarantinedError, RawAnswer, Register
 from firmware_profiles.dlt645 import Dlt645Point, Dlt645Profile, decode_value
@@ -51,27 +66,30 @@ class Dlt645Framing:
     def __init__(self) -> None:
         self.stray = ""
         self._address, self._data_id = "", b""
+        self._may_have_more = False
 
-    def frame(self, address: str, data_id: bytes, wake_bytes: int) -> bytes:
-        """The bytes of the next request."""
+    def frame(self, address: str, data_id: bytes, wake_bytes: int, behind: bytes = b"") -> bytes:
+        """The bytes of the next request. ``behind``: what stands behind the data id, of a load record."""
         self.stray = ""
         self._address, self._data_id = address, data_id
-        return encode_frame(address, REQUEST, data_id[::-1], wake_bytes)
+        self._may_have_more = bool(behind)  # of the records after the one that was asked for
+        return encode_frame(address, REQUEST, data_id[::-1] + behind, wake_bytes)
 
     def take(self, buffer: bytearray) -> bytes | None:
         """See ``Framing``: the control byte and the data of the answer."""
         if len(buffer) > _BUFFER_BYTES_MAX:
             del buffer[:-_BUFFER_BYTES_MAX]
         while (frame := next_frame(buffer)) is not None:
-            if frame.control not in (ANSWER, ERROR_ANSWER):
+            control = frame.control & ~MORE if self._may_have_more else frame.control
+            if control not in (ANSWER, ERROR_ANSWER):
                 continue  # the echo of a request, or what another master says
-            data_id = frame.data[3::-1] if frame.control == ANSWER else self._data_id
+            data_id = frame.data[3::-1] if control == ANSWER else self._data_id
             if frame.address != self._address:
                 self.stray = f"an answer of meter {frame.address} was refused, meter {self._address} was asked"
             elif data_id != self._data_id:
                 self.stray = f"an answer with data item {data_id.hex()} was refused, {self._data_id.hex()} was asked"
             else:
-                return bytes((frame.control,)) + frame.data
+                return bytes((control,)) + frame.data
         return None
 
     def discard(self, buffer: bytearray) -> None:
@@ -125,16 +143,17 @@ class Dlt645Line:
         timeout_ms: int,
         gap_ms: int,
         until_ms: float = float("inf"),
+        behind: bytes = b"",
     ) -> bytes:
         """Return the bytes behind the data item ``data_id`` (8 hex digits) of meter ``address`` (12 digits), 33H taken off.
 
-        ``value_bytes``: how many are hoped for. Raises LineDownError, NoAnswerError, DeviceRefusedError or WrongAnswerError.
+        ``value_bytes``: how many are hoped for; ``behind``: of a load record, which one. Raises LineDownError, NoAnswerError, DeviceRefusedError or WrongAnswerError.
         """
         where = f"{self.config.line}: meter {address}, data item {data_id}"
         item = bytes.fromhex(data_id)
         answer_bytes = wake_bytes + _FRAME_BYTES + value_bytes
         answer = await self.line.ask(
-            lambda: Request(where, self._framing.frame(address, item, wake_bytes), answer_bytes),
+            lambda: Request(where, self._framing.frame(address, item, wake_bytes, behind), answer_bytes),
             timeout_ms=timeout_ms,
             gap_ms=gap_ms,
             until_ms=until_ms,
@@ -193,6 +212,35 @@ class Dlt645Meter:
     async def confirm_billing(self, until_ms: float) -> BillingRead:
         """See ``MeterReader``: an answer names its item, so the same requests do; a frozen value is held against the present one."""
         return await self._read_present(until_ms)
+
+    @property
+    def records_s(self) -> int:
+        """See ``MeterReader``."""
+        records = self._profile.dlt645.records
+        return 0 if records is None else records.depth * records.interval_min * 60
+
+    async def read_record(self, boundary_s: int, until_ms: float) -> BillingRead | None:
+        """See ``MeterReader``: the load record with exactly this stamp, of a meter whose clock is right."""
+        records = self._profile.dlt645.records
+        if records is None:
+            return None
+        ahead_s = await self.read_clock_ahead(until_ms) if self._ahead_s is None else self._ahead_s
+        if ahead_s is None or abs(ahead_s) > FREEZE_TOLERANCE_S:
+            raise QuarantinedError(f"{self._name}: its clock is off by {ahead_s} s, so are its records")
+        stamp = datetime.fromtimestamp(boundary_s + self._line.config.meters_ahead_s, UTC).strftime("%y%m%d%H%M")
+        try:
+            data = await self._read(records.data_id, LOAD_RECORD_BYTES, until_ms, encode_record_request(stamp))
+        except DeviceRefusedError:
+            return None
+        if not data:
+            return None
+        record = self._decoded_record(data)
+        if record.stamp != stamp:
+            return None
+        points = self._profile.billing_points
+        answers = (RawAnswer(records.data_id, data),)
+        registers = tuple(self._decoded(record_value(record, point), point, answers) for point in points)
+        return BillingRead(registers, self._clock_ms(), frozen=True, answers=answers)
 
     async def read_serial(self, until_ms: float) -> str:
         """See ``MeterReader``."""
@@ -255,12 +303,13 @@ class Dlt645Meter:
     async def _read_registers(
         self, until_ms: float, *, frozen: bool
     ) -> tuple[tuple[Register, ...], tuple[RawAnswer, ...]]:
-        registers, answers = [], []
+        registers: list[Register] = []
+        answers: list[RawAnswer] = []
         for point in self._profile.billing_points:
             data_id = point.frozen_data_id if frozen else point.data_id
             data = await self._read(data_id, point.bytes, until_ms)
             answers.append(RawAnswer(data_id, data))
-            registers.append(self._decoded(data, point))
+            registers.append(self._decoded(data, point, answers))
         return tuple(registers), tuple(answers)
 
     async def read_observed(self, until_ms: float) -> list[Quantity]:
@@ -285,7 +334,7 @@ class Dlt645Meter:
             return found
         raise trouble if isinstance(trouble, LineError) else QuarantinedError(str(trouble))
 
-    async def _read(self, data_id: str, value_bytes: int, until_ms: float) -> bytes:
+    async def _read(self, data_id: str, value_bytes: int, until_ms: float, behind: bytes = b"") -> bytes:
         table = self._profile.dlt645
         return await self._line.read_item(
             self._address,
@@ -295,13 +344,26 @@ class Dlt645Meter:
             timeout_ms=self._timeout_ms,
             gap_ms=table.min_gap_ms,
             until_ms=until_ms,
+            behind=behind,
         )
 
-    def _decoded(self, data: bytes, point: Dlt645Point) -> Register:
+    def _decoded_record(self, data: bytes) -> LoadRecord:
+        try:
+            return decode_load_record(data)
+        except EncodingError as error:
+            raise QuarantinedError(f"{self._name}: {error} (bytes {data.hex(' ')})") from None
+
+    def _decoded(self, data: bytes, point: Dlt645Point, answers: Sequence[RawAnswer]) -> Register:
         try:
             return Register(point.obis, billed_wh(data, point), point.resolution_wh, data)
         except EncodingError as error:
-            raise QuarantinedError(f"{self._name}: {error} (bytes {data.hex(' ')})") from None
+            raise QuarantinedError(f"{self._name}: {error} (bytes {data.hex(' ')})", tuple(answers)) from None
+
+
+def record_value(record: LoadRecord, point: Dlt645Point) -> bytes:
+    """The bytes of a point in a load record; too few where the record has no such energy."""
+    first = point.record_byte
+    return b"" if first is None else record.energies[first : first + point.bytes]
 
 
 def billed_wh(data: bytes, point: Dlt645Point) -> int:

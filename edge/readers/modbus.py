@@ -138,6 +138,15 @@ class ModbusMeter:
         """See ``MeterReader``: where the plan has a neighbour, one register more is asked."""
         return await self._read_registers(self.plan.confirm, until_ms)
 
+    @property
+    def records_s(self) -> int:
+        """See ``MeterReader``: no register map that we know has a load profile in it."""
+        return 0
+
+    async def read_record(self, boundary_s: int, until_ms: float) -> BillingRead | None:
+        """See ``MeterReader``."""
+        return None
+
     async def read_serial(self, until_ms: float) -> str:
         """See ``MeterReader``."""
         serial = self._profile.modbus.serial
@@ -205,13 +214,13 @@ class ModbusMeter:
 
     async def _read_registers(self, blocks: Sequence[Block], until_ms: float) -> BillingRead:
         registers: dict[str, Register] = {}
-        answers = []
+        answers: list[RawAnswer] = []
         for block in blocks:
             words = await self._read_block(block, until_ms)
             answers.append(RawAnswer(f"{block.function_code}:{block.address:#06x}", _bytes(words)))
             for point in block.points:
                 if point.obis in self._profile.billing:
-                    registers[point.obis] = self._decoded(block.words_of(point, words), point)
+                    registers[point.obis] = self._decoded(block.words_of(point, words), point, answers)
         billed = tuple(registers[obis] for obis in BILLING_OBIS if obis in registers)
         return BillingRead(billed, self._clock_ms(), answers=tuple(answers))
 
@@ -226,11 +235,11 @@ class ModbusMeter:
             until_ms=until_ms,
         )
 
-    def _decoded(self, words: Sequence[int], point: ModbusPoint) -> Register:
+    def _decoded(self, words: Sequence[int], point: ModbusPoint, answers: Sequence[RawAnswer]) -> Register:
         try:
             register = billed_wh(words, point)
         except EncodingError as error:
-            raise QuarantinedError(f"{self._name}: {error} (words {_hex(words)})") from None
+            raise QuarantinedError(f"{self._name}: {error} (words {_hex(words)})", tuple(answers)) from None
         return Register(point.obis, register, point.resolution_wh, _bytes(words))
 
 

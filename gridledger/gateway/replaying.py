@@ -161,9 +161,9 @@ def _text(found: _Comparison) -> str:
 
 def _row(row: Redecoded) -> tuple[str, str, str, str, str, str, str]:
     moment = datetime.fromtimestamp(row.reading.boundary_s, UTC)
-    now = "-" if row.now_wh is None else str(row.now_wh)
-    difference = "-" if row.now_wh is None else f"{row.now_wh - row.then_wh:+}"
-    return (f"{moment:%Y-%m-%d %H:%M}", row.reading.meter, row.obis, str(row.then_wh), now, difference, row.detail)
+    then, now = ("-" if energy_wh is None else str(energy_wh) for energy_wh in (row.then_wh, row.now_wh))
+    difference = "-" if row.now_wh is None or row.then_wh is None else f"{row.now_wh - row.then_wh:+}"
+    return (f"{moment:%Y-%m-%d %H:%M}", row.reading.meter, row.obis, then, now, difference, row.detail)
 
 
 def _version(version: Any) -> str:

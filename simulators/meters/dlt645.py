@@ -1,4 +1,4 @@
-"""DL/T 645-2007 of virtual meters, byte by byte: reading, addresses, broadcast time, freeze commands and frozen values.
+"""DL/T 645-2007 of virtual meters, byte by byte: reading, addresses, broadcast time, freeze commands, frozen values, load records.
 
 Written on its own, not with the edge's codec, so that the two check each other. A frame is 68H, six bytes of address (least
 significant first), 68H, control, length, data (33H added to each byte), checksum, 16H; FEH bytes wake the line before it.
@@ -38,6 +38,12 @@ _TARIFFS: Final = 4
 _FLAT_TARIFF: Final = 3
 _ANY: Final = 99
 _ONES: Final = b"\xff"
+_LOAD_RECORDS_KEPT: Final = 5_760
+"""Sixty days of a record each quarter of an hour."""
+_LOAD_CLASSES: Final = 6
+_TOTAL_CLASS, _ENERGY_CLASS = 0, 4
+_OLDEST, _OF_TIME, _NEWEST = range(3)
+_RECORD_START, _RECORD_END, _CLASS_END = b"\xa0\xa0", b"\xe5", b"\xaa"
 _FROZEN_KEPT: Final = {0: 12, 1: 3, 4: 254, 6: 62}
 """Frozen values by the second byte of their data id: timed, at once, hourly (or each few minutes), daily; how many are kept."""
 
@@ -64,7 +70,9 @@ class FreezeTime(NamedTuple):
 
 
 class Dlt645Station(Station):
-    """A meter that speaks DL/T 645. ``address``: 12 digits; it freezes each ``freeze_interval_min`` minutes of its own clock."""
+    """A meter that speaks DL/T 645. ``address``: 12 digits; each so many minutes of its own clock it freezes its registers
+    (``freeze_interval_min``) and stores a load record (``load_record_min``, 0: it keeps none).
+    """
 
     def __init__(
         self,
@@ -74,10 +82,13 @@ class Dlt645Station(Station):
         clock: MeterClock | None = None,
         *,
         freeze_interval_min: int = 60,
+        load_record_min: int = 15,
     ) -> None:
         super().__init__(serial, turnaround_ms, clock)
         self.address = address
         self._freeze_interval_min = freeze_interval_min
+        self._load_record_min = load_record_min
+        self._load_records: deque[Frozen] = deque(maxlen=_LOAD_RECORDS_KEPT)
         self._timed: FreezeTime | None = None
         self._frozen = {kind: deque[Frozen](maxlen=kept) for kind, kept in _FROZEN_KEPT.items()}
         self._minute = self._local().replace(second=0, microsecond=0)
@@ -102,6 +113,9 @@ class Dlt645Station(Station):
         value = _address_bytes(self.address) if control == READ_ADDRESS else None
         if control == READ and len(data) == _DATA_ID_BYTES:
             value = self._value(data[::-1])
+        elif control == READ and len(data) > _DATA_ID_BYTES:
+            value = self._records(data[_DATA_ID_BYTES - 1 :: -1], data[_DATA_ID_BYTES:])
+            data = data[:_DATA_ID_BYTES]
         if value is None:
             return Answer(bytes((control | _ANSWER | _REFUSAL, NO_SUCH_DATA)), fault.late_ms)
         return Answer(bytes((control | _ANSWER,)) + (data if control == READ else b"") + value, fault.late_ms)
@@ -135,6 +149,8 @@ class Dlt645Station(Station):
             minutes = self._minute.hour * 60 + self._minute.minute
             if minutes % self._freeze_interval_min == 0:
                 self._frozen[4].appendleft(record)
+            if self._load_record_min and minutes % self._load_record_min == 0:
+                self._load_records.append(record)
             if minutes == 0:
                 self._frozen[6].appendleft(record)
             if self._timed is not None and self._timed.is_at(self._minute):
@@ -157,6 +173,22 @@ class Dlt645Station(Station):
             "04000402": _address_bytes(f"{self.serial:012d}"),
             **_instantaneous(shown),
         }.get(data_id.hex())
+
+    def _records(self, data_id: bytes, behind: bytes) -> bytes | None:
+        """The load records that are asked for, the oldest first: so many from the oldest, from a given time, or the newest."""
+        first, load_class, third, which = data_id
+        number = _from_bcd(behind[:1])
+        if first != 6 or third != 0 or load_class not in (_TOTAL_CLASS, _ENERGY_CLASS) or not 1 <= number <= 4:
+            return None
+        records = list(self._load_records)
+        if which == _OF_TIME and len(behind) == 6:
+            since = behind[:0:-1].hex()
+            records = [record for record in records if f"{record.at:%y%m%d%H%M}" >= since]
+        elif which == _NEWEST and len(behind) == 1:
+            records = records[-1:]
+        elif which != _OLDEST or len(behind) != 1:
+            return None
+        return b"".join(_load_record(record, load_class) for record in records[:number]) or None
 
 
 class Dlt645Speech:
@@ -234,6 +266,22 @@ def _frozen_value(record: Frozen, kind: int, third: int) -> bytes | None:
         return None
     # of the freeze each few minutes the total alone, of all others the tariffs behind it
     return _energies(record.quantities, third, 0 if kind == 4 else 0xFF, "")
+
+
+def _load_record(record: Frozen, load_class: int) -> bytes:
+    """A load record (annex B): of all classes, or with the energies alone; classes 5 and 6 are not set to be stored."""
+    shown = record.quantities
+    classes = [b""] * _LOAD_CLASSES
+    if load_class == _TOTAL_CLASS:
+        values = _instantaneous(shown)
+        voltages = b"".join(values[f"0201{phase:02d}00"] for phase in (1, 2, 3))
+        currents = b"".join(values[f"0202{phase:02d}00"] for phase in (1, 2, 3))
+        powers = b"".join(values[f"0203{phase:02d}00"] for phase in range(4))
+        classes[:3] = voltages + currents + values["02800002"], powers + bytes(12), 4 * values["02060000"]
+    classes[_ENERGY_CLASS - 1] = b"".join(_energies(shown, kind, 0, "") or b"" for kind in (1, 2, 3, 4))
+    content = _bcd_bytes(f"{record.at:%y%m%d%H%M}") + b"".join(part + _CLASS_END for part in classes)
+    block = _RECORD_START + bytes((len(content),)) + content
+    return block + bytes((sum(block) % 256,)) + _RECORD_END
 
 
 def _instantaneous(shown: Quantities) -> Mapping[str, bytes]:

@@ -38,6 +38,8 @@ class VirtualMeter:
     clock_drift_ppm: int = 0
     freeze_interval_min: int = 60
     """A DL/T 645 meter freezes its registers each so many minutes of its own clock."""
+    load_record_min: int = 15
+    """It stores a load record each so many minutes; 0: it keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def _station(meter: VirtualMeter, index: int, framer: str) -> Station:
             meter.turnaround_ms,
             clock,
             freeze_interval_min=meter.freeze_interval_min,
+            load_record_min=meter.load_record_min,
         )
     if meter.profile is None:
         raise UsageError(f"virtual meter {meter.meter!r} has no profile; a Modbus meter shows its values by one")

@@ -15,10 +15,12 @@ from types import MappingProxyType
 
 import pytest
 
+from edge.line_sampling import Proofs
 from edge.lines import LineConfig
 from edge.memory import Memories
 from edge.meters import MeterConfig, MeterLine, SamplePolicy, build_lines, close_lines
-from edge.sampling import Absence, MeterSample, Proofs, Sample, Sampling
+from edge.samples import Absence, MeterSample, Sample
+from edge.sampling import Sampling
 from firmware_profiles import ModbusProfile, load_profile
 from simulators.meters.registers import RegisterImage
 from simulators.meters.station import Quantities

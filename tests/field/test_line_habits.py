@@ -22,7 +22,8 @@ from edge.lines import LineConfig
 from edge.meters import MeterConfig, MeterLine, SamplePolicy, build_lines, close_lines
 from edge.readers import LineDownError, WrongAnswerError
 from edge.readers.modbus import ModbusLine, ModbusMeter
-from edge.sampling import Sample, Sampling
+from edge.samples import Sample
+from edge.sampling import Sampling
 from firmware_profiles import ModbusProfile, load_profile
 from simulators.meters import Fault, LineFault, MeterFleet, VirtualMeter, Wire, assign_lines
 

@@ -20,7 +20,7 @@ from edge.links.broker import BrokerConfig, BrokerLink
 from edge.meters import SamplePolicy
 from edge.observing import Observer
 from edge.readers.mqtt import DeviceConfig, build_devices
-from edge.sampling import MeterSample, Sample
+from edge.samples import MeterSample, Sample
 from firmware_profiles import MqttProfile, load_profile
 from gridcore.clock import monotonic_ms
 from gridcore.observations import Observations

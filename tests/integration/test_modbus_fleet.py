@@ -21,7 +21,8 @@ from edge.probe_trouble import UnreachedError
 from edge.probed import ProbeReport
 from edge.readers import LineDownError, NoAnswerError
 from edge.readers.modbus import ModbusLine
-from edge.sampling import Sample, Sampling
+from edge.samples import Sample
+from edge.sampling import Sampling
 from firmware_profiles import Identity, ModbusProfile, load_profile
 from gridcore.errors import GridError
 from simulators.meters import Fault, MeterFleet, VirtualMeter, assign_lines

@@ -9,7 +9,7 @@ import pytest
 from edge.links.broker import BrokerConfig
 from edge.observing import Observer
 from edge.readers.mqtt import DeviceConfig, build_devices
-from edge.sampling import MeterSample, Sample
+from edge.samples import MeterSample, Sample
 from firmware_profiles import MqttProfile, load_profile
 from gridcore.clock import monotonic_ms
 from gridcore.observations import Observations

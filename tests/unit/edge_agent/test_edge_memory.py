@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from edge.memory import Memories, memory_path
-from edge.sampling import MeterSample, Sample
+from edge.samples import MeterSample, Sample
 from edge.truth import MeterMemory, RegisterLimits, RegisterMemory
 from gridcore.quality import FLAG_STUCK, MEASURED, SUSPECT
 

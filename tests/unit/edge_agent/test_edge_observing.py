@@ -16,7 +16,7 @@ from edge.observing import Observer
 from edge.outbox_file import read_outbox
 from edge.readers import DeviceRefusedError, LineError, NoAnswerError
 from edge.readers.mqtt import AbsentError, Device, DeviceConfig, Moment
-from edge.sampling import Sample
+from edge.samples import Sample
 from firmware_profiles import MqttProfile, load_profile
 from gridcore.observations import Observation, Observations, decode_observations
 from gridcore.sm3 import sm3

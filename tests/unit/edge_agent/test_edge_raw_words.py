@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from edge.config import DAY_S, RawWordsLimits
 from edge.raw_words import WAL_BYTES_MAX, ProfileVersion, RawWords, read_raw_words
 from edge.readers import RawAnswer
-from edge.sampling import MeterSample, Sample
+from edge.samples import MeterSample, Sample
 from gridcore.errors import UsageError
 from gridcore.forms import TIME_S_MAX
 from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S

@@ -15,7 +15,8 @@ from edge.lines import LineConfig
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, build_lines, limits_of
 from edge.readers import DeviceRefusedError, LineDownError, LineError, NoAnswerError, QuarantinedError, WrongAnswerError
 from edge.readers.modbus import ModbusMeter
-from edge.sampling import OFFSET_MS_MAX, Sample, Sampling, read_meter
+from edge.samples import OFFSET_MS_MAX, Sample
+from edge.sampling import Sampling, read_meter
 from firmware_profiles import ModbusProfile, load_profile
 from gridcore.errors import UsageError
 from gridcore.quality import FLAG_LATE
