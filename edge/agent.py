@@ -10,45 +10,44 @@ costs its own time-outs; a dead node stops nothing but submission. ``Agent.run``
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from edge.alarms import FILL_ALARM_PERCENT
-from edge.batches import BatchMaker, readings_of
+from edge.backfill import BOUNDARIES_PER_ROUND_MAX, QUIET_MS, Backfill
+from edge.batches import BatchMaker
 from edge.bindings import Bindings
-from edge.clocks import BoundaryClock, missed_between
+from edge.clocks import BoundaryClock
 from edge.config import EdgeConfig
 from edge.memory import Memories, memory_path
 from edge.meters import MeterLine, close_lines
 from edge.nodes import Nodes, open_nodes
 from edge.observing import Observer
-from edge.outbox import Entry, Outbox, OutboxError
-from edge.outbox_file import QueuedBatch, lock_outbox
+from edge.outbox import Outbox
+from edge.outbox_file import lock_outbox
 from edge.parts import FieldParts, boundary_clock, load_parts
-from edge.progress import Progress, Seen
 from edge.raw_words import RawWords, raw_words_path
 from edge.reloading import follow_reloads
 from edge.reporting import follow_facts
-from edge.samples import Sample
+from edge.samples import MeterSample, Sample
 from edge.sampling import Sampling
 from edge.standing import open_standing
 from edge.status import LastReads, Standing, facts
 from edge.status_page import status_served
+from edge.storing import Storing
 from edge.submit import Submitter
 from edge.truth import RegisterLimits
-from gridcore.clock import wall_ms
+from gridcore.clock import monotonic_ms, wall_ms
 from gridcore.logs import get_logger
 from gridcore.observations import encode_observations
-from gridcore.sm import SignerError
-from gridcore.transactions.reading_batch import ClockState
 
-UNSTORED_SAMPLES_MAX = 96
-"""Samples kept in memory while the outbox cannot take them; the oldest are kept."""
+BATCHES_AT_BOUNDARY_MAX = 5
+"""So many batches bring what a boundary's meters give one after the other; what comes later waits for the last one."""
 STORE_RETRY_S = 5.0
 POWER_OBIS = "16.7.0"
 """Active power of all phases: by it a register that stands still is known to be stuck."""
@@ -138,15 +137,18 @@ class Agent:
         self._lines = tuple(lines)
         self._clock = clock
         self._outbox = outbox
-        self._maker = maker
-        self._submitter = submitter
         self._policy = config.sampling
-        self._unstored: deque[_Unstored] = deque()
-        self._with_raw_words = 0  # so many of them, from the first on, have their raw words on the disk
-        self._is_unsynced = False
-        self._is_filling = False
+        self._storing = Storing(
+            clock,
+            outbox,
+            maker,
+            self._raw_words,
+            submitter.wake,
+            first_s=config.first_boundary_s,
+            slot_s=config.sampling.slot_s,
+        )
+        self._storing.follow(self._lines)
         self._has_room = True
-        self._first_s = config.first_boundary_s
         self._config = config
         self._observed = observed
         self._reads = LastReads()
@@ -175,11 +177,12 @@ class Agent:
                     await self._complete(sample, absent, upcoming)
                     await self._chase(sampling, absent, upcoming)
                     await self._bindings.check(boundary_s, upcoming.done)
+                    await self._fetch_records(boundary_s, upcoming)
         finally:
             upcoming.cancel()
-            if self._unstored:
+            if self._storing.waiting:
                 _log.critical(
-                    "readings_lost", samples=len(self._unstored), reason="stopped before they could be stored"
+                    "readings_lost", samples=self._storing.waiting, reason="stopped before they could be stored"
                 )
         _log.info("sampling_is_over", last_boundary_s=last_s)
 
@@ -196,16 +199,16 @@ class Agent:
                 self._lines,
                 self._reads,
                 self._raw_words.versions,
-                self._maker.profiles,
-                len(self._unstored),
+                self._storing.maker.profiles,
+                self._storing.waiting,
             )
         )
 
     def offer(self, field: FieldParts) -> None:
         """Take these meters and devices in place of the present ones as soon as no boundary is at hand; of several the last one."""
-        if self._unstored:
+        if self._storing.waiting:
             effect = "the new configuration is taken when they are stored"
-            _log.warning("configuration_waits", samples_in_memory=len(self._unstored), effect=effect)
+            _log.warning("configuration_waits", samples_in_memory=self._storing.waiting, effect=effect)
         self._offered = field
         self._has_offer.set()
 
@@ -231,7 +234,8 @@ class Agent:
         kept = {row.number for row in field.config.meters if rows.get(row.number) == row and row.line in same}
         self._bindings = Bindings(field.lines, self._memories, self._bindings.of(kept))
         self._lines, self._limits = field.lines, _limits_of(field.lines)
-        self._maker = replace(self._maker, configuration=field.configuration, profiles=field.profiles)
+        self._storing.follow(self._lines)
+        self._storing.maker = replace(self._storing.maker, configuration=field.configuration, profiles=field.profiles)
         self._raw_words.versions = field.versions
         self._config, self._observed = field.config, field.observed
         meters = {row.number for row in field.config.meters}
@@ -259,8 +263,10 @@ class Agent:
     async def _chase(self, sampling: Sampling, absent: frozenset[int], upcoming: asyncio.Future[int | None]) -> None:
         """Try the meters that have not answered until the boundary closes; each find makes a batch of its own.
 
-        What a meter showed that was never believed makes the last one.
+        Beyond BATCHES_AT_BOUNDARY_MAX they wait for the last one: the ledger takes few batches for a boundary that it has had one of.
+        What a meter showed that was never believed comes with it.
         """
+        held: list[MeterSample] = []
         while absent and (self._clock.simulated or sampling.has_tries_left):
             await asyncio.wait({upcoming}, timeout=sampling.pause_s())
             if upcoming.done() or not self._clock.is_open(sampling.boundary_s):
@@ -270,11 +276,17 @@ class Agent:
             sample = await self._unless_next(sampling.another_round(absent), upcoming)
             if sample is not None and sample.meters and self._belongs(sample):
                 absent = frozenset(absence.number for absence in sample.absent)
-                await self._complete(sample, absent, upcoming)
-        suspects = sampling.suspects(absent)
-        if suspects and not self._clock.simulated:
+                if self._clock.simulated or self._storing.batches_at(sampling.boundary_s) < BATCHES_AT_BOUNDARY_MAX:
+                    await self._complete(sample, absent, upcoming)
+                else:
+                    held += sample.meters
+        suspects = [] if self._clock.simulated else sampling.suspects(absent)
+        last = tuple(sorted((*held, *suspects), key=lambda reading: reading.number))
+        if last and self._storing.batches_at(sampling.boundary_s) <= BATCHES_AT_BOUNDARY_MAX:
             left = absent - {reading.number for reading in suspects}
-            await self._complete(Sample(sampling.boundary_s, tuple(suspects), (), 0), left, upcoming)
+            await self._complete(Sample(sampling.boundary_s, last, (), 0), left, upcoming)
+        elif last:  # it was started again and again within one window
+            _log.critical("readings_lost", boundary_s=sampling.boundary_s, readings=len(last))
 
     async def _unless_next(
         self, work: Coroutine[Any, Any, Sample], upcoming: asyncio.Future[int | None]
@@ -306,12 +318,14 @@ class Agent:
                 observed = await self._observe(sample, upcoming)
         finally:
             sample = self._memories.marked(sample, self._limits, observed.powers_w)
-            await self._keep(sample, absent, observed.encoded)
+            self._reads.note(sample)
+            seen = self._observer.seen() if observed.encoded else None
+            await self._storing.keep(sample, absent, observed.encoded, seen)
             await asyncio.to_thread(self._memories.note, sample, self._limits, observed.powers_w)
 
     def _has_room_for_observations(self) -> bool:
         """Whether the outbox takes readings, and is not so full that what only informs is left out; said once."""
-        has_room = not self._unstored and self._outbox.fill_percent() < self._outbox.limits.observations_percent
+        has_room = not self._storing.waiting and self._outbox.fill_percent() < self._outbox.limits.observations_percent
         if self._has_room and not has_room:
             _log.error("observations_left_out", percent=self._outbox.fill_percent(), effect="what bills needs the room")
         elif has_room and not self._has_room:
@@ -348,74 +362,25 @@ class Agent:
             observing.cancel()
             await asyncio.gather(observing, return_exceptions=True)
 
-    async def _keep(self, sample: Sample, absent: frozenset[int], observations: bytes) -> None:
-        """Put a sample into the outbox, or keep it in memory while the outbox cannot take it."""
-        if len(self._unstored) >= UNSTORED_SAMPLES_MAX:
-            _log.critical("readings_lost", boundary_s=sample.boundary_s, readings=len(sample.meters))
+    async def _fetch_records(self, boundary_s: int, upcoming: asyncio.Future[int | None]) -> None:
+        """Fetch what earlier boundaries lack out of the meters' own records, as far as the next boundary leaves time and the outbox room.
+
+        While the clock is not disciplined the ledger would set it aside: then it waits.
+        """
+        slot_s, progress = self._policy.slot_s, self._outbox.progress
+        if not progress.lacks or self._clock.simulated or self._clock.state().state == "unsynced":
             return
-        seen = self._observer.seen() if observations else None
-        self._reads.note(sample)
-        state = self._clock.state()
-        self._note_clock(state)
-        self._unstored.append(_Unstored(sample, tuple(sorted(absent)), state, observations, seen))
-        await self._store()
-
-    def _note_clock(self, state: ClockState) -> None:
-        """Say once that readings are taken by a clock that nothing disciplines, and once that it is disciplined again."""
-        is_unsynced = state.state == "unsynced"
-        if is_unsynced and not self._is_unsynced:
-            _log.error("clock_not_synchronised", effect="the ledger sets these readings aside (ROW_CLOCK)")
-        elif self._is_unsynced and not is_unsynced:
-            _log.warning("clock_synchronised", offset_ms=state.offset_ms)
-        self._is_unsynced = is_unsynced
-
-    async def _store(self) -> None:
-        while self._unstored:
-            committing = asyncio.ensure_future(asyncio.to_thread(self._commit, tuple(self._unstored)))
-            try:
-                await asyncio.shield(committing)
-            except asyncio.CancelledError:  # a thread that commits is not stopped half-way
-                await asyncio.wait({committing})
-                raise
-            except (OutboxError, SignerError) as error:
-                _log.critical("readings_not_stored", reason=str(error), samples_in_memory=len(self._unstored))
+        until_ms = self._clock.boundary_ms(boundary_s + slot_s) - QUIET_MS
+        barred = self._bindings.barred
+        backfill = Backfill(
+            self._lines, self._policy, self._memories, silent=progress.absent, barred=barred, proofs=self._bindings
+        )
+        for missing in islice(backfill.due(progress.lacks), BOUNDARIES_PER_ROUND_MAX):
+            if upcoming.done() or monotonic_ms() >= until_ms or self._has_offer.is_set() or self._storing.waiting:
                 return
-            for _ in range(committing.result()):
-                self._unstored.popleft()
-            self._submitter.wake()
-            self._watch_fill()
-
-    def _commit(self, unstored: Sequence[_Unstored]) -> int:
-        """Sign samples and store them in one commit (blocking), after their raw words; how many the outbox had room for."""
-        self._raw_words.keep([one.sample for one in unstored[self._with_raw_words :]])
-        self._with_raw_words = len(unstored)
-        after_s = self._outbox.progress.last_boundary_s
-        entries: list[Entry] = []
-        for one in unstored:
-            boundary_s = one.sample.boundary_s
-            missed = missed_between(after_s, boundary_s, first_s=self._first_s, slot_s=self._policy.slot_s)
-            make = partial(self._make, one) if one.sample.meters else None
-            entries.append(Entry(boundary_s, make, one.absent, one.seen, missed))
-            after_s = max(after_s, boundary_s)
-        stored = self._outbox.store(entries)
-        self._with_raw_words -= len(stored)
-        for one, made in zip(unstored, stored, strict=False):
-            if made is not None:
-                _log.info(
-                    "batch_queued",
-                    boundary_s=made.boundary_s,
-                    counter=made.counter,
-                    rows=made.rows,
-                    absent=len(one.absent),
-                    sampled_ms=one.sample.duration_ms,
-                )
-        return len(stored)
-
-    def _make(self, unstored: _Unstored, progress: Progress) -> QueuedBatch:
-        """The signed batch of one sample."""
-        sample = unstored.sample
-        readings = readings_of(sample.meters, simulated=self._clock.simulated)
-        return self._maker.make(sample.boundary_s, readings, progress, unstored.clock_state, unstored.observations)
+            if self._outbox.fill_percent() >= FILL_ALARM_PERCENT:
+                return
+            await self._storing.keep_fetched(await backfill.fetch(missing, until_ms))
 
     async def _wait(self, upcoming: asyncio.Future[int | None], last_s: int) -> int | None:
         """Wait for the next boundary; meanwhile try again to store what could not be stored, and take meters that are offered.
@@ -423,25 +388,21 @@ class Agent:
         These wait for what was sampled before them: a batch names the profiles by which it was read.
         """
         while not upcoming.done():
-            if self._offered is not None and not self._unstored:
+            if self._offered is not None and not self._storing.waiting:
                 field, self._offered = self._offered, None
                 self._has_offer.clear()
                 await self._take(field, last_s, upcoming)
                 continue
-            news = asyncio.ensure_future(asyncio.sleep(STORE_RETRY_S) if self._unstored else self._has_offer.wait())
+            news = asyncio.ensure_future(
+                asyncio.sleep(STORE_RETRY_S) if self._storing.waiting else self._has_offer.wait()
+            )
             racing: set[asyncio.Future[Any]] = {upcoming, news}
             try:
                 await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 news.cancel()
-            await self._store()
+            await self._storing.store()
         return await upcoming
-
-    def _watch_fill(self) -> None:
-        percent = self._outbox.fill_percent()
-        if percent >= FILL_ALARM_PERCENT and not self._is_filling:
-            _log.error("outbox_fills_up", percent=percent, batches=self._outbox.depth, bytes=self._outbox.size)
-        self._is_filling = percent >= FILL_ALARM_PERCENT
 
 
 class _Observed(NamedTuple):
@@ -449,19 +410,6 @@ class _Observed(NamedTuple):
 
     encoded: bytes = b""
     powers_w: Mapping[int, int] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class _Unstored:
-    """A sample on its way into the outbox: meters still without a reading, the clock's state when it was taken, and encoded
-    observations beside it (b"": none).
-    """
-
-    sample: Sample
-    absent: tuple[int, ...]
-    clock_state: ClockState
-    observations: bytes = b""
-    seen: Seen | None = None
 
 
 def _limits_of(lines: Sequence[MeterLine]) -> dict[int, tuple[RegisterLimits, ...]]:

@@ -71,7 +71,9 @@ class Progress:
 def sampled(progress: Progress, boundary_s: int, absent: Sequence[int], missed: Gap | None = None) -> Progress:
     """The progress after a sample at a boundary. ``absent``: meters that lack a reading there; ``missed``: the gap before it."""
     gaps = progress.gaps if missed is None else (*progress.gaps, missed)[-GAPS_MAX:]
-    further = 0 if boundary_s > progress.last_boundary_s else progress.further + (boundary_s == progress.last_boundary_s)
+    further = (
+        0 if boundary_s > progress.last_boundary_s else progress.further + (boundary_s == progress.last_boundary_s)
+    )
     newest_s = max(progress.last_boundary_s, boundary_s)
     return replace(progress, last_boundary_s=newest_s, absent=tuple(absent), gaps=gaps, further=further)
 
@@ -125,7 +127,9 @@ def decode_progress(state: bytes) -> Progress:
             **value,
             "absent": tuple(value["absent"]),
             "gaps": tuple(Gap(*gap) for gap in value.get("gaps", ())),
-            "lacks": tuple(Lack(first, last, tuple(meters), rounds) for first, last, meters, rounds in value.get("lacks", ())),
+            "lacks": tuple(
+                Lack(first, last, tuple(meters), rounds) for first, last, meters, rounds in value.get("lacks", ())
+            ),
             "receipt": VerifiedHeader(*receipt) if receipt else None,
             "refused": tuple(RefusedRow(*row) for row in value.get("refused", ())),
             "seen": Seen(tuple((name, state) for name, state in brokers), tuple((name, why) for name, why in absent)),

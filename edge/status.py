@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from edge.alarms import alarms_of
 from edge.config import EdgeConfig
+from edge.lacks import count_missing
 from edge.meters import MeterLine
 from edge.nodes import NodeState
 from edge.outbox_file import OutboxState
@@ -92,6 +93,7 @@ def facts(now: Standing) -> dict[str, Any]:
             "epoch": progress.epoch,
             "counter": progress.counter,
             "in_memory": now.in_memory,
+            "records_to_fetch": count_missing(progress.lacks, now.config.sampling.slot_s),
         },
         "alarms": alarms_of(outbox, now.config.outbox_limits),
         "nodes": [{"url": node.url, "is_asked": node.is_asked, "last": node.last} for node in now.nodes],

@@ -179,6 +179,7 @@ def _outbox(state: OutboxState, words: Vocabulary) -> dict[str, object]:
         "acknowledged_s": progress.acknowledged_s,
         "absent_meters": list(progress.absent),
         "gaps": [list(gap) for gap in progress.gaps],
+        "lacks": [list(lack) for lack in progress.lacks],
         "refused_rows": [list(row) for row in progress.refused],
         "receipt_height": None if progress.receipt is None else progress.receipt.height,
         "brokers": [words.clean(state) for _, state in progress.seen.brokers],

@@ -89,6 +89,7 @@ def _run(args: argparse.Namespace) -> int:
 def _status(args: argparse.Namespace) -> int:
     from edge.alarms import alarms_of
     from edge.config import EdgeConfig
+    from edge.lacks import count_missing
     from edge.outbox_file import read_outbox
     from edge.progress import NO_BOUNDARY
     from gridcore.config import load_config
@@ -112,6 +113,7 @@ def _status(args: argparse.Namespace) -> int:
         "last_boundary_s": None if progress.last_boundary_s == NO_BOUNDARY else progress.last_boundary_s,
         "absent_meters": list(progress.absent),
         "gaps": [gap._asdict() for gap in progress.gaps],
+        "records_to_fetch": count_missing(progress.lacks, config.sampling.slot_s),
         "brokers": [
             {"broker": row.broker, "host": row.host, "port": row.port, "last": states.get(row.broker)}
             for row in config.brokers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from firmware_profiles.modbus import ModbusProfile
+from gridcore.clock import wall_ms
 from gridcore.errors import GridError, UsageError, require
 from simulators.meters.bus import Bus, PtyClient, Speech, TcpClient, Wire
 from simulators.meters.dlt645 import Dlt645Speech, Dlt645Station, address_of
@@ -73,18 +74,24 @@ class MeterFleet:
     """Serves ``meters``; column arguments and results are in their order. One event loop only.
 
     framer: "socket" (Modbus TCP), "rtu" or "dlt645"; medium: "tcp" (a gateway, a serial device server) or "pty" (a serial
-    line); wire: line timing of the buses, None: answers come at once.
+    line); wire: line timing of the buses, None: answers come at once; true_ms: the time by which the meters' clocks go.
     """
 
     def __init__(
-        self, meters: Sequence[VirtualMeter], *, framer: str = "socket", medium: str = "tcp", wire: Wire | None = None
+        self,
+        meters: Sequence[VirtualMeter],
+        *,
+        framer: str = "socket",
+        medium: str = "tcp",
+        wire: Wire | None = None,
+        true_ms: Callable[[], int] = wall_ms,
     ) -> None:
         require(framer in ("socket", "rtu", "dlt645"), "a line speaks Modbus TCP (socket), rtu or dlt645")
         require(medium == "tcp" or (medium == "pty" and framer != "socket"), "rtu and dlt645 alone go over a pty")
         self.meters = tuple(meters)
         self._framer, self._medium = framer, medium
         self._index = {meter.meter: index for index, meter in enumerate(self.meters)}
-        self._stations = [_station(meter, index, framer) for index, meter in enumerate(self.meters)]
+        self._stations = [_station(meter, index, framer, true_ms) for index, meter in enumerate(self.meters)]
         self._quantities = [Quantities() for _ in self.meters]
         self._units: dict[str, dict[int, Station]] = {}
         for meter, station in zip(self.meters, self._stations, strict=True):
@@ -208,8 +215,8 @@ class MeterFleet:
         return sum(station.requests for station in self._stations)
 
 
-def _station(meter: VirtualMeter, index: int, framer: str) -> Station:
-    serial, clock = FIRST_SERIAL + index, MeterClock(meter.clock_ahead_ms, meter.clock_drift_ppm)
+def _station(meter: VirtualMeter, index: int, framer: str, true_ms: Callable[[], int]) -> Station:
+    serial, clock = FIRST_SERIAL + index, MeterClock(meter.clock_ahead_ms, meter.clock_drift_ppm, true_ms)
     if framer == "dlt645":
         return Dlt645Station(
             address_of(meter.unit_id),

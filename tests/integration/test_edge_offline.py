@@ -32,7 +32,7 @@ async def test_seventy_two_hours_offline_are_handed_over_in_order_while_new_slot
             await world.node.move_clock(FIRST_S + slot * SLOT_S)
             await until(lambda slot=slot: world.holds(slot + 1, 0))  # type: ignore[misc]  # a default binds the loop's value
         assert away.asked > 1
-        assert len(world.agent._unstored) == 0
+        assert world.agent._storing.waiting == 0
         files = [tmp_path / f"outbox.sqlite{end}" for end in ("", "-wal")]
         assert sum(path.stat().st_size for path in files) < SLOTS * BYTES_PER_BATCH_MAX + 8 * 1024 * 1024
         world.submitter._node = world.node
@@ -93,7 +93,7 @@ async def test_disk_that_takes_nothing_costs_nothing_that_was_acknowledged_and_n
                 filler.unlink()
             else:
                 world.outbox._connection.execute("PRAGMA query_only = OFF")
-            await until(lambda: not world.agent._unstored)
+            await until(lambda: not world.agent._storing.waiting)
             world.submitter._node = world.node
             world.submitter.wake()
             await world.arrived(4)

@@ -11,9 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 import edge.agent
+import edge.storing
 from edge.agent import Agent, unless_stopped
 from edge.backoff import SUSPECT_BOUNDARIES
-from edge.clocks import LedgerBoundaries, WallBoundaries
+from edge.clocks import BoundaryClock, LedgerBoundaries, WallBoundaries
 from edge.config import EdgeConfig, OutboxLimits
 from edge.meters import SamplePolicy
 from edge.outbox import Entry, Outbox, OutboxWriteError
@@ -49,7 +50,7 @@ LAST_S = FIRST_S + 3 * SLOT_S
 class World:
     """An agent over fake meters and a fake node."""
 
-    def __init__(self, folder: Path, outbox: Outbox | None = None) -> None:
+    def __init__(self, folder: Path, outbox: Outbox | None = None, clock: BoundaryClock | None = None) -> None:
         self.node = FakeNode()
         self.outbox = outbox or new_outbox(folder / "outbox.sqlite")
         self.line, self.lines = fake_lines()
@@ -59,7 +60,7 @@ class World:
         wake = self.submitter.wake
         self.clock = LedgerBoundaries(self.node, POLICY, first_s=FIRST_S, last_s=LAST_S, on_answer=wake)
         self.sampling: asyncio.Task[None] | None = None
-        self.agent = Agent(self.lines, self.clock, self.outbox, maker(), self.submitter, config)
+        self.agent = Agent(self.lines, clock or self.clock, self.outbox, maker(), self.submitter, config)
 
     async def arrived(self, count: int) -> None:
         """Wait until the ledger has so many batches and the outbox none."""
@@ -81,7 +82,7 @@ class World:
 
     def holds(self, batches: int, samples: int) -> bool:
         """Whether the outbox has so many batches and so many samples wait for it in memory."""
-        return (self.outbox.depth, len(self.agent._unstored)) == (batches, samples)
+        return (self.outbox.depth, self.agent._storing.waiting) == (batches, samples)
 
     def absent(self) -> tuple[int, ...]:
         """Meters that lack a reading at the last boundary."""
@@ -232,7 +233,7 @@ async def test_sample_that_memory_had_no_room_for_is_a_gap_as_soon_as_the_disk_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge.agent, "STORE_RETRY_S", 0.01)
-    monkeypatch.setattr(edge.agent, "UNSTORED_SAMPLES_MAX", 1)
+    monkeypatch.setattr(edge.storing, "UNSTORED_SAMPLES_MAX", 1)
     world = World(tmp_path)
     refusing, store = [True], world.outbox.store
 
@@ -307,7 +308,7 @@ async def test_full_outbox_holds_samples_in_memory_until_there_is_room(
         for count, boundary_s in enumerate(range(FIRST_S, LAST_S + 1, SLOT_S), 1):
             await world.node.move_clock(boundary_s)
             await until(partial(world.holds, min(count, 2), max(0, count - 2)))
-        assert (world.outbox.depth, len(world.agent._unstored)) == (2, 2)
+        assert (world.outbox.depth, world.agent._storing.waiting) == (2, 2)
         with capture_logs() as logs:
             world.agent.offer(load_field(write_config(tmp_path)))
         world.agent._offered = None  # what it names is nowhere; how it is taken: tests/integration/test_edge_reload.py
@@ -321,14 +322,14 @@ async def test_full_outbox_holds_samples_in_memory_until_there_is_room(
 async def test_disk_that_refuses_for_a_while_costs_no_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge.agent, "STORE_RETRY_S", 0.01)
     world = World(tmp_path)
-    commit, failures = world.agent._commit, [OutboxWriteError("disk full")] * 3
+    commit, failures = world.agent._storing._commit, [OutboxWriteError("disk full")] * 3
 
-    def failing(unstored: Sequence[edge.agent._Unstored]) -> int:
+    def failing(unstored: Sequence[edge.storing._Unstored]) -> int:
         if failures:
             raise failures.pop()
         return commit(unstored)
 
-    monkeypatch.setattr(world.agent, "_commit", failing)
+    monkeypatch.setattr(world.agent._storing, "_commit", failing)
     async with running(world):
         await world.node.move_clock(FIRST_S)
         await world.arrived(1)
@@ -337,11 +338,9 @@ async def test_disk_that_refuses_for_a_while_costs_no_reading(tmp_path: Path, mo
 
 async def test_restart_inside_the_window_samples_late_and_says_so(tmp_path: Path) -> None:
     """Real time: 7 s after the boundary its readings still count, with their offset and the flag late."""
-    world = World(tmp_path)
     started_ms = FIRST_S * 1000 + 7000 - round(monotonic_ms())
-    world.agent._clock = WallBoundaries(
-        POLICY, time=WallTime(SLOT_S, now_ms=lambda: started_ms + round(monotonic_ms()))
-    )
+    clock = WallBoundaries(POLICY, time=WallTime(SLOT_S, now_ms=lambda: started_ms + round(monotonic_ms())))
+    world = World(tmp_path, clock=clock)
     async with running(world):
         await world.arrived(1)
         body = world.node.accepted[0].body

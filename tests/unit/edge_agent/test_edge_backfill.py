@@ -1,0 +1,371 @@
+"""After an outage of agent, line or meter: what the meters recorded themselves is fetched, by an agent on simulated DL/T 645 meters.
+
+Their clocks and the agent's go by the same false time, so a record of a quarter of an hour takes no quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+import edge.agent
+import edge.readers.dlt645
+from edge import lacks as lacks_module
+from edge.agent import BATCHES_AT_BOUNDARY_MAX, Agent
+from edge.backfill import RECORD_ROUNDS_MAX
+from edge.clocks import WallBoundaries
+from edge.config import EdgeConfig
+from edge.lacks import LACKING_METERS_MAX, LACKS_MAX, Lack, count_missing, newest_missing, with_lack
+from edge.lines import LineConfig
+from edge.memory import Memories
+from edge.meters import MeterConfig, SamplePolicy, build_lines
+from edge.outbox import Outbox
+from edge.outbox_file import create_outbox
+from edge.progress import Progress
+from edge.submit import Submitter
+from edge.wall_time import WallTime
+from firmware_profiles import load_profile
+from gridcore.clock import monotonic_ms
+from gridcore.config import load_config
+from gridcore.quality import FLAG_FROZEN, MEASURED
+from gridcore.transactions.reading_batch import ClockState
+from gridcore.transactions.readings import Reading
+from ledger.kinds.reading_batch import LATE_BATCHES_MAX
+from simulators.meters import Fault, MeterFleet, VirtualMeter
+from tests.unit.edge_agent.edge_world import (
+    CHAIN,
+    FIRST_S,
+    GATEWAY,
+    SLOT_S,
+    FakeNode,
+    maker,
+    trusted,
+    write_config,
+)
+from tests.waiting import until
+from tests.worlds.transactions import readings_of
+
+LINE = "bus"
+POLICY = SamplePolicy(slot_s=SLOT_S, backoff_ms=1, attempts_max=1, window_ms=60_000)
+SYNCED = ClockState(0, "synced")
+FROZEN = MEASURED | FLAG_FROZEN
+LIMIT_WH = 5_000
+STEP_WH = 100
+"""What each meter counts in a slot."""
+
+
+class Time:
+    """Time of day that goes on by itself and is set ahead between two lives of an agent."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+        self.set_to(FIRST_S * 1000 - 60_000)
+
+    def __call__(self) -> int:
+        return round(monotonic_ms()) + self._ahead_ms
+
+    def set_to(self, time_ms: int) -> None:
+        self._ahead_ms = time_ms - round(monotonic_ms())
+
+
+class Site:
+    """Meters that count STEP_WH a slot, the gateway's disk, and the node that it submits to."""
+
+    def __init__(self, folder: Path, time: Time, meters: Sequence[VirtualMeter]) -> None:
+        self.node = FakeNode(simulated=False, ledger_time_s=FIRST_S + 10_000 * SLOT_S)
+        self.time, self.slot = time, -1
+        self.fleet = MeterFleet(meters, framer="dlt645", true_ms=time)
+        self._outbox = folder / "outbox.sqlite"
+        self._config = load_config(write_config(folder), EdgeConfig)
+        self.memories = Memories()
+        self.clock_state = SYNCED
+        create_outbox(self._outbox, Progress(GATEWAY, CHAIN, 1))
+
+    async def start(self) -> None:
+        (self._end,) = await self.fleet.start()
+
+    def pass_to(self, slot: int, wrong_wh: int = 0) -> None:
+        """The boundary of ``slot`` is passed; the meters show what has flowed until then and ``wrong_wh`` more."""
+        while self.slot < slot:
+            self.slot += 1
+            self.time.set_to((FIRST_S + self.slot * SLOT_S) * 1000 - 5_000)
+            count = len(self.fleet.meters)
+            self.fleet.set_registers([self.import_wh(self.slot) + wrong_wh] * count, [self.slot * 10] * count)
+            self.time.set_to((FIRST_S + self.slot * SLOT_S) * 1000 + 1_000)
+
+    def import_wh(self, slot: int) -> int:
+        return 100_000 + slot * STEP_WH
+
+    @asynccontextmanager
+    async def agent(self) -> AsyncIterator[Outbox]:
+        """One life of the agent."""
+        profile = load_profile("dlt645_2007")
+        table = [
+            MeterConfig(n, meter.meter, LINE, profile.id, LIMIT_WH, address=f"{meter.unit_id:012d}", timeout_ms=200)
+            for n, meter in enumerate(self.fleet.meters, 1)
+        ]
+        line = LineConfig(LINE, self._end.host, self._end.port, "dlt645", drain_ms=20)
+        lines = build_lines([line], table, {profile.id: profile})
+        outbox = Outbox.open(self._outbox, gateway=GATEWAY, chain=CHAIN)
+        config = replace(self._config, sampling=POLICY, submit=replace(self._config.submit, retry_ms_min=1, report_s=0))
+        submitter = Submitter(self.node, outbox, trust=trusted(), policy=config.submit)
+        clock = WallBoundaries(POLICY, time=WallTime(SLOT_S, now_ms=self.time, state=lambda: self.clock_state))
+        agent = Agent(lines, clock, outbox, maker(), submitter, config, memories=self.memories)
+        tasks = [asyncio.create_task(agent.run()), asyncio.create_task(submitter.run())]
+        try:
+            yield outbox
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await agent.close()
+            outbox.close()
+
+    async def live(self, has_happened: object = None) -> None:
+        """A life of the agent in which it samples the boundary at hand, and ``has_happened``, if given, comes true."""
+        async with self.agent() as outbox:
+            boundary_s = FIRST_S + self.slot * SLOT_S
+            await until(lambda: outbox.progress.last_boundary_s == boundary_s and not outbox.depth)
+            if callable(has_happened):
+                await until(has_happened)
+
+    def rows(self) -> dict[int, list[Reading]]:
+        """The readings that the ledger has, by slot."""
+        found: dict[int, list[Reading]] = {}
+        for transaction in self.node.accepted:
+            slot = (transaction.body["boundary_s"] - FIRST_S) // SLOT_S
+            found.setdefault(slot, []).extend(readings_of(transaction.attachment, transaction.body["rows"]))
+        return found
+
+    def order(self) -> list[int]:
+        """The slots of the batches in their order."""
+        return [(transaction.body["boundary_s"] - FIRST_S) // SLOT_S for transaction in self.node.accepted]
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(edge.readers.dlt645, "wall_ms", time)
+    return time
+
+
+@asynccontextmanager
+async def site(folder: Path, time: Time, *meters: VirtualMeter) -> AsyncIterator[Site]:
+    made = Site(folder, time, meters or [VirtualMeter("M1", LINE, 1), VirtualMeter("M2", LINE, 2)])
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.fleet.close()
+
+
+def events(logs: Sequence[MutableMapping[str, object]], *names: str) -> list[object]:
+    return [line["event"] for line in logs if line["event"] in names]
+
+
+async def test_what_was_missed_while_the_agent_was_off_is_fetched_from_the_meters_records_newest_first(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(5)
+        await here.live(lambda: len(here.order()) == 6)
+        assert here.order() == [0, 5, 4, 3, 2, 1]
+        for slot in range(1, 5):
+            rows = here.rows()[slot]
+            assert [(row.meter, row.quality, row.offset_ms) for row in rows] == [(1, FROZEN, 0), (2, FROZEN, 0)]
+            assert {(row.import_wh, row.export_wh) for row in rows} == {(here.import_wh(slot), slot * 10)}
+        here.pass_to(6)
+        async with here.agent() as outbox:
+            await until(lambda: here.order()[-1] == 6 and not outbox.depth)
+            assert outbox.progress.lacks == ()
+            assert [(gap.first_s, gap.last_s) for gap in outbox.progress.gaps] == [
+                (FIRST_S + SLOT_S, FIRST_S + 4 * SLOT_S)
+            ]
+
+
+async def test_an_agent_that_dies_while_it_fetches_goes_on_where_it_was_and_fetches_nothing_twice(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(4)
+        async with here.agent() as outbox:
+            await until(lambda: count_missing(outbox.progress.lacks, SLOT_S) == 4)  # of 6: one boundary is fetched
+        here.pass_to(5)
+        await here.live(lambda: {*here.order()} == {0, 1, 2, 3, 4, 5})
+        assert sorted(here.order()) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_meters_behind_a_line_that_was_down_are_fetched_and_no_other_boundary_waits_for_them(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time) as here:
+        here.pass_to(0)
+        await here.live()
+        for slot in (1, 2):
+            here.pass_to(slot)
+            here.fleet.set_fault("M2", Fault(silent=True))
+            await here.live()
+            assert [row.meter for row in here.rows()[slot]] == [1]
+        here.fleet.set_fault("M2", None)
+        here.pass_to(3)
+        await here.live(lambda: len(here.order()) == 6)
+        assert here.order() == [0, 1, 2, 3, 2, 1]
+        assert [(row.meter, row.import_wh, row.quality) for row in here.rows()[1]] == [
+            (1, here.import_wh(1), FROZEN),
+            (2, here.import_wh(1), FROZEN),
+        ]
+
+
+async def test_meter_without_records_is_asked_once_for_each_boundary_and_given_up(tmp_path: Path, time: Time) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1, load_record_min=0)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(3)
+        async with here.agent() as outbox:
+            await until(lambda: outbox.progress.last_boundary_s == FIRST_S + 3 * SLOT_S and not outbox.progress.lacks)
+        assert here.order() == [0, 3]
+
+
+async def test_records_of_a_meter_whose_clock_is_off_do_not_count(tmp_path: Path, time: Time) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1, clock_ahead_ms=40_000)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(2)
+        with capture_logs() as logs:
+            async with here.agent() as outbox:
+                await until(lambda: "record_not_believed" in events(logs, "record_not_believed"))
+                await until(lambda: not outbox.progress.lacks)
+        assert here.order() == [0, 2]
+
+
+async def test_record_that_does_not_fit_to_what_follows_is_not_signed_and_those_around_it_are(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(1)
+        here.pass_to(2, wrong_wh=50_000)
+        here.pass_to(4)
+        with capture_logs() as logs:
+            await here.live(lambda: len(here.order()) == 4)
+        assert here.order() == [0, 4, 3, 1]
+        assert events(logs, "record_not_believed") == ["record_not_believed"]
+
+
+async def test_while_the_gateway_s_clock_is_not_disciplined_nothing_is_fetched_and_nothing_given_up(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(2)
+        here.clock_state = ClockState(0, "unsynced")
+        await here.live()
+        assert here.order() == [0, 2]
+        here.clock_state = SYNCED
+        here.pass_to(3)
+        await here.live(lambda: len(here.order()) == 4)
+        assert here.order() == [0, 2, 3, 1]
+
+
+async def test_meter_that_is_silent_when_asked_is_asked_in_three_rounds_and_then_given_up(
+    tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.pass_to(0)
+        await here.live()
+        monkeypatch.setattr(edge.readers.dlt645.Dlt645Meter, "read_record", _no_answer)
+        with capture_logs() as logs:
+            for slot in (2, 3, 4):
+                here.pass_to(slot)
+                seen = len(events(logs, "record_not_read"))
+                await here.live(lambda seen=seen: len(events(logs, "record_not_read")) > seen)  # type: ignore[misc]
+        assert len(events(logs, "record_not_read")) == RECORD_ROUNDS_MAX
+        assert events(logs, "records_given_up") == ["records_given_up"]
+
+
+async def _no_answer(*_: object) -> None:
+    raise edge.readers.NoAnswerError("no answer")
+
+
+async def test_long_outage_is_fetched_in_rounds_of_a_bounded_number_of_boundaries(
+    tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.agent, "BOUNDARIES_PER_ROUND_MAX", 3)
+    missed = 5
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(missed + 1)
+        with capture_logs() as logs:
+            await here.live(lambda: len(events(logs, "records_fetched")) == 3)
+            assert here.order() == [0, 6, 5, 4, 3]
+            here.pass_to(missed + 2)
+            await here.live(lambda: len(here.order()) == missed + 3)
+        assert here.order()[5:] == [7, 2, 1]
+
+
+def test_all_batches_that_an_agent_may_make_for_a_boundary_that_has_one_are_taken_by_the_ledger() -> None:
+    """Behind the first one: those of a window, the one with what was held, and one for each round of records."""
+    assert (BATCHES_AT_BOUNDARY_MAX - 1) + 1 + RECORD_ROUNDS_MAX <= LATE_BATCHES_MAX
+
+
+SPANS = st.builds(
+    lambda first, more, meters, rounds: Lack(
+        FIRST_S + first * SLOT_S, FIRST_S + (first + more) * SLOT_S, tuple(sorted(meters)), rounds
+    ),
+    st.integers(0, 20),
+    st.integers(0, 8),
+    st.sets(st.integers(1, 5), max_size=3),
+    st.integers(0, 1),
+)
+
+
+@given(spans=st.lists(SPANS, max_size=8))
+def test_the_last_word_on_each_boundary_stands(spans: list[Lack]) -> None:
+    kept: tuple[Lack, ...] = ()
+    said: dict[int, tuple[tuple[int, ...], int]] = {}
+    for span in spans:
+        kept = with_lack(kept, span, SLOT_S)
+        for boundary_s in range(span.first_s, span.last_s + 1, SLOT_S):
+            said.pop(boundary_s, None)
+            if span.meters:
+                said[boundary_s] = (span.meters, span.rounds)
+        found = list(newest_missing(kept, SLOT_S))
+        assert [missing.boundary_s for missing in found] == sorted(said, reverse=True)
+        assert {missing.boundary_s: missing[1:] for missing in found} == said
+        assert count_missing(kept, SLOT_S) == sum(len(meters) for meters, _ in said.values())
+
+
+def test_neighbours_that_say_the_same_are_one_span() -> None:
+    kept: tuple[Lack, ...] = ()
+    for slot in (2, 0, 1):
+        boundary_s = FIRST_S + slot * SLOT_S
+        kept = with_lack(kept, Lack(boundary_s, boundary_s, (1, 2)), SLOT_S)
+    assert kept == (Lack(FIRST_S, FIRST_S + 2 * SLOT_S, (1, 2)),)
+
+
+def test_beyond_its_limits_the_oldest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: tuple[Lack, ...] = ()
+    for slot in range(LACKS_MAX + 2):
+        boundary_s = FIRST_S + slot * SLOT_S
+        kept = with_lack(kept, Lack(boundary_s, boundary_s, (1 + slot % 2,)), SLOT_S)
+    assert len(kept) == LACKS_MAX
+    assert kept[0].first_s == FIRST_S + 2 * SLOT_S
+    assert LACKING_METERS_MAX >= 4096
+    monkeypatch.setattr(lacks_module, "LACKING_METERS_MAX", 10)
+    kept = with_lack(kept, Lack(FIRST_S + 900 * SLOT_S, FIRST_S + 900 * SLOT_S, (1, 2, 3)), SLOT_S)
+    assert sum(len(lack.meters) for lack in kept) == 10
