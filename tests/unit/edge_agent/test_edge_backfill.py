@@ -46,7 +46,9 @@ from tests.unit.edge_agent.edge_world import (
     GATEWAY,
     SLOT_S,
     FakeNode,
+    fake_lines,
     maker,
+    new_outbox,
     trusted,
     write_config,
 )
@@ -316,6 +318,59 @@ async def test_long_outage_is_fetched_in_rounds_of_a_bounded_number_of_boundarie
             here.pass_to(missed + 2)
             await here.live(lambda: len(here.order()) == missed + 3)
         assert here.order()[5:] == [7, 2, 1]
+
+
+class OneBoundary:
+    """A clock that has come to one boundary, and to no other."""
+
+    simulated = False
+
+    def __init__(self) -> None:
+        self._at_ms = monotonic_ms()
+
+    async def wait_until_known(self) -> None:
+        """It is."""
+
+    async def next_boundary(self, after_s: int) -> int | None:
+        if after_s >= FIRST_S:
+            await asyncio.Event().wait()
+        return FIRST_S
+
+    def is_open(self, boundary_s: int) -> bool:
+        return True
+
+    def boundary_ms(self, boundary_s: int) -> float:
+        return self._at_ms
+
+    def state(self) -> ClockState:
+        return SYNCED
+
+
+async def test_line_whose_meters_answer_one_by_one_makes_no_more_batches_than_the_ledger_takes(tmp_path: Path) -> None:
+    meters = 12
+    node, (line, lines) = FakeNode(), fake_lines(meters)
+    outbox = new_outbox(tmp_path / "outbox.sqlite")
+    policy = SamplePolicy(slot_s=SLOT_S, backoff_ms=1, window_ms=600_000)
+    config = replace(load_config(write_config(tmp_path), EdgeConfig), sampling=policy)
+    submitter = Submitter(node, outbox, trust=trusted(), policy=config.submit)
+    agent = Agent(lines, OneBoundary(), outbox, maker(), submitter, config)
+    line.silent = set(range(2, meters + 1))
+    tasks = [asyncio.create_task(agent.run()), asyncio.create_task(submitter.run())]
+    for count in range(1, BATCHES_AT_BOUNDARY_MAX + 1):
+        await until(lambda count=count: len(node.accepted) == count)  # type: ignore[misc]
+        line.silent.discard(count + 1)
+    for unit in range(BATCHES_AT_BOUNDARY_MAX + 1, meters + 1):
+        reads = line.reads
+        line.silent.discard(unit)
+        await until(lambda reads=reads: line.reads > reads + 2 * meters or not line.silent)  # type: ignore[misc]
+    await until(lambda: not outbox.progress.absent and not outbox.depth)
+    assert len(node.accepted) == BATCHES_AT_BOUNDARY_MAX + 1
+    rows = [readings_of(one.attachment, one.body["rows"]) for one in node.accepted]
+    assert sorted(row.meter for batch in rows for row in batch) == list(range(1, meters + 1))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    outbox.close()
 
 
 def test_all_batches_that_an_agent_may_make_for_a_boundary_that_has_one_are_taken_by_the_ledger() -> None:

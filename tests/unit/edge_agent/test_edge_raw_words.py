@@ -16,9 +16,10 @@ from structlog.testing import capture_logs
 from edge.config import DAY_S, RawWordsLimits
 from edge.raw_words import WAL_BYTES_MAX, ProfileVersion, RawWords, read_raw_words
 from edge.readers import RawAnswer
-from edge.samples import MeterSample, Sample
+from edge.samples import Absence, MeterSample, Sample
 from gridcore.errors import UsageError
 from gridcore.forms import TIME_S_MAX
+from gridcore.quality import MEASURED, MISSING
 from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S
 from tests.waiting import wait_until
 
@@ -178,3 +179,20 @@ def test_a_killed_writer_leaves_everything_that_it_had_kept(tmp_path: Path) -> N
         assert kept == list(range(kept[0], kept[-1] + 1))
         assert kept[-1] in (said[-1], said[-1] + 1)
         assert kept[0] <= max(0, said[-1] - 20)
+
+
+def test_words_that_were_no_reading_are_kept_with_the_boundary_and_no_register(tmp_path: Path) -> None:
+    path = tmp_path / "raw"
+    ring = RawWords(path, RawWordsLimits(), VERSIONS)
+    unread = Absence(2, "M-2", "quarantined", "it says 'no value'", (RawAnswer("4:0x0048", b"\xff\xff"),))
+    silent = Absence(1, "M-1", "no_answer", "no answer")
+    ring.keep([replace(sample(0), absent=(unread,)), Sample(FIRST_S + SLOT_S, (), (silent, unread), 5)])
+    ring.keep([Sample(FIRST_S + 2 * SLOT_S, (), (silent,), 5)])
+    found = list(read_raw_words(path, 0, TIME_S_MAX))
+    assert [((one.boundary_s - FIRST_S) // SLOT_S, one.number, one.quality, one.registers_wh) for one in found] == [
+        (0, 1, MEASURED, (1_000, 7)),
+        (0, 2, MISSING, ()),
+        (1, 2, MISSING, ()),
+    ]
+    assert found[1].answers == unread.answers
+    ring.close()

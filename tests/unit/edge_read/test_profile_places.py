@@ -21,7 +21,7 @@ from firmware_profiles.decode import (
     decode_with_step,
     register_wh,
 )
-from firmware_profiles.dlt645 import decode_value
+from firmware_profiles.dlt645 import Dlt645Records, decode_value
 from firmware_profiles.modbus import ModbusClock
 from gridcore.errors import EncodingError, UsageError
 
@@ -231,6 +231,53 @@ def test_dlt645_profile_knows_its_step_and_its_freeze(tmp_path: Path) -> None:
     profile = load_profile("dlt_meter", tmp_path, kind=Dlt645Profile)
     assert (profile.resolution_wh, profile.point("1.8.0").modulus_wh) == (10, 10**9)
     assert profile.dlt645.freeze == ("broadcast",)
+
+
+RECORDS = """\
+freeze_time_id = "05010001"
+date_id = "04000101"
+time_id = "04000102"
+
+[dlt645.records]
+data_id = "06040001"
+interval_min = 15
+depth = 96
+"""
+RECORDING = DLT645.replace('freeze_time_id = "05010001"\n', RECORDS).replace("bytes = 4", "bytes = 4\nrecord_byte = 0")
+
+
+def test_dlt645_profile_knows_which_records_the_meter_keeps(tmp_path: Path) -> None:
+    (tmp_path / "dlt_meter.toml").write_text(RECORDING, encoding="utf-8")
+    profile = load_profile("dlt_meter", tmp_path, kind=Dlt645Profile)
+    assert profile.dlt645.records == Dlt645Records(data_id="06040001", interval_min=15, depth=96)
+    assert profile.point("1.8.0").record_byte == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"06040001"', '"05040001"', "'05040001' is no load record of energies at a given time"),
+        ('date_id = "04000101"\n', "", "dlt645.records needs date_id and time_id"),
+        ("record_byte = 0\n", "", "point 1.8.0 is billed; give its record_byte"),
+        ("record_byte = 0", "record_byte = 13", "record_byte 13 leaves no room for 4 bytes"),
+        ("record_byte = 0", "record_byte = 16", "record_byte = 16 is out of range"),
+        (
+            '[dlt645.records]\ndata_id = "06040001"\ninterval_min = 15\ndepth = 96\n',
+            "",
+            "record_byte needs [dlt645.records]",
+        ),
+        ("depth = 96", "depth = 0", "depth = 0 is out of range"),
+    ],
+)
+def test_mistake_in_the_records_of_a_dlt645_profile_is_one_line(
+    tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    assert old in RECORDING
+    (tmp_path / "dlt_meter.toml").write_text(RECORDING.replace(old, new), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_profile("dlt_meter", tmp_path)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

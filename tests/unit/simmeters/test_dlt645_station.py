@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dlt645 import decode_frame
+from edge.dlt645 import decode_frame, decode_load_record
 from simulators.meters.bus import Heard
 from simulators.meters.dlt645 import ANYBODY, BROADCAST, Dlt645Speech, Dlt645Station, address_of
 from simulators.meters.faults import NO_LINE_FAULT
@@ -119,6 +119,36 @@ def test_the_meter_freezes_each_quarter_of_an_hour_by_its_own_clock() -> None:
     told = [_value(station, data_id) for data_id in ("05040001", "05040101", "05040201", "05040102", "05040003")]
     assert told == ["2603291245", "00202000", "00000000", "00201000", "2603291215"]
     assert _value(station, "05040104") is None
+
+
+def _records(station: Dlt645Station, data_id: str, behind: str) -> list[tuple[str, str]]:
+    """(stamp, energies) of each load record that is sent."""
+    answer = station.answer(b"\x11" + bytes.fromhex(data_id)[::-1] + bytes.fromhex(behind))
+    assert answer is not None
+    data, found = answer.body[5:], []
+    while answer.body[0] == 0x91 and data:
+        record = decode_load_record(data)
+        found.append((record.stamp, record.energies[:8].hex()))
+        data = data[data[2] + 5 :]
+    return found
+
+
+def test_the_meter_stores_a_load_record_each_quarter_of_an_hour_and_gives_that_of_a_time() -> None:
+    time = Time()
+    station = _station(time)
+    for step in range(1, 4):
+        time.now_ms = NOON_MS + step * 900_000
+        station.count(Quantities(2_000_000 + step * 10_000, 40))
+    time.now_ms += 60_000
+    half_past = ("2603291230", "00102000" + "04000000")
+    assert _records(station, "06040001", "01" + "3012290326") == [half_past]
+    assert _records(station, "06000001", "01" + "2912290326") == [half_past], "the next one, of all classes"
+    assert _records(station, "06040002", "01") == [("2603291245", "00202000" + "04000000")]
+    oldest = _records(station, "06040000", "02")
+    assert [stamp for stamp, _ in oldest] == ["2603291215", "2603291230"]
+    assert _records(station, "06040001", "01" + "0013290326") == [], "nothing of a time that has not been"
+    assert _records(station, "06040001", "00" + "3012290326") == []
+    assert _records(station, "06010001", "01" + "3012290326") == []
 
 
 def test_a_clock_that_drifts_freezes_another_moment() -> None:
