@@ -12,9 +12,12 @@ import pytest
 from edge.config import RawWordsLimits
 from edge.lines import LineConfig
 from edge.meters import MeterConfig, SamplePolicy, build_lines, close_lines
-from edge.raw_words import ProfileVersion, RawWords
+from edge.raw_words import ProfileVersion, RawWords, StoredReading
+from edge.readers import RawAnswer
+from edge.replay import replay
 from edge.sampling import Sampling
 from firmware_profiles import FOLDER, ModbusProfile, load_profile
+from gridcore.quality import FLAG_FROZEN
 from gridledger.cli import main
 from simulators.meters import MeterFleet, VirtualMeter
 from tests.unit.edge_agent.edge_world import FIRST_S, SLOT_S, write_config
@@ -106,6 +109,53 @@ async def test_words_of_a_serial_dlt645_meter_decode_to_what_was_read(
         "register 4:0x0048 was not read then",
         "register 4:0x004a was not read then",
     }
+
+
+async def test_words_that_were_no_reading_are_shown_where_they_are_one_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A profile that took the register for one with "no value" at 0: mended, the meter had said 0 Wh all the time."""
+    config = ("--config", str(write_config(tmp_path)))
+    told_no_value = version(
+        tmp_path,
+        "wrong.toml",
+        ('id = "eastron_sdm630"', 'id = "wrong"'),
+        ("address = 0x48", "nan = [0]\naddress = 0x48"),
+    )
+    profile = load_profile("wrong", tmp_path, kind=ModbusProfile)
+    meter = MeterConfig(1, "M-1", "l", profile.id, 1_000_000, 1)
+    fleet = MeterFleet([VirtualMeter("M-1", "l", 1, load_profile("eastron_sdm630", kind=ModbusProfile))])
+    (end,) = await fleet.start()
+    fleet.set_registers([0], [50])
+    lines = build_lines([LineConfig("l", end.host, end.port)], [meter], {profile.id: profile})
+    ring = RawWords(tmp_path / "outbox.sqlite.raw", RawWordsLimits(), {1: ProfileVersion(profile.id, profile.digest)})
+    found = await Sampling(lines, FIRST_S, policy=SamplePolicy(window_ms=20_000)).first_pass()
+    assert [absence.reason for absence in found.absent] == ["quarantined"]
+    ring.keep([found])
+    ring.close()
+    await close_lines(lines)
+    await fleet.close()
+    mended = await told(capsys, 1, *config)
+    rows = [(row["point"], row["then_wh"], row["now_wh"]) for row in mended["differences"]]
+    assert (mended["readings"], rows) == (1, [("1.8.0", None, 0), ("2.8.0", None, 50)])
+    assert await asyncio.to_thread(main, ["edge", "replay", *config]) == 1
+    assert " - " in capsys.readouterr().out
+    same = await told(capsys, 0, *config, "--profile", told_no_value)
+    assert (same["readings"], same["readings_that_differ"]) == (1, 0)
+
+
+def test_load_record_decodes_again_to_what_was_fetched() -> None:
+    profile = load_profile("dlt645_2007")
+    content = bytes.fromhex("3012290326" + "aaaaaa" + "78563412" + "89000000" + "ff" * 8 + "aaaaaa")
+    record = b"\xa0\xa0" + bytes((len(content),)) + content
+    answer = RawAnswer("06040001", record + bytes((sum(record) % 256, 0xE5)))
+    then = StoredReading(
+        FIRST_S, 1, "M-1", ProfileVersion(profile.id, profile.digest), 0, FLAG_FROZEN, (123_456_780, 890), (answer,)
+    )
+    assert [(row.obis, row.now_wh, row.differs) for row in replay([then], lambda _: profile)] == [
+        ("1.8.0", 123_456_780, False),
+        ("2.8.0", 890, False),
+    ]
 
 
 @pytest.mark.parametrize(
