@@ -53,7 +53,7 @@ _TIMES: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z")
 _NUMBERS_SUFFIXES: Final = ("_s", "_ms", "_w", "_wh")
 _NUMBERS: Final = frozenset(
     "absent ahead_s attempts batch batches bytes code count counter depth devices epoch failures first height last meters number "
-    "percent readings rows samples samples_in_memory signers size status times waiting".split()
+    "percent readings rounds rows samples samples_in_memory signers size status times waiting without".split()
 )
 """Fields of log lines whose number is kept."""
 
