@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.contract import Tariffs
+from ledger.contract import SlotRows, Tariffs
 from settlement.contract_kit_1 import Int64Column
 
 
@@ -31,6 +31,23 @@ class RunColumns(NamedTuple):
     trade_price_micro_per_kwh: int | None
     terms: Mapping[str, Any]
     tariffs: Tariffs
+
+
+class SlotColumns(NamedTuple):
+    """The last run of one slot, all areas of the zone together.
+
+    places: int64[n], each row's place in ``Dataset.points``; columns, quality: as of ``RunColumns``. What the contract is asked with for the
+    lines: rows, a group an area; trade_prices_micro_per_kwh and terms, one an area.
+    """
+
+    slot_start_s: int
+    contract_id: str
+    places: Int64Column
+    columns: Mapping[str, Int64Column]
+    quality: NDArray[np.uint8]
+    rows: SlotRows
+    trade_prices_micro_per_kwh: Sequence[int | None]
+    terms: Sequence[Mapping[str, Any]]
 
 
 class BillLine(NamedTuple):

@@ -13,19 +13,20 @@ import numpy as np
 from gridledger.demo.prepare import prepare
 from gridledger.demo.rules import rules_toml
 from gridledger.founding.folder import write_new
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.files.rules import read_rules
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, settle
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, write_manifest
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from gridledger.simulating.world_files import write_world
-from ledger.contract import SlotRows
 from ledger.store.offline import reading
+from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
+from settlement.contract_kit_1.columns import exact_sum
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
@@ -147,38 +148,31 @@ def _settle(plan: DirectPlan, home: Path, world: World, dataset: Dataset, progre
 
     if plan.has_bills:
         settle(dataset, home, Progress(told, lambda *_: None))
-    else:
-        home.mkdir()
-        with settled_ledger(dataset, home, told):
-            pass
+        with reading(home / LEDGER, CONTRACTS) as reader:
+            return _settled(reader, world, dataset, progress)
+    home.mkdir()
+    with settled_ledger(dataset, home, told) as ledger:
+        return _settled(ledger, world, dataset, progress)
+
+
+def _settled(reader: LedgerReader, world: World, dataset: Dataset, progress: Callable[[str], None]) -> Settled:
     progress("reading what was settled")
     settled = Settled(world)
     column = np.array([settled.column_of_meter[point.point] for point in dataset.points], dtype=np.int64)
-    with reading(home / LEDGER, CONTRACTS) as reader:
-        for run in read_runs(reader, dataset):
-            slot = (run.slot_start_s - int(dataset.slot_start_s[0])) // dataset.slot_s
-            settled.add_positions(slot, column[run.rows], run.columns, run.quality)
-            _add_lines(settled, slot, run)
+    for of in read_slots(reader, dataset):
+        slot = (of.slot_start_s - int(dataset.slot_start_s[0])) // dataset.slot_s
+        settled.add_positions(slot, column[of.places], of.columns, of.quality)
+        _add_lines(settled, slot, of)
     return settled
 
 
-def _add_lines(settled: Settled, slot: int, run: RunColumns) -> None:
-    """What the lines of a run come to: it is one slot of one area."""
-    contract, columns = CONTRACTS[run.contract_id], run.columns
-    unsaid = np.full(len(run.rows), -1, dtype=np.int64)
-    rows = SlotRows(
-        group=np.zeros(len(run.rows), dtype=np.int64),
-        import_wh=columns["import_wh"],
-        export_wh=columns["export_wh"],
-        bought_wh=columns["bought_wh"],
-        sold_wh=columns["sold_wh"],
-        tariffs=run.tariffs,
-        point_terms=dict.fromkeys(contract.point_terms, unsaid),
-    )
-    kept = {name: columns[name] for name in contract.position_columns}
-    lines = contract.lines(rows, kept, trade_prices_micro_per_kwh=[run.trade_price_micro_per_kwh], terms=[run.terms])
-    for line in lines:
+def _add_lines(settled: Settled, slot: int, of: SlotColumns) -> None:
+    """What the lines of a slot come to: kinds of the first areas before those that only later ones have."""
+    contract = CONTRACTS[of.contract_id]
+    kept = {name: of.columns[name] for name in contract.position_columns}
+    found = contract.lines(of.rows, kept, trade_prices_micro_per_kwh=of.trade_prices_micro_per_kwh, terms=of.terms)
+    lines = [line for line in found if line.energy_wh.any()]
+    for line in sorted(lines, key=lambda line: int(of.rows.group[line.energy_wh > 0].min())):
         amount = np.asarray(line.amount_nano)
-        energy_wh, owed, owing = line.energy_wh.sum(), amount[amount > 0].sum(), -amount[amount < 0].sum()
-        if energy_wh:
-            settled.add_line(slot, line.kind, line.account, int(energy_wh), int(owed), int(owing))
+        owed, owing = exact_sum(np.maximum(amount, 0)), -exact_sum(np.minimum(amount, 0))
+        settled.add_line(slot, line.kind, line.account, exact_sum(line.energy_wh), owed, owing)

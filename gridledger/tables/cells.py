@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcore import cbor
-from gridledger.tables.columns import Column, Flags, IntColumn, Places, Table, TextColumn
+from gridledger.tables.columns import Codes, Flags, IntColumn, Places, Table, TextColumn
 
 Bytes = NDArray[np.uint8]
 
@@ -29,6 +31,8 @@ _CBOR_BOUNDS: Final = np.array([24, 1 << 8, 1 << 16, 1 << 32], dtype=np.uint64)
 _CBOR_WIDTHS: Final = (0, 1, 2, 4, 8)
 _CBOR_HEADS: Final = np.array([0, 24, 25, 26, 27], dtype=np.uint8)
 _NEGATIVE: Final = 0x20
+_PLAIN: Final = re.compile(r"[\w.:/+-]+")
+"""Texts that no CSV file has in quotes."""
 _EMPTY_TEXT: Final = 0x60
 
 
@@ -47,23 +51,50 @@ class Packed(NamedTuple):
     offsets: NDArray[np.uint64]
 
 
-def cbor_rows(table: Table) -> Packed:
+class KeptTexts:
+    """The texts of a file's columns as cells: a list that block after block brings is encoded once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Sequence[str], Cells]] = {}
+        """By the column's place: its texts, and their cells."""
+
+    def cells(self, place: int, column: TextColumn, encode: Callable[[str], bytes]) -> Cells:
+        """The fields of the column at a place; whoever keeps these encodes by one ``encode`` a place."""
+        texts, cells = self._kept.get(place, (None, None))
+        if cells is None or texts is not column.texts or len(cells.lengths) != len(column.texts):
+            cells = _encoded(column.texts, encode)
+            self._kept[place] = column.texts, cells
+        return _dealt(cells, column.codes)
+
+
+def cbor_rows(table: Table, kept: KeptTexts | None = None) -> Packed:
     """The canonical array of each row's fields: numbers as integers, an empty field as the empty text."""
-    head = cbor.encode([0] * len(table.columns))[:1]
-    return _packed([_same(head, table.rows), *(_cbor_cells(column) for column in table.columns)])
+    kept, head = kept or KeptTexts(), cbor.encode([0] * len(table.columns))[:1]
+    cells = [_same(head, table.rows)]
+    for place, column in enumerate(table.columns):
+        if isinstance(column, TextColumn):
+            cells.append(kept.cells(place, column, cbor.encode))
+        else:
+            cells.append(_cbor_numbers(column))
+    return _packed(cells)
 
 
-def csv_rows(table: Table) -> bytes:
+def csv_rows(table: Table, kept: KeptTexts | None = None) -> bytes:
     """The rows as CSV: a comma between fields, a newline behind each row, a text in quotes where it has to be."""
+    kept, cells = kept or KeptTexts(), list[Cells]()
     ends = [b","] * (len(table.columns) - 1) + [b"\n"]
-    cells: list[Cells] = []
-    for column, end in zip(table.columns, ends, strict=True):
-        cells += _csv_cells(column, end)
+    for place, (column, end) in enumerate(zip(table.columns, ends, strict=True)):
+        if isinstance(column, TextColumn):
+            cells.append(kept.cells(place, column, partial(_csv_field, end=end)))
+        else:
+            cells += [*_decimals(column), _same(end, column.values.size)]
     return _packed(cells).data
 
 
 def csv_text(text: str) -> bytes:
     """One text as a field of a CSV file."""
+    if _PLAIN.fullmatch(text):
+        return text.encode()
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow([text, ""])
     return out.getvalue()[:-2].encode()  # without the empty second field and the newline
@@ -85,33 +116,27 @@ def _same(data: bytes, rows: int) -> Cells:
     return Cells(np.broadcast_to(one, shape), np.broadcast_to(counts, shape), np.full(rows, one.size, dtype=np.intp))
 
 
-def _cbor_cells(column: Column) -> Cells:
-    return _text_cells(column, cbor.encode) if isinstance(column, TextColumn) else _cbor_numbers(column)
+def _csv_field(text: str, end: bytes) -> bytes:
+    """A text and what ends it."""
+    return csv_text(text) + end
 
 
-def _csv_cells(column: Column, end: bytes) -> list[Cells]:
-    """A field and what ends it."""
-    if isinstance(column, TextColumn):
-        return [_text_cells(column, lambda text: csv_text(text) + end)]
-    return [*_decimals(column), _same(end, column.values.size)]
-
-
-def _text_cells(column: TextColumn, encode: Callable[[str], bytes]) -> Cells:
-    """Each text encoded once, then dealt out."""
-    used = np.flatnonzero(np.bincount(column.codes, minlength=len(column.texts)))
-    encoded = [encode(column.texts[code]) for code in used.tolist()]
+def _encoded(texts: Sequence[str], encode: Callable[[str], bytes]) -> Cells:
+    """A row for each text."""
+    encoded = [encode(text) for text in texts]
     lengths = np.array([len(item) for item in encoded], dtype=np.intp)
     width = int(lengths.max(initial=0))
-    data = np.frombuffer(b"".join(item.ljust(width, b"\0") for item in encoded), dtype=np.uint8).reshape(
-        len(encoded), width
-    )
-    counts = np.arange(width) < lengths[:, np.newaxis]
-    if used.size == 1:
-        shape = (column.codes.size, width)
-        every = np.full(column.codes.size, width, dtype=np.intp)
-        return Cells(np.broadcast_to(data, shape), np.broadcast_to(counts, shape), every)
-    at = np.searchsorted(used, column.codes)
-    return Cells(data[at], counts[at], lengths[at])
+    data = np.frombuffer(b"".join(item.ljust(width, b"\0") for item in encoded), dtype=np.uint8)
+    return Cells(data.reshape(len(encoded), width), np.arange(width) < lengths[:, np.newaxis], lengths)
+
+
+def _dealt(texts: Cells, codes: Codes) -> Cells:
+    """The text of each row."""
+    if len(texts.lengths) == 1:
+        shape = (codes.size, texts.data.shape[1])
+        lengths = np.full(codes.size, shape[1], dtype=np.intp)
+        return Cells(np.broadcast_to(texts.data, shape), np.broadcast_to(texts.counts, shape), lengths)
+    return Cells(texts.data[codes], texts.counts[codes], texts.lengths[codes])
 
 
 def _cbor_numbers(column: IntColumn) -> Cells:

@@ -9,7 +9,7 @@ from typing import Final
 from gridcore.merkle import EMPTY_ROOT
 from gridcore.sm3 import DIGEST_BYTES, ROWS
 from gridcore.sm3.rows import LEAF_PREFIX
-from gridledger.tables.cells import cbor_rows, csv_rows, csv_text
+from gridledger.tables.cells import KeptTexts, cbor_rows, csv_rows, csv_text
 from gridledger.tables.columns import Table, table_of
 
 _BLOCK_ROWS: Final = 1 << 13
@@ -24,11 +24,12 @@ class RunningRoot:
     def __init__(self) -> None:
         self._leaves = b""
         self._roots: list[bytes] = []
+        self._texts = KeptTexts()
 
     def add(self, table: Table) -> None:
         """The next rows; over the whole, they ascend."""
         for start in range(0, table.rows, _BLOCK_ROWS):
-            packed = cbor_rows(table.take(slice(start, start + _BLOCK_ROWS)))
+            packed = cbor_rows(table.take(slice(start, start + _BLOCK_ROWS)), self._texts)
             self._leaves += ROWS.slices(LEAF_PREFIX, packed.data, packed.offsets.tobytes())
             while len(self._leaves) >= _SUBTREE_LEAVES * DIGEST_BYTES:
                 whole = self._leaves[: _SUBTREE_LEAVES * DIGEST_BYTES]
@@ -43,11 +44,12 @@ class RunningRoot:
 
 def write_csv(path: Path, names: Sequence[str], tables: Iterable[Table]) -> None:
     """Make one CSV file of tables of the same columns, one behind the other. FileExistsError when something stands there."""
+    texts = KeptTexts()
     with path.open("xb") as file:
         file.write(b",".join(csv_text(name) for name in names) + b"\n")
         for table in tables:
             for start in range(0, table.rows, _BLOCK_ROWS):
-                file.write(csv_rows(table.take(slice(start, start + _BLOCK_ROWS))))
+                file.write(csv_rows(table.take(slice(start, start + _BLOCK_ROWS)), texts))
 
 
 def write_tables(path: Path, names: Sequence[str], tables: Iterable[Table]) -> bytes:

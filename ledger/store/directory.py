@@ -13,9 +13,11 @@ from gridcore.genesis import Genesis, decode_genesis
 from gridcore.header import genesis_header
 from gridcore.sm3 import hasher
 from ledger.genesis_check import check_genesis
+from ledger.origin import Origin
 from ledger.state.genesis import genesis_change
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.state_db import DB_NAME, StateDb
 
 GENESIS_NAME = "genesis.cbor"
 LOCK_NAME = "lock"
@@ -34,11 +36,25 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
     ``genesis``: canonical bytes; ``guard``: see ``guard_path``. Running it again with the same genesis completes what a crash left undone and changes
     nothing else. UsageError when the bytes are no genesis or the directory holds another one.
     """
-    files = files or Files()
-    path = data_dir / GENESIS_NAME
     decoded = _decode(genesis, "genesis")
     check_genesis(decoded)
     digest = genesis_header(decoded, genesis_change(decoded).tree.root).digest()
+    _place(data_dir, genesis, digest, files or Files(), guard)
+    return digest
+
+
+def found_ledger(data_dir: Path, genesis: Genesis) -> None:
+    """The same of a genesis that was made here and has passed ``check_genesis``: nothing of it is decoded again, and its state is saved at once."""
+    change, files = genesis_change(genesis), Files()
+    origin = Origin.of(genesis, change.tree.root)
+    _place(data_dir, genesis.encode(), origin.header.digest(), files, None)
+    with locked(data_dir):
+        StateDb.create(data_dir / DB_NAME, origin, change).close()
+
+
+def _place(data_dir: Path, genesis: bytes, digest: bytes, files: Files, guard: Path | None) -> None:
+    """Write what a directory begins with. digest: of the header of height 0."""
+    path = data_dir / GENESIS_NAME
     data_dir.mkdir(parents=True, exist_ok=True)
     with locked(data_dir):
         if path.exists():
@@ -55,7 +71,6 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
                 place.parent.mkdir(parents=True, exist_ok=True)
                 Guard.create(place, 0, digest, files)
             files.write_durably(path, genesis)
-    return digest
 
 
 def digest_of_genesis(data_dir: Path) -> bytes:

@@ -7,7 +7,6 @@ the database is derived and is made again from the log whenever it does not fit 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -116,10 +115,7 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
         log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
     decoded = load_genesis(data_dir)
     change = genesis_change(decoded)
-    try:
-        db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded, change.tree.root), change)
-    except (sqlite3.Error, OSError) as error:
-        raise StoreWriteError(f"{data_dir / DB_NAME}: cannot be made: {error}") from error
+    db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded, change.tree.root), change)
     resources.callback(db.close)
     return _with_registry(_fit(db, blocks, guard, ""), data_dir, files)
 

@@ -57,12 +57,15 @@ class StateDb:
 
     @classmethod
     def create(cls, path: Path, origin: Origin, genesis: StateChange) -> StateDb:
-        """A new database that holds the state of genesis (height 0); whatever was at ``path`` is removed."""
-        remove_db(path)
-        connection = connect(path)
-        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        self = cls(path, connection, origin)
-        in_transaction(connection, lambda: self._save_genesis(genesis))
+        """A new database that holds the state of genesis (height 0); whatever was at ``path`` is removed. StoreWriteError: the disk refuses it."""
+        try:
+            remove_db(path)
+            connection = connect(path)
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self = cls(path, connection, origin)
+            in_transaction(connection, lambda: self._save_genesis(genesis))
+        except (sqlite3.Error, OSError) as error:
+            raise StoreWriteError(f"{path}: cannot be made: {error}") from error
         return self
 
     @classmethod

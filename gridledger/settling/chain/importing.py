@@ -42,7 +42,7 @@ from ledger.registry.entries import ENTRIES_MAX
 from ledger.state.interval_columns import IntervalColumns
 from ledger.state.intervals import IMPORTS_OF_DAY_MAX
 from ledger.state.run_dates import corrections_of
-from ledger.store.directory import init_ledger
+from ledger.store.directory import found_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
@@ -70,13 +70,15 @@ def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = N
 
     GridError: what does not fit together, or not onto what the ledger has.
     """
-    if not (folder / LEDGER).exists():
+    is_new = not (folder / LEDGER).exists()
+    if is_new:
         _make(dataset, folder)
     operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
     ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
     try:
-        check_fits(ledger, dataset)
-        _Importer(ledger, dataset, importer, progress).run()
+        if not is_new:
+            check_fits(ledger, dataset)
+        _Importer(ledger, dataset, importer, progress).run(is_new=is_new)
         yield ledger
     finally:
         ledger.close()
@@ -89,7 +91,7 @@ def _make(dataset: Dataset, folder: Path) -> None:
     (folder / KEYS).mkdir(mode=0o700)
     for name, key in keys.items():
         save_key_and_password(folder / KEYS, name, key)
-    init_ledger(folder / LEDGER, genesis.encode())
+    found_ledger(folder / LEDGER, genesis)
 
 
 def _load_key(folder: Path, name: str) -> Signer:
@@ -110,10 +112,10 @@ class _Importer:
         self._changed: list[Correction] = []
         self._files = [ImportedFile(file.name[:64], file.sm3) for file in dataset.inputs[:FILES_MAX]]
 
-    def run(self) -> None:
-        """Import, order and settle until every slot of the dataset is settled."""
+    def run(self, *, is_new: bool) -> None:
+        """Import, order and settle until every slot of the dataset is settled. is_new: the ledger was founded from the dataset just now."""
         days, now_s, height = days_of(self._dataset), self._ledger.ledger_time_s, self._ledger.height
-        amended = self._amend()
+        amended = not is_new and self._amend()
         # Orders first: where they come too late, nothing has been imported either.
         self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
         for day in days:

@@ -12,9 +12,9 @@ from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset, PointRow
-from gridledger.settling.runs import RunColumns
-from ledger.contract import Tariffs
-from ledger.leaves.cleared import CLEARED
+from gridledger.settling.runs import RunColumns, SlotColumns
+from ledger.contract import SlotRows, Tariffs
+from ledger.leaves.cleared import CLEARED, load_cleared
 from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.progress import PROGRESS
@@ -74,6 +74,43 @@ def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
             yield from _areas_of_run(reader, _RunOfSlot(slot_start_s, run, height), areas, places, rules)
 
 
+def read_slots(reader: LedgerReader, dataset: Dataset) -> Iterator[SlotColumns]:
+    """The last run of every slot that is settled, ascending by slot. ``dataset``: as of ``read_runs``."""
+    zone, rules = reader.registry.zone(ZONE_NAME), _RulesByDigest(reader)
+    places = _Places(reader, zone, dataset.points)
+    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
+    for slot_start_s in range(first_s, end_s, dataset.slot_s):
+        runs = RUNS.load(reader, slot_start_s, ZONE_NAME)
+        if runs is not None:
+            yield _slot_of_run(reader, RUN.must(reader, slot_start_s, ZONE_NAME, runs.last), places, rules)
+
+
+def _slot_of_run(reader: LedgerReader, leaf: RunLeaf, places: _Places, rules: _RulesByDigest) -> SlotColumns:
+    whole, zone = _positions(reader, leaf), _zone_of_run(reader, leaf)
+    stated = [rules.of(digest, leaf) for digest in zone.rules_digests]
+    cleared = load_cleared(reader, leaf.slot_start_s, ZONE_NAME, leaf.areas)
+    columns = {name: column for name, column in whole.columns.items() if name not in _REGISTERS}
+    unsaid = np.full(leaf.rows, -1, dtype=np.int64)
+    return SlotColumns(
+        slot_start_s=leaf.slot_start_s,
+        contract_id=leaf.contract,
+        places=places.of(zone),
+        columns=columns,
+        quality=whole.quality,
+        rows=SlotRows(
+            group=zone.area,
+            import_wh=columns["import_wh"],
+            export_wh=columns["export_wh"],
+            bought_wh=columns["bought_wh"],
+            sold_wh=columns["sold_wh"],
+            tariffs=Tariffs(zone.rules, zone.tariff, prices_by_key(stated)),
+            point_terms=dict.fromkeys(CONTRACTS[leaf.contract].point_terms, unsaid),
+        ),
+        trade_prices_micro_per_kwh=cleared.trade_prices_micro_per_kwh if cleared else [None] * leaf.areas,
+        terms=[stated[place].terms for place in zone.rules.tolist()],
+    )
+
+
 class _RulesByDigest:
     """Rules with the prices of a slot, by the digest of their entry; each is opened once."""
 
@@ -100,8 +137,7 @@ def _areas_of_run(
 ) -> Iterator[RunColumns]:
     slot_start_s, run, height = of
     leaf = RUN.must(reader, slot_start_s, ZONE_NAME, run)
-    whole = _joined([POSITIONS.must(reader, slot_start_s, ZONE_NAME, run, chunk) for chunk, _, _ in chunks(leaf.rows)])
-    zone = reader.zone_at(reader.registry.zone(ZONE_NAME), slot_start_s, leaf.as_of_height)
+    whole, zone = _positions(reader, leaf), _zone_of_run(reader, leaf)
     place = places.of(zone)
     for number, area in enumerate(areas):
         chunk, at = split_row(number)
@@ -142,7 +178,13 @@ def billed_points(ledger: LedgerReader, points: Sequence[PointRow]) -> list[Poin
     return found
 
 
-def _joined(parts: Sequence[PositionsLeaf]) -> PositionsLeaf:
+def _zone_of_run(reader: LedgerReader, leaf: RunLeaf) -> ZoneInForce:
+    return reader.zone_at(reader.registry.zone(ZONE_NAME), leaf.slot_start_s, leaf.as_of_height)
+
+
+def _positions(reader: LedgerReader, leaf: RunLeaf) -> PositionsLeaf:
+    """The rows of all chunks of a run."""
+    parts = [POSITIONS.must(reader, leaf.slot_start_s, ZONE_NAME, leaf.run, chunk) for chunk, _, _ in chunks(leaf.rows)]
     if len(parts) == 1:
         return parts[0]
     return parts[0]._replace(
