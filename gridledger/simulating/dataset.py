@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -50,12 +51,10 @@ def shown_energies(world: World, columns: NDArray[np.intp]) -> NDArray[np.int64]
     """
     step_wh = np.array([world.meters[column].resolution_wh for column in columns], dtype=np.int64)
     shown = np.zeros((2, world.slots, len(columns)), dtype=np.int64)
-    before = [register[columns] // step_wh for register in world.counted_registers(0)]
-    for slot in range(world.slots):
-        after = [register[columns] // step_wh for register in world.counted_registers(slot + 1)]
+    steps = ([register[columns] // step_wh for register in counted] for counted in world.each_counted())
+    for slot, (before, after) in enumerate(pairwise(steps)):
         for side in range(2):
             shown[side, slot] = (after[side] - before[side]) * step_wh
-        before = after
     return shown
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,9 @@ def write_world(out: Path, world: World) -> None:
 
 
 def by_slot(
-    names: Sequence[str], slot_start_s: NDArray[np.int64], things: Sequence[str], grids: Sequence[NDArray[np.int64]]
+    names: Sequence[str], slot_start_s: NDArray[np.int64], things: Sequence[str], grids: Sequence[NDArray[Any]]
 ) -> Iterator[Table]:
-    """A row for each slot and thing, a number of each grid int64[slots, things]; some slots at once."""
+    """A row for each slot and thing, a whole number of each grid [slots, things]; some slots at once."""
     thing = text_column(things)
     for first in range(0, len(slot_start_s), _step(things)):
         slots = slot_start_s[first : first + _step(things)]
@@ -56,7 +56,7 @@ def by_slot(
             IntColumn(np.repeat(slots, len(things))),
             thing._replace(codes=np.tile(thing.codes, len(slots))),
         ]
-        columns += [IntColumn(grid[first : first + len(slots)].ravel()) for grid in grids]
+        columns += [IntColumn(grid[first : first + len(slots)].ravel().astype(np.int64)) for grid in grids]
         yield Table(names, columns)
 
 

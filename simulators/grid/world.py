@@ -6,8 +6,10 @@ Energies are whole Wh per 15-minute slot at the point itself (primary side, CT r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ from simulators.scenarios.schema import (
     BLACKOUT,
     EUROPEAN_LV,
     FRAUDS_OF_DAY_BEFORE,
+    METER_FRAUDS,
     ROLL_OVER,
     SIMBENCH_RURAL3,
     SLOT_S,
@@ -53,7 +56,7 @@ RATED_V = 400  # between phases; what voltage_pu is told in, also where nodes ar
 RATED_PHASE_V = RATED_V / 3**0.5  # 230.94 V
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MeterSpec:
     """One billing or feeder meter as ``meters.csv`` lists it; every energy in primary Wh."""
 
@@ -91,8 +94,8 @@ class World:
     slot_start_s: NDArray[np.int64]  # [slots] UTC seconds
     meters: tuple[MeterSpec, ...]  # per area: homes, other loads, feeder
     traders: tuple[str, ...]  # party codes, the first N homes
-    import_wh: NDArray[np.int64]  # [slots, meters]; a feeder imports from the grid above
-    export_wh: NDArray[np.int64]  # [slots, meters]
+    import_wh: NDArray[np.int32]  # [slots, meters]; a feeder imports from the grid above
+    export_wh: NDArray[np.int32]  # [slots, meters]
     loss_wh: NDArray[np.int64]  # [slots, areas]
     voltage_pu_min: NDArray[np.float64]  # [slots, areas] over the low-voltage nodes
     voltage_pu_max: NDArray[np.float64]  # [slots, areas]
@@ -122,6 +125,17 @@ class World:
         """Cumulative import and export [meters] as the meters count them: the truth, but where somebody cheats (``fraud``)."""
         self._check_boundary(boundary_index)
         return self.counted.import_wh[boundary_index], self.counted.export_wh[boundary_index]
+
+    def each_counted(self) -> Iterator[Registers]:
+        """The same at boundary after boundary, int64[meters]; where nobody cheats, never all of them at once."""
+        if any(event.kind in METER_FRAUDS for event in self.scenario.events):
+            yield from (Registers(*self.counted_registers(boundary)) for boundary in range(self.slots + 1))
+            return
+        imported, exported = self._start
+        yield Registers(imported, exported)
+        for slot in range(self.slots):
+            imported, exported = imported + self.import_wh[slot], exported + self.export_wh[slot]
+            yield Registers(imported, exported)
 
     @cached_property
     def counted(self) -> Registers:
@@ -157,7 +171,7 @@ class World:
         """
         self._check_boundary(boundary_index)
         slot = max(0, boundary_index - 1)
-        power_w: NDArray[np.int64] = (self.import_wh[slot] - self.export_wh[slot]) * SLOTS_PER_HOUR
+        power_w: NDArray[np.int64] = (self.import_wh[slot] - self.export_wh[slot]).astype(np.int64) * SLOTS_PER_HOUR
         return power_w
 
     def _check_boundary(self, boundary_index: int) -> None:
@@ -165,12 +179,17 @@ class World:
             message = f"boundary_index {boundary_index}: the world has boundaries 0 to {self.slots}"
             raise UsageError(message)
 
+    @property
+    def _start(self) -> Registers:
+        """At the first boundary, int64[meters]."""
+        imported = np.array([meter.start_import_wh for meter in self.meters], dtype=np.int64)
+        return Registers(imported, np.array([meter.start_export_wh for meter in self.meters], dtype=np.int64))
+
     @cached_property
     def _cumulative(self) -> Registers:
-        start_import = np.array([[meter.start_import_wh for meter in self.meters]], dtype=np.int64)
-        start_export = np.array([[meter.start_export_wh for meter in self.meters]], dtype=np.int64)
-        imported = np.cumsum(np.concatenate([start_import, self.import_wh]), axis=0)
-        exported = np.cumsum(np.concatenate([start_export, self.export_wh]), axis=0)
+        start = self._start
+        imported = np.cumsum(np.concatenate([start.import_wh[None, :], self.import_wh]), axis=0)
+        exported = np.cumsum(np.concatenate([start.export_wh[None, :], self.export_wh]), axis=0)
         imported.setflags(write=False)
         exported.setflags(write=False)
         return Registers(imported, exported)
@@ -193,23 +212,26 @@ def build_world(scenario: Scenario) -> World:
     slot_start_s = calendar.first_slot_start_s + SLOT_S * np.arange(calendar.slot_count, dtype=np.int64)
     when = shape_positions(slot_start_s, calendar)
     count = -(-households // feeder.households)
-    built = [
-        _build_area(feeder, model, number, scenario, Slots(slot_start_s, when, _has_power(scenario, number, len(when))))
-        for number in range(count)
-    ]
     ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
+    columns = _Columns(len(when), count * per_area)
+    built = []
+    for number in range(count):
+        slots = Slots(slot_start_s, when, _has_power(scenario, number, len(when)))
+        area, energies = _build_area(feeder, model, number, scenario, slots)
+        columns.put(number * per_area, energies)
+        built.append(area)
     world = World(
         scenario=scenario,
         areas=tuple(_area(number) for number in range(count)),
         slot_start_s=slot_start_s,
         meters=tuple(meter for area in built for meter in area.meters),
         traders=tuple(_household_code(number) for number in range(households)),
-        import_wh=np.concatenate([area.import_wh for area in built], axis=1),
-        export_wh=np.concatenate([area.export_wh for area in built], axis=1),
+        import_wh=columns.import_wh,
+        export_wh=columns.export_wh,
         loss_wh=np.stack([area.loss_wh for area in built], axis=1),
         voltage_pu_min=np.stack([area.voltage_pu_min for area in built], axis=1),
         voltage_pu_max=np.stack([area.voltage_pu_max for area in built], axis=1),
-        voltage_pu=np.concatenate([area.voltage_pu for area in built], axis=1),
+        voltage_pu=columns.voltage_pu,
         line_ends=tuple(tuple(first + home for home in ends) for first in range(0, count * per_area, per_area)),
         batteries=tuple(battery for area in built for battery in area.batteries),
         battery_wh=np.concatenate([area.battery_wh for area in built], axis=1),
@@ -274,11 +296,13 @@ def _check(world: World) -> None:
     rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
     feeders = {meter.meter for meter in world.meters if not meter.party}
     check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
-    world.counted_registers(0)  # refuses frauds that cannot be
+    next(world.each_counted())  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
-    above = np.maximum(world.import_wh, world.export_wh) > limits
-    if above.any():
-        slot, column = np.argwhere(above)[0].tolist()
+    for slot in range(world.slots):
+        above = np.maximum(world.import_wh[slot], world.export_wh[slot]) > limits
+        if not above.any():
+            continue
+        column = int(above.argmax())
         meter, energy_wh = world.meters[column], int(max(world.import_wh[slot, column], world.export_wh[slot, column]))
         message = (
             f"{meter.meter} has {energy_wh} Wh in slot {slot}, more than its connection carries ({meter.limit_wh} Wh);"
@@ -287,32 +311,52 @@ def _check(world: World) -> None:
         raise UsageError(message)
 
 
+class _Energies(NamedTuple):
+    """Of the meters of an area [slots, meters]: net energy, positive where it is taken, and voltage."""
+
+    net_wh: NDArray[np.int64]
+    voltage_pu: NDArray[np.float32]
+
+
+class _Columns:
+    """What is known of every meter in every slot; areas are put into it one after the other. A meter's limit fits int32 by far."""
+
+    def __init__(self, slots: int, meters: int) -> None:
+        self.import_wh: NDArray[np.int32] = np.empty((slots, meters), dtype=np.int32)
+        self.export_wh: NDArray[np.int32] = np.empty((slots, meters), dtype=np.int32)
+        self.voltage_pu: NDArray[np.float32] = np.empty((slots, meters), dtype=np.float32)
+
+    def put(self, first: int, area: _Energies) -> None:
+        """The meters of an area, from column ``first`` on."""
+        at = slice(first, first + area.net_wh.shape[1])
+        self.import_wh[:, at] = np.maximum(area.net_wh, 0)
+        self.export_wh[:, at] = np.maximum(-area.net_wh, 0)
+        self.voltage_pu[:, at] = area.voltage_pu
+
+
 @dataclass(frozen=True, eq=False)
 class _Area:
     meters: tuple[MeterSpec, ...]
-    import_wh: NDArray[np.int64]
-    export_wh: NDArray[np.int64]
     loss_wh: NDArray[np.int64]
     voltage_pu_min: NDArray[np.float64]
     voltage_pu_max: NDArray[np.float64]
-    voltage_pu: NDArray[np.float32]
     batteries: tuple[BatterySpec, ...]
     battery_wh: NDArray[np.int64]
     violations: tuple[Violation, ...]
 
 
-def _build_area(feeder: Feeder, model: FeederModel, number: int, scenario: Scenario, slots: Slots) -> _Area:
+def _build_area(
+    feeder: Feeder, model: FeederModel, number: int, scenario: Scenario, slots: Slots
+) -> tuple[_Area, _Energies]:
     key = (scenario.seed, number)
     homes = home_energy(feeder, key, slots, scenario)
     load_wh, load_q_var = _other_loads(feeder, slots.when)
     power = slots.has_power.astype(np.int64)
     load_wh, load_q_var = load_wh * power[:, None], load_q_var * power[:, None]
     net_wh = np.concatenate([homes.import_wh - homes.export_wh, load_wh], axis=1)
-    terminal_of = np.zeros((feeder.loads, feeder.terminals))
-    terminal_of[np.arange(feeder.loads), feeder.load_terminal] = 1.0
     flow = model.solve(
-        (net_wh * SLOTS_PER_HOUR) @ terminal_of,
-        np.concatenate([homes.q_var, load_q_var], axis=1) @ terminal_of,
+        _at_terminals(feeder, net_wh * SLOTS_PER_HOUR),
+        _at_terminals(feeder, np.concatenate([homes.q_var, load_q_var], axis=1)),
     )
     feeder_wh = np.rint(flow.upper_w * power / SLOTS_PER_HOUR).astype(np.int64)[:, None]
     net_wh = np.concatenate([net_wh, feeder_wh], axis=1)
@@ -323,14 +367,11 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, scenario: Scena
     meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv)
     # without load the flow has a voltage: what no device makes use of is no violation
     loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
-    return _Area(
+    area = _Area(
         meters=meters,
-        import_wh=np.maximum(net_wh, 0),
-        export_wh=np.maximum(-net_wh, 0),
         loss_wh=np.rint(flow.loss_w * power / SLOTS_PER_HOUR).astype(np.int64),
         voltage_pu_min=low_voltage.min(axis=1) * power,
         voltage_pu_max=low_voltage.max(axis=1) * power,
-        voltage_pu=loaded_pu * slots.has_power[:, None],
         batteries=tuple(
             BatterySpec(
                 _household_code(number * feeder.households + home),
@@ -350,6 +391,15 @@ def _build_area(feeder: Feeder, model: FeederModel, number: int, scenario: Scena
             feeder.line_names,
         ),
     )
+    return area, _Energies(net_wh, loaded_pu * slots.has_power[:, None])
+
+
+def _at_terminals(feeder: Feeder, of_loads: NDArray[Any]) -> NDArray[np.float64]:
+    """The sum of the loads at each terminal [slots, terminals], of [slots, loads]."""
+    at_terminals = np.zeros((len(of_loads), feeder.terminals))
+    for load, terminal in enumerate(feeder.load_terminal.tolist()):
+        at_terminals[:, terminal] += of_loads[:, load]
+    return at_terminals
 
 
 def _other_loads(feeder: Feeder, when: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

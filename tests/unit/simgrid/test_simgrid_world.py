@@ -336,5 +336,5 @@ def test_busbar_and_eleven_line_ends_tell_the_lowest_voltage_within_half_a_volt(
     assert ((watched - world.voltage_pu_min[:, 0]) * 230.94).max() < 0.5
 
 
-def test_a_year_of_voltages_takes_a_quarter_of_what_the_energies_take(day: World) -> None:
-    assert 4 * day.voltage_pu.nbytes == day.import_wh.nbytes + day.export_wh.nbytes
+def test_a_slot_of_a_meter_takes_twelve_bytes(day: World) -> None:
+    assert sum(grid.nbytes for grid in (day.import_wh, day.export_wh, day.voltage_pu)) == 12 * day.import_wh.size
