@@ -34,8 +34,10 @@ class Energies(NamedTuple):
         """Those of some points."""
         return Energies(self.quality[:, points], self.import_wh[:, points], self.export_wh[:, points])
 
-    def completed(self, other: Energies) -> Energies:
+    def completed(self, other: Energies | None) -> Energies:
         """The same, and what another has where nothing is known here: what is missing supersedes nothing."""
+        if other is None:
+            return self
         is_kept = (self.quality == MISSING) & (other.quality != ABSENT_QUALITY)
         return Energies(
             np.where(is_kept, other.quality, self.quality),
@@ -43,8 +45,10 @@ class Energies(NamedTuple):
             np.where(is_kept, other.export_wh, self.export_wh),
         )
 
-    def differing(self, other: Energies) -> Int64:
-        """The points, ascending, of which another says anything else."""
+    def differing(self, other: Energies | None) -> Int64:
+        """The points, ascending, of which another says anything else; all of them where there is none."""
+        if other is None:
+            return np.arange(self.quality.shape[1])
         is_other = self.quality != other.quality
         is_other |= (self.import_wh != other.import_wh) | (self.export_wh != other.export_wh)
         return np.flatnonzero(is_other.any(axis=0))
@@ -66,18 +70,20 @@ def given_energies(dataset: Dataset, day: Day) -> Energies:
     return Energies(dataset.quality[day.slots], dataset.import_wh[day.slots], dataset.export_wh[day.slots])
 
 
-def known_energies(leaves: Leaves, day: Day, slot_s: int, rows: Int64) -> Energies:
-    """What the ledger has of the same slots, of some rows of the zone."""
-    size, slots = int(rows.max()) + 1, DAY_S // slot_s
-    quality = np.full((slots, size), ABSENT_QUALITY, dtype=np.uint8)
-    import_wh, export_wh = np.zeros((2, slots, size), dtype=np.int64)
+def known_energies(leaves: Leaves, day: Day, slot_s: int, rows: Int64) -> Energies | None:
+    """What the ledger has of the same slots, of some rows of the zone; None where nothing was imported for the day."""
+    size, known = int(rows.max()) + 1, None
     for chunk, start, end in chunks(size):
         leaf = INTERVALS.load(leaves, day.start_s, ZONE_NAME, chunk)
-        if leaf is not None:
-            part = leaf.padded(end - start)
-            own = slice(0, end - start)
-            quality[:, start:end] = part.quality[:, own]
-            import_wh[:, start:end], export_wh[:, start:end] = part.import_wh[:, own], part.export_wh[:, own]
+        if leaf is None:
+            continue
+        if known is None:
+            shape = DAY_S // slot_s, size
+            known = Energies(np.full(shape, ABSENT_QUALITY, dtype=np.uint8), *np.zeros((2, *shape), dtype=np.int64))
+        for column, part in zip(known, leaf.padded(end - start), strict=False):
+            column[:, start:end] = part[:, : end - start]
+    if known is None:
+        return None
     first = (day.first_slot_s - day.start_s) // slot_s
     slots_of_day = slice(first, first + day.slots.stop - day.slots.start)
-    return Energies(quality[slots_of_day], import_wh[slots_of_day], export_wh[slots_of_day]).of_points(rows)
+    return Energies(*(column[slots_of_day] for column in known)).of_points(rows)
