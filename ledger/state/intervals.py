@@ -118,6 +118,7 @@ def _write(draft: Draft, imported: Import, part: _Part) -> None:
     leaf.export_wh[at] = columns.export_wh[part.slots, part.meters][slot, meter]
     kept = leaf._replace(imports=[*leaf.imports, imported.id], seed=sm3(leaf.seed + columns.seed))
     INTERVALS.save(draft, kept, part.day_s, part.zone.name, part.chunk)
+    draft.imported.clear()
     first_s, last_s = (part.day_s + draft.slot_s * int(at[0][end]) for end in (0, -1))
     draft.fed.add(Touched(part.zone.name, first_s, last_s + draft.slot_s))
 
@@ -145,7 +146,7 @@ def load_imported(draft: Draft, zone: Zone, slot_start_s: int) -> Imported | Non
     """What was imported for a slot of a zone; None where nothing was for its day."""
     day_s = day_of_slot(slot_start_s)
     at = (slot_start_s - day_s) // draft.slot_s
-    leaves = [INTERVALS.load(draft, day_s, zone.name, chunk) for chunk, _, _ in chunks(len(zone))]
+    leaves = _leaves_of_day(draft, zone, day_s)
     if all(leaf is None for leaf in leaves):
         return None
     parts = [
@@ -158,3 +159,13 @@ def load_imported(draft: Draft, zone: Zone, slot_start_s: int) -> Imported | Non
         export_wh=np.concatenate([part.export_wh[at] for part in parts]),
         seeds=[None if leaf is None else leaf.seed for leaf in leaves],
     )
+
+
+def _leaves_of_day(draft: Draft, zone: Zone, day_s: int) -> Sequence[IntervalsLeaf | None]:
+    """Those of all chunks of a zone, by chunk. A day's are decoded once for all of its slots that a block settles one after the other."""
+    asked = zone.name, day_s, len(zone)
+    if asked not in draft.imported:
+        draft.imported.clear()
+        found = [INTERVALS.load(draft, day_s, zone.name, chunk) for chunk, _, _ in chunks(len(zone))]
+        draft.imported[asked] = found
+    return draft.imported[asked]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from gridcore import cbor, merkle
 from gridcore.errors import GridError
-from gridledger.tables import files
-from gridledger.tables.cells import cbor_rows, csv_rows
+from gridledger.tables import cells, files
+from gridledger.tables.cells import cbor_rows, csv_rows, csv_text
 from gridledger.tables.columns import table_of
-from gridledger.tables.files import RunningRoot, write_rows, write_tables
+from gridledger.tables.files import RunningRoot, write_csv, write_rows, write_tables
 from gridledger.tables.results import results_root
 
 NAMES = ("number", "text", "maybe", "word")
@@ -64,6 +64,19 @@ def test_a_root_over_pieces_of_any_size_is_the_root_over_all(rows: int, monkeypa
     for start in range(0, rows, 13):
         running.add(table.take(slice(start, start + 13)))
     assert running.root() == merkle.root(cbor.encode(["H001", row]) for row in range(rows))
+
+
+def test_a_list_of_texts_is_encoded_once_however_many_blocks_bring_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    monkeypatch.setattr(files, "_BLOCK_ROWS", 5)
+    monkeypatch.setattr(cells, "csv_text", lambda text: encoded.append(text) or csv_text(text))
+    table = table_of(("party", "energy_wh"), [(f"H{row % 7}", row) for row in range(100)])
+    write_csv(tmp_path / "a.csv", table.names, [table, table.take(slice(0, 20))])
+    assert encoded == [f"H{number}" for number in range(7)]
+    expected = [f"H{row % 7},{row}" for row in [*range(100), *range(20)]]
+    assert (tmp_path / "a.csv").read_text().split() == ["party,energy_wh", *expected]
 
 
 def test_tables_behind_one_another_are_one_file_with_one_header(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gridcore.errors import GridError, UsageError
 from gridcore.quality import CORRECTED, MISSING
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import read_runs, read_slots, settled_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
@@ -197,7 +197,17 @@ def test_runs_are_read_by_slot_run_and_area_with_what_lines_need(tmp_path: Path)
     with settled_ledger(before, tmp_path):
         pass
     with settled_ledger(newer, tmp_path) as ledger:
-        runs = list(read_runs(ledger, newer))
+        runs, slots = list(read_runs(ledger, newer)), list(read_slots(ledger, newer))
+    last = {(run.slot_start_s, place): run for run in runs for place in run.rows.tolist()}
+    assert len(slots) == 100
+    for slot in slots:
+        for row, place in enumerate(slot.places.tolist()):
+            run = last[slot.slot_start_s, place]
+            at = run.rows.tolist().index(place)
+            assert {name: int(column[row]) for name, column in slot.columns.items()} == {
+                name: int(column[at]) for name, column in run.columns.items()
+            }
+            assert slot.quality[row] == run.quality[at]
     assert [(run.slot_start_s, run.run, run.area) for run in runs[8:16]] == [
         (FIRST_S + slot * SLOT_S, run, area)
         for slot, run in ((4, "initial"), (5, "initial"), (5, "correction-1"), (6, "initial"))

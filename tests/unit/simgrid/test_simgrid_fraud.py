@@ -44,6 +44,16 @@ def taken(world: World, meter: str = CHEATS) -> np.ndarray[tuple[int], np.dtype[
     return wh
 
 
+@pytest.mark.parametrize("events", [(), (fraud("h1"),), (fraud("replay"),)], ids=["honest", "h1", "replay"])
+def test_boundary_after_boundary_meters_count_what_they_count_at_each(events: tuple[Event, ...]) -> None:
+    world = world_with(*events)
+    each = list(world.each_counted())
+    assert len(each) == world.slots + 1
+    for boundary, counted in enumerate(each):
+        for stepped, register in zip(counted, world.counted_registers(boundary), strict=True):
+            assert (stepped == register).all()
+
+
 @pytest.mark.parametrize("kind", FRAUD_KINDS)
 def test_a_fraud_leaves_the_truth_and_everybody_else_alone(kind: str) -> None:
     target = {"stolen_key": "A1", "pv_over_report": SELLER}.get(kind, CHEATS)

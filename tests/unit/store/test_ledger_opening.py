@@ -14,6 +14,7 @@ import pytest
 
 from gridcore import merkle
 from gridcore.errors import GridError, UsageError
+from gridcore.genesis import decode_genesis
 from gridcore.sm3 import DIGEST_BYTES
 from ledger.leaves.delivery import DELIVERY
 from ledger.registry.columns import read_columns
@@ -21,7 +22,7 @@ from ledger.registry.columns_file import encode_columns
 from ledger.registry.in_force import Registry
 from ledger.store import opening, state_db
 from ledger.store.check import check_ledger, renew_guard
-from ledger.store.directory import init_ledger
+from ledger.store.directory import found_ledger, init_ledger
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
@@ -140,6 +141,17 @@ def test_a_genesis_with_a_flipped_bit_is_told_with_its_way_out(copied: Path) -> 
     flip(copied / "genesis.cbor", Random(3))
     with pytest.raises(UsageError, match=r"genesis.cbor: .*put back the genesis"):
         Ledger.open(copied, CONTRACTS, key("operator"), ManualClock(START_S))
+
+
+def test_a_ledger_founded_from_a_checked_genesis_is_the_one_that_its_bytes_make(tmp_path: Path) -> None:
+    found_ledger(tmp_path / "founded", decode_genesis(FEEDERS.genesis_file))
+    init_ledger(tmp_path / "made", FEEDERS.genesis_file)
+    digests = []
+    for name in ("founded", "made"):
+        with closing(Ledger.open(tmp_path / name, CONTRACTS, key("operator"), ManualClock(START_S))) as ledger:
+            digests.append([ledger.digest(0), decide(ledger, BLOCKS[0]), ledger.state_root()])
+        assert check_ledger(tmp_path / name, CONTRACTS).holds
+    assert digests[0] == digests[1]
 
 
 def test_the_guard_may_lie_outside_the_data_directory(tmp_path: Path) -> None:
