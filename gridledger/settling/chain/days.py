@@ -72,7 +72,8 @@ def given_energies(dataset: Dataset, day: Day) -> Energies:
 
 def known_energies(leaves: Leaves, day: Day, slot_s: int, rows: Int64) -> Energies | None:
     """What the ledger has of the same slots, of some rows of the zone; None where nothing was imported for the day."""
-    size, known = int(rows.max()) + 1, None
+    size = int(rows.max()) + 1
+    known: Energies | None = None
     for chunk, start, end in chunks(size):
         leaf = INTERVALS.load(leaves, day.start_s, ZONE_NAME, chunk)
         if leaf is None:
@@ -80,10 +81,12 @@ def known_energies(leaves: Leaves, day: Day, slot_s: int, rows: Int64) -> Energi
         if known is None:
             shape = DAY_S // slot_s, size
             known = Energies(np.full(shape, ABSENT_QUALITY, dtype=np.uint8), *np.zeros((2, *shape), dtype=np.int64))
-        for column, part in zip(known, leaf.padded(end - start), strict=False):
-            column[:, start:end] = part[:, : end - start]
+        part, own = leaf.padded(end - start), slice(0, end - start)
+        known.quality[:, start:end] = part.quality[:, own]
+        known.import_wh[:, start:end], known.export_wh[:, start:end] = part.import_wh[:, own], part.export_wh[:, own]
     if known is None:
         return None
     first = (day.first_slot_s - day.start_s) // slot_s
     slots_of_day = slice(first, first + day.slots.stop - day.slots.start)
-    return Energies(*(column[slots_of_day] for column in known)).of_points(rows)
+    quality, import_wh, export_wh = known
+    return Energies(quality[slots_of_day], import_wh[slots_of_day], export_wh[slots_of_day]).of_points(rows)

@@ -67,8 +67,8 @@ def test_an_event_says_how_far_settled_energies_were_from_the_truth(tmp_path: Pa
         columns = {
             name: np.zeros(1, dtype=np.int64) for name in ("bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
         }
-        columns["import_wh"] = world.import_wh[slot, [column]] + (1_500 if slot == 1 else 0)
-        columns["export_wh"] = world.export_wh[slot, [column]]
+        columns["import_wh"] = world.import_wh[slot, [column]].astype(np.int64) + (1_500 if slot == 1 else 0)
+        columns["export_wh"] = world.export_wh[slot, [column]].astype(np.int64)
         quality = np.array([ESTIMATED if slot == 1 else MEASURED], dtype=np.uint8)
         settled.add_positions(slot, np.array([column]), columns, quality)
     write_report(tmp_path, settled, MONEY)
