@@ -327,6 +327,8 @@ def _columns(world: World, others: Genesis, recorded_height: int) -> RegistryCol
         point_rules=-same,
         point_share_ppm=-same,
         point_priority=-same,
+        point_energy_kind=-same,
+        point_grid_place=nothing,
         party_entries=once,
         party_area=index // world.points,
         party_trades=same,
