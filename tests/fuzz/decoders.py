@@ -17,7 +17,7 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from edge.config import EdgeConfig
-from edge.dlt645 import decode_frame
+from edge.dlt645 import decode_frame, decode_load_record
 from edge.readers import WrongAnswerError
 from firmware_profiles import FOLDER, Dlt645Point, ModbusPoint, MqttProfile, load_profile, profile_ids
 from firmware_profiles.bundle import decode_profile_bundle, make_bundle
@@ -440,6 +440,8 @@ def _frames() -> list[bytes]:
     return [bytes.fromhex(case["input"]["frame"]) for case in cases if "expect" in case]
 
 
+_LOAD_RECORD: Final = bytes.fromhex("a0a01b3012290326aaaaaa7856341289000000ffffffffffffffffaaaaaa80e5")
+"""Of 12:30 on a day: 123456.78 kWh in, 0.89 kWh out."""
 _PAYLOAD: Final = b'{"id":1,"result":{"a_voltage":230.1,"b_voltage":229.8,"total_act":1234.56,"total_act_ret":0}}'
 _ANSWER: Final = (
     b'{"answers":[{"id":"","code":0,"name":"ACCEPTED","retry":false,"height":1,"waiting_for":null,"rows":[[0,1,80]],'
@@ -487,5 +489,6 @@ DECODERS: Final[Mapping[str, Decoder]] = {
     "mqtt_payload": Decoder(_read_payload, (EncodingError,), lambda: [_PAYLOAD]),
     "line_answer": Decoder(read_line_answer, (WrongAnswerError,), line_answers),
     "dlt645_frame": Decoder(decode_frame, (EncodingError,), _frames),
+    "load_record": Decoder(decode_load_record, (EncodingError,), lambda: [_LOAD_RECORD]),
     "register": Decoder(_read_register, (EncodingError,), _registers),
 }

@@ -404,10 +404,10 @@ def test_the_last_word_on_each_boundary_stands(spans: list[Lack]) -> None:
             said.pop(boundary_s, None)
             if span.meters:
                 said[boundary_s] = (span.meters, span.rounds)
-        found = list(newest_missing(kept, SLOT_S))
-        assert [missing.boundary_s for missing in found] == sorted(said, reverse=True)
-        assert {missing.boundary_s: missing[1:] for missing in found} == said
-        assert count_missing(kept, SLOT_S) == sum(len(meters) for meters, _ in said.values())
+    found = list(newest_missing(kept, SLOT_S))
+    assert [missing.boundary_s for missing in found] == sorted(said, reverse=True)
+    assert {missing.boundary_s: missing[1:] for missing in found} == said
+    assert count_missing(kept, SLOT_S) == sum(len(meters) for meters, _ in said.values())
 
 
 def test_neighbours_that_say_the_same_are_one_span() -> None:
