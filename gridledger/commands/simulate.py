@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="max|real|N",
         help="N: so many simulated seconds in one second; real: 1; max: as fast as it goes (default)",
     )
+    run_it.add_argument(
+        "--resume", action="store_true", help="go on in DIR with a run of this scenario and seed that was killed"
+    )
     run_it.add_argument("--parquet", action="store_true", help="write every table as Parquet too (needs pyarrow)")
     run_it.add_argument(
         "--direct", action="store_true", help="feed the ledger what meters would show, without meters and agents"
@@ -87,6 +90,8 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError("gridledger simulate run: --rules and --no-bills are of --direct; give it too")
     if args.direct and args.speed is not None:
         raise UsageError("gridledger simulate run: --speed is of agents, and --direct has none; leave one of them out")
+    if args.direct and args.resume:
+        raise UsageError("gridledger simulate run: --resume is of agents; make a --direct run again in another folder")
     if args.parquet:
         check_parquet("gridledger simulate run: --parquet")
     return _run_direct(args) if args.direct else _run_agents(args)
@@ -95,6 +100,7 @@ def _run(args: argparse.Namespace) -> int:
 def _run_agents(args: argparse.Namespace) -> int:
     import asyncio
 
+    from gridledger.demo.resuming import begin, is_begun
     from gridledger.demo.run import Plan, perform
     from gridledger.founding.folder import take_folder
     from simulators.scenarios.gallery import find_scenario
@@ -105,9 +111,12 @@ def _run_agents(args: argparse.Namespace) -> int:
     if homes > AGENT_HOUSEHOLDS_MAX:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
         raise UsageError(f"{found.path}: households.trading {homes}: {right}")
-    out = take_folder(args.out, "gridledger simulate run: --out")
+    goes_on = args.resume and is_begun(args.out, found)
+    out = args.out.resolve() if goes_on else take_folder(args.out, "gridledger simulate run: --out")
+    if not goes_on:
+        begin(out, found)
     try:
-        plan = Plan(out, found, speed=args.speed, has_parquet=args.parquet)
+        plan = Plan(out, found, speed=args.speed, has_parquet=args.parquet, is_resumable=True, is_begun=goes_on)
         outcome = perform(plan, _Told(args), "gridledger simulate run")
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED

@@ -18,6 +18,7 @@ from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo.forging import forged_batch
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.pace import Pace
+from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
 from ledger.client import Answer, Client, NodeUnreachable
 from simulators.grid.households import orders_of_slot
@@ -40,7 +41,8 @@ class StandstillError(GridError):
 
 class Day:
     """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary;
-    ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other.
+    ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other; ``journal``: how far it has come, where it
+    goes on after it was killed.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Day:
         show: Callable[[int], Awaitable[None]],
         troubles: Troubles,
         pace: Pace,
+        journal: Journal,
     ) -> None:
         self._world = world
         self._chain = chain
@@ -60,6 +63,7 @@ class Day:
         self._show = show
         self._troubles = troubles
         self._pace = pace
+        self._journal = journal
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
         self._height = 0
         """Of the newest block that decided something of ours."""
@@ -67,19 +71,27 @@ class Day:
     async def run(self, progress: Callable[[int], None]) -> None:
         """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
         world, timeline = self._world, self._world.scenario.timeline
-        signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, 0))
+        first = self._journal.boundary_index() or 0
+        if self._journal.has_begun:
+            self._ledger_time_s = max(self._ledger_time_s, (await patiently(self._client.status)).ledger_time_s)
+        signing = asyncio.create_task(asyncio.to_thread(self._orders_of, first))
         try:
-            for index, boundary_s in enumerate(world.boundary_s.tolist()):
+            for index, boundary_s in list(enumerate(world.boundary_s.tolist()))[first:]:
+                gate_s = boundary_s - timeline.gate_before_start_s
                 if index < world.slots:
-                    await self._submit(await signing)
+                    orders = await signing
+                    if self._ledger_time_s < gate_s:
+                        self._journal.note_orders(index, orders)
+                        await self._submit(orders)
                     if index + 1 < world.slots:
                         # while meters are read: while the node checks signatures it needs every processor
-                        signing = asyncio.create_task(asyncio.to_thread(self.sign_orders, index + 1))
-                await self._advance(boundary_s - timeline.gate_before_start_s)
-                if self._troubles:
+                        signing = asyncio.create_task(asyncio.to_thread(self._orders_of, index + 1))
+                await self._advance(gate_s)
+                if index and self._troubles.lack_readings(index - 1):
                     # agents go on asking broken meters until they know that time has moved: only then may these show more
                     await asyncio.sleep(CLOCKS_KNOW_S)
                 await self._pace.wait_for(boundary_s)
+                self._journal.note_boundary(index)
                 await self._show(index)
                 await self._advance(boundary_s)
                 await self._readings_decided(index, boundary_s)
@@ -88,6 +100,12 @@ class Day:
             await self._advance(int(world.boundary_s[-1]) + timeline.metering_deadline_s)
         finally:
             signing.cancel()
+
+    def _orders_of(self, slot_index: int) -> list[bytes]:
+        """The slot's orders, the ones that were handed over already where a run goes on."""
+        if slot_index >= self._world.slots:
+            return []
+        return self._journal.orders(slot_index) or self.sign_orders(slot_index)
 
     def sign_orders(self, slot_index: int) -> list[bytes]:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
@@ -108,6 +126,8 @@ class Day:
         return wires
 
     async def _advance(self, to_s: int) -> None:
+        if to_s <= self._ledger_time_s:
+            return  # a run that goes on has been there
         step = ClockAdvance(
             client_id=secrets.token_bytes(CLIENT_ID_BYTES), valid_until_s=self._ledger_time_s + VALID_S, to_s=to_s
         )

@@ -71,8 +71,17 @@ class Instruments:
             repeating.cancel()
             await asyncio.wait({repeating})
 
+    def catch_up(self, boundary_index: int) -> None:
+        """Bring meters to the state that they have at a boundary after all those before it; nobody listens yet."""
+        for index in range(boundary_index + 1):
+            self._show_meters(index)
+
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
+        self._show_meters(boundary_index)
+        await self._show_devices(boundary_index)
+
+    def _show_meters(self, boundary_index: int) -> None:
         imported, exported = (column.tolist() for column in self._world.counted_registers(boundary_index))
         powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
@@ -86,14 +95,17 @@ class Instruments:
                 [powers_w[row] / meters[row].ratio for row in area.rows],
                 [voltages_v[row] for row in area.rows],
             )
-        if self._devices is not None:
-            rows = [placed.row for placed in self._placed]
-            await self._devices.set_registers(
-                [imported[row] for row in rows],
-                [exported[row] for row in rows],
-                [powers_w[row] for row in rows],
-                [voltages_v[row] for row in rows],
-            )
+
+    async def _show_devices(self, boundary_index: int) -> None:
+        if self._devices is None:
+            return
+        rows = [placed.row for placed in self._placed]
+        imported, exported = self._world.counted_registers(boundary_index)
+        powers_w = self._world.mean_powers_w(boundary_index)
+        voltages_v = self._world.phase_voltages_v(boundary_index)
+        await self._devices.set_registers(
+            imported[rows].tolist(), exported[rows].tolist(), powers_w[rows].tolist(), voltages_v[rows].tolist()
+        )
 
     def _trouble(self, area: AreaMeters, boundary_index: int) -> None:
         """Let come, and go, what is wrong with the meters of an area."""
@@ -125,9 +137,12 @@ async def _repeat(devices: MqttFleet) -> None:
 
 @asynccontextmanager
 async def instruments_of(
-    scene: Scene, world: World, broker: Broker | None, troubles: Troubles
+    scene: Scene, world: World, broker: Broker | None, troubles: Troubles, shown: int | None = None
 ) -> AsyncIterator[Instruments]:
-    """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files."""
+    """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files.
+
+    ``shown``: of a run that goes on, the boundary that its meters showed last.
+    """
     placed = place_devices(world) if broker is not None else ()
     profiles = {
         profile: load_profile(profile, kind=ModbusProfile) for profile in {meter.profile for meter in world.meters}
@@ -143,13 +158,17 @@ async def instruments_of(
             text = _edge_toml(scene, world, number, endpoints, list(zip(rows, meters, strict=True)))
             if broker is not None and number == 1:
                 text += "\n" + devices_toml(broker.port, placed)
+            scene.edge_config(number).unlink(missing_ok=True)  # of a run that goes on: its meters were on other ports
             write_new(scene.edge_config(number), text)
             areas.append(AreaMeters(rows, fleet))
         devices = None
         if placed:
             devices = MqttFleet([one.device for one in placed])
             stack.push_async_callback(devices.close)
-        yield Instruments(world, areas, devices, placed, troubles)
+        instruments = Instruments(world, areas, devices, placed, troubles)
+        if shown is not None:
+            instruments.catch_up(shown)
+        yield instruments
 
 
 def _edge_toml(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 
 
@@ -13,9 +15,17 @@ class Pace:
         self._factor = factor
         self._clock = clock
         self._began: tuple[float, int] | None = None
+        self._is_to_pause = False
+
+    def ask_to_pause(self) -> None:
+        """Stop this process at the next boundary, where everything before it is decided; SIGCONT lets it go on."""
+        self._is_to_pause = True
 
     async def wait_for(self, simulated_s: int) -> None:
         """Wait until a moment of simulated time (UTC seconds) may come; the first one that is asked for is now."""
+        if self._is_to_pause:
+            self._is_to_pause, self._began = False, None
+            os.kill(os.getpid(), signal.SIGSTOP)
         if self._factor is None:
             return
         now_s = (self._clock or asyncio.get_running_loop().time)()

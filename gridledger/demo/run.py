@@ -25,6 +25,7 @@ from gridledger.demo.pace import Pace
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.prepare import prepare
 from gridledger.demo.results import Tables, fetch_tables, write_results
+from gridledger.demo.resuming import Journal, find_scene, keep
 from gridledger.demo.rules import rules_toml
 from gridledger.demo.samples import Sample, save_samples
 from gridledger.demo.scene import Scene, lay_out
@@ -50,7 +51,8 @@ class Plan:
     """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless.
 
     ``drop_ppm``: of a million readings, how many are lost; ``organisations``: how many have a validator, None for one node alone;
-    ``speed``: simulated seconds in one second at most, None for no limit; ``has_parquet``: whether tables are written as Parquet too.
+    ``speed``: simulated seconds in one second at most, None for no limit; ``has_parquet``: whether tables are written as Parquet too;
+    ``is_resumable``: whether what is needed to go on is kept; ``is_begun``: whether ``out`` has a run that goes on.
     """
 
     out: Path
@@ -60,6 +62,8 @@ class Plan:
     organisations: int | None = None
     speed: int | None = None
     has_parquet: bool = False
+    is_resumable: bool = False
+    is_begun: bool = False
 
     @property
     def dropped(self) -> Dropped:
@@ -116,7 +120,12 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     audience.show_progress("building the world")
     world = prepare(plan.found)
     troubles = Troubles(world, plan.dropped)
-    scene = lay_out(plan.out, world, plan.pages_port, plan.organisations)
+    scene = (
+        find_scene(plan.out, world) if plan.is_begun else lay_out(plan.out, world, plan.pages_port, plan.organisations)
+    )
+    if plan.is_resumable and not plan.is_begun:
+        keep(scene, world)
+    journal, pace = Journal(scene.run_dir), Pace(plan.speed)
     audience.show_progress("starting node and agents")
     write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
     write_world(plan.out, world)
@@ -130,22 +139,21 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     async with (
         utility as client,
         broker_of(scene) as broker,
-        instruments_of(scene, world, broker, troubles) as instruments,
+        instruments_of(scene, world, broker, troubles, journal.boundary_index()) as instruments,
         _processes(scene, world.areas, broker) as agents,
     ):
+        await _kill_the_dead(agents, troubles, journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
 
         async def show(boundary_index: int) -> None:
             await instruments.show(boundary_index)
-            for area, agent in agents.items():
-                if troubles.is_gateway_dead(boundary_index, area):
-                    await agent.pause()
-                else:
-                    agent.resume()
+            await _kill_the_dead(agents, troubles, boundary_index)
 
-        day = Day(world, scene.chain, client, scene.keys, show, troubles, Pace(plan.speed))
+        day = Day(world, scene.chain, client, scene.keys, show, troubles, pace, journal)
+        if plan.is_resumable:
+            loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
         async with instruments.speaking(broker):
             await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {world.slots}"))
         audience.show_progress("collecting results")
@@ -161,6 +169,22 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     outcome = _write_results(plan, scene, troubles, collected)
     audience.show_outcome(outcome)
     return outcome
+
+
+async def _kill_the_dead(agents: Mapping[str, Supervised], troubles: Troubles, boundary_index: int | None) -> None:
+    """Let the agents of those gateways run that are alive at a boundary."""
+    if boundary_index is None:
+        return
+    for area, agent in agents.items():
+        if troubles.is_gateway_dead(boundary_index, area):
+            await agent.pause()
+        else:
+            agent.resume()
+
+
+def _pause(pace: Pace, audience: Audience) -> None:
+    audience.show_progress("pauses when this slot is decided; fg, or SIGCONT, lets it go on")
+    pace.ask_to_pause()
 
 
 @dataclass(frozen=True)

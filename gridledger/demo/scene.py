@@ -56,8 +56,14 @@ class Scene:
         return self.run_dir / f"edge-{number}.toml"
 
 
+def signer_names(world: World) -> list[str]:
+    """Who has a key: roles, gateways, and the homes that trade."""
+    gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
+    return [*SIGNER_ROLES, *gateways, *world.traders]
+
+
 def lay_out(out: Path, world: World, pages_port: int | None, organisations: int | None = None) -> Scene:
-    """Make keys, genesis and the nodes' directories under ``out`` (which is empty), and choose ports.
+    """Make keys, genesis and the nodes' directories under ``out`` (which has nothing of them), and choose ports.
 
     ``pages_port``: where the pages will be, 0 for any free port, None without pages. UsageError when it is taken.
     ``organisations``: how many have a validator on the consensus engine; None: one node alone certifies.
@@ -66,10 +72,8 @@ def lay_out(out: Path, world: World, pages_port: int | None, organisations: int 
         check_free(pages_port)
     web_port = pages_port or free_port()
     run_dir = out / "run"
-    run_dir.mkdir(parents=True)
-    gateways = [gateway_of(number) for number in range(1, len(world.areas) + 1)]
-    names = [*SIGNER_ROLES, *gateways]
-    keys = {name: SigningKey.generate() for name in (*names, *world.traders)}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    keys = {name: SigningKey.generate() for name in signer_names(world)}
     public_keys = {name: key.public_key for name, key in keys.items()}
     places = place_nodes(out, organisations)
     validators = Validators(run_dir, places) if organisations is not None else None
@@ -82,7 +86,7 @@ def lay_out(out: Path, world: World, pages_port: int | None, organisations: int 
         contract_id=CONTRACT.contract_id,
         salt_seed=secrets.token_bytes(32),
     )
-    for name in names:
+    for name in [name for name in keys if name not in world.meter_of_party]:
         save_key_and_password(run_dir, name, keys[name])
     if validators is None:
         write_single_node(run_dir, places[0], genesis)

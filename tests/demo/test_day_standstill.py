@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,6 +13,7 @@ from gridcore.sm import SigningKey
 from gridledger.demo import day
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
+from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
 from ledger.client import Answer, Client, NodeUnreachable
 from tests.worlds.simulated import demo_world
@@ -32,7 +34,7 @@ class BusyNode:
 
 @pytest.mark.parametrize(("is_away", "words"), [(False, "has refused transactions"), (True, "nobody is there")])
 async def test_a_node_that_does_not_get_on_ends_the_day(
-    is_away: bool, words: str, monkeypatch: pytest.MonkeyPatch
+    is_away: bool, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(day, "PATIENCE_S", 0.3)
     world = demo_world(households=2, slots=1, seed=7)
@@ -42,5 +44,6 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
     async def show(_boundary_index: int) -> None:
         pass
 
+    troubles, journal = Troubles(world, Dropped(7)), Journal(tmp_path)
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, "chain", node, keys, show, Troubles(world, Dropped(7)), Pace(None)).run(lambda _: None)
+        await day.Day(world, "chain", node, keys, show, troubles, Pace(None), journal).run(lambda _: None)
