@@ -1,0 +1,199 @@
+"""A run that is killed at any call to its node goes on from its journal: each order is decided once, the clock never goes back, no boundary is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gridcore.codes import Code
+from gridcore.envelope import decode_transaction
+from gridcore.errors import GridError, UsageError
+from gridcore.sm import SigningKey
+from gridledger.demo.day import Day
+from gridledger.demo.dropped import Dropped
+from gridledger.demo.pace import Pace
+from gridledger.demo.resuming import BEGUN, KEYS, Journal, begin, find_scene, is_begun, keep
+from gridledger.demo.scene import lay_out
+from gridledger.demo.troubles import Troubles
+from ledger.client import Answer, Client
+from simulators.grid.world import World
+from tests.worlds.simulated import demo_world, demonstration
+
+SLOTS = 2
+FOUND = demonstration(households=3, slots=SLOTS, seed=7)
+
+
+class Killed(BaseException):
+    """kill -9: nothing of the process goes on."""
+
+
+class Ledger:
+    """A ledger that outlives whoever talks to it. ``dies_at``: the call at which that one is killed, ``is_answered``: behind it or before it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ledger_time_s = 0
+        self.decided: dict[bytes, int] = {}
+        self.clock_steps: list[int] = []
+        self.shown: list[int] = []
+        self.calls = 0
+        self.dies_at = -1
+        self.is_answered = False
+
+    def _called(self, *, is_over: bool) -> None:
+        self.calls += not is_over
+        if self.calls - 1 == self.dies_at and is_over == self.is_answered:
+            raise Killed
+
+    async def submit(self, wires: Sequence[bytes]) -> list[Answer]:
+        self._called(is_over=False)
+        answers = [self._decide(wire) for wire in wires]
+        self._called(is_over=True)
+        return answers
+
+    def _decide(self, wire: bytes) -> Answer:
+        transaction = decode_transaction(wire)
+        code = Code.EXISTS if transaction.id in self.decided else Code.ACCEPTED
+        if transaction.kind == "clock/advance":
+            assert transaction.body["to_s"] > self.ledger_time_s, "a clock never goes back"
+            self.ledger_time_s = transaction.body["to_s"]
+            self.clock_steps.append(self.ledger_time_s)
+        elif code == Code.ACCEPTED:
+            gate_s = transaction.identity["slot_start_s"] - FOUND.scenario.timeline.gate_before_start_s
+            assert self.ledger_time_s < gate_s, "an order comes before its gate"
+            self.decided[transaction.id] = transaction.identity["slot_start_s"]
+        return Answer(transaction.id, code, code.name, False, 1, None)
+
+    async def status(self) -> object:
+        return SimpleNamespace(ledger_time_s=self.ledger_time_s)
+
+    async def query(self, path: str, **_params: Any) -> dict[str, int]:
+        self._called(is_over=False)
+        answer = {"height": 1} if path == "changes" else {"committed": len(self.world.meters)}
+        self._called(is_over=True)
+        return answer
+
+    async def show(self, boundary_index: int) -> None:
+        """What meters are told to show."""
+        self._called(is_over=False)
+        self.shown.append(boundary_index)
+        self._called(is_over=True)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Three homes of a feeder."""
+    return demo_world(households=3, slots=SLOTS, seed=7)
+
+
+async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path) -> None:
+    """One process that runs the day, or goes on with it."""
+    client = cast("Client", ledger)
+    troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
+    await Day(ledger.world, "chain", client, keys, ledger.show, troubles, Pace(None), journal).run(lambda _: None)
+
+
+async def test_a_day_that_is_killed_at_any_call_comes_to_the_same(world: World, tmp_path: Path) -> None:
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    whole = Ledger(world)
+    (tmp_path / "whole").mkdir()
+    await run(whole, keys, tmp_path / "whole")
+    assert whole.shown == [0, 1, 2]
+    assert sorted(whole.decided.values()) == sorted([*world.slot_start_s.tolist()] * 3)
+    assert len(whole.clock_steps) == 2 * (SLOTS + 1) + 1
+    assert whole.calls > 15
+    for dies_at in range(whole.calls):
+        for is_answered in (False, True):
+            ledger, folder = Ledger(world), tmp_path / f"{dies_at}-{is_answered}"
+            folder.mkdir()
+            ledger.dies_at, ledger.is_answered = dies_at, is_answered
+            with pytest.raises(Killed):
+                await run(ledger, keys, folder)
+            ledger.dies_at = -1
+            await run(ledger, keys, folder)
+            assert sorted(ledger.decided.values()) == sorted(whole.decided.values()), folder.name
+            assert ledger.clock_steps == whole.clock_steps, folder.name
+            assert sorted(set(ledger.shown)) == [0, 1, 2], folder.name
+            assert ledger.shown == sorted(ledger.shown), "meters never show an earlier boundary"
+
+
+def test_a_journal_knows_the_orders_of_its_slot_alone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert (journal.has_begun, journal.boundary_index(), journal.orders(0)) == (False, None, None)
+    journal.note_orders(0, [b"one", b"two"])
+    journal.note_boundary(0)
+    again = Journal(tmp_path)
+    assert (again.has_begun, again.boundary_index()) == (True, 0)
+    assert again.orders(0) == [b"one", b"two"]
+    assert again.orders(1) is None
+    again.note_orders(1, [])
+    assert journal.orders(1) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["boundary", "orders"]
+
+
+def laid_out(out: Path, world: World) -> Path:
+    """The folder of a run that was killed when all was laid out."""
+    out.mkdir()
+    begin(out, FOUND)
+    keep(lay_out(out, world, None), world)
+    return out
+
+
+def test_a_scene_that_is_found_again_has_keys_genesis_and_place_of_the_first_one(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    begin(out, FOUND)
+    first = lay_out(out, world, None)
+    keep(first, world)
+    assert is_begun(out, FOUND)
+    again = find_scene(out, world)
+    assert {name: key.public_key for name, key in again.keys.items()} == {
+        name: key.public_key for name, key in first.keys.items()
+    }
+    assert (again.chain, again.url, again.nodes) == (first.chain, first.url, first.nodes)
+    assert (out / "run" / KEYS).stat().st_mode & 0o077 == 0
+
+
+def test_tables_that_were_half_written_are_written_again(world: World, tmp_path: Path) -> None:
+    out = laid_out(tmp_path / "out", world)
+    for name in ("truth.csv", "registers.csv", "manifest.json", "truth.parquet"):
+        (out / name).write_text("half")
+    (out / "notes.txt").write_text("mine")
+    assert is_begun(out, FOUND)
+    assert sorted(path.name for path in out.iterdir()) == ["ledger", "notes.txt", "run"]
+
+
+def test_what_was_killed_before_all_was_laid_out_begins_anew(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    begin(out, FOUND)
+    (out / "run" / "clock.pem").write_text("half a key")
+    assert not is_begun(out, FOUND)
+    assert list(out.iterdir()) == []
+    assert not is_begun(tmp_path / "absent", FOUND)
+
+
+def test_another_run_or_another_folder_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    out.mkdir()
+    begin(out, FOUND)
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="was begun with another scenario or seed"):
+        is_begun(out, FOUND.sized(seed=8))
+    with pytest.raises(UsageError, match="holds no run that was killed"):
+        is_begun(other, FOUND)
+    assert json.loads((out / "run" / BEGUN).read_text())["seed"] == 7
+    assert (other / "notes.txt").read_text() == "mine"
+
+
+def test_keys_that_are_not_whole_are_one_line(world: World, tmp_path: Path) -> None:
+    out = laid_out(tmp_path / "out", world)
+    (out / "run" / KEYS).write_bytes(b"short")
+    with pytest.raises(GridError, match="is not whole; begin anew"):
+        find_scene(out, world)
