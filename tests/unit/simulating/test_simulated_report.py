@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gridcore.quality import ESTIMATED, MEASURED
+from gridledger.settling.dataset import LaterPrices
 from gridledger.simulating import report
 from gridledger.simulating.direct import DirectPlan, run_direct
 from gridledger.simulating.report import Money, write_report
@@ -106,6 +107,21 @@ def test_a_dip_of_one_slot_is_in_the_range_of_its_meter_and_in_the_lowest_line_o
     assert "<title>M-H004</title>" in page
     assert "lowest: 207.8</title>" in page
     assert 'class="v0"' in page
+
+
+def test_a_price_that_changes_meanwhile_is_drawn_as_it_changes_and_told_with_its_date(tmp_path: Path) -> None:
+    world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
+    settled = Settled(world)
+    settled.traded_wh[:], settled.traded_nano[:] = 1_000, 370_000_000
+    prices = {"residual_price_micro_per_kwh": 460_000, "feed_in_price_micro_per_kwh": 280_000}
+    changed = LaterPrices(int(world.slot_start_s[2]), {**prices, "residual_price_micro_per_kwh": 520_000})
+    write_report(tmp_path, settled, Money("p2p_call_auction/1", "CNY", prices, later=[changed]))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert re.search(r"0\.460000 CNY/kWh; \d{4}-\d\d-\d\d 00:30: 0\.520000<", page)
+    assert "0.280000 CNY/kWh<" in page
+    drawn = page[page.index("Price among neighbours") :].partition("</section>")[0]
+    assert "key high" in drawn
+    assert "key low" not in drawn, "what does not change is a limit"
 
 
 def test_the_command_that_makes_it_again_is_there_where_scenario_and_seed_say_it_all(out: Path) -> None:
