@@ -63,16 +63,23 @@ class EngineWatch:
             status = await self._rpc.ask("status")
             network = await self._rpc.ask("net_info")
             mempool = await self._rpc.ask("num_unconfirmed_txs")
+            # Costly, for it holds the block that is voted on: asked only while it is not known where the others are.
+            told = {} if self.position is not None else await self._rpc.ask("dump_consensus_state")
             consensus = await self._rpc.ask("consensus_state")
         except EngineRpcError:
             self._followed_s = None
             return
         self._answered_s = time.monotonic()
         self.is_behind = bool(_inner(status, "sync_info").get("catching_up"))
-        self._position = _position(_inner(consensus, "round_state").get("height/round/step"))
+        own = _position(_inner(consensus, "round_state").get("height/round/step"))
         self._peers = _number(network, "n_peers")
         own_power = _number(_inner(status, "validator_info"), "voting_power")
-        if self.is_behind or not are_enough(self._peers, self._powers(), own_power):
+        if self.position is not None:
+            self._position, followed = own, self._peers
+        else:
+            near = [] if own is None else [one for one in _peer_positions(told) if one[0] <= own[0] + 1]
+            self._position, followed = own if own is None else max(own, *near), len(near)
+        if self.is_behind or not are_enough(followed, self._powers(), own_power):
             self._followed_s = None
         elif self._followed_s is None:
             self._followed_s = time.monotonic()
@@ -87,7 +94,9 @@ class EngineWatch:
     def position(self) -> tuple[int, int] | None:
         """The height and round in which it is, once it has followed enough of the others for FOLLOWED_S.
 
-        A few that lag, and nobody else, would make it look as if the others were lower than what our key has voted for.
+        It follows those of whom none is more than one height further; an engine that says it has caught up with blocks may still take
+        dozens of them, one by one, from others' votes. A few that lag, and nobody else, would make it look as if the others were lower
+        than what our key has voted for.
         """
         if self._followed_s is None or time.monotonic() - self._followed_s < FOLLOWED_S:
             return None
@@ -119,6 +128,13 @@ def _position(text: Any) -> tuple[int, int] | None:
     if len(parts) != 3 or not all(part.isdecimal() for part in parts):
         return None
     return int(parts[0]), int(parts[1])
+
+
+def _peer_positions(told: Any) -> list[tuple[int, int]]:
+    """Height and round of each peer that has said where it is, out of what ``dump_consensus_state`` answers."""
+    peers = told.get("peers") if isinstance(told, dict) else None
+    states = [_inner(_inner(peer, "peer_state"), "round_state") for peer in peers or ()]
+    return [(height, _number(state, "round")) for state in states if (height := _number(state, "height"))]
 
 
 def _inner(answer: Any, key: str) -> Mapping[str, Any]:

@@ -29,9 +29,11 @@ def test_clock_that_is_off_is_said_once_and_once_that_it_is_right_again(capsys: 
 class Answers(EngineRpc):
     """An engine that answers as a test says; catching_up None: it does not."""
 
-    def __init__(self, catching_up: bool | None = None, peers: int = 3) -> None:
+    def __init__(self, catching_up: bool | None = None, peers: int = 3, height: int = 47) -> None:
         self.catching_up = catching_up
         self.peers = peers
+        self.height = height
+        self.peer_height = 47
 
     async def ask(self, method: str, **_parameters: str) -> Any:
         """See ``EngineRpc``."""
@@ -44,7 +46,14 @@ class Answers(EngineRpc):
             },
             "net_info": {"n_peers": str(self.peers)},
             "num_unconfirmed_txs": {"total": "17"},
-            "consensus_state": {"round_state": {"height/round/step": "47/1/3"}},
+            "consensus_state": {"round_state": {"height/round/step": f"{self.height}/1/3"}},
+            "dump_consensus_state": {
+                "peers": [
+                    {"peer_state": {"round_state": {"height": str(self.peer_height), "round": 1}}}
+                    for _ in range(self.peers)
+                ]
+                + [{"peer_state": None}, {"peer_state": {"round_state": {"height": "0", "round": -1}}}]
+            },
         }[method]
 
 
@@ -75,6 +84,18 @@ async def test_where_the_others_are_is_not_known_from_one_lagging_peer(monkeypat
         rpc.peers = peers
         await watch.look()
         assert watch.position == position, peers
+
+
+async def test_where_the_others_are_is_not_known_while_an_engine_takes_their_blocks_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FOLLOWED_S", 0.0)
+    rpc = Answers(catching_up=False, height=1)
+    watch = EngineWatch(rpc, lambda: [1, 1, 1, 1])
+    for height, position in ((1, None), (37, None), (45, None), (46, (47, 1)), (48, (48, 1))):
+        rpc.height = height
+        await watch.look()
+        assert watch.position == position, height
 
 
 @pytest.mark.parametrize(
