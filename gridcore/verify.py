@@ -400,6 +400,7 @@ ROLE_OF_KIND: Final = {
 }
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+CONDITIONS_MAX: Final = 4  # of a bid
 CONDITION: Final[dict[str, Any]] = {
     "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
     "energy_wh": I64,
@@ -434,7 +435,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     ORDER_KIND: {
         "area": TEXT_64,
         "condition?": re.compile("all_or_none"),
-        "conditions?": [CONDITION, 1, 4],
+        "conditions?": [CONDITION, 1, CONDITIONS_MAX],
         "last_price_micro_per_kwh?": I64,
         "price_micro_per_kwh": I64,
         "quantity_wh": I64,
@@ -487,6 +488,9 @@ FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is pai
 FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
 TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
+PLACED_BID_ROW: Final = struct.Struct(
+    "<IIBqqBHIq"
+)  # the same, and choice, kinds, seller (0: any) and quantity of the bid
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
 
@@ -1083,6 +1087,28 @@ class Terms(NamedTuple):
     limit: int
 
 
+ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
+
+
+def kinds_of(word: str | None) -> int:
+    """The kinds that a condition takes which says this word, a bit each."""
+    if word is None:
+        return ANY_KIND
+    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
+    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+
+
+class Condition(NamedTuple):
+    """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
+    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
+    """
+
+    choice: int
+    energy_kinds: int
+    seller: str | int | None
+    bid_wh: int
+
+
 class Order(NamedTuple):
     """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a bid with
     conditions or a profile, which give several orders: that of the fill's counter.
@@ -1111,7 +1137,7 @@ class Order(NamedTuple):
         """What it says of the slot from start_s on. party: the number of who signed an order by itself."""
         identity, body = self.order.identity, self.order.body
         if self.row is not None:
-            return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
+            return Terms(body["slot_start_s"], *PLACED_ROW.unpack_from(self.row.row))
         counter = identity["counter"] + self._place
         if self.order.kind == PROFILE_KIND:
             part = body["parts"][self._place % len(body["parts"])]
@@ -1133,21 +1159,36 @@ class Order(NamedTuple):
         return Terms(identity["slot_start_s"], party, counter, side, part_wh, step_limit)
 
     @property
-    def condition(self) -> Mapping[str, Any] | None:
+    def condition(self) -> Condition | None:
         """That of the fill's counter, of a bid that has conditions."""
+        if self.row is not None:
+            return _condition_of(self.row.row)
         conditions = self.order.body.get("conditions")
-        return conditions[self._place] if conditions else None
+        if not conditions:
+            return None
+        wanted = conditions[self._place]
+        kinds, bid_wh = kinds_of(wanted.get("energy_kind")), self.order.body["quantity_wh"]
+        return Condition(self._place, kinds, wanted.get("seller"), bid_wh)
 
     @property
-    def choice(self) -> int:
-        """The place of its condition, 0 of an order without."""
-        return self._place if self.order.body.get("conditions") else 0
+    def bid(self) -> tuple[bytes, int]:
+        """Tells bids apart: what is signed, and the counter at which the conditions of one begin."""
+        condition, counter = self.condition, FILL_ROW.unpack_from(self.fill.row)[1]
+        return self.order.signed, counter - (condition.choice if condition is not None else 0)
 
     @property
     def _place(self) -> int:
         """Of the fill's order among those that the transaction gives."""
         counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
         return counter
+
+
+def _condition_of(placed: bytes) -> Condition | None:
+    """What a row of a batch asks for as a condition of a bid."""
+    if len(placed) == PLACED_ROW.size:
+        return None
+    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
+    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
 
 
 class Piece(NamedTuple):
@@ -1386,13 +1427,29 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
     kinds = (ORDER_BATCH_KIND,) if "order" in part else (ORDER_KIND, PROFILE_KIND)
     transaction = read_transaction(part, what, *kinds)
     _hold_several(transaction)
+    row = _optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
+    if row is not None:
+        _hold_placed(row.row, what)
     return Order(
         order=transaction,
         fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
-        row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
+        row=row,
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
+
+
+def _hold_placed(row: bytes, what: str) -> None:
+    """Hold that a row of a batch is a condition of a bid, or says nothing of what it wants."""
+    if len(row) == PLACED_ROW.size:
+        return
+    _, _, side, quantity_wh, _, choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(row)
+    if kinds == 0:
+        hold((choice, seller, bid_wh) == (0, 0, 0), f"{what} is no condition, and says what it wants")
+        return
+    hold(side == SIDES.index("buy"), f"{what} has conditions, and does not buy")
+    hold(choice < CONDITIONS_MAX and kinds <= ANY_KIND, f"{what} is a condition that no bid has")
+    hold(1 <= quantity_wh <= bid_wh, f"{what} is of more than its bid")
 
 
 def _hold_several(order: Transaction) -> None:
@@ -3235,15 +3292,7 @@ def check_position(of: Examination) -> str:
 # What the conditions of bids ask for, and whether what they got is that, as far as a bundle tells (docs/spec/contracts.md).
 
 
-ANY_KIND, UNKNOWN_KIND = (1 << len(ENERGY_KINDS) + 1) - 1, 1  # bit 0 is energy of no kind that is known
-
-
-def kinds_of(word: str | None) -> int:
-    """The kinds that a condition takes which says this word, a bit each."""
-    if word is None:
-        return ANY_KIND
-    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
-    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+UNKNOWN_KIND = 1  # bit 0 of a set of kinds: energy of no kind that is known
 
 
 def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
@@ -3251,25 +3300,27 @@ def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
     that what was wanted of one seller is of one.
     """
     bids: dict[int, list[tuple[Order, Fill]]] = {}
-    sellers: dict[str, int] = {}
+    sellers: dict[str | int, int] = {}
     for order, fill in zip(orders, fills, strict=True):
         wants, what = fill.wants, order.order.what
         if wants is None:
             hold(False, f"the fill of {what} does not say what was wanted")
             continue
         bids.setdefault(wants.bid, []).append((order, fill))
-        same(f"the choice in the fill of {what}", wants.choice, order.choice)
+        choice = 0 if order.condition is None else order.condition.choice
+        same(f"the choice in the fill of {what}", wants.choice, choice)
         if fill.sells:
             is_one = wants.energy_kinds in (1 << place for place in range(len(ENERGY_KINDS) + 1))
             hold(is_one, f"{what} sells energy of no kind, or of several")
             continue
         _hold_condition(order, wants, sellers)
-    numbers = list(sellers.values())
-    hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
+    for words in (str, int):  # a batch names sellers by numbers: a name and a number may be one seller's
+        numbers = [number for seller, number in sellers.items() if isinstance(seller, words)]
+        hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
     for own in bids.values():
         _hold_bid(own)
     # a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
-    ids = [own[0][0].order.signed for own in bids.values() if own[0][0].condition is not None]
+    ids = [own[0][0].bid for own in bids.values() if own[0][0].condition is not None]
     hold(len(set(ids)) == len(ids), "conditions of one order are of several bids")
 
 
@@ -3291,11 +3342,11 @@ def hold_registered(points: list[Opened], orders: tuple[Order, ...], fills: list
                 same(f"the place in the grid of {what} and of point {name}", fill.place, value.get("grid_place", 0))
 
 
-def _hold_condition(order: Order, wants: Wants, sellers: dict[str, int]) -> None:
+def _hold_condition(order: Order, wants: Wants, sellers: dict[str | int, int]) -> None:
     """A buy takes what its condition says; without one it takes all."""
-    condition, what = order.condition or {}, order.order.what
-    same(f"the kinds of energy that {what} takes", wants.energy_kinds, kinds_of(condition.get("energy_kind")))
-    seller = condition.get("seller")
+    condition, what = order.condition, order.order.what
+    kinds, seller = (ANY_KIND, None) if condition is None else (condition.energy_kinds, condition.seller)
+    same(f"the kinds of energy that {what} takes", wants.energy_kinds, kinds)
     hold((wants.seller > 0) == (seller is not None), f"{what} wants a seller that its fill has not, or the reverse")
     if seller is not None:
         same(f"the number of the seller that {what} wants", wants.seller, sellers.setdefault(seller, wants.seller))
@@ -3305,13 +3356,16 @@ def _hold_condition(order: Order, wants: Wants, sellers: dict[str, int]) -> None
 
 def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
     """Several orders under one number are the conditions of one bid, and got at most its quantity."""
-    order = own[0][0].order
-    are_one = len({one.order.signed for one, _ in own}) == 1 and (len(own) == 1 or own[0][0].condition is not None)
-    hold(are_one, f"{order.what} and another order are one bid")
-    if "conditions" not in order.body:
+    what, conditions = own[0][0].order.what, [order.condition for order, _ in own]
+    are_one = len({order.bid for order, _ in own}) == 1 and (len(own) == 1 or None not in conditions)
+    hold(are_one, f"{what} and another order are one bid")
+    if conditions[0] is None:
         return
+    hold(
+        len({one.bid_wh for one in conditions if one is not None}) == 1, f"the conditions of {what} are of several bids"
+    )
     got_wh = sum(fill.filled_wh for _, fill in own)
-    hold(got_wh <= order.body["quantity_wh"], f"the conditions of {order.what} got more than the largest of them")
+    hold(got_wh <= conditions[0].bid_wh, f"the conditions of {what} got more than the largest of them")
 
 
 # ==================================================================================== gridevidence/verifier/claims/bill

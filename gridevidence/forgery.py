@@ -206,10 +206,10 @@ def _forge_limit(parts: Parts) -> Change:
     """Another limit in the party's first order, in its fill too; still on the good side of every price."""
     part = parts["orders"][0]
     if "order" in part:
-        placed = list(PLACED_ROW.unpack(part["order"]["row"]))
+        placed = list(PLACED_ROW.unpack_from(part["order"]["row"]))
         before = placed[_LIMIT]
         placed[_LIMIT] = after = before + (-1_000 if placed[_SIDE] else 1_000)
-        part["order"]["row"] = PLACED_ROW.pack(*placed)
+        part["order"]["row"] = PLACED_ROW.pack(*placed) + part["order"]["row"][PLACED_ROW.size :]
     else:
         signed, fill = cbor.decode(part["signed"]), FILL_ROW.unpack_from(part["fill"]["row"])
         before = fill[_LIMIT]

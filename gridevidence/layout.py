@@ -281,6 +281,7 @@ ROLE_OF_KIND: Final = {
 }
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
+CONDITIONS_MAX: Final = 4  # of a bid
 CONDITION: Final[dict[str, Any]] = {
     "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
     "energy_wh": I64,
@@ -315,7 +316,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     ORDER_KIND: {
         "area": TEXT_64,
         "condition?": re.compile("all_or_none"),
-        "conditions?": [CONDITION, 1, 4],
+        "conditions?": [CONDITION, 1, CONDITIONS_MAX],
         "last_price_micro_per_kwh?": I64,
         "price_micro_per_kwh": I64,
         "quantity_wh": I64,
@@ -368,6 +369,9 @@ FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is pai
 FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
 TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
+PLACED_BID_ROW: Final = struct.Struct(
+    "<IIBqqBHIq"
+)  # the same, and choice, kinds, seller (0: any) and quantity of the bid
 BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
 

@@ -16,6 +16,8 @@ from gridevidence.layout import (
     CHAIN,
     CLEARED_ROW,
     CLEARING,
+    CONDITIONS_MAX,
+    ENERGY_KINDS,
     ENROLMENT_KIND,
     FEE_FILL_ROW,
     FEE_TRADE_ROW,
@@ -27,6 +29,7 @@ from gridevidence.layout import (
     ORDER_KIND,
     PAIRED_CLEARED_ROW,
     PAIRED_FILL_ROW,
+    PLACED_BID_ROW,
     PLACED_ROW,
     POSITION_HEAD,
     PROFILE_KIND,
@@ -34,6 +37,7 @@ from gridevidence.layout import (
     QUANTITIES_MAX,
     QUANTITY_BYTES,
     READING_ROW,
+    RENEWABLE_KINDS,
     RUN,
     RUNS,
     SIDES,
@@ -85,6 +89,28 @@ class Terms(NamedTuple):
     limit: int
 
 
+ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
+
+
+def kinds_of(word: str | None) -> int:
+    """The kinds that a condition takes which says this word, a bit each."""
+    if word is None:
+        return ANY_KIND
+    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
+    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+
+
+class Condition(NamedTuple):
+    """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
+    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
+    """
+
+    choice: int
+    energy_kinds: int
+    seller: str | int | None
+    bid_wh: int
+
+
 class Order(NamedTuple):
     """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a bid with
     conditions or a profile, which give several orders: that of the fill's counter.
@@ -113,7 +139,7 @@ class Order(NamedTuple):
         """What it says of the slot from start_s on. party: the number of who signed an order by itself."""
         identity, body = self.order.identity, self.order.body
         if self.row is not None:
-            return Terms(body["slot_start_s"], *PLACED_ROW.unpack(self.row.row))
+            return Terms(body["slot_start_s"], *PLACED_ROW.unpack_from(self.row.row))
         counter = identity["counter"] + self._place
         if self.order.kind == PROFILE_KIND:
             part = body["parts"][self._place % len(body["parts"])]
@@ -135,21 +161,36 @@ class Order(NamedTuple):
         return Terms(identity["slot_start_s"], party, counter, side, part_wh, step_limit)
 
     @property
-    def condition(self) -> Mapping[str, Any] | None:
+    def condition(self) -> Condition | None:
         """That of the fill's counter, of a bid that has conditions."""
+        if self.row is not None:
+            return _condition_of(self.row.row)
         conditions = self.order.body.get("conditions")
-        return conditions[self._place] if conditions else None
+        if not conditions:
+            return None
+        wanted = conditions[self._place]
+        kinds, bid_wh = kinds_of(wanted.get("energy_kind")), self.order.body["quantity_wh"]
+        return Condition(self._place, kinds, wanted.get("seller"), bid_wh)
 
     @property
-    def choice(self) -> int:
-        """The place of its condition, 0 of an order without."""
-        return self._place if self.order.body.get("conditions") else 0
+    def bid(self) -> tuple[bytes, int]:
+        """Tells bids apart: what is signed, and the counter at which the conditions of one begin."""
+        condition, counter = self.condition, FILL_ROW.unpack_from(self.fill.row)[1]
+        return self.order.signed, counter - (condition.choice if condition is not None else 0)
 
     @property
     def _place(self) -> int:
         """Of the fill's order among those that the transaction gives."""
         counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
         return counter
+
+
+def _condition_of(placed: bytes) -> Condition | None:
+    """What a row of a batch asks for as a condition of a bid."""
+    if len(placed) == PLACED_ROW.size:
+        return None
+    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
+    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
 
 
 class Piece(NamedTuple):
@@ -388,13 +429,29 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
     kinds = (ORDER_BATCH_KIND,) if "order" in part else (ORDER_KIND, PROFILE_KIND)
     transaction = read_transaction(part, what, *kinds)
     _hold_several(transaction)
+    row = _optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
+    if row is not None:
+        _hold_placed(row.row, what)
     return Order(
         order=transaction,
         fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
-        row=_optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW)),
+        row=row,
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
+
+
+def _hold_placed(row: bytes, what: str) -> None:
+    """Hold that a row of a batch is a condition of a bid, or says nothing of what it wants."""
+    if len(row) == PLACED_ROW.size:
+        return
+    _, _, side, quantity_wh, _, choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(row)
+    if kinds == 0:
+        hold((choice, seller, bid_wh) == (0, 0, 0), f"{what} is no condition, and says what it wants")
+        return
+    hold(side == SIDES.index("buy"), f"{what} has conditions, and does not buy")
+    hold(choice < CONDITIONS_MAX and kinds <= ANY_KIND, f"{what} is a condition that no bid has")
+    hold(1 <= quantity_wh <= bid_wh, f"{what} is of more than its bid")
 
 
 def _hold_several(order: Transaction) -> None:

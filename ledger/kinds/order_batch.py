@@ -25,8 +25,10 @@ from ledger.leaves.book import BookLeaf
 from ledger.leaves.columns import Int64, digests
 from ledger.registry.zones import Zone
 from ledger.state.client_ids import check_client_id, remember_client_id
+from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
-from ledger.state.order_columns import OrderColumns, decode_orders
+from ledger.state.order_columns import OrderColumns, WantedColumns, decode_orders
+from ledger.state.order_terms import CONDITIONS
 from ledger.state.registered_now import parties_registered_now
 from ledger.state.taken_orders import BatchRows, TakenOrders
 
@@ -50,9 +52,12 @@ def take_order_batch(draft: Draft, transaction: Transaction, content: OrderBatch
     if columns is None:
         return Code.ROWS_MISMATCH
     verdicts = _judge_rows(draft, zone, content.slot_start_s, transaction.signer, columns)
-    offers = np.flatnonzero(verdicts == ACCEPTED)
+    offered = np.flatnonzero(verdicts == ACCEPTED)
+    _, first, place = np.unique(columns.offer[offered], return_index=True, return_inverse=True)
+    offers = offered[first]  # of a bid the row of its first condition
     withdraws = columns.quantity_wh[offers] == WITHDRAW_WH
-    rows, offer = offers[~withdraws], np.flatnonzero(~withdraws)
+    is_order = columns.quantity_wh[offered] != WITHDRAW_WH
+    rows, offer = offered[is_order], place.reshape(-1)[is_order]
     area = draft.at(content.slot_start_s).parties.area[columns.party[rows]]
     none = np.zeros_like(rows)
     orders = BookLeaf(
@@ -65,12 +70,14 @@ def take_order_batch(draft: Draft, transaction: Transaction, content: OrderBatch
         quantity_wh=columns.quantity_wh[rows],
         side=columns.side[rows],
         recorded_height=np.full_like(rows, draft.height),
-        wants=none,
+        wants=none if columns.wanted is None else columns.wanted.packed[rows],
         withdrawn_height=none,
         ids=np.repeat(digests([transaction.id]), len(rows), axis=0),
         seeds=columns.order_seeds[rows],
     )
-    batch = BatchRows(columns.party, verdicts)
+    offer_of_row = np.zeros_like(verdicts)
+    offer_of_row[offered] = place.reshape(-1)
+    batch = BatchRows(columns.party, verdicts, offer_of_row)
     bits = np.where(withdraws, np.left_shift(1, columns.counter[offers]), 0)
     taken = TakenOrders(zone, content.slot_start_s, columns.seed, columns.party[offers], bits, orders, offer, batch)
     draft.taken.append(taken)
@@ -88,7 +95,7 @@ def decode_attached_orders(transaction: Transaction, content: OrderBatch) -> Ord
 
 
 def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, columns: OrderColumns) -> Int64:
-    """int64[n]: 0, or the code of the first check that fails of a row by itself."""
+    """int64[n]: 0, or the code of the first check that fails of a row by itself; the conditions of a bid have one verdict, the highest of theirs."""
     party = columns.party
     verdicts = _mandates(draft, zone, slot_start_s, aggregator, party)
     # From the strongest reason to the weakest: the first one that holds stands.
@@ -97,9 +104,25 @@ def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, co
         ((columns.quantity_wh < WITHDRAW_WH) | (columns.quantity_wh > QUANTITY_WH_MAX), Code.QUANTITY_OUT_OF_RANGE),
         (_is_beyond(columns.price_micro_per_kwh, LIMIT_MICRO_PER_KWH_MAX), Code.PRICE_OUT_OF_RANGE),
         (_repeated(party, columns.counter), Code.ORDER_REUSED),
+        *_wanted_wrongly(draft, zone, slot_start_s, columns.wanted),
     ):
         verdicts[wrong & (verdicts == ACCEPTED)] = int(code)
-    return verdicts
+    of_offer = np.zeros_like(verdicts)
+    np.maximum.at(of_offer, columns.offer, verdicts)
+    return of_offer[columns.offer]
+
+
+def _wanted_wrongly(
+    draft: Draft, zone: Zone, slot_start_s: int, wanted: WantedColumns | None
+) -> list[tuple[NDArray[np.bool_], Code]]:
+    """bool[n]: which conditions the slot's contract does not take, and which name a seller who is no party."""
+    if wanted is None:
+        return []
+    takes = CONDITIONS in contract_of_slot(draft, zone, slot_start_s).contract.order_terms
+    return [
+        ((wanted.energy_kinds > 0) & (not takes), Code.NO_CONDITIONS),
+        (wanted.seller > len(draft.registry.parties), Code.NO_SUCH_SELLER),
+    ]
 
 
 def _mandates(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, party: Int64) -> Int64:

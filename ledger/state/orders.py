@@ -50,7 +50,8 @@ def _judged(taken: TakenOrders, verdicts: Int64) -> Judged:
     if taken.batch is None:
         return Judged(Code(int(verdicts[0])), ())
     party, every = taken.batch.party, taken.batch.verdicts.copy()
-    every[every == ACCEPTED] = verdicts
+    offered = every == ACCEPTED
+    every[offered] = verdicts[taken.batch.offer[offered]]
     rows = np.flatnonzero(every)
     return Judged(Code.ACCEPTED, tuple(RowVerdict(row, int(party[row]), int(every[row])) for row in rows.tolist()))
 

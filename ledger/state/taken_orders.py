@@ -11,10 +11,13 @@ from ledger.registry.zones import Zone
 
 
 class BatchRows(NamedTuple):
-    """All rows of an aggregator's batch: party (number) and verdicts (0, or the code of what is wrong with one), int64[n]."""
+    """All rows of an aggregator's batch: party (number), verdicts (0, or the code of what is wrong with one) and offer, int64[n]: the place of
+    the row's own among the offers, of the rows with the verdict 0.
+    """
 
     party: Int64
     verdicts: Int64
+    offer: Int64
 
 
 class TakenOrders(NamedTuple):

@@ -57,7 +57,7 @@ class _Assembler:
             order["trades"] = [self.told.trades.place(place).proof for place in places]
         if not self.told.story.is_placed:
             return order
-        return order | {"mandate": self.opened("party/h1"), "order": self.told.placed.place(0).proof}
+        return order | {"mandate": self.opened("party/h1"), "order": self.told.placed.place(place).proof}
 
     def genesis_key(self, name: str) -> Map:
         row = self.told.row(f"signer/{name}")

@@ -67,6 +67,7 @@ class PlacedFacts(NamedTuple):
     signer: str = "pool"
     pair: str = "pool"
     roles: tuple[str, ...] = ("aggregator",)
+    wanted: tuple[tuple[int, ...], ...] = ()  # of each of its rows choice, kinds, seller and quantity of the bid
 
 
 class RampFacts(NamedTuple):

@@ -32,7 +32,7 @@ class Limit(NamedTuple):
     all_or_none: bool = False
     choice: int = 0  # the place of the condition of a bid
     kinds: int = ANY_KIND  # that it takes, a bit each
-    seller: str = ""  # that it wants
+    seller: str | int = ""  # that it wants: a name, or in a batch a number and 1 more
 
 
 @dataclass(frozen=True)
@@ -203,14 +203,27 @@ def _as_placed(fields: dict[str, Item]) -> Order:
     as_int(identity["valid_until_s"])
     body = as_map(transaction.body, "rows rows_root slot_start_s zone")
     as_int(body["rows"], 1, 16_384)
-    row = as_row_proof(fields["order"], 25)
+    row = as_row_proof(fields["order"], 25, 40)
     numbers = [int.from_bytes(row.row[at : at + 4], "little") for at in (0, 4)]
     wide = [int.from_bytes(row.row[at : at + 8], "little", signed=True) for at in (9, 17)]
+    limit, most_wh = _as_wanted(Limit(row.row[8], wide[0], wide[1]), row.row[25:])
     return Order(
         transaction=transaction,
         area="",
         slot_start_s=as_int(body["slot_start_s"]),
-        limits={numbers[1]: Limit(row.row[8], wide[0], wide[1])},
+        limits={numbers[1]: limit},
         fill=as_row_proof(fields["fill"], 33, 41, 53, 57),
         placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
+        most_wh=most_wh,
     )
+
+
+def _as_wanted(limit: Limit, more: bytes) -> tuple[Limit, int]:
+    """A row of a batch with what stands behind its limit: what it wants as a condition of a bid, and how much that bid buys in all."""
+    if not any(more):
+        return limit, 0
+    choice, kinds, seller = more[0], int.from_bytes(more[1:3], "little"), int.from_bytes(more[3:7], "little")
+    most_wh = int.from_bytes(more[7:15], "little", signed=True)
+    if limit.side or choice > 3 or not 1 <= kinds <= ANY_KIND or not 1 <= limit.quantity_wh <= most_wh:
+        raise MalformedError("a row of a batch that is no condition of a bid")
+    return limit._replace(choice=choice, kinds=kinds, seller=seller or ""), most_wh

@@ -16,7 +16,7 @@ from tests.second_verifier.facts import (
     ReadingFacts,
     TradeFacts,
 )
-from tests.second_verifier.story import ALONG_GRID, BOUGHT, CONDITIONAL, POSITION, SOLD, Story
+from tests.second_verifier.story import ALONG_GRID, BOUGHT, CONDITIONAL, PLACED, POSITION, SOLD, Story
 from tests.second_verifier.test_second_changes import words
 from tests.second_verifier.test_second_pairs import gets, owes
 from tests.second_verifier.told import Told
@@ -44,6 +44,8 @@ PREFERRED = Story(
     position=owes(183_000_000),
     neighbour=gets(183_000_000),
 )
+# The same out of a batch: an aggregator says of h2 its number.
+POOLED = replace(PREFERRED, is_placed=True, placed=PLACED._replace(wanted=((0, ANY, 2, 600), (1, RENEWABLE, 0, 600))))
 # h1 sells 700 Wh of the sun from 100,000 on, and exports 900; h2 buys 600 of them at 300,000 and exports 800 itself.
 ROOF = Story(
     contract=CONDITIONAL,
@@ -81,6 +83,20 @@ DISTANT = Story(
 )
 HONEST_ASKED = {
     "a bid with two conditions": PREFERRED,
+    "a bid with two conditions in a batch": POOLED,
+    "a buy without conditions in a batch with bids": replace(
+        PREFERRED,
+        is_placed=True,
+        placed=PLACED._replace(wanted=((0, 0, 0, 0),)),
+        conditions=(),
+        fill=FillFacts(price=310_000, asked=(0, 0, ANY, 0)),
+        more_fills=(),
+        trades=(TradeFacts(price=310_000),),
+        book=((0, 0, 600, 310_000, 600, 0, 0, ANY, 0), (1, 1, 700, 100_000, 600, 1, 0, HYDRO, 0)),
+        others=(SOLD._replace(asked=(1, 0, HYDRO, 0)),),
+        position=owes(186_000_000),
+        neighbour=gets(186_000_000),
+    ),
     "a sell of the kind of its point": ROOF,
     "a sell of a kind that its point had before the gate": replace(ROOF, late_point=("energy_kind", "gas")),
     "a sell of no known kind": replace(
@@ -105,6 +121,11 @@ def _second(**changes: Any) -> Story:
     return replace(PREFERRED, more_fills=(PREFERRED.more_fills[0]._replace(**changes),))
 
 
+def _pooled(*wanted: tuple[int, ...], **changes: Any) -> Story:
+    """The rows of h1's bid in the batch want something else."""
+    return replace(POOLED, placed=POOLED.placed._replace(wanted=wanted, **changes))
+
+
 def _placed(trade: TradeFacts, **changes: Any) -> Story:
     return replace(DISTANT, trades=(trade,), **changes)
 
@@ -120,6 +141,42 @@ ASKED_LIES = [
         "orders",
         replace(
             _second(filled_wh=301),
+            volume_wh=601,
+            trades=(TradeFacts(300, 310_000), TradeFacts(301, buyer=(0, 2))),
+            position=POSITION._replace(columns=(601, 0, 183_300_000, 0, 348_960_000, 370_000_000)),
+        ),
+    ),
+    ("conditions in a batch that sell", "shape", _pooled(*POOLED.placed.wanted, side=1)),
+    ("a condition in a batch of more than its bid", "shape", _pooled((0, ANY, 2, 600), (1, RENEWABLE, 0, 599))),
+    ("a fifth condition in a batch", "shape", _pooled((0, ANY, 2, 600), (4, RENEWABLE, 0, 600))),
+    ("a condition in a batch for a kind that there is not", "shape", _pooled((0, ANY, 2, 600), (1, 2**11, 0, 600))),
+    (
+        "a row of a batch that is no condition and wants a seller",
+        "shape",
+        _pooled((0, 0, 2, 0), (1, RENEWABLE, 0, 600)),
+    ),
+    ("conditions in a batch of bids of two sizes", "orders", _pooled((0, ANY, 2, 600), (1, RENEWABLE, 0, 700))),
+    (
+        "conditions in a batch of two bids as one",
+        "orders",
+        replace(
+            _pooled((0, ANY, 2, 600), (0, RENEWABLE, 0, 600)),
+            more_fills=(PREFERRED.more_fills[0]._replace(asked=(0, 0, RENEWABLE, 0)),),
+        ),
+    ),
+    (
+        "conditions in a batch of one bid as two",
+        "orders",
+        replace(POOLED, more_fills=(PREFERRED.more_fills[0]._replace(asked=(1, 1, RENEWABLE, 0)),)),
+    ),
+    ("a condition in a batch that takes more kinds", "orders", _pooled((0, ANY, 2, 600), (1, ANY, 0, 600))),
+    ("a condition in a batch that wants nobody", "orders", _pooled((0, ANY, 0, 600), (1, RENEWABLE, 0, 600))),
+    (
+        "more for all conditions in a batch than for the largest of them",
+        "orders",
+        replace(
+            POOLED,
+            more_fills=(PREFERRED.more_fills[0]._replace(filled_wh=301),),
             volume_wh=601,
             trades=(TradeFacts(300, 310_000), TradeFacts(301, buyer=(0, 2))),
             position=POSITION._replace(columns=(601, 0, 183_300_000, 0, 348_960_000, 370_000_000)),

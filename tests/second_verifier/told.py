@@ -82,6 +82,11 @@ def _reading_row(facts: ReadingFacts) -> bytes:
     return head + i64(facts.import_wh, facts.export_wh)
 
 
+def _wanted(choice: int, kinds: int, seller: int, bid_wh: int) -> bytes:
+    """What stands behind a row of a batch where rows say what they want."""
+    return bytes([choice]) + kinds.to_bytes(2, "little") + u32(seller) + i64(bid_wh)
+
+
 def _condition(facts: ConditionFacts) -> Item:
     said = {"energy_kind": facts.energy_kind, "seller": facts.seller}
     limits: dict[str, Item] = {"energy_wh": facts.energy_wh, "price_micro_per_kwh": facts.price}
@@ -252,16 +257,28 @@ class Told:
         )
 
     def _placed(self) -> SignedTransaction:
-        """The aggregator's batch: the order of h1, and one of nobody's."""
+        """The aggregator's batch: the order of h1, or the conditions of its bid, and one of nobody's."""
         story, facts, placed = self.story, self.story.order, self.story.placed
-        row = u32(placed.party) + u32(placed.counter) + bytes([placed.side]) + i64(facts.quantity_wh, facts.price)
-        self.placed = Rows(sm3(b"orders of the pool"), (row, u32(7) + u32(1) + b"\x00" + i64(1, 1)))
+        limits = [(one.energy_wh, one.price) for one in story.conditions] or [(facts.quantity_wh, facts.price)]
+        own = [
+            u32(placed.party) + u32(placed.counter + at) + bytes([placed.side]) + i64(*limit)
+            for at, limit in enumerate(limits)
+        ]
+        rows = (*own, u32(7) + u32(1) + b"\x00" + i64(1, 1))
+        if placed.wanted:
+            rows = tuple(row + _wanted(*one) for row, one in zip(rows, (*placed.wanted, (0, 0, 0, 0)), strict=True))
+        self.placed = Rows(sm3(b"orders of the pool"), rows)
         return self.chain.transaction(
             "market/order_batch",
             placed.signer,
             KEYS[placed.pair],
             {"client_id": bytes(16), "valid_until_s": 8_000},
-            {"rows": 2, "rows_root": self.placed.root, "slot_start_s": placed.slot_start_s, "zone": placed.zone},
+            {
+                "rows": len(rows),
+                "rows_root": self.placed.root,
+                "slot_start_s": placed.slot_start_s,
+                "zone": placed.zone,
+            },
             b"its columns",
             story.order_chain,
         )

@@ -1,7 +1,9 @@
 """Claim 8 under conditional_bid/1: what fills say of bids with conditions (docs/spec/contracts.md)."""
 
+from typing import NamedTuple
+
 from tests.second_verifier.case import Case, LieError, require, value_of
-from tests.second_verifier.orders import ANY_KIND, ENERGY_KINDS, Order
+from tests.second_verifier.orders import ANY_KIND, ENERGY_KINDS, Limit, Order
 from tests.second_verifier.registry import PointOfSupply
 from tests.second_verifier.rows import Fill, read_trade
 
@@ -17,20 +19,32 @@ def check_wanted(case: Case) -> None:
         _check_points(case, order, fill)
     if not is_asked:
         return
-    bids: dict[int, bytes] = {}
-    got: dict[bytes, int] = {}
-    numbers: dict[str, int] = {}
+    bids: dict[int, _Bid] = {}
+    got: dict[_Bid, int] = {}
+    numbers: dict[str | int, int] = {}
     for order, fill in zip(case.bundle.orders, case.fills, strict=True):
-        signed = order.transaction.signed
+        given = order.given(case.slot_start_s, case.bundle.chain.slot_s).get(fill.counter)
+        if given is None:
+            raise LieError("an order of another counter")
+        bid = _Bid(order.transaction.signed, fill.counter - given.choice, order.most_wh)
         require(bool(order.most_wh) or fill.wanted[0] not in bids, "one bid of several orders without conditions")
-        require(bids.setdefault(fill.wanted[0], signed) == signed, "one bid of two orders")
-        got[signed] = got.get(signed, 0) + (fill.filled_wh if order.most_wh else 0)
-        require(not order.most_wh or got[signed] <= order.most_wh, "more than the largest of its conditions")
-        _check_wants(case, order, fill, numbers)
-    require(len(set(numbers.values())) == len(numbers), "two sellers under one number")
-    several = list(bids.values())
-    conditional = {order.transaction.signed for order in case.bundle.orders if order.most_wh}
-    require(all(several.count(signed) == 1 for signed in conditional), "one order with two bids")
+        require(bids.setdefault(fill.wanted[0], bid) == bid, "one bid of two orders")
+        got[bid] = got.get(bid, 0) + (fill.filled_wh if order.most_wh else 0)
+        require(not order.most_wh or got[bid] <= order.most_wh, "more than the largest of its conditions")
+        _check_wants(given, order, fill, numbers)
+    for words in (str, int):
+        known = [number for seller, number in numbers.items() if isinstance(seller, words)]
+        require(len(set(known)) == len(known), "two sellers under one number")
+    several = [(bid.signed, bid.counter) for bid in bids.values() if bid.most_wh]
+    require(len(set(several)) == len(several), "one order with two bids")
+
+
+class _Bid(NamedTuple):
+    """What one bid rests on: what is signed, the counter at which it begins, and how much its conditions buy in all, 0 without."""
+
+    signed: bytes
+    counter: int
+    most_wh: int
 
 
 def _check_points(case: Case, order: Order, fill: Fill) -> None:
@@ -48,10 +62,7 @@ def _check_points(case: Case, order: Order, fill: Fill) -> None:
     require(fill.fee_nano is None or fill.wanted[0] > 0, "a fill of an order that is at no place")
 
 
-def _check_wants(case: Case, order: Order, fill: Fill, numbers: dict[str, int]) -> None:
-    given = order.given(case.slot_start_s, case.bundle.chain.slot_s).get(fill.counter)
-    if given is None:
-        raise LieError("an order of another counter")
+def _check_wants(given: Limit, order: Order, fill: Fill, numbers: dict[str | int, int]) -> None:
     _, choice, kinds, seller = fill.wanted
     require(choice == given.choice, "another condition of the order")
     if fill.side == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,9 @@ def draw_order_batch(maker: BlockMaker) -> Wire:
         slot += rng.choice([1, -world.slot_s, 86_400, 10**12])
     rows = [_placed_row(maker) for _ in range(rng.choice([1, 2, 5, 12]))]
     seed = rng.randbytes(32)
+    wants = random.Random(seed)  # so that the worlds drawn before are drawn still
+    if wants.random() < 0.3:
+        rows = [wide for row in rows for wide in _wanted_rows(wants, row, len(maker.world.parties))]
     attachment, root = _placed_columns(maker, seed, rows)
     body = {
         "rows": len(rows) if rng.random() < 0.98 else rng.choice([0, len(rows) + 1, 16_384, 16_385]),
@@ -138,10 +142,27 @@ def _placed_row(maker: BlockMaker) -> list[int]:
     return row
 
 
+def _wanted_rows(rng: random.Random, row: list[int], parties: int) -> list[list[int]]:
+    """The same row where rows say what they want, or some conditions of a bid, now and then in another form."""
+    if rng.random() < 0.5:
+        return [[*row, 0, 0, 0, 0 if rng.random() < 0.99 else 5]]
+    party, counter, _, quantity_wh, price = row
+    energies = [max(quantity_wh - 40 * rng.randrange(4), 1) for _ in range(rng.choice([1, 2, 3, 4]))]
+    bid = []
+    for place, energy_wh in enumerate(energies):
+        kinds, seller = rng.choice([2**11 - 1, 2, 256, 3, 2**10]), rng.choice([0, 0, 1, rng.randrange(parties + 2)])
+        limit = price + rng.choice([-3, 0, 2])
+        bid.append([party, counter + place, 0, energy_wh, limit, place, kinds, seller, max(energies)])
+    if rng.random() < 0.05:
+        rng.choice(bid)[rng.choice([0, 1, 2, 3, 5, 6, 8])] = rng.choice([0, 1, 2])
+    return bid
+
+
 def _placed_columns(maker: BlockMaker, seed: bytes, rows: list[list[int]]) -> tuple[bytes, bytes]:
     """(attachment, rows_root), now and then in another form."""
     rng = maker.rng
-    root = merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [struct.pack("<IIBqq", *row) for row in rows]))
+    form = "<IIBqq" if len(rows[0]) == 5 else "<IIBqqBHIq"
+    root = merkle.root_of_hashes(merkle.salted_leaf_hashes(seed, [struct.pack(form, *row) for row in rows]))
     attached: Any = {"columns": [encode_column(list(column)) for column in zip(*rows, strict=True)], "seed": seed}
     if rng.random() < 0.04:
         match rng.randrange(4):

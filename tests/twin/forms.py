@@ -309,37 +309,78 @@ def decode_column(data: bytes, count: int) -> list[int] | None:
 
 
 class PlacedRow(NamedTuple):
-    """One row of an aggregator's batch."""
+    """One row of an aggregator's batch; from ``choice`` on, what it asks for as a condition of a bid."""
 
     party: int
     counter: int
     side: int
     quantity_wh: int
     price: int
+    choice: int = 0
+    kinds: int = 0
+    seller: int = 0
+    bid_wh: int = 0
 
 
 PLACED_RANGES = [(0, 2**32 - 1), (0, 2**32 - 1), (0, 1), (-(2**63), 2**63 - 1), (-(2**63), 2**63 - 1)]
+WANTED_RANGES = [(0, 3), (0, 2**11 - 1), (0, 2**32 - 1), (0, 2**63 - 1)]
 
 
-def decode_placed(attachment: bytes, body: Leaf) -> tuple[bytes, list[PlacedRow], list[bytes]] | None:
-    """The seed, the orders that the body names, and each one's own seed; None where the attachment does not hold them (47)."""
+class Placed(NamedTuple):
+    """A batch's attachment. bids: the rows by what stands or falls as one; seeds: each row's own."""
+
+    seed: bytes
+    bids: list[list[PlacedRow]]
+    seeds: list[bytes]
+
+
+def decode_placed(attachment: bytes, body: Leaf) -> Placed | None:
+    """The orders that the body names; None where the attachment does not hold them (47)."""
     try:
-        content = cbor.decode(attachment, items_max=10)
+        content = cbor.decode(attachment, items_max=14)
     except EncodingError:
         return None
-    if not fits(content, {"columns": [bytes] * 5, "seed": 32}):
+    is_wide = fits(content, {"columns": [bytes] * 9, "seed": 32})
+    if not is_wide and not fits(content, {"columns": [bytes] * 5, "seed": 32}):
         return None
     columns = [decode_column(column, body["rows"]) for column in content["columns"]]
-    for column, (low, high) in zip(columns, PLACED_RANGES, strict=True):
+    ranges = [*PLACED_RANGES, *(WANTED_RANGES if is_wide else [])]
+    for column, (low, high) in zip(columns, ranges, strict=True):
         if column is None or not all(low <= value <= high for value in column):
             return None
     flat = list(zip(*[column for column in columns if column is not None], strict=True))
-    rows = [pack("IIBqq", *values) for values in flat]
+    bids = as_bids([PlacedRow(*values) for values in flat])
+    if bids is None or (is_wide and not any(row.kinds for bid in bids for row in bid)):
+        return None
+    rows = [pack("IIBqqBHIq" if is_wide else "IIBqq", *values) for values in flat]
     if salted_root(content["seed"], rows) != body["rows_root"]:
         return None
     own_salts = merkle.salts(sm3(content["seed"] + b"orders"), len(rows))
     seeds = [merkle.leaf_hash(salt + row) for salt, row in zip(own_salts, rows, strict=True)]
-    return content["seed"], [PlacedRow(*values) for values in flat], seeds
+    return Placed(content["seed"], bids, seeds)
+
+
+def as_bids(rows: list[PlacedRow]) -> list[list[PlacedRow]] | None:
+    """Rows by offer; None where conditions of a bid do not stand together, or a row says half of what it wants."""
+    bids: list[list[PlacedRow]] = []
+    for row in rows:
+        if row.choice == 0:
+            bids.append([row])
+        elif bids and bids[-1][0].kinds and len(bids[-1]) == row.choice:
+            bids[-1].append(row)
+        else:
+            return None
+    for bid in bids:
+        first = bid[0]
+        if not first.kinds and (first.seller or first.bid_wh):
+            return None
+        for place, row in enumerate(bid if first.kinds else []):
+            is_own = (row.party, row.counter - place, row.side) == (first.party, first.counter, 0)
+            if not is_own or row.kinds == 0 or row.quantity_wh < 1:
+                return None
+            if row.bid_wh != max(one.quantity_wh for one in bid):
+                return None
+    return bids
 
 
 def decode_rows(attachment: bytes, body: Leaf) -> tuple[bytes, list[Row]] | None:

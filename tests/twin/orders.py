@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore.sm3 import sm3
-from tests.twin.forms import ZEROS, Column, Leaf, Transaction, decode_placed, first, pack
+from tests.twin.forms import ZEROS, Column, Leaf, PlacedRow, Transaction, decode_placed, first, pack
 from tests.twin.market import BOOK, chunks
 from tests.twin.markets import MARKETS
 from tests.twin.settlement import NANO, settling_rows
@@ -35,7 +35,7 @@ class Offer(NamedTuple):
     """Orders of one side that stand together or not at all, against which nothing but other orders can stand.
 
     withdraws: counters of other orders; source: the seed of the transaction, or of the gate at which profiles order; step: names it; row:
-    its place in an aggregator's batch, -1 for an offer by itself.
+    the place of its first order in an aggregator's batch, -1 for an offer by itself.
     """
 
     slot: int
@@ -169,23 +169,39 @@ def take_batch(twin: Twin, tx: Transaction) -> int:
     attached = decode_placed(tx.attachment, body)
     if attached is None:
         return 47
-    source, rows, seeds = attached
     twin.refused_rows[tx.id] = []
-    for place, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
-        is_again = any((other.party, other.counter) == (row.party, row.counter) for other in rows[:place])
-        withdraws = [row.counter] if row.quantity_wh == 0 else []
-        code = mandate_code(twin, zone, slot, row.party, tx.signer)
-        code = (
-            code or order_code(row.counter, 1 if withdraws else row.quantity_wh, row.price) or (66 if is_again else 0)
-        )
+    seeds, place, rows = iter(attached.seeds), 0, [row for bid in attached.bids for row in bid]
+    for bid in attached.bids:
+        first, own_seeds = bid[0], [next(seeds) for _ in bid]
+        code = max(placed_code(twin, tx, rows, at) for at in range(place, place + len(bid)))
         if code:
-            twin.refused_rows[tx.id].append((place, row.party, code))
-            continue
-        name = twin.registry.parties[row.party]
-        area = twin.registry.must("party/" + name, slot, twin.height - 1)["area"]
-        asked = [] if withdraws else [Asked(row.counter, row.quantity_wh, row.price, seed)]
-        twin.offers.append(Offer(slot, zone, area, name, row.side, asked, withdraws, tx.id, source, tx.id, place))
+            twin.refused_rows[tx.id] += [(place + at, first.party, code) for at in range(len(bid))]
+        else:
+            name = twin.registry.parties[first.party]
+            area = twin.registry.must("party/" + name, slot, twin.height - 1)["area"]
+            withdraws = [first.counter] if first.quantity_wh == 0 else []
+            asked = [
+                Asked(row.counter, row.quantity_wh, row.price, seed, wants=packed(row.choice, row.kinds, row.seller))
+                for row, seed in zip(bid, own_seeds, strict=True)
+            ]
+            orders = [] if withdraws else asked
+            offer = Offer(slot, zone, area, name, first.side, orders, withdraws, tx.id, attached.seed, tx.id, place)
+            twin.offers.append(offer)
+        place += len(bid)
     return 0
+
+
+def placed_code(twin: Twin, tx: Transaction, rows: Sequence[PlacedRow], place: int) -> int:
+    """What is wrong with a row of a batch by itself."""
+    zone, slot, row = tx.content["body"]["zone"], tx.content["body"]["slot_start_s"], rows[place]
+    code = mandate_code(twin, zone, slot, row.party, tx.signer)
+    code = code or order_code(row.counter, row.quantity_wh or 1, row.price)
+    if not code and any((other.party, other.counter) == (row.party, row.counter) for other in rows[:place]):
+        code = 66
+    if code or not row.kinds:
+        return code
+    takes_conditions = "choice" in getattr(MARKETS[twin.contract(zone, slot)["contract"]], "order_terms", ())
+    return first((not takes_conditions, 94), (row.seller > len(twin.registry.parties), 95))
 
 
 def mandate_code(twin: Twin, zone: str, slot: int, number: int, aggregator: str) -> int:

@@ -189,7 +189,8 @@ class Twin:
                 codes[index] = code
             elif code:
                 number = self.leaves["party/" + offer.party]["number"]
-                self.refused_rows[offer.transaction_id].append((offer.row, number, code))
+                refused = self.refused_rows[offer.transaction_id]
+                refused += [(offer.row + place, number, code) for place in range(len(offer.orders) or 1)]
         for batch in self.batches:
             metering.take_rows(self, *batch)
         for zone in self.in_turn():

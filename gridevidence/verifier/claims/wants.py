@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from gridevidence.layout import ENERGY_KINDS, RENEWABLE_KINDS
+from gridevidence.layout import ENERGY_KINDS
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import Order
+from gridevidence.verifier.bundle import ANY_KIND, Order, kinds_of
 from gridevidence.verifier.claims.fills import Fill, Wants, trade_of
 from gridevidence.verifier.records import Opened
 
-ANY_KIND, UNKNOWN_KIND = (1 << len(ENERGY_KINDS) + 1) - 1, 1  # bit 0 is energy of no kind that is known
-
-
-def kinds_of(word: str | None) -> int:
-    """The kinds that a condition takes which says this word, a bit each."""
-    if word is None:
-        return ANY_KIND
-    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
-    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+UNKNOWN_KIND = 1  # bit 0 of a set of kinds: energy of no kind that is known
 
 
 def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
@@ -24,25 +16,27 @@ def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
     that what was wanted of one seller is of one.
     """
     bids: dict[int, list[tuple[Order, Fill]]] = {}
-    sellers: dict[str, int] = {}
+    sellers: dict[str | int, int] = {}
     for order, fill in zip(orders, fills, strict=True):
         wants, what = fill.wants, order.order.what
         if wants is None:
             hold(False, f"the fill of {what} does not say what was wanted")
             continue
         bids.setdefault(wants.bid, []).append((order, fill))
-        same(f"the choice in the fill of {what}", wants.choice, order.choice)
+        choice = 0 if order.condition is None else order.condition.choice
+        same(f"the choice in the fill of {what}", wants.choice, choice)
         if fill.sells:
             is_one = wants.energy_kinds in (1 << place for place in range(len(ENERGY_KINDS) + 1))
             hold(is_one, f"{what} sells energy of no kind, or of several")
             continue
         _hold_condition(order, wants, sellers)
-    numbers = list(sellers.values())
-    hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
+    for words in (str, int):  # a batch names sellers by numbers: a name and a number may be one seller's
+        numbers = [number for seller, number in sellers.items() if isinstance(seller, words)]
+        hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
     for own in bids.values():
         _hold_bid(own)
     # a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
-    ids = [own[0][0].order.signed for own in bids.values() if own[0][0].condition is not None]
+    ids = [own[0][0].bid for own in bids.values() if own[0][0].condition is not None]
     hold(len(set(ids)) == len(ids), "conditions of one order are of several bids")
 
 
@@ -64,11 +58,11 @@ def hold_registered(points: list[Opened], orders: tuple[Order, ...], fills: list
                 same(f"the place in the grid of {what} and of point {name}", fill.place, value.get("grid_place", 0))
 
 
-def _hold_condition(order: Order, wants: Wants, sellers: dict[str, int]) -> None:
+def _hold_condition(order: Order, wants: Wants, sellers: dict[str | int, int]) -> None:
     """A buy takes what its condition says; without one it takes all."""
-    condition, what = order.condition or {}, order.order.what
-    same(f"the kinds of energy that {what} takes", wants.energy_kinds, kinds_of(condition.get("energy_kind")))
-    seller = condition.get("seller")
+    condition, what = order.condition, order.order.what
+    kinds, seller = (ANY_KIND, None) if condition is None else (condition.energy_kinds, condition.seller)
+    same(f"the kinds of energy that {what} takes", wants.energy_kinds, kinds)
     hold((wants.seller > 0) == (seller is not None), f"{what} wants a seller that its fill has not, or the reverse")
     if seller is not None:
         same(f"the number of the seller that {what} wants", wants.seller, sellers.setdefault(seller, wants.seller))
@@ -78,10 +72,13 @@ def _hold_condition(order: Order, wants: Wants, sellers: dict[str, int]) -> None
 
 def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
     """Several orders under one number are the conditions of one bid, and got at most its quantity."""
-    order = own[0][0].order
-    are_one = len({one.order.signed for one, _ in own}) == 1 and (len(own) == 1 or own[0][0].condition is not None)
-    hold(are_one, f"{order.what} and another order are one bid")
-    if "conditions" not in order.body:
+    what, conditions = own[0][0].order.what, [order.condition for order, _ in own]
+    are_one = len({order.bid for order, _ in own}) == 1 and (len(own) == 1 or None not in conditions)
+    hold(are_one, f"{what} and another order are one bid")
+    if conditions[0] is None:
         return
+    hold(
+        len({one.bid_wh for one in conditions if one is not None}) == 1, f"the conditions of {what} are of several bids"
+    )
     got_wh = sum(fill.filled_wh for _, fill in own)
-    hold(got_wh <= order.body["quantity_wh"], f"the conditions of {order.what} got more than the largest of them")
+    hold(got_wh <= conditions[0].bid_wh, f"the conditions of {what} got more than the largest of them")

@@ -2,20 +2,33 @@
 import { hold } from "./answers.mjs";
 import { BOOLEANS, decode } from "./cbor.mjs";
 import {
-  ALL_OR_NONE, APPROVAL_KIND, AREA_HEAD, BATCH_KIND, BUNDLE, BUNDLE_BYTES_MAX, BUNDLE_TYPE, CHAIN, CLEARED_ROW, CLEARING,
-  ENROLMENT_KIND, FEE_FILL_ROW, FEE_TRADE_ROW, FILL_ROW, IMPORT_KIND, INTERVAL_ROW, MEMBERSHIP, ORDER_BATCH_KIND, ORDER_KIND, PAIRED_CLEARED_ROW,
-  PAIRED_FILL_ROW, PLACED_ROW, POSITION_HEAD, PROFILE_KIND, PROPOSAL, QUANTITIES_MAX, QUANTITY_BYTES, READING_ROW, RUN, RUNS,
-  SIDES, TRADE_ROW, TRADES_MAX, WANTED_FILL_ROW,
+  ALL_OR_NONE, APPROVAL_KIND, AREA_HEAD, BATCH_KIND, BUNDLE, BUNDLE_BYTES_MAX, BUNDLE_TYPE, CHAIN, CLEARED_ROW,
+  CLEARING, CONDITIONS_MAX, ENERGY_KINDS, ENROLMENT_KIND, FEE_FILL_ROW, FEE_TRADE_ROW, FILL_ROW, IMPORT_KIND,
+  INTERVAL_ROW, MEMBERSHIP, ORDER_BATCH_KIND, ORDER_KIND, PAIRED_CLEARED_ROW, PAIRED_FILL_ROW, PLACED_BID_ROW,
+  PLACED_ROW, POSITION_HEAD, PROFILE_KIND, PROPOSAL, QUANTITIES_MAX, QUANTITY_BYTES, READING_ROW, RENEWABLE_KINDS, RUN,
+  RUNS, SIDES, TRADES_MAX, TRADE_ROW, WANTED_FILL_ROW,
 } from "./layout.mjs";
 import {
   readEntity, readHeadedRow, readHeader, readLeaf, readOpened, readRegistryRow, readRow, readTransaction,
 } from "./records.mjs";
 import { conform, knownVersion } from "./shapes.mjs";
 import { foldPath, rootOfPath } from "./trees.mjs";
-import { divided, has, integerOf, isAscending, most } from "./values.mjs";
+import { divided, equal, has, integerOf, isAscending, most, sum } from "./values.mjs";
 
-/** A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp or
- * a profile, which give several orders: that of the fill's counter.
+export const ANY_KIND = (1n << BigInt(ENERGY_KINDS.length + 1)) - 1n;
+
+/** The kinds that a condition takes which says this word, a bit each; bit 0 is energy of no kind that is known. */
+export function kindsOf(word) {
+  if (word === undefined) return ANY_KIND;
+  const kinds = word === "renewable" ? RENEWABLE_KINDS : [word];
+  return sum(kinds.map((kind) => 2n << BigInt(ENERGY_KINDS.indexOf(kind))));
+}
+
+/** An order in a batch, as a map of its fields. */
+const placedOf = (row) => (row.length === PLACED_ROW.size ? PLACED_ROW : PLACED_BID_ROW).unpack(row);
+
+/** A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a
+ * bid with conditions or a profile, which give several orders: that of the fill's counter.
  *
  * trades: what the fill comes from, under a contract whose trades have prices of their own; none where there are too many.
  */
@@ -40,7 +53,7 @@ class Order {
   /** What it says of the slot from startS on. party: the number of who signed an order by itself. */
   terms(party, startS, slotS) {
     const { identity, body, kind } = this.order;
-    if (this.row !== null) return { slot_start_s: body.slot_start_s, ...PLACED_ROW.unpack(this.row.row) };
+    if (this.row !== null) return { slot_start_s: body.slot_start_s, ...placedOf(this.row.row) };
     const counter = identity.counter + this.place;
     if (kind === PROFILE_KIND) return { slot_start_s: startS, party, counter, ...this.partTerms(startS, slotS) };
     const ofSlot = { slot_start_s: identity.slot_start_s, party };
@@ -77,14 +90,24 @@ class Order {
     return { quantity_wh: until - from, limit: first + divided((last - first) * step, steps - 1n)[0] };
   }
 
-  /** The condition of the fill's counter, of a bid that has some; null of any other order. */
+  /** What the condition of the fill's counter asks for, of a bid that has some; null of any other order. choice: its place among
+   * them; energy_kinds: a bit each; seller: a party's name, or in a batch its number and 1 more, undefined for any; bid_wh: the
+   * largest energy among the conditions. */
   get condition() {
-    return has(this.order.body, "conditions") ? this.order.body.conditions[Number(this.place)] : null;
+    if (this.row !== null) {
+      const { energy_kinds, choice, seller, bid_wh } = placedOf(this.row.row);
+      return energy_kinds ? { choice, energy_kinds, seller: seller || undefined, bid_wh } : null;
+    }
+    const { body } = this.order;
+    if (!has(body, "conditions")) return null;
+    const { energy_kind, seller } = body.conditions[Number(this.place)];
+    return { choice: this.place, energy_kinds: kindsOf(energy_kind), seller, bid_wh: body.quantity_wh };
   }
 
-  /** The place of its condition, 0 of an order without. */
-  get choice() {
-    return has(this.order.body, "conditions") ? this.place : 0n;
+  /** Whether another order is of the same bid: of one transaction, with conditions from one counter on. */
+  isOfBid(other) {
+    const from = ({ fill, condition }) => FILL_ROW.unpack(fill.row).counter - (condition?.choice ?? 0n);
+    return equal(this.order.signed, other.order.signed) && from(this) === from(other);
   }
 
   /** Of the fill's order among those that the transaction gives. */
@@ -222,13 +245,27 @@ function readOrder(part, what) {
   const kinds = has(part, "order") ? [ORDER_BATCH_KIND] : [ORDER_KIND, PROFILE_KIND];
   const transaction = readTransaction(part, what, ...kinds);
   holdSeveral(transaction);
+  const row = optional(part, "order", (one) => readRow(one, `the row of ${what}`, PLACED_ROW, PLACED_BID_ROW));
+  if (row !== null) holdPlaced(placedOf(row.row), what);
   return new Order({
     order: transaction,
     fill: readRow(part.fill, `the fill of ${what}`, FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
-    row: optional(part, "order", (one) => readRow(one, `the row of ${what}`, PLACED_ROW)),
+    row,
     mandate: optional(part, "mandate", (one) => readOpened(one, `the mandate of ${what}`)),
     trades: (part.trades ?? []).map((one) => readRow(one, `a trade of ${what}`, TRADE_ROW, FEE_TRADE_ROW)),
   });
+}
+
+/** Hold that a row of a batch is a condition of a bid, or says nothing of what it wants. */
+function holdPlaced({ side, quantity_wh, choice, energy_kinds, seller, bid_wh }, what) {
+  if (!energy_kinds) {
+    hold(!choice && !seller && !bid_wh, `${what} is no condition, and says what it wants`);
+    return;
+  }
+  hold(side === BigInt(SIDES.indexOf("buy")), `${what} has conditions, and does not buy`);
+  const isCondition = choice < BigInt(CONDITIONS_MAX) && energy_kinds <= ANY_KIND;
+  hold(isCondition, `${what} is a condition that no bid has`);
+  hold(quantity_wh >= 1n && quantity_wh <= bid_wh, `${what} is of more than its bid`);
 }
 
 /** Hold what a ramp or a profile is beside its fields. */

@@ -291,6 +291,7 @@ export const REGISTER_CODES = ["1-0:1.8.0", "1-0:2.8.0"];
 export const SIDES = ["buy", "sell"]; // a side's number in a row is its place
 const SIDE = text("buy|sell");
 const AGENT = text(".{0,64}");
+export const CONDITIONS_MAX = 4; // of a bid
 const CONDITION = {
   "energy_kind?": text([...ENERGY_KINDS, "renewable"].join("|")),
   energy_wh: I64,
@@ -325,7 +326,7 @@ export const BODIES = {
   [ORDER_KIND]: {
     area: TEXT_64,
     "condition?": text("all_or_none"),
-    "conditions?": list(CONDITION, 1, 4),
+    "conditions?": list(CONDITION, 1, CONDITIONS_MAX),
     "last_price_micro_per_kwh?": I64,
     price_micro_per_kwh: I64,
     quantity_wh: I64,
@@ -398,6 +399,8 @@ const TRADE = {
 export const TRADE_ROW = new RowLayout(TRADE);
 export const FEE_TRADE_ROW = new RowLayout({ ...TRADE, fee: "i64" });
 export const PLACED_ROW = new RowLayout(PLACED_ORDER);
+// what a condition of a bid asks for; seller: 0 where any will do
+export const PLACED_BID_ROW = new RowLayout({ ...PLACED_ORDER, choice: "u8", energy_kinds: "u16", seller: "u32", bid_wh: "i64" });
 const IN_BOOK = { rank: "u32", side: "u8", quantity_wh: "i64", limit: "i64", filled_wh: "i64" };
 export const BOOK_ROW = new RowLayout(IN_BOOK);
 export const ARRIVED_BOOK_ROW = new RowLayout({ ...IN_BOOK, until_rank: "u32" }); // withdrawn before this rank

@@ -4,6 +4,7 @@ import { range } from "./values.mjs";
 const COLUMN_BYTES = 8;
 const FIELDS = {
   u8: { width: 1, read: (view, at) => BigInt(view.getUint8(at)) },
+  u16: { width: 2, read: (view, at) => BigInt(view.getUint16(at, true)) },
   i32: { width: 4, read: (view, at) => BigInt(view.getInt32(at, true)) },
   u32: { width: 4, read: (view, at) => BigInt(view.getUint32(at, true)) },
   i64: { width: 8, read: (view, at) => view.getBigInt64(at, true) },

@@ -1,18 +1,10 @@
 /* What the conditions of bids ask for, and whether what they got is that, as far as a bundle tells (docs/spec/contracts.md). */
 import { hold } from "../answers.mjs";
-import { ENERGY_KINDS, RENEWABLE_KINDS } from "../layout.mjs";
-import { equal, has, sum } from "../values.mjs";
+import { ANY_KIND, kindsOf } from "../bundle.mjs";
+import { has, sum } from "../values.mjs";
 import { sells, tradeOf } from "./fills.mjs";
 
-const UNKNOWN_KIND = 1n; // bit 0 is energy of no kind that is known
-const ANY_KIND = (1n << BigInt(ENERGY_KINDS.length + 1)) - 1n;
-
-/** The kinds that a condition takes which says this word, a bit each. */
-function kindsOf(word) {
-  if (word === undefined) return ANY_KIND;
-  const kinds = word === "renewable" ? RENEWABLE_KINDS : [word];
-  return sum(kinds.map((kind) => 2n << BigInt(ENERGY_KINDS.indexOf(kind))));
-}
+const UNKNOWN_KIND = 1n; // bit 0 of a set of kinds: energy of no kind that is known
 
 const isOneKind = (kinds) => kinds > 0n && kinds <= ANY_KIND && (kinds & (kinds - 1n)) === 0n;
 
@@ -27,24 +19,38 @@ export function holdWants(orders, fills) {
     hold(has(fill, "bid"), `the fill of ${what} does not say what was wanted`);
     if (!bids.has(fill.bid)) bids.set(fill.bid, []);
     bids.get(fill.bid).push({ order, fill });
-    hold(fill.choice === order.choice, `the fill of ${what} is of another condition`);
+    hold(fill.choice === (order.condition?.choice ?? 0n), `the fill of ${what} is of another condition`);
     if (sells(fill)) hold(isOneKind(fill.energy_kinds), `${what} sells energy of no kind, or of several`);
     else holdCondition(order, fill, sellers);
   });
-  hold(new Set(sellers.values()).size === sellers.size, "sellers of two names have one number");
+  // a batch names sellers by numbers: a name and a number may be one seller's
+  for (const words of ["string", "bigint"]) {
+    const numbers = [...sellers].filter(([seller]) => typeof seller === words).map(([, number]) => number);
+    hold(new Set(numbers).size === numbers.length, "sellers of two names have one number");
+  }
   const known = [];
   for (const own of bids.values()) {
-    const { order } = own[0].order;
-    const hasConditions = has(order.body, "conditions");
-    const areOne = own.every((one) => equal(one.order.order.signed, order.signed)) && (own.length === 1 || hasConditions);
-    hold(areOne, `${order.what} and another order are one bid`);
+    const { order } = own[0];
+    holdBid(own);
     // a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
-    hold(!hasConditions || !known.some((signed) => equal(signed, order.signed)), "conditions of one order are of several bids");
-    if (hasConditions) known.push(order.signed);
-    const gotWh = sum(own.map((one) => one.fill.filled_wh));
-    const isWithin = !hasConditions || gotWh <= order.body.quantity_wh;
-    hold(isWithin, `the conditions of ${order.what} got more than the largest of them`);
+    if (order.condition === null) continue;
+    hold(!known.some((other) => other.isOfBid(order)), "conditions of one order are of several bids");
+    known.push(order);
   }
+}
+
+/** Several orders under one number are the conditions of one bid, and got at most its quantity. */
+function holdBid(own) {
+  const { order } = own[0];
+  const { what } = order.order;
+  const conditions = own.map((one) => one.order.condition);
+  const areOne = own.every((one) => one.order.isOfBid(order)) && (own.length === 1 || !conditions.includes(null));
+  hold(areOne, `${what} and another order are one bid`);
+  const [first] = conditions;
+  if (first === null) return;
+  hold(conditions.every((one) => one.bid_wh === first.bid_wh), `the conditions of ${what} are of several bids`);
+  const gotWh = sum(own.map((one) => one.fill.filled_wh));
+  hold(gotWh <= first.bid_wh, `the conditions of ${what} got more than the largest of them`);
 }
 
 /** Hold that fills claim no kind of energy, and no place in the grid, but those that the party's points are registered with. A
@@ -68,8 +74,8 @@ export function holdRegistered(points, orders, fills) {
 /** A buy takes what its condition says; without one it takes all. */
 function holdCondition(order, fill, sellers) {
   const { what } = order.order;
-  const { energy_kind, seller } = order.condition ?? {};
-  hold(fill.energy_kinds === kindsOf(energy_kind), `${what} takes other kinds of energy than its fill says`);
+  const { energy_kinds, seller } = order.condition ?? { energy_kinds: ANY_KIND };
+  hold(fill.energy_kinds === energy_kinds, `${what} takes other kinds of energy than its fill says`);
   hold((fill.seller > 0n) === (seller !== undefined), `${what} wants a seller that its fill has not, or the reverse`);
   if (seller === undefined) return;
   if (!sellers.has(seller)) sellers.set(seller, fill.seller);
