@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gridcore.master_data import Named
 from gridcore.registry.point import POINT, Point
 from gridcore.transactions.market_order import Condition
+from gridcore.transactions.order_batch import PlacedCondition, PlacedOrder, placed_bid
 from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, household, rules, zone
 from tests.worlds.transactions import Sender
 
@@ -26,6 +29,14 @@ WANTED = Consortium(
     ],
     more=[_kind(1, "roof", "solar"), _kind(2, "mill", "hydro"), _kind(3, "engine", "gas")],
 )
+POOLED = replace(
+    WANTED,
+    roles={**WANTED.roles, "pool": ["aggregator"]},
+    meters=[replace(meter, aggregator="pool") for meter in WANTED.meters],
+)
+"""The same homes, whose orders an aggregator places."""
+ENGINE, HOUSE, MILL, ROOF, SHOP = range(5)
+"""Their numbers: by their names."""
 PREFERRED = (
     Condition(1_000, 450_000, seller="roof"),
     Condition(800, 420_000, energy_kind="renewable"),
@@ -64,4 +75,25 @@ def one_ramped_slot(sender: Sender) -> list[list[bytes]]:
     """The same, but roof sells by a ramp, whose steps are no bid: each stands alone."""
     blocks = one_wanted_slot(sender)
     blocks[0][0] = sender.order("roof", "a-1", "sell", 300, 300_000, FIRST_S, steps=3, last_price_micro_per_kwh=320_000)
+    return blocks
+
+
+def one_pooled_slot(sender: Sender) -> list[list[bytes]]:
+    """The same as ``one_wanted_slot`` out of an aggregator's batch, but for roof, who orders by itself."""
+    blocks = one_wanted_slot(sender)
+    orders = [
+        PlacedOrder(MILL, 1, 1, 400, 380_000),
+        PlacedOrder(ENGINE, 1, 1, 900, 250_000),
+        *placed_bid(
+            HOUSE,
+            9,
+            [
+                PlacedCondition(1_000, 450_000, seller=ROOF),
+                PlacedCondition(800, 420_000, energy_kind="renewable"),
+                PlacedCondition(500, 400_000),
+            ],
+        ),
+        *placed_bid(SHOP, 1, [PlacedCondition(350, 460_000, energy_kind="solar")]),
+    ]
+    blocks[0] = [blocks[0][0], sender.order_batch("pool", "z-1", FIRST_S, orders)]
     return blocks

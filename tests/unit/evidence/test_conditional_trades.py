@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,16 +25,39 @@ from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import is_cheaply_signed, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger, ledger_with
 from tests.worlds.transactions import Sender
-from tests.worlds.wanted import HOUSE_NANO, SHOP_NANO, WANTED, one_ramped_slot, one_wanted_slot
+from tests.worlds.wanted import (
+    HOUSE_NANO,
+    POOLED,
+    SHOP_NANO,
+    WANTED,
+    one_pooled_slot,
+    one_ramped_slot,
+    one_wanted_slot,
+)
 
 TRUST_FILE = json.dumps(trust_of(WANTED.genesis)).encode()
 TRUST = verify.decode_trust(TRUST_FILE)
+SLOTS = {"its homes": (WANTED, one_wanted_slot), "an aggregator": (POOLED, one_pooled_slot)}
+"""By who orders."""
 
 
-@pytest.fixture(scope="module")
-def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    with ledger_with(tmp_path_factory.mktemp("wanted"), WANTED, one_wanted_slot(WANTED.sender())) as ledger:
-        yield ledger
+class Market(NamedTuple):
+    """A ledger with the slot, and the trust root of its chain."""
+
+    ledger: Ledger
+    trust_file: bytes
+
+
+@pytest.fixture(scope="module", params=SLOTS)
+def market(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Market]:
+    world, slot = SLOTS[request.param]
+    with ledger_with(tmp_path_factory.mktemp("wanted"), world, slot(world.sender())) as ledger:
+        yield Market(ledger, json.dumps(trust_of(world.genesis)).encode())
+
+
+@pytest.fixture
+def settled(market: Market) -> Ledger:
+    return market.ledger
 
 
 def bundle_of(ledger: Ledger, party: str, kind: str) -> bytes:
@@ -52,15 +75,16 @@ def bundle_of(ledger: Ledger, party: str, kind: str) -> bytes:
     ],
 )
 def test_each_line_of_a_preferring_market_is_verified_with_the_book_and_without(
-    settled: Ledger, party: str, kind: str, energy_wh: int, amount_nano: int
+    market: Market, party: str, kind: str, energy_wh: int, amount_nano: int
 ) -> None:
-    data, book = bundle_of(settled, party, kind), build_book(settled, "a-1", FIRST_S)
-    for verdict in (verify.verify_bundle(data, TRUST), verify.verify_bundle(data, TRUST, book)):
+    data, book = bundle_of(market.ledger, party, kind), build_book(market.ledger, "a-1", FIRST_S)
+    trust = verify.decode_trust(market.trust_file)
+    for verdict in (verify.verify_bundle(data, trust), verify.verify_bundle(data, trust, book)):
         assert verdict.answer == verify.VERIFIED, verdict.reason
         found = [line for line in verdict.facts["lines"] if line["line_kind"] == kind]
         assert [(line["energy_wh"], line["amount_nano"]) for line in found] == [(energy_wh, amount_nano)]
         assert any("kinds" in open_ for open_ in verdict.not_checked)
-    again = verify_again(data, TRUST_FILE, book)
+    again = verify_again(data, market.trust_file, book)
     assert (again.answer, again.claim) == ("verified", None), again
 
 
@@ -75,24 +99,29 @@ def test_the_book_names_nobody_and_tells_bids_choices_kinds_and_who_is_asked_for
         (name, counter): told for name, counter, *told in zip(names, fills.counter.tolist(), *columns, strict=True)
     }
     any_kind, solar, hydro, gas = 2**11 - 1, 1 << 8, 1 << 5, 1 << 3
-    house = found["house", 9][0]  # its first condition: 9 ranks behind 10 and 11, as bytes do
+    house, shop = (
+        found["house", 9][0],
+        found["shop", 1][0],
+    )  # house: its first condition: 9 ranks behind 10 and 11, as bytes do
     assert found == {
-        ("engine", 1): [0, 0, gas, 0],
+        ("engine", 1): [found["engine", 1][0], 0, gas, 0],
         ("house", 9): [house, 0, any_kind, 1],
         ("house", 10): [house, 1, solar | hydro | 1 << 1 | 1 << 4 | 1 << 10, 0],
         ("house", 11): [house, 2, any_kind, 0],
-        ("mill", 1): [4, 0, hydro, 0],
-        ("roof", 1): [5, 0, solar, 1],
-        ("shop", 1): [6, 0, solar, 0],
+        ("mill", 1): [found["mill", 1][0], 0, hydro, 0],
+        ("roof", 1): [found["roof", 1][0], 0, solar, 1],
+        ("shop", 1): [shop, 0, solar, 0],
     }
-    assert house == 1  # house/…/10 is the first of its rows
+    assert len({told[0] for told in found.values()}) == 5  # each its own, but for the three of house
 
 
-def test_ledger_and_twin_agree_on_bids_with_conditions() -> None:
-    ledger, twin = MemoryLedger(WANTED.genesis), Twin(cbor.decode(WANTED.genesis.encode()))
-    sender = Sender(WANTED.chain, WANTED.start_s, sign_cheaply)
-    for height, wires in enumerate(one_wanted_slot(sender), 1):
-        time_s = WANTED.start_s + height
+@pytest.mark.parametrize("who", SLOTS)
+def test_ledger_and_twin_agree_on_bids_with_conditions(who: str) -> None:
+    world, slot = SLOTS[who]
+    ledger, twin = MemoryLedger(world.genesis), Twin(cbor.decode(world.genesis.encode()))
+    sender = Sender(world.chain, world.start_s, sign_cheaply)
+    for height, wires in enumerate(slot(sender), 1):
+        time_s = world.start_s + height
         applied = ledger.apply(wires, time_s)
         codes = twin.apply_block(height, time_s, wires, is_cheaply_signed, height - 1, [])
         assert [int(result.code) for result in applied.results] == codes == [0] * len(wires)

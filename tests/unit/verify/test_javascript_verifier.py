@@ -25,7 +25,7 @@ from tests.unit.verify.test_verifiers_agree import SEED
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.placed import PLACED, one_placed_slot
-from tests.worlds.wanted import WANTED, one_ramped_slot, one_wanted_slot
+from tests.worlds.wanted import POOLED, WANTED, one_pooled_slot, one_ramped_slot, one_wanted_slot
 
 pytestmark = needs("node", INSTALL)
 VECTORS = REPOSITORY / "tests" / "vectors"
@@ -82,6 +82,7 @@ def test_both_say_the_same_of_300_mutants(in_javascript: JavaScript, tmp_path: P
 
 WORLDS = {
     "preferences": (WANTED, one_wanted_slot),
+    "preferences in a batch": (POOLED, one_pooled_slot),
     "a ramp": (WANTED, one_ramped_slot),
     "fees along a grid": (PLACED, one_placed_slot),
 }
