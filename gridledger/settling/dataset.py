@@ -76,10 +76,24 @@ class KeyRow(NamedTuple):
     valid_from_s: int | None
 
 
+class OrderConditions(NamedTuple):
+    """What orders ask for as conditions of bids (``gridcore.transactions.order_batch.Wanted``), beside them.
+
+    choice int64[n]: the place among the conditions of its bid; energy_kinds int64[n]: a bit each, 0 of an order that is no condition;
+    seller: the name of a party, "" for any; bid_wh int64[n]: the largest quantity of its bid.
+    """
+
+    choice: Int64Column
+    energy_kinds: Int64Column
+    seller: Sequence[str]
+    bid_wh: Int64Column
+
+
 class Orders(NamedTuple):
     """Orders by slot, then by the bytes of their ids. slot: index into ``slot_start_s``; side: BUY or SELL of the contracts.
 
     ``quantity_wh`` > 0; ``price_micro_per_kwh``: the limit, any sign. All columns int64[n], side int8[n].
+    conditions: None where no order is a condition of a bid.
     """
 
     slot: Int64Column
@@ -88,6 +102,7 @@ class Orders(NamedTuple):
     side: Int8Column
     quantity_wh: Int64Column
     price_micro_per_kwh: Int64Column
+    conditions: OrderConditions | None = None
 
 
 class AgreementRow(NamedTuple):

@@ -35,8 +35,8 @@ POOLED = replace(
     meters=[replace(meter, aggregator="pool") for meter in WANTED.meters],
 )
 """The same homes, whose orders an aggregator places."""
-ENGINE, HOUSE, MILL, ROOF, SHOP = range(5)
-"""Their numbers: by their names."""
+ROOF, MILL, ENGINE, HOUSE, SHOP = range(5)
+"""Their numbers, in the order of their meters."""
 PREFERRED = (
     Condition(1_000, 450_000, seller="roof"),
     Condition(800, 420_000, energy_kind="renewable"),
@@ -80,7 +80,6 @@ def one_ramped_slot(sender: Sender) -> list[list[bytes]]:
 
 def one_pooled_slot(sender: Sender) -> list[list[bytes]]:
     """The same as ``one_wanted_slot`` out of an aggregator's batch, but for roof, who orders by itself."""
-    blocks = one_wanted_slot(sender)
     orders = [
         PlacedOrder(MILL, 1, 1, 400, 380_000),
         PlacedOrder(ENGINE, 1, 1, 900, 250_000),
@@ -95,5 +94,6 @@ def one_pooled_slot(sender: Sender) -> list[list[bytes]]:
         ),
         *placed_bid(SHOP, 1, [PlacedCondition(350, 460_000, energy_kind="solar")]),
     ]
-    blocks[0] = [blocks[0][0], sender.order_batch("pool", "z-1", FIRST_S, orders)]
-    return blocks
+    batch = sender.order_batch("pool", "z-1", FIRST_S, orders)
+    (of_roof, *_), *later = one_wanted_slot(sender)
+    return [[of_roof, batch], *later]

@@ -32,6 +32,7 @@ from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.rules import UTC, RulesRead, fault_of_terms, file_rules, read_rules
 from gridledger.settling.files.stamps import Zone, to_iso
 from ledger.contract import Contract
+from ledger.state.order_terms import CONDITIONS
 from settlement.contract_kit_1 import Int64Column
 
 POINTS, READINGS, REGISTERS, PRICES = "points.csv", "readings.csv", "registers.csv", "prices.csv"
@@ -87,6 +88,9 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         inputs.append(keys_file)
     if contract.takes_orders and (folder / ORDERS).exists():
         orders = read_orders(folder / ORDERS, points, starts)
+        if orders.orders.conditions is not None and CONDITIONS not in contract.order_terms:
+            what = f"has conditions (bid, seller, energy_kind), and {contract.contract_id} takes none"
+            raise fault(ORDERS, what, "leave these columns empty, or settle under conditional_bid/1")
         inputs.append(orders.input_file)
     settled = file_rules(
         rules, starts, other_prices=_first_prices(series, rules, starts), has_orders=len(orders.orders.slot) > 0

@@ -13,6 +13,8 @@ import numpy as np
 from gridcore.errors import excerpt
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
 from gridledger.settling.dataset import InputFile, Orders, PointRow, parties_of
+from gridledger.settling.files.conditions import COLUMNS as CONDITIONS
+from gridledger.settling.files.conditions import Asked, Placed, asked_of, conditions_of
 from gridledger.settling.files.fault import FilesError, fault
 from gridledger.settling.files.fields import Names, integers
 from gridledger.settling.files.stamps import to_iso
@@ -22,7 +24,7 @@ from ledger.registry.consistency import TRADING_POINTS_MAX
 from settlement.contract_kit_1 import Int64Column
 
 TIME_S_MAX: Final = 2**33
-_HEADER: Final = Header(("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"))
+_HEADER: Final = Header(("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"), CONDITIONS)
 _SIDES: Final = {"buy": BUY, "sell": SELL}
 _COUNTER: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
@@ -44,6 +46,7 @@ class _Part(NamedTuple):
     quantity_wh: Int64Column
     price: Int64Column
     row: Int64Column
+    asked: Asked
 
 
 def no_orders() -> Orders:
@@ -71,13 +74,17 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
         what = f"the order {names[second].decode()} stands in row {row[int(np.argmax(names == names[second]))]} already"
         raise fault(table.name, what, "give each order once", row=int(row[second]), column="order")
     _check_points(parties, party, row, points, table.name)
+    ids = [name.decode() for name in names[order].tolist()]
+    said = [[text for part in parts for text in part.asked[column]] for column in range(len(CONDITIONS))]
+    asked = Asked(*([texts[at] for at in order.tolist()] for texts in said))
     orders = Orders(
         slot[order],
-        [name.decode() for name in names[order].tolist()],
+        ids,
         [parties[code] for code in party[order].tolist()],
         side[order].astype(np.int8),
         quantity_wh[order],
         price[order],
+        conditions_of(Placed(ids, party[order], side[order], quantity_wh[order], row[order]), asked, table.name),
     )
     return OrdersRead(orders, table.input_file())
 
@@ -118,6 +125,7 @@ class _Reader:
             integers(columns["quantity_wh"], 1, QUANTITY_WH_MAX),
             integers(columns["price_micro_per_kwh"], -LIMIT_MICRO_PER_KWH_MAX, LIMIT_MICRO_PER_KWH_MAX),
             block.row,
+            asked_of(block, self._parties),
         )
 
     def _slots(self, fields: Fields, start_s: Int64Column) -> Int64Column:
