@@ -24,7 +24,6 @@ from gridevidence.layout import (
     INTERVAL_ROW,
     PAIRED_CLEARED_ROW,
     PAIRED_FILL_ROW,
-    PLACED_BID_ROW,
     PLACED_ROW,
     POSITION_HEAD,
     READING_ROW,
@@ -56,7 +55,7 @@ from tests.second_verifier.story import (
     WHOLE,
     Story,
 )
-from tests.second_verifier.test_second_asked import DISTANT, POOLED, PREFERRED, ROOF
+from tests.second_verifier.test_second_asked import DISTANT, PREFERRED, ROOF
 from tests.second_verifier.test_second_pairs import GIVEN_UP, TWICE
 from tests.second_verifier.test_second_prices import BOTH_SERIES
 from tests.second_verifier.test_second_sharing import BY_KEYS, FIRST_SERVED
@@ -91,7 +90,6 @@ STORIES: Final = {
     "two trades of one order": TWICE,
     "a trade within the two that were given up": GIVEN_UP,
     "a bid with two conditions": PREFERRED,
-    "a bid with two conditions in a batch": POOLED,
     "a sell of the kind of its point": ROOF,
     "a trade along the grid": DISTANT,
 }
@@ -205,7 +203,7 @@ ROWS: Final = {
     "reading": [READING_ROW],
     "interval": [INTERVAL_ROW],
     "fill": [FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW],
-    "order": [PLACED_ROW, PLACED_BID_ROW],
+    "order": [PLACED_ROW],
     "area": [CLEARED_ROW, PAIRED_CLEARED_ROW],
     "trades": [TRADE_ROW, FEE_TRADE_ROW],
 }
