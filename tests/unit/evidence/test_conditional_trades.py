@@ -12,8 +12,9 @@ import pytest
 
 from gridcore import cbor, verify
 from gridevidence.verifier.answers import Halt
+from gridevidence.verifier.bundle import ANY_KIND
 from gridevidence.verifier.claims.fills import Fill, Wants
-from gridevidence.verifier.claims.wants import ANY_KIND, hold_wants
+from gridevidence.verifier.claims.wants import hold_wants
 from ledger.evidence import build_book, build_bundle
 from ledger.gates import load_gate_orders
 from ledger.store.ledger import Ledger
@@ -143,7 +144,7 @@ def test_a_ramp_under_a_preferring_market_is_several_orders_of_one_transaction_a
 def test_steps_of_a_ramp_that_a_bundle_calls_one_bid_are_refused() -> None:
     """As one bid they would buy no more than the largest of them."""
     step: Any = SimpleNamespace(
-        order=SimpleNamespace(what="order 1", signed=b"s", body={"steps": 2}), condition=None, choice=0, trades=()
+        order=SimpleNamespace(what="order 1", signed=b"s", body={"steps": 2}), condition=None, bid=(b"s", 1), trades=()
     )
     fills = [Fill(1, counter, 0, 5, 9, 5, 0, Wants(0, 0, ANY_KIND, 0)) for counter in (1, 2)]
     with pytest.raises(Halt, match="are one bid"):
