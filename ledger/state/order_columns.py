@@ -96,7 +96,9 @@ class OrderColumns:
         largest_wh = np.zeros(len(self.offer), dtype=np.int64)
         np.maximum.at(largest_wh, self.offer, self.quantity_wh)
         is_right = (self.side == BUY) & (self.quantity_wh > 0) & (largest_wh[self.offer] == own.bid_wh)
-        if not (is_bid.any() and own.choice[0] == 0 and is_next.all() and np.where(is_bid, is_right, says_nothing).all()):
+        if not (
+            is_bid.any() and own.choice[0] == 0 and is_next.all() and np.where(is_bid, is_right, says_nothing).all()
+        ):
             raise EncodingError("a batch of orders has bids whose conditions do not stand together")
 
     @property

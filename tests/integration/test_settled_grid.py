@@ -6,12 +6,9 @@ In the middle the levy changes, and some households go to another supplier. What
 from __future__ import annotations
 
 import csv
-import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,9 +40,6 @@ NEW_LEVY, NEW_RETAIL = 37_000, 433_000
 LEAVE_EVERY = 10
 """Each tenth household changes it."""
 SILENT = Progress(lambda done, of: None, lambda done, of: None)
-STATEMENT = ("run", "party", "slot_start_s", "line_kind", "amount_nano")
-POSTING = ("account", "slot_start_s", "debit_nano", "credit_nano")
-INVOICE = ("party", "month", "net", "tax", "gross", "rounding")
 Energies = NDArray[np.int64]
 
 
@@ -87,11 +81,9 @@ def editions(days: int) -> list[Dataset]:
     return found
 
 
-def rows_of(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The named fields of each row, in this order."""
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
     with path.open(newline="") as file:
-        reader = csv.reader(file)
-        yield from map(itemgetter(*map(next(reader).index, names)), reader)
+        yield from csv.DictReader(file)
 
 
 def books_of(out: Path, dataset: Dataset) -> Books:
@@ -102,48 +94,31 @@ def books_of(out: Path, dataset: Dataset) -> Books:
     paid = np.zeros((len(place), len(months)), dtype=np.int64)
     lines: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     runs = set()
-    for run, party, start_s, kind, amount_nano in rows_of(out / "statements.csv", STATEMENT):
-        slot, nano = (int(start_s) - first_s) // SLOT_S, int(amount_nano)
-        paid[place[party], slot] += nano
-        lines[party, months[slot]][kind] += nano
-        runs.add(run)
+    for row in rows_of(out / "statements.csv"):
+        slot, nano = (int(row["slot_start_s"]) - first_s) // SLOT_S, int(row["amount_nano"])
+        paid[place[row["party"]], slot] += nano
+        lines[row["party"], months[slot]][row["line_kind"]] += nano
+        runs.add(row["run"])
     accounts: dict[str, int] = defaultdict(int)
     unbalanced = np.zeros(len(months), dtype=np.int64)
-    for account, start_s, debit_nano, credit_nano in rows_of(out / "postings.csv", POSTING):
-        nano = int(debit_nano) - int(credit_nano)
-        accounts[account] += nano
-        unbalanced[(int(start_s) - first_s) // SLOT_S] += nano
+    for row in rows_of(out / "postings.csv"):
+        nano = int(row["debit_nano"]) - int(row["credit_nano"])
+        accounts[row["account"]] += nano
+        unbalanced[(int(row["slot_start_s"]) - first_s) // SLOT_S] += nano
     return Books(paid, {key: dict(of_kind) for key, of_kind in lines.items()}, runs, dict(accounts), unbalanced)
 
 
 class Slowly(NamedTuple):
-    """What the slow reference says of each household: what it pays in each slot, int64[parties, slots], and what it saves in all."""
-
-    pays_nano: Energies
-    saving_nano: list[int]
-
-
-class Slot(NamedTuple):
-    """The same of a slot: what each pays, and what the supplier alone would have cost."""
+    """What the slow reference says of each household in a slot: what it pays, and what the supplier alone would have cost."""
 
     pays_nano: list[int]
     supplier_only_nano: list[int]
 
 
-def slowly_settled(dataset: Dataset) -> Slowly:
-    """All slots, one after the other, each from nothing but its energies and prices."""
-    paid, saved = np.zeros(dataset.import_wh.T.shape, dtype=np.int64), [0] * HOUSEHOLDS
-    for number, slot in enumerate(slots_slowly_settled(dataset)):
-        paid[:, number] = slot.pays_nano
-        for at, (alone_nano, pays_nano) in enumerate(zip(slot.supplier_only_nano, slot.pays_nano, strict=True)):
-            saved[at] += alone_nano - pays_nano
-    return Slowly(paid, saved)
-
-
-def slots_slowly_settled(dataset: Dataset) -> Iterator[Slot]:
+def slowly_settled(dataset: Dataset) -> Iterator[Slowly]:
     """Slot after slot, by the twin of the contract."""
     market: Any = MARKETS[dataset.rules.contract]
-    columns = [market.position_columns.index(name) for name in Slot._fields]
+    columns = [market.position_columns.index(name) for name in Slowly._fields]
     places = defaultdict(list)
     for at, point in enumerate(dataset.points):
         places[point.area].append(at)
@@ -155,7 +130,7 @@ def slots_slowly_settled(dataset: Dataset) -> Iterator[Slot]:
             prices[LEVY] = NEW_LEVY
             own = {**prices, RETAIL: NEW_RETAIL}
         import_wh, export_wh = dataset.import_wh[slot].tolist(), dataset.export_wh[slot].tolist()
-        found = Slot([0] * HOUSEHOLDS, [0] * HOUSEHOLDS)
+        found = Slowly([0] * HOUSEHOLDS, [0] * HOUSEHOLDS)
         for of_area in places.values():
             members = [Member(import_wh[at], export_wh[at], 0, 0, None if at % LEAVE_EVERY else own) for at in of_area]
             positions = market.settle(members, 0, prices, {}).positions
@@ -172,34 +147,23 @@ def test_runs_with_late_and_corrected_data_come_to_what_the_last_data_alone_give
     missing_share = (first.quality == MISSING).mean()
     assert abs(missing_share - MISSING_SHARE) < MISSING_SHARE / 5
     out, alone = tmp_path / "out", tmp_path / "alone"
-    # by processes of their own, so that a year takes as long as its three corrections
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as beside:
-        in_one_run, slowly = beside.submit(settled_alone, last, alone), beside.submit(slowly_settled, last)
-        settle(first, out, SILENT)
-        for newer in later:
-            settled = settle_onto(newer, out, SILENT)
-        runs, once, reference = books_of(out, last), in_one_run.result(), slowly.result()
+    settle(first, out, SILENT)
+    for newer in later:
+        settled = settle_onto(newer, out, SILENT)
+    at_once = settle(last, alone, SILENT)
+    runs, once = books_of(out, last), books_of(alone, last)
     assert runs.runs == {"initial", *(f"correction-{number}" for number in range(1, LATE_RUNS + 1))}
-    assert once.books.runs == {"initial"}
-    check_the_same(runs, once.books)
+    assert once.runs == {"initial"}
+    check_the_same(runs, once)
     check_documents(out, runs, settled)
     assert (out / "participants.csv").read_bytes() == (alone / "participants.csv").read_bytes()
-    assert settled.results.energy_shared_wh == once.shared_wh
-    assert np.array_equal(runs.paid_nano, reference.pays_nano)
-    assert [party.saving_nano for party in read_participants(out).values()] == reference.saving_nano
-
-
-class Alone(NamedTuple):
-    """What the last data alone come to."""
-
-    books: Books
-    shared_wh: int
-
-
-def settled_alone(last: Dataset, out: Path) -> Alone:
-    """Settle them in one run."""
-    settled = settle(last, out, SILENT)
-    return Alone(books_of(out, last), settled.results.energy_shared_wh)
+    assert settled.results.energy_shared_wh == at_once.results.energy_shared_wh
+    saved_nano = [0] * HOUSEHOLDS
+    for slot, slowly in enumerate(slowly_settled(last)):
+        assert runs.paid_nano[:, slot].tolist() == slowly.pays_nano, slot
+        for at, (alone_nano, pays_nano) in enumerate(zip(slowly.supplier_only_nano, slowly.pays_nano, strict=True)):
+            saved_nano[at] += alone_nano - pays_nano
+    assert [party.saving_nano for party in read_participants(out).values()] == saved_nano
 
 
 def check_the_same(runs: Books, once: Books) -> None:
@@ -215,10 +179,10 @@ def check_documents(out: Path, books: Books, settled: Settled) -> None:
     """Each month's invoice and credit notes together are the invoice of what its lines came to in the end."""
     found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     count = 0
-    for party, month, *amounts in rows_of(out / "invoices.csv", INVOICE):
-        of_month = found[party, month]
-        for at, amount in enumerate(amounts):
-            of_month[at] += int(amount)
+    for row in rows_of(out / "invoices.csv"):
+        of_month = found[row["party"], row["month"]]
+        for at, name in enumerate(("net", "tax", "gross", "rounding")):
+            of_month[at] += int(row[name])
         count += 1
     assert count == settled.results.documents
     assert found.keys() == books.lines.keys()
