@@ -1,8 +1,12 @@
-"""How long the pages' server takes for a page, over the ledger of a finished demonstration: 113 homes, one day.
+"""How long the pages' server takes for a page, over two ledgers: a finished demonstration (113 homes, one day), and a district of 50,000
+households with the 96 slots of their day (``benchmarks.district``).
 
-``pages/<page>_p50`` and ``…_p95`` are quantiles over REQUESTS requests, one after the other over one connection, as a browser on
-this machine waits for the HTML (or a chart for its JSON). They go around: each asks for another slot, home or line, so that answers
-kept at hand help no more than they help people. The first run of any of them measures all.
+``pages/<page>_p50`` and ``…_p95`` are quantiles over REQUESTS requests of the demonstration, one after the other over one connection,
+as a browser on this machine waits for the HTML (or a chart for its JSON). They go around: each asks for another slot, home or line, so
+that answers kept at hand help no more than they help people. ``pages/district/<page>_p95`` is the same of the district, and
+``…_first`` the first request of pages that have just been started. The first run of any of a ledger's measures all of it.
+
+``python -m benchmarks.pages DIR`` measures a district that ``python -m benchmarks.district DIR`` has made, and keeps it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from benchmarks.district import DAY_S, SLOT_S, SLOTS_OF_DAY, District, area_name, make, meter_name, party_name, serving
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement
 
@@ -30,17 +35,41 @@ REQUESTS = 40
 SEED = 7
 TIMEOUT_S = 60
 SIGN_IN = "/sign-in"
+PUBLIC = (SIGN_IN, "/verify", "/interface")
+DISTRICT = "district"
 PAGES = {
     "sign_in": SIGN_IN,
+    "verify": "/verify",
+    "interface": "/interface",
     "overview": "/overview",
+    "overview_area": "/overview?area={area}",
     "slot": "/slots/{area}/{slot}",
+    "flow": "/flow?area={area}",
     "quality": "/quality",
-    "parties": "/households",
+    "fleet": "/fleet",
+    "gateway": "/gateways/{gateway}",
+    "meters": "/meters?area={area}",
+    "meter": "/meters/{meter}",
+    "parties": "/households?area={area}",
+    "blocks": "/blocks",
     "block": "/blocks/{height}",
+    "consortium": "/consortium",
+    "registry": "/registry",
+    "registry_kind": "/registry/party",
+    "registry_entity": "/registry/party/{party}",
+    "runs": "/runs?area={area}",
+    "imbalance": "/imbalance?area={area}",
+    "tariffs": "/tariffs?area={area}",
+    "disputes": "/disputes",
     "condition": "/condition",
+    "sample": "/sample",
     "household": "/households/{party}",
+    "month": "/households/{party}/month",
     "year": "/households/{party}/year",
     "statement": "/households/{party}/statement",
+    "orders": "/households/{party}/orders",
+    "own_tariff": "/households/{party}/tariff",
+    "own_disputes": "/households/{party}/disputes",
     "line": "/households/{party}/lines/{slot}/{kind}",
     "curve_json": "/api/v1/households/{party}/intervals",
 }
@@ -115,12 +144,56 @@ def measure_pages(url: str, out: Path, requests: int) -> dict[str, list[float]]:
     with closing(Visitor(url)) as visitor:
         height = wait_until_projected(visitor)
         turns = [{**line, "height": str(height - turn)} for turn, line in enumerate(some_lines(out, requests))]
-        found = {}
-        for name, path in PAGES.items():
-            if path != SIGN_IN:
-                visitor.sign_in()
-            found[name] = sorted(_seconds(visitor, path, turns))
-        return found
+        return {name: sorted(seconds) for name, seconds in _measure(visitor, turns).items()}
+
+
+@cache
+def measure_district() -> dict[str, list[float]]:
+    """Seconds of the first request and of REQUESTS further ones, by page of a district that is made for it."""
+    with tempfile.TemporaryDirectory(prefix="gridledger-bench-") as scratch:
+        folder = Path(scratch) / "district"
+        make(folder, District())
+        return measure_folder(folder, District())
+
+
+def measure_folder(folder: Path, district: District) -> dict[str, list[float]]:
+    """Seconds of the first request and of REQUESTS further ones, by page, over a folder that ``benchmarks.district`` has filled."""
+    with serving(folder) as url, closing(Visitor(url)) as visitor:
+        height = wait_until_projected(visitor)
+        return _measure(visitor, [_turn_of(district, height, turn) for turn in range(REQUESTS + 1)])
+
+
+def _turn_of(district: District, height: int, turn: int) -> dict[str, str]:
+    """A household of another area, its slot and its line, each time."""
+    area = turn * 37 % district.areas
+    number = district.homes_of(area)[turn * 11 % district.homes]
+    return {
+        "area": area_name(area),
+        "gateway": area_name(area),
+        "meter": meter_name(number),
+        "party": party_name(number),
+        "slot": str(DAY_S + (turn * 7 % SLOTS_OF_DAY) * SLOT_S),
+        "height": str(height - turn),
+    }
+
+
+def _measure(visitor: Visitor, turns: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+    found = {}
+    for name, path in PAGES.items():
+        if path not in PUBLIC:
+            visitor.sign_in()
+        asked = turns if "{kind}" not in path else [_with_line(visitor, turn) for turn in turns]
+        found[name] = list(_seconds(visitor, path, asked))
+    return found
+
+
+def _with_line(visitor: Visitor, turn: Mapping[str, str]) -> Mapping[str, str]:
+    """A line of the household's newest day, where the turn names none."""
+    if "kind" in turn:
+        return turn
+    table = json.loads(visitor.get(f"/api/v1/households/{turn['party']}/lines"))
+    line = dict(zip((column["key"] for column in table["columns"]), table["rows"][-1], strict=True))
+    return {**turn, "slot": str(line["slot_start_s"]), "kind": line["line_kind"]}
 
 
 def _seconds(visitor: Visitor, path: str, turns: Sequence[Mapping[str, str]]) -> Iterator[float]:
@@ -134,13 +207,15 @@ def _seconds(visitor: Visitor, path: str, turns: Sequence[Mapping[str, str]]) ->
 def some_lines(out: Path, count: int) -> list[dict[str, str]]:
     """So many bill lines of homes, spread evenly over the day's: area, party, slot and kind of each."""
     with (out / "meters.csv").open(newline="", encoding="utf-8") as file:
-        areas = {row["party"]: row["area"] for row in csv.DictReader(file) if row["role"] == "household"}
+        homes = {row["party"]: row for row in csv.DictReader(file) if row["role"] == "household"}
     with (out / "statements.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["party"] in areas]
+        rows = [row for row in csv.DictReader(file) if row["party"] in homes]
     chosen = (rows[turn * len(rows) // count] for turn in range(count))
     return [
         {
-            "area": areas[row["party"]],
+            "area": homes[row["party"]]["area"],
+            "gateway": homes[row["party"]]["gateway"],
+            "meter": homes[row["party"]]["meter"],
             "party": row["party"],
             "slot": row["slot_start_s"],
             "kind": row["line_kind"],
@@ -162,15 +237,31 @@ def wait_until_projected(visitor: Visitor) -> int:
         time.sleep(0.1)
 
 
-def _benchmark(page: str, percent: int) -> Benchmark:
-    def measure() -> Measurement:
-        seconds = measure_all()[page]
-        return Measurement(1, seconds[-(-percent * len(seconds) // 100) - 1])
-
-    return measure
+def _quantile(seconds: Sequence[float], percent: int) -> Measurement:
+    return Measurement(1, sorted(seconds)[-(-percent * len(seconds) // 100) - 1])
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    f"pages/{page}_p{percent}": _benchmark(page, percent) for page in PAGES for percent in (50, 95)
+    **{
+        f"pages/{page}_p{percent}": lambda page=page, percent=percent: _quantile(measure_all()[page], percent)
+        for page in PAGES
+        for percent in (50, 95)
+    },
+    **{f"pages/{DISTRICT}/{page}_p95": lambda page=page: _quantile(measure_district()[page][1:], 95) for page in PAGES},
+    **{
+        f"pages/{DISTRICT}/{page}_first": lambda page=page: Measurement(1, measure_district()[page][0])
+        for page in PAGES
+    },
 }
 """Benchmarks by name, as ``gridledger bench run`` finds them; one piece of work is one request."""
+
+
+def main() -> None:
+    """The figures of a district that is there, a line a page, ms."""
+    for page, (first, *others) in measure_folder(Path(sys.argv[1]), District(*map(int, sys.argv[2:]))).items():
+        p50, p95 = (1_000 * _quantile(others, percent).seconds for percent in (50, 95))
+        print(f"{page:16} first {1_000 * first:7.0f}  p50 {p50:6.0f}  p95 {p95:6.0f}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

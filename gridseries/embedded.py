@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridcore.errors import UsageError, require
 from gridcore.files import make_private
@@ -25,6 +25,7 @@ from gridseries.series import (
     START,
     AnyRow,
     AnySeries,
+    Columns,
     Cursor,
     Row,
     Series,
@@ -93,25 +94,54 @@ class EmbeddedSeries:
         self, series: Series[Tags_co, Values_co], start_s: int, end_s: int, tags: Mapping[str, str] | None = None
     ) -> list[Row[Tags_co, Values_co]]:
         """Rows with start_s <= time_s < end_s whose tags have these values, ascending by instant, then tags."""
+        names, end = ("time_s", *series.tags, *series.fields), 1 + len(series.tags)
+
+        def rows_of(found: list[tuple[Any, ...]]) -> list[Row[Tags_co, Values_co]]:
+            return [series.row(values[1:end], values[0], values[end:]) for values in found]
+
+        return await self._select(series, names, start_s, end_s, dict(tags or {}), rows_of)
+
+    async def read_columns(
+        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> Columns:
+        """What ``read`` gives, as columns."""
         wanted = dict(tags or {})
+        free = [tag for tag in series.tags if tag not in wanted]
+        names = (*free, *series.fields)
+
+        def columns_of(found: list[tuple[Any, ...]]) -> Columns:
+            time_s, *columns = zip(*found, strict=True) if found else [()] * (1 + len(names))
+            named = dict(zip(names, columns, strict=True))
+            return Columns({name: named[name] for name in free}, time_s, {name: named[name] for name in series.fields})
+
+        return await self._select(series, ("time_s", *names), start_s, end_s, wanted, columns_of)
+
+    async def _select(
+        self,
+        series: AnySeries,
+        names: Sequence[str],
+        start_s: int,
+        end_s: int,
+        wanted: Mapping[str, str],
+        make: Callable[[list[tuple[Any, ...]]], T],
+    ) -> T:
+        """What ``make`` makes, in the store's thread, of these columns of the rows of a span, ascending by instant, then tags."""
         require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
         # One range of the key where all tags are given; else one of the index by first tag and instant, or by instant alone.
         free = [tag for tag in series.tags if tag not in wanted]
         conditions = ["time_s >= ?", "time_s < ?", *(f"{tag} = ?" for tag in wanted)]
         statement = (
-            f"SELECT time_s, {', '.join([*series.tags, *series.fields])} FROM {_table(series)} "  # noqa: S608 - names are ours
+            f"SELECT {', '.join(names)} FROM {_table(series)} "  # noqa: S608 - names are ours
             f"WHERE {' AND '.join(conditions)} ORDER BY {', '.join(['time_s', *free])} LIMIT {ROWS_READ_MAX + 1}"
         )
-        end = 1 + len(series.tags)
 
-        def work(connection: sqlite3.Connection) -> list[Row[Tags_co, Values_co]]:
-            found = connection.execute(statement, (start_s, end_s, *wanted.values()))
-            return [series.row(values[1:end], values[0], values[end:]) for values in found]
+        def work(connection: sqlite3.Connection) -> T:
+            found = connection.execute(statement, (start_s, end_s, *wanted.values())).fetchall()
+            if len(found) > ROWS_READ_MAX:
+                raise UsageError(f"{series.name}: more than {ROWS_READ_MAX:,} rows; ask for a shorter span")
+            return make(found)
 
-        rows = await self._run(work)
-        if len(rows) > ROWS_READ_MAX:
-            raise UsageError(f"{series.name}: more than {ROWS_READ_MAX:,} rows; ask for a shorter span")
-        return rows
+        return await self._run(work)
 
     async def load_cursor(self) -> Cursor:
         """How far the ledger has been projected."""

@@ -36,12 +36,14 @@ from gridseries.series import (
     START,
     AnyRow,
     AnySeries,
+    Columns,
     Cursor,
     Row,
     Series,
     SeriesUnavailable,
     Tags_co,
     Values_co,
+    columns_of,
 )
 
 LINES_MAX: Final = 5_000
@@ -159,6 +161,12 @@ class InfluxSeries:
         return await self._run(
             partial(self._select, series, start_s, end_s, [wanted], rows_max=ROWS_READ_MAX), attempts=1
         )
+
+    async def read_columns(
+        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> Columns:
+        """What ``read`` gives, as columns."""
+        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {})
 
     async def load_cursor(self) -> Cursor:
         """How far the ledger has been projected."""

@@ -35,6 +35,17 @@ class Row(NamedTuple, Generic[Tags_co, Values_co]):
     values: Values_co
 
 
+class Columns(NamedTuple):
+    """Rows as columns of equal length, ascending by instant: where there are too many for a record each.
+
+    ``tags``: by name, those that were not asked for; ``time_s``: UTC seconds; ``values``: by name.
+    """
+
+    tags: Mapping[str, Sequence[str]]
+    time_s: Sequence[int]
+    values: Mapping[str, Sequence[int | None]]
+
+
 AnyRow: TypeAlias = Row[tuple[str, ...], tuple[int | None, ...]]
 """A row of whatever series: what stores handle."""
 
@@ -63,6 +74,16 @@ class Series(Generic[Tags_co, Values_co]):
 
 
 AnySeries: TypeAlias = Series[tuple[str, ...], tuple[int | None, ...]]
+
+
+def columns_of(series: AnySeries, rows: Sequence[AnyRow], wanted: Mapping[str, str]) -> Columns:
+    """Rows that were read by the tags ``wanted``, as columns."""
+    free = [(at, name) for at, name in enumerate(series.tags) if name not in wanted]
+    return Columns(
+        {name: [row.tags[at] for row in rows] for at, name in free},
+        [row.time_s for row in rows],
+        {name: [row.values[at] for row in rows] for at, name in enumerate(series.fields)},
+    )
 
 
 class IntervalTags(NamedTuple):
@@ -181,6 +202,11 @@ class SeriesReader(Protocol):
 
         UsageError for more than ROWS_READ_MAX rows.
         """
+
+    async def read_columns(
+        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> Columns:
+        """What ``read`` gives, as columns."""
 
 
 class TimeSeries(SeriesReader, Protocol):

@@ -20,10 +20,10 @@ from gridweb import api
 from gridweb.access import rule_of
 from gridweb.cookies import Cookies, apply_preferences, demo_port
 from gridweb.failures import FAULT, answer_error, is_for_program
+from gridweb.kept import begin_request
 from gridweb.pages import MODULES
 from gridweb.sessions import is_form_token
 from gridweb.site import Site, site
-from gridweb.source import begin_request
 from gridweb.views import set_up_templates
 
 BODY_BYTES_MAX: Final = 64 * 1024

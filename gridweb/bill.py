@@ -6,12 +6,13 @@ and nano, exact.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
 from gridcore.quality import CODE_MASK, MISSING, quality_words
-from gridseries.series import IntervalRow, IntervalValues, SlotRow
+from gridseries.series import Columns, IntervalRow, IntervalValues, SlotRow
 from gridweb import format as shown
 from gridweb.i18n import _
 
@@ -114,6 +115,64 @@ def totals_of(intervals: Iterable[Interval], expected: int) -> Totals:
     settled = [(*interval[1:5], *interval[6:8]) for interval in intervals if interval.is_settled]
     sums = [sum(value or 0 for value in column) for column in zip(*settled, strict=True)] or [0] * 6
     return Totals(expected, len(settled), *sums)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The settled slots of a party in a span, ascending, as columns of equal length: where they are too many for a record each."""
+
+    start_s: Sequence[int]
+    import_wh: Sequence[int]
+    export_wh: Sequence[int]
+    bought_wh: Sequence[int]
+    sold_wh: Sequence[int]
+    pays_nano: Sequence[int]
+    supplier_only_nano: Sequence[int]
+
+    def between(self, start_s: int, end_s: int) -> Curve:
+        """The slots of a part of the span."""
+        part = slice(bisect_left(self.start_s, start_s), bisect_left(self.start_s, end_s))
+        return Curve(*(getattr(self, column.name)[part] for column in fields(self)))
+
+    def totals(self, expected: int) -> Totals:
+        """Their sums, of ``expected`` slots."""
+        return Totals(
+            expected,
+            len(self.start_s),
+            sum(self.import_wh),
+            sum(self.export_wh),
+            sum(self.bought_wh),
+            sum(self.sold_wh),
+            sum(self.pays_nano),
+            sum(self.supplier_only_nano),
+        )
+
+
+NO_CURVE: Final = Curve(*[()] * 7)
+
+
+def curve_of(points: Sequence[Columns]) -> Curve:
+    """The curve of a party out of those of its points (series INTERVALS): slots that are settled at all of them."""
+    names = IntervalValues._fields[:-1]
+    if len(points) == 1 and None not in points[0].values["pays_nano"]:
+        return Curve(points[0].time_s, *(_known(points[0].values[name]) for name in names))
+    settled = [
+        {time_s: place for place, time_s in enumerate(point.time_s) if point.values["pays_nano"][place] is not None}
+        for point in points
+    ]
+    times = sorted(set.intersection(*map(set, settled)))
+    columns = (
+        [
+            sum(point.values[name][at[time_s]] or 0 for point, at in zip(points, settled, strict=True))
+            for time_s in times
+        ]
+        for name in names
+    )
+    return Curve(times, *columns)
+
+
+def _known(column: Sequence[int | None]) -> Sequence[int]:
+    return [value or 0 for value in column]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from gridweb.bill import Interval, Totals, totals_of
+from gridweb.bill import Curve, Interval, Totals, totals_of
 
 PPM: Final = 1_000_000
 PLOT_UNITS: Final = 1_000
@@ -67,7 +67,7 @@ class Flows(NamedTuple):
 
 
 def flows_of(import_wh: int, export_wh: int, bought_wh: int, sold_wh: int) -> Flows:
-    """The flows of a slot: what was traded counts as far as it was taken and fed in. Of a day's sums they are an upper bound of what was traded."""
+    """The flows of a slot: what was traded counts as far as it was taken and fed in."""
     bought, sold = min(bought_wh, import_wh), min(sold_wh, export_wh)
     return Flows(bought, import_wh - bought, sold, export_wh - sold)
 
@@ -77,6 +77,16 @@ def flows_of_slots(slots: Iterable[Interval]) -> Flows:
     settled = [slot[1:5] for slot in slots if slot.is_settled]
     found = [flows_of(*(value or 0 for value in values)) for values in settled]
     return Flows(*(sum(column) for column in zip(*found, strict=True))) if found else Flows(0, 0, 0, 0)
+
+
+def flows_of_curve(curve: Curve) -> Flows:
+    """The same of a curve: slot by slot, so that they are what was really shared."""
+    taken_wh, fed_wh = sum(curve.import_wh), sum(curve.export_wh)
+    bought_wh, sold_wh = (
+        sum(map(min, traded, metered))
+        for traded, metered in ((curve.bought_wh, curve.import_wh), (curve.sold_wh, curve.export_wh))
+    )
+    return Flows(bought_wh, taken_wh - bought_wh, sold_wh, fed_wh - sold_wh)
 
 
 # ------------------------------------------------------------------------------------------------------------------- bars

@@ -19,15 +19,15 @@ PARTS: Final = {
 }
 """What pages rest on, by the name under which it is reported, in words for people."""
 STALLS: Final = {
-    "disk": "the disk takes no writes, or has no more than its reserve",
-    "block": "a block has been in the making for over a minute",
-    "waiting": "transactions have waited for a block for three of its intervals",
-    "quorum": "validators with more than two thirds of the power do not reach one another",
-    "behind": "the node takes over what the other validators decided",
-    "engine": "the consensus engine does not answer",
-    "clock": "ledger time stands, the clock of the node is too far ahead of it",
+    "disk": N_("the disk takes no writes, or has no more than its reserve"),
+    "block": N_("a block has been in the making for over a minute"),
+    "waiting": N_("transactions have waited for a block for three of its intervals"),
+    "quorum": N_("validators with more than two thirds of the power do not reach one another"),
+    "behind": N_("the node takes over what the other validators decided"),
+    "engine": N_("the consensus engine does not answer"),
+    "clock": N_("ledger time stands, the clock of the node is too far ahead of it"),
 }
-"""What holds a node up, by its word for it; in one language, as the reasons of outages."""
+"""What holds a node up, by its word for it: message ids."""
 
 log = get_logger(__name__)
 

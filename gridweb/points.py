@@ -1,7 +1,7 @@
 """Where a party is metered, and the local days that it is billed by.
 
-What was learnt of a party at a height stays in memory until a newer one was seen, for the registry may have changed by then;
-while the node is away it stands as last known, so that the party's page can be shown from the time series.
+It is asked for at each newer height, for the registry may have changed by then; while the node is away it stands as last known
+(``Source.cached``), so that the party's page can be shown from the time series.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from itertools import islice
-from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.serving.problems import Problem
 from gridweb.format import said_instant
-from gridweb.source import AreaInfo, Source, SourceAway, SourceBusy, SourceMissing
+from gridweb.source import AreaInfo, Source, SourceMissing
 
-PARTIES_MAX: Final = 200_000
-"""Parties that are kept in memory, about 300 bytes each; of others the list of their area is asked for anew."""
 _ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 
@@ -49,60 +45,15 @@ class Day:
         return f"{(self.end_s - self.start_s) / 3600:g}"
 
 
-class _Place(NamedTuple):
-    """What is kept of a party: the newest height seen when it was learnt, its area's id, the facts of its settlement meters."""
-
-    height: int
-    area: str
-    meters: tuple[str, ...]
-    gateways: tuple[str, ...]
-    trades: bool
-
-
-_known: WeakKeyDictionary[Source, dict[str, _Place]] = WeakKeyDictionary()
-
-
 async def find_point(source: Source, party: str) -> Point:
     """Where ``party`` is metered. SourceMissing for a name that is billed nowhere; SourceAway while nobody can say."""
-    known = _known.setdefault(source, {})
-    place = known.get(party)
-    if place is None or place.height != source.progress.newest:
-        try:
-            place = await _search(source, known, party)
-        except (SourceAway, SourceBusy):
-            if place is None:
-                raise
-    if place is None:
-        known.pop(party, None)
+    area = await source.area((await source.cached("credit", party=party))["area"])
+    pages = await source.pages(f"areas/{area.area}/installations", party=party)
+    found = [one for page in pages for one in page["installations"]]
+    if not found:
         raise SourceMissing("no party of this name is billed on this chain")
-    return Point(party, await source.area(place.area), place.meters, place.gateways, place.trades)
-
-
-async def _search(source: Source, known: dict[str, _Place], wanted: str) -> _Place | None:
-    """The place of a party by the registry of now; None for a name that is billed nowhere. SourceAway, SourceBusy."""
-    for area in await source.areas():
-        place = await _learn(source, area.area, known, wanted)
-        if place is not None:
-            return place
-    return None
-
-
-async def _learn(source: Source, area: str, known: dict[str, _Place], wanted: str) -> _Place | None:
-    """Keep the parties of an area, as far as there is room; the place of the one that is wanted, kept or not."""
-    found: dict[str, _Place] = {}
-    height = source.progress.newest
-    for page in await source.pages(f"areas/{area}/installations"):
-        for installation in page["installations"]:
-            party, own = installation["party"], (installation["meter"], installation["gateway"])
-            if party is None or (party != wanted and party not in found and len(found) >= PARTIES_MAX):
-                continue
-            before = found.get(party, _Place(height, area, (), (), installation["trades"]))
-            gateways = dict.fromkeys((*before.gateways, own[1]))
-            found[party] = before._replace(meters=(*before.meters, own[0]), gateways=tuple(gateways))
-    known.update((name, place) for name, place in found.items() if name in known)
-    room = PARTIES_MAX - len(known)
-    known.update(islice(((name, place) for name, place in found.items() if name not in known), max(room, 0)))
-    return found.get(wanted)
+    gateways = dict.fromkeys(one["gateway"] for one in found)
+    return Point(party, area, tuple(one["meter"] for one in found), tuple(gateways), found[0]["trades"])
 
 
 async def parties_of(source: Source, area: AreaInfo) -> list[str]:

@@ -13,19 +13,30 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Awaitable, Hashable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from gridcore.errors import GridError
-from gridseries.series import SLOTS, Row, Series, SeriesReader, SeriesUnavailable, Tags_co, Values_co
+from gridseries.series import (
+    SLOTS,
+    AnySeries,
+    Columns,
+    Row,
+    Series,
+    SeriesReader,
+    SeriesUnavailable,
+    Tags_co,
+    Values_co,
+)
 from gridweb.answer_cache import AnswerCache, Fetched, Key, held_bytes
 from gridweb.contract_words import ContractWords, contract_words
 from gridweb.format import said_instant
 from gridweb.freshness import Freshness, News, freshness_of
 from gridweb.health import STALLS, Health, Outage
 from gridweb.i18n import N_
+from gridweb.kept import note_kept
+from gridweb.ledger_side import NodeClient, Progress
 from ledger.client import Answer, NodeBusy, NodeRefused, NodeStatus, NodeUnreachable, parse_answer
 
 STATUS_AGE_S_MAX: Final = 1.0
@@ -44,25 +55,6 @@ NOT_FOUND: Final = 404
 GONE: Final = 410
 
 T = TypeVar("T")
-
-_kept_of_request: ContextVar[list[int] | None] = ContextVar("kept_of_request", default=None)
-"""When what was asked of old that the request under way shows, UTC seconds."""
-
-
-def begin_request() -> None:
-    """From here on ``kept_since`` is about this request, whatever tasks it starts."""
-    _kept_of_request.set([])
-
-
-def kept_since() -> int | None:
-    """Since when the oldest of what this request shows is as it is, UTC seconds; None where all of it is of now."""
-    return min(_kept_of_request.get() or (), default=None)
-
-
-def _note_kept(asked_s: int) -> None:
-    found = _kept_of_request.get()
-    if found is not None:
-        found.append(asked_s)
 
 
 class SourceAway(GridError):  # noqa: N818 - the name says what happened
@@ -96,34 +88,6 @@ class SourceBusy(GridError):  # noqa: N818
 
 class SourceNotYet(SourceBusy):
     """The node has this not yet, and the next block brings it: a bill line whose proof needs that."""
-
-
-class NodeClient(Protocol):
-    """What pages use of ``ledger.client.Client``."""
-
-    async def status(self) -> NodeStatus:
-        """What the node says of its chain."""
-
-    async def fetch_bytes(self, path: str, **params: str | int) -> bytes:
-        """The answer of ``/api/v1/<path>``."""
-
-    async def query_about(self, path: str, body: bytes) -> Any:
-        """The JSON answer of ``/api/v1/<path>`` to a question about a body."""
-
-    async def submit(self, transactions: Sequence[bytes]) -> list[Answer]:
-        """What became of transactions."""
-
-
-class Progress(Protocol):
-    """How far the projection of the ledger is: heights of blocks."""
-
-    @property
-    def height(self) -> int:
-        """Up to here the time series holds everything."""
-
-    @property
-    def newest(self) -> int:
-        """The newest height that was seen at the node."""
 
 
 MARKS: Final[Mapping[str, str]] = {"simulated": N_("SIMULATED"), "imported": N_("IMPORTED")}
@@ -175,6 +139,7 @@ class AreaInfo:
     rules: Mapping[str, Any]
     meters: int
     settling: int
+    traders: int
 
     def day_around(self, instant_s: int) -> tuple[int, int]:
         """Start and end of the local day that holds an instant. SourceMissing outside the calendar."""
@@ -205,6 +170,14 @@ async def part_of(work: Awaitable[T]) -> Part[T]:
         return Part(None, without.outage)
 
 
+class _KeptRows(NamedTuple):
+    """What the store answered last to a question, when (UTC seconds), and how many rows that keeps in memory."""
+
+    asked_s: int
+    rows: int
+    value: Any
+
+
 class Source:
     """Data for pages; used by one event loop alone."""
 
@@ -222,8 +195,7 @@ class Source:
         self._status_s = 0
         self._news = News(-1, 0, 0)
         self._asking: set[asyncio.Future[Any]] = set()
-        self._curves: OrderedDict[Hashable, tuple[int, list[Any]]] = OrderedDict()
-        """Rows read last, and when."""
+        self._curves: OrderedDict[Hashable, _KeptRows] = OrderedDict()
         self._missing: OrderedDict[Key, tuple[int, SourceMissing]] = OrderedDict()
         """What the node did not know when it was asked last, and when."""
         self._told = (0, 0)
@@ -263,11 +235,11 @@ class Source:
             kept = self._cache.kept(key)
             if kept is None and isinstance(without, SourceAway) and key in self._missing:
                 asked_s, known = self._missing[key]
-                _note_kept(asked_s)
+                note_kept(asked_s)
                 raise known from None
             if kept is None:
                 raise
-            _note_kept(self._health.now_s() - int(time.monotonic() - kept.asked_s))
+            note_kept(self._health.now_s() - int(time.monotonic() - kept.asked_s))
             return kept.value
         self._missing.pop(key, None)
         return value
@@ -296,26 +268,38 @@ class Source:
 
         While the store is away, as they were read last, if that is still kept (as ``cached``); else SourceAway.
         """
-        key = (series.name, start_s, end_s, tuple(sorted(tags.items())))
+        return await self._read(
+            ("rows", series.name, start_s, end_s, *sorted(tags.items())),
+            len,
+            self._series.read(series, start_s, end_s, tags),
+        )
+
+    async def columns(self, series: AnySeries, start_s: int, end_s: int, **tags: str) -> Columns:
+        """The same rows as columns: for those who sum up a year."""
+        key = ("columns", series.name, start_s, end_s, *sorted(tags.items()))
+        return await self._read(
+            key, lambda found: len(found.time_s), self._series.read_columns(series, start_s, end_s, tags)
+        )
+
+    async def _read(self, key: Hashable, count: Callable[[T], int], question: Awaitable[T]) -> T:
+        """What the store answers; while it is away, what it answered last. ``count``: of rows in an answer."""
         try:
-            rows = await self._series.read(series, start_s, end_s, tags)
+            found = await question
         except SeriesUnavailable as error:
             away = _away(self._health, "series", str(error))
             if key not in self._curves:
                 raise away from None
-            asked_s, kept = self._curves[key]
-            _note_kept(asked_s)
-            return kept
+            kept = self._curves[key]
+            note_kept(kept.asked_s)
+            answer: T = kept.value
+            return answer
         self._health.report("series", None, PAGES)
-        self._keep_rows(key, rows)
-        return rows
-
-    def _keep_rows(self, key: Hashable, rows: list[Any]) -> None:
         self._curves.pop(key, None)
-        if len(rows) <= KEPT_ROWS_MAX:
-            self._curves[key] = (self._health.now_s(), rows)
-        while sum(1 + len(kept) for _, kept in self._curves.values()) > KEPT_ROWS_MAX:
+        if count(found) <= KEPT_ROWS_MAX:
+            self._curves[key] = _KeptRows(self._health.now_s(), 1 + count(found), found)
+        while sum(kept.rows for kept in self._curves.values()) > KEPT_ROWS_MAX:
             self._curves.popitem(last=False)
+        return found
 
     async def status(self) -> NodeStatus:
         """What the node says of itself, at most a second old; while it is away or busy, as last known. SourceAway, SourceBusy if it never was."""
@@ -327,7 +311,7 @@ class Source:
             except (SourceAway, SourceBusy):
                 if self._status is None:
                     raise
-                _note_kept(self._status_s)
+                note_kept(self._status_s)
                 return self._status
             self._status_key = (self.progress.newest, now_s)
             self._note_status(self._status)
@@ -434,6 +418,7 @@ class Source:
                     rules=value["rules"],
                     meters=value["meters"],
                     settling=value["settling"],
+                    traders=value["traders"],
                 )
             )
         return found

@@ -15,11 +15,12 @@ from gridweb.access import Role
 from gridweb.cookies import THEMES, local_address
 from gridweb.exports.formats import FORMATS
 from gridweb.i18n import LANGUAGES, N_, NAMES, language, translate, translate_plural
+from gridweb.kept import kept_since
 from gridweb.pages import MODULES, Entry
 from gridweb.people import Person
 from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
-from gridweb.source import Source, kept_since, part_of
+from gridweb.source import Source, part_of
 from gridweb.static_files import static_url
 
 THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}

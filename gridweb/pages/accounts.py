@@ -6,7 +6,6 @@ the sum of what parties owe less the sum of what accounts received must be 0, ex
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,9 +15,6 @@ from gridweb.contract_words import account_titles
 from gridweb.i18n import N_, _
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
-
-QUESTIONS_AT_ONCE_MAX: Final = 8
-"""Areas that are asked for at the same time."""
 
 PARTIES: Final = "parties"
 CONTROL: Final = "control_total"
@@ -46,34 +42,27 @@ class Accounts:
         return not self.unbalanced and self.control_nano == 0
 
 
-def accounts_of(areas: Iterable[tuple[str, Sequence[Mapping[str, Any]]]]) -> Accounts:
-    """Both sides of the book out of the areas' answers (``accounts?area=``), all pages of each."""
+def accounts_of(books: Iterable[Mapping[str, Any]]) -> Accounts:
+    """Both sides of the book out of some areas' entries of ``accounts/sums``."""
     received: dict[str, int] = {}
     unbalanced: dict[str, int] = {}
     owed = parties = 0
-    for area, pages in areas:
-        own = {entry["account"]: entry["received_nano"] for entry in pages[0]["accounts"]} if pages else {}
-        balances = [entry for page in pages for entry in page["balances"]]
-        debts = [entry["owes_nano"] for entry in balances]
+    for area in books:
+        own = {entry["account"]: entry["received_nano"] for entry in area["accounts"]}
         for name, nano in own.items():
             received[name] = received.get(name, 0) + nano
-        owed += sum(debts)
-        parties += len({entry["party"] for entry in balances})
-        if sum(debts) != sum(own.values()):
-            unbalanced[area] = sum(debts) - sum(own.values())
+        owed += area["owes_nano"]
+        parties += area["parties"]
+        if area["owes_nano"] != sum(own.values()):
+            unbalanced[area["area"]] = area["owes_nano"] - sum(own.values())
     return Accounts(received, owed, parties, unbalanced)
 
 
 async def read_accounts(source: Source, areas: Sequence[AreaInfo]) -> Accounts:
     """Both sides of the book of ``areas``. SourceAway."""
-    limit = asyncio.Semaphore(QUESTIONS_AT_ONCE_MAX)
-
-    async def pages_of(area: str) -> list[Mapping[str, Any]]:
-        async with limit:
-            return await source.pages("accounts", area=area)
-
-    answers = await asyncio.gather(*(pages_of(area.area) for area in areas))
-    return accounts_of(zip((area.area for area in areas), answers, strict=True))
+    own = {area.area for area in areas}
+    answer = await source.cached("accounts/sums")
+    return accounts_of(entry for entry in answer["areas"] if entry["area"] in own)
 
 
 @serves_table("/accounts", *READS_ALL)

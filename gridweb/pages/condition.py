@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from quart import Blueprint
 
+from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
-from gridweb.format import iso
 from gridweb.freshness import Freshness
 from gridweb.health import PARTS
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.pages.board import read_board
+from gridweb.reasons import said
 from gridweb.site import site, source
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -73,34 +74,36 @@ async def condition_table(source: Source) -> Table:
     status = (await part_of(source.status())).value  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
     rows: list[tuple[str, str, int | None, str | None]] = [
-        (name, _state(name, is_away=True), outages[name].since_s, outages[name].reason)
+        (name, _state(name, is_away=True), outages[name].since_s, said(outages[name].reason))
         if name in outages
         else (name, _state(name, is_away=False), None, None)
         for name in site().health.known()
         if name != BLOCKS or "node" not in outages
     ]
-    fresh = source.freshness()
-    rows += [] if fresh is None else [(NEWS, fresh.pulse.value, fresh.as_of_s, _said_of(fresh))]
+    fresh, tz = source.freshness(), await site_zone(source)
+    rows += [] if fresh is None else [(NEWS, fresh.pulse.value, fresh.as_of_s, _said_of(fresh, tz))]
     rows += [] if status is None else _alarms(status)
-    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=await site_zone(source))
+    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=tz)
 
 
 def _alarms(status: NodeStatus) -> list[tuple[str, str, int | None, str | None]]:
-    """What the node itself says is wrong, or will be within a month; reasons as those of outages, in one language."""
+    """What the node itself says is wrong, or will be within a month."""
     rows: list[tuple[str, str, int | None, str | None]] = []
     if status.disputed_by:
-        rows.append((HISTORY, "disputed", None, f"{status.disputed_by} gateways hold receipts of another history"))
+        many = _("%(count)s gateways hold receipts of another history", count=shown.count(status.disputed_by))
+        rows.append((HISTORY, "disputed", None, many))
     for shortage in status.shortages:
-        said = f"{shortage.subject}: {shortage.days_left} days left".removeprefix(": ")
-        rows.append((shortage.kind, "runs_out", None, said))
+        left = _("%(count)s days left", count=shown.count(shortage.days_left))
+        rows.append((shortage.kind, "runs_out", None, f"{shortage.subject}: {left}".removeprefix(": ")))
     return rows
 
 
-def _said_of(fresh: Freshness) -> str | None:
-    """What was expected when; in one language, as reasons are."""
+def _said_of(fresh: Freshness, tz: str) -> str | None:
+    """What was expected when, by the local clock."""
     if fresh.expected_s is None:
         return None
-    return f"the next one by {iso(fresh.expected_s)}" + (f"; {fresh.late_s} s late" if fresh.late_s else "")
+    due = _("the next one by %(time)s", time=shown.moment(fresh.expected_s, tz))
+    return due if not fresh.late_s else f"{due}; " + _("%(count)s s late", count=shown.count(fresh.late_s))
 
 
 def _state(name: str, *, is_away: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from gridweb import format as shown
 from gridweb.bill import Interval, totals_of
-from gridweb.flows import Bars, Span, Usual, bars_of, flows_of, flows_of_slots, usual_of
+from gridweb.flows import Bars, Flows, Span, Usual, bars_of, flows_of_slots, usual_of
 from gridweb.pages.household_tables import DayBill, complete, days_between, read_intervals
 from gridweb.source import Source
 
@@ -69,9 +69,12 @@ def bars_of_days(rows: Sequence[Sequence[object]], links: Sequence[str | None]) 
 
 
 def _span_of_row(row: Sequence[object], link: str) -> Span:
+    """The span of a row of DAY_COLUMNS, or of those of a month."""
     name, expected, settled, *values = row
     known = [value for value in values if isinstance(value, int)]
     label = str(name).rpartition("-")[2]
     if not known:
         return Span(str(name), label, link, None)
-    return Span(str(name), label, link, flows_of(*known[:4]), known[4], is_partial=settled != expected)
+    taken_wh, fed_wh, _bought_wh, _sold_wh, pays_nano, _alone_nano, _saving_nano, bought_wh, sold_wh = known
+    flows = Flows(bought_wh, taken_wh - bought_wh, sold_wh, fed_wh - sold_wh)
+    return Span(str(name), label, link, flows, pays_nano, is_partial=settled != expected)

@@ -6,7 +6,6 @@ Each is for the household itself and for whoever reads all; nothing in them name
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,7 +14,19 @@ from gridcore.serving.problems import Problem
 from gridseries.series import INTERVALS, SLOTS
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import BillLine, Interval, Totals, intervals_of, sum_of_points, sums_by_kind, totals_of
+from gridweb.bill import (
+    NO_CURVE,
+    BillLine,
+    Curve,
+    Interval,
+    Totals,
+    curve_of,
+    intervals_of,
+    sum_of_points,
+    sums_by_kind,
+    totals_of,
+)
+from gridweb.flows import flows_of_curve
 from gridweb.i18n import N_, _
 from gridweb.points import Day, Point, day_of, find_point, newest_day, parse_day
 from gridweb.source import AreaInfo, Source, SourceMissing
@@ -53,7 +64,10 @@ DAY_COLUMNS: Final = (
     Column("pays_nano", N_("To pay (minus: to get)"), "amount_nano"),
     Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
     Column("saving_nano", N_("Saved"), "amount_nano"),
+    Column("from_neighbours_wh", N_("From neighbours"), "energy_wh"),
+    Column("to_neighbours_wh", N_("To neighbours"), "energy_wh"),
 )
+"""From and to neighbours: what was traded as far as it was taken and fed in, slot by slot. Bought and sold: what was ordered."""
 LINE_COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
     Column("line_kind", N_("Line")),
@@ -90,6 +104,13 @@ async def read_intervals(source: Source, point: Point, start_s: int, end_s: int)
     if len(rows) > ROWS_IN_THREAD:
         return await asyncio.to_thread(intervals_of, rows, slots)
     return intervals_of(rows, slots)
+
+
+async def read_curve(source: Source, point: Point, start_s: int, end_s: int) -> Curve:
+    """The settled slots of a party's points in a span. SourceAway while the series is away."""
+    area = point.area.area
+    of_meters = (source.columns(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
+    return curve_of(await asyncio.gather(*of_meters))
 
 
 async def choose_day(source: Source, area: AreaInfo, text: str | None) -> tuple[Day, Day]:
@@ -220,12 +241,11 @@ async def household_days_table(
     start_s, end_s = await choose_span(source, area, start_s, end_s)
     days = days_between(area, start_s, end_s)
     # To the end of the last day, wherever the span ends: a day's sums are those of all of its slots.
-    found = await read_intervals(source, point, days[0].start_s, days[-1].end_s) if days else []
-    instants_s = [interval.start_s for interval in found]
-    rows = []
-    for day in reversed(days):
-        own = found[bisect_left(instants_s, day.start_s) : bisect_left(instants_s, day.end_s)]
-        rows.append(day_row(day, totals_of(own, len(area.slots_of(day.start_s)))))
+    curve = await read_curve(source, point, days[0].start_s, days[-1].end_s) if days else NO_CURVE
+    rows = [
+        sums_row(day.date, curve.between(day.start_s, day.end_s), len(area.slots_of(day.start_s)))
+        for day in reversed(days)
+    ]
     links = [f"/households/{party}?day={row[0]}" for row in rows]
     title = _("My statements by day") if viewer.party == party else _("Statements by day")
     return await _table(source, point, "days", DAY_COLUMNS, rows, title, sums_of_days(rows), links)
@@ -237,13 +257,14 @@ def days_between(area: AreaInfo, start_s: int, end_s: int) -> list[Day]:
     return [day_of(area, day) for day in area.days[:-1] if max(start_s, first_s) <= day < end_s]
 
 
-def day_row(day: Day, totals: Totals) -> DayRow:
-    """The row of DAY_COLUMNS; of a day without a settled slot nothing is known, which is not 0."""
-    if not totals.settled:
-        return day.date, totals.expected, 0, *[None] * 7
+def sums_row(name: str, curve: Curve, expected: int) -> DayRow:
+    """The row of DAY_COLUMNS of a day or a month; of one without a settled slot nothing is known, which is not 0."""
+    if not curve.start_s:
+        return name, expected, 0, *[None] * 9
+    totals, flows = curve.totals(expected), flows_of_curve(curve)
     money = (totals.pays_nano, totals.supplier_only_nano, totals.saving_nano)
     energies = (totals.import_wh, totals.export_wh, totals.bought_wh, totals.sold_wh)
-    return day.date, totals.expected, totals.settled, *energies, *money
+    return name, expected, totals.settled, *energies, *money, flows.from_neighbours_wh, flows.to_neighbours_wh
 
 
 def sums_of_days(rows: Sequence[DayRow]) -> list[int | None] | None:

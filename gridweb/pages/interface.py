@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from quart import Blueprint, g
 
 from gridweb.access import Role, public
-from gridweb.i18n import N_, translate
+from gridweb.i18n import LANGUAGES, N_, language, translate
 from gridweb.openapi import openapi
 from gridweb.site import site
 from gridweb.tables import API, KINDS
@@ -101,6 +102,12 @@ def _operation(path: str, operation: dict[str, Any]) -> Operation:
 @public
 async def show_interface() -> str:
     """The page."""
-    document = openapi(site().version, g.cookies.name("session"))
+    groups = _operations_in(language(), site().version, g.cookies.name("session"))
     kinds = [(kind, KIND_TITLES[kind], unit) for kind, unit in KINDS.items()]
-    return await render_page("interface.html", groups=operations_of(document), kinds=kinds, api=API)
+    return await render_page("interface.html", groups=groups, kinds=kinds, api=API)
+
+
+@lru_cache(maxsize=2 * len(LANGUAGES))
+def _operations_in(_language: str, version: str, cookie: str) -> dict[str, list[Operation]]:
+    """Put together once for each language, that of the request: the page is public, and nothing in it changes."""
+    return operations_of(openapi(version, cookie))

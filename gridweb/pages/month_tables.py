@@ -12,18 +12,18 @@ from typing import Final
 
 from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import BillLine, KindSum, sums_by_kind, totals_of
+from gridweb.bill import NO_CURVE, BillLine, KindSum, sums_by_kind
 from gridweb.i18n import N_, _
 from gridweb.pages.household_tables import (
     DAY_COLUMNS,
     KIND_COLUMNS,
     LINE_COLUMNS,
-    day_row,
     in_words,
     line_url,
-    read_intervals,
+    read_curve,
     read_lines_of_day,
     sums_of_days,
+    sums_row,
 )
 from gridweb.points import Day, Point, day_of, find_point, newest_day, zone
 from gridweb.source import AreaInfo, Source
@@ -190,13 +190,11 @@ async def household_months_table(source: Source, viewer: Viewer, party: str, *, 
     chosen, _years = await choose_year(source, area, year)
     newest = newest_day(area, (await source.as_of()).ledger_time_s)
     months = [month_of(area, name, newest) for name in month_names(area, newest) if name[:4] == f"{chosen:04d}"]
-    found = await read_intervals(source, point, months[0].start_s, months[-1].end_s) if months else []
-    instants_s = [interval.start_s for interval in found]
+    curve = await read_curve(source, point, months[0].start_s, months[-1].end_s) if months else NO_CURVE
     rows = []
     for month in months:
-        own = found[bisect_left(instants_s, month.start_s) : bisect_left(instants_s, month.end_s)]
         expected = sum(len(area.slots_of(day.start_s)) for day in month.days)
-        rows.append((month.name, *day_row(month.days[0], totals_of(own, expected))[1:]))
+        rows.append(sums_row(month.name, curve.between(month.start_s, month.end_s), expected))
     return Table(
         name=f"{party}-{chosen}",
         columns=MONTH_COLUMNS,

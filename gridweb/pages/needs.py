@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from gridweb import format as shown
 from gridweb.i18n import _, translate
@@ -14,6 +15,7 @@ from gridweb.pages.condition import SHORTAGES
 from gridweb.pages.gateways import read_gateways
 from gridweb.pages.scope import Scope
 from gridweb.pages.stakes import read_troubles
+from gridweb.reasons import said
 from gridweb.source import Source, SourceMissing, part_of
 from ledger.client import NodeStatus
 
@@ -39,7 +41,7 @@ async def read_needs(source: Source, scope: Scope) -> list[Need]:
             found += part.value or []
             if part.away is not None and part.away.name not in {one.name for one in away}:
                 away.append(part.away)
-    found = [*(Need(URGENT, f"{translate(one.title)}: {one.reason}", "/condition") for one in away), *found]
+    found = [*(Need(URGENT, f"{translate(one.title)}: {said(one.reason)}", "/condition") for one in away), *found]
     return sorted(found, key=lambda need: need.state != URGENT)
 
 
@@ -105,10 +107,26 @@ async def _of_the_registry(source: Source, scope: Scope) -> list[Need]:
 
 
 async def _of_disputes(source: Source, _scope: Scope) -> list[Need]:
-    found = [one for page in await source.pages("disputes") for one in page["disputes"] if not one["is_closed"]]
-    text = _("Open disputes: %(count)s", count=shown.count(len(found)))
-    return [Need(WAITS, text, "/disputes")] if found else []
+    count = await _open_disputes(source)
+    return [Need(WAITS, _("Open disputes: %(count)s", count=shown.count(count)), "/disputes")] if count else []
 
+
+async def _open_disputes(source: Source) -> int:
+    """How many disputes are open: those before the oldest open one are not asked for again. They never open anew."""
+    closed, count = _closed.get(source, 0), 0
+    start: int | None = closed
+    while start is not None:
+        page = await source.cached("disputes", start=start)
+        for place, dispute in enumerate(page["disputes"], start):
+            count += not dispute["is_closed"]
+            closed = place + 1 if not count else closed
+        start = page["next"]
+    _closed[source] = closed
+    return count
+
+
+_closed: WeakKeyDictionary[Source, int] = WeakKeyDictionary()
+"""How many of the oldest disputes are closed, all of them."""
 
 READERS: Final[tuple[Callable[[Source, Scope], Awaitable[list[Need]]], ...]] = (
     _of_the_node,

@@ -25,7 +25,6 @@ from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFi
 from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX, REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
-from gridweb.pages.meters import read_meters
 from gridweb.pages.needs import read_needs
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
@@ -54,20 +53,15 @@ async def _needs(scope: Scope) -> dict[str, Any]:
 async def _headline(scope: Scope) -> dict[str, Any]:
     """The sentence about the day; its homes are those enrolled in the market of an area in which something was traded.
 
-    traders: those of all the areas, None where nobody can say; ledger_settled: settled slots of which the series have not read all.
+    traders: those of all the areas; ledger_settled: settled slots of which the series have not read all.
     """
-    traders: dict[str, int | None] = {}
-    for day in scope.days.areas:
-        meters = await part_of(read_meters(source(), day.area.area))
-        of_area = None if meters.value is None else {meter.party for meter in meters.value if meter.trades}
-        traders[day.area.area] = None if of_area is None else len(of_area)
-    homes = sum(traders[day.area.area] or 0 for day in scope.days.areas if day.volume_wh)
+    homes = sum(day.area.traders for day in scope.days.areas if day.volume_wh)
     headline = scope.days.headline(homes)
     unread = scope.days.states[SlotState.UNREAD]
     return {
         "headline": headline,
         "sentence": say(headline, scope.as_of.currency) if headline.traded_wh or not unread else _("Not read yet"),
-        "traders": None if None in traders.values() else sum(count or 0 for count in traders.values()),
+        "traders": sum(day.area.traders for day in scope.days.areas),
         "unread": unread,
         "ledger_settled": (await part_of(_settled_in_ledger(scope))).value if unread else None,
     }

@@ -32,7 +32,7 @@ from gridweb.source import AreaInfo, Source, SourceMissing
 EXCEPTION_PAGES_MAX: Final = 5
 """Pages of exceptions that are asked for (20,000 batches each); the page says when there are more."""
 ESTIMATED_SLOTS_MAX: Final = 48
-"""Waiting slots of an area whose missing registers are looked up by name, the newest ones."""
+"""Slots with estimates whose missing registers and methods are looked up: the newest ones of all areas shown, each a question or two."""
 METERS_LOOKED_AT_MAX: Final = 5_000
 """Meters of an area whose estimates are looked up; of larger ones their slots are listed without the methods."""
 SINGLE_METERS_MAX: Final = 12
@@ -144,14 +144,16 @@ def slots_at(boundary_s: int, area: AreaInfo) -> int:
 
 def mean_wh(rows: Iterable[IntervalRow]) -> int | None:
     """Mean energy, taken and given, of the settled and measured slots among rows of the series INTERVALS; None without any."""
-    settled = [row.values for row in rows if row.values.pays_nano is not None and not _is_estimate(row)]
-    if not settled:
-        return None
-    return sum((values.import_wh or 0) + (values.export_wh or 0) for values in settled) // len(settled)
+    settled = (row.values for row in rows if row.values.pays_nano is not None and not _is_estimate(row.values.quality))
+    return _mean([(values.import_wh or 0) + (values.export_wh or 0) for values in settled])
 
 
-def _is_estimate(row: IntervalRow) -> bool:
-    return row.values.quality is not None and row.values.quality & CODE_MASK == ESTIMATED
+def _mean(energies_wh: Sequence[int]) -> int | None:
+    return sum(energies_wh) // len(energies_wh) if energies_wh else None
+
+
+def _is_estimate(quality: int | None) -> bool:
+    return quality is not None and quality & CODE_MASK == ESTIMATED
 
 
 def area_mean_wh(day: AreaDay) -> int | None:
@@ -237,10 +239,24 @@ async def read_exceptions(source: Source) -> tuple[list[Mapping[str, Any]], bool
     return found, start is not None
 
 
-async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
-    """The registers whose place estimates take in slots of a day, without their stakes. SourceAway."""
-    area = day.area
-    estimated = [slot.slot_start_s for slot in day.slots if slot.state is SlotState.ESTIMATED][-ESTIMATED_SLOTS_MAX:]
+def looked_up(days: AllDays) -> dict[str, list[int]]:
+    """The newest slots with estimates, by area: those that are looked into."""
+    estimated = (
+        (slot.slot_start_s, day.area.area)
+        for day in days.areas
+        for slot in day.slots
+        if slot.state is SlotState.ESTIMATED
+    )
+    found: dict[str, list[int]] = {}
+    for slot_start_s, area in sorted(estimated)[-ESTIMATED_SLOTS_MAX:]:
+        found.setdefault(area, []).append(slot_start_s)
+    return found
+
+
+async def missing_registers(
+    source: Source, area: AreaInfo, estimated: Sequence[int], meters: Iterable[Meter]
+) -> list[Trouble]:
+    """The registers whose place estimates take in these slots, without their stakes. SourceAway."""
     gateways = {meter.meter: meter.gateway for meter in meters}
     found = []
     for boundary_s in sorted({instant_s for start_s in estimated for instant_s in (start_s, start_s + area.slot_s)}):
@@ -252,15 +268,16 @@ async def missing_registers(source: Source, day: AreaDay, meters: Iterable[Meter
     return found
 
 
-async def with_methods(source: Source, day: AreaDay, troubles: Sequence[Trouble]) -> list[Trouble]:
-    """Slots of a day with estimates, the newest of them with the methods behind these; those of a very large area as they are. SourceAway."""
-    newest = sorted(trouble.at_s for trouble in troubles)[-ESTIMATED_SLOTS_MAX:]
+async def with_methods(
+    source: Source, day: AreaDay, troubles: Sequence[Trouble], looked_at: Sequence[int]
+) -> list[Trouble]:
+    """Slots of a day with estimates, some of them with the methods behind these; those of a very large area as they are. SourceAway."""
     if day.area.meters > METERS_LOOKED_AT_MAX:
         return list(troubles)
     clock, found = (await source.as_of()).clock, list[Trouble]()
     for trouble in troubles:
         held: Sequence[SlotEstimates] = []
-        if trouble.at_s in newest:
+        if trouble.at_s in looked_at:
             with suppress(SourceMissing):
                 held = await read_held(source, day.area, trouble.at_s, clock)
         found += by_method(trouble, held)
@@ -292,32 +309,55 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
         return {
             meter: mean_wh(await source.curves(INTERVALS, start_s, end_s, area=area, meter=meter)) for meter in meters
         }
-    rows: dict[str, list[IntervalRow]] = {}
-    for row in await source.curves(INTERVALS, start_s, end_s, area=area):
-        rows.setdefault(row.tags.meter, []).append(row)
-    return {meter: mean_wh(rows.get(meter, [])) for meter in meters}
+    columns = await source.columns(INTERVALS, start_s, end_s, area=area)
+    wanted, energies = set(meters), dict[str, list[int]]()
+    names = ("import_wh", "export_wh", "pays_nano", "quality")
+    for meter, *values in zip(columns.tags["meter"], *(columns.values[name] for name in names), strict=True):
+        taken_wh, given_wh, pays_nano, quality = values
+        if meter in wanted and pays_nano is not None and not _is_estimate(quality):
+            energies.setdefault(meter, []).append((taken_wh or 0) + (given_wh or 0))
+    return {meter: _mean(energies.get(meter, ())) for meter in meters}
 
 
 async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> Troubles:
-    """All that is wrong in these areas, the largest stake first; ``is_day_only``: at boundaries of the day shown alone."""
-    by_area = {day.area.area: await read_meters(source, day.area.area) for day in days.areas}
-    by_number = {meter.number: meter for meters in by_area.values() for meter in meters}
+    """All that is wrong in these areas, the largest stake first; ``is_day_only``: at boundaries of the day shown alone.
+
+    Meters are read of areas in which something is wrong: of most there is nothing to say.
+    """
     batches, is_cut = await read_exceptions(source)
     if is_day_only:
         batches = [batch for batch in batches if _is_of_a_day(batch["boundary_s"], days)]
+    concerned = await _areas_of(source, batches)
+    by_area = {
+        day.area.area: await read_meters(source, day.area.area)
+        for day in days.areas
+        if concerned is None or day.area.area in concerned or day.states.get(SlotState.ESTIMATED)
+    }
+    by_number = {meter.number: meter for meters in by_area.values() for meter in meters}
     refused = refused_rows(batches, by_number)
-    found = [trouble for trouble in refused if not trouble.area]
+    found, looked_at = [trouble for trouble in refused if not trouble.area], looked_up(days)
     for day in days.areas:
-        meters = {meter.meter: meter for meter in by_area[day.area.area]}
+        meters = {meter.meter: meter for meter in by_area.get(day.area.area, ())}
         own = [trouble for trouble in refused if trouble.area == day.area.area]
         if is_day_only:
             own = [trouble for trouble in own if day.day.start_s <= trouble.at_s <= day.day.end_s]
-        own += await missing_registers(source, day, meters.values())
+        newest = looked_at.get(day.area.area, [])
+        own += await missing_registers(source, day.area, newest, meters.values())
         means = await read_means(source, day, sorted({trouble.meter for trouble in own}))
         found += [meter_stake(trouble, meters[trouble.meter], day.area, means[trouble.meter]) for trouble in own]
-        found += await with_methods(source, day, estimated_troubles(day, meters.values()))
+        found += await with_methods(source, day, estimated_troubles(day, meters.values()), newest)
         found += await immaterial_changes(source, day.area, day.day.start_s, day.day.end_s)
     return Troubles(ranked(found), is_cut)
+
+
+async def _areas_of(source: Source, batches: Sequence[Mapping[str, Any]]) -> set[str] | None:
+    """The areas in which meters of refused rows can be; None where they can be in any, as one that another gateway reads."""
+    if any(row["code"] == Code.ROW_OTHER_GATEWAY for batch in batches for row in batch["rows"]):
+        return None
+    gateways = {batch["gateway"] for batch in batches}
+    pages = await source.pages("gateways") if gateways else []
+    entries = (entry for page in pages for entry in page["gateways"] if entry["gateway"] in gateways)
+    return {area for entry in entries for area in entry["areas"]}
 
 
 def _is_of_a_day(boundary_s: int, days: AllDays) -> bool:

@@ -74,6 +74,12 @@ def _reads_of(registry: Registry, now: InForce) -> Reads:
     return {name: (counts[at], tuple(areas[at])) for at, name in enumerate(registry.gateways) if counts[at]}
 
 
+def _traders_of(registry: Registry, now: InForce) -> Mapping[str, int]:
+    trading = now.parties.area[now.parties.trades]
+    names = registry.columns.areas
+    return dict(zip(names, np.bincount(trading, minlength=len(names)).tolist(), strict=True))
+
+
 class _Registered:
     """What follows from one registry, worked out when it is asked for; of a later registry there is another one."""
 
@@ -102,6 +108,7 @@ class LedgerView:
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
         self._reads: tuple[InForce, Reads] | None = None
+        self._traders: tuple[InForce, Mapping[str, int]] | None = None
         self._blocks: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -207,6 +214,17 @@ class LedgerView:
         kept = self._reads
         if kept is None or kept[0] is not now:
             kept = self._reads = (now, _reads_of(registry, now))
+        return kept[1]
+
+    @property
+    def traders_of(self) -> Mapping[str, int]:
+        """How many parties of each area may place orders now."""
+        with self.reader.frozen():
+            registry = self.reader.registry
+            now = registry.at(self.reader.ledger_time_s, self.reader.height)
+        kept = self._traders
+        if kept is None or kept[0] is not now:
+            kept = self._traders = (now, _traders_of(registry, now))
         return kept[1]
 
     def meter_codes(self, gateway: str, numbers: Iterable[int]) -> dict[int, str]:

@@ -48,6 +48,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
         "rules": {"id": own.rules, "prices": dict(rules.prices), **timeline, **plain(rules.terms)},
         "meters": len(area.rows),
         "settling": len(area.settling),
+        "traders": view.traders_of.get(area_id, 0),
     }
 
 
@@ -108,7 +109,7 @@ ROUTES: Final = (
         summary="Metering points.",
         access=OWN_ROWS,
         query=installations,
-        parameters=(parameters.AREA, parameters.START),
+        parameters=(parameters.AREA, parameters.PARTY, parameters.START),
     ),
     Query(
         rule=f"{API}/areas/<area>/progress",

@@ -18,7 +18,7 @@ from ledger.leaves.held import HELD
 
 
 def credit(view: LedgerView, party: str) -> Json:
-    """Nano of the currency: ``owes_nano``, the balance of the points that it is billed for; ``held_nano``, what its standing orders
+    """A party's area, and nano of the currency: ``owes_nano``, the balance of the points that it is billed for; ``held_nano``, what its standing orders
     and fills that have no run yet can cost; ``credit_nano``, the most that both may be together, None without bound.
     """
     with view.reader.frozen():
@@ -30,6 +30,7 @@ def credit(view: LedgerView, party: str) -> Json:
         owes_nano = sum(owed_nano(view, area, area.settling_rows_of(party)))
     return {
         "party": party,
+        "area": record.area,
         "credit_nano": record.credit_nano,
         "held_nano": 0 if held is None else int(held.nano[at]),
         "owes_nano": owes_nano,

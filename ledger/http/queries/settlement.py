@@ -207,6 +207,23 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 
+def account_sums(view: LedgerView) -> Json:
+    """Both sides of each area's book, in nano: what its accounts have received, and what its points owe together."""
+    with view.reader.frozen():
+        return {"areas": [_account_sums(view, view.area(area_id)) for area_id in view.area_ids]}
+
+
+def _account_sums(view: LedgerView, area: Area) -> Json:
+    owed = zip(area.own.tolist(), area.in_force.party[area.own].tolist(), owed_nano(view, area, area.own), strict=True)
+    owing = [(row, owes_nano) for row, party, owes_nano in owed if party >= 0 or owes_nano]
+    return {
+        "area": area.id,
+        "accounts": _received(view, area),
+        "owes_nano": sum(owes_nano for _, owes_nano in owing),
+        "parties": len({_billed(view, area, row).party for row, _ in owing}),
+    }
+
+
 def _owing(view: LedgerView, area: Area) -> Int64:
     """int64[n]: rows that are billed to a party, and those that were and have a balance, ascending."""
     has_balance = np.array([owes_nano != 0 for owes_nano in owed_nano(view, area, area.own)], dtype=bool)
@@ -346,6 +363,12 @@ ROUTES: Final = (
         access=OWN_ROWS,
         query=accounts,
         parameters=(parameters.OF_AREA, parameters.START),
+    ),
+    Query(
+        rule=f"{API}/accounts/sums",
+        summary="Both sides of each area's book.",
+        access=READERS,
+        query=account_sums,
     ),
     Query(
         rule=f"{API}/evidence",

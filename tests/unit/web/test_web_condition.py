@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from gridweb.access import Role
+from gridweb.health import STALLS
+from gridweb.i18n import speaking
+from gridweb.reasons import said
 from ledger.client import Shortage
 from tests.unit.web.web_world import make_world
 
@@ -58,3 +62,33 @@ async def test_condition_says_what_holds_the_node_up_and_what_runs_out(tmp_path:
         ["calendar", "runs_out"],
         ["disk", "runs_out"],
     ]
+
+
+async def test_condition_says_why_in_the_language_of_the_reader_and_when_by_the_local_clock(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    chinese = world.browser(Role.UTILITY, language="zh_CN")
+    english = await world.browser(Role.UTILITY).text("/condition")
+    assert re.search(r"the next one by \d{1,2} \w+ \d{4}", english), (
+        "an instant as the pages write them, no ISO one in UTC"
+    )
+    world.node.stall, world.node.disputed_by = "disk", 2
+    world.node.shortages = (Shortage("calendar", "shanghai", 12),)
+    page = await chinese.text("/condition")
+    for words in ("the disk takes", "hold receipts", "days left", "the next one by", "s late"):
+        assert words not in page
+    world.node.away = True
+    world.progress.newest += 1
+    page = await chinese.text("/condition")
+    assert "http://127.0.0.1:1" in page
+    assert "no node answers" not in page
+
+
+def test_a_reason_that_nobody_knows_is_shown_as_it_is() -> None:
+    with speaking("zh_CN"):
+        assert said("something new") == "something new"
+        for reason in (
+            *STALLS.values(),
+            "it has not answered for 3 s",
+            "s.db: disk full; check its disk, owner and size_mib_max",
+        ):
+            assert said(reason) != reason

@@ -24,7 +24,7 @@ from quart.wrappers import Response
 from gridcore.codes import Code
 from gridcore.serving.metrics import Metrics
 from gridcore.sm3 import sm3
-from gridseries.series import AnyRow, AnySeries, Row, Series, SeriesUnavailable, Tags_co, Values_co
+from gridseries.series import AnyRow, AnySeries, Columns, Row, Series, SeriesUnavailable, Tags_co, Values_co, columns_of
 from gridweb.access import Role, Viewer
 from gridweb.app import create_app
 from gridweb.config import WebConfig
@@ -162,6 +162,12 @@ class MemorySeries:
             if start_s <= row.time_s < end_s and all(row.tags[at] == value for at, value in wanted)
         ]
         return sorted(found, key=lambda row: (row.time_s, row.tags))
+
+    async def read_columns(
+        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+    ) -> Columns:
+        """The same as columns."""
+        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {})
 
     def _check(self) -> None:
         if self.away:
