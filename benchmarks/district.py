@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from typing import Final
+from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,7 @@ OBSERVED_OF_AREA: Final = 20
 GAP: Final = 7
 GAP_SLOTS: Final = range(60, 64)
 FEEDER_LOSS_PERCENT: Final = 3
+READY_WITHIN_S: Final = 120.0
 
 Column = NDArray[np.int64]
 
@@ -371,7 +373,20 @@ def serving(folder: Path) -> Iterator[str]:
             log = running.enter_context((folder / f"{name}.log").open("ab"))
             words = [sys.executable, "-m", "gridledger", *command, "--config", str(folder / f"{name}.toml")]
             running.callback(_end, subprocess.Popen(words, stdout=log, stderr=log))
-        yield f"http://127.0.0.1:{pages_port}"
+        url = f"http://127.0.0.1:{pages_port}"
+        _wait_until_ready(url)
+        yield url
+
+
+def _wait_until_ready(url: str) -> None:
+    give_up = time.monotonic() + READY_WITHIN_S
+    while True:
+        try:
+            with urlopen(f"{url}/readyz", timeout=READY_WITHIN_S):
+                return
+        except OSError:  # nobody listens yet, or the node behind the pages does not answer yet
+            require(time.monotonic() < give_up, "node and pages come up")
+            time.sleep(0.2)
 
 
 def free_port() -> int:

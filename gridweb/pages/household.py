@@ -44,6 +44,7 @@ from gridweb.site import source, viewer
 from gridweb.source import Part, SourceMissing, part_of
 from gridweb.tables import Table, table_url
 from gridweb.views import render_fragment, render_page
+from gridweb.waterfall import Waterfall, waterfall_of
 
 pages = Blueprint("household", __name__)
 
@@ -263,6 +264,7 @@ async def read_figures(scope: Scope) -> dict[str, Any]:
         "totals": totals,
         "saying": None if totals is None or not totals.settled else _say(totals, as_of.currency, scope.party),
         "flows": None if totals is None or not totals.settled else _flows(totals, statement.bill),
+        "waterfall": _waterfall(totals, statement),
         "usual": None if statement.bill is None else (await part_of(read_usual(source(), statement.bill))).value,
         "hours": None if statement.bill is None else bars_of_hours(statement.bill, _statement_url(scope)),
         "is_behind": as_of.is_behind,
@@ -280,6 +282,13 @@ def _flows(totals: Totals, bill: DayBill | None) -> Flows:
     if of_slots is not None and (of_slots.taken_wh, of_slots.fed_wh) == (totals.import_wh, totals.export_wh):
         return of_slots
     return flows_of(totals.import_wh, totals.export_wh, totals.bought_wh, totals.sold_wh)
+
+
+def _waterfall(totals: Totals | None, statement: Statement) -> Waterfall | None:
+    """None while the lines, or the curve that tells which slots are estimated, are away or behind."""
+    if totals is None or statement.bill is None:
+        return None
+    return waterfall_of(totals, statement.lines.lines, statement.bill.intervals)
 
 
 def _statement_url(scope: Scope) -> str:

@@ -79,7 +79,7 @@ def _answers(
 ) -> dict[str, Any]:
     """What the node says of an area, its installations and its calendar."""
     area = {"area": name, "calendar": "c", "contract": contract["contract"]}
-    area |= {"first_slot_start_s": first_slot_start_s, "meters": 3, "settling": 2}
+    area |= {"first_slot_start_s": first_slot_start_s, "meters": 3, "settling": 2, "traders": 2}
     rules = {"id": "r", "prices": PRICES, "metering_deadline_s": 900}
     return {
         "areas": {"areas": [{**area, "rules": rules}], "contracts": [contract]},

@@ -50,7 +50,9 @@ DAY = Day(START_S, START_S + DAY_S, "2027-01-15")
 def area_of(name: str = "a", *, meters: int = 4, days: tuple[int, ...] = (), first_s: int = START_S) -> AreaInfo:
     """An area whose local days are UTC days."""
     calendar = days or (START_S, START_S + DAY_S, START_S + 2 * DAY_S)
-    return AreaInfo(name, "UTC", calendar, first_s, SLOT_S, contract_words(CONTRACT), RULES, meters, meters - 1)
+    return AreaInfo(
+        name, "UTC", calendar, first_s, SLOT_S, contract_words(CONTRACT), RULES, meters, meters - 1, meters - 1
+    )
 
 
 def slot_row(number: int, area: str = "a", /, **values: int | None) -> SlotRow:
@@ -392,25 +394,22 @@ def test_the_largest_stake_comes_first_and_what_nobody_can_say_comes_last(stakes
 # -------------------------------------------------------------------------------------------- accounts, gateways, devices
 
 
-def answer_of(received: dict[str, int], owes: list[int]) -> dict[str, Any]:
-    """An answer of ``accounts?area=``."""
-    return {
-        "accounts": [{"account": name, "received_nano": nano} for name, nano in received.items()],
-        "balances": [{"party": f"p{nano}", "point": f"P{nano}", "owes_nano": nano} for nano in owes],
-    }
+def book_of(area: str, received: dict[str, int], owes_nano: int, parties: int = 1) -> dict[str, Any]:
+    """An area's entry of ``accounts/sums``."""
+    accounts = [{"account": name, "received_nano": nano} for name, nano in received.items()]
+    return {"area": area, "accounts": accounts, "owes_nano": owes_nano, "parties": parties}
 
 
 def test_errors_of_two_areas_that_cancel_out_are_still_seen() -> None:
-    first, second = answer_of({"levy": 5}, [6]), answer_of({"levy": 5}, [4])
-    accounts = accounts_of([("a", [first]), ("b", [second])])
+    accounts = accounts_of([book_of("a", {"levy": 5}, 6), book_of("b", {"levy": 5}, 4)])
     assert accounts.control_nano == 0
     assert not accounts.is_balanced
     assert accounts.unbalanced == {"a": 1, "b": -1}
 
 
-def test_the_pages_of_one_area_count_its_accounts_once_and_its_parties_all() -> None:
-    accounts = accounts_of([("a", [answer_of({"levy": 9}, [4]), answer_of({"levy": 9}, [5])])])
-    assert (accounts.received_nano, accounts.owed_nano, accounts.parties) == ({"levy": 9}, 9, 2)
+def test_the_books_of_all_areas_are_summed_up_account_by_account() -> None:
+    accounts = accounts_of([book_of("a", {"levy": 9}, 9, parties=2), book_of("b", {"levy": 1, "network": 3}, 4)])
+    assert (accounts.received_nano, accounts.owed_nano, accounts.parties) == ({"levy": 10, "network": 3}, 13, 3)
     assert accounts.is_balanced
 
 

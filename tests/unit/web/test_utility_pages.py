@@ -48,7 +48,7 @@ BLOCK = {
 def area_answer(name: str) -> dict[str, Any]:
     """An area of the node's answer, with rules that pages need."""
     known = {"calendar": "c", "contract": "p2p_call_auction/1", "first_slot_start_s": FIRST_S}
-    return {"area": name, **known, "rules": RULES, "meters": 2, "settling": 1}
+    return {"area": name, **known, "rules": RULES, "meters": 2, "settling": 1, "traders": 1}
 
 
 def installation(number: int, meter: str, party: str | None, gateway: str) -> dict[str, Any]:
@@ -90,7 +90,8 @@ async def utility_world(folder: Path, areas: list[str]) -> World:
         "next": None,
     }
     received = [{"account": "supplier", "received_nano": 70}, {"account": "levy", "received_nano": -20}]
-    answers["accounts"] = {"accounts": received, "balances": [{"party": "H001", "owes_nano": 50}], "next": None}
+    books = [{"area": name, "accounts": received, "owes_nano": 50, "parties": 1} for name in areas]
+    answers["accounts/sums"] = {"areas": books}
     answers["blocks/7"] = BLOCK
     answers["gateways/gw/observations"] = {
         "gateway": "gw",
@@ -344,7 +345,7 @@ async def test_a_hundred_areas_have_one_sum_a_compact_list_and_no_grid_of_slots(
 
 async def test_two_sides_of_the_book_that_differ_are_said_aloud_with_the_area(tmp_path: Path) -> None:
     world = await utility_world(tmp_path, ["a-1"])
-    world.node.answers["accounts"]["balances"] = [{"party": "H001", "owes_nano": 51}]
+    world.node.answers["accounts/sums"]["areas"][0]["owes_nano"] = 51
     page = await world.browser(Role.UTILITY).text("/overview/part/ledger")
     assert "the two sides of the book differ" in page
     assert "Area a-1: 0.000000001 CNY too much is owed" in page

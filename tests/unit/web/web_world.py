@@ -67,6 +67,7 @@ AREA = {
     },
     "meters": 4,
     "settling": 3,
+    "traders": 2,
 }
 CALENDAR = {"calendar": "c", "tz": "Asia/Shanghai", "tz_version": "1", "months": [0]}
 
@@ -114,12 +115,27 @@ class FakeNode:
         """The answer that a test gave to a path."""
         self._check()
         self.asked.append((path, params))
+        if path == "credit" and path not in self.answers:
+            return json.dumps(self._credit(str(params["party"]))).encode()
         if path not in self.answers:
             raise NodeRefused(f"no {path}", 404, f"no {path}")
         answer = self.answers[path]
+        if path.endswith("/installations") and "party" in params:
+            own = [row for row in answer["installations"] if row["party"] == params["party"]]
+            answer = {**answer, "installations": own}
         if callable(answer):
             answer = answer(**params)
         return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+    def _credit(self, party: str) -> Mapping[str, Any]:
+        """What a party of the areas' installations owes: nothing."""
+        for path, answer in self.answers.items():
+            of_area = path.removeprefix("areas/").removesuffix("/installations")
+            if path == f"areas/{of_area}/installations" and any(
+                row["party"] == party for row in answer["installations"]
+            ):
+                return {"party": party, "area": of_area, "owes_nano": 0, "held_nano": 0, "credit_nano": None}
+        raise NodeRefused(f"no party {party}", 404, f"no party {party}")
 
     async def query_about(self, path: str, body: bytes) -> Any:
         """The same about a body; a callable gets it."""
