@@ -188,7 +188,7 @@ def _measure(visitor: Visitor, turns: Sequence[Mapping[str, str]]) -> dict[str, 
         print(
             f"{name:16} first {1_000 * first:7.0f}  p95 {1_000 * _quantile(others, 95).seconds:6.0f} ms",
             file=sys.stderr,
-        )  # noqa: T201
+        )
     return found
 
 

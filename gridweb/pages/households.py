@@ -83,12 +83,12 @@ def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: 
     )
 
 
-def cut(table: Table) -> Table:
+def cut(table: Table, rows_max: int = ROWS_SHOWN_MAX) -> Table:
     """The table no longer than a page bears, its note saying so."""
-    if len(table.rows) <= ROWS_SHOWN_MAX:
+    if len(table.rows) <= rows_max:
         return table
-    note = _("The first %(shown)s of %(all)s rows; CSV and JSON have all.", shown=ROWS_SHOWN_MAX, all=len(table.rows))
-    return replace(table, rows=table.rows[:ROWS_SHOWN_MAX], note=f"{table.note} {note}")
+    note = _("The first %(shown)s of %(all)s rows; CSV and JSON have all.", shown=rows_max, all=len(table.rows))
+    return replace(table, rows=table.rows[:rows_max], links=table.links[:rows_max], note=f"{table.note} {note}".strip())
 
 
 @pages.get("/households")

@@ -25,6 +25,7 @@ from gridweb.pages.day_figures import STATE_SIGNS, STATE_TITLES, AreaDay, SlotFi
 from gridweb.pages.day_tables import areas_of_day, areas_table, slot_path, slots_table
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX, REASONS, read_absent_of
 from gridweb.pages.gateways import gateways_table, read_gateways
+from gridweb.pages.households import cut
 from gridweb.pages.needs import read_needs
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
@@ -36,6 +37,8 @@ from gridweb.tables import table_url
 from gridweb.views import render_fragment, render_page
 
 EXCEPTIONS_SHOWN_MAX: Final = 8
+AREAS_SHOWN_MAX: Final = 25
+"""Areas in a table or with a strip, those in trouble first; files have all, and a form leads to each."""
 MINUTE_S: Final = 60
 
 pages = Blueprint("overview", __name__)
@@ -80,13 +83,14 @@ async def _status(scope: Scope) -> dict[str, Any]:
     single = scope.days.areas[0] if len(scope.days.areas) == 1 else None
     return {
         "grid": grid_of(single) if single else None,
-        "strips": {day.area.area: strip_of(day) for day in scope.days.areas},
+        "strips": {day.area.area: strip_of(day) for day in scope.days.areas[:AREAS_SHOWN_MAX]},
         "areas_url": table_url(areas_table, at_s=scope.day.start_s),
+        "shown": AREAS_SHOWN_MAX,
     }
 
 
 async def _balance(scope: Scope) -> dict[str, Any]:
-    areas = areas_of_day(scope.days, scope.as_of.currency)
+    areas = cut(areas_of_day(scope.days, scope.as_of.currency), AREAS_SHOWN_MAX)
     return {"lowest": scope.days.lowest, "areas": areas, "url": table_url(areas_table, at_s=scope.day.start_s)}
 
 

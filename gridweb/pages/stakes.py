@@ -14,11 +14,13 @@ Stakes order a list. They overlap (a slot waits because a register is missing), 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from gridcore.codes import Code
 from gridcore.quality import CODE_MASK, ESTIMATED
@@ -37,6 +39,9 @@ METERS_LOOKED_AT_MAX: Final = 5_000
 """Meters of an area whose estimates are looked up; of larger ones their slots are listed without the methods."""
 SINGLE_METERS_MAX: Final = 12
 """Up to so many meters of an area are read one by one; more are read as the whole area's day."""
+
+TROUBLES_KEPT_MAX: Final = 8
+"""Lists of what is wrong that are kept in memory, until a newer height was seen."""
 
 _CODES: Final = {int(code): code for code in Code}
 
@@ -225,6 +230,8 @@ def ranked(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
 
 # ------------------------------------------------------------------------------------------------------------- questions
 
+_kept: WeakKeyDictionary[Source, OrderedDict[tuple[object, ...], Troubles]] = WeakKeyDictionary()
+
 
 async def read_exceptions(source: Source) -> tuple[list[Mapping[str, Any]], bool]:
     """Batches with rows that the ledger refused, and whether there are more than were asked for. SourceAway."""
@@ -322,8 +329,19 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
 async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> Troubles:
     """All that is wrong in these areas, the largest stake first; ``is_day_only``: at boundaries of the day shown alone.
 
-    Meters are read of areas in which something is wrong: of most there is nothing to say.
+    Put together once for all that ask at one height: several parts of a page do.
     """
+    kept = _kept.setdefault(source, OrderedDict())
+    key = (await source.as_of(), is_day_only, *((day.area.area, day.day.start_s) for day in days.areas))
+    if key not in kept:
+        kept[key] = await _find_troubles(source, days, is_day_only=is_day_only)
+        if len(kept) > TROUBLES_KEPT_MAX:
+            kept.popitem(last=False)
+    return kept[key]
+
+
+async def _find_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> Troubles:
+    """Meters are read of areas in which something is wrong: of most there is nothing to say."""
     batches, is_cut = await read_exceptions(source)
     if is_day_only:
         batches = [batch for batch in batches if _is_of_a_day(batch["boundary_s"], days)]

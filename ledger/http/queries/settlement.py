@@ -214,13 +214,17 @@ def account_sums(view: LedgerView) -> Json:
 
 
 def _account_sums(view: LedgerView, area: Area) -> Json:
-    owed = zip(area.own.tolist(), area.in_force.party[area.own].tolist(), owed_nano(view, area, area.own), strict=True)
-    owing = [(row, owes_nano) for row, party, owes_nano in owed if party >= 0 or owes_nano]
+    parties = area.in_force.party[area.own]
+    owed = owed_nano(view, area, area.own)
+    left = [
+        row for row, party, owes in zip(area.own.tolist(), parties.tolist(), owed, strict=True) if party < 0 and owes
+    ]
+    names = {area.registry.parties[party] for party in np.unique(parties[parties >= 0]).tolist()}
     return {
         "area": area.id,
         "accounts": _received(view, area),
-        "owes_nano": sum(owes_nano for _, owes_nano in owing),
-        "parties": len({_billed(view, area, row).party for row, _ in owing}),
+        "owes_nano": sum(owed),
+        "parties": len(names | {_billed(view, area, row).party for row in left}),
     }
 
 

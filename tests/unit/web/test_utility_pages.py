@@ -12,6 +12,7 @@ import pytest
 from gridseries.series import OBSERVATIONS, SLOTS, Row
 from gridweb.access import Role
 from gridweb.pages.devices import GATEWAYS_ASKED_MAX
+from gridweb.pages.overview import AREAS_SHOWN_MAX
 from tests.unit.web.web_world import CONTRACT, DAY_S, FIRST_S, NOW_S, World, make_world
 
 SLOT_S = 900
@@ -441,3 +442,25 @@ async def test_a_chain_without_areas_is_said_and_no_fault(tmp_path: Path, path: 
     got = await world.browser(Role.REGULATOR).get(path)
     assert got.status_code == 404
     assert "this chain has no areas" in await got.get_data(as_text=True)
+
+
+async def test_the_overview_of_many_areas_shows_those_in_trouble_first_and_says_how_many_there_are(
+    tmp_path: Path,
+) -> None:
+    world = await utility_world(tmp_path, [f"a-{number:02d}" for number in range(AREAS_SHOWN_MAX + 2)])
+    page = await world.browser(Role.UTILITY).text("/overview")
+    assert page.count('class="strip"') == AREAS_SHOWN_MAX
+    assert f"The first {AREAS_SHOWN_MAX} of {AREAS_SHOWN_MAX + 2} rows" in page
+
+
+async def test_closed_disputes_before_the_oldest_open_one_are_not_asked_for_again(tmp_path: Path) -> None:
+    world = await utility_world(tmp_path, ["a-1"])
+    disputes = [{"is_closed": True}, {"is_closed": True}, {"is_closed": False}, {"is_closed": True}]
+    world.node.answers["disputes"] = lambda start=0: {"disputes": disputes[start:], "next": None}
+    utility = world.browser(Role.UTILITY)
+    assert "Open disputes: 1" in await utility.text("/overview")
+    world.progress.newest += 1
+    disputes.append({"is_closed": False})
+    assert "Open disputes: 2" in await utility.text("/overview")
+    asked = [params["start"] for path, params in world.node.asked if path == "disputes"]
+    assert asked == [0, 2]
