@@ -382,7 +382,7 @@ def _wait_until_ready(url: str) -> None:
     give_up = time.monotonic() + READY_WITHIN_S
     while True:
         try:
-            with urlopen(f"{url}/readyz", timeout=READY_WITHIN_S):
+            with urlopen(f"{url}/readyz", timeout=READY_WITHIN_S):  # noqa: S310 - loopback
                 return
         except OSError:  # nobody listens yet, or the node behind the pages does not answer yet
             require(time.monotonic() < give_up, "node and pages come up")

@@ -185,10 +185,8 @@ def _measure(visitor: Visitor, turns: Sequence[Mapping[str, str]]) -> dict[str, 
         asked = turns if "{kind}" not in path else [_with_line(visitor, turn) for turn in turns]
         found[name] = list(_seconds(visitor, path, asked))
         first, *others = found[name]
-        print(
-            f"{name:16} first {1_000 * first:7.0f}  p95 {1_000 * _quantile(others, 95).seconds:6.0f} ms",
-            file=sys.stderr,
-        )
+        shown = f"{name:16} first {1_000 * first:7.0f}  p95 {1_000 * _quantile(others, 95).seconds:6.0f} ms"
+        print(shown, file=sys.stderr, flush=True)  # noqa: T201
     return found
 
 

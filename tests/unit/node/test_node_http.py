@@ -55,6 +55,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     ("gateways/gw-1/observations", {"boundary_s": FIRST_S}, READS_ALL),
     ("calendars/c", {}, set(TWO_AREAS.signers)),
     ("areas/a-1/installations", {}, OF_AREA_1),
+    ("areas/a-1/installations", {"party": "p-1"}, READS_ALL | {"p-1"}),
     (f"{SLOT}/positions", {}, OF_AREA_1),
     (f"{SLOT}/positions", {"party": "p-1"}, READS_ALL | {"p-1"}),
     (f"{SLOT}/orders", {"party": "p-1"}, READS_ALL | {"p-1"}),
@@ -81,6 +82,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     (DAY.replace("statements", "runs"), {}, OF_AREA_1),
     ("exceptions", {}, READS_ALL),
     ("accounts", {"area": "a-1"}, OF_AREA_1),
+    ("accounts/sums", {}, READS_ALL),
     ("book", {"area": "a-1", "slot": FIRST_S}, READS_ALL),
     ("evidence", {"party": "p-1", "slot_start_s": FIRST_S, "line_kind": "levy"}, READS_ALL | {"p-1"}),
     ("evidence/row", {"area": "a-1", "slot_start_s": FIRST_S, "row": 0}, READS_ALL),
@@ -143,6 +145,31 @@ async def test_a_party_sees_its_own_lines_orders_registers_and_balance_alone(tmp
         assert accounts["accounts"] == []
         assert accounts["balances"] == [{"party": "p-1", "point": "P-1", "owes_nano": run["parties"][0]["pays_nano"]}]
         assert [area["area"] for area in (await node.client("q-1").query("areas"))["areas"]] == ["a-2"]
+
+
+async def test_the_sums_of_each_areas_book_are_those_of_its_accounts_and_points(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settled(node)
+        reader = node.client("util")
+        areas = (await reader.query("areas"))["areas"]
+        books = (await reader.query("accounts/sums"))["areas"]
+        assert [book["area"] for book in books] == [area["area"] for area in areas]
+        for book in books:
+            whole = await reader.query("accounts", area=book["area"])
+            assert book["accounts"] == whole["accounts"]
+            assert book["owes_nano"] == sum(one["owes_nano"] for one in whole["balances"])
+            assert book["parties"] == len({one["party"] for one in whole["balances"]})
+        assert any(book["owes_nano"] for book in books)
+
+
+async def test_an_area_says_how_many_of_its_parties_trade_and_installations_those_of_one(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        reader = node.client("util")
+        for area in (await reader.query("areas"))["areas"]:
+            rows = (await reader.query(f"areas/{area['area']}/installations"))["installations"]
+            assert area["traders"] == len({row["party"] for row in rows if row["trades"]})
+        own = (await reader.query("areas/a-1/installations", party="p-1"))["installations"]
+        assert [row["party"] for row in own] == ["p-1"]
 
 
 async def test_figures_of_a_settled_slot(tmp_path: Path) -> None:
