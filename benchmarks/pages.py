@@ -31,7 +31,7 @@ from benchmarks.district import DAY_S, SLOT_S, SLOTS_OF_DAY, District, area_name
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement
 
-REQUESTS = 20
+REQUESTS = 40
 SEED = 7
 TIMEOUT_S = 60
 SIGN_IN = "/sign-in"
