@@ -75,7 +75,7 @@ async def test_the_day_says_what_it_came_to_in_both_languages(tmp_path: Path) ->
 async def test_the_day_tells_what_is_owed_and_what_is_pending_for_orders(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)
-    credit = {"party": PARTY, "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9}
+    credit = {"party": PARTY, "area": "A1", "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9}
     world.node.answers["credit"] = credit
     page = await household(world).text(PAGE)
     assert "pending for orders that are not settled 0.126" in page
@@ -215,11 +215,25 @@ async def test_a_day_of_which_nothing_is_settled_has_no_sums_instead_of_sums_of_
     world = household_world(tmp_path)
     address = f"/api/v1/households/{PARTY}/days?start_s={DAY_START_S}&end_s={DAY_START_S + 2 * DAY_S}"
     days = await (await household(world).get(address)).get_json()
-    assert [row[1:] for row in days["rows"]] == [[96, 0, *[None] * 7]] * 2
-    assert days["totals"] == [None, 192, 0, *[None] * 7]
+    assert [row[1:] for row in days["rows"]] == [[96, 0, *[None] * 9]] * 2
+    assert days["totals"] == [None, 192, 0, *[None] * 9]
     await fill(world, [settled(START_S)])
     days = await (await household(world).get(address)).get_json()
     assert (days["totals"][2], days["totals"][7]) == (1, PAYS_NANO)
+
+
+async def test_what_came_from_neighbours_in_a_day_is_summed_slot_by_slot(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    slots = (settled(START_S, import_wh=100, bought_wh=300), settled(START_S + SLOT_S, import_wh=400, bought_wh=50))
+    await fill(world, slots)
+    address = f"/api/v1/households/{PARTY}/days?start_s={DAY_START_S}&end_s={DAY_START_S + DAY_S}"
+    days = await (await household(world).get(address)).get_json()
+    row = dict(zip((column["key"] for column in days["columns"]), days["rows"][0], strict=True))
+    assert (row["import_wh"], row["bought_wh"], row["from_neighbours_wh"]) == (
+        500,
+        350,
+        150,
+    )  # of the sums it would be 350
 
 
 async def test_a_slot_without_a_value_is_a_gap_and_missing_is_never_zero(tmp_path: Path) -> None:

@@ -195,8 +195,7 @@ async def test_while_the_series_catch_up_the_overview_says_what_is_not_read_and_
 
 async def test_an_area_in_which_nobody_trades_does_not_say_that_together_they_pay_nothing(tmp_path: Path) -> None:
     world = await utility_world(tmp_path, ["a-1"])
-    for row in world.node.answers["areas/a-1/installations"]["installations"]:
-        row["trades"] = False
+    world.node.answers["areas"]["areas"][0]["traders"] = 0
     page = await world.browser(Role.UTILITY).text("/overview")
     assert "together" not in page
     assert "Nobody takes part in the market here" in page
