@@ -38,7 +38,7 @@ from gridweb.views import render_fragment, render_page
 
 EXCEPTIONS_SHOWN_MAX: Final = 8
 AREAS_SHOWN_MAX: Final = 25
-"""Areas in a table or with a strip, those in trouble first; files have all, and a form leads to each."""
+"""Areas in a table or with a strip, those in trouble first; files have all, and each has a link."""
 MINUTE_S: Final = 60
 
 pages = Blueprint("overview", __name__)

@@ -323,16 +323,6 @@ async def test_a_party_that_is_billed_nowhere_is_not_found_and_its_name_does_not
     assert "<script>alert" not in await response.get_data(as_text=True)
 
 
-async def test_parties_beyond_those_kept_at_hand_are_found_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(points, "PARTIES_MAX", 1)
-    utility = household_world(tmp_path).browser(Role.UTILITY)
-    for party in (PARTY, NEIGHBOUR, NEIGHBOUR, PARTY):
-        assert f"Party {party}" in await utility.text(f"/households/{party}")
-    assert (await utility.get("/households/nobody")).status_code == 404
-
-
 async def test_a_point_that_a_party_gains_or_loses_shows_with_the_next_height(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     own = await find_point(world.site.source, PARTY)
