@@ -457,6 +457,7 @@ async def test_closed_disputes_before_the_oldest_open_one_are_not_asked_for_agai
     world = await utility_world(tmp_path, ["a-1"])
     disputes = [{"is_closed": True}, {"is_closed": True}, {"is_closed": False}, {"is_closed": True}]
     world.node.answers["disputes"] = lambda start=0: {"disputes": disputes[start:], "next": None}
+    world.node.answers["areas/a-1/progress"] = {"run_slot_start_s": FIRST_S}
     utility = world.browser(Role.UTILITY)
     assert "Open disputes: 1" in await utility.text("/overview")
     world.progress.newest += 1
