@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from quart import Blueprint
 
 from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
+from gridweb.format import iso
 from gridweb.freshness import Freshness
 from gridweb.health import PARTS
 from gridweb.i18n import N_, _
@@ -64,8 +65,8 @@ COLUMNS = (
     ),
     Column("state", N_("State"), words=STATES),
     Column("since_s", N_("Since"), "instant"),
-    Column("reason", N_("Reason")),
 )
+"""But the reason, whose words are those of the moment."""
 
 
 @serves_table("/condition", *READS_ALL)
@@ -73,37 +74,67 @@ async def condition_table(source: Source) -> Table:
     """Every part that the pages rest on, and whether it answers."""
     status = (await part_of(source.status())).value  # an outage is noticed by asking
     outages = {outage.name: outage for outage in source.outages()}
-    rows: list[tuple[str, str, int | None, str | None]] = [
-        (name, _state(name, is_away=True), outages[name].since_s, said(outages[name].reason))
+    rows = [
+        _Row(
+            name,
+            _state(name, is_away=True),
+            outages[name].since_s,
+            _Reason(outages[name].reason, said(outages[name].reason)),
+        )
         if name in outages
-        else (name, _state(name, is_away=False), None, None)
+        else _Row(name, _state(name, is_away=False))
         for name in site().health.known()
         if name != BLOCKS or "node" not in outages
     ]
     fresh, tz = source.freshness(), await site_zone(source)
-    rows += [] if fresh is None else [(NEWS, fresh.pulse.value, fresh.as_of_s, _said_of(fresh, tz))]
+    rows += [] if fresh is None else [_Row(NEWS, fresh.pulse.value, fresh.as_of_s, _said_of(fresh, tz))]
     rows += [] if status is None else _alarms(status)
-    return Table("condition", COLUMNS, rows, title=_("What these pages rest on"), tz=tz)
+    words = {row.reason.code: row.reason.words for row in rows if row.reason is not None}
+    columns = (*COLUMNS, Column("reason", N_("Reason"), words=words))
+    values = [(*row[:-1], None if row.reason is None else row.reason.code) for row in rows]
+    return Table("condition", columns, values, title=_("What these pages rest on"), tz=tz)
 
 
-def _alarms(status: NodeStatus) -> list[tuple[str, str, int | None, str | None]]:
+class _Reason(NamedTuple):
+    """Why: ``code``, the same in every language, for programs; ``words``: as people read it."""
+
+    code: str
+    words: str
+
+
+class _Row(NamedTuple):
+    part: str
+    state: str
+    since_s: int | None = None
+    reason: _Reason | None = None
+
+
+def _alarms(status: NodeStatus) -> list[_Row]:
     """What the node itself says is wrong, or will be within a month."""
-    rows: list[tuple[str, str, int | None, str | None]] = []
+    rows = []
     if status.disputed_by:
         many = _("%(count)s gateways hold receipts of another history", count=shown.count(status.disputed_by))
-        rows.append((HISTORY, "disputed", None, many))
+        code = f"{status.disputed_by} gateways hold receipts of another history"
+        rows.append(_Row(HISTORY, "disputed", None, _Reason(code, many)))
     for shortage in status.shortages:
         left = _("%(count)s days left", count=shown.count(shortage.days_left))
-        rows.append((shortage.kind, "runs_out", None, f"{shortage.subject}: {left}".removeprefix(": ")))
+        texts = (
+            f"{shortage.subject}: {words}".removeprefix(": ") for words in (f"{shortage.days_left} days left", left)
+        )
+        rows.append(_Row(shortage.kind, "runs_out", None, _Reason(*texts)))
     return rows
 
 
-def _said_of(fresh: Freshness, tz: str) -> str | None:
-    """What was expected when, by the local clock."""
+def _said_of(fresh: Freshness, tz: str) -> _Reason | None:
+    """What was expected when: for people by the local clock."""
     if fresh.expected_s is None:
         return None
-    due = _("the next one by %(time)s", time=shown.moment(fresh.expected_s, tz))
-    return due if not fresh.late_s else f"{due}; " + _("%(count)s s late", count=shown.count(fresh.late_s))
+    code = f"the next one by {iso(fresh.expected_s)}"
+    words = _("the next one by %(time)s", time=shown.moment(fresh.expected_s, tz))
+    if not fresh.late_s:
+        return _Reason(code, words)
+    late = _("%(count)s s late", count=shown.count(fresh.late_s))
+    return _Reason(f"{code}; {fresh.late_s} s late", f"{words}; {late}")
 
 
 def _state(name: str, *, is_away: bool) -> str:
