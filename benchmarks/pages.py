@@ -244,17 +244,22 @@ def _quantile(seconds: Sequence[float], percent: int) -> Measurement:
     return Measurement(1, sorted(seconds)[-(-percent * len(seconds) // 100) - 1])
 
 
+def _of_demonstration(page: str, percent: int) -> Benchmark:
+    return lambda: _quantile(measure_all()[page], percent)
+
+
+def _of_district(page: str) -> Benchmark:
+    return lambda: _quantile(measure_district()[page][1:], 95)
+
+
+def _first_of_district(page: str) -> Benchmark:
+    return lambda: Measurement(1, measure_district()[page][0])
+
+
 BENCHMARKS: dict[str, Benchmark] = {
-    **{
-        f"pages/{page}_p{percent}": lambda page=page, percent=percent: _quantile(measure_all()[page], percent)
-        for page in PAGES
-        for percent in (50, 95)
-    },
-    **{f"pages/{DISTRICT}/{page}_p95": lambda page=page: _quantile(measure_district()[page][1:], 95) for page in PAGES},
-    **{
-        f"pages/{DISTRICT}/{page}_first": lambda page=page: Measurement(1, measure_district()[page][0])
-        for page in PAGES
-    },
+    **{f"pages/{page}_p{percent}": _of_demonstration(page, percent) for page in PAGES for percent in (50, 95)},
+    **{f"pages/{DISTRICT}/{page}_p95": _of_district(page) for page in PAGES},
+    **{f"pages/{DISTRICT}/{page}_first": _first_of_district(page) for page in PAGES},
 }
 """Benchmarks by name, as ``gridledger bench run`` finds them; one piece of work is one request."""
 

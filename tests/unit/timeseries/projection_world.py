@@ -10,7 +10,7 @@ from typing import Any
 
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
-from gridseries.series import ALL_SERIES, AnyRow, AnySeries, Cursor, SeriesUnavailable
+from gridseries.series import ALL_SERIES, AnyRow, AnySeries, Columns, Cursor, SeriesUnavailable
 from tests.worlds.consortium import FIRST_S, SLOT_S
 
 FAR_S = FIRST_S + 10_000 * SLOT_S
@@ -58,6 +58,10 @@ class FaultyStore:
 
     async def read(self, *arguments: Any) -> list[Any]:
         found: list[Any] = await self._call("read", *arguments)
+        return found
+
+    async def read_columns(self, *arguments: Any) -> Columns:
+        found: Columns = await self._call("read_columns", *arguments)
         return found
 
     async def load_cursor(self) -> Cursor:
