@@ -9,7 +9,9 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from edge.lines import LineConfig
+from edge.meters import MeterConfig as MeterRow
 from edge.meters import check_unique
+from edge.readers import UNIT_ID_MAX
 from firmware_profiles import load_profile
 from gridcore.errors import UsageError
 from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
@@ -82,14 +84,14 @@ class MarketConfig:
 class MeterConfig:
     """A meter, the point at which it hangs, and the party that is billed there (None: nobody, a feeder).
 
-    limit_wh, modulus_wh: of the register, before ``ratio``; first_import_wh, first_export_wh: what it shows now.
+    limit_wh, modulus_wh: of the register, before ``ratio``; first_import_wh, first_export_wh: what it shows now; unit_id, address:
+    its place on a Modbus line, or on one of DL/T 645.
     """
 
     number: int = field(metadata={"min": 0, "max": NUMBER_MAX})
     meter: str = field(metadata=_NAME)
     point: str = field(metadata=_NAME)
     line: str = field(metadata=_NAME)
-    unit_id: int = field(metadata={"min": 0, "max": 255})
     profile: str = field(metadata=_NAME)
     limit_wh: int = field(metadata={"min": 1, "max": PRIMARY_LIMIT_WH_MAX})
     first_import_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
@@ -99,9 +101,12 @@ class MeterConfig:
     trades: bool = False
     modulus_wh: int = field(default=0, metadata={"min": 0, "max": MODULUS_WH_MAX})
     ratio: int = field(default=1, metadata={"min": 1, "max": RATIO_MAX})
+    unit_id: int | None = field(default=None, metadata={"min": 0, "max": UNIT_ID_MAX})
+    address: str | None = field(default=None, metadata={"min": 12, "max": 12})
 
     def __post_init__(self) -> None:
-        """UsageError for a party that is missing, or a profile that is not shipped."""
+        """UsageError for a party that is missing, a profile that is not shipped, and for no place on the line, or two."""
+        MeterRow(self.number, self.meter, self.line, self.profile, self.limit_wh, self.unit_id, self.address)
         if self.trades and self.party is None:
             raise UsageError("trades = true needs a party that trades; give the key 'party'")
         if not load_profile(self.profile).billing:

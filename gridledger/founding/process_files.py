@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 
 from gridcore.config import as_table
 from gridcore.genesis import BLOCK_TIME
-from gridledger.founding.config import ChainConfig, GatewayConfig, ListenConfig
+from gridledger.founding.config import ChainConfig, GatewayConfig, ListenConfig, MeterConfig
 
 TLS_FOLDER: Final = "tls"
 """Certificates of connections, where gateways come in by mutual TLS."""
 NODE_NAME: Final = "node"
-_READ: Final = ("number", "meter", "line", "unit_id", "profile", "limit_wh")
-"""What an agent needs to know of a meter."""
+_READ: Final = ("number", "meter", "line", "unit_id", "address", "profile", "limit_wh")
+"""What an agent needs to know of a meter, as far as it is given."""
 
 
 class Hands(NamedTuple):
@@ -82,8 +82,13 @@ def edge_table(
         "first_boundary_s": first_slot_s,
         "sampling": {"slot_s": config.timeline.slot_s},
         "lines": [as_table(line) for line in gateway.lines],
-        "meters": [{key: getattr(meter, key) for key in _READ} for meter in gateway.meters],
+        "meters": [_read_table(meter) for meter in gateway.meters],
     }
+
+
+def _read_table(meter: MeterConfig) -> dict[str, Any]:
+    found = {key: getattr(meter, key) for key in _READ}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _key(name: str) -> dict[str, object]:

@@ -163,6 +163,16 @@ def test_founding_again_into_the_same_folder_is_refused_and_changes_nothing(
     assert (tmp_path / "village" / "genesis.cbor").read_bytes() == before
 
 
+def test_file_with_a_dlt645_meter_makes_an_agent_s_file_that_is_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"port": '5020\nframer = "dlt645"', "profile": '"dlt645_2007"', "modulus_wh": "1000000000"}
+    path = write_example(tmp_path, capsys, **places)
+    path.write_text(path.read_text("utf-8").replace("unit_id = 1 ", 'address = "000012345678" ', 1), encoding="utf-8")
+    assert main(["genesis", "new", "--config", str(path), "--out", str(tmp_path / "village")]) == 0
+    assert main(["edge", "check", "--config", str(tmp_path / "village" / "edge-1.toml")]) == 0
+
+
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
@@ -184,6 +194,7 @@ def test_founding_again_into_the_same_folder_is_refused_and_changes_nothing(
         ("first_slot_start_s", "1800000001", "first_slot_start_s is a multiple of slot_s 900"),
         ("levy_micro_per_kwh", "40000 # \nlevi = 1", "prices"),
         ("line", '"yard"', "gateways[0]: meter 'M-1' is on line 'hall'; lines are yard"),
+        ("unit_id", '1\naddress = "000000000001"', "meter 'M-1' needs one place: unit_id on a Modbus line, address on"),
     ],
 )
 def test_what_does_not_fit_is_one_line_that_names_file_and_key_and_no_folder_is_made(
