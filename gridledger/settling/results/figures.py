@@ -36,6 +36,7 @@ def figures_of(
 ) -> Figures:
     """The figures of a settled folder; ``root``: its results_root."""
     rules = dataset.rules
+    of_contract = {kind.kind for kind in CATALOGUE[rules.contract].contract.line_kinds}
     import_wh, export_wh, shared_wh = (sheets.last(name) for name in _ENERGIES)
     zone = ZoneInfo(dataset.timezone)
     ends = (int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s)
@@ -73,7 +74,7 @@ def figures_of(
         terms=rules.terms,
         estimate=rules.estimate.method,
         series=sorted({series.key for series in dataset.series}),
-        components=list(dict.fromkeys(component.name for component in rules.tariff)),
+        components=[kind.line_kind for kind in invoices.kinds if kind.line_kind not in of_contract],
         inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
         results_root=root.hex(),
     )
