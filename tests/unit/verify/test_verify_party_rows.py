@@ -11,7 +11,7 @@ from gridcore.registry.party import PARTY
 from tests.second_verifier.encoding import MalformedError
 from tests.second_verifier.registry import as_registry_row
 
-PARTY_VALUE = {"area": "a-1", "organisation": "util", "trades": False}
+PARTY_VALUE: dict[str, Any] = {"area": "a-1", "organisation": "util", "trades": False}
 SALT = bytes(16)
 CASES: dict[str, tuple[dict[str, Any], bool]] = {
     "a tariff and a power": ({"contracted_w": {"demand": 12_000}, "tariff": "home"}, True),
