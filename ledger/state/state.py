@@ -96,9 +96,14 @@ class State:
         self._tree = tree
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._cached_bytes = 0
+        self._cached_more_bytes = 0
         self._registry: Registry | None = None
         self._registered: set[str] = set()
         self.opened = OpenedEntities()
+
+    def cache_more(self, more_bytes: int) -> None:
+        """Keep so many leaf bytes in memory beside ``CACHED_BYTES_MAX``: for who goes through the same leaves again and again."""
+        self._cached_more_bytes = more_bytes
 
     def __len__(self) -> int:
         return self._tree.size
@@ -237,5 +242,6 @@ class State:
         before = self._cache.pop(key, None)
         self._cached_bytes += cached.size - (0 if before is None else before.size)
         self._cache[key] = cached
-        while self._cached_bytes + len(self._cache) * CACHED_ENTRY_BYTES > CACHED_BYTES_MAX:
+        most_bytes = CACHED_BYTES_MAX + self._cached_more_bytes
+        while self._cached_bytes + len(self._cache) * CACHED_ENTRY_BYTES > most_bytes:
             self._cached_bytes -= self._cache.popitem(last=False)[1].size

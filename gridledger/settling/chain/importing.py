@@ -35,7 +35,7 @@ from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, r
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, VALID_S, ZONE_NAME, found_chain, timeline_of
 from gridledger.settling.chain.orders import order_batches
 from gridledger.settling.dataset import Dataset
-from ledger.leaves.columns import Int64
+from ledger.leaves.columns import CHUNK_ROWS, Int64
 from ledger.leaves.intervals import DAY_S
 from ledger.leaves.progress import PROGRESS, Correction
 from ledger.registry.entries import ENTRIES_MAX
@@ -60,6 +60,10 @@ REFUSALS: Final[Mapping[Code, str]] = {
     Code.GATE_CLOSED: "orders.csv: the ledger has passed the gate of a slot: orders come with the readings of their slot, not later",
 }
 """Why the ledger refuses what a reader of files could not know."""
+ENERGY_BYTES: Final = 17
+"""Of a slot of a point in a leaf of imported energies: quality, import and export."""
+CACHED_MORE_MAX: Final = 2 * 1024**3
+"""So much of a day is kept in memory: of a million points and quarter hours, all of it."""
 Progress = Callable[[int, int], None]
 """Called with slots that are settled, and slots in all."""
 
@@ -76,12 +80,18 @@ def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = N
     operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
     ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
     try:
+        ledger.application.state.cache_more(min(_bytes_of_day(dataset), CACHED_MORE_MAX))
         if not is_new:
             check_fits(ledger, dataset)
         _Importer(ledger, dataset, importer, progress).run(is_new=is_new)
         yield ledger
     finally:
         ledger.close()
+
+
+def _bytes_of_day(dataset: Dataset) -> int:
+    """About how many bytes the leaves have that hold the energies of one UTC day: its slots are settled from them one after the other."""
+    return DAY_S // dataset.slot_s * (len(dataset.points) + CHUNK_ROWS) * ENERGY_BYTES
 
 
 def _make(dataset: Dataset, folder: Path) -> None:

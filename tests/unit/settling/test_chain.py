@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from gridledger.settling.chain import read_runs, read_slots, settled_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
+from ledger.leaves.intervals import DAY_S
 from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.runs import RUNS
-from ledger.state import intervals
+from ledger.state import due, intervals, state
+from ledger.store.leaf_tables import LeafTable
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from tests.worlds.datasets import FIRST_S, SLOT_S, auction, community
@@ -187,6 +190,27 @@ def test_a_party_with_points_in_two_areas_is_refused_before_anything_is_made(tmp
     with pytest.raises(UsageError, match="party/H"), settled_ledger(dataset._replace(points=points), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_imported_energies_are_not_loaded_again_for_each_slot_of_their_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    load_leaf = LeafTable.load_leaf
+
+    def noting(leaves: LeafTable, key: str) -> tuple[int, bytes] | None:
+        found = load_leaf(leaves, key)
+        loaded.extend([key] if found is not None and key.startswith("intervals/") else [])
+        return found
+
+    monkeypatch.setattr(LeafTable, "load_leaf", noting)
+    monkeypatch.setattr(state, "CACHED_BYTES_MAX", 8 * 1024)
+    monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=1))  # a slot a block, as a million points have it
+    dataset = community(200, 5, areas=2)
+    with settled_ledger(dataset, tmp_path) as ledger:
+        check_says(ledger, dataset)
+    days = {start_s // DAY_S for start_s in dataset.slot_start_s.tolist()}
+    assert len(loaded) <= len(days)
 
 
 def test_runs_are_read_by_slot_run_and_area_with_what_lines_need(tmp_path: Path) -> None:
