@@ -123,7 +123,8 @@ class Bus:
                 return
             if self.fault.echo:
                 client.write(heard.frame)
-            if (now_s - client.answered_s) * 1000.0 >= self.fault.gap_ms and len(self._waiting) < WAITING_MAX:
+            has_gap = not self.fault.gap_ms or (now_s - client.answered_s) * 1000.0 >= self.fault.gap_ms
+            if has_gap and len(self._waiting) < WAITING_MAX:
                 self._waiting.append(_Turn(client, heard))
                 self._next_turn()
 

@@ -222,3 +222,28 @@ def test_a_stuck_meter_shows_the_moment_when_it_got_stuck() -> None:
     station.set_fault(Fault(stuck=True))
     station.count(Quantities(9000, power_w=5000))
     assert station.shown()[0] == Quantities(1000)
+
+
+class CreepingLoop(JumpingLoop):
+    """A clock that moves a little whenever somebody looks at it."""
+
+    def time(self) -> float:
+        self.now_s += 1e-6
+        return self.now_s
+
+
+@pytest.mark.parametrize(("gap_ms", "answered"), [(0, [7, 8, 9]), (20, [7])])
+def test_requests_that_come_in_one_piece_are_all_answered_unless_the_line_needs_a_gap(
+    gap_ms: int, answered: list[int]
+) -> None:
+    async def work() -> None:
+        bus = Bus(SocketSpeech(_stations(turnaround_ms=0)))
+        bus.fault = LineFault(gap_ms=gap_ms)
+        asker = Asker(bus)
+        asker.ask(_socket(7, 1) + _socket(8, 2) + _socket(9, 3))
+        await asyncio.sleep(0.01)
+        assert [int.from_bytes(answer[:2], "big") for _, answer in asker.heard] == answered
+
+    loop = CreepingLoop()
+    _run(loop, work())
+    loop.close()
