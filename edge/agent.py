@@ -367,20 +367,20 @@ class Agent:
 
         While the clock is not disciplined the ledger would set it aside: then it waits.
         """
-        slot_s, progress = self._policy.slot_s, self._outbox.progress
-        if not progress.lacks or self._clock.simulated or self._clock.state().state == "unsynced":
+        slot_s, lacks = self._policy.slot_s, self._outbox.progress.lacks
+        if not lacks or self._clock.simulated:
             return
         until_ms = self._clock.boundary_ms(boundary_s + slot_s) - QUIET_MS
         barred = self._bindings.barred
         backfill = Backfill(
-            self._lines, self._policy, self._memories, silent=progress.absent, barred=barred, proofs=self._bindings
+            self._lines, self._policy, self._memories, boundary_s=boundary_s, barred=barred, proofs=self._bindings
         )
-        for missing in islice(backfill.due(progress.lacks), BOUNDARIES_PER_ROUND_MAX):
+        for missing in islice(backfill.due(lacks), BOUNDARIES_PER_ROUND_MAX):
             if upcoming.done() or monotonic_ms() >= until_ms or self._has_offer.is_set() or self._storing.waiting:
                 return
-            if self._outbox.fill_percent() >= FILL_ALARM_PERCENT:
+            if self._outbox.fill_percent() >= FILL_ALARM_PERCENT or self._clock.state().state == "unsynced":
                 return
-            await self._storing.keep_fetched(await backfill.fetch(missing, until_ms))
+            await self._storing.keep_fetched(await backfill.fetch(missing, until_ms, upcoming.done))
 
     async def _wait(self, upcoming: asyncio.Future[int | None], last_s: int) -> int | None:
         """Wait for the next boundary; meanwhile try again to store what could not be stored, and take meters that are offered.

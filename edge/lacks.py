@@ -55,6 +55,11 @@ def with_lack(lacks: Sequence[Lack], new: Lack, slot_s: int) -> tuple[Lack, ...]
     return tuple(kept)
 
 
+def since(lacks: Sequence[Lack], first_s: int) -> tuple[Lack, ...]:
+    """What of ``lacks`` lies at the boundary ``first_s`` or later."""
+    return tuple(lack._replace(first_s=max(lack.first_s, first_s)) for lack in lacks if lack.last_s >= first_s)
+
+
 def newest_missing(lacks: Sequence[Lack], slot_s: int) -> Iterator[Missing]:
     """Each boundary at which something is missing, the newest first."""
     for lack in reversed(lacks):

@@ -13,7 +13,7 @@ from edge.alarms import FILL_ALARM_PERCENT
 from edge.backfill import Fetched
 from edge.batches import BatchMaker, readings_of
 from edge.clocks import BoundaryClock, missed_between
-from edge.lacks import Lack, with_lack
+from edge.lacks import Lack, since, with_lack
 from edge.meters import MeterLine
 from edge.outbox import Entry, Outbox, OutboxError
 from edge.outbox_file import QueuedBatch
@@ -34,7 +34,8 @@ _log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Unstored:
     """A sample that the outbox has not taken: meters still without a reading at the newest boundary, the clock's state when it was
-    taken, encoded observations beside it (b"": none), and what its boundary still lacks that meters may have recorded.
+    taken, encoded observations beside it (b"": none), and what its boundary still lacks that meters may have recorded;
+    ``is_fetched``: it is out of their records, of an earlier boundary.
     """
 
     sample: Sample
@@ -43,6 +44,7 @@ class _Unstored:
     lack: Lack
     observations: bytes = b""
     seen: Seen | None = None
+    is_fetched: bool = False
 
 
 class Storing:
@@ -103,7 +105,7 @@ class Storing:
     async def keep_fetched(self, fetched: Fetched) -> None:
         """Put what meters had recorded of an earlier boundary into the outbox."""
         absent = self._outbox.progress.absent
-        self._unstored.append(_Unstored(fetched.sample, absent, self._clock.state(), fetched.lack))
+        self._unstored.append(_Unstored(fetched.sample, absent, self._clock.state(), fetched.lack, is_fetched=True))
         await self.store()
 
     async def store(self) -> None:
@@ -160,14 +162,19 @@ class Storing:
         return len(stored)
 
     def _lacks_after(self, one: _Unstored, missed: Gap | None, lacks: tuple[Lack, ...]) -> tuple[Lack, ...]:
-        """What is lacking after a sample that meters may have recorded: all of the gap before it, as far back as they record."""
+        """What is lacking after a sample that meters may have recorded: all of the gap before it too.
+
+        Only as far back as they record, and as half the age that the outbox may have: what is fetched counts for as old as its boundary,
+        and must not fill it.
+        """
         if missed is not None and self._records_s:
-            reach_s = max(self._records_s.values()) // self._slot_s * self._slot_s
-            first_s = max(missed.first_s, one.sample.boundary_s - reach_s)
-            if first_s <= missed.last_s:
-                gap = Lack(first_s, missed.last_s, tuple(sorted(self._records_s)))
-                lacks = with_lack(lacks, gap, self._slot_s)
-        return with_lack(lacks, one.lack, self._slot_s)
+            lacks = with_lack(lacks, Lack(*missed, tuple(sorted(self._records_s))), self._slot_s)
+        lacks = with_lack(lacks, one.lack, self._slot_s)
+        if one.is_fetched:
+            return lacks
+        boundary_s, age_s_max = one.sample.boundary_s, self._outbox.limits.age_s_max
+        reach_s = min(max(self._records_s.values(), default=0), age_s_max // 2) // self._slot_s * self._slot_s
+        return since(lacks, boundary_s - reach_s)
 
     def _make(self, unstored: _Unstored, progress: Progress) -> QueuedBatch:
         """The signed batch of one sample."""

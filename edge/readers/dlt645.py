@@ -194,6 +194,10 @@ class Dlt645Meter:
         self._clock_ms = clock_ms
         self._can_freeze = True
         self._ahead_s: int | None = None
+        self._looked: Freeze | None = None  # behind this boundary the clock was looked at for records
+        self._wrong_until_s = (
+            0  # when its clock was seen to be wrong last (UTC): what it recorded before is of no known time
+        )
 
     async def read_billing(self, until_ms: float) -> BillingRead:
         """See ``MeterReader``: what the meter has frozen at this boundary, else what it shows."""
@@ -220,13 +224,20 @@ class Dlt645Meter:
         return 0 if records is None else records.depth * records.interval_min * 60
 
     async def read_record(self, boundary_s: int, until_ms: float) -> BillingRead | None:
-        """See ``MeterReader``: the load record with exactly this stamp, of a meter whose clock is right."""
+        """See ``MeterReader``: the load record with exactly this stamp, of a meter whose clock is right.
+
+        The clock is looked at behind each boundary: it may have stood still, or been set, since the last look.
+        """
         records = self._profile.dlt645.records
         if records is None:
             return None
-        ahead_s = await self.read_clock_ahead(until_ms) if self._ahead_s is None else self._ahead_s
-        if ahead_s is None or abs(ahead_s) > FREEZE_TOLERANCE_S:
-            raise QuarantinedError(f"{self._name}: its clock is off by {ahead_s} s, so are its records")
+        if self._ahead_s is None or self._looked is not self._line.begun:
+            await self.read_clock_ahead(until_ms)
+            self._looked = self._line.begun
+        if boundary_s <= self._wrong_until_s:
+            raise QuarantinedError(
+                f"{self._name}: its clock was off at {self._wrong_until_s}, so are the records before; now by {self._ahead_s} s"
+            )
         stamp = datetime.fromtimestamp(boundary_s + self._line.config.meters_ahead_s, UTC).strftime("%y%m%d%H%M")
         try:
             data = await self._read(records.data_id, LOAD_RECORD_BYTES, until_ms, encode_record_request(stamp))
@@ -259,7 +270,12 @@ class Dlt645Meter:
             return None
         date = (await self._read(table.date_id, _DATE_BYTES, until_ms))[::-1].hex()
         time = (await self._read(table.time_id, _TIME_BYTES, until_ms))[::-1].hex()
-        self._ahead_s = self._utc_s(f"20{date[:6]}{time}") - wall_ms() // 1000
+        if time.startswith("0000"):  # it may have been the day before when it said the date
+            date = (await self._read(table.date_id, _DATE_BYTES, until_ms))[::-1].hex()
+        now_s = wall_ms() // 1000
+        self._ahead_s = self._utc_s(f"20{date[:6]}{time}") - now_s
+        is_off = abs(self._ahead_s) > FREEZE_TOLERANCE_S
+        self._wrong_until_s = now_s if is_off else min(self._wrong_until_s, now_s)
         return self._ahead_s
 
     def _freeze(self) -> Freeze | None:

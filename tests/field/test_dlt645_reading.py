@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+import edge.readers.dlt645
 from edge.bindings import Bindings
 from edge.dlt645 import AT_ONCE, EVERYBODY, FREEZE, encode_frame, next_frame
 from edge.lines import CHINA_S, LineConfig
 from edge.memory import Memories
 from edge.meters import MeterConfig, MeterLine, SamplePolicy, build_lines, close_lines
-from edge.readers import BillingRead, DeviceRefusedError
+from edge.readers import BillingRead, DeviceRefusedError, QuarantinedError
 from edge.readers.dlt645 import Dlt645Framing, Dlt645Line, Freeze
 from edge.sampling import Sampling
 from firmware_profiles import FOLDER, load_profile
@@ -85,6 +86,7 @@ source = "the same coding under data id 00020000, DL/T 645-2007, annex A, table 
 POLICY = SamplePolicy(backoff_ms=20, window_ms=20_000)
 LINE = "bus"
 FOREVER = float("inf")
+FIRST_S = 1_800_000_000
 
 
 @asynccontextmanager
@@ -332,3 +334,51 @@ async def test_meter_whose_clock_is_off_is_named_once_a_day_and_its_freeze_count
     ]
     await close_lines([line])
     await fleet.close()
+
+
+async def test_records_from_before_a_meter_s_clock_was_seen_to_be_wrong_never_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broadcast sets it four minutes back and a later one right again: what it stored meanwhile bears a false time."""
+    now_ms = [(FIRST_S - 60) * 1000]
+    monkeypatch.setattr(edge.readers.dlt645, "wall_ms", lambda: now_ms[0])
+    fleet = MeterFleet([VirtualMeter("M1", LINE, 1)], framer="dlt645", true_ms=lambda: now_ms[0])
+    (endpoint,) = await fleet.start()
+    profile = load_profile("dlt645_2007")
+    row = MeterConfig(1, "M1", LINE, profile.id, 5000, address="000000000001", timeout_ms=5000)
+    (line,) = build_lines([LineConfig(LINE, endpoint.host, endpoint.port, "dlt645")], [row], {profile.id: profile})
+    reader, wire = line.meters[0].reader, _wire(line)
+
+    async def set_clock(off_s: int) -> None:
+        shown = datetime.fromtimestamp(now_ms[0] // 1000 + CHINA_S + off_s, UTC)
+        heard = fleet.requests()
+        await wire.line.tell(encode_frame(EVERYBODY, 0x08, bytes.fromhex(f"{shown:%S%M%H%d%m%y}")))
+        await until(lambda: fleet.requests() > heard)
+
+    async def pass_to(slot: int) -> None:
+        now_ms[0] = (FIRST_S + slot * 900) * 1000 + 1_000
+        fleet.set_registers([1_000 + slot], [0])
+        wire.begun = Freeze(FIRST_S + slot * 900, monotonic_ms())
+
+    async def record(slot: int) -> list[int]:
+        read = await reader.read_record(FIRST_S + slot * 900, FOREVER)
+        return [] if read is None else _registers_wh(read)
+
+    try:
+        fleet.set_registers([0], [0])
+        await reader.read_clock_ahead(FOREVER)
+        await pass_to(0)
+        assert len(await record(0)) == 2
+        await set_clock(-240)
+        await pass_to(1)
+        with pytest.raises(QuarantinedError, match="its clock was off"):
+            await record(0)
+        await set_clock(0)
+        await pass_to(2)
+        for slot in (0, 1):
+            with pytest.raises(QuarantinedError, match="its clock was off"):
+                await record(slot)
+        assert len(await record(2)) == 2
+    finally:
+        await close_lines([line])
+        await fleet.close()

@@ -23,7 +23,7 @@ from edge import lacks as lacks_module
 from edge.agent import BATCHES_AT_BOUNDARY_MAX, Agent
 from edge.backfill import RECORD_ROUNDS_MAX
 from edge.clocks import WallBoundaries
-from edge.config import EdgeConfig
+from edge.config import EdgeConfig, OutboxLimits
 from edge.lacks import LACKING_METERS_MAX, LACKS_MAX, Lack, count_missing, newest_missing, with_lack
 from edge.lines import LineConfig
 from edge.memory import Memories
@@ -36,7 +36,7 @@ from edge.wall_time import WallTime
 from firmware_profiles import load_profile
 from gridcore.clock import monotonic_ms
 from gridcore.config import load_config
-from gridcore.quality import FLAG_FROZEN, MEASURED
+from gridcore.quality import FLAG_FROZEN, MEASURED, SUSPECT
 from gridcore.transactions.reading_batch import ClockState
 from gridcore.transactions.readings import Reading
 from ledger.kinds.reading_batch import LATE_BATCHES_MAX
@@ -90,6 +90,7 @@ class Site:
         self._config = load_config(write_config(folder), EdgeConfig)
         self.memories = Memories()
         self.clock_state = SYNCED
+        self.limits = OutboxLimits()
         create_outbox(self._outbox, Progress(GATEWAY, CHAIN, 1))
 
     async def start(self) -> None:
@@ -117,7 +118,7 @@ class Site:
         ]
         line = LineConfig(LINE, self._end.host, self._end.port, "dlt645", drain_ms=20)
         lines = build_lines([line], table, {profile.id: profile})
-        outbox = Outbox.open(self._outbox, gateway=GATEWAY, chain=CHAIN)
+        outbox = Outbox.open(self._outbox, gateway=GATEWAY, chain=CHAIN, limits=self.limits)
         config = replace(self._config, sampling=POLICY, submit=replace(self._config.submit, retry_ms_min=1, report_s=0))
         submitter = Submitter(self.node, outbox, trust=trusted(), policy=config.submit)
         clock = WallBoundaries(POLICY, time=WallTime(SLOT_S, now_ms=self.time, state=lambda: self.clock_state))
@@ -267,6 +268,36 @@ async def test_record_that_does_not_fit_to_what_follows_is_not_signed_and_those_
             await here.live(lambda: len(here.order()) == 4)
         assert here.order() == [0, 4, 3, 1]
         assert events(logs, "record_not_believed") == ["record_not_believed"]
+
+
+async def test_meter_that_boots_at_the_present_boundary_loses_no_record_and_its_suspect_reading_is_replaced_by_one(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(2)
+        here.fleet.set_fault("M1", Fault(shows="zero"))
+        await here.live()
+        assert [row.quality for row in here.rows()[2]] == [SUSPECT]
+        here.fleet.set_fault("M1", None)
+        here.pass_to(3)
+        await here.live(lambda: len(here.order()) == 5)
+        assert here.order() == [0, 2, 3, 2, 1]
+        assert [(row.quality, row.import_wh) for row in here.rows()[2][1:]] == [(FROZEN, here.import_wh(2))]
+
+
+async def test_records_are_fetched_as_far_back_as_half_the_age_of_the_outbox_so_that_they_never_fill_it(
+    tmp_path: Path, time: Time
+) -> None:
+    async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
+        here.limits = OutboxLimits(age_s_max=5 * SLOT_S)
+        here.pass_to(0)
+        await here.live()
+        here.pass_to(6)
+        async with here.agent() as outbox:
+            await until(lambda: len(here.order()) == 4 and not outbox.progress.lacks)
+        assert here.order() == [0, 6, 5, 4]
 
 
 async def test_while_the_gateway_s_clock_is_not_disciplined_nothing_is_fetched_and_nothing_given_up(
