@@ -5,10 +5,12 @@ One entity has all components, so that whoever shows it shows that none was left
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from gridcore.errors import excerpt
 from gridcore.forms import BOOL, Form, choice, integer
 from gridcore.registry.entity import Entity, Shape, shown
 
@@ -44,8 +46,12 @@ class Tariff(NamedTuple):
     tax_ppm: int
 
 
+_WORD: Final = re.compile(r"[^\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]{1,64}")
+"""No control or format character and no space but U+0020, by numbers: what Python calls printable differs from version to version."""
+
+
 def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= 64 and value.isprintable()
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
 WORD: Final = Form("a text of 1 to 64 characters that can be printed", _is_word)
@@ -106,7 +112,9 @@ def _are_maps(value: Any) -> bool:
 
 def _faults(component: Component, before: Sequence[str]) -> Iterator[str]:
     """What is wrong with a component that stands behind those of some names."""
-    yield from (f"{name} is no key of it; it has {', '.join(_FORMS)}" for name in sorted(set(component) - set(_FORMS)))
+    yield from (
+        f"{excerpt(name)} is no key of it; it has {', '.join(_FORMS)}" for name in sorted(set(component) - set(_FORMS))
+    )
     for name, form in _FORMS.items():
         if name not in component and name not in _OPTIONAL:
             yield f"{name} is missing: {form.words}"

@@ -13,7 +13,7 @@ from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError
 from settlement.contracts.grid_fee_path_1 import PRICE_RULES, PathPrices, path_prices
 from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
-from settlement.tariffs.charges import Calendar, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
 from settlement.tariffs.network import (
     VoltageLevel,
     fees_of_offer,
@@ -95,7 +95,7 @@ def tariff_month(case: CaseInput) -> dict[str, object]:
         raise CaseRefusedError("an energy is negative")
     days, calendar = _calendar(case, len(energies[0]))
     line_kinds = case.texts("line_kinds") if case.has("line_kinds") else []
-    tariff = Tariff(components_of(case.tables("components"), line_kinds), calendar)
+    tariff = Tariff(components_of(case.tables("components"), line_kinds), Holding(calendar))
     months = sorted({f"{day:%Y-%m}" for day in days})
     billed = dict(case.integer_table("billed_nano")) if case.has("billed_nano") else {}
     usage = Usage(*(np.array(column, dtype=np.int64) for column in energies))

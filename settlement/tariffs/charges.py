@@ -57,14 +57,30 @@ class _Counts(NamedTuple):
     is_billed: NDArray[np.bool_]
 
 
-class Tariff:
-    """Components on a calendar: where each of them holds is found out once for all parties."""
+class Holding:
+    """In which slots of a calendar components hold: bool[slots], one for all that hold at the same times."""
 
-    def __init__(self, components: Sequence[Component], calendar: Calendar) -> None:
-        self.components, self.calendar = components, calendar
-        self._holds = [_holds(component, calendar) for component in components]
-        self._months = len(calendar.days_of_month)
-        self._starts = np.searchsorted(calendar.month, np.arange(self._months))
+    def __init__(self, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self._found: dict[tuple[object, ...], NDArray[np.bool_]] = {}
+
+    def of(self, component: Component) -> NDArray[np.bool_]:
+        """Those of one component."""
+        times = (component.from_day, component.until_day, tuple(component.months), tuple(component.windows))
+        found = self._found.get(times)
+        if found is None:
+            found = self._found[times] = _holds(component, self.calendar)
+        return found
+
+
+class Tariff:
+    """Components on a calendar. Tariffs of many parties are given the ``Holding`` of one: a column of all slots for each would not fit."""
+
+    def __init__(self, components: Sequence[Component], holding: Holding) -> None:
+        self.components, self.calendar = components, holding.calendar
+        self._holds = [holding.of(component) for component in components]
+        self._months = len(self.calendar.days_of_month)
+        self._starts = np.searchsorted(self.calendar.month, np.arange(self._months))
 
     def charges(
         self,

@@ -6,10 +6,14 @@ What stands the same in entries that follow each other is one component: steps a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from gridcore.forms import TIME_S_MAX
+from gridcore.registry.row import ROW_BYTES_MAX, Row
 from gridcore.registry.tariff import TARIFF, Tariff
 from settlement.tariffs.components import PERCENT, POWER_BASES, Component, Step, Window
+
+_LONGEST_NAME: Final = "x" * 64
 
 
 class FromDay(NamedTuple):
@@ -64,7 +68,11 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
 
 def fault_of(tariff: Tariff) -> str:
     """What no registry takes of a tariff, in words; "" where nothing is."""
-    return TARIFF.fault_of(TARIFF.encode(tariff))
+    value = TARIFF.encode(tariff)
+    if words := TARIFF.fault_of(value):
+        return words
+    octets = len(Row(TARIFF.key(_LONGEST_NAME), TIME_S_MAX, value).encode())
+    return f"all of them have {octets} bytes, a row has {ROW_BYTES_MAX}" if octets > ROW_BYTES_MAX else ""
 
 
 def components_in_force(party: str, said: Sequence[FromDay]) -> tuple[Component, ...]:

@@ -217,9 +217,14 @@ COMPONENT: dict[str, Any] = {
 }
 
 
+HIDDEN = {
+    *range(0x20), *range(0x7F, 0xA1), 0xAD, 0x1680, *range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070), 0x3000, 0xFEFF,
+}  # fmt: skip
+
+
 def is_word(item: Any) -> bool:
-    """Whether this is a short text without control characters."""
-    return isinstance(item, str) and 1 <= len(item) <= 64 and item.isprintable()
+    """Whether this is a short text without control and format characters, and without spaces that look like another."""
+    return isinstance(item, str) and 1 <= len(item) <= 64 and not any(ord(one) in HIDDEN for one in item)
 
 
 def are_in(values: Any, low: int, high: int) -> bool:

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from gridcore import cbor
 from gridcore.errors import GridError
 from gridcore.master_data import Named
-from gridcore.registry.party import PARTY
+from gridcore.registry.party import CONTRACTED_MAX, PARTY
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE
@@ -57,7 +58,7 @@ def tariff_rows(dataset: Dataset) -> Iterator[Named[Tariff]]:
 
 
 def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
-    """What the row of a party says that is in force at a time."""
+    """What the row of a party says that is in force at a time. GridError where it contracted for more components than a row holds."""
     components = _components_of(dataset, party)
     if not components:
         return Charged()
@@ -65,6 +66,9 @@ def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
     contracted_w = {
         one.name: one.contracted_w[party] for one in components if party in one.contracted_w and holds_on(one, day)
     }
+    if len(contracted_w) > CONTRACTED_MAX:
+        words = f"{party} has {len(contracted_w)} components at once, a ledger takes {CONTRACTED_MAX}"
+        raise GridError(f"rules.toml: [[tariff.component]], contracted_kw: {words}")
     return Charged(_name_of(dataset, components), contracted_w or None)
 
 
@@ -117,8 +121,8 @@ def _name_of(dataset: Dataset, components: Sequence[Component]) -> str:
     """The name of a tariff: the same in every dataset whose components have these names and days."""
     if len(components) == len(dataset.rules.tariff):
         return WHOLE
-    text = "/".join(f"{one.name} {one.from_day}" for one in components)
-    return f"{WHOLE}-{sm3(text.encode()).hex()[:12]}"
+    entries = cbor.encode([[one.name, one.from_day or 0] for one in components])
+    return f"{WHOLE}-{sm3(entries).hex()[:12]}"
 
 
 # -------------------------------------------------------------------------------------------------- out of the registry

@@ -13,7 +13,7 @@ from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Sheets
 from gridledger.tables.columns import Places
 from settlement.contract_kit_1 import Int64Column, check_int64
-from settlement.tariffs.charges import Charge, Tariff, Usage
+from settlement.tariffs.charges import Charge, Holding, Tariff, Usage
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -37,7 +37,8 @@ def signed_charges(
 
     tariffs: of the parties that have one. ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
     """
-    of_party = {party: Tariff(tariff.components, months.calendar) for party, tariff in tariffs.items()}
+    holding = Holding(months.calendar)
+    of_party = {party: Tariff(tariff.components, holding) for party, tariff in tariffs.items()}
     found: dict[tuple[str, str], list[SignedCharge]] = {}
     before: dict[str, list[Charge]] = {party: [] for party in of_party}
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}

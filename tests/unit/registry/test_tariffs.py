@@ -91,7 +91,7 @@ def test_the_file_of_docs_tariffs_is_registered(tmp_path: Path, chain: Chain) ->
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no account": ([{key: ENERGY[key] for key in ENERGY if key != "account"}], "components, 1: account is missing"),
-    "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: rate is no key of it; it has account, base"),
+    "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: 'rate' is no key of it; it has account, base"),
     "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
     "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
     "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has either price or steps"),
@@ -111,6 +111,11 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a share of nothing": ([{**SHARE, "of": []}], "components, 1: of is an array of 1 to 64 kinds"),
     "of without percent": ([{**ENERGY, "of": ["levy"]}], "components, 1: of: the kinds of lines"),
     "a name with a line end": ([{**ENERGY, "name": "a\nb"}], "components, 1: name is a text of 1 to 64"),
+    "a name that looks like another": (
+        [ENERGY, {**ENERGY, "name": "en\u200bergy"}],
+        "components, 2: name is a text of 1 to 64",
+    ),
+    "a key with a line end": ([{**ENERGY, "a\nb": 1}], "components, 1: 'a\\nb' is no key of it"),
     "too many": (
         [{**ENERGY, "name": f"c{at}"} for at in range(COMPONENTS_MAX + 1)],
         "components is an array of at most 64 maps",
@@ -125,6 +130,10 @@ def test_what_is_no_tariff_is_refused_in_one_line(chain: Chain, name: str) -> No
     assert words in TARIFF.fault_of(value)
     assert "\n" not in TARIFF.fault_of(value)
     assert submitted(chain, tariff(*components)) == Code.REGISTRY_FORM
+
+
+def test_nodes_of_every_python_take_a_name_with_a_character_that_is_newer_than_they_are(chain: Chain) -> None:
+    assert submitted(chain, tariff({**ENERGY, "name": NEW})) == 0
 
 
 @pytest.mark.parametrize(
@@ -144,9 +153,11 @@ def test_what_a_party_has_contracted_is_a_power_of_a_component(contracted_w: dic
     assert has_form("party", dict(value)) is is_right
 
 
+NEW = "\U0001fadf"
+"""A character of Unicode 16: it has no properties in Pythons that are older."""
 NUMBERS = st.sampled_from([-1, 0, 1, 12, 13, 3_600, 86_400, 86_401, 10**12, 10**12 + 1, 10**15, 10**15 + 1, True])
 PAIRS = st.lists(st.lists(NUMBERS, min_size=1, max_size=2), max_size=3)
-WORDS = st.sampled_from(["energy", "share", "levy", "电", "", "x" * 64, "x" * 65, "a\tb"])
+WORDS = st.sampled_from(["energy", "share", "levy", "电", "", "x" * 64, "x" * 65, "a\tb", "a\u200bb", "a\u3000b", NEW])
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "account": WORDS,
     "base": st.sampled_from([*BASES, "water"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcore.registry import tariff as registered
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.tariffs.charges import Calendar, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
 from settlement.tariffs.components import BASES, ENERGY_BASES, Component, Step, Window
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
@@ -90,7 +90,7 @@ def usages(draw: st.DrawFn) -> Usages:
 def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int, str], int]:
     """Nano by month and name."""
     found: dict[tuple[int, str], int] = {}
-    for charge in Tariff(parts, of.calendar).charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
+    for charge in Tariff(parts, Holding(of.calendar)).charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
         key = (charge.month, charge.name)
         found[key] = found.get(key, 0) + charge.amount_nano
     return {key: nano for key, nano in found.items() if nano}
@@ -132,7 +132,9 @@ def test_a_share_whose_rate_changes_inside_a_month_is_charged_once_by_the_days_o
         Component("tax", "funds", "percent", 50_000, until_day=FIRST + 5, of=("levy",)),
         Component("tax", "funds", "percent", 60_000, from_day=FIRST + 5, of=("levy",)),
     ]
-    amounts = [charge.amount_nano for charge in Tariff(shares, calendar).charges("P1", usage, [{"levy": 10**9}])]
+    amounts = [
+        charge.amount_nano for charge in Tariff(shares, Holding(calendar)).charges("P1", usage, [{"levy": 10**9}])
+    ]
     assert amounts == [15_000_000, 42_000_000]
 
 
@@ -146,7 +148,7 @@ def test_steps_go_on_where_another_component_changes_inside_a_month() -> None:
     days = np.arange(FIRST + 2, FIRST + 12)
     calendar = Calendar(86_400, days * 0, days * 0 + 7, days, days * 0, [31])
     usage = Usage(days * 0 + 200, days * 0, days * 0)
-    charges = Tariff(components_in_force("P1", said), calendar).charges("P1", usage, [{}])
+    charges = Tariff(components_in_force("P1", said), Holding(calendar)).charges("P1", usage, [{}])
     assert [(one.name, one.amount_nano) for one in charges] == [("energy", 11_000), ("fee", 3_000), ("fee", 14_000)]
 
 

@@ -13,7 +13,7 @@ import pytest
 from settlement.invoicing.total import HALF_UP_AWAY, invoice_total
 from settlement.split import spread
 from settlement.tariffs import components_of
-from settlement.tariffs.charges import Calendar, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
 from settlement.tariffs.network import grid_loss
 
 FOLDER = Path(__file__).with_name("energinet")
@@ -48,7 +48,7 @@ def charged(energy_wh: int, days: int, component: dict[str, Any]) -> int:
     )
     energy = np.zeros(days, dtype=np.int64)
     energy[0] = energy_wh
-    tariff = Tariff(components_of([{"name": "c", "account": "grid"} | component], []), calendar)
+    tariff = Tariff(components_of([{"name": "c", "account": "grid"} | component], []), Holding(calendar))
     (charge,) = tariff.charges("supplier", Usage(energy, energy, energy), [{}])
     return charge.amount_nano
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from settlement.errors import SettlementError
-from settlement.tariffs.charges import Calendar, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
 from settlement.tariffs.reading import components_of
 
 PAGE = Path(__file__).parents[3] / "docs/tariffs.md"
@@ -48,7 +48,7 @@ def table(**keys: Any) -> dict[str, Any]:
 def charges(tables: list[dict[str, Any]], import_wh: list[int], billed: int = 0) -> list[tuple[str, int, int, int]]:
     energy = np.array(import_wh, dtype=np.int64)
     usage = Usage(energy, energy * 0, energy // 3)
-    tariff = Tariff(components_of(tables, KINDS), calendar())
+    tariff = Tariff(components_of(tables, KINDS), Holding(calendar()))
     return [
         (charge.name, charge.month, charge.energy_wh, charge.amount_nano)
         for charge in tariff.charges("P1", usage, [{"levy": billed}, {"levy": billed}])
@@ -208,3 +208,12 @@ def test_whatever_stands_in_a_table_is_a_component_or_one_line(keys: dict[str, A
     except SettlementError as error:
         found = str(error).splitlines()
     assert isinstance(found, tuple) or len(found) == 1
+
+
+def test_tariffs_of_many_parties_share_the_slots_of_components_that_hold_at_the_same_times() -> None:
+    tables = [table(), table(name="d", price_micro_per_kwh=7), table(name="e", months=[6])]
+    own, others = components_of(tables, KINDS), components_of(tables, KINDS)
+    holding = Holding(calendar())
+    found = [holding.of(component) for component in (*own, *others)]
+    assert len({id(slots) for slots in found}) == 2
+    assert [int(slots.sum()) for slots in found[:3]] == [SLOTS, SLOTS, 3 * 24]

@@ -165,3 +165,40 @@ def test_a_tariff_that_no_ledger_takes_is_one_line(tmp_path: Path) -> None:
         settled_ledger(dataset, tmp_path),
     ):
         pass
+
+
+def test_a_party_that_contracted_for_more_components_than_a_row_holds_is_one_line(tmp_path: Path) -> None:
+    many = "".join(component(f"d{at}", "kw_contracted", 1, "contracted_kw = {M1 = 1}") for at in range(17))
+    dataset = read_folder(folder(tmp_path / "in", many, DAYS[:1]))
+    words = r"^rules\.toml: \[\[tariff\.component\]\], contracted_kw: M1 has 17 components at once, a ledger takes 16$"
+    with pytest.raises(GridError, match=words), settled_ledger(dataset, tmp_path):
+        pass
+
+
+def test_parties_whose_components_read_the_same_one_behind_the_other_have_two_tariffs(tmp_path: Path) -> None:
+    first, second = date(2025, 6, 1), date(2025, 6, 2)
+    of_one = component("a", "day", 1, 'parties = ["M1"]', f"valid_from = {first}")
+    of_one += component("b", "day", 2, 'parties = ["M1"]', f"valid_from = {second}")
+    name = f"a {first.toordinal()}/b"
+    of_other = component(name, "day", 5, 'parties = ["M2"]', f"valid_from = {second}")
+    dataset = read_folder(folder(tmp_path / "in", of_one + of_other, DAYS[:1]))
+    with settled_ledger(dataset, tmp_path) as ledger:
+        found = tariffs_of_ledger(ledger, dataset)
+    assert {party: [one.name for one in tariff.components] for party, tariff in found.items()} == {
+        "M1": ["a", "b"],
+        "M2": [name],
+    }
+
+
+def test_components_of_more_bytes_than_a_row_has_are_one_line(tmp_path: Path) -> None:
+    steps = ", ".join(f"{{until_kwh = {10**9 + at}, price_micro_per_kwh = {10**11}}}" for at in range(15))
+    windows = ", ".join(f'["{hour:02}:10", "{hour:02}:50"]' for hour in range(24))
+    more = f"steps = [{steps}, {{price_micro_per_kwh = 1}}]\nwindows = [{windows}]"
+    long = "".join(component(f"{at}{'x' * 60}", "import", 1, more) for at in range(64))
+    long = long.replace("price_micro_per_kwh = 1\nsteps", "steps")
+    out = tmp_path / "out"
+    settle(folder(tmp_path / "first", component("fee", "day", 1), DAYS[:1]), out)
+    newer = read_folder(folder(tmp_path / "newer", long, DAYS[1:2]))
+    words = r"a ledger does not take them: all of them have \d+ bytes, a row has 32768$"
+    with pytest.raises(GridError, match=words), settled_ledger(newer, out):
+        pass
