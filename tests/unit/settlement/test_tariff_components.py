@@ -90,7 +90,8 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 
 
 def test_the_example_of_the_page_is_a_tariff() -> None:
-    example = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0]
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    example = next(block for block in blocks if block.startswith("[[tariff.component]]"))
     found = components_of(tomllib.loads(example)["tariff"]["component"], KINDS)
     assert [component.base for component in found].count("residual") == 4
     assert found[-1].of[-1] == "demand_charge"
