@@ -646,6 +646,53 @@ class _Reader:
         return entries, offset
 
 
+# ===================================================================================== gridevidence/verifier/conditions
+# What a condition of a bid asks for, in a row of an aggregator's batch too, and its form (docs/spec/envelope.md).
+
+
+ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
+
+
+def kinds_of(word: str | None) -> int:
+    """The kinds that a condition takes which says this word, a bit each."""
+    if word is None:
+        return ANY_KIND
+    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
+    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
+
+
+class Condition(NamedTuple):
+    """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
+    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
+    """
+
+    choice: int
+    energy_kinds: int
+    seller: str | int | None
+    bid_wh: int
+
+
+def condition_of(placed: bytes) -> Condition | None:
+    """What a row of a batch asks for as a condition of a bid."""
+    if len(placed) == PLACED_ROW.size:
+        return None
+    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
+    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
+
+
+def hold_placed(row: bytes, what: str) -> None:
+    """Hold that a row of a batch is a condition of a bid, or says nothing of what it wants."""
+    if len(row) == PLACED_ROW.size:
+        return
+    _, _, side, quantity_wh, _, choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(row)
+    if kinds == 0:
+        hold((choice, seller, bid_wh) == (0, 0, 0), f"{what} is no condition, and says what it wants")
+        return
+    hold(side == SIDES.index("buy"), f"{what} has conditions, and does not buy")
+    hold(choice < CONDITIONS_MAX and kinds <= ANY_KIND, f"{what} is a condition that no bid has")
+    hold(1 <= quantity_wh <= bid_wh, f"{what} is of more than its bid")
+
+
 # ========================================================================================= gridevidence/verifier/shapes
 # What a decoded value must look like; ``gridevidence.layout`` says how shapes are written.
 
@@ -1087,28 +1134,6 @@ class Terms(NamedTuple):
     limit: int
 
 
-ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
-
-
-def kinds_of(word: str | None) -> int:
-    """The kinds that a condition takes which says this word, a bit each."""
-    if word is None:
-        return ANY_KIND
-    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
-    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
-
-
-class Condition(NamedTuple):
-    """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
-    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
-    """
-
-    choice: int
-    energy_kinds: int
-    seller: str | int | None
-    bid_wh: int
-
-
 class Order(NamedTuple):
     """A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a bid with
     conditions or a profile, which give several orders: that of the fill's counter.
@@ -1162,7 +1187,7 @@ class Order(NamedTuple):
     def condition(self) -> Condition | None:
         """That of the fill's counter, of a bid that has conditions."""
         if self.row is not None:
-            return _condition_of(self.row.row)
+            return condition_of(self.row.row)
         conditions = self.order.body.get("conditions")
         if not conditions:
             return None
@@ -1181,14 +1206,6 @@ class Order(NamedTuple):
         """Of the fill's order among those that the transaction gives."""
         counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
         return counter
-
-
-def _condition_of(placed: bytes) -> Condition | None:
-    """What a row of a batch asks for as a condition of a bid."""
-    if len(placed) == PLACED_ROW.size:
-        return None
-    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
-    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
 
 
 class Piece(NamedTuple):
@@ -1429,7 +1446,7 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
     _hold_several(transaction)
     row = _optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
     if row is not None:
-        _hold_placed(row.row, what)
+        hold_placed(row.row, what)
     return Order(
         order=transaction,
         fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
@@ -1437,19 +1454,6 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
-
-
-def _hold_placed(row: bytes, what: str) -> None:
-    """Hold that a row of a batch is a condition of a bid, or says nothing of what it wants."""
-    if len(row) == PLACED_ROW.size:
-        return
-    _, _, side, quantity_wh, _, choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(row)
-    if kinds == 0:
-        hold((choice, seller, bid_wh) == (0, 0, 0), f"{what} is no condition, and says what it wants")
-        return
-    hold(side == SIDES.index("buy"), f"{what} has conditions, and does not buy")
-    hold(choice < CONDITIONS_MAX and kinds <= ANY_KIND, f"{what} is a condition that no bid has")
-    hold(1 <= quantity_wh <= bid_wh, f"{what} is of more than its bid")
 
 
 def _hold_several(order: Transaction) -> None:

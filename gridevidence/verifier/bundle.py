@@ -16,8 +16,6 @@ from gridevidence.layout import (
     CHAIN,
     CLEARED_ROW,
     CLEARING,
-    CONDITIONS_MAX,
-    ENERGY_KINDS,
     ENROLMENT_KIND,
     FEE_FILL_ROW,
     FEE_TRADE_ROW,
@@ -37,7 +35,6 @@ from gridevidence.layout import (
     QUANTITIES_MAX,
     QUANTITY_BYTES,
     READING_ROW,
-    RENEWABLE_KINDS,
     RUN,
     RUNS,
     SIDES,
@@ -47,6 +44,7 @@ from gridevidence.layout import (
 )
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.cbor import decode
+from gridevidence.verifier.conditions import Condition, condition_of, hold_placed, kinds_of
 from gridevidence.verifier.records import (
     Entity,
     Header,
@@ -87,28 +85,6 @@ class Terms(NamedTuple):
     side: int
     quantity_wh: int
     limit: int
-
-
-ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
-
-
-def kinds_of(word: str | None) -> int:
-    """The kinds that a condition takes which says this word, a bit each."""
-    if word is None:
-        return ANY_KIND
-    kinds = RENEWABLE_KINDS if word == "renewable" else (word,)
-    return sum(2 << ENERGY_KINDS.index(kind) for kind in kinds)
-
-
-class Condition(NamedTuple):
-    """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
-    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
-    """
-
-    choice: int
-    energy_kinds: int
-    seller: str | int | None
-    bid_wh: int
 
 
 class Order(NamedTuple):
@@ -164,7 +140,7 @@ class Order(NamedTuple):
     def condition(self) -> Condition | None:
         """That of the fill's counter, of a bid that has conditions."""
         if self.row is not None:
-            return _condition_of(self.row.row)
+            return condition_of(self.row.row)
         conditions = self.order.body.get("conditions")
         if not conditions:
             return None
@@ -183,14 +159,6 @@ class Order(NamedTuple):
         """Of the fill's order among those that the transaction gives."""
         counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
         return counter
-
-
-def _condition_of(placed: bytes) -> Condition | None:
-    """What a row of a batch asks for as a condition of a bid."""
-    if len(placed) == PLACED_ROW.size:
-        return None
-    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
-    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
 
 
 class Piece(NamedTuple):
@@ -431,7 +399,7 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
     _hold_several(transaction)
     row = _optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
     if row is not None:
-        _hold_placed(row.row, what)
+        hold_placed(row.row, what)
     return Order(
         order=transaction,
         fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
@@ -439,19 +407,6 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
-
-
-def _hold_placed(row: bytes, what: str) -> None:
-    """Hold that a row of a batch is a condition of a bid, or says nothing of what it wants."""
-    if len(row) == PLACED_ROW.size:
-        return
-    _, _, side, quantity_wh, _, choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(row)
-    if kinds == 0:
-        hold((choice, seller, bid_wh) == (0, 0, 0), f"{what} is no condition, and says what it wants")
-        return
-    hold(side == SIDES.index("buy"), f"{what} has conditions, and does not buy")
-    hold(choice < CONDITIONS_MAX and kinds <= ANY_KIND, f"{what} is a condition that no bid has")
-    hold(1 <= quantity_wh <= bid_wh, f"{what} is of more than its bid")
 
 
 def _hold_several(order: Transaction) -> None:

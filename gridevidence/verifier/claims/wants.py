@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gridevidence.layout import ENERGY_KINDS
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import ANY_KIND, Order, kinds_of
+from gridevidence.verifier.bundle import Order
 from gridevidence.verifier.claims.fills import Fill, Wants, trade_of
+from gridevidence.verifier.conditions import ANY_KIND, kinds_of
 from gridevidence.verifier.records import Opened
 
 UNKNOWN_KIND = 1  # bit 0 of a set of kinds: energy of no kind that is known

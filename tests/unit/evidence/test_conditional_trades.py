@@ -12,9 +12,9 @@ import pytest
 
 from gridcore import cbor, verify
 from gridevidence.verifier.answers import Halt
-from gridevidence.verifier.bundle import ANY_KIND
 from gridevidence.verifier.claims.fills import Fill, Wants
 from gridevidence.verifier.claims.wants import hold_wants
+from gridevidence.verifier.conditions import ANY_KIND
 from ledger.evidence import build_book, build_bundle
 from ledger.gates import load_gate_orders
 from ledger.store.ledger import Ledger
