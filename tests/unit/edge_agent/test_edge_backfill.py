@@ -271,14 +271,21 @@ async def test_record_that_does_not_fit_to_what_follows_is_not_signed_and_those_
 
 
 async def test_meter_that_boots_at_the_present_boundary_loses_no_record_and_its_suspect_reading_is_replaced_by_one(
-    tmp_path: Path, time: Time
+    tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fetch_records, rounds = Agent._fetch_records, list[int]()
+
+    async def fetch_and_note(agent: Agent, boundary_s: int, upcoming: asyncio.Future[int | None]) -> None:
+        await fetch_records(agent, boundary_s, upcoming)
+        rounds.append(boundary_s)
+
+    monkeypatch.setattr(Agent, "_fetch_records", fetch_and_note)
     async with site(tmp_path, time, VirtualMeter("M1", LINE, 1)) as here:
         here.pass_to(0)
         await here.live()
         here.pass_to(2)
         here.fleet.set_fault("M1", Fault(shows="zero"))
-        await here.live(lambda: 2 in here.rows())
+        await here.live(lambda: FIRST_S + 2 * SLOT_S in rounds)
         assert [row.quality for row in here.rows()[2]] == [SUSPECT | FLAG_FROZEN]
         here.fleet.set_fault("M1", None)
         here.pass_to(3)
