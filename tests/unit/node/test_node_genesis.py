@@ -136,7 +136,9 @@ def test_a_wrong_field_is_named_in_one_line_with_its_row(name: str, field: str, 
 
 
 def test_unknown_and_missing_fields_are_named() -> None:
-    with pytest.raises(UsageError, match="party/p-1: 'colour' is no field of it; it has aggregator, area, credit_nano"):
+    with pytest.raises(
+        UsageError, match="party/p-1: 'colour' is no field of it; it has aggregator, area, contracted_w, credit_nano"
+    ):
         checked(lambda values: values["party/p-1"].__setitem__("colour", 1))
     with pytest.raises(UsageError, match="party/p-1: trades is missing: true or false"):
         checked(lambda values: values["party/p-1"].__delitem__("trades"))
