@@ -167,6 +167,12 @@ def test_changed_keys_hold_from_when_they_say_and_open_those_slots_again(tmp_pat
         assert point.share_ppm == 600_000, "keys.csv is the whole of it"
 
 
+def amend_alone(importer: _Importer, *, is_new: bool) -> None:
+    """What a call has done that is interrupted behind its registrations."""
+    assert not is_new
+    importer._amend()
+
+
 def test_runs_that_an_interrupted_call_left_due_are_made_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +180,7 @@ def test_runs_that_an_interrupted_call_left_due_are_made_by_the_next(
         pass
     newer = village(CHANGED[0])
     with monkeypatch.context() as broken:
-        broken.setattr("gridledger.settling.chain.importing._Importer.run", _Importer._amend)
+        broken.setattr("gridledger.settling.chain.importing._Importer.run", amend_alone)
         with settled_ledger(newer, tmp_path) as ledger:
             assert runs_of(ledger, 10) == ["initial"]
     with settled_ledger(newer, tmp_path) as ledger:
