@@ -152,7 +152,7 @@ def _wanted_rows(rng: random.Random, row: list[int], parties: int) -> list[list[
     for place, energy_wh in enumerate(energies):
         kinds, seller = rng.choice([2**11 - 1, 2, 256, 3, 2**10]), rng.choice([0, 0, 1, rng.randrange(parties + 2)])
         limit = price + rng.choice([-3, 0, 2])
-        bid.append([party, counter + place, 0, energy_wh, limit, place, kinds, seller, max(energies)])
+        bid.append([party, min(counter + place, 2**32 - 1), 0, energy_wh, limit, place, kinds, seller, max(energies)])
     if rng.random() < 0.05:
         rng.choice(bid)[rng.choice([0, 1, 2, 3, 5, 6, 8])] = rng.choice([0, 1, 2])
     return bid
