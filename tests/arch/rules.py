@@ -59,7 +59,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gmssl": ("gridcore/sm/",),
     "structlog": ("gridcore/logs.py",),
-    "pymodbus": ("simulators/", "benchmarks/edge_reads.py"),
+    "pymodbus": ("simulators/", "benchmarks/edge_reads.py", "benchmarks/modbus_fleet.py"),
     "paho": ("edge/links/broker.py", "simulators/"),
     "httpx": ("ledger/client", "ledger/engines/cometbft/rpc.py", "gridledger/"),
     "google": ("ledger/engines/cometbft/",),  # protobuf
