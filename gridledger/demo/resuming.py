@@ -22,6 +22,7 @@ from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridledger.demo.nodes import NodePlace
 from gridledger.demo.scene import Scene, signer_names
+from gridledger.founding.folder import write_new
 from gridledger.simulating.manifest import FILES
 from gridledger.simulating.manifest import NAME as MANIFEST
 from ledger.store.directory import load_genesis
@@ -74,7 +75,8 @@ class Journal:
 def _put(path: Path, data: bytes) -> None:
     """Whole or not at all, also where this process is killed; not worth a flush of the disk at each slot."""
     made = path.with_name(f"{path.name}.new")
-    made.write_bytes(data)
+    made.unlink(missing_ok=True)
+    write_new(made, data)
     made.replace(path)
 
 

@@ -120,11 +120,12 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     audience.show_progress("building the world")
     world = prepare(plan.found)
     troubles = Troubles(world, plan.dropped)
-    scene = (
-        find_scene(plan.out, world) if plan.is_begun else lay_out(plan.out, world, plan.pages_port, plan.organisations)
-    )
-    if plan.is_resumable and not plan.is_begun:
-        keep(scene, world)
+    if plan.is_begun:
+        scene = find_scene(plan.out, world)
+    else:
+        scene = lay_out(plan.out, world, plan.pages_port, plan.organisations, has_run_dir=plan.is_resumable)
+        if plan.is_resumable:
+            keep(scene, world)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
     audience.show_progress("starting node and agents")
     write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")

@@ -62,8 +62,12 @@ def signer_names(world: World) -> list[str]:
     return [*SIGNER_ROLES, *gateways, *world.traders]
 
 
-def lay_out(out: Path, world: World, pages_port: int | None, organisations: int | None = None) -> Scene:
+def lay_out(
+    out: Path, world: World, pages_port: int | None, organisations: int | None = None, *, has_run_dir: bool = False
+) -> Scene:
     """Make keys, genesis and the nodes' directories under ``out`` (which has nothing of them), and choose ports.
+
+    FileExistsError where something stands in their place; ``has_run_dir``: the folder ``run`` was made by who asks.
 
     ``pages_port``: where the pages will be, 0 for any free port, None without pages. UsageError when it is taken.
     ``organisations``: how many have a validator on the consensus engine; None: one node alone certifies.
@@ -72,7 +76,7 @@ def lay_out(out: Path, world: World, pages_port: int | None, organisations: int 
         check_free(pages_port)
     web_port = pages_port or free_port()
     run_dir = out / "run"
-    run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir.mkdir(parents=True, exist_ok=has_run_dir)
     keys = {name: SigningKey.generate() for name in signer_names(world)}
     public_keys = {name: key.public_key for name, key in keys.items()}
     places = place_nodes(out, organisations)

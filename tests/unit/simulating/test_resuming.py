@@ -140,7 +140,7 @@ def laid_out(out: Path, world: World) -> Path:
     """The folder of a run that was killed when all was laid out."""
     out.mkdir()
     begin(out, FOUND)
-    keep(lay_out(out, world, None), world)
+    keep(lay_out(out, world, None, has_run_dir=True), world)
     return out
 
 
@@ -148,7 +148,7 @@ def test_a_scene_that_is_found_again_has_keys_genesis_and_place_of_the_first_one
     out = tmp_path / "out"
     out.mkdir()
     begin(out, FOUND)
-    first = lay_out(out, world, None)
+    first = lay_out(out, world, None, has_run_dir=True)
     keep(first, world)
     assert is_begun(out, FOUND)
     again = find_scene(out, world)
