@@ -120,12 +120,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     audience.show_progress("building the world")
     world = prepare(plan.found)
     troubles = Troubles(world, plan.dropped)
-    if plan.is_begun:
-        scene = find_scene(plan.out, world)
-    else:
-        scene = lay_out(plan.out, world, plan.pages_port, plan.organisations, has_run_dir=plan.is_resumable)
-        if plan.is_resumable:
-            keep(scene, world)
+    scene = _scene_of(plan, world)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
     audience.show_progress("starting node and agents")
     write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
@@ -170,6 +165,16 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     outcome = _write_results(plan, scene, troubles, collected)
     audience.show_outcome(outcome)
     return outcome
+
+
+def _scene_of(plan: Plan, world: World) -> Scene:
+    """What an earlier process laid out where the run goes on, else a new scene."""
+    if plan.is_begun:
+        return find_scene(plan.out, world)
+    scene = lay_out(plan.out, world, plan.pages_port, plan.organisations, has_run_dir=plan.is_resumable)
+    if plan.is_resumable:
+        keep(scene, world)
+    return scene
 
 
 async def _kill_the_dead(agents: Mapping[str, Supervised], troubles: Troubles, boundary_index: int | None) -> None:
