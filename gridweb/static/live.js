@@ -5,7 +5,7 @@
   const RETRY_MS = 3000;
   const UNAVAILABLE = 503;
   const NAMES = ["slot", "status", "reset"];
-  const QUIET_MS = 5000; // the server says something every 2 s
+  const QUIET_MS = 4000; // the server says something every 2 s; a page that hears nothing says so within 5 s
   const root = document.documentElement;
   // On a narrow screen the bar scrolls: the page that is open is seen in it.
   document.querySelector(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -69,7 +69,7 @@
 
   setInterval(() => {
     if (stream && Date.now() - heardMs > QUIET_MS) root.dataset.stream = "off";
-  }, 1000);
+  }, 500);
 
   // A browser has six connections to a server: pages that nobody looks at give theirs back.
   document.addEventListener("visibilitychange", () => {

@@ -91,8 +91,6 @@ class Watch:
         wait_until(lambda: self.look() == {"whole": len(self.paths)}, f"before: {what}", RETURN_S_MAX)
         fault()
         time.sleep(NOTICED_S)
-        if what == "pages stopped":  # a browser on a busy machine misses the server's next word later
-            wait_until(lambda: "live" not in self.bar(), what, RETURN_S_MAX)
         row = Row(what, self.bar(), self.look() if answers else {})
         mend()
         wait_until(self.is_well, f"{what}: {self.bar()}", RETURN_S_MAX)
