@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from gridcore.registry.point import POINT
+from ledger.leaves.columns import Int64
 from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
-from ledger.registry.bodies import in_force
+from ledger.registry.bodies import OPENED_TOGETHER_MAX, in_force
+from ledger.registry.zones import ZoneInForce
 from ledger.runs import load_rows
 from ledger.store.reader import LedgerReader
 
@@ -23,20 +27,50 @@ class GroupSums(NamedTuple):
     sold_wh: int
 
 
-def sums_by_group(reader: LedgerReader, area: Area, leaf: RunLeaf) -> list[GroupSums]:
-    """The groups of an area, as it was in the slot of a run, by the bytes of their names.
+class _Groups(NamedTuple):
+    """Whom the settling rows of an area name. names: by the bytes; importing, exporting: int64[n], of each row a place in ``names``."""
+
+    names: Sequence[str]
+    importing: Int64
+    exporting: Int64
+
+
+def sums_by_group(reader: LedgerReader, slots: Iterable[tuple[Area, RunLeaf]]) -> Iterator[list[GroupSums]]:
+    """The groups of an area in some slots, by the bytes of their names; ``slots``: the area as it was in the slot of each run.
 
     What is imported and bought counts for the party of the import, what is exported and sold for that of the export.
     """
-    taken: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    given: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    rows = load_rows(reader, leaf, area.settling)
-    columns = (rows.columns[name].tolist() for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))
-    for row, import_wh, export_wh, bought_wh, sold_wh in zip(rows.rows.tolist(), *columns, strict=True):
-        point = in_force(reader, POINT, area.zone.points[row], leaf.slot_start_s, leaf.as_of_height)
-        importing = "" if point is None else point.record.balance_responsible_import or ""
-        exporting = "" if point is None else point.record.balance_responsible_export or ""
-        for sums, energy_wh in ((taken[importing], (import_wh, bought_wh)), (given[exporting], (export_wh, sold_wh))):
-            sums[:] = (before + more for before, more in zip(sums, energy_wh, strict=True))
-    groups = sorted({*taken, *given}, key=str.encode)
-    return [GroupSums(one, taken[one][0], given[one][0], taken[one][1], given[one][1]) for one in groups]
+    known: tuple[ZoneInForce, _Groups] | None = None
+    for area, leaf in slots:
+        if known is None or known[0] is not area.in_force:  # between two changes of the registry all slots are of one
+            known = (area.in_force, _groups_of(reader, area, leaf))
+        yield _sums(known[1], load_rows(reader, leaf, area.settling).columns)
+
+
+def _groups_of(reader: LedgerReader, area: Area, leaf: RunLeaf) -> _Groups:
+    points = [area.zone.points[row] for row in area.settling.tolist()]
+    importing, exporting = [], []
+    for start in range(0, len(points), OPENED_TOGETHER_MAX):
+        some = points[start : start + OPENED_TOGETHER_MAX]
+        reader.opened.open_together(reader, POINT, some)
+        for point in some:
+            found = in_force(reader, POINT, point, leaf.slot_start_s, leaf.as_of_height)
+            importing.append("" if found is None else found.record.balance_responsible_import or "")
+            exporting.append("" if found is None else found.record.balance_responsible_export or "")
+    names = sorted({*importing, *exporting}, key=str.encode)
+    place = {name: at for at, name in enumerate(names)}
+    return _Groups(names, *(np.array([place[name] for name in of], dtype=np.int64) for of in (importing, exporting)))
+
+
+def _sums(groups: _Groups, columns: Mapping[str, Int64]) -> list[GroupSums]:
+    sums = []
+    for name, of_row in (
+        ("import_wh", groups.importing),
+        ("export_wh", groups.exporting),
+        ("bought_wh", groups.importing),
+        ("sold_wh", groups.exporting),
+    ):
+        of_group = np.zeros(len(groups.names), dtype=np.int64)
+        np.add.at(of_group, of_row, columns[name])
+        sums.append(of_group.tolist())
+    return [GroupSums(*one) for one in zip(groups.names, *sums, strict=True)]

@@ -61,7 +61,7 @@ def _slots(reader: LedgerReader, args: argparse.Namespace) -> Iterator[SlotGroup
     from ledger.balance_groups import sums_by_group
     from ledger.leaves.chain import CHAIN
     from ledger.registry.areas import Area
-    from ledger.runs import find_run
+    from ledger.runs import find_runs
     from settlement.balance_groups import GroupEnergy, SlotGroups
 
     found = reader.registry.zone_of_area(args.area)
@@ -71,11 +71,13 @@ def _slots(reader: LedgerReader, args: argparse.Namespace) -> Iterator[SlotGroup
     now = Area(args.area, number, reader.zone_at(zone, reader.ledger_time_s, reader.height), reader.registry)
     slot_s = CHAIN.must(reader).slot_s
     first_s = max(-(-args.from_s // slot_s) * slot_s, zone.timeline.first_slot_start_s)
-    for slot_start_s in range(first_s, min(args.until_s, reader.ledger_time_s), slot_s):
-        leaf = find_run(reader, now, slot_start_s, args.run_name)
-        if leaf is not None:
-            area = Area(args.area, number, reader.zone_at(zone, slot_start_s, leaf.as_of_height), reader.registry)
-            yield SlotGroups(slot_start_s, [GroupEnergy(*sums) for sums in sums_by_group(reader, area, leaf)])
+    leaves = find_runs(reader, now, range(first_s, min(args.until_s, reader.ledger_time_s), slot_s), args.run_name)
+    of_slots = (
+        (Area(args.area, number, reader.zone_at(zone, leaf.slot_start_s, leaf.as_of_height), reader.registry), leaf)
+        for leaf in leaves
+    )
+    for leaf, groups in zip(leaves, sums_by_group(reader, of_slots), strict=True):
+        yield SlotGroups(leaf.slot_start_s, [GroupEnergy(*sums) for sums in groups])
 
 
 def _write(folder: Path, tables: dict[str, tuple[Any, Any]]) -> None:

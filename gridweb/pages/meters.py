@@ -5,18 +5,17 @@ While the node is away they stand as last known, so that pages count homes and n
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+from gridcore.forms import NAME
 from gridweb.i18n import N_
 from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing
 
 ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
-FOUND_MAX: Final = 10_000
-"""Codes of meters of which the area is kept."""
+NOT_INSTALLED: Final = "no meter of this code is installed"
 METERS_MAX: Final = 200_000
 """Meters that are kept in memory, about 400 bytes each; beyond it an area's list is asked for anew."""
 
@@ -48,8 +47,6 @@ class _Learnt(NamedTuple):
 
 
 _known: WeakKeyDictionary[Source, dict[str, _Learnt]] = WeakKeyDictionary()
-_found_in: WeakKeyDictionary[Source, OrderedDict[str, str]] = WeakKeyDictionary()
-"""The area in which the meter of a code was found last: where it is looked for first."""
 
 
 async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
@@ -71,18 +68,21 @@ async def read_meters(source: Source, area: str) -> tuple[Meter, ...]:
 
 
 async def find_meter(source: Source, code: str) -> Meter:
-    """The meter of a code. SourceAway, SourceBusy; SourceMissing where no area has it."""
-    found_in = _found_in.setdefault(source, OrderedDict())
-    areas = [area.area for area in await source.areas()]
-    last = found_in.get(code)
-    for area in sorted(areas, key=lambda area: area != last):
-        for meter in await read_meters(source, area):
-            if meter.meter == code:
-                found_in[code] = area
-                if len(found_in) > FOUND_MAX:
-                    found_in.popitem(last=False)
-                return meter
-    raise SourceMissing("no meter of this code is installed")
+    """The meter of a code. SourceAway, SourceBusy, if nobody can say where it hangs; SourceMissing where no area has it."""
+    if not NAME.holds(code):
+        raise SourceMissing(NOT_INSTALLED)
+    try:
+        area = (await source.cached(f"meters/{code}"))["area"]
+    except (SourceAway, SourceBusy):
+        learnt = (meter for area in _known.get(source, {}).values() for meter in area.meters)
+        found = next((meter for meter in learnt if meter.meter == code), None)
+        if found is None:
+            raise
+        return found
+    for meter in await read_meters(source, area):
+        if meter.meter == code:
+            return meter
+    raise SourceMissing(NOT_INSTALLED)
 
 
 async def _ask(source: Source, area: str) -> tuple[Meter, ...]:

@@ -124,6 +124,7 @@ CALENDAR: Final = in_path("calendar", "calendar_id", "Its id.", read_word)
 DAY: Final = in_path("day", "day_start_s", "A local day's start in the area's calendar, UTC seconds.", read_instant)
 GATEWAY: Final = in_path("gateway", "gateway_id", "Its id.", read_word)
 HEIGHT: Final = in_path("height", "height", "From 1 on.", read_height)
+METER: Final = in_path("meter", "code", "Its code.", read_word)
 SLOT: Final = in_path("slot", "slot_start_s", _SLOT_START, read_instant)
 TRANSACTION_ID: Final = in_path("transaction_id", "transaction_id", "64 hex digits.", read_digest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,6 @@ from gridcore.registry.area import AREA
 from gridcore.registry.area import Area as RegisteredArea
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.organisation import ORGANISATION, Organisation
-from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
@@ -30,7 +29,7 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
 from ledger.registry.areas import Area
-from ledger.registry.bodies import newest, open_entity
+from ledger.registry.bodies import OPENED_TOGETHER_MAX, newest, open_entity
 from ledger.registry.calendars import must_calendar
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
@@ -95,6 +94,11 @@ class _Registered:
         self.tables[area.id] = (area, table)
         while self._table_rows > TABLE_ROWS_MAX and len(self.tables) > 1:
             self._table_rows -= len(self.tables.popitem(last=False)[1][1].meters)
+
+
+def _together(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Names in parts that are opened together."""
+    return (names[start : start + OPENED_TOGETHER_MAX] for start in range(0, len(names), OPENED_TOGETHER_MAX))
 
 
 class LedgerView:
@@ -165,45 +169,71 @@ class LedgerView:
             if kept is not None and kept[0].in_force is area.in_force:
                 registered.tables.move_to_end(area.id)
                 return kept[1]
-        table = self._make_table(area)
+        table = self.table_of(area, area.rows)
         with self._lock:
             if registered.registry is area.registry:
                 registered.keep(area, table)
         return table
 
-    def _make_table(self, area: Area) -> AreaTable:
-        points = [area.zone.points[row] for row in area.rows.tolist()]
-        parties = [area.party_of(row) or "" for row in area.rows.tolist()]
-        return AreaTable(
-            meters=tuple(self._meter(number) for number in area.numbers.tolist()),
-            points=tuple(points),
-            roles=tuple(self._role(point) for point in points),
-            gateways=tuple(self._gateways(area)),
-            parties=tuple(parties),
-            trades=tuple(self._trades(party) for party in parties),
-        )
+    def metered(self, area: Area, party: str | None) -> tuple[Int64, AreaTable]:
+        """The rows of an area at which a meter hangs, by their numbers in the zone, and what is registered of them; ``party``: of those billed
+        to it alone.
+        """
+        if party is None:
+            return area.rows, self.table(area)
+        rows = area.metered_rows_of(party)
+        return rows, self.table_of(area, rows)
 
-    def _gateways(self, area: Area) -> list[str]:
-        """Which gateway reads each row of an area now; "" for a meter that was removed since."""
+    def table_of(self, area: Area, rows: Int64) -> AreaTable:
+        """What is registered of some rows at which a meter hangs; of few it is read faster than of all."""
         with self.reader.frozen():
             now = area.registry.at(self.reader.ledger_time_s, self.reader.height)
-        places = now.gateway[area.in_force.installation[area.rows]].tolist()
-        return ["" if place < 0 else area.registry.gateways[place] for place in places]
+        installations, parties = area.in_force.installation[rows], area.in_force.party[rows]
+        points = [area.zone.points[row] for row in rows.tolist()]
+        gateways = now.gateway[installations].tolist()
+        return AreaTable(
+            meters=tuple(self._meters(area.registry.numbers[installations].tolist())),
+            points=tuple(points),
+            roles=tuple(self._roles(points)),
+            gateways=tuple("" if place < 0 else area.registry.gateways[place] for place in gateways),
+            parties=tuple("" if party < 0 else area.registry.parties[party] for party in parties.tolist()),
+            trades=tuple(np.append(now.parties.trades, False)[parties].tolist()),  # -1, nobody: the last
+        )
 
-    def _meter(self, number: int) -> str:
+    def _meters(self, numbers: Sequence[int]) -> Iterator[str]:
+        for some in _together(list(map(str, numbers))):
+            self.reader.opened.open_together(self.reader, INSTALLATION, some)
+            yield from map(self._meter, some)
+
+    def _roles(self, points: Sequence[str]) -> Iterator[str]:
+        for some in _together(points):
+            self.reader.opened.open_together(self.reader, POINT, some)
+            yield from map(self._role, some)
+
+    def _meter(self, number: str) -> str:
         """The code of an installation's meter, which never changes; its removal does not name it."""
-        found = open_entity(self.reader, INSTALLATION, str(number)) or broken(f"installation {number} is registered")
+        found = open_entity(self.reader, INSTALLATION, number) or broken(f"installation {number} is registered")
         records = (found.open(self.reader, entry).record for entry in found.leaf.entries)
-        return next((record.meter for record in records if isinstance(record, Installation)), str(number))
+        return next((record.meter for record in records if isinstance(record, Installation)), number)
 
     def _role(self, point: str) -> str:
         now = self.reader.in_force(POINT, point)
         last = newest(self.reader, POINT, point)
         return now.role if now is not None else "" if last is None else last.record.role
 
-    def _trades(self, party: str) -> bool:
-        found = self.reader.in_force(PARTY, party) if party else None
-        return found is not None and found.trades
+    def area_of_meter(self, code: str) -> str | None:
+        """The area in which a meter of a code hangs now, the first by name of several; None where none does."""
+        with self.reader.frozen():
+            numbers = self.reader.installations_of(code)
+            registry = self.reader.registry
+            now = registry.at(self.reader.ledger_time_s, self.reader.height)
+        columns = registry.columns
+        places = np.searchsorted(columns.numbers, numbers)
+        hanging = places[now.gateway[places] >= 0]
+        of_area = columns.point_area[columns.installation_point[hanging]].tolist()
+        meters = map(self._meter, map(str, columns.numbers[hanging].tolist()))
+        names = (columns.areas[place] for place, meter in zip(of_area, meters, strict=True) if meter == code)
+        return min(names, key=str.encode, default=None)
 
     @property
     def reads_of(self) -> Reads:
@@ -272,16 +302,16 @@ class LedgerView:
             raise Problem("not-found", detail)
         return days[at + 1], range(max(day_start_s, area.zone.timeline.first_slot_start_s), days[at + 1], self.slot_s)
 
-    def registers(self, area: Area, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
-        """Quality uint8[rows] (255: absent), import and export int64[rows] as the meters show them, at one boundary."""
-        quality = np.full(len(area.rows), ABSENT_QUALITY, dtype=np.uint8)
-        import_wh, export_wh = np.zeros(len(area.rows), dtype=np.int64), np.zeros(len(area.rows), dtype=np.int64)
+    def registers(self, area: Area, rows: Int64, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
+        """Quality uint8[n] (255: absent), import and export int64[n] as meters show them, of some rows of the area's zone at one boundary."""
+        quality = np.full(len(rows), ABSENT_QUALITY, dtype=np.uint8)
+        import_wh, export_wh = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
         with self.reader.frozen():
             for chunk, start, end in chunks(len(area.zone)):
-                own = np.flatnonzero((area.rows >= start) & (area.rows < end))
+                own = np.flatnonzero((rows >= start) & (rows < end))
                 part = REGISTERS.load(self.reader, boundary_s, area.zone.name, chunk) if len(own) else None
                 if part is not None:
-                    at, part = area.rows[own] - start, part.padded(end - start)
+                    at, part = rows[own] - start, part.padded(end - start)
                     quality[own], import_wh[own], export_wh[own] = (
                         part.quality[at],
                         part.import_wh[at],

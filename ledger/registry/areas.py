@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from ledger.contract import Billed
 from ledger.leaves.columns import Int64
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
+
+NO_PARTY: Final = -2
+"""The number of a name that no party has; rows that are billed to nobody have -1."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,14 @@ class Area:
 
     def settling_rows_of(self, party: str) -> Int64:
         """int64[n]: the rows of ``settling`` that are billed to a party, ascending by their points' names as bytes."""
-        number = self.registry.party_number.get(party, -1)
+        number = self.registry.party_number.get(party, NO_PARTY)
         found = self.settling[self.in_force.party[self.settling] == number].tolist()
         return np.array(sorted(found, key=lambda row: self.zone.points[row].encode()), dtype=np.int64)
+
+    def metered_rows_of(self, party: str) -> Int64:
+        """int64[n]: those of ``rows`` that are billed to a party, ascending."""
+        number = self.registry.party_number.get(party, NO_PARTY)
+        return self.rows[np.flatnonzero(self.in_force.party[self.rows] == number)]
 
     def party_of(self, row: int) -> str | None:
         """The party of a row of the zone, or None where nobody is billed."""

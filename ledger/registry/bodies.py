@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
+from gridcore.errors import require
 from gridcore.registry.entity import Entity
 from gridcore.registry.row import Row, decode_row, unsalted
 from ledger.leaves.family import Leaves, Value
@@ -13,6 +15,8 @@ from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 R = TypeVar("R")
 OPENED_MAX: Final = 16_384
 """Entities that are kept open: every transaction looks at its signer's, its party's and its zone's."""
+OPENED_TOGETHER_MAX: Final = 1_024
+"""Entities that one question opens: they stay in memory until they have been looked at."""
 
 
 class Opened(NamedTuple, Generic[R]):
@@ -34,9 +38,15 @@ class OpenedEntity(Generic[R]):
     def open(self, registered: Registered, entry: Entry) -> Opened[R]:
         """One of its entries with the record."""
         found = self._opened.get(entry)
-        if found is None:
-            record = self.entity.record_of(row_of(registered, entry.digest).value)
-            found = self._opened[entry] = Opened(entry, record)
+        return self.take(entry, row_of(registered, entry.digest)) if found is None else found
+
+    def is_open(self, entry: Entry) -> bool:
+        """Whether the record of an entry is known."""
+        return entry in self._opened
+
+    def take(self, entry: Entry, row: Row) -> Opened[R]:
+        """Keep what the row of one of its entries says."""
+        found = self._opened[entry] = Opened(entry, self.entity.record_of(row.value))
         return found
 
 
@@ -64,6 +74,16 @@ class OpenedEntities:
             self._opened[key] = found
         return found
 
+    def open_together(self, registered: ManyRegistered, entity: Entity[Any], names: Sequence[str]) -> None:
+        """Open entities with all their entries in a few questions: each is found here then. At most OPENED_TOGETHER_MAX of them."""
+        require(len(names) <= OPENED_TOGETHER_MAX, "few entities are opened together")
+        registered.load_together(map(entity.key, names))
+        found = [opened for name in names if (opened := self.find(registered, entity, name)) is not None]
+        unopened = [(of, entry) for of in found for entry in of.leaf.entries if not of.is_open(entry)]
+        bodies = registered.bodies([entry.digest for _, entry in unopened])
+        for (opened, entry), body in zip(unopened, bodies, strict=True):
+            opened.take(entry, decode_row(unsalted(body)))
+
     def record(self, registered: Registered, entity: Entity[R], digest: bytes) -> R:
         """What the row of a digest says, which an entity of this kind holds: decoded once, whatever leaf holds it."""
         found: R | None = self._records.get(digest)
@@ -84,6 +104,16 @@ class Registered(Leaves, Protocol):
 
     def body(self, digest: bytes) -> bytes:
         """The salted row of a digest that an entity's leaf holds."""
+
+
+class ManyRegistered(Registered, Protocol):
+    """A state in which many are read together."""
+
+    def load_together(self, keys: Iterable[str]) -> None:
+        """Bring leaves into memory together."""
+
+    def bodies(self, digests: Sequence[bytes]) -> Sequence[bytes]:
+        """``body`` of each of many digests."""
 
 
 def row_of(registered: Registered, digest: bytes) -> Row:

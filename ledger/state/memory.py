@@ -26,6 +26,10 @@ class MemoryLeaves(MemoryTiles):
         """See LeafSource."""
         return self._leaves.get(key)
 
+    def load_leaves(self, keys: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        """See LeafSource."""
+        return {key: self._leaves[key] for key in keys if key in self._leaves}
+
     def find_number(self, key: str) -> int | None:
         """See LeafSource."""
         found = self._leaves.get(key)

@@ -28,6 +28,10 @@ class LeafSource(TileSource, Protocol):
         """Number and canonical [key, value] of a leaf, or None."""
         ...
 
+    def load_leaves(self, keys: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        """The same of several keys, by key; without those that have no leaf."""
+        ...
+
     def find_number(self, key: str) -> int | None:
         """Number of a leaf, or None."""
         ...
@@ -120,6 +124,15 @@ class State:
         else:
             self._cache.move_to_end(key)
         return cached.value
+
+    def load_together(self, keys: Iterable[str]) -> None:
+        """Bring the values of leaves into memory together, for a ``get`` of each to find them there."""
+        wanted = [key for key in keys if key not in self._cache]
+        found = self._source.load_leaves(wanted)
+        hashes = merkle.leaf_hashes([leaf for _, leaf in found.values()])
+        for (key, (number, leaf)), leaf_hash in zip(found.items(), hashes, strict=True):
+            self._check_leaf(number, key, leaf_hash)
+            self._remember(key, _Cached(number, self._value(key, leaf), len(leaf)))
 
     def leaf(self, key: str) -> bytes:
         """Canonical [key, value] of a leaf that exists, compared with the tree. KeyError when there is none."""

@@ -247,6 +247,9 @@ def _compare_tables(report: CheckReport, derived: StateDb, db: StateDb) -> None:
         for digest, body in derived.leaves.bodies():
             if db.leaves.load_bodies([digest]).get(digest) != body:
                 report.problems.append(f"{DB_NAME}: registry row {digest.hex()} differs from the replayed one")
+        for code, number in derived.leaves.meters.each():
+            if number not in db.leaves.meters.numbers(code):
+                report.problems.append(f"{DB_NAME}: installation {number} is not indexed by the code of its meter")
         _compare_tiles(report, "state", derived.leaves.tiles, db.leaves.tiles)
         _compare_tiles(report, "headers", derived.history, db.history)
     except GridError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from gridcore.errors import GridError
@@ -11,31 +12,44 @@ from ledger.leaves.families import FAMILIES
 from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.state.state import StateChange
 from ledger.store.errors import StoreError
+from ledger.store.meter_table import MeterTable
 from ledger.store.pruned_tables import PrunedTables
 from ledger.store.tables import Tables
 from ledger.store.tile_tables import StateTiles
 from ledger.tiles import TileId
 
 _LAST_CHARACTER: Final = "\U0010ffff"
+_BODIES_TOGETHER: Final = 10_000
+"""Registry rows that are written at once: a genesis makes its millions one by one."""
 
 
 class LeafTable:
     """A LeafSource. What it gives is compared with the tree by whoever asks (``ledger.state.state``); that a key has no leaf
     rests on ``check_keys``, which a start does once.
 
-    tiles: of the tree over the leaves.
+    tiles: of the tree over the leaves; meters: installations by the codes of their meters.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._pruned = PrunedTables(tables)
         self.tiles = StateTiles(tables)
+        self.meters = MeterTable(tables)
 
     def load_leaf(self, key: str) -> tuple[int, bytes] | None:
         """Number and canonical [key, value] of a leaf, or None. PrunedError where the body was pruned."""
         found = self._tables.first("SELECT number, leaf FROM leaves WHERE key = ?", key)
         if found is not None and found[1] is None:
             raise self._explain_absence(key)
+        return found
+
+    def load_leaves(self, keys: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        """Number and canonical [key, value] by key; without those that have no leaf. PrunedError as ``load_leaf``."""
+        query = f"SELECT key, number, leaf FROM leaves WHERE key IN ({_places(keys)})"  # noqa: S608 - question marks alone
+        found = {key: (number, leaf) for key, number, leaf in self._tables.each(query, *keys)}
+        for key, (_, leaf) in found.items():
+            if leaf is None:
+                raise self._explain_absence(key)
         return found
 
     def find_number(self, key: str) -> int | None:
@@ -81,8 +95,7 @@ class LeafTable:
 
     def load_bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The salted registry rows of digests, by digest; without those that are not there. Whoever asks compares them."""
-        places = ", ".join("?" * len(digests))
-        query = f"SELECT digest, body FROM bodies WHERE digest IN ({places})"  # noqa: S608 - question marks alone
+        query = f"SELECT digest, body FROM bodies WHERE digest IN ({_places(digests)})"  # noqa: S608 - question marks alone
         return dict(self._tables.rows(query, *digests))
 
     def bodies(self) -> Iterator[tuple[bytes, bytes]]:
@@ -158,7 +171,10 @@ class LeafTable:
             "leaf = excluded.leaf, height = excluded.height",
             ((*leaf, height) for leaf in change.leaves),
         )
-        self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", change.bodies)
+        bodies = iter(change.bodies)
+        while some := list(islice(bodies, _BODIES_TOGETHER)):
+            self._tables.connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", some)
+            self.meters.save(body for _, body in some)
         self.tiles.save(change.tree)
 
     def save_replaced(self, change: StateChange, leaves_before: int, height: int) -> None:
@@ -185,6 +201,10 @@ class LeafTable:
         """What blocks up to ``height`` replaced is no longer needed."""
         for table in ("replaced_digests", "replaced_leaves"):
             self._tables.connection.execute(f"DELETE FROM {table} WHERE height <= ?", (height,))  # noqa: S608 - our own names
+
+
+def _places(values: Sequence[str] | Sequence[bytes]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def is_provable(key: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
@@ -154,15 +154,29 @@ class LedgerReader:
             state = self.application.state
             return state.leaf(key) if key in state else None
 
+    def load_together(self, keys: Iterable[str]) -> None:
+        """Bring the values of state leaves into memory together, for a ``get`` of each to find them there."""
+        with self._lock:
+            self.application.state.load_together(keys)
+
     def body(self, digest: bytes) -> bytes:
         """The salted registry row whose digest a leaf holds."""
+        return self.bodies([digest])[0]
+
+    def bodies(self, digests: Sequence[bytes]) -> list[bytes]:
+        """``body`` of each of many digests."""
         with self._lock:
-            return self.application.state.body(digest)
+            return self.application.state.bodies(digests)
 
     @property
     def opened(self) -> OpenedEntities:
         """Entities that were opened before."""
         return self.application.state.opened
+
+    def installations_of(self, meter: str) -> list[int]:
+        """The numbers of the installations that ever had a meter of a code, by an index beside the state."""
+        with self._lock:
+            return self._db.leaves.meters.numbers(meter)
 
     def in_force(self, entity: Entity[E], name: str, time_s: int | None = None) -> E | None:
         """The record of an entity in force at ``time_s`` (by itself ledger time) for the next block, or None."""

@@ -12,7 +12,7 @@ from gridcore.registry.party import PARTY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.http import parameters
-from ledger.http.queries.answers import page, plain
+from ledger.http.queries.answers import plain, window
 from ledger.http.queries.contracts import contract_answer
 from ledger.http.roles import OWN_AREAS, OWN_ROWS, READERS, SIGNERS, Scope
 from ledger.http.route import Query
@@ -62,7 +62,7 @@ def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
     """How many meters of an area have a value at a boundary."""
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
-    quality, _, _ = view.registers(area, boundary_s)
+    quality, _, _ = view.registers(area, area.rows, boundary_s)
     committed = int(np.count_nonzero(quality != ABSENT_QUALITY))
     return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.rows), "committed": committed}
 
@@ -70,28 +70,35 @@ def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
 def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Metering points of an area, in the order of their rows; limit and modulus in primary Wh; a party sees its own."""
     area = view.area(area_id)
-    table, columns = view.table(area), area.registry.columns
-    rows = [row for row in range(len(area.rows)) if scope.party in (None, table.parties[row])]
-    shown, following = page(rows, start)
+    rows, table = view.metered(area, scope.party)
+    first, end, following = window(len(rows), start)
+    now, numbers = area.in_force, area.registry.numbers
     found = []
-    for row in shown:
-        place = int(area.in_force.installation[area.rows[row]])
-        ratio = int(area.in_force.ratio[area.rows[row]])
+    for at, row in enumerate(rows[first:end].tolist(), first):
+        ratio = int(now.ratio[row])
         found.append(
             {
-                "number": int(area.numbers[row]),
-                "meter": table.meters[row],
-                "point": table.points[row],
-                "party": table.parties[row] or None,
-                "role": table.roles[row],
-                "gateway": table.gateways[row],
+                "number": int(numbers[now.installation[row]]),
+                "meter": table.meters[at],
+                "point": table.points[at],
+                "party": table.parties[at] or None,
+                "role": table.roles[at],
+                "gateway": table.gateways[at],
                 "ratio": ratio,
-                "limit_wh": int(area.in_force.limit_wh[area.rows[row]]) * ratio,
-                "modulus_wh": int(columns.modulus_wh[place]) * ratio,
-                "trades": table.trades[row],
+                "limit_wh": int(now.limit_wh[row]) * ratio,
+                "modulus_wh": int(now.modulus_wh[row]) * ratio,
+                "trades": table.trades[at],
             }
         )
     return {"area": area.id, "installations": found, "next": following}
+
+
+def meter(view: LedgerView, code: str) -> Json:
+    """The area in which a meter of a code hangs, the first by name of several."""
+    area_id = view.area_of_meter(code)
+    if area_id is None:
+        raise Problem("not-found", "no meter of this code is installed")
+    return {"meter": code, "area": area_id}
 
 
 def calendar(view: LedgerView, calendar_id: str) -> Json:
@@ -110,6 +117,13 @@ ROUTES: Final = (
         access=OWN_ROWS,
         query=installations,
         parameters=(parameters.AREA, parameters.PARTY, parameters.START),
+    ),
+    Query(
+        rule=f"{API}/meters/<meter>",
+        summary="Where a meter hangs.",
+        access=READERS,
+        query=meter,
+        parameters=(parameters.METER,),
     ),
     Query(
         rule=f"{API}/areas/<area>/progress",

@@ -17,11 +17,12 @@ from ledger.runs import find_runs
 def balance_groups(view: LedgerView, area_id: str, day_start_s: int, run_name: str | None) -> Json:
     """The groups of every slot of a local day that has the run, by itself the last: energies in Wh; "" is what no party answers for."""
     day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
-    found = []
-    for leaf in find_runs(view.reader, view.area(area_id), slots, run_name):
-        area = view.area(area_id, leaf.slot_start_s, leaf.as_of_height)
-        groups = [sums._asdict() for sums in sums_by_group(view.reader, area, leaf)]
-        found.append({"slot_start_s": leaf.slot_start_s, "run": leaf.run, "groups": groups})
+    leaves = find_runs(view.reader, view.area(area_id), slots, run_name)
+    of_slots = ((view.area(area_id, leaf.slot_start_s, leaf.as_of_height), leaf) for leaf in leaves)
+    found = [
+        {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "groups": [sums._asdict() for sums in groups]}
+        for leaf, groups in zip(leaves, sums_by_group(view.reader, of_slots), strict=True)
+    ]
     return {"area": area_id, "day_start_s": day_start_s, "day_end_s": day_end_s, "slots": found}
 
 

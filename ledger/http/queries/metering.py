@@ -16,7 +16,7 @@ from gridcore.serving.problems import Problem
 from gridcore.transactions.readings import split_attachment
 from ledger.http import parameters
 from ledger.http.queries import answers
-from ledger.http.queries.answers import leaf_page, page, plain
+from ledger.http.queries.answers import leaf_page, plain, window
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
@@ -61,18 +61,18 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
     """Registers of an area's meters at a boundary, in primary Wh (ratio applied), in the order of their rows."""
     area = view.area(area_id)
     view.check_slot("boundary_s", boundary_s)
-    table, ratio = view.table(area), area.in_force.ratio[area.rows]
-    quality, import_wh, export_wh = view.registers(area, boundary_s)
-    rows = [row for row in range(len(area.rows)) if scope.party in (None, table.parties[row])]
-    shown, following = page(rows, start)
+    rows, table = view.metered(area, scope.party)
+    quality, import_wh, export_wh = view.registers(area, rows, boundary_s)
+    ratio = area.in_force.ratio[rows]
+    first, end, following = window(len(rows), start)
     found = []
-    for row in shown:
-        absent = int(quality[row]) == ABSENT_QUALITY
-        primary = [None if absent else int(column[row]) * int(ratio[row]) for column in (import_wh, export_wh)]
-        word, flags = quality_words(int(quality[row]))
+    for at in range(first, end):
+        absent = int(quality[at]) == ABSENT_QUALITY
+        primary = [None if absent else int(column[at]) * int(ratio[at]) for column in (import_wh, export_wh)]
+        word, flags = quality_words(int(quality[at]))
         found.append(
             {
-                "meter": table.meters[row],
+                "meter": table.meters[at],
                 "import_wh": primary[0],
                 "export_wh": primary[1],
                 "quality": word,

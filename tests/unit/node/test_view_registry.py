@@ -15,7 +15,7 @@ from ledger.state.block import Block
 from ledger.store.ledger import Ledger
 from settlement import statements
 from settlement.catalogue import CONTRACTS
-from tests.worlds.consortium import START_S, Consortium, household
+from tests.worlds.consortium import START_S, Consortium, area, household
 from tests.worlds.ledgers import open_ledger
 
 NUMBER = 2
@@ -66,3 +66,32 @@ def test_areas_tables_and_gateways_follow_what_a_block_registers(tmp_path: Path)
         assert view.table(before).meters == ("M-1", "M-2"), "who still holds the earlier area gets its rows"
         register(ledger, party(True))
         assert view.table(view.area("a-1")).trades == (True, True, True)
+
+
+def test_what_is_registered_of_an_area_is_read_in_questions_of_many(tmp_path: Path) -> None:
+    consortium = Consortium(meters=[household(number, f"p-{number}") for number in range(1, 151)])
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        view, asked = LedgerView(ledger, CONTRACTS, statements), list[str]()
+        ledger._db._tables.connection.set_trace_callback(asked.append)
+        table = view.table(view.area("a-1"))
+        assert len(table.meters) == 150
+        assert len(asked) < 20
+        of_one = view.metered(view.area("a-1"), "p-7")
+        assert (of_one[0].tolist(), of_one[1].meters, of_one[1].trades) == ([6], ("M-7",), (True,))
+        assert not len(view.metered(view.area("a-1"), "nobody")[0])
+
+
+def test_a_meter_is_found_by_its_code_for_as_long_as_it_hangs_somewhere(tmp_path: Path) -> None:
+    consortium = Consortium(
+        areas=[area("a-1"), area("a-2")], meters=[household(1, "p-1"), household(2, "p-2", area="a-2")]
+    )
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        view = LedgerView(ledger, CONTRACTS, statements)
+        assert [view.area_of_meter(f"M-{number}") for number in (1, 2, 3)] == ["a-1", "a-2", None]
+        installation = next(row.value for row in consortium.rows() if row.key == "installation/2")
+        register(ledger, party(True), Row("point/P-3", START_S, {"area": "a-1", "party": "p-3", "role": "household"}))
+        register(ledger, Row("installation/3", START_S, {**installation, "point": "P-3"}))
+        assert view.area_of_meter("M-2") == "a-1", "of two areas the first by name"
+        for number, left in ((3, "a-2"), (2, None)):
+            register(ledger, Row(f"installation/{number}", START_S, {"removed": True, "point": f"P-{number}"}))
+            assert view.area_of_meter("M-2") == left

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
 from gridcore import merkle
+from gridcore.errors import InvariantError
 from gridcore.registry.row import Row, salt_rows
 from gridcore.registry.signer import SIGNER, RevokedSigner, Signer
 from gridcore.sm import SigningKey
@@ -21,11 +22,11 @@ FIRST = Signer("o", KEY, ["clock"])
 
 
 class Entities:
-    """A state of signers. read: how often a row was."""
+    """A state of signers. read: how often a row was read by itself; questions: how often many were together."""
 
     def __init__(self) -> None:
         self.opened = OpenedEntities()
-        self.read = 0
+        self.read = self.questions = 0
         self._leaves: dict[str, Value] = {}
         self._bodies: dict[bytes, bytes] = {}
 
@@ -35,6 +36,13 @@ class Entities:
     def body(self, digest: bytes) -> bytes:
         self.read += 1
         return self._bodies[digest]
+
+    def load_together(self, keys: Iterable[str]) -> None:
+        assert set(keys) <= self._leaves.keys() | {SIGNER.key("nobody")}
+
+    def bodies(self, digests: Sequence[bytes]) -> Sequence[bytes]:
+        self.questions += 1
+        return [self._bodies[digest] for digest in digests]
 
     def record(self, name: str, *rows: tuple[int, Signer | RevokedSigner]) -> None:
         """Give a signer these records, each from its time on."""
@@ -87,3 +95,25 @@ def test_more_entities_than_are_kept_are_found_as_well(monkeypatch: pytest.Monke
         entities.record(name, (0, record))
     for _ in range(2):
         assert {name: record_at(entities, name, 0) for name in names} == names
+
+
+def test_many_entities_are_opened_in_one_question_each_with_all_its_entries() -> None:
+    entities = Entities()
+    names = [f"s{number}" for number in range(5)]
+    for name in names:
+        entities.record(name, (0, FIRST), (50, RevokedSigner("o")))
+    entities.opened.open_together(entities, SIGNER, [*names, "nobody"])
+    assert [record_at(entities, name, time_s) for name in names for time_s in (10, 50)] == [FIRST, RevokedSigner("o")] * 5
+    assert (entities.read, entities.questions) == (0, 1)
+    assert record_at(entities, "nobody", 10) is None
+
+
+def test_only_so_many_are_opened_together_as_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "OPENED_TOGETHER_MAX", 3)
+    entities = Entities()
+    names = [f"s{number}" for number in range(4)]
+    for name in names:
+        entities.record(name, (0, FIRST))
+    entities.opened.open_together(entities, SIGNER, names[:3])
+    with pytest.raises(InvariantError):
+        entities.opened.open_together(entities, SIGNER, names)

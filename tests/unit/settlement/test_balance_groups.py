@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,20 @@ async def test_a_day_by_group_counts_each_direction_for_its_own_party(tmp_path: 
         (slot,) = day["slots"]
         assert (slot["slot_start_s"], slot["run"]) == (FIRST_S, "initial")
         assert [GroupSums(**group) for group in slot["groups"]] == EXPECTED
+
+
+async def test_a_point_that_names_another_party_from_a_slot_on_counts_for_that_one_from_there(tmp_path: Path) -> None:
+    changed = point(1, "north", "west")._replace(from_s=FIRST_S + SLOT_S)
+    consortium = replace(GROUPS, more=[*GROUPS.more, changed])
+    async with running_node(tmp_path / "ledger", consortium) as node:
+        sender = consortium.sender()
+        await submit_all(node.client("util"), one_settled_slot(sender))
+        rows = [(1, 2000, 0), (2, 500, 600), (3, 12, 0), (4, 95, 5)]
+        second = [[sender.batch("gw-1", FIRST_S + 2 * SLOT_S, rows)], [sender.clock(FIRST_S + 3 * SLOT_S)]]
+        await submit_all(node.client("util"), second)
+        slots = (await node.client("reg").query(f"areas/a-1/days/{DAYS[1]}/balance-groups"))["slots"]
+        taken = [{group["group"]: group["import_wh"] for group in slot["groups"]} for slot in slots]
+        assert taken == [{"": 80, "east": 900, "west": 0}, {"": 0, "east": 0, "north": 100, "west": 0}]
 
 
 def test_the_command_prints_totals_and_writes_both_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

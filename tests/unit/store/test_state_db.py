@@ -94,8 +94,9 @@ def test_a_database_of_the_version_before_is_made_again_from_the_blocks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(tmp_path)
-    tables = ("leaves", "blocks", "transactions", "batches")
-    before = [rows(tmp_path, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in tables]
+    tables = ("leaves", "blocks", "transactions", "batches", "meters")
+    before = [sorted(rows(tmp_path, f"SELECT * FROM {table}")) for table in tables]
+    assert all(before)
     with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
         connection.executescript(VERSION_1)
 
@@ -108,9 +109,16 @@ def test_a_database_of_the_version_before_is_made_again_from_the_blocks(
     said = "".join(capsys.readouterr())
     assert "state_db_rebuilt" in said
     assert f"version 1, not {SCHEMA_VERSION}" in said
-    assert [rows(tmp_path, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in tables] == before
+    assert [sorted(rows(tmp_path, f"SELECT * FROM {table}")) for table in tables] == before
     report = check_ledger(tmp_path, CONTRACTS)
     assert (report.problems, report.notes) == ([], [])
+
+
+def test_a_meter_that_the_index_lacks_is_a_problem_of_the_check(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection, connection:
+        connection.execute("DELETE FROM meters WHERE number = 1")
+    assert any("installation 1 is not indexed" in problem for problem in check_ledger(tmp_path, CONTRACTS).problems)
 
 
 def test_a_database_of_a_later_version_is_a_problem_of_the_check(tmp_path: Path) -> None:
