@@ -124,10 +124,11 @@ class InvoiceTerms(NamedTuple):
 
 
 class TariffFrom(NamedTuple):
-    """By which terms a party's invoices are made from a local day on (``date.toordinal``)."""
+    """By which terms a party's invoices are made from a local day on (``date.toordinal``). tariff: its name in the registry."""
 
     day: int
     terms: InvoiceTerms
+    tariff: str = ""
 
 
 class PartyTariff(NamedTuple):

@@ -95,7 +95,7 @@ def _energies(view: BundleView) -> Iterator[Step]:
         rolled = f" + {span.modulus_wh}" if span.modulus_wh else ""
         yield Step(
             {"en": f"Register of meter {span.meter}, {register[0]}", "zh_CN": f"电表 {span.meter} 示数，{register[1]}"},
-            _numbers(f"({span.end_wh} − {span.start_wh}{rolled}) × {span.ratio}"),
+            numbers(f"({span.end_wh} − {span.start_wh}{rolled}) × {span.ratio}"),
             span.energy_wh,
             "Wh",
             holds=True,
@@ -112,7 +112,7 @@ def _energies(view: BundleView) -> Iterator[Step]:
                 "en": english + ("" if own else f" ({given['en']})"),
                 "zh_CN": chinese + ("" if own else f"（{given['zh_CN']}）"),
             },
-            _numbers(" + ".join(map(str, own)) or str(energy_wh)),
+            numbers(" + ".join(map(str, own)) or str(energy_wh)),
             energy_wh,
             "Wh",
             holds=not own or sum(own) == energy_wh,
@@ -138,7 +138,7 @@ def _trades(view: BundleView) -> Iterator[Step]:
             # A party with several points has its fills dealt to them: one point gets no more than all.
             yield Step(
                 {"en": english, "zh_CN": chinese},
-                _numbers(" + ".join(map(str, filled))),
+                numbers(" + ".join(map(str, filled))),
                 total_wh,
                 "Wh",
                 holds=total_wh <= sum(filled),
@@ -156,13 +156,13 @@ def _trade_amounts(view: BundleView, side: str) -> Iterator[Step]:
     amount_nano = sum(order.amount_nano or 0 for order in orders)
     holds = amount_nano == sum(trade.energy_wh * trade.price_micro_per_kwh for trade in trades)
     what = {"en": "What the party's trades come to: energy × price", "zh_CN": "本方各笔成交：电量 × 电价"}
-    yield Step(what, _numbers(formula), amount_nano, f"1e-9 {view.currency}", holds=holds)
+    yield Step(what, numbers(formula), amount_nano, f"1e-9 {view.currency}", holds=holds)
     fees = [(trade.energy_wh, trade.fee_micro_per_kwh or 0) for trade in trades]
     if side == "buy" and any(fee for _, fee in fees):
         formula = " + ".join(f"{energy_wh} × {fee}" for energy_wh, fee in fees)
         fee_nano = sum(energy_wh * fee for energy_wh, fee in fees)
         what = {"en": "The grid's fees on their way: energy × fee", "zh_CN": "各笔成交途经电网的费用：电量 × 费用"}
-        yield Step(what, _numbers(formula), fee_nano, f"1e-9 {view.currency}", holds=True)
+        yield Step(what, numbers(formula), fee_nano, f"1e-9 {view.currency}", holds=True)
 
 
 def _agreements(view: BundleView) -> Iterator[Step]:
@@ -179,7 +179,7 @@ def _agreements(view: BundleView) -> Iterator[Step]:
                 "en": f"Agreement {agreed.name}: {english}, {price[0]}",
                 "zh_CN": f"协议 {agreed.name}：{chinese}，{price[1]}",
             },
-            _numbers(str(agreed.price_micro_per_kwh)),
+            numbers(str(agreed.price_micro_per_kwh)),
             agreed.price_micro_per_kwh,
             f"1e-6 {view.currency}/kWh",
             holds=True,
@@ -208,7 +208,7 @@ def _price(view: BundleView, term: TermView, words: Mapping[str, Text]) -> Itera
     formula = names[0] if names else f"{view.run.area}/{view.run.slot_start_s}"
     unit = f"1e-6 {view.currency}/kWh"
     expected = dict(view.run.prices).get(names[0]) if names else view.run.price_micro_per_kwh
-    yield Step(what, _numbers(formula), price, unit, holds=price == expected)
+    yield Step(what, numbers(formula), price, unit, holds=price == expected)
 
 
 def _amount(view: BundleView, term: TermView, recomputed: LineLike) -> Step:
@@ -220,7 +220,7 @@ def _amount(view: BundleView, term: TermView, recomputed: LineLike) -> Step:
         text = f"{sign}{term.energy_wh} × {term.price_micro_per_kwh}"
         is_product = term.sign * term.energy_wh * term.price_micro_per_kwh == term.amount_nano
     holds = is_product and int(recomputed.amount_nano[0]) == term.amount_nano
-    return Step(what, _numbers(text or str(term.amount_nano)), term.amount_nano, f"1e-9 {view.currency}", holds=holds)
+    return Step(what, numbers(text or str(term.amount_nano)), term.amount_nano, f"1e-9 {view.currency}", holds=holds)
 
 
 def _unpriced_words(view: BundleView, term: TermView) -> Text:
@@ -238,10 +238,10 @@ def _sum(position: PositionView, currency: str) -> Step:
     amounts = [term.amount_nano for term in position.terms if term.energy_wh]
     what = {"en": "All lines of the point in the slot", "zh_CN": "本计量点本时段全部明细合计"}
     text = " + ".join(f"({amount})" if amount < 0 else str(amount) for amount in amounts)
-    return Step(what, _numbers(text), position.pays_nano, f"1e-9 {currency}", holds=sum(amounts) == position.pays_nano)
+    return Step(what, numbers(text), position.pays_nano, f"1e-9 {currency}", holds=sum(amounts) == position.pays_nano)
 
 
-def _numbers(formula: str) -> Text:
+def numbers(formula: str) -> Text:
     """A formula that has no words."""
     return dict.fromkeys(LANGUAGES, formula)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,7 +13,8 @@ from gridcore.errors import EncodingError, UsageError, excerpt
 from gridledger.commands import print_result
 
 if TYPE_CHECKING:
-    from gridledger.settling.derivation import Derivation
+    from gridledger.settling.derivation import Derivation, Step, Text
+    from gridledger.settling.month_derivation import MonthDerivation
 
 BUNDLE_BYTES_MAX: Final = 1024 * 1024
 _WORDS: Final = {
@@ -26,8 +29,11 @@ _WORDS: Final = {
 }
 
 
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
 class LineName(NamedTuple):
-    """A line as it is named on the command line: PARTY/SLOT_START_S/KIND."""
+    """A line of a slot as it is named on the command line: PARTY/SLOT_START_S/KIND."""
 
     party: str
     slot_start_s: int
@@ -42,9 +48,15 @@ def declare(actions: Any) -> None:
         "--data", type=Path, metavar="DIR", help="a ledger's data directory that no node uses (OUT/ledger)"
     )
     where.add_argument("--bundle", type=Path, metavar="FILE", help="an evidence bundle of the line (.evd)")
+    where.add_argument(
+        "--settled", type=Path, metavar="OUT", help="a folder that settle files has made: its slots and its documents"
+    )
     explain.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     explain.add_argument(
-        "--line", required=True, metavar="PARTY/SLOT/KIND", help="H001/1781971200/levy: slot start in UTC seconds"
+        "--line",
+        required=True,
+        metavar="PARTY/SLOT/KIND",
+        help="H001/1781971200/levy: slot start in UTC seconds; of --settled also P01/2026-06/levy, and P01/2026-06 for a document's totals",
     )
     explain.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     explain.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
@@ -53,20 +65,48 @@ def declare(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
+    parts = args.line.rsplit("/", 2)
+    if len(parts) == 3 and _MONTH.fullmatch(parts[1]):
+        return _explain_document(args, *parts)
+    if len(parts) > 1 and _MONTH.fullmatch(parts[-1]):
+        return _explain_document(args, "/".join(parts[:-1]), parts[-1], "")
+    return _explain_slot(args)
+
+
+def _explain_slot(args: argparse.Namespace) -> int:
     from gridevidence.view import decode_bundle
     from gridledger.settling.derivation import derive_line
+    from gridledger.settling.whole import LEDGER
 
     name = _line_name(args.line)
-    data = _read(args.bundle) if args.bundle else _export(args, name)
+    data_dir = args.data or (args.settled / LEDGER if args.settled else None)
+    data = _read(args.bundle) if data_dir is None else _export(args, data_dir, name)
     try:
         view = decode_bundle(data)
     except EncodingError as error:
-        raise UsageError(f"{args.bundle or args.data}: {error}") from None
+        raise UsageError(f"{args.bundle or data_dir}: {error}") from None
     if (view.party, view.run.slot_start_s) != (name.party, name.slot_start_s):
         raise UsageError(f"--line {args.line}: {args.bundle} is of {view.party}/{view.run.slot_start_s}")
     derivation = derive_line(view, name.kind)
     language = args.language or _language()
-    print_result(args, _as_json(derivation, language), "\n".join(_lines(derivation, language)))
+    head = f"{derivation.title[language]} ({derivation.line_kind}), {derivation.contract}, {_WORDS[language]['run']} {derivation.run}"
+    lines = _lines(head, derivation.steps, derivation.not_checked, language)
+    print_result(args, _as_json(derivation, language), "\n".join(lines))
+    return 0 if derivation.holds else 1
+
+
+def _explain_document(args: argparse.Namespace, party: str, month: str, kind: str) -> int:
+    from gridledger.settling.month_derivation import DocumentName, derive_document
+
+    if args.settled is None:
+        raise UsageError(f"--line {args.line}: names a month; name the settled folder of its document with --settled")
+    if args.point is not None:
+        raise UsageError(f"--point {args.point}: a document is of all points of its party; leave --point out")
+    derivation = derive_document(args.settled, DocumentName(party, month, kind, args.run_name))
+    language = args.language or _language()
+    head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
+    lines = _lines(head, derivation.steps, derivation.not_checked, language)
+    print_result(args, _document_json(derivation, language), "\n".join(lines))
     return 0 if derivation.holds else 1
 
 
@@ -74,7 +114,8 @@ def _line_name(text: str) -> LineName:
     parts = text.rsplit("/", 2)
     if len(parts) != 3 or not all(parts) or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) <= 12):
         raise UsageError(
-            f"--line {excerpt(text)}: write PARTY/SLOT/KIND, as H001/1781971200/levy: the slot's start in UTC seconds"
+            f"--line {excerpt(text)}: write PARTY/SLOT/KIND, as H001/1781971200/levy: the slot's start in UTC seconds;"
+            " a document's line is PARTY/MONTH/KIND, as P01/2026-06/levy"
         )
     return LineName(parts[0], int(parts[1]), parts[2])
 
@@ -90,12 +131,12 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _export(args: argparse.Namespace, name: LineName) -> bytes:
+def _export(args: argparse.Namespace, data_dir: Path, name: LineName) -> bytes:
     from ledger.evidence import build_bundle
     from ledger.store.offline import reading
     from settlement.catalogue import CONTRACTS
 
-    with reading(args.data, CONTRACTS, args.guard) as reader:
+    with reading(data_dir, CONTRACTS, args.guard) as reader:
         return build_bundle(
             reader,
             CONTRACTS,
@@ -112,17 +153,14 @@ def _language() -> str:
     return "zh_CN" if named.startswith("zh") else "en"
 
 
-def _lines(derivation: Derivation, language: str) -> list[str]:
-    words = _WORDS[language]
-    found = [
-        f"{derivation.title[language]} ({derivation.line_kind}), {derivation.contract}, {words['run']} {derivation.run}"
-    ]
-    for number, step in enumerate(derivation.steps, start=1):
+def _lines(head: str, steps: Sequence[Step], not_checked: Sequence[Text], language: str) -> list[str]:
+    words, found = _WORDS[language], [head]
+    for number, step in enumerate(steps, start=1):
         formula = step.formula[language]
         shown = f"{formula} = {step.result}" if formula != str(step.result) else str(step.result)
         mark = words["recomputed"] if step.holds else words["differs"]
         found += [f"{number:2}. {step.what[language]}", f"    {shown} {step.unit}  [{mark}]"]
-    found += [f"{words['not']}: {text[language]}" for text in derivation.not_checked]
+    found += [f"{words['not']}: {text[language]}" for text in not_checked]
     return found
 
 
@@ -135,9 +173,27 @@ def _as_json(derivation: Derivation, language: str) -> dict[str, object]:
         "amount_nano": derivation.amount_nano,
         "pays_nano": derivation.pays_nano,
         "holds": derivation.holds,
-        "steps": [
-            {**step._asdict(), "what": step.what[language], "formula": step.formula[language]}
-            for step in derivation.steps
-        ],
+        "steps": _steps_json(derivation.steps, language),
         "not_checked": [text[language] for text in derivation.not_checked],
     }
+
+
+def _document_json(derivation: MonthDerivation, language: str) -> dict[str, object]:
+    name = derivation.name
+    return {
+        "party": name.party,
+        "month": name.month,
+        "line_kind": name.kind or None,
+        "title": derivation.title[language],
+        "run": derivation.run,
+        "currency": derivation.terms.currency,
+        "quantum_nano": derivation.terms.quantum_nano,
+        **derivation.amounts,
+        "holds": derivation.holds,
+        "steps": _steps_json(derivation.steps, language),
+        "not_checked": [text[language] for text in derivation.not_checked],
+    }
+
+
+def _steps_json(steps: Sequence[Step], language: str) -> list[dict[str, object]]:
+    return [{**step._asdict(), "what": step.what[language], "formula": step.formula[language]} for step in steps]

@@ -1,4 +1,4 @@
-"""``gridledger settle replay``: make a settlement run again from the ledger's blocks alone, and compare."""
+"""``gridledger settle replay``: make a settlement run again from the blocks alone, or a folder's documents from its ledger, and compare."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridcore.errors import UsageError
 from gridledger.commands import print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
+    from gridledger.settling.replaying_documents import DocumentsAgain
     from ledger.store.rerun import Rerun
 
 _LAST_SLOT_S = 253_402_300_799
@@ -16,24 +18,50 @@ _LAST_SLOT_S = 253_402_300_799
 
 def declare(actions: Any) -> None:
     """Declare the action."""
-    replay = actions.add_parser("replay", help="make a settlement run again from the blocks alone, and compare")
-    replay.add_argument(
-        "--data",
+    replay = actions.add_parser("replay", help="make a settlement run, or documents, again and compare")
+    where = replay.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--settled",
         type=Path,
-        required=True,
-        metavar="DIR",
-        help="a ledger's data directory that no node uses (OUT/ledger)",
+        metavar="OUT",
+        help="a folder that settle files has made: its documents, from its ledger",
     )
-    replay.add_argument("--area", required=True, metavar="ID", help="of which area; the run is of its whole zone")
-    replay.add_argument(
-        "--slot", required=True, type=whole_number(0, _LAST_SLOT_S), metavar="S", help="slot start, UTC seconds"
+    where.add_argument(
+        "--data", type=Path, metavar="DIR", help="a ledger's data directory that no node uses (OUT/ledger): a run"
     )
+    replay.add_argument("--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all)")
+    replay.add_argument("--area", metavar="ID", help="of --data: of which area; the run is of its whole zone")
+    replay.add_argument("--slot", type=whole_number(0, _LAST_SLOT_S), metavar="S", help="slot start, UTC seconds")
     replay.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     replay.add_argument("--archive", type=Path, metavar="DIR", help="an archive with the blocks that are not in DIR")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the run came to again; 1 where it is not what the ledger keeps."""
+    """Print what came out again; 1 where it is not what the ledger or the files keep."""
+    of_run = {"--area": args.area, "--slot": args.slot, "--run": args.run_name, "--archive": args.archive}
+    given = [name for name, value in of_run.items() if value is not None]
+    if args.settled is not None:
+        if given:
+            raise UsageError(f"{given[0]}: is of a run, with --data; --settled makes documents again")
+        return _documents(args)
+    if args.month is not None:
+        raise UsageError("--month: is of documents, with --settled; --data makes a run again")
+    if args.area is None or args.slot is None:
+        missing = "--area" if args.area is None else "--slot"
+        raise UsageError(f"{missing} is missing: name the run by --area and --slot")
+    return _run(args)
+
+
+def _documents(args: argparse.Namespace) -> int:
+    from gridledger.settling.replaying_documents import documents_again
+
+    again = documents_again(args.settled, args.month, print_progress)
+    print_progress("")
+    print_result(args, _documents_json(again), _documents_text(again))
+    return 1 if again.differing else 0
+
+
+def _run(args: argparse.Namespace) -> int:
     from ledger.store.archive import Archive
     from ledger.store.rerun import RunName, rerun
     from settlement.catalogue import CONTRACTS, pins
@@ -90,3 +118,24 @@ def _text(again: Rerun) -> str:
     else:
         lines.append(f"the same: {again.compared} leaves made again from the blocks, bit by bit")
     return "\n".join(lines)
+
+
+def _documents_json(again: DocumentsAgain) -> dict[str, object]:
+    found = again.differing
+    return {
+        "months": list(again.months),
+        "documents": again.documents,
+        "lines": again.lines,
+        "differing": None if found is None else found._asdict(),
+        "same": found is None,
+    }
+
+
+def _documents_text(again: DocumentsAgain) -> str:
+    found, span = again.differing, " to ".join(dict.fromkeys((again.months[0], again.months[-1])))
+    if found is None:
+        return f"the same: {again.documents} documents and {again.lines} lines of {span} computed again from the ledger"
+    where = "behind its end" if found.row is None else f"row {found.row}"
+    says = "nothing" if found.stated is None else ",".join(found.stated)
+    gives = "nothing" if found.computed is None else ",".join(found.computed)
+    return f"NOT THE SAME: {found.file}, {where}, says {says}; the ledger gives {gives}"

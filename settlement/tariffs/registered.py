@@ -17,11 +17,12 @@ _LONGEST_NAME: Final = "x" * 64
 
 
 class FromDay(NamedTuple):
-    """What a party is charged by from a local day on (``date.toordinal``). tariff: None for nothing; contracted_w: by component."""
+    """What a party is charged by from a local day on (``date.toordinal``). tariff: None for nothing; contracted_w: by component; name: of the tariff."""
 
     day: int
     tariff: Tariff | None
     contracted_w: Mapping[str, int]
+    name: str = ""
 
 
 def row_of(component: Component) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class _Places:
 
 
 def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
-    """Every run of every slot that is settled, ascending by slot, then by run, then by area.
+    """Every run of the dataset's slots as far as they are settled, ascending by slot, then by run, then by area.
 
     ``dataset``: names the points, once for each who is ever billed there.
     """
@@ -67,8 +67,7 @@ def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
     area = reader.zone_at(zone, zone.timeline.first_slot_start_s, reader.height).area
     areas = [_AreaRows(name, np.flatnonzero(area == number)) for number, name in enumerate(zone.areas)]
     rules = _RulesByDigest(reader)
-    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
-    for slot_start_s in range(first_s, end_s, dataset.slot_s):
+    for slot_start_s in dataset.slot_start_s.tolist():
         runs = RUNS.load(reader, slot_start_s, ZONE_NAME)
         for run, height in runs.runs if runs is not None else ():
             yield from _areas_of_run(reader, _RunOfSlot(slot_start_s, run, height), areas, places, rules)

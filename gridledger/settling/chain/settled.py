@@ -12,13 +12,10 @@ from gridcore.quality import CODE_MASK, ESTIMATED, MISSING
 from gridcore.registry.area import AREA
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES
-from gridcore.registry.zone import ZONE
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.chain.reading import billed_points, read_runs
-from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms, PointRow
-from gridledger.settling.files.orders import no_orders
-from ledger.leaves.chain import CHAIN
-from ledger.leaves.progress import PROGRESS
+from gridledger.settling.chain.frame import frame_of_ledger
+from gridledger.settling.chain.reading import read_runs
+from gridledger.settling.dataset import Counts, Dataset, InputFile
 from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
@@ -47,51 +44,19 @@ def dataset_of_ledger(data: Path) -> Dataset:
 
 
 def _frame(reader: LedgerReader, data: Path) -> Dataset:
-    """All but the energies."""
-    chain, zone = CHAIN.must(reader), reader.registry.zone(ZONE_NAME)
-    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
+    """All but the energies; UsageError for what is not read back."""
+    frame = frame_of_ledger(reader)
+    first_s = int(frame.slot_start_s[0])
     rules = reader.in_force(RULES, ZONE_NAME, first_s) or broken("the rules of the files are in force")
-    terms = reader.in_force(ZONE, ZONE_NAME, first_s) or broken("the zone of the files is in force")
-    points = [_point(reader, name, first_s, data) for name in sorted(zone.points, key=str.encode)]
-    areas = [reader.in_force(AREA, name, first_s) or broken("every area is in force") for name in zone.areas]
-    if rules.series or any(area.rules != ZONE_NAME for area in areas):
+    areas = [reader.in_force(AREA, name, first_s) for name in {point.area for point in frame.points}]
+    if rules.series or any(area is None or area.rules != ZONE_NAME for area in areas):
         raise _not_read_back(data, "prices that vary")
-    starts = np.arange(first_s, end_s, chain.slot_s)
-    shape = len(starts), len(points)
-    nothing = np.zeros(shape, dtype=np.int64)
-    return Dataset(
-        slot_start_s=starts,
-        slot_s=chain.slot_s,
-        timezone=UTC,
-        points=points,
-        import_wh=nothing,
-        export_wh=nothing,
-        quality=np.zeros(shape, dtype=np.uint8),
-        series=(),
-        keys=(),
-        orders=no_orders(),
-        rules=FileRules(
-            prices=rules.prices,
-            contract=terms.contract,
-            terms=rules.terms,
-            gate_before_start_s=0,
-            metering_deadline_s=0,
-            invoice=InvoiceTerms(chain.currency),
-            estimate=EstimateTerms(),
-        ),
-        inputs=[InputFile(STATE, reader.state_root(), 0)],
-        counts=Counts(0, 0, 0),
-    )
-
-
-def _point(reader: LedgerReader, name: str, at_s: int, data: Path) -> PointRow:
-    found = reader.in_force(POINT, name, at_s) or broken("every point of the files is in force")
-    if found.rules is not None:
-        raise _not_read_back(data, "points with prices of their own")
-    point = PointRow(name, found.party or broken("every point of the files is billed"), found.area)
-    if len(billed_points(reader, [point])) > 1:
+    for point in frame.points:
+        if (reader.in_force(POINT, point.point, first_s) or broken("every point is in force")).rules is not None:
+            raise _not_read_back(data, "points with prices of their own")
+    if len({point.point for point in frame.points}) < len(frame.points):
         raise _not_read_back(data, "points for which somebody else is billed from a time on")
-    return point
+    return frame._replace(timezone=UTC, inputs=[InputFile(STATE, reader.state_root(), 0)])
 
 
 def _not_read_back(data: Path, what: str) -> UsageError:

@@ -36,12 +36,14 @@ from settlement.tariffs.registered import (
 class Charged(NamedTuple):
     """What a party's row says of its tariff."""
 
-    tariff: str | None = None
-    contracted_w: Mapping[str, int] | None = None
+    tariff: str
+    contracted_w: Mapping[str, int] | None
 
 
 def tariff_rows(dataset: Dataset) -> Iterator[Named[Tariff]]:
     """Every tariff that parties have: an entry from the beginning, and one from each day on which other components hold.
+
+    Every party has one, of no component where it is charged nothing: by its terms invoices are made.
 
     GridError for what no registry takes.
     """
@@ -60,8 +62,6 @@ def tariff_rows(dataset: Dataset) -> Iterator[Named[Tariff]]:
 def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
     """What the row of a party says that is in force at a time. GridError where it contracted for more components than a row holds."""
     components = _components_of(dataset, party)
-    if not components:
-        return Charged()
     day = _day_at(dataset, at_s)
     contracted_w = {
         one.name: one.contracted_w[party] for one in components if party in one.contracted_w and holds_on(one, day)
@@ -108,8 +108,7 @@ def _tariffs(dataset: Dataset) -> dict[str, Sequence[Component]]:
     found: dict[str, Sequence[Component]] = {}
     for party in sorted(parties_of(dataset.points)):
         components = _components_of(dataset, party)
-        if components:
-            found[_name_of(dataset, components)] = components
+        found[_name_of(dataset, components)] = components
     return found
 
 
@@ -137,7 +136,7 @@ def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset) -> dict[str, Party
     found: dict[str, PartyTariff] = {}
     for party in sorted(parties_of(dataset.points)):
         said = list(_said_of(reader, party, days))
-        terms = [TariffFrom(one.day, _terms(dataset, one.tariff)) for one in said if one.tariff is not None]
+        terms = [TariffFrom(one.day, _terms(dataset, one.tariff), one.name) for one in said if one.tariff is not None]
         if terms:
             found[party] = PartyTariff(components_in_force(party, said), terms)
     return found
@@ -166,8 +165,9 @@ def _said_of(reader: LedgerReader, party: str, days: _Days) -> Iterator[FromDay]
             return
         at_s = int(days.begins_s[place])
         record = reader.in_force(PARTY, party, at_s)
-        tariff = None if record is None or record.tariff is None else reader.in_force(TARIFF, record.tariff, at_s)
-        one = FromDay(day, tariff, (record.contracted_w or {}) if record is not None else {})
+        name = "" if record is None else record.tariff or ""
+        tariff = reader.in_force(TARIFF, name, at_s) if name else None
+        one = FromDay(day, tariff, (record.contracted_w or {}) if record is not None else {}, name)
         if before is None or one[1:] != before[1:]:
             yield one
         before = one

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
 from settlement.contract_kit_1 import Int64Column
 from settlement.invoicing.documents import Document, InvoiceLine, documents
+
+INVOICES: Final = "invoices.csv"
+INVOICE_LINES: Final = "invoice_lines.csv"
 
 
 class InvoiceRow(NamedTuple):
@@ -107,7 +110,13 @@ class Invoices:
     def write(self, out: Path, runs: Sequence[str]) -> list[Issued]:
         """Make both files; the documents in them."""
         issued = list(self.issued(runs))
-        rows = [
+        write_rows(out / INVOICES, InvoiceRow._fields, self.rows(issued))
+        write_rows(out / INVOICE_LINES, InvoiceLineRow._fields, self.line_rows(issued))
+        return issued
+
+    def rows(self, issued: Iterable[Issued]) -> list[InvoiceRow]:
+        """The documents as rows of ``INVOICES``."""
+        return [
             InvoiceRow(
                 party=one.party,
                 month=one.month,
@@ -119,19 +128,21 @@ class Invoices:
             )
             for one in issued
         ]
-        write_rows(out / "invoices.csv", InvoiceRow._fields, rows)
-        write_rows(
-            out / "invoice_lines.csv", InvoiceLineRow._fields, [row for one in issued for row in self._lines(one)]
-        )
-        return issued
+
+    def line_rows(self, issued: Iterable[Issued]) -> list[InvoiceLineRow]:
+        """Their lines as rows of ``INVOICE_LINES``."""
+        return [row for one in issued for row in self._lines(one)]
+
+    def exact_nano(self, party: str, runs: Sequence[str], month: int) -> Sequence[int]:
+        """What a party's lines of some runs come to in a month, by the place of their kind."""
+        of_party = self._sums[party]
+        of_run = [of_party[run].amount_nano[month] for run in runs if run in of_party]
+        return [sum(amounts) for amounts in zip(*of_run, strict=True)] or [0] * len(self.kinds)
 
     def _documents(self, party: str, runs: Sequence[str], month: int) -> list[Document | None]:
         states: list[list[InvoiceLine]] = []
-        sums, total = self._sums[party], [0] * len(self.kinds)
-        for run in runs:
-            if run in sums:
-                more = sums[run].amount_nano[month]
-                total = [amount + change for amount, change in zip(total, more, strict=True)]
+        for place in range(len(runs)):
+            total = self.exact_nano(party, runs[: place + 1], month)
             lines = zip(self.kinds, total, self._is_taxed, strict=True)
             states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
         terms = self._terms_of(party, month)

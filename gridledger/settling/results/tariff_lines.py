@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from gridledger.settling.dataset import PartyTariff
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Sheets
-from gridledger.tables.columns import Places
+from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
 from settlement.tariffs.charges import Charge, Holding, Tariff, Usage
 
@@ -26,21 +26,32 @@ class SignedCharge(NamedTuple):
     charge: Charge
 
 
-def signed_charges(
+class Charging(NamedTuple):
+    """What a party is charged after a run, and what of. is_billed: bool[slots]; billed_nano: the contract's lines of all runs so far."""
+
+    run: str
+    party: str
+    usage: Usage
+    is_billed: Flags
+    billed_nano: MonthTotals
+    charges: Sequence[Charge]
+
+
+def chargings(
     tariffs: Mapping[str, PartyTariff],
     months: Months,
     sheets: Sheets,
     points_of_party: Mapping[str, Places],
     billed_nano: Callable[[str, str], MonthTotals],
-) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
-    """What each run and party is charged, by the run's and the party's name.
+) -> Iterator[Charging]:
+    """What each party whose tariff has components is charged after each run: by run, then by party.
 
-    tariffs: of the parties that have one. ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
+    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
     """
     holding = Holding(months.calendar)
-    of_party = {party: Tariff(tariff.components, holding) for party, tariff in tariffs.items()}
-    found: dict[tuple[str, str], list[SignedCharge]] = {}
-    before: dict[str, list[Charge]] = {party: [] for party in of_party}
+    of_party = {party: Tariff(one.components, holding) for party, one in tariffs.items() if one.components}
+    if not of_party:
+        return
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
     for run in sheets.names:
         energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
@@ -52,12 +63,23 @@ def signed_charges(
                     of_month[kind] = of_month.get(kind, 0) + nano
             import_wh, export_wh, traded_wh = (energy[:, points].sum(axis=1) for energy in energies)
             usage = Usage(import_wh, export_wh, traded_wh)
-            now = tariff.charges(party, usage, billed[party], np.any(is_billed[:, points], axis=1))
-            changed = [SignedCharge(1, charge) for charge in now if charge not in before[party]]
-            changed += [SignedCharge(-1, charge) for charge in before[party] if charge not in now]
-            found[run, party] = changed
-            before[party] = now
-    return found
+            has_point = np.any(is_billed[:, points], axis=1)
+            charges = tariff.charges(party, usage, billed[party], has_point)
+            yield Charging(run, party, usage, has_point, [dict(of_month) for of_month in billed[party]], charges)
+
+
+def signed_charges(found: Iterable[Charging]) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
+    """What each run adds to what a party is charged, by the run's and the party's name."""
+    signed: dict[tuple[str, str], Sequence[SignedCharge]] = {}
+    before: dict[str, Sequence[Charge]] = {}
+    for one in found:
+        known = before.get(one.party, ())
+        signed[one.run, one.party] = [
+            *(SignedCharge(1, charge) for charge in one.charges if charge not in known),
+            *(SignedCharge(-1, charge) for charge in known if charge not in one.charges),
+        ]
+        before[one.party] = one.charges
+    return signed
 
 
 def rows_of_charges(charges: Sequence[SignedCharge], kinds: Sequence[Kind], first_slot: Places) -> Rows:

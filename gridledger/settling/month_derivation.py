@@ -1,0 +1,254 @@
+"""One line of a month's document, or its totals, step by step: from the ledger's registry and settled slots to the integer that its file says.
+
+Each step is computed from what stands above it; what comes out is compared with the columns that make such documents, and with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gridcore.errors import UsageError
+from gridledger.settling.dataset import InvoiceTerms
+from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.documents import StatedRow, billings, settled_reader, stated_rows
+from gridledger.settling.files.fault import nearest
+from gridledger.settling.month_lines import MonthLine, bracketed, month_lines
+from gridledger.settling.results.billing import Billing
+from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow, Issued
+from settlement.invoicing.total import InvoiceTotal, invoice_total
+
+_PPM: Final = 1_000_000
+_ROUNDINGS: Final[Mapping[str, Text]] = {
+    "half_up_away": {"en": "ties away from zero", "zh_CN": "四舍五入"},
+    "half_even": {"en": "ties to the even one", "zh_CN": "四舍六入五成双"},
+}
+_NOT_CHECKED: Final[Text] = {
+    "en": "that the slots' runs follow from the blocks (gridledger settle replay --slot), and a stranger's view: no bundle proves a charge",
+    "zh_CN": "各时段结算结果是否由区块得出（gridledger settle replay --slot）；外人无法据此核验：证据包不证明按月收取的项目",
+}
+
+
+class DocumentName(NamedTuple):
+    """A line of a month's document; kind "": its totals; run: None for the last one that has a document."""
+
+    party: str
+    month: str
+    kind: str
+    run: str | None
+
+
+class MonthDerivation(NamedTuple):
+    """The steps of a line, in their order. amounts: what the document adds, in quanta, by the column of its file."""
+
+    name: DocumentName
+    run: str
+    title: Text
+    steps: Sequence[Step]
+    amounts: Mapping[str, int]
+    terms: InvoiceTerms
+    not_checked: Sequence[Text] = (_NOT_CHECKED,)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every step gives what document and file say."""
+        return all(step.holds for step in self.steps)
+
+
+class _State(NamedTuple):
+    """A month after a run: its lines, exact, what they come to on an invoice, and its terms."""
+
+    lines: Sequence[MonthLine]
+    total: InvoiceTotal
+    terms: InvoiceTerms
+
+    def exact_nano(self, kind: str) -> int:
+        """What a kind of line comes to."""
+        return next((line.amount_nano for line in self.lines if line.kind == kind), 0)
+
+    def quanta(self, kind: str) -> int:
+        """The same, rounded once."""
+        return next((one for line, one in zip(self.lines, self.total.lines, strict=True) if line.kind == kind), 0)
+
+    @property
+    def amounts(self) -> Mapping[str, int]:
+        """net, tax, gross and rounding, by the columns of ``INVOICES``."""
+        total = self.total
+        return {"net": total.net, "tax": total.tax, "gross": total.gross, "rounding": total.rounding_nano}
+
+
+class _Document(NamedTuple):
+    """What is derived: the document, the months' states after its run and before it (None of a first one), and what the files say."""
+
+    issued: Issued
+    now: _State
+    before: _State | None
+    billing: Billing
+    stated_totals: StatedRow | None
+    stated_lines: Mapping[str, StatedRow]
+
+
+def derive_document(out: Path, name: DocumentName) -> MonthDerivation:
+    """The derivation of a line of a settled folder. UsageError where the ledger, or the month, has no such line."""
+    with settled_reader(out) as reader:
+        (billing,) = billings(reader, month=name.month, party=name.party)
+    document = _document(out, billing, name)
+    of_document, terms = document.issued.document, document.now.terms
+    if not name.kind:
+        steps = list(_total_steps(document))
+        title = {"en": "net, tax, gross and rounding", "zh_CN": "不含税额、税额、含税额与舍入差"}
+        amounts = {
+            "net": of_document.net,
+            "tax": of_document.tax,
+            "gross": of_document.gross,
+            "rounding": of_document.rounding_nano,
+        }
+        return MonthDerivation(name, document.issued.run, title, steps, amounts, terms)
+    titles = {line.kind: line.title for state in (document.before, document.now) if state for line in state.lines}
+    amounts = {"amount": of_document.lines.get(name.kind, 0)}
+    return MonthDerivation(
+        name, document.issued.run, titles[name.kind], list(_line_steps(document, name)), amounts, terms
+    )
+
+
+def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
+    runs = billing.sheets.names
+    for run in runs:
+        billing.billed(billing.run(run), name.party)
+    issued = list(billing.invoices.issued(runs))
+    names = [one.run for one in issued]
+    if name.run is not None and name.run not in names:
+        raise UsageError(
+            f"--run {name.run}: {name.party} has no document of that run in {name.month}; it has {', '.join(names) or 'none'}"
+        )
+    if not issued:
+        raise UsageError(f"--line {name.party}/{name.month}: that month came to nothing, and has no document")
+    at = names.index(name.run) if name.run is not None else len(names) - 1
+    run = names[at]
+    first = runs.index(run) == 0
+    now = _state(billing, name.party, run)
+    before = None if first else _state(billing, name.party, runs[runs.index(run) - 1])
+    kinds = list(dict.fromkeys(line.kind for state in (now, before) if state for line in state.lines))
+    if name.kind and name.kind not in kinds:
+        words = f"{name.party} has no line {name.kind} in {name.month}; {nearest(name.kind, kinds)}"
+        raise UsageError(f"--line {name.party}/{name.month}/{name.kind}: {words}")
+    totals = list(stated_rows(out, INVOICES, name.party, name.month))
+    kind_at, run_at = (InvoiceLineRow._fields.index(field) for field in ("line_kind", "run"))
+    lines = [row for row in stated_rows(out, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
+    of_kind = {row.fields[kind_at]: row for row in lines}
+    return _Document(issued[at], now, before, billing, totals[at] if at < len(totals) else None, of_kind)
+
+
+def _state(billing: Billing, party: str, run: str) -> _State:
+    lines = [line for line in month_lines(billing, party, run) if line.amount_nano]
+    terms = billing.tariffs[party].terms_of(int(billing.months.calendar.day[0]))
+    exact, is_taxed = [line.amount_nano for line in lines], [line.is_taxed for line in lines]
+    return _State(lines, invoice_total(exact, terms.tax_ppm, terms.quantum_nano, terms.rounding, is_taxed), terms)
+
+
+def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
+    """From the line's own steps to what the document says of it."""
+    billing, now, before, run = document.billing, document.now, document.before, document.issued.run
+    yield from next((line.steps for line in now.lines if line.kind == name.kind), ())
+    exact, amount = now.exact_nano(name.kind), now.quanta(name.kind)
+    place = [kind.line_kind for kind in billing.kinds].index(name.kind)
+    runs = billing.sheets.names[: billing.sheets.names.index(run) + 1]
+    made = billing.invoices.exact_nano(name.party, runs, 0)[place]
+    what = {"en": f"The month after run {run}", "zh_CN": f"批次 {run} 之后的本月金额"}
+    yield Step(what, numbers(str(exact)), exact, f"1e-9 {now.terms.currency}", holds=exact == made)
+    once = {"en": "Rounded once", "zh_CN": "只取整一次"}
+    yield _rounded(now, once, exact, amount)
+    formula = str(amount)
+    if before is not None:
+        known, once = (
+            before.quanta(name.kind),
+            {"en": "Before this document, rounded once", "zh_CN": "本单据之前的金额，只取整一次"},
+        )
+        yield _rounded(before, once, before.exact_nano(name.kind), known)
+        formula, amount = f"{amount} − {bracketed(known)}", amount - known
+    stated = document.stated_lines.get(name.kind)
+    holds = amount == document.issued.document.lines.get(name.kind, 0)
+    holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
+    yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, _quanta(now.terms), holds)
+
+
+def _total_steps(document: _Document) -> Iterator[Step]:
+    """Each line in quanta, then net, tax, gross and rounding, and what the document adds to those before it."""
+    now, before, of_document = document.now, document.before, document.issued.document
+    for line in now.lines:
+        taxed = ("", "") if line.is_taxed else (" (no tax is paid on it)", "（不计税）")
+        yield _rounded(
+            now,
+            {"en": f"{line.kind}{taxed[0]}", "zh_CN": f"{line.kind}{taxed[1]}"},
+            line.amount_nano,
+            now.quanta(line.kind),
+        )
+    formulas = _formulas(now)
+    units = {column: _quanta(now.terms) for column in formulas} | {"rounding": f"1e-9 {now.terms.currency}"}
+    for column, formula in formulas.items():
+        yield Step(_TOTALS[column], numbers(formula), now.amounts[column], units[column], holds=True)
+    made = {
+        "net": of_document.net,
+        "tax": of_document.tax,
+        "gross": of_document.gross,
+        "rounding": of_document.rounding_nano,
+    }
+    for column, amount in now.amounts.items():
+        known = before.amounts[column] if before is not None else 0
+        formula = f"{amount} − {bracketed(known)}" if before is not None else str(amount)
+        holds = amount - known == made[column]
+        holds &= _says(document.stated_totals, InvoiceRow._fields.index(column), amount - known)
+        words = _row_words(document.stated_totals, INVOICES, column)
+        yield Step(words, numbers(formula), amount - known, units[column], holds)
+
+
+_TOTALS: Final[Mapping[str, Text]] = {
+    "net": {"en": "Net: the sum of the lines", "zh_CN": "不含税额：各项之和"},
+    "tax": {"en": "Tax: the taxed lines × its rate, rounded once", "zh_CN": "税额：计税项之和 × 税率，只取整一次"},
+    "gross": {"en": "Gross: net + tax", "zh_CN": "含税额：不含税额 + 税额"},
+    "rounding": {"en": "Rounding: what it added to the exact lines", "zh_CN": "舍入差：取整给精确金额增加的部分"},
+}
+
+
+def _formulas(state: _State) -> Mapping[str, str]:
+    """How net, tax, gross and rounding come about."""
+    total, terms = state.total, state.terms
+    taxed = sum(quanta for line, quanta in zip(state.lines, total.lines, strict=True) if line.is_taxed)
+    exact = sum(line.amount_nano for line in state.lines)
+    return {
+        "net": " + ".join(map(bracketed, total.lines)) or "0",
+        "tax": f"{bracketed(taxed)} × {terms.tax_ppm} ÷ {_PPM}",
+        "gross": f"{total.net} + {bracketed(total.tax)}",
+        "rounding": f"{total.net} × {terms.quantum_nano} − {bracketed(exact)}",
+    }
+
+
+def _rounded(state: _State, words: Text, exact: int, quanta: int) -> Step:
+    rule = _ROUNDINGS[state.terms.rounding]
+    what = {"en": f"{words['en']}, {rule['en']}", "zh_CN": f"{words['zh_CN']}，{rule['zh_CN']}"}
+    formula = f"{bracketed(exact)} ÷ {state.terms.quantum_nano}"
+    return Step(what, numbers(formula), quanta, _quanta(state.terms), holds=True)
+
+
+def _row_words(stated: StatedRow | None, file: str, column: str) -> Text:
+    """What a file says, or that it has no such row."""
+    if stated is None:
+        return {"en": f"{column}: {file} has no such row", "zh_CN": f"{column}：{file} 中没有此行"}
+    said = stated.fields[(InvoiceRow if file == INVOICES else InvoiceLineRow)._fields.index(column)]
+    return {
+        "en": f"{column}: {file}, row {stated.number}, says {said}",
+        "zh_CN": f"{column}：{file} 第 {stated.number} 行为 {said}",
+    }
+
+
+def _says(stated: StatedRow | None, place: int, amount: int) -> bool:
+    """Whether a row says an amount; where the amount is nothing, no row is needed."""
+    return amount == 0 if stated is None else stated.fields[place] == str(amount)
+
+
+def _quanta(terms: InvoiceTerms) -> str:
+    """The unit of an invoice's amounts."""
+    digits = len(str(terms.quantum_nano)) - 1
+    size = f"1e{digits - 9}" if terms.quantum_nano == 10**digits else f"{terms.quantum_nano}e-9"
+    return f"{size} {terms.currency}"

@@ -1,0 +1,281 @@
+"""What the lines of a party's month come to after a run, step by step, by whole numbers and plain sums: a second way beside the columns.
+
+The contract's lines are summed by local day; each entry of the tariff goes from energies, power or days to its amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.results.billing import Billing
+from gridledger.settling.results.tariff_lines import Charging
+from settlement.catalogue import CATALOGUE
+from settlement.tariffs.charges import Holding
+from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+
+_PPM: Final = 1_000_000
+_HOUR_S: Final = 3_600
+_BASES: Final[Mapping[str, Text]] = {
+    "import": {"en": "import", "zh_CN": "用电量"},
+    "export": {"en": "export", "zh_CN": "上网电量"},
+    "traded": {"en": "import that was traded", "zh_CN": "已交易的用电量"},
+    "residual": {"en": "import that was not traded", "zh_CN": "未交易的用电量"},
+}
+
+
+class MonthLine(NamedTuple):
+    """A kind of line of a month after a run, exact."""
+
+    kind: str
+    title: Text
+    steps: Sequence[Step]
+    amount_nano: int
+    is_taxed: bool
+
+
+def month_lines(billing: Billing, party: str, run: str) -> list[MonthLine]:
+    """All lines of a party's month after a run, in the order in which they are charged. ``billing``: of one month."""
+    lines = list(_contract_lines(billing, party, run))
+    charging = next((one for one in billing.chargings() if (one.run, one.party) == (run, party)), None)
+    if charging is not None:
+        lines += _component_lines(billing, charging, {line.kind: line.amount_nano for line in lines})
+    return [line for line in lines if line.amount_nano or line.steps]
+
+
+# ------------------------------------------------------------------------------------------------- lines of the contract
+
+
+def _contract_lines(billing: Billing, party: str, run: str) -> Iterator[MonthLine]:
+    """The contract's lines of all runs up to this one, by local day."""
+    day_of_slot = billing.months.calendar.day.tolist()
+    of_day: dict[str, dict[int, int]] = {}
+    names = billing.sheets.names
+    for name in names[: names.index(run) + 1]:
+        rows = billing.contract_rows(name, party)
+        for slot, kind, nano in zip(rows.slot.tolist(), rows.kind.tolist(), rows.amount_nano.tolist(), strict=True):
+            days = of_day.setdefault(billing.kinds[kind].line_kind, {})
+            days[day_of_slot[slot]] = days.get(day_of_slot[slot], 0) + nano
+    words = CATALOGUE[billing.contract.contract_id].vocabulary.line_kinds
+    for kind, days in sorted(of_day.items()):
+        what = {
+            "en": f"Lines {kind} of all slots, by local day; each slot: --line {party}/SLOT/{kind}",
+            "zh_CN": f"全部时段的 {kind} 明细，按本地日；每个时段：--line {party}/SLOT/{kind}",
+        }
+        total = sum(days.values())
+        step = Step(what, numbers(_sum(days[day] for day in sorted(days))), total, _nano(billing), holds=True)
+        yield MonthLine(kind, words[kind].title, [step], total, is_taxed=True)
+
+
+# ------------------------------------------------------------------------------------------------- lines of the tariff
+
+
+class _Slots(NamedTuple):
+    """The slots of the month in which an entry holds for the party: their places, and the days that they are of."""
+
+    places: Sequence[int]
+    days: Sequence[int]
+
+
+class _Entry(NamedTuple):
+    """One entry of a component: where it holds, on how many days the party was billed, and what the lines come to of which it is a share."""
+
+    component: Component
+    billing: Billing
+    charging: Charging
+    slots: _Slots
+    days_billed: int
+    shared_nano: Sequence[int]
+
+    def step(self, english: str, chinese: str, formula: str, result: int, unit: str) -> Step:
+        """A step whose result is its formula's."""
+        return Step({"en": english, "zh_CN": chinese}, numbers(formula), result, unit, holds=True)
+
+    def price(self, per: str) -> Step:
+        """The price as the registry has it."""
+        where = _registered(self.billing, self.charging.party, self.component)
+        unit = f"1e-6 {_currency(self.billing)}/{per}"
+        text = str(self.component.price)
+        return self.step(f"Price: {where['en']}", f"价格：{where['zh_CN']}", text, self.component.price, unit)
+
+    def amount(self, formula: str, amount_nano: int) -> Step:
+        """What the entry comes to."""
+        return self.step("Amount", "金额", formula, amount_nano, _nano(self.billing))
+
+
+def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[str, int]) -> list[MonthLine]:
+    """One line a name; ``lines_nano``: what the contract's lines come to."""
+    holding, so_far = Holding(billing.months.calendar), dict(lines_nano)
+    day_of_slot = billing.months.calendar.day.tolist()
+    billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
+    found: dict[str, MonthLine] = {}
+    for component in billing.tariffs[charging.party].components:
+        holds = holding.of(component).tolist()
+        places = [at for at in billed if holds[at]]
+        slots = _Slots(places, sorted({day_of_slot[at] for at in places}))
+        shared_nano = [so_far.get(kind, 0) for kind in component.of]
+        entry = _Entry(component, billing, charging, slots, len({day_of_slot[at] for at in billed}), shared_nano)
+        steps, amount = _STEPS[component.base](entry) if places else ([], 0)
+        so_far[component.name] = so_far.get(component.name, 0) + amount
+        before = found.get(component.name)
+        title = {
+            "en": f"charge of the tariff, to {component.account}",
+            "zh_CN": f"电价项目，收款科目 {component.account}",
+        }
+        found[component.name] = MonthLine(
+            kind=component.name,
+            title=title,
+            steps=[*(before.steps if before else ()), *steps],
+            amount_nano=amount + (before.amount_nano if before else 0),
+            is_taxed=component.is_taxed,
+        )
+    return list(found.values())
+
+
+_Steps = tuple[list[Step], int]
+
+
+def _of_energy(entry: _Entry) -> _Steps:
+    """Per kWh, at one price or by steps of the month's energy."""
+    component, usage = entry.component, entry.charging.usage
+    imports, exports, traded = (column.tolist() for column in usage)
+    energies_wh = {
+        "import": imports,
+        "export": exports,
+        "traded": traded,
+        "residual": [took - of_it for took, of_it in zip(imports, traded, strict=True)],
+    }[component.base]
+    of_day = dict.fromkeys(entry.slots.days, 0)
+    for at in entry.slots.places:
+        of_day[int(entry.billing.months.calendar.day[at])] += energies_wh[at]
+    energy_wh, base, span = sum(of_day.values()), _BASES[component.base], _span(entry)
+    english, chinese = (
+        f"{component.name}: {base['en']}, {span['en']}",
+        f"{component.name}：{base['zh_CN']}，{span['zh_CN']}",
+    )
+    steps = [entry.step(english, chinese, _sum(of_day.values()), energy_wh, "Wh")]
+    if not component.steps:
+        amount = energy_wh * component.price
+        return [*steps, entry.price("kWh"), entry.amount(f"{energy_wh} × {bracketed(component.price)}", amount)], amount
+    below_wh, parts = 0, []
+    for one in component.steps:
+        until_wh = energy_wh if one.until_wh is None else min(energy_wh, one.until_wh)
+        parts.append((max(0, until_wh - below_wh), one.price_micro_per_kwh))
+        below_wh = max(below_wh, until_wh)
+    amount = sum(part_wh * price for part_wh, price in parts)
+    where = _registered(entry.billing, entry.charging.party, component)
+    formula = " + ".join(f"{part_wh} × {bracketed(price)}" for part_wh, price in parts)
+    english = f"Amount: the energy of each step × its price, {where['en']}"
+    chinese = f"金额：各阶梯电量 × 各阶梯价格，{where['zh_CN']}"
+    return [*steps, entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
+
+
+def _of_power(entry: _Entry) -> _Steps:
+    """Per kW and month: by what was contracted, or by the highest mean power of a slot."""
+    component, days = entry.component, len(entry.slots.days)
+    if component.base == "kw_peak":
+        imports = entry.charging.usage.import_wh.tolist()
+        at = max(entry.slots.places, key=lambda place: imports[place])
+        start = _local(entry.billing, at)
+        slot_s = entry.billing.months.calendar.slot_s
+        power_w = imports[at] * _HOUR_S // slot_s
+        name = component.name
+        steps = [
+            entry.step(f"{name}: highest import of a slot, {start}", f"{name}：最大的时段用电量，{start}", str(imports[at]), imports[at], "Wh"),
+            entry.step("Its mean power, rounded down", "其平均功率，向下取整", f"{imports[at]} × {_HOUR_S} ÷ {slot_s}", power_w, "W"),
+        ]  # fmt: skip
+    else:
+        power_w = component.contracted_w.get(entry.charging.party, 0)
+        name = component.name
+        steps = [entry.step(f"{name}: contracted by the party", f"{name}：用户合同容量", str(power_w), power_w, "W")]
+    (of_month,) = entry.billing.months.calendar.days_of_month
+    amount = power_w * component.price * days // of_month
+    formula = f"{power_w} × {bracketed(component.price)} × {days} ÷ {of_month}"
+    english = f"Amount: power × price × days ÷ days of the month, rounded down; {_span(entry)['en']}"
+    chinese = f"金额：功率 × 价格 × 天数 ÷ 当月天数，向下取整；{_span(entry)['zh_CN']}"
+    return [*steps, entry.price("kW"), entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
+
+
+def _of_days(entry: _Entry) -> _Steps:
+    """Per day."""
+    component, days, span = entry.component, len(entry.slots.days), _span(entry)
+    amount = days * component.price * 1_000
+    steps = [entry.step(f"{component.name}: {span['en']}", f"{component.name}：{span['zh_CN']}", str(days), days, "d"), entry.price("d")]  # fmt: skip
+    return [*steps, entry.amount(f"{days} × {bracketed(component.price)} × 1000", amount)], amount
+
+
+def _of_lines(entry: _Entry) -> _Steps:
+    """A share of other lines, and of the days."""
+    component, days = entry.component, len(entry.slots.days)
+    of_what, total = ", ".join(component.of), sum(entry.shared_nano)
+    english, chinese = f"{component.name}: a share of {of_what}", f"{component.name}：以 {of_what} 为基数"
+    amount = total * component.price * days // (_PPM * entry.days_billed)
+    where = _registered(entry.billing, entry.charging.party, component)
+    return [
+        entry.step(english, chinese, _sum(entry.shared_nano), total, _nano(entry.billing)),
+        entry.step(
+            f"The share: {where['en']}", f"比例：{where['zh_CN']}", str(component.price), component.price, "ppm"
+        ),
+        entry.step(
+            f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry)['en']}",
+            f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry)['zh_CN']}",
+            f"{bracketed(total)} × {bracketed(component.price)} × {days} ÷ ({_PPM} × {entry.days_billed})",
+            amount,
+            _nano(entry.billing),
+        ),
+    ], amount
+
+
+_STEPS: Final[Mapping[str, Callable[[_Entry], _Steps]]] = {
+    **dict.fromkeys(ENERGY_BASES, _of_energy),
+    "kw_contracted": _of_power,
+    "kw_peak": _of_power,
+    DAY: _of_days,
+    PERCENT: _of_lines,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------- words
+
+
+def _span(entry: _Entry) -> Text:
+    """In how many slots and days an entry holds."""
+    slots, days = len(entry.slots.places), entry.slots.days
+    first, last = (date.fromordinal(days[at]).isoformat() for at in (0, -1))
+    return {
+        "en": f"{slots} slots, {first} to {last} ({len(days)} d)",
+        "zh_CN": f"{slots} 个时段，{first} 至 {last}（{len(days)} 天）",
+    }
+
+
+def _registered(billing: Billing, party: str, component: Component) -> Text:
+    """Which tariff of the registry has an entry, and from which day on."""
+    terms = billing.tariffs[party].terms
+    first = next(one for one in terms if component.from_day in (None, one.day))
+    day = date.fromordinal(first.day).isoformat()
+    return {"en": f"tariff/{first.tariff}, in force on {day}", "zh_CN": f"tariff/{first.tariff}，{day} 有效"}
+
+
+def _local(billing: Billing, place: int) -> str:
+    start_s = int(billing.dataset.slot_start_s[place])
+    return datetime.fromtimestamp(start_s, ZoneInfo(billing.dataset.timezone)).isoformat(timespec="minutes")
+
+
+def _currency(billing: Billing) -> str:
+    return billing.dataset.rules.invoice.currency
+
+
+def _nano(billing: Billing) -> str:
+    return f"1e-9 {_currency(billing)}"
+
+
+def bracketed(number: int) -> str:
+    """A number of a formula."""
+    return f"({number})" if number < 0 else str(number)
+
+
+def _sum(values: Iterable[int]) -> str:
+    return " + ".join(map(bracketed, values)) or "0"

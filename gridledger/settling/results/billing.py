@@ -1,0 +1,131 @@
+"""What every run of some slots is to every party: the contract's lines, the tariff's charges, and the documents of each month.
+
+All of it follows from the runs and the tariffs of a ledger, so that it can be made again by whoever has that ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff
+from gridledger.settling.results.invoices import Invoices, month_sums
+from gridledger.settling.results.months import months_of
+from gridledger.settling.results.party_lines import Kind, Rows, Signed, merged, rows_of
+from gridledger.settling.results.sheets import Sheet, Sheets, lines_of
+from gridledger.settling.results.tariff_lines import (
+    Charging,
+    MonthTotals,
+    SignedCharge,
+    chargings,
+    rows_of_charges,
+    signed_charges,
+)
+from gridledger.settling.runs import RunColumns
+from gridledger.tables.columns import Places, utf8
+from ledger.contract import LineKindLike
+from settlement.catalogue import CONTRACTS
+
+
+class OfRun(NamedTuple):
+    """A run, what held before it (None of a first run), and the slots that a later run has."""
+
+    name: str
+    sheet: Sheet
+    before: Sheet | None
+    superseded: Places
+
+
+class Billed(NamedTuple):
+    """What a run is to a party. parts: the contract's lines, of a correction also those before it; rows: they and the charges, as lines of statements."""
+
+    parts: Sequence[Signed]
+    charges: Sequence[SignedCharge]
+    rows: Rows
+
+
+class Billing:
+    """The runs of some slots, and what is made of them party by party. points_of_party: places of points, parties by the bytes of their names."""
+
+    def __init__(self, dataset: Dataset, runs: Iterable[RunColumns], tariffs: Mapping[str, PartyTariff]) -> None:
+        self.dataset, self.tariffs = dataset, tariffs
+        self.contract = CONTRACTS[dataset.rules.contract]
+        self.sheets = Sheets(dataset, self.contract)
+        self.sheets.collect(runs)
+        self._latest: OfRun | None = None
+        self.points_of_party = _points_of_party(dataset)
+        self.months = months_of(dataset)
+        components = [one for tariff in tariffs.values() for one in tariff.components]
+        self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
+        untaxed = {one.name for one in components if not one.is_taxed}
+        is_taxed = [kind.line_kind not in untaxed for kind in self.kinds]
+        self.invoices = Invoices(self.months.names, self.kinds, is_taxed, self._terms_of)
+
+    def run(self, name: str) -> OfRun:
+        """A run by its name."""
+        if self._latest is None or self._latest.name != name:
+            sheet = self.sheets.sheet(name)
+            before = None if name == self.sheets.names[0] else self.sheets.before(name, sheet)
+            self._latest = OfRun(name, sheet, before, self.sheets.slots_with_later(name))
+        return self._latest
+
+    def billed(self, run: OfRun, party: str) -> Billed:
+        """What a run is to a party; ``invoices`` is told what it comes to."""
+        parts = self._parts(run, party)
+        charges = self._charges.get((run.name, party), [])
+        of_charges = rows_of_charges(charges, self.kinds, self.months.first_slot)
+        rows = merged([*rows_of(parts, self.kinds, run.sheet.slots), of_charges])
+        month = self.months.calendar.month
+        self.invoices.add(run.name, party, month_sums(rows, month, len(self.months.names), len(self.kinds)))
+        return Billed(parts, charges, rows)
+
+    def chargings(self) -> Iterator[Charging]:
+        """What parties are charged after each run, and what of: run by run, in the order in which the ledger makes them."""
+        return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano)
+
+    def contract_rows(self, name: str, party: str) -> Rows:
+        """What a run adds to the contract's lines of a party, as lines of statements."""
+        run = self.run(name)
+        return merged(rows_of(self._parts(run, party), self.kinds, run.sheet.slots))
+
+    @cached_property
+    def _charges(self) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
+        return signed_charges(self.chargings())
+
+    def _parts(self, run: OfRun, party: str) -> list[Signed]:
+        points = self.points_of_party[party]
+        areas = [self.dataset.points[point].area for point in points]
+        parts = [Signed(1, lines_of(self.contract, run.sheet, points, areas))]
+        if run.before is not None:
+            parts.append(Signed(-1, lines_of(self.contract, run.before, points, areas)))
+        return parts
+
+    def _billed_nano(self, name: str, party: str) -> MonthTotals:
+        """What a run adds to a party's lines of the contract, by month and kind."""
+        rows = self.contract_rows(name, party)
+        sums = month_sums(rows, self.months.calendar.month, len(self.months.names), len(self.kinds))
+        names = [kind.line_kind for kind in self.kinds]
+        return [dict(zip(names, of_month, strict=True)) for of_month in sums.amount_nano]
+
+    def _terms_of(self, party: str, month: int) -> InvoiceTerms:
+        """Of a month's invoice."""
+        tariff, first_slot = self.tariffs.get(party), self.months.first_slot[month]
+        invoice = self.dataset.rules.invoice
+        return invoice if tariff is None else tariff.terms_of(int(self.months.calendar.day[first_slot]))
+
+
+def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:
+    """The places of each party's points, parties by the bytes of their names."""
+    found: dict[str, list[int]] = {}
+    for place, point in enumerate(dataset.points):
+        found.setdefault(point.party, []).append(place)
+    return {party: np.array(found[party], dtype=np.intp) for party in sorted(found, key=utf8)}
+
+
+def _kinds(of_contract: Sequence[LineKindLike], of_tariff: Sequence[Kind]) -> list[Kind]:
+    """Every kind of line once, by the bytes of its name."""
+    kinds = {*(Kind(kind.kind, kind.account) for kind in of_contract), *of_tariff}
+    return sorted(kinds, key=lambda kind: utf8(kind.line_kind))
