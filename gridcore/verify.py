@@ -1632,7 +1632,7 @@ class Cleared(NamedTuple):
 class Contract(NamedTuple):
     """The arithmetic of one contract version, each in a file of the folder ``contracts``.
 
-    terms: their shape in the rules. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
+    terms: their shape in the rules. check_terms: halts where they have that shape and do not hold together. takes_prices: whether prices, each within its bound, may be so together. lines_of_point: one line a kind, in the order of the kinds. check_point: halts where a
     column that no sum of lines gives does not follow, or a price may not be. clear(orders, terms): orders = (side 0 buy or
     1 sell, quantity in Wh, limit) in rank order; None for a contract that takes no orders. trades_in_pairs: whether a gate comes to trades,
     each at a price of its own. ranks_by_arrival: whether orders rank as they came; each then has a fourth value, the rank before which it was withdrawn.
@@ -1660,6 +1660,7 @@ class Contract(NamedTuple):
     ranks_by_arrival: bool = False
     order_terms: tuple[str, ...] = ()
     """What stands at the end of fill and book rows: of each order, behind the other values that ``clear`` is given."""
+    check_terms: Callable[[Mapping[str, Any]], object] = lambda _: None
     has_grid_fees: bool = False
     """Whether trades have fees beyond their prices, which buyers pay: position column ``grid_fee_nano``."""
 
@@ -2259,6 +2260,7 @@ GRID_FEE_PATH_1: Final = paired_contract(
         ],
         "price_rule": re.compile("pay_as_bid|pay_as_offer"),
     },
+    check_terms=grid_places,
     order_terms=PLACED_TERMS,
     has_grid_fees=True,
 )  # fmt: skip
@@ -2825,6 +2827,7 @@ class Examination:
         """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
         contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
         conform(stated["terms"], contract.terms, "the terms of the rules")
+        contract.check_terms(stated["terms"])
         hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
         is_taken = all(price in PRICES for price in varied.values()) and contract.takes_prices(varied)
         hold(is_taken, f"the prices of {plain(rules.row.key)} are none that the contract takes")

@@ -116,6 +116,7 @@ class Examination:
         """The prices of rules in the slot: what series say instead holds, unless the contract does not take them together."""
         contract, stated, varied = self.known_contract(), rules.row.value, dict(rules.row.value["prices"])
         conform(stated["terms"], contract.terms, "the terms of the rules")
+        contract.check_terms(stated["terms"])
         hold(stated["prices"].keys() == set(contract.price_keys), "the rules have not the prices of the contract")
         is_taken = all(price in PRICES for price in varied.values()) and contract.takes_prices(varied)
         hold(is_taken, f"the prices of {plain(rules.row.key)} are none that the contract takes")

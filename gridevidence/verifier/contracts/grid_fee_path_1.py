@@ -107,6 +107,7 @@ GRID_FEE_PATH_1: Final = paired_contract(
         ],
         "price_rule": re.compile("pay_as_bid|pay_as_offer"),
     },
+    check_terms=grid_places,
     order_terms=PLACED_TERMS,
     has_grid_fees=True,
 )  # fmt: skip

@@ -3,6 +3,7 @@
  * A contract is an object:
  *   contract_id, position_columns, area_columns, price_keys, not_checked: as the specification lists them
  *   terms          their shape in the rules
+ *   checkTerms     halts where terms of that shape do not hold together
  *   takesPrices    whether prices, each within its bound, may be so together
  *   linesOfPoint   one line a kind, in the order of the kinds
  *   checkPoint     halts where a column that no sum of lines gives does not follow, or a price may not be
@@ -56,6 +57,7 @@ const DEFAULTS = {
   terms: {},
   clear: null,
   not_checked: [],
+  checkTerms: () => {},
   takesPrices: () => true,
   checkPoint: () => {}, // where every column but the sums is a sum of fills: the claim about orders
   supplierOnly: supplierOnlyNano,

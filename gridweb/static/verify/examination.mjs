@@ -90,6 +90,7 @@ export class Examination {
     const contract = this.knownContract();
     const stated = rules.row.value;
     conform(stated.terms, contract.terms, "the terms of the rules");
+    contract.checkTerms(stated.terms);
     const hasItsKeys = equal(Object.keys(stated.prices).sort(), [...contract.price_keys].sort());
     hold(hasItsKeys, "the rules have not the prices of the contract");
     const isTaken = Object.values(stated.prices).every(isPrice) && contract.takesPrices(stated.prices);

@@ -20,7 +20,7 @@ from gridevidence.digests import remade
 from gridevidence.layout import CLAIMS
 from tests.second_verifier.evidence import HEADER, Evidence
 from tests.second_verifier.story import KEYS, NEW_SIGNERS, OLD_SIGNERS, PLACED_ORDER, Story
-from tests.second_verifier.test_second_asked import ASKED_LIES, BOOK_ASKED, HONEST_ASKED
+from tests.second_verifier.test_second_asked import ASKED_LIES, BOOK_ASKED, DISTANT, HONEST_ASKED
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
 from tests.second_verifier.test_second_pairs import BOOK_PAIRS, HONEST_PAIRS, PAIR_CHANGES, PAIR_LIES
@@ -272,6 +272,14 @@ INSIDES: Final[list[tuple[str, str, tuple[Any, ...], tuple[Any, ...], Any]]] = [
     ("a clearing of another contract", "clearing", ("clearing", "leaf"), (1, "contract"), "mid_market_rate/1"),
 ]
 """(what, the claim that fails, place of the bytes, place inside, value): certified by all who have a key."""
+NO_TREES: Final[dict[str, list[tuple[int, int]]]] = {
+    "a place that stands twice": [(1, 0), (2, 1), (2, 1)],
+    "a place before its parent": [(1, 0), (2, 3), (3, 1)],
+    "a second place without a parent": [(1, 0), (2, 0)],
+    "a first place with a parent": [(1, 2), (2, 1)],
+    "a place of the ninth level": [(number, number - 1) for number in range(1, 10)],
+}
+"""What is no tree: number and parent of each place, 0 for none."""
 
 
 def _inside(parts: Parts, place: tuple[Any, ...], inner: tuple[Any, ...], value: Any) -> Parts:
@@ -289,6 +297,18 @@ def _changed_insides() -> Iterator[Case]:
     for name, claim, place, inner, value in INSIDES:
         data = _lie(parts_of(TRADE), lambda parts, at=(place, inner, value): _inside(parts, *at), is_signed=True)  # type: ignore[misc]
         yield Case(f"signed by all: {name}", claim, data, TRADE.trust_bytes)
+    along = evidence(DISTANT)
+    for name, listed in NO_TREES.items():
+        grid = [
+            {"fee_micro_per_kwh": 0, "place": number, **({"parent": parent} if parent else {})}
+            for number, parent in listed
+        ]
+        data = _lie(
+            parts_of(along),
+            lambda parts, grid=grid: _inside(parts, ("rules", "row"), (2, "terms", "grid_places"), grid),  # type: ignore[misc]
+            is_signed=True,
+        )
+        yield Case(f"grid: {name}", "lines", data, along.trust_bytes)
     invented = {**KEYS, "gw1": KEYS["thief"]}
     keyed = _inside(parts_of(TRADE), ("keys", 1, "row"), (2, "public_key"), KEYS["thief"].public)
     data = cbor.encode(certify(sign_all(remade(parts_of(TRADE), keyed), invented)))

@@ -9,7 +9,7 @@ const FEE_KIND = lineKind("grid_fee", "network", 1n, "");
 const LEVELS_MAX = 8;
 
 /** The places of an area's grid by number; halts where they are no tree with every parent before its children. */
-function gridPlaces(listed) {
+function gridPlaces({ grid_places: listed }) {
   const found = new Map();
   for (const { place: number, parent = 0n, fee_micro_per_kwh: fee, ...rest } of listed) {
     const isBelow = found.size > 0;
@@ -24,7 +24,7 @@ function gridPlaces(listed) {
 
 /** Trades at what sellers get, each with the fees on its path. */
 function gridFeePath(orders, terms) {
-  const places = gridPlaces(terms.grid_places);
+  const places = gridPlaces(terms);
   const numbers = [...places.keys()];
   const leftWh = orders.map((order) => order.quantity_wh);
   const stands = new Map();
@@ -83,5 +83,6 @@ export const GRID_FEE_PATH_1 = pairedContract("grid_fee_path/1", gridFeePath, {
     ),
     price_rule: text("pay_as_bid|pay_as_offer"),
   },
+  checkTerms: gridPlaces,
   has_grid_fees: true,
 });
