@@ -103,7 +103,10 @@ def test_many_entities_are_opened_in_one_question_each_with_all_its_entries() ->
     for name in names:
         entities.record(name, (0, FIRST), (50, RevokedSigner("o")))
     entities.opened.open_together(entities, SIGNER, [*names, "nobody"])
-    assert [record_at(entities, name, time_s) for name in names for time_s in (10, 50)] == [FIRST, RevokedSigner("o")] * 5
+    assert [record_at(entities, name, time_s) for name in names for time_s in (10, 50)] == [
+        FIRST,
+        RevokedSigner("o"),
+    ] * 5
     assert (entities.read, entities.questions) == (0, 1)
     assert record_at(entities, "nobody", 10) is None
 
