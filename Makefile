@@ -77,7 +77,7 @@ check: $(STAMP) ## format, lint, types, import contracts, architecture
 bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 	@$(BIN)/gridledger bench run $(ARGS)
 
-soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one, the detection table
+soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one, the tables of frauds and faults
 	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 $(ARGS)
 
 # The library of coverage-guided fuzzing, where there is one for this machine.

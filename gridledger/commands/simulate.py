@@ -1,4 +1,4 @@
-"""``gridledger simulate``: what a scenario and a seed decide. ``run``, ``compare``, ``check`` and ``list``: grids with meters, agents and ledger;
+"""``gridledger simulate``: what a scenario and a seed decide. ``run``, ``compare``, ``score``, ``check`` and ``list``: grids with meters, agents and ledger;
 ``consensus``: nodes of a consortium under faults, all in this process.
 """
 
@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("a", type=Path, metavar="A", help="a folder that simulate run has made")
     compare.add_argument("b", type=Path, metavar="B", help="another one: another tariff, mechanism, or other devices")
     compare.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder for a table and a picture")
+    score = actions.add_parser("score", help="what the ledger made of a run's faults: recall and precision by kind")
+    score.add_argument("run", type=Path, metavar="DIR", help="a folder that simulate run has made, without --direct")
     actions.add_parser("list", help="the scenarios of the gallery")
     consensus = actions.add_parser("consensus", help="nodes of a consortium on a virtual clock, network and disk")
     consensus.add_argument(
@@ -78,9 +80,8 @@ def _speed(text: str) -> int | None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; the exit status is 1 where readings are missing that no event explains, books do not balance, or a promise was broken."""
-    return {"run": _run, "check": _check, "compare": _compare, "list": _list, "consensus": _consensus}[args.action](
-        args
-    )
+    actions = {"run": _run, "check": _check, "compare": _compare, "score": _score, "list": _list}
+    return {**actions, "consensus": _consensus}[args.action](args)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -164,6 +165,14 @@ def _compare(args: argparse.Namespace) -> int:
         write_comparison(out, found)
         shown = f"{shown}\n{out / PAGE}"
     print_result(args, {**as_json(found), "out": str(args.out) if args.out else None}, shown)
+    return 0
+
+
+def _score(args: argparse.Namespace) -> int:
+    from gridledger.simulating.fault_scores import as_json, score_run, table_text
+
+    scores = score_run(args.run)
+    print_result(args, {"kinds": [as_json(score) for score in scores]}, table_text(scores))
     return 0
 
 

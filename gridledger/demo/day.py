@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
@@ -35,12 +35,24 @@ SETTLED: Final = frozenset({Code.ACCEPTED, Code.EXISTS})
 T = TypeVar("T")
 
 
+class Field(Protocol):
+    """What is out there: it shows a boundary, and its gateways read it."""
+
+    async def show(self, boundary_index: int) -> None:
+        """Let everything be as it is at a boundary."""
+        ...
+
+    async def have_sampled(self, area: str, boundary_s: int) -> None:
+        """Wait until a gateway that is cut off from the node has read its meters."""
+        ...
+
+
 class StandstillError(GridError):
     """A process is there and does not get on: the day cannot go on either."""
 
 
 class Day:
-    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``show`` lets meters show a boundary;
+    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
     ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other; ``journal``: how far it has come, where it
     goes on after it was killed.
     """
@@ -51,7 +63,7 @@ class Day:
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
-        show: Callable[[int], Awaitable[None]],
+        field: Field,
         troubles: Troubles,
         pace: Pace,
         journal: Journal,
@@ -60,7 +72,7 @@ class Day:
         self._chain = chain
         self._client = client
         self._keys = keys
-        self._show = show
+        self._field = field
         self._troubles = troubles
         self._pace = pace
         self._journal = journal
@@ -92,7 +104,7 @@ class Day:
                     await asyncio.sleep(CLOCKS_KNOW_S)
                 await self._pace.wait_for(boundary_s)
                 self._journal.note_boundary(index)
-                await self._show(index)
+                await self._field.show(index)
                 await self._advance(boundary_s)
                 await self._readings_decided(index, boundary_s)
                 await self._forge(index, boundary_s)
@@ -155,6 +167,9 @@ class Day:
     async def _readings_decided(self, index: int, boundary_s: int) -> None:
         """Wait until the ledger has every meter's registers of a boundary that are not lost."""
         for area in self._world.areas:
+            if self._troubles.is_cut_from_node(index, area):
+                await self._sampled(area, boundary_s)
+                continue
             own = [meter.meter for meter in self._world.meters if meter.area == area]
             shown = sum(not self._troubles.has_no_reading(index, meter, area) for meter in own)
             committed, height = 0, self._height
@@ -166,6 +181,14 @@ class Day:
                         committed = (await patiently(coverage))["committed"]
             except TimeoutError:
                 raise StandstillError(f"no readings of boundary {boundary_s} in area {area}") from None
+
+    async def _sampled(self, area: str, boundary_s: int) -> None:
+        """Wait until a gateway that nobody hears has read its meters: what it sends later is of this boundary."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._field.have_sampled(area, boundary_s)
+        except TimeoutError:
+            raise StandstillError(f"the gateway of area {area} has not read boundary {boundary_s}") from None
 
     async def _forge(self, index: int, boundary_s: int) -> None:
         """Send what thieves of gateways' keys send; the ledger refuses it."""

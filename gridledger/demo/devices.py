@@ -80,10 +80,25 @@ def devices_toml(port: int, devices: Sequence[PlacedDevice]) -> str:
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker is. ``process``: to be kept alive by the demonstration; None where it runs in this process."""
+    """Where the broker is. ``process``: to be kept alive by the demonstration; else it runs in this process, and is ``own``."""
 
     port: int
     process: Supervised | None
+    own: RunningBroker | None = None
+
+    async def stop(self) -> None:
+        """End it, as a power cut does."""
+        if self.process is not None:
+            await self.process.pause()
+        elif self.own is not None:
+            await self.own.kill()
+
+    async def start(self) -> None:
+        """Start it again after a ``stop``."""
+        if self.process is not None:
+            self.process.resume()
+        elif self.own is not None:
+            await self.own.start()
 
 
 @asynccontextmanager
@@ -101,7 +116,7 @@ async def broker_of(scene: Scene) -> AsyncIterator[Broker | None]:
             broker = await stack.enter_async_context(open_broker(scene.run_dir / "broker", "amqtt"))
         except (ImportError, GridError, OSError) as error:
             _log.warning("no_broker", reason=str(error), consequence="a demonstration without MQTT devices")
-        yield None if broker is None else Broker(broker.port, None)
+        yield None if broker is None else Broker(broker.port, None, broker)
 
 
 async def connect_devices(devices: MqttFleet, broker: Broker) -> None:

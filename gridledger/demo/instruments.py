@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from firmware_profiles import ModbusProfile, load_profile
@@ -71,24 +72,24 @@ class Instruments:
             repeating.cancel()
             await asyncio.wait({repeating})
 
-    def catch_up(self, boundary_index: int) -> None:
+    async def catch_up(self, boundary_index: int) -> None:
         """Bring meters to the state that they have at a boundary after all those before it; nobody listens yet."""
         for index in range(boundary_index + 1):
-            self._show_meters(index)
+            await self._show_meters(index)
 
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
-        self._show_meters(boundary_index)
+        await self._show_meters(boundary_index)
         await self._show_devices(boundary_index)
 
-    def _show_meters(self, boundary_index: int) -> None:
+    async def _show_meters(self, boundary_index: int) -> None:
         imported, exported = (column.tolist() for column in self._world.counted_registers(boundary_index))
         powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
         meters = self._world.meters
         for area in self._areas:
             if self._troubles:
-                self._trouble(area, boundary_index)
+                await self._trouble(area, boundary_index)
             area.fleet.set_registers(
                 [_own_side(meters[row], imported[row]) for row in area.rows],
                 [_own_side(meters[row], exported[row]) for row in area.rows],
@@ -107,17 +108,24 @@ class Instruments:
             imported[rows].tolist(), exported[rows].tolist(), powers_w[rows].tolist(), voltages_v[rows].tolist()
         )
 
-    def _trouble(self, area: AreaMeters, boundary_index: int) -> None:
+    async def _trouble(self, area: AreaMeters, boundary_index: int) -> None:
         """Let come, and go, what is wrong with the meters of an area."""
         name = self._world.meters[area.rows[0]].area
         faults = self._troubles.meter_faults(boundary_index, name)
         for meter in {*faults, *area.faulty}:
-            if faults.get(meter) != area.faulty.get(meter):
-                area.fleet.set_fault(meter, faults.get(meter))
+            fault = faults.get(meter)
+            if fault != area.faulty.get(meter) or (
+                fault is not None and fault.requests >= 0
+            ):  # that one is over by itself
+                area.fleet.set_fault(meter, fault)
         area.faulty.clear()
         area.faulty.update(faults)
         for line in {meter.line for meter in area.fleet.meters}:
             area.fleet.set_line_fault(line, self._troubles.line_fault(boundary_index, name))
+            if self._troubles.is_cut_from_meters(boundary_index, name):
+                await area.fleet.cut_line(line)
+            else:
+                await area.fleet.restore_line(line)
         places = {meter.meter for meter in area.fleet.meters}
         for meter, other in self._troubles.swaps(boundary_index):
             if meter in places:
@@ -137,11 +145,17 @@ async def _repeat(devices: MqttFleet) -> None:
 
 @asynccontextmanager
 async def instruments_of(
-    scene: Scene, world: World, broker: Broker | None, troubles: Troubles, shown: int | None = None
+    scene: Scene,
+    world: World,
+    broker: Broker | None,
+    troubles: Troubles,
+    shown: int | None = None,
+    node_urls: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Instruments]:
     """Every area's meters on sockets of their own, devices where there is a broker, and the agents' configuration files.
 
-    ``shown``: of a run that goes on, the boundary that its meters showed last.
+    ``shown``: of a run that goes on, the boundary that its meters showed last; ``node_urls``: by area, where its agent finds the node, if not
+    where that is.
     """
     placed = place_devices(world) if broker is not None else ()
     profiles = {
@@ -155,7 +169,8 @@ async def instruments_of(
             fleet = MeterFleet(meters)
             stack.push_async_callback(fleet.close)
             endpoints = await fleet.start(HOST)
-            text = _edge_toml(scene, world, number, endpoints, list(zip(rows, meters, strict=True)))
+            url = node_urls.get(area, scene.url)
+            text = _edge_toml(scene, world, number, url, endpoints, list(zip(rows, meters, strict=True)))
             if broker is not None and number == 1:
                 text += "\n" + devices_toml(broker.port, placed)
             scene.edge_config(number).unlink(missing_ok=True)  # of a run that goes on: its meters were on other ports
@@ -167,7 +182,7 @@ async def instruments_of(
             stack.push_async_callback(devices.close)
         instruments = Instruments(world, areas, devices, placed, troubles)
         if shown is not None:
-            instruments.catch_up(shown)
+            await instruments.catch_up(shown)
         yield instruments
 
 
@@ -175,6 +190,7 @@ def _edge_toml(
     scene: Scene,
     world: World,
     number: int,
+    node_url: str,
     endpoints: Sequence[LineEndpoint],
     placed: Sequence[tuple[int, VirtualMeter]],
 ) -> str:
@@ -182,7 +198,7 @@ def _edge_toml(
     head = {
         "gateway": gateway,
         "chain": scene.chain,
-        "node": scene.url,
+        "node": node_url,
         "trust": "../trust.json",
         "key": f"file:{gateway}.pem",
         "key_password": f"file:{gateway}.password",

@@ -20,6 +20,7 @@ from gridcore.logs import get_logger
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
+from gridledger.demo.field import Field, relays_of
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pace import Pace
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
@@ -135,19 +136,23 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     async with (
         utility as client,
         broker_of(scene) as broker,
-        instruments_of(scene, world, broker, troubles, journal.boundary_index()) as instruments,
+        relays_of(scene, troubles) as relays,
+        instruments_of(
+            scene,
+            world,
+            broker,
+            troubles,
+            journal.boundary_index(),
+            {area: relay.url for area, relay in relays.items()},
+        ) as instruments,
         _processes(scene, world.areas, broker) as agents,
     ):
-        await _kill_the_dead(agents, troubles, journal.boundary_index())
+        field = Field(scene, troubles, instruments, agents, relays, broker)
+        await field.arrange(journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-
-        async def show(boundary_index: int) -> None:
-            await instruments.show(boundary_index)
-            await _kill_the_dead(agents, troubles, boundary_index)
-
-        day = Day(world, scene.chain, client, scene.keys, show, troubles, pace, journal)
+        day = Day(world, scene.chain, client, scene.keys, field, troubles, pace, journal)
         if plan.is_resumable:
             loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
         async with instruments.speaking(broker):
@@ -175,17 +180,6 @@ def _scene_of(plan: Plan, world: World) -> Scene:
     if plan.is_resumable:
         keep(scene, world)
     return scene
-
-
-async def _kill_the_dead(agents: Mapping[str, Supervised], troubles: Troubles, boundary_index: int | None) -> None:
-    """Let the agents of those gateways run that are alive at a boundary."""
-    if boundary_index is None:
-        return
-    for area, agent in agents.items():
-        if troubles.is_gateway_dead(boundary_index, area):
-            await agent.pause()
-        else:
-            agent.resume()
 
 
 def _pause(pace: Pace, audience: Audience) -> None:

@@ -11,12 +11,19 @@ from simulators.grid.world import World
 from simulators.meters.faults import Fault, LineFault
 from simulators.scenarios.schema import (
     BLACKOUT,
+    CLOCK_STEP,
+    CUT_FROM_METERS,
+    CUT_FROM_NODE,
+    DEAD_BROKER,
     DEAD_GATEWAY,
+    DUPLICATED,
     EXCEPTION,
     GARBLED,
     LATE,
     LOST,
     NO_VALUE,
+    REBOOT,
+    REORDERED,
     RESET,
     STOLEN_KEY,
     STUCK,
@@ -29,7 +36,13 @@ BROKEN: Final = Fault(exception=4)
 """A meter whose reading is lost: it answers that it has failed."""
 TOO_LATE_MS: Final = 5_000
 """More than an agent waits for an answer of any meter that a scenario has."""
-INTERFERENCE: Final = LineFault(noise=b"\x00\xff\x55")
+LINE_FAULTS: Final = {
+    GARBLED: LineFault(noise=b"\x00\xff\x55"),
+    DUPLICATED: LineFault(twice=True),
+    REORDERED: LineFault(overtaken_every=16),
+}
+STEP_S: Final = 420
+"""A gateway's clock that was set back is behind by this: no boundary of it is one of the ledger's."""
 METER_FAULTS: Final[dict[str, Callable[[int], Fault]]] = {
     LATE: lambda _: Fault(late_ms=TOO_LATE_MS),
     LOST: lambda _: Fault(silent=True),
@@ -38,10 +51,12 @@ METER_FAULTS: Final[dict[str, Callable[[int], Fault]]] = {
     RESET: lambda counted_wh: Fault(lower_wh=counted_wh),
     STUCK: lambda _: Fault(stuck=True),
     WORD_SWAP: lambda _: Fault(shows="words_swapped"),
+    REBOOT: lambda _: Fault(shows="zero", requests=1),
 }
 """The fault of a meter, by what its import register had counted when it began."""
 _NO_READING: Final = frozenset({LATE, LOST, EXCEPTION, NO_VALUE, RESET, SWAPPED, WORD_SWAP})
-_NO_READING_OF_AREA: Final = frozenset({BLACKOUT, DEAD_GATEWAY, GARBLED})
+_NO_READING_OF_AREA: Final = frozenset({BLACKOUT, DEAD_GATEWAY, GARBLED, CUT_FROM_METERS, CLOCK_STEP})
+_BETWEEN_GATEWAY_AND_NODE: Final = frozenset({CUT_FROM_NODE, CLOCK_STEP})
 
 
 class Troubles:
@@ -95,7 +110,28 @@ class Troubles:
 
     def line_fault(self, boundary_index: int, area: str) -> LineFault | None:
         """What is wrong with the lines of an area."""
-        return INTERFERENCE if any(event.kind == GARBLED for event in self._of_area(boundary_index, area)) else None
+        faults = [LINE_FAULTS.get(event.kind) for event in self._of_area(boundary_index, area)]
+        return next((fault for fault in faults if fault is not None), None)
+
+    def is_cut_from_meters(self, boundary_index: int, area: str) -> bool:
+        """Whether no bytes pass between the gateway of an area and its meters."""
+        return any(event.kind == CUT_FROM_METERS for event in self._of_area(boundary_index, area))
+
+    def is_cut_from_node(self, boundary_index: int, area: str) -> bool:
+        """Whether no bytes pass between the gateway of an area and the node; it has its time from elsewhere."""
+        return any(event.kind == CUT_FROM_NODE for event in self._of_area(boundary_index, area))
+
+    def clock_behind_s(self, boundary_index: int, area: str) -> int:
+        """By how much the clock of an area's gateway is behind."""
+        return STEP_S if any(event.kind == CLOCK_STEP for event in self._of_area(boundary_index, area)) else 0
+
+    def is_broker_dead(self, boundary_index: int) -> bool:
+        """Whether the broker of the devices does not run."""
+        return any(event.kind == DEAD_BROKER for event in self._events.get(boundary_index, ()))
+
+    def areas_with_relay(self) -> set[str]:
+        """The areas of which something may happen between gateway and node."""
+        return {event.target for event in self.world.scenario.events if event.kind in _BETWEEN_GATEWAY_AND_NODE}
 
     def swaps(self, boundary_index: int) -> Iterator[tuple[str, str]]:
         """Pairs of meters that change places at a boundary: when it begins, and when it is over."""

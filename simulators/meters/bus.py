@@ -104,6 +104,8 @@ class Bus:
         self._waiting: deque[_Turn] = deque()
         self._is_taken = False
         self._free_at_s = 0.0
+        self._delivered = 0
+        self._overtaken: tuple[Client, bytes] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
     def receive(self, client: Client, data: bytes) -> None:
@@ -134,6 +136,7 @@ class Bus:
             timer.cancel()
         self._timers.clear()
         self._waiting.clear()
+        self._overtaken = None
         self._is_taken = False
 
     def _next_turn(self) -> None:
@@ -160,9 +163,16 @@ class Bus:
 
     def _deliver(self, client: Client, frame: bytes) -> None:
         fault = self.fault
+        self._delivered += 1
+        if fault.overtaken_every and self._delivered % fault.overtaken_every == 0:
+            self._overtaken = client, frame
+            return
         client.answered_s = asyncio.get_running_loop().time()
         client.answers += 1
-        client.write(fault.noise + frame)
+        client.write((fault.noise + frame) * (1 + fault.twice))
+        if self._overtaken is not None:
+            (late, behind), self._overtaken = self._overtaken, None
+            late.write(behind)
         if fault.answers_per_connection and client.answers >= fault.answers_per_connection:
             client.close()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Shows = Literal["", "no_value", "zero", "ones", "words_swapped"]
-"""What billing registers show in place of a value: what their coding has for "no value", all zeros, all ones, (Modbus) its words in reverse."""
+"""What billing registers show in place of a value: what their coding has for "no value" (all ones where it has nothing), all zeros, all ones, (Modbus) its words in reverse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class LineFault:
     """It drops what comes sooner than this after a connection was accepted."""
     noise: bytes = b""
     """These bytes come before each answer: interference, or the 00 byte of a driver that switches direction."""
+    twice: bool = False
+    """Each answer comes twice."""
+    overtaken_every: int = 0
+    """One of so many answers comes only behind the next one; 0: they keep their order."""
     echo: bool = False
     """Each request comes back before the answer, as of an RS-485 adapter that hears itself."""
     transaction_id_off: int = 0

@@ -103,6 +103,7 @@ class MeterFleet:
             units[meter.unit_id] = station
         self._buses = {line: Bus(_speech(units, framer), wire) for line, units in self._units.items()}
         self._servers: dict[str, asyncio.Server] = {}
+        self._places: dict[str, tuple[str, int]] = {}
         self._ptys: dict[str, PtyClient] = {}
         self._connections: dict[str, set[asyncio.Transport]] = {line: set() for line in self._units}
         self._accepted = dict.fromkeys(self._units, 0)
@@ -129,11 +130,17 @@ class MeterFleet:
             ) from None
         self._servers[line] = server
         address = server.sockets[0].getsockname()
+        self._places[line] = host, int(address[1])
         return int(address[1])
 
     def _accept(self, line: str) -> TcpClient:
         self._accepted[line] += 1
         return TcpClient(self._buses[line], self._connections[line])
+
+    async def restore_line(self, line: str) -> None:
+        """Open a line's socket again where it was before it was cut; nothing where it is open."""
+        if line not in self._servers:
+            await self._open(line, *self._places[line])
 
     async def cut_line(self, line: str) -> None:
         """Close the line's socket and its connections, as a power cut of the device server would; or pull a serial plug."""

@@ -86,9 +86,10 @@ def _instead(shows: Shows, point: ModbusPoint, data: bytes) -> bytes:
     """What stands in the registers of a point in place of its value ``data``."""
     if shows == "words_swapped":
         return b"".join(data[start : start + 2] for start in range(len(data) - 2, -1, -2))
+    ones = b"\xff" * len(data)
     if shows == "no_value":
-        return no_value(point) or data
-    return bytes(len(data)) if shows == "zero" else b"\xff" * len(data)
+        return no_value(point) or ones
+    return bytes(len(data)) if shows == "zero" else ones
 
 
 class _Area:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gridcore.errors import UsageError
-from simulators.scenarios.schema import AREA_KINDS, METER_FRAUDS, PAIR_KINDS, ROLL_OVER, STOLEN_KEY, Event
+from simulators.scenarios.schema import (
+    AREA_KINDS,
+    DEAD_BROKER,
+    METER_FRAUDS,
+    PAIR_KINDS,
+    ROLL_OVER,
+    STOLEN_KEY,
+    Event,
+)
 
 _OF_AREA = (*AREA_KINDS, STOLEN_KEY)
 
@@ -20,19 +28,11 @@ def check_events(
 
     rolls: meters whose register starts again somewhere; feeders: those of no party.
     """
-    areas = set(area_of_meter.values())
     for number, event in enumerate(events):
         where = f"events[{number}]"
         if event.until_slot > slots:
             raise UsageError(f"{where}: until_slot {event.until_slot} is behind the end; there are {slots} slots")
-        if event.kind in _OF_AREA and event.target not in areas:
-            raise UsageError(f"{where}: target {event.target!r} is no area; there are {', '.join(sorted(areas))}")
-        if event.kind not in _OF_AREA:
-            for meter in _meters(event):
-                if meter not in area_of_meter:
-                    raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
-        if event.kind in PAIR_KINDS and area_of_meter[event.target] != area_of_meter[event.other]:
-            raise UsageError(f"{where}: target and other are meters of one area")
+        _check_target(where, event, area_of_meter)
         if event.kind == ROLL_OVER and event.target not in rolls:
             raise UsageError(f"{where}: the register of {event.target} never starts again; one that does is M-F1")
         if event.kind in METER_FRAUDS and event.target in feeders:
@@ -43,6 +43,24 @@ def check_events(
             if _overlap(event, other, area_of_meter):
                 first, last = max(event.from_slot, other.from_slot), min(event.until_slot, other.until_slot) - 1
                 raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
+
+
+def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) -> None:
+    """Raise UsageError where an event concerns what is not there."""
+    areas = list(dict.fromkeys(area_of_meter.values()))
+    if event.kind in _OF_AREA:
+        if event.target not in areas:
+            raise UsageError(f"{where}: target {event.target!r} is no area; there are {', '.join(sorted(areas))}")
+        if event.kind == DEAD_BROKER and event.target != areas[0]:
+            raise UsageError(
+                f"{where}: {event.target} has no broker; the devices that speak to one stand in {areas[0]}"
+            )
+        return
+    for meter in _meters(event):
+        if meter not in area_of_meter:
+            raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
+    if event.kind in PAIR_KINDS and area_of_meter[event.target] != area_of_meter[event.other]:
+        raise UsageError(f"{where}: target and other are meters of one area")
 
 
 def _meters(event: Event) -> tuple[str, ...]:

@@ -38,9 +38,32 @@ ON_ARRIVAL: Final = "on_arrival"
 AT_NIGHT: Final = "at_night"
 LATE, LOST, EXCEPTION, NO_VALUE = "late", "lost", "exception", "no_value"
 RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP = "reset", "stuck", "swapped", "roll_over", "word_swap"
-BLACKOUT, DEAD_GATEWAY, GARBLED = "blackout", "dead_gateway", "garbled"
-METER_KINDS: Final = (LATE, LOST, EXCEPTION, NO_VALUE, RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP)
-AREA_KINDS: Final = (BLACKOUT, DEAD_GATEWAY, GARBLED)
+REBOOT: Final = "reboot"
+BLACKOUT, DEAD_GATEWAY, GARBLED, DUPLICATED, REORDERED = (
+    "blackout",
+    "dead_gateway",
+    "garbled",
+    "duplicated",
+    "reordered",
+)
+CUT_FROM_METERS, CUT_FROM_NODE, CLOCK_STEP, DEAD_BROKER = (
+    "cut_from_meters",
+    "cut_from_node",
+    "clock_step",
+    "dead_broker",
+)
+METER_KINDS: Final = (LATE, LOST, EXCEPTION, NO_VALUE, RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP, REBOOT)
+AREA_KINDS: Final = (
+    BLACKOUT,
+    DEAD_GATEWAY,
+    GARBLED,
+    DUPLICATED,
+    REORDERED,
+    CUT_FROM_METERS,
+    CUT_FROM_NODE,
+    CLOCK_STEP,
+    DEAD_BROKER,
+)
 H1, H2, H3, H4, H5, H6 = "h1", "h2", "h3", "h4", "h5", "h6"
 BYPASS, PV_OVER_REPORT, COLLUSION, REVERSED_CT = "bypass", "pv_over_report", "collusion", "reversed_ct"
 STOPPED, REPLAY, ROLLBACK, STOLEN_KEY = "stopped", "replay", "rollback", "stolen_key"

@@ -32,6 +32,16 @@ class BusyNode:
         return [busy for _ in wires]
 
 
+class Dark:
+    """A field in which nothing happens."""
+
+    async def show(self, boundary_index: int) -> None:
+        pass
+
+    async def have_sampled(self, area: str, boundary_s: int) -> None:
+        pass
+
+
 @pytest.mark.parametrize(("is_away", "words"), [(False, "has refused transactions"), (True, "nobody is there")])
 async def test_a_node_that_does_not_get_on_ends_the_day(
     is_away: bool, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -41,9 +51,6 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
     keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
     node = cast("Client", BusyNode(is_away=is_away))
 
-    async def show(_boundary_index: int) -> None:
-        pass
-
     troubles, journal = Troubles(world, Dropped(7)), Journal(tmp_path)
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, "chain", node, keys, show, troubles, Pace(None), journal).run(lambda _: None)
+        await day.Day(world, "chain", node, keys, Dark(), troubles, Pace(None), journal).run(lambda _: None)

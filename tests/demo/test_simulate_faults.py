@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gridledger.simulating.fault_scores import ABSENT, ROLLED, UNSEEN, score_run
 from simulators.scenarios.schema import AREA_KINDS, METER_KINDS
 from tests.demo.demo_run import Finished, run_simulation
 from tests.demo.test_simulate_small import short_copy
 
 pytestmark = pytest.mark.slow
-SLOTS = 19
+SLOTS = 32
 EVENTS = (
     ("late", "M-H001", "", 2, 4),
     ("lost", "M-H002", "", 2, 4),
@@ -21,14 +22,22 @@ EVENTS = (
     ("no_value", "M-H008", "", 2, 4),
     ("reset", "M-H004", "", 5, 7),
     ("word_swap", "M-H009", "", 5, 7),
+    ("reboot", "M-H010", "", 2, 4),
     ("stuck", "M-H005", "", 2, 6),
     ("swapped", "M-H006", "M-H007", 7, 9),
     ("roll_over", "M-L001", "", 1, 2),
     ("garbled", "A1", "", 10, 11),
     ("dead_gateway", "A1", "", 13, 14),
     ("blackout", "A1", "", 16, 18),
+    ("duplicated", "A1", "", 19, 20),
+    ("reordered", "A1", "", 20, 21),
+    ("cut_from_meters", "A1", "", 22, 23),
+    ("cut_from_node", "A1", "", 24, 26),
+    ("clock_step", "A1", "", 27, 28),
+    ("dead_broker", "A1", "", 29, 30),
 )
-NO_READING = {"late", "lost", "exception", "no_value", "reset", "swapped", "word_swap", *AREA_KINDS}
+OF_METER = {"late", "lost", "exception", "no_value", "reset", "swapped", "word_swap"}
+OF_AREA = {"garbled", "dead_gateway", "blackout", "cut_from_meters", "clock_step"}
 SAID_BY_THE_AGENT = {
     "late": ("meter_not_read", "M-H001", "no answer within 1000 ms"),
     "lost": ("meter_not_read", "M-H002", "no answer within 1000 ms"),
@@ -38,7 +47,14 @@ SAID_BY_THE_AGENT = {
     "word_swap": ("reading_quarantined", "M-H009", "too coarse for 10 Wh"),
     "swapped": ("reading_doubted", "M-H006", "a cumulative register never goes back"),
     "garbled": ("answer_refused", None, "no Modbus TCP header but 00 ff 55"),
+    "reboot": ("reading_doubted", "M-H010", "a meter that boots shows 0"),
+    "cut_from_meters": ("line_not_read", None, "Connection refused"),
+    "cut_from_node": ("node_does_not_answer", None, "no node answers there"),
+    "clock_step": ("boundaries_missed", None, ""),
+    "dead_broker": ("not_observed", None, "broker loopback"),
 }
+QUALITIES = {ABSENT: "estimated, interpolated", ROLLED: "measured, rollover", UNSEEN: "not billed"}
+"""Of the energies around readings that say what they must; else they are measured."""
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +122,8 @@ def test_energies_are_estimated_where_labels_say_that_readings_lack_and_nowhere_
     meters = {meter for meter, _ in reported}
     expected: dict[str, set[int]] = defaultdict(set)
     for kind, target, other, first, until in EVENTS:
-        if kind in NO_READING:
-            for meter in meters if kind in AREA_KINDS else {target, other} & meters:
+        if kind in OF_METER | OF_AREA:
+            for meter in meters if kind in OF_AREA else {target, other} & meters:
                 expected[meter] |= set(range(first - 1, until))
     assert len(meters) == 25
     for meter in meters:
@@ -116,6 +132,28 @@ def test_energies_are_estimated_where_labels_say_that_readings_lack_and_nowhere_
         for slot in estimated:
             row = reported[meter, slot]
             assert (row["quality"], row["flags"]) == ("estimated", "interpolated"), "the gap is closed by now"
+
+
+def test_labels_and_ledger_agree_on_every_kind(told: Finished) -> None:
+    scores = score_run(told.out)
+    assert {score.kind for score in scores} == {kind for kind, *_ in EVENTS}
+    for score in scores:
+        is_whole = score.kind == "stuck" or score.sign == UNSEEN
+        assert score.precision_percent == 100 or is_whole, score
+        assert score.recall_percent == 100 or score.kind == "stuck", score
+        assert score.so > 0, score
+        assert score.qualities == {QUALITIES.get(score.sign, "measured")}, score
+
+
+def test_readings_of_a_gateway_that_was_cut_off_come_late_and_are_settled_as_measured(told: Finished) -> None:
+    first_s = int(told.rows("truth.csv")[0]["slot_start_s"])
+    batches = [
+        (int(line["boundary_s"]) - first_s) // 900
+        for text in (told.out / "run" / "edge-1.log").read_text().splitlines()
+        if text[0] == "{" and (line := json.loads(text))["event"] == "batch_queued"
+    ]
+    assert {24, 25} < set(batches), "the meters were read in time"
+    assert told.json["corrections"] > 0
 
 
 def test_a_register_that_rolls_over_is_measured_and_flagged(told: Finished) -> None:

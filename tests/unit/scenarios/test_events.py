@@ -37,6 +37,9 @@ def with_events(*events: Event) -> Scenario:
         (event("lost", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
         (event("swapped", "M-H001", 1, 2, "M-X"), "events[1]: there is no meter 'M-X'"),
         (event("garbled", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
+        (event("reboot", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
+        (event("clock_step", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
+        (event("cut_from_node", "A1", 5, 7), "events[1]: overlaps events[0] on A1 in slots 5 to 5"),
         (event("lost", "M-H001", 20, 25), "events[1]: until_slot 25 is behind the end; there are 24 slots"),
         (event("roll_over", "M-H001", 1, 2), "events[1]: the register of M-H001 never starts again"),
         (event("roll_over", "M-L001", 9, 10), "M-L001 takes 1"),
@@ -47,6 +50,13 @@ def test_an_event_that_cannot_be_is_one_line(second: Event, words: str) -> None:
         build_world(with_events(event("lost", "M-H002", 4, 6), second))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_broker_dies_where_devices_speak_to_one_and_nowhere_else() -> None:
+    two_areas = with_events().sized(households=25)
+    with pytest.raises(UsageError, match="A2 has no broker; the devices that speak to one stand in A1"):
+        build_world(replace(two_areas, events=(event("dead_broker", "A2", 4, 8),)))
+    assert build_world(replace(two_areas, events=(event("dead_broker", "A1", 4, 8),))).areas == ("A1", "A2")
 
 
 def test_events_one_after_the_other_do_not_overlap() -> None:

@@ -179,6 +179,22 @@ def test_echo_noise_wrong_numbers_and_closing_are_what_they_say(loop: JumpingLoo
     _run(loop, work())
 
 
+def test_an_answer_that_is_overtaken_comes_behind_the_next_one_and_one_that_is_doubled_twice(loop: JumpingLoop) -> None:
+    async def work() -> None:
+        bus = Bus(SocketSpeech(_stations(turnaround_ms=0)))
+        bus.fault = LineFault(overtaken_every=2, twice=True)
+        asker = Asker(bus)
+        asker.ask(*(_socket(number, 1) for number in (1, 2, 3, 4)))
+        bus.fault = LineFault()
+        asker.ask(_socket(5, 1))
+        heard = [
+            [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 13)] for _, data in asker.heard
+        ]
+        assert heard == [[1, 1], [3, 3], [2], [5], [4]]
+
+    _run(loop, work())
+
+
 def test_noise_before_a_request_is_skipped_and_a_wrong_checksum_meets_silence(loop: JumpingLoop) -> None:
     async def work() -> None:
         asker = Asker(Bus(RtuSpeech(_stations(turnaround_ms=0))))

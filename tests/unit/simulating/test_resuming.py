@@ -78,6 +78,9 @@ class Ledger:
         self._called(is_over=True)
         return answer
 
+    async def have_sampled(self, area: str, boundary_s: int) -> None:
+        """Nobody is cut off."""
+
     async def show(self, boundary_index: int) -> None:
         """What meters are told to show."""
         self._called(is_over=False)
@@ -95,7 +98,7 @@ async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path) -> None
     """One process that runs the day, or goes on with it."""
     client = cast("Client", ledger)
     troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
-    await Day(ledger.world, "chain", client, keys, ledger.show, troubles, Pace(None), journal).run(lambda _: None)
+    await Day(ledger.world, "chain", client, keys, ledger, troubles, Pace(None), journal).run(lambda _: None)
 
 
 async def test_a_day_that_is_killed_at_any_call_comes_to_the_same(world: World, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What is out in the field of a demonstration: meters, devices, gateways, and the ways between them; at a boundary all of it is as the events say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from edge.outbox_file import read_outbox
+from gridledger.demo.devices import Broker
+from gridledger.demo.instruments import Instruments
+from gridledger.demo.relay import Relay
+from gridledger.demo.scene import Scene
+from gridledger.demo.troubles import Troubles
+from gridledger.supervised import Supervised
+
+POLL_S: Final = 0.05
+
+
+@asynccontextmanager
+async def relays_of(scene: Scene, troubles: Troubles) -> AsyncIterator[Mapping[str, Relay]]:
+    """A relay, by area, for each gateway whose way to the node is not always as it should be."""
+    async with AsyncExitStack() as stack:
+        relays = {area: Relay(scene.url) for area in sorted(troubles.areas_with_relay())}
+        for relay in relays.values():
+            await relay.start()
+            stack.push_async_callback(relay.close)
+        yield relays
+
+
+class Field:
+    """Lets come and go what happens to the instruments, to the processes beside them, and between them and the node."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        troubles: Troubles,
+        instruments: Instruments,
+        agents: Mapping[str, Supervised],
+        relays: Mapping[str, Relay],
+        broker: Broker | None,
+    ) -> None:
+        self._scene = scene
+        self._troubles = troubles
+        self._instruments = instruments
+        self._agents = agents
+        self._relays = relays
+        self._broker = broker
+        self._is_broker_dead = False
+
+    async def show(self, boundary_index: int) -> None:
+        """Let meters and devices show a boundary, and what happens around them be so."""
+        await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
+        await self._instruments.show(boundary_index)
+        await self.arrange(boundary_index)
+
+    async def arrange(self, boundary_index: int | None) -> None:
+        """Let those gateways run that are alive at a boundary, and be what is between them and the node; None: before the first one."""
+        if boundary_index is None:
+            return
+        await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
+        for area, relay in self._relays.items():
+            relay.is_cut = self._troubles.is_cut_from_node(boundary_index, area)
+            relay.behind_s = self._troubles.clock_behind_s(boundary_index, area)
+        for area, agent in self._agents.items():
+            if self._troubles.is_gateway_dead(boundary_index, area):
+                await agent.pause()
+            else:
+                agent.resume()
+
+    async def _arrange_broker(self, is_dead: bool) -> None:
+        if self._broker is None or is_dead == self._is_broker_dead:
+            return
+        self._is_broker_dead = is_dead
+        await (self._broker.stop() if is_dead else self._broker.start())
+
+    async def have_sampled(self, area: str, boundary_s: int) -> None:
+        """Wait until the gateway of an area that nobody hears has a boundary's readings in its outbox."""
+        number = 1 + list(self._agents).index(area)
+        outbox = self._scene.run_dir / f"edge-{number}.outbox"
+        while read_outbox(outbox).progress.last_boundary_s < boundary_s:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(POLL_S)

@@ -1,0 +1,244 @@
+"""What a ledger made of the faults of a simulated run: its labels (``events.csv``) against the readings that the ledger holds, kind by kind.
+
+Each kind has one sign that the ledger must show at the readings concerned, and nowhere else. A reading that is not as counted outside of
+every label speaks against the event that concerned its meter last.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gridcore.envelope import decode_transaction
+from gridcore.errors import EncodingError, UsageError
+from gridcore.observations import decode_observations
+from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.readings import split_attachment
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
+from simulators.scenarios.schema import (
+    AREA_KINDS,
+    CUT_FROM_NODE,
+    DEAD_BROKER,
+    DUPLICATED,
+    FRAUD_KINDS,
+    METER_KINDS,
+    REBOOT,
+    REORDERED,
+    ROLL_OVER,
+    SLOT_S,
+    STUCK,
+)
+
+FAULT_KINDS: Final = (*METER_KINDS, *AREA_KINDS)
+ABSENT: Final = "no reading"
+COUNTED: Final = "measured, as counted"
+BEHIND: Final = "measured, behind what has flowed"
+ROLLED: Final = "measured, flagged `rollover`"
+UNSEEN: Final = "its devices are not observed"
+_SIGNS: Final = {
+    STUCK: BEHIND,
+    ROLL_OVER: ROLLED,
+    **dict.fromkeys((REBOOT, DUPLICATED, REORDERED, CUT_FROM_NODE, DEAD_BROKER), COUNTED),
+}
+"""Of every other kind: ABSENT."""
+
+Cell = tuple[str, int]
+"""A meter, and a boundary (UTC seconds)."""
+
+
+@dataclass
+class Score:
+    """Of one kind. concerned: readings that its labels cover; so: of these, how many have the sign; elsewhere: readings that speak against it;
+    qualities: of the energies around those concerned, quality and flags.
+    """
+
+    kind: str
+    sign: str
+    concerned: int = 0
+    so: int = 0
+    elsewhere: int = 0
+    qualities: set[str] = field(default_factory=set)
+
+    @property
+    def recall_percent(self) -> float:
+        """Of 100 readings concerned, those with the sign."""
+        return 100 * self.so / max(1, self.concerned)
+
+    @property
+    def precision_percent(self) -> float:
+        """Of 100 readings that speak of the kind, those that it is the cause of."""
+        return 100 * self.so / max(1, self.so + self.elsewhere)
+
+
+class _Label(NamedTuple):
+    kind: str
+    meters: frozenset[str]
+    from_s: int
+    until_s: int
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether a reading is concerned. A register rolls over inside a slot: the reading at its end says so."""
+        late_s = SLOT_S if self.kind == ROLL_OVER else 0
+        return cell[0] in self.meters and self.from_s + late_s <= cell[1] < self.until_s + late_s
+
+
+def score_run(folder: Path) -> list[Score]:
+    """Every kind of fault that a run through agents had, in the order of docs/scenarios.md. UsageError for another folder."""
+    for name in ("events.csv", "registers.csv", "reported.csv"):
+        if not (folder / name).is_file():
+            raise UsageError(
+                f"{folder}: holds no {name}; name a folder that gridledger simulate run has made, without --direct"
+            )
+    area_of = {row["meter"]: row["area"] for row in _rows(folder, "meters.csv")}
+    labels = list(_labels(folder, area_of))
+    if not labels:
+        raise UsageError(f"{folder}: its scenario has no event that is a fault; there is nothing to score")
+    signs = _signs_of(folder)
+    qualities = {(row["meter"], int(row["slot_start_s"])): row for row in _rows(folder, "reported.csv")}
+    kinds = {label.kind for label in labels}
+    scores = {kind: Score(kind, _SIGNS.get(kind, ABSENT)) for kind in FAULT_KINDS if kind in kinds}
+    covered: set[Cell] = set()
+    for label in labels:
+        score = scores[label.kind]
+        for cell in filter(label.covers, signs):
+            covered.add(cell)
+            score.concerned += 1
+            score.so += score.sign in signs[cell]
+            score.qualities |= set(_around(cell, label, qualities))
+    for cell, said in signs.items():
+        cause = None if cell in covered or COUNTED in said else _last_before(labels, cell)
+        if cause is not None:
+            scores[cause.kind].elsewhere += 1
+    return [*scores.values(), *_score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])]
+
+
+def _labels(folder: Path, area_of: dict[str, str]) -> Iterator[_Label]:
+    for row in _rows(folder, "events.csv"):
+        if row["kind"] not in FRAUD_KINDS:
+            meters = {meter for meter, area in area_of.items() if area == row["target"]} or {
+                row["target"],
+                row["other"],
+            }
+            yield _Label(row["kind"], frozenset(meters), int(row["from_s"]), int(row["until_s"]))
+
+
+def _signs_of(folder: Path) -> dict[Cell, set[str]]:
+    """What the ledger says at every boundary of every meter that nobody cheats at."""
+    cheated = {
+        meter
+        for row in _rows(folder, "events.csv")
+        if row["kind"] in FRAUD_KINDS
+        for meter in (row["target"], row["other"])
+    }
+    rolled = {
+        (row["meter"], int(row["slot_start_s"]) + SLOT_S)
+        for row in _rows(folder, "reported.csv")
+        if "rollover" in row["flags"]
+    }
+    shown = dict(_shown(folder))
+    signs: dict[Cell, set[str]] = {}
+    for row in _rows(folder, "registers.csv"):
+        cell = row["meter"], int(row["boundary_s"])
+        if row["meter"] in cheated:
+            continue
+        if row["import_wh"] == "":
+            signs[cell] = {ABSENT}
+        else:
+            told = int(row["import_wh"]), int(row["export_wh"])
+            signs[cell] = {COUNTED if told == shown[cell] else BEHIND} | ({ROLLED} if cell in rolled else set())
+    return signs
+
+
+def _shown(folder: Path) -> Iterator[tuple[Cell, tuple[int, int]]]:
+    """What a meter in order shows at each boundary: what has flowed, down to its step, from 0 again at its modulus."""
+    meters = {row["meter"]: row for row in _rows(folder, "meters.csv")}
+    flowed = {meter: (int(row["start_import_wh"]), int(row["start_export_wh"])) for meter, row in meters.items()}
+    first_s = None
+    for row in _rows(folder, "truth.csv"):
+        meter, slot_s = row["meter"], int(row["slot_start_s"])
+        first_s = slot_s if first_s is None else first_s
+        if slot_s == first_s:
+            yield (meter, slot_s), _on_display(meters[meter], flowed[meter])
+        before = flowed[meter]
+        flowed[meter] = before[0] + int(row["import_wh"]), before[1] + int(row["export_wh"])
+        yield (meter, slot_s + SLOT_S), _on_display(meters[meter], flowed[meter])
+
+
+def _on_display(meter: dict[str, str], flowed_wh: tuple[int, int]) -> tuple[int, int]:
+    step_wh, modulus_wh = int(meter["resolution_wh"]), int(meter["modulus_wh"])
+    shown = [(wh % modulus_wh if modulus_wh else wh) // step_wh * step_wh for wh in flowed_wh]
+    return shown[0], shown[1]
+
+
+def _around(cell: Cell, label: _Label, qualities: dict[Cell, dict[str, str]]) -> Iterator[str]:
+    """Quality and flags of the slots that end and begin at a reading; of a roll-over that of the first one alone."""
+    meter, boundary_s = cell
+    for slot_s in (boundary_s - SLOT_S,) if label.kind == ROLL_OVER else (boundary_s - SLOT_S, boundary_s):
+        row = qualities.get((meter, slot_s))
+        if row is not None:
+            yield ", ".join([row["quality"], *row["flags"].split()])
+
+
+def _last_before(labels: Sequence[_Label], cell: Cell) -> _Label | None:
+    """The label that concerned a meter last before a boundary; the first one after it where there is none."""
+    own = [label for label in labels if cell[0] in label.meters]
+    before = [label for label in own if label.from_s <= cell[1]]
+    return max(before, key=lambda label: label.until_s, default=min(own, key=lambda label: label.from_s, default=None))
+
+
+def _score_devices(folder: Path, labels: Sequence[_Label]) -> Iterator[Score]:
+    """Of a broker that was dead: whether the devices behind it were unobserved then, and only then."""
+    if not labels:
+        return
+    score = Score(DEAD_BROKER, UNSEEN, qualities={"not billed"})
+    for boundary_s, is_seen in _observed(folder / "ledger"):
+        if any(label.from_s <= boundary_s < label.until_s for label in labels):
+            score.concerned += 1
+            score.so += not is_seen
+        else:
+            score.elsewhere += not is_seen
+    yield score
+
+
+def _observed(data_dir: Path) -> Iterator[tuple[int, bool]]:
+    """For each batch that says something of a device: its boundary, and whether there are values of the device."""
+    with reading(data_dir, CONTRACTS) as reader:
+        for height in range(1, reader.height + 1):
+            for done in reader.transactions(height):
+                try:
+                    transaction = decode_transaction(done.wire)
+                    batch = ReadingBatch.decode(transaction) if transaction.kind == ReadingBatch.kind else None
+                except EncodingError:
+                    continue
+                if batch is not None and batch.observations is not None:
+                    seen = decode_observations(split_attachment(transaction.attachment)[2])
+                    there = {row.device for row in seen.rows}
+                    yield from ((batch.boundary_s, device in there) for device in seen.names)
+
+
+def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def as_json(score: Score) -> dict[str, object]:
+    """For programs."""
+    shares = {"recall_percent": score.recall_percent, "precision_percent": score.precision_percent}
+    return {**asdict(score), "qualities": sorted(score.qualities), **shares}
+
+
+def table_text(scores: Iterable[Score]) -> str:
+    """The table as Markdown."""
+    lines = [
+        "| kind | what the ledger must hold | readings | recall | precision | energies around them |",
+        "|---|---|---|---|---|---|",
+    ]
+    for score in scores:
+        shares = f"{score.recall_percent:.0f} % | {score.precision_percent:.0f} %"
+        qualities = "; ".join(sorted(score.qualities)) or "-"
+        lines.append(f"| `{score.kind}` | {score.sign} | {score.concerned} | {shares} | {qualities} |")
+    return "\n".join(lines)
