@@ -123,7 +123,7 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
         before = found.get(component.name)
         title = {
             "en": f"charge of the tariff, to {component.account}",
-            "zh_CN": f"电价项目，收款科目 {component.account}",
+            "zh_CN": f"费率项目，收款科目 {component.account}",
         }
         found[component.name] = MonthLine(
             kind=component.name,

@@ -36,6 +36,7 @@ MODULES: Final = (
     "gridweb.pages.proposals",
     "gridweb.pages.decided",
     "gridweb.pages.registry",
+    "gridweb.pages.components",
     "gridweb.pages.tariffs",
     "gridweb.pages.disputes",
     "gridweb.pages.household",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
-from gridweb.pages.registry import STATES, read_entries, states_of
+from gridweb.pages.components import held_of, household_components_table, spans
+from gridweb.pages.households import cut
+from gridweb.pages.registry import STATES, names_table, read_entries
 from gridweb.points import find_point
 from gridweb.site import source, viewer
-from gridweb.source import AreaInfo, Source, part_of
+from gridweb.source import AreaInfo, Part, Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
@@ -49,17 +52,19 @@ async def _read(source: Source, area: AreaInfo) -> Table:
 
 def table_of_prices(area: AreaInfo, entries: Sequence[Mapping[str, Any]], ledger_time_s: int, currency: str) -> Table:
     """Spans of equal price, by price in the contract's order; an entry that a later one corrected never held."""
-    held = [
-        (entry, state)
-        for entry, state in zip(entries, states_of(entries, ledger_time_s), strict=True)
-        if state != "corrected"
-    ]
+    held = held_of(entries, ledger_time_s)
     known = list(area.contract.prices)
     keys = sorted(
-        {key for entry, _ in held for key in entry["value"]["prices"]},
+        {key for entry, _from, _state in held for key in entry["value"]["prices"]},
         key=lambda key: (known.index(key) if key in known else len(known), key),
     )
-    rows = [row for key in keys for row in _spans(key, held)]
+    rows = [
+        (key, price, from_s, until_s, state, series)
+        for key in keys
+        for (price, series), from_s, until_s, state in spans(
+            [(_said(entry, key), begin_s, state) for entry, begin_s, state in held]
+        )
+    ]
     titles = {key: area.contract.price_title(key) for key in keys}
     return Table(
         f"{area.area}-tariff",
@@ -75,23 +80,10 @@ def table_of_prices(area: AreaInfo, entries: Sequence[Mapping[str, Any]], ledger
     )
 
 
-def _spans(key: str, held: Sequence[tuple[Mapping[str, Any], str]]) -> list[tuple[Any, ...]]:
-    """The spans of one price, oldest first: entries that change nothing about it are one span with the one before.
-
-    What held from instant 0 on has no begin that anybody could ask for.
-    """
-    spans: list[list[Any]] = []
-    for entry, state in held:
-        value = entry["value"]
-        price, series = value["prices"].get(key), (value.get("series") or {}).get(key)
-        if spans and spans[-1][2] is None and (spans[-1][0], spans[-1][4]) == (price, series):
-            spans[-1][3] = state if state == "in_force" else spans[-1][3]
-            continue
-        if spans and spans[-1][2] is None:
-            spans[-1][2] = entry["from_s"]
-        if price is not None:
-            spans.append([price, entry["from_s"] or None, None, state, series])
-    return [(key, *span) for span in spans]
+def _said(entry: Mapping[str, Any], key: str) -> tuple[int, str | None] | None:
+    """The price of a key and its series, as an entry says it."""
+    price = entry["value"]["prices"].get(key)
+    return None if price is None else (price, (entry["value"].get("series") or {}).get(key))
 
 
 @pages.get("/tariffs")
@@ -103,14 +95,21 @@ async def show_tariffs() -> str:
         (await part_of(_read(source(), area)), table_url(tariff_table, area=area.area))
         for area in reversed(areas.values())
     ]
+    names = await part_of(names_table(source(), "tariff"))
+    if names.value is not None and names.value.rows:
+        links = [f"/tariffs/{name}" for (name,) in names.value.rows]
+        listed = replace(names.value, title=_("Charges by the month, by tariff"), links=links)
+        tables.append((Part(cut(listed)), table_url(names_table, kind="tariff")))
     return await render_page("tariffs/tariffs.html", tables=tables, title=_("Tariffs"))
 
 
 @pages.get("/households/<party>/tariff")
 @requires(*EVERY_ROLE)
 async def show_tariff(party: str) -> str:
-    """The prices by which a party is billed."""
+    """The prices by which a party is billed, and what it is charged by the month beside them."""
     check_party(viewer(), party)
-    table = await part_of(household_tariff_table(source(), viewer(), party))
-    tables = [(table, table_url(household_tariff_table, party=party))]
+    tables = [
+        (await part_of(table(source(), viewer(), party)), table_url(table, party=party))
+        for table in (household_tariff_table, household_components_table)
+    ]
     return await render_page("tariffs/tariffs.html", tables=tables, title=_("My tariff"))

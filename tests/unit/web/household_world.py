@@ -85,7 +85,12 @@ def _answers(
         "areas": {"areas": [{**area, "rules": rules}], "contracts": [contract]},
         "calendars/c": {"calendar": "c", "tz": tz, "tz_version": "1", "months": [0], "days": days},
         f"areas/{name}/installations": {"installations": rows, "next": None},
+        "registry/tariff": {"kind": "tariff", "names": [], "next": None},
+        **{f"registry/party/{row['party']}": {"entries": [_PARTY_ENTRY]} for row in rows if row["party"]},
     }
+
+
+_PARTY_ENTRY = {"from_s": 0, "recorded_height": 0, "value": {"area": "A1", "organisation": "o", "trades": True}}
 
 
 def settled(time_s: int, meter: str = METER_CODE, **changes: Any) -> AnyRow:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridweb.access import Role
-from gridweb.pages.tariffs import _spans
+from gridweb.pages.components import spans
 from tests.unit.web.household_world import NEIGHBOUR, PARTY, PRICES, household, household_world
-from tests.unit.web.web_world import World
+from tests.unit.web.web_world import NOW_S, World
 
 LEVY = "levy_micro_per_kwh"
 
@@ -50,16 +50,93 @@ async def test_a_household_reads_its_own_tariff_in_words_and_no_neighbours(world
     assert (await world.browser(Role.REGULATOR).get("/tariffs")).status_code == 200
 
 
+def component(name: str, base: str, price: int, **more: Any) -> dict[str, Any]:
+    return {"account": "grid", "base": base, "name": name, "price": price, "taxed": True, **more}
+
+
+STEPPED = {
+    key: value
+    for key, value in component("block", "import", 0, steps=[[0, 480_000], [200_000, 530_000]]).items()
+    if key != "price"
+}
+NIGHT = component("night", "residual", -60_000, windows=[[0, 21_600], [79_200, 86_400]], months=[7, 8])
+SHARE = component("factor", "percent", -7_500, of=["night", "levy"], taxed=False)
+DEMAND = component("demand", "kw_contracted", 32_000_000)
+TERMS = {"quantum_nano": 10_000_000, "rounding": "half_even", "tax_ppm": 130_000}
+
+
+@pytest.fixture
+def charged(world: World) -> World:
+    """The same, whose household has a tariff: its demand charge was dearer at first, its share begins later."""
+    first = [STEPPED, {**DEMAND, "price": 40_000_000}]
+    entries = [
+        {"from_s": 0, "recorded_height": 0, "value": {"components": first, **TERMS}},
+        {"from_s": 1_000, "recorded_height": 5, "value": {"components": [STEPPED, NIGHT, DEMAND], **TERMS}},
+        {"from_s": NOW_S + 1, "recorded_height": 6, "value": {"components": [STEPPED, NIGHT, DEMAND, SHARE], **TERMS}},
+    ]
+    party = {"area": "A1", "organisation": "o", "trades": True, "tariff": "village", "contracted_w": {"demand": 12_000}}
+    world.node.answers["registry/tariff"]["names"] = ["village"]
+    world.node.answers["registry/tariff/village"] = {"entries": entries}
+    world.node.answers[f"registry/party/{PARTY}"] = {"entries": [{"from_s": 0, "recorded_height": 0, "value": party}]}
+    return world
+
+
+async def test_components_are_told_with_price_windows_steps_and_the_time_for_which_they_hold(charged: World) -> None:
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    keys = [column["key"] for column in table["columns"]]
+    rows = [dict(zip(keys, row, strict=True)) for row in table["rows"]]
+    told = [(row["component"], row["above_wh"], row["from_s"], row["until_s"], row["state"]) for row in rows]
+    assert told == [
+        ("block", 0, None, None, "in_force"),
+        ("block", 200_000, None, None, "in_force"),
+        ("night", None, 1_000, None, "in_force"),
+        ("demand", None, None, 1_000, "past"),
+        ("demand", None, 1_000, None, "in_force"),
+        ("factor", None, NOW_S + 1, None, "future"),
+    ]
+    assert [row["price_micro_per_kwh"] for row in rows[:3]] == [480_000, 530_000, -60_000]
+    assert [row["rate_nano"] for row in rows[3:5]] == [40 * 10**9, 32 * 10**9]
+    assert (rows[2]["hours"], rows[2]["months"]) == ("00:00–06:00, 22:00–24:00", "7, 8")
+    assert (rows[5]["share_percent"], rows[5]["of"], rows[5]["taxed"]) == ("-0.75", "night, levy", "no")
+
+
+async def test_the_tariffs_lead_to_a_page_of_each_in_both_languages(charged: World) -> None:
+    assert 'href="/tariffs/village"' in await charged.browser(Role.REGULATOR).text("/tariffs")
+    page = await charged.browser(Role.UTILITY).text("/tariffs/village")
+    assert "kW that was contracted, by the month" in page
+    assert "tax 13 %, each line rounded once to 0.01 CNY, ties to the even one" in page
+    assert "no bundle proves them" in page
+    chinese = await charged.browser(Role.UTILITY, language="zh_CN").text("/tariffs/village")
+    assert "合同容量" in chinese
+    assert "证据包" in chinese
+    assert (await charged.browser(Role.UTILITY).get("/tariffs/nobody")).status_code == 404
+    assert (await household(charged).get("/tariffs/village")).status_code == 403
+
+
+async def test_a_household_reads_what_it_is_charged_by_the_month_and_what_it_contracted(charged: World) -> None:
+    browser = household(charged)
+    page = await browser.text(f"/households/{PARTY}/tariff")
+    assert "Charges by the month, tariff village" in page
+    assert "12,000" in page
+    table = await (await browser.get(f"/api/v1/households/{PARTY}/components")).get_json()
+    contracted = [row[-1] for row in table["rows"] if row[0] == "demand"]
+    assert contracted == [12_000, 12_000]
+    assert (await browser.get(f"/api/v1/households/{NEIGHBOUR}/components")).status_code == 403
+
+
+async def test_a_party_without_a_tariff_is_told_that_nothing_is_charged_by_the_month(world: World) -> None:
+    assert "Nothing is charged by the month" in await household(world).text(f"/households/{PARTY}/tariff")
+
+
 @given(st.lists(st.tuples(st.integers(1, 100), st.one_of(st.none(), st.integers(0, 2))), min_size=1, max_size=8))
 def test_spans_of_a_price_follow_one_another_and_tell_every_instant(changes: list[tuple[int, int | None]]) -> None:
     at = 0
-    held: list[tuple[dict[str, Any], str]] = []
+    held: list[tuple[int | None, int, str]] = []
     for step, price in changes:
-        held.append(({"from_s": at, "value": {"prices": {} if price is None else {"p": price}}}, "past"))
+        held.append((price, at, "past"))
         at += step
-    spans = _spans("p", held)
+    found_spans = spans(held)
     for time_s in range(at + 1):
-        (told, *_) = [held_entry for held_entry, _ in held if held_entry["from_s"] <= time_s][-1:]
-        expected = told["value"]["prices"].get("p")
-        found = [span[1] for span in spans if (span[2] or 0) <= time_s and (span[3] is None or time_s < span[3])]
+        (expected, *_) = [price for price, from_s, _ in held if from_s <= time_s][-1:]
+        found = [span[0] for span in found_spans if (span[1] or 0) <= time_s and (span[2] is None or time_s < span[2])]
         assert found == ([] if expected is None else [expected])

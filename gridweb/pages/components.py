@@ -1,0 +1,194 @@
+"""``/tariffs/<name>``: what a tariff charges by the month beside the lines of a contract, as people read it.
+
+Each component with the time for which it holds; a step of the month's energy is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from quart import Blueprint
+
+from gridcore.registry.tariff import DAY, ENERGY_BASES, PERCENT
+from gridweb import format as forms
+from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridweb.exports.readable import decimal_text
+from gridweb.i18n import N_, _, translate
+from gridweb.pages.registry import STATES, read_entries, states_of
+from gridweb.site import source
+from gridweb.source import Source, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page, site_zone
+
+pages = Blueprint("components", __name__)
+
+Entry = Mapping[str, Any]
+Held = tuple[Any, int, str]
+"""What an entry of the registry says of one thing (None: nothing), from when on, and a key of ``STATES``."""
+NANO_PER_MICRO: Final = 1_000
+BASES: Final[Mapping[str, str]] = {
+    "import": N_("kWh of import"),
+    "export": N_("kWh of export"),
+    "traded": N_("kWh of import that was traded"),
+    "residual": N_("kWh of import that was not traded"),
+    "kw_contracted": N_("kW that was contracted, by the month"),
+    "kw_peak": N_("kW of the month's highest slot, by the month"),
+    DAY: N_("day"),
+    PERCENT: N_("share of other lines"),
+}
+ROUNDINGS: Final[Mapping[str, str]] = {
+    "half_even": N_("ties to the even one"),
+    "half_up_away": N_("ties away from zero"),
+}
+COLUMNS: Final = (
+    Column("component", N_("Component"), "name"),
+    Column("base", N_("Charged by"), words=BASES),
+    Column("above_wh", N_("Of the month's energy above"), "energy_wh"),
+    Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
+    Column("rate_nano", N_("Per kW and month, or per day"), "amount_nano"),
+    Column("share_percent", N_("Share, per cent")),
+    Column("of", N_("Share of"), "name"),
+    Column("hours", N_("Time of day")),
+    Column("months", N_("Months")),
+    Column("taxed", N_("Tax"), words={"yes": N_("taxed"), "no": N_("not taxed")}),
+    Column("account", N_("Paid to"), "name"),
+    Column("from_s", N_("Holds from"), "instant"),
+    Column("until_s", N_("Until"), "instant"),
+    Column("state", N_("State"), words=STATES),
+)
+CONTRACTED: Final = Column("contracted_w", N_("Contracted, W"), "count")
+
+
+@serves_table("/tariffs/<name>/components", *READS_ALL)
+async def components_table(source: Source, name: str) -> Table:
+    """The components of a tariff, each with every span in which it held, holds or will hold."""
+    return await _read(source, name)
+
+
+@serves_table("/households/<party>/components", *EVERY_ROLE)
+async def household_components_table(source: Source, viewer: Viewer, party: str) -> Table:
+    """The components of the tariff that a party names now, and what it contracted; no row where it names none."""
+    check_party(viewer, party)
+    entries = await read_entries(source, "party", party)
+    states = states_of(entries, (await source.as_of()).ledger_time_s)
+    in_force = (one["value"] for one, state in zip(entries, states, strict=True) if state == "in_force")
+    said: Mapping[str, Any] = next(in_force, {})
+    if said.get("tariff") is None:
+        note = _("Nothing is charged by the month beside the lines of the contract.")
+        return Table("components", COLUMNS, [], title=_("Charges by the month"), note=note)
+    return await _read(source, said["tariff"], said.get("contracted_w") or {})
+
+
+async def _read(source: Source, name: str, contracted_w: Mapping[str, int] | None = None) -> Table:
+    entries = await read_entries(source, "tariff", name)
+    as_of = await source.as_of()
+    table = table_of_components(name, entries, as_of.ledger_time_s, contracted_w)
+    last = next(
+        (entry["value"] for entry, _from, state in held_of(entries, as_of.ledger_time_s) if state == "in_force"), None
+    )
+    note = "" if last is None else terms_of(last, as_of.currency)
+    return Table(
+        table.name, table.columns, table.rows, table.title, note, tz=await site_zone(source), currency=as_of.currency
+    )
+
+
+def held_of(entries: Sequence[Entry], ledger_time_s: int) -> list[tuple[Entry, int, str]]:
+    """The entries that held, hold or will hold, oldest first; one that a later one corrected never held."""
+    states = states_of(entries, ledger_time_s)
+    return [
+        (entry, entry["from_s"], state) for entry, state in zip(entries, states, strict=True) if state != "corrected"
+    ]
+
+
+def table_of_components(
+    name: str, entries: Sequence[Entry], ledger_time_s: int, contracted_w: Mapping[str, int] | None = None
+) -> Table:
+    """A row for each component, span and step, in the order of the newest entry. contracted_w: of a party, in W by component."""
+    held = held_of(entries, ledger_time_s)
+    found: dict[str, list[Held]] = {}
+    for entry, _from, _state in reversed(held):
+        found |= {component["name"]: [] for component in entry["value"]["components"] if component["name"] not in found}
+    for entry, from_s, state in held:
+        said = {component["name"]: component for component in entry["value"]["components"]}
+        for component, told in found.items():
+            told.append((said.get(component), from_s, state))
+    rows = [
+        (*row, *((contracted_w.get(component),) if contracted_w is not None else ()))
+        for component, told in found.items()
+        for row in _rows(told)
+    ]
+    columns = (*COLUMNS, CONTRACTED) if contracted_w is not None else COLUMNS
+    return Table("components", columns, rows, title=_("Charges by the month, tariff %(tariff)s", tariff=name))
+
+
+def spans(told: Sequence[Held]) -> list[list[Any]]:
+    """What was said, from when until when, and the state: oldest first; entries that say the same are one span with the one before.
+
+    What held from instant 0 on has no begin that anybody could ask for.
+    """
+    found: list[list[Any]] = []
+    for value, from_s, state in told:
+        is_open = bool(found) and found[-1][2] is None
+        if is_open and found[-1][0] == value:
+            found[-1][3] = state if state == "in_force" else found[-1][3]
+            continue
+        if is_open:
+            found[-1][2] = from_s
+        if value is not None:
+            found.append([value, from_s or None, None, state])
+    return found
+
+
+def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
+    for component, from_s, until_s, state in spans(told):
+        base, is_energy = component["base"], component["base"] in ENERGY_BASES
+        windows, months = component.get("windows", ()), component.get("months", ())
+        for above_wh, price in component.get("steps") or [(None, component.get("price"))]:
+            yield (
+                component["name"],
+                base,
+                above_wh,
+                price if is_energy else None,
+                None if is_energy or base == PERCENT else price * NANO_PER_MICRO,
+                _percent(price) if base == PERCENT else None,
+                ", ".join(component["of"]) if base == PERCENT else None,
+                ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in windows) or None,
+                ", ".join(map(str, months)) or None,
+                "yes" if component["taxed"] else "no",
+                component["account"],
+                from_s,
+                until_s,
+                state,
+            )
+
+
+def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
+    """How invoices are made, and what nobody but the ledger tells of these charges."""
+    return _(
+        "Invoices: tax %(tax)s %%, each line rounded once to %(quantum)s, %(rule)s. An entry holds from the first local day that begins "
+        "with it or behind it. Charges are computed from the ledger: no bundle proves them.",
+        tax=_percent(tariff["tax_ppm"]),
+        quantum=forms.money(tariff["quantum_nano"], currency, is_exact=True),
+        rule=translate(ROUNDINGS[tariff["rounding"]]),
+    )
+
+
+def _percent(ppm: int) -> str:
+    """Parts per million as per cent, with as many digits as are not zero."""
+    return decimal_text(ppm, 4).rstrip("0").removesuffix(".")
+
+
+def _clock(second: int) -> str:
+    """A second of the local day as people write it: ``08:00``, at the day's end ``24:00``."""
+    text = f"{second // 3_600:02}:{second % 3_600 // 60:02}"
+    return f"{text}:{second % 60:02}" if second % 60 else text
+
+
+@pages.get("/tariffs/<name>")
+@requires(*READS_ALL)
+async def show_components(name: str) -> str:
+    """A tariff's components."""
+    table = await part_of(components_table(source(), name))
+    tables = [(table, table_url(components_table, name=name))]
+    return await render_page("tariffs/tariffs.html", tables=tables, title=_("Tariff %(tariff)s", tariff=name))
