@@ -1,8 +1,9 @@
 """A district of 50,000 households, a day of it through the ledger: what ``benchmarks.pages`` looks at beside the demonstration.
 
 A hundred areas of 500 households, all of which are metered and place an order in each of the 96 slots of DAY_S, and a feeder meter;
-one gateway an area. Gateway GAP says nothing for an hour. ``python -m benchmarks.district DIR`` fills a folder with a node's data
-directory, keys and configuration files; ``serving`` runs node and pages over it.
+one gateway an area. Gateway GAP says nothing for an hour. One more area, YEAR, has been settled for 365 days by then: its few households
+have 35,040 slots each. ``python -m benchmarks.district DIR`` fills a folder with a node's data directory, keys and configuration files;
+``serving`` runs node and pages over it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -52,7 +54,13 @@ SLOT_S: Final = 900
 SLOTS_OF_DAY: Final = 96
 DAY_S: Final = 1_799_942_400
 """Local midnight (UTC+8) of the day."""
-END_S: Final = DAY_S + SLOTS_OF_DAY * SLOT_S
+DAY_LENGTH_S: Final = SLOTS_OF_DAY * SLOT_S
+END_S: Final = DAY_S + DAY_LENGTH_S
+TIME_ZONE: Final = "Asia/Shanghai"
+YEAR: Final = "YEAR"
+HOMES_OF_YEAR: Final = 4
+STEP_OF_YEAR_S: Final = DAY_LENGTH_S // 4
+"""Ledger time of a block before DAY_S: its slots are settled together, which takes a third of the time."""
 CONTRACT: Final = "p2p_call_auction/1"
 AREAS_OF_ZONE: Final = 20
 OBSERVED_OF_AREA: Final = 20
@@ -66,28 +74,46 @@ Column = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Neighbourhood:
+    """An area; its gateway is called alike. homes, feeder: numbers of its meters."""
+
+    name: str
+    zone: str
+    homes: range
+    feeder: int
+
+
+@dataclass(frozen=True)
 class District:
-    """``areas`` areas of ``homes`` households each."""
+    """``areas`` areas of ``homes`` households each, and the area YEAR, whose last day of ``days`` is DAY_S."""
 
     areas: int = 100
     homes: int = 500
+    days: int = 365
 
     @property
-    def households(self) -> int:
-        """All households."""
-        return self.areas * self.homes
+    def neighbourhoods(self) -> list[Neighbourhood]:
+        """All areas, YEAR last. Households come before feeders: their numbers are those of their parties, too."""
+        first = self.areas * self.homes
+        of_year = range(first, first + HOMES_OF_YEAR)
+        return [
+            *(
+                Neighbourhood(
+                    area_name(area), f"Z{area // AREAS_OF_ZONE:02d}", self.homes_of(area), of_year.stop + area
+                )
+                for area in range(self.areas)
+            ),
+            Neighbourhood(YEAR, f"Z{YEAR}", of_year, of_year.stop + self.areas),
+        ]
 
-    def zone_of(self, area: int) -> str:
-        """The zone of an area."""
-        return f"Z{area // AREAS_OF_ZONE:02d}"
+    @property
+    def first_s(self) -> int:
+        """Local midnight of the first day of YEAR."""
+        return DAY_S - (self.days - 1) * DAY_LENGTH_S
 
     def homes_of(self, area: int) -> range:
         """Numbers of an area's households."""
         return range(area * self.homes, (area + 1) * self.homes)
-
-    def feeder(self, area: int) -> int:
-        """The number of an area's feeder meter."""
-        return self.households + area
 
 
 def party_name(number: int) -> str:
@@ -101,7 +127,7 @@ def meter_name(number: int) -> str:
 
 
 def area_name(area: int) -> str:
-    """The name of an area of the district; its gateway is called alike."""
+    """The name of an area of the district."""
     return f"A{area:03d}"
 
 
@@ -118,9 +144,9 @@ class Flow:
 
 def flow(numbers: Column, slot_start_s: int) -> Flow:
     """A load with a morning and an evening, and on every second roof a sun that shines."""
-    slot = (slot_start_s - DAY_S) // SLOT_S
+    day, slot = divmod((slot_start_s - DAY_S) // SLOT_S, SLOTS_OF_DAY)
     evening = max(0, 40 - 4 * abs(slot - 76)) + max(0, 24 - 4 * abs(slot - 30))
-    load_wh = 60 + numbers * 7 % 90 + evening * (1 + numbers % 3) + (numbers + slot * 31) % 23
+    load_wh = 60 + numbers * 7 % 90 + evening * (1 + numbers % 3) + (numbers + slot * 31 + day * 13) % 23
     light = max(0, (slot - 24) * (72 - slot))
     sun_wh = (numbers % 2) * light * (3 + (numbers * 13) % 5) // 12
     net_wh = load_wh - sun_wh
@@ -222,18 +248,17 @@ def orders(chain: str, zone: str, numbers: range, slot_start_s: int, clock_s: in
 
 
 def genesis(district: District) -> Genesis:
-    """The chain at the start of the day."""
-    days = [DAY_S + number * SLOTS_OF_DAY * SLOT_S for number in range(3)]
-    areas = range(district.areas)
-    gateways = list(map(area_name, areas))
-    zones = {district.zone_of(area): _zone() for area in areas}
+    """The chain at the start of the first day of YEAR."""
+    days = [district.first_s + number * DAY_LENGTH_S for number in range(district.days + 2)]
+    areas = district.neighbourhoods
+    begins_s = {area.zone: district.first_s if area.name == YEAR else DAY_S for area in areas}
     return MasterData(
         name="district",
         clock="simulated",
-        ledger_time_s=DAY_S,
+        ledger_time_s=district.first_s,
         slot_s=SLOT_S,
         validators=[Validator("operator", "o", KEY.public_key)],
-        calendars={"c": Calendar(days=days, months=[], tz="Asia/Shanghai", tz_version="1")},
+        calendars={"c": Calendar(days=days, months=[], tz=TIME_ZONE, tz_version="1")},
         listed=[
             Named(
                 ORGANISATION, "o", Organisation(["aggregator", "clock", "gateway", "regulator", "utility"], "Benchmark")
@@ -242,22 +267,22 @@ def genesis(district: District) -> Genesis:
             Named(SIGNER, "operator", Signer("o", KEY.public_key, ["clock", "utility"])),
             Named(SIGNER, "web", Signer("o", KEY.public_key, ["regulator"])),
             Named(SIGNER, AGGREGATOR, Signer("o", KEY.public_key, ["aggregator"])),
-            *(Named(SIGNER, name, Signer("o", KEY.public_key, ["gateway"])) for name in gateways),
-            *(Named(GATEWAY, name, Gateway("o", "software")) for name in gateways),
-            *(Named(ZONE, name, zone) for name, zone in zones.items()),
-            *(Named(AREA, area_name(area), Area("c", "r", district.zone_of(area))) for area in areas),
-            *(_household(number, area_name(area)) for area in areas for number in district.homes_of(area)),
-            *(_feeder(district.feeder(area), area_name(area)) for area in areas),
+            *(Named(SIGNER, area.name, Signer("o", KEY.public_key, ["gateway"])) for area in areas),
+            *(Named(GATEWAY, area.name, Gateway("o", "software")) for area in areas),
+            *(Named(ZONE, zone, _zone(first_s)) for zone, first_s in begins_s.items()),
+            *(Named(AREA, area.name, Area("c", "r", area.zone)) for area in areas),
+            *(_household(number, area.name) for area in areas for number in area.homes),
+            *(_feeder(area) for area in areas),
         ],
         salt_seed=bytes(32),
     ).genesis()
 
 
-def _zone() -> Zone:
+def _zone(first_slot_start_s: int) -> Zone:
     return Zone(
         contract=CONTRACT,
         contract_pin=pins()[CONTRACT],
-        first_slot_start_s=DAY_S,
+        first_slot_start_s=first_slot_start_s,
         gate_before_start_s=300,
         metering_deadline_s=SLOT_S,
         open_before_start_s=86_400,
@@ -282,13 +307,13 @@ def _household(number: int, area: str) -> MeteredPoint:
     )
 
 
-def _feeder(number: int, area: str) -> MeteredPoint:
+def _feeder(area: Neighbourhood) -> MeteredPoint:
     return MeteredPoint(
-        number=number,
-        area=area,
-        gateway=area,
-        meter=f"F{area}",
-        point=f"S{number:05d}",
+        number=area.feeder,
+        area=area.name,
+        gateway=area.name,
+        meter=f"F{area.name}",
+        point=f"S{area.feeder:05d}",
         profile="eastron_sdm630",
         role="feeder",
         limit_wh=1_000_000,
@@ -301,24 +326,43 @@ def _feeder(number: int, area: str) -> MeteredPoint:
 
 
 class Maker:
-    """Brings a ledger through the day."""
+    """Brings a ledger through the days of YEAR, and then through the day of all."""
 
     def __init__(self, ledger: Ledger, district: District) -> None:
         self._ledger, self._district = ledger, district
-        self._areas = [
-            GatewayChain(ledger.chain, area_name(area), Registers(district.homes_of(area), district.feeder(area)))
-            for area in range(district.areas)
-        ]
+        self._gateways = {
+            area.name: GatewayChain(ledger.chain, area.name, Registers(area.homes, area.feeder))
+            for area in district.neighbourhoods
+        }
+
+    def pass_days_before(self) -> None:
+        """The days of YEAR up to DAY_S."""
+        chain, year, first_s = self._ledger.chain, self._district.neighbourhoods[-1], self._district.first_s
+        gateway = self._gateways[YEAR]
+        self._decide([gateway.batch(first_s)], ends_at_s=first_s)
+        for before_s in range(first_s, DAY_S, STEP_OF_YEAR_S):
+            at_s = before_s + STEP_OF_YEAR_S
+            wires: list[bytes] = []
+            for slot_start_s in range(before_s + SLOT_S, at_s + SLOT_S, SLOT_S):
+                wires += orders(chain, year.zone, year.homes, slot_start_s, before_s)
+            self._decide(wires, ends_at_s=before_s)
+            wires = [clock(chain, at_s)]
+            for slot_start_s in range(before_s, at_s, SLOT_S):
+                gateway.registers.pass_slot(slot_start_s)
+                wires.append(gateway.batch(slot_start_s + SLOT_S))
+            self._decide(wires, ends_at_s=at_s)
+        _say(f"{self._district.days - 1} days, height {self._ledger.height}")
 
     def pass_day(self) -> None:
         """The day of all, and what it takes until its last slot is settled."""
         chain = self._ledger.chain
         for slot, at_s in enumerate(range(DAY_S, END_S + 2 * SLOT_S, SLOT_S)):
             wires = [clock(chain, at_s)] if slot else []
-            for area, gateway in enumerate(self._areas) if at_s <= END_S else ():
+            for name, gateway in self._gateways.items() if at_s <= END_S else ():
                 if slot:
                     gateway.registers.pass_slot(at_s - SLOT_S)
-                if area != GAP or slot not in GAP_SLOTS:
+                is_sent = name == YEAR and not slot
+                if not is_sent and (name != area_name(GAP) or slot not in GAP_SLOTS):
                     wires.append(gateway.batch(at_s))
             for zone, numbers in self._zones() if at_s + SLOT_S < END_S else ():
                 wires += orders(chain, zone, numbers, at_s + SLOT_S, at_s)
@@ -326,11 +370,9 @@ class Maker:
             _say(f"slot {slot}, height {self._ledger.height}")
 
     def _zones(self) -> Iterator[tuple[str, range]]:
-        homes, areas = self._district.homes, self._district.areas
-        for first in range(0, areas, AREAS_OF_ZONE):
-            end = min(first + AREAS_OF_ZONE, areas)
-            start = self._district.homes_of(first).start
-            yield self._district.zone_of(first), range(start, start + (end - first) * homes)
+        for zone, areas in groupby(self._district.neighbourhoods, key=lambda area: area.zone):
+            homes = [area.homes for area in areas]
+            yield zone, range(homes[0].start, homes[-1].stop)
 
     def _decide(self, wires: list[bytes], *, ends_at_s: int) -> None:
         ledger = self._ledger
@@ -356,6 +398,7 @@ def make(folder: Path, district: District) -> None:
         save_key_and_password(folder, name, KEY)
     with closing(Ledger.open(folder / "ledger", CONTRACTS, KEY, WallClock(), pins=pins())) as ledger:
         maker = Maker(ledger, district)
+        maker.pass_days_before()
         maker.pass_day()
     project(folder)
 

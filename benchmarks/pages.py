@@ -1,10 +1,11 @@
 """How long the pages' server takes for a page, over two ledgers: a finished demonstration (113 homes, one day), and a district of 50,000
-households with the 96 slots of their day (``benchmarks.district``).
+households with the 96 slots of their day, a few of whom have been there for 365 days (``benchmarks.district``).
 
 ``pages/<page>_p50`` and ``…_p95`` are quantiles over REQUESTS requests of the demonstration, one after the other over one connection,
 as a browser on this machine waits for the HTML (or a chart for its JSON). They go around: each asks for another slot, home or line, so
 that answers kept at hand help no more than they help people. ``pages/district/<page>_p95`` is the same of the district, and
-``…_first`` the first request of pages that have just been started. The first run of any of a ledger's measures all of it.
+``…_first`` the first request of pages that have just been started, whose node has just been started, too. PAST_PAGES are of a household
+with 35,040 slots: a month of it, its year, all its days, all its slots. The first run of any of a ledger's measures all of it.
 
 ``python -m benchmarks.pages DIR`` measures a district that ``python -m benchmarks.district DIR`` has made, and keeps it.
 """
@@ -22,12 +23,28 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import cache
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
-from benchmarks.district import DAY_S, SLOT_S, SLOTS_OF_DAY, District, area_name, make, meter_name, party_name, serving
+from benchmarks.district import (
+    DAY_LENGTH_S,
+    DAY_S,
+    END_S,
+    SLOT_S,
+    SLOTS_OF_DAY,
+    TIME_ZONE,
+    YEAR,
+    District,
+    area_name,
+    make,
+    meter_name,
+    party_name,
+    serving,
+)
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement
 
@@ -74,6 +91,17 @@ PAGES = {
     "curve_json": "/api/v1/households/{party}/intervals",
 }
 """Address of each page, with what goes around."""
+PAST_PAGES = {
+    "past_day": "/households/{resident}?day={past_day}",
+    "past_statement": "/households/{resident}/statement?day={past_day}",
+    "past_month": "/households/{resident}/month?month={past_month}",
+    "past_year": "/households/{resident}/year?year={past_year}",
+    "past_slot": "/slots/{past_area}/{past_slot}",
+    "days_json": "/api/v1/households/{resident}/days?start_s={first_s}&end_s={end_s}",
+    "slots_json": "/api/v1/households/{resident}/intervals?start_s={first_s}&end_s={end_s}",
+}
+"""The same of the area YEAR."""
+DISTRICT_PAGES = {**PAGES, **PAST_PAGES}
 
 
 class Visitor:
@@ -144,7 +172,7 @@ def measure_pages(url: str, out: Path, requests: int) -> dict[str, list[float]]:
     with closing(Visitor(url)) as visitor:
         height = wait_until_projected(visitor)
         turns = [{**line, "height": str(height - turn)} for turn, line in enumerate(some_lines(out, requests))]
-        return {name: sorted(seconds) for name, seconds in _measure(visitor, turns).items()}
+        return {name: sorted(seconds) for name, seconds in _measure(visitor, PAGES, turns).items()}
 
 
 @cache
@@ -158,9 +186,13 @@ def measure_district() -> dict[str, list[float]]:
 
 def measure_folder(folder: Path, district: District) -> dict[str, list[float]]:
     """Seconds of the first request and of REQUESTS further ones, by page, over a folder that ``benchmarks.district`` has filled."""
-    with serving(folder) as url, closing(Visitor(url)) as visitor:
-        height = wait_until_projected(visitor)
-        return _measure(visitor, [_turn_of(district, height, turn) for turn in range(REQUESTS + 1)])
+    found: dict[str, list[float]] = {}
+    for pages in (PAGES, PAST_PAGES):
+        with serving(folder) as url, closing(Visitor(url)) as visitor:
+            height = wait_until_projected(visitor)
+            turns = [_turn_of(district, height, turn) for turn in range(REQUESTS + 1)]
+            found |= _measure(visitor, pages, turns)
+    return found
 
 
 def _turn_of(district: District, height: int, turn: int) -> dict[str, str]:
@@ -174,12 +206,30 @@ def _turn_of(district: District, height: int, turn: int) -> dict[str, str]:
         "party": party_name(number),
         "slot": str(DAY_S + (turn * 7 % SLOTS_OF_DAY) * SLOT_S),
         "height": str(height - turn),
+        **_past_of(district, turn),
     }
 
 
-def _measure(visitor: Visitor, turns: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+def _past_of(district: District, turn: int) -> dict[str, str]:
+    """A household of the area YEAR and a day of its past, another one each time."""
+    residents = district.neighbourhoods[-1].homes
+    past_s = DAY_S - (turn * 37 % district.days) * DAY_LENGTH_S
+    date = datetime.fromtimestamp(past_s, ZoneInfo(TIME_ZONE)).date().isoformat()
+    return {
+        "resident": party_name(residents[turn % len(residents)]),
+        "past_area": YEAR,
+        "past_slot": str(past_s + (turn * 7 % SLOTS_OF_DAY) * SLOT_S),
+        "past_day": date,
+        "past_month": date[:7],
+        "past_year": date[:4],
+        "first_s": str(district.first_s),
+        "end_s": str(END_S),
+    }
+
+
+def _measure(visitor: Visitor, pages: Mapping[str, str], turns: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
     found = {}
-    for name, path in PAGES.items():
+    for name, path in pages.items():
         if path not in PUBLIC:
             visitor.sign_in()
         asked = turns if "{kind}" not in path else [_with_line(visitor, turn) for turn in turns]
@@ -258,8 +308,8 @@ def _first_of_district(page: str) -> Benchmark:
 
 BENCHMARKS: dict[str, Benchmark] = {
     **{f"pages/{page}_p{percent}": _of_demonstration(page, percent) for page in PAGES for percent in (50, 95)},
-    **{f"pages/{DISTRICT}/{page}_p95": _of_district(page) for page in PAGES},
-    **{f"pages/{DISTRICT}/{page}_first": _first_of_district(page) for page in PAGES},
+    **{f"pages/{DISTRICT}/{page}_p95": _of_district(page) for page in DISTRICT_PAGES},
+    **{f"pages/{DISTRICT}/{page}_first": _first_of_district(page) for page in DISTRICT_PAGES},
 }
 """Benchmarks by name, as ``gridledger bench run`` finds them; one piece of work is one request."""
 

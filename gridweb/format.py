@@ -244,18 +244,20 @@ def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> st
         return Markup('<span lang="">{}</span>').format(value)
     if kind in ("text", "quality"):
         return quality(str(value)) if kind == "quality" else str(value)
-    number = int(str(value))
-    shows: dict[str, Callable[[], str]] = {
-        "instant": lambda: instant(number, tz),
-        "slot": lambda: instant(number, tz),
-        "energy_wh": lambda: energy(number, with_unit=False),
-        "amount_nano": lambda: amounts([number], number)[0],
-        "price_micro": lambda: price(number, currency, with_unit=False),
-        "count": lambda: count(number),
-        "voltage_milli": lambda: volts(number),
-        "share": lambda: share(number),
-    }
-    return shows[kind]()
+    return _SHOWS[kind](int(str(value)), tz, currency)
+
+
+_SHOWS: Final[Mapping[str, Callable[[int, str, str], str]]] = {
+    "instant": lambda number, tz, _currency: instant(number, tz),
+    "slot": lambda number, tz, _currency: instant(number, tz),
+    "energy_wh": lambda number, _tz, _currency: energy(number, with_unit=False),
+    "amount_nano": lambda number, _tz, _currency: amounts([number], number)[0],
+    "price_micro": lambda number, _tz, currency: price(number, currency, with_unit=False),
+    "count": lambda number, _tz, _currency: count(number),
+    "voltage_milli": lambda number, _tz, _currency: volts(number),
+    "share": lambda number, _tz, _currency: share(number),
+}
+"""How a number is shown, by the kind of its column: called with a zone and a currency."""
 
 
 def added_up(table: Summed) -> dict[int, list[str]]:

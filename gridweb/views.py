@@ -22,6 +22,7 @@ from gridweb.sessions import form_token
 from gridweb.site import maybe_viewer, site
 from gridweb.source import Source, part_of
 from gridweb.static_files import static_url
+from gridweb.table_body import body_of
 
 THEME_TITLES: Final = {"auto": N_("as the system"), "light": N_("light"), "dark": N_("dark")}
 THEME_SIGNS: Final = {"auto": "◐", "light": "☀", "dark": "☾"}
@@ -153,9 +154,9 @@ def set_up_templates(app: Quart) -> None:
         "person_behind": person_behind,
         "preference_url": preference_url,
         "static_url": static_url,
-        "added_up": forms.added_up,
         "forms": forms,
         "export_formats": tuple(FORMATS.values()),
+        "table_body": body_of,
         "translate": translate,
     }
     environment.globals.update(names)

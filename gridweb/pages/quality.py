@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from quart import Blueprint
+from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
+from gridweb.choosing import asked_choice, choose
+from gridweb.format import query_of
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.pages.day_figures import AreaDay, Coverage, coverage_of, read_day
@@ -24,7 +27,7 @@ from gridweb.pages.devices import (
 )
 from gridweb.pages.gateways import Gateway, gateways_table, read_gateways, table_of_gateways
 from gridweb.pages.meters import ROLE_TITLES, read_meters
-from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
+from gridweb.pages.scope import Scope, read_scope, wanted
 from gridweb.pages.stakes import missing_at, read_troubles
 from gridweb.pages.troubles import exceptions_table, table_of_troubles
 from gridweb.points import Day, parse_day
@@ -218,13 +221,12 @@ async def show_part() -> str:
 
 async def _read() -> dict[str, Any]:
     scope = await part_of(read_scope(source(), *wanted()))
-    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away, "query": asked_query()}
-    if scope.value is not None:
-        values |= {"query": scope.value.query(), **await _values(scope.value)}
-    return values
+    given = request.args.to_dict()
+    values: dict[str, Any] = {"scope": scope.value, "away_part": scope.away, "given": given, "query": query_of(given)}
+    return values if scope.value is None else values | await _values(scope.value, given)
 
 
-async def _values(scope: Scope) -> dict[str, Any]:
+async def _values(scope: Scope, given: Mapping[str, str]) -> dict[str, Any]:
     if not scope.days.areas:
         raise Problem("not-found", "this chain has no areas")
     one = scope.days.areas[0]
@@ -248,6 +250,9 @@ async def _values(scope: Scope) -> dict[str, Any]:
         "coverage_away": boundaries.away,
         "coverage_url": table_url(coverage_table, **where),
         "missing": missing,
+        "missing_rows": None
+        if missing.value is None
+        else choose(missing.value, asked_choice(given, missing.value), given),
         "missing_url": table_url(missing_table, **where),
         "exceptions": table_of_troubles(exceptions.value, scope.days, currency, EXCEPTIONS_SHOWN_MAX)
         if exceptions.value is not None

@@ -6,10 +6,10 @@ Everybody who may look at the area's clearing sees it; a household sees its own 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from gridcore import cbor
 from gridcore.errors import EncodingError
@@ -18,6 +18,7 @@ from gridcore.serving.problems import Problem
 from gridevidence.layout import ARRIVED_BOOK_ROW, BOOK_ROW
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
+from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
@@ -31,8 +32,6 @@ from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
-POSITIONS_SHOWN_MAX: Final = 500
-"""Rows of positions on the page; CSV and JSON have all of them."""
 UNREAD_SHOWN_MAX: Final = 8
 ROWS_MAX: Final = 200_000
 """Rows that are gathered out of the node's pages for one table."""
@@ -360,6 +359,7 @@ async def show_slot(area: str, slot_start_s: int) -> str:
         unread=(unread or [])[:UNREAD_SHOWN_MAX],
         unread_more=max(len(unread or []) - UNREAD_SHOWN_MAX, 0),
         reads_all=who.reads_all,
+        given=request.args.to_dict(),
         neighbours=neighbours,
         prices=list(prices_of(info)),
         rationing_titles=RATIONING_TITLES,
@@ -383,21 +383,17 @@ async def _estimates(area: AreaInfo, slot_start_s: int, as_of: AsOf) -> dict[str
     found = await part_of(read_estimates(source(), area, slot_start_s, as_of.clock))
     if found.value is None:
         return {}
-    table = _cut(table_of_estimates(found.value, area, slot_start_s, as_of.currency))
+    table = table_of_estimates(found.value, area, slot_start_s, as_of.currency)
     return {
-        "estimates": table,
+        "estimates": _chosen(table),
         "estimates_url": table_url(estimates_table, area=area.area, slot_start_s=slot_start_s),
     }
 
 
-def _cut(table: Table) -> Table:
-    """A table no longer than a page bears; its CSV and JSON have all rows."""
-    if len(table.rows) <= POSITIONS_SHOWN_MAX:
-        return table
-    note = _(
-        "The first %(shown)s of %(all)s rows; CSV and JSON have all.", shown=POSITIONS_SHOWN_MAX, all=len(table.rows)
-    )
-    return replace(table, rows=table.rows[:POSITIONS_SHOWN_MAX], note=note)
+def _chosen(table: Table) -> Chosen:
+    """The rows of a table that the address chooses."""
+    given = request.args.to_dict()
+    return choose(table, asked_choice(given, table), given)
 
 
 def _tables(area: AreaInfo, slot_start_s: int, run: Part[Any], positions: Part[Any], as_of: AsOf) -> dict[str, Any]:
@@ -409,6 +405,6 @@ def _tables(area: AreaInfo, slot_start_s: int, run: Part[Any], positions: Part[A
         values["money_url"] = table_url(money_table, **where)
     if positions.value:
         table = table_of_positions([positions.value], area, slot_start_s, as_of.currency)
-        values["positions"] = _cut(table)
+        values["positions"] = _chosen(table)
         values["positions_url"] = table_url(positions_table, **where)
     return values

@@ -255,6 +255,25 @@ async def test_every_page_of_the_utility_stands_over_a_real_ledger(tmp_path: Pat
     assert said in page
 
 
+async def test_positions_and_missing_meters_beyond_what_a_page_bears_are_found_page_by_page_and_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridweb.choosing.ROWS_SHOWN_MAX", 1)
+    async with ledger_world(tmp_path) as world:
+        browser, slot = world.web.browser(Role.UTILITY), f"/slots/a-1/{FIRST_S}"
+        pages = [await browser.text(f"{slot}{query}") for query in ("", "?positions-start=1", "?contains=l-1")]
+        assert [[name for name in ("p-1", "p-2", "l-1") if f"/households/{name}?" in page] for page in pages] == [
+            ["p-1"],
+            ["p-2"],
+            ["l-1"],
+        ]
+        assert "?positions-start=1" in pages[0]
+        missing = [await browser.text(f"/quality{part}?area=a-2&missing-start=1") for part in ("", "/part")]
+        assert all("?area=a-2" in page and "Previous rows" in page and "M-5" in page for page in missing)
+        assert "/quality/part?area=a-2&amp;missing-start=1" in missing[0]
+        assert "Next rows" in await browser.text("/quality?area=a-2")
+
+
 async def test_a_household_sees_the_clearing_of_its_area_and_nothing_of_its_neighbours(tmp_path: Path) -> None:
     async with ledger_world(tmp_path) as world:
         browser = world.web.browser(Role.HOUSEHOLD, "p-2")

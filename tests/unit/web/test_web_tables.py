@@ -17,6 +17,7 @@ from gridweb.exports.csv_file import to_csv
 from gridweb.exports.json_file import to_json
 from gridweb.i18n import LANGUAGES, speaking
 from gridweb.source import Source
+from gridweb.table_body import body_of
 from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url
 
 COLUMNS = (
@@ -29,6 +30,23 @@ COLUMNS = (
 def table(*rows: tuple[object, ...]) -> Table:
     """A table of three columns."""
     return Table("t", COLUMNS, rows, title="T", currency="CNY")
+
+
+def test_the_body_of_a_table_escapes_its_cells_links_its_heads_and_says_that_there_are_none() -> None:
+    columns = (Column("name", "Name"), Column("kind", "Kind", words={"a": "Alpha"}), COLUMNS[1], COLUMNS[2])
+    rows = [("<b>", "a", 1_500, 4), ("c&d", "<i>", None, 3)]
+    shown = Table("t", columns, rows, links=["/x?a=1&b=2"], totals=(None, None, None, 7), currency="CNY")
+    with speaking("en"):
+        first, second = body_of(shown).splitlines()
+        empty = body_of(table())
+    assert first == (
+        '<tr><th scope="row"><a href="/x?a=1&amp;b=2">&lt;b&gt;</a></th><td class="words">Alpha</td>'
+        '<td class="number">1.500</td><td class="number">0.0000</td></tr>'
+    )
+    assert second.startswith(
+        '<tr><th scope="row">c&amp;d</th><td class="words">&lt;i&gt;</td><td class="number">–</td>'
+    )
+    assert empty == '<tr><td colspan="3" class="empty">No rows</td></tr>'
 
 
 def test_json_is_exact_and_names_units() -> None:
