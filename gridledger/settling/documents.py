@@ -59,7 +59,7 @@ def stated_rows(out: Path, name: str, party: str | None = None, month: str | Non
 def billings(reader: LedgerReader, *, month: str | None = None, party: str | None = None) -> Iterator[Billing]:
     """Month by month, or of one, what every run is to every party; ``party``: with the tariff of one party alone.
 
-    UsageError for a month or party that the ledger has not, and where it does not say by which terms invoices are made.
+    UsageError for a month or party that the ledger has not; GridError where it does not say how somebody is invoiced.
     """
     frame = frame_of_ledger(reader)
     parties = sorted(parties_of(frame.points))
@@ -72,10 +72,5 @@ def billings(reader: LedgerReader, *, month: str | None = None, party: str | Non
         if month in (None, name):
             of_month = some_slots(frame, months.calendar.month == place)
             tariffs = tariffs_of_ledger(reader, of_month)
-            for of_whom in parties if party is None else [party]:
-                if of_whom not in tariffs:
-                    raise UsageError(
-                        f"{of_whom}: the ledger says no terms of invoices for {name}; settle the files once more into an empty folder"
-                    )
             wanted = tariffs if party is None else {party: tariffs[party]}
             yield Billing(of_month, read_runs(reader, of_month), wanted)

@@ -128,18 +128,26 @@ def _name_of(dataset: Dataset, components: Sequence[Component]) -> str:
 
 
 def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset) -> dict[str, PartyTariff]:
-    """What each party of a ledger's slots is charged by the month, by its name; parties without a tariff are not there.
+    """What each party of a ledger's slots is charged by the month, and by which terms it is invoiced, by its name.
 
-    An entry holds from the first local day on that begins with it or behind it.
+    An entry holds from the first local day on that begins with it or behind it. GridError for a party that names no tariff in these slots.
     """
     days = _Days(dataset)
     found: dict[str, PartyTariff] = {}
     for party in sorted(parties_of(dataset.points)):
         said = list(_said_of(reader, party, days))
         terms = [TariffFrom(one.day, _terms(dataset, one.tariff), one.name) for one in said if one.tariff is not None]
-        if terms:
-            found[party] = PartyTariff(components_in_force(party, said), terms)
+        if not terms:
+            raise _without_terms(party)
+        found[party] = PartyTariff(components_in_force(party, said), terms)
     return found
+
+
+def _without_terms(party: str) -> GridError:
+    """Of a ledger that ``settle files`` made before it registered the terms of all invoices."""
+    return GridError(
+        f"{party}: the ledger does not say how it is invoiced; settle its files anew, into an empty folder"
+    )
 
 
 class _Days:
@@ -198,8 +206,12 @@ def _terms(dataset: Dataset, tariff: Tariff) -> InvoiceTerms:
 
 
 def check_tariff(reader: LedgerReader, dataset: Dataset) -> None:
-    """GridError where a name of the ledger's components has another account, base or tax flag, or invoices another quantum."""
-    names = {name for party in parties_of(dataset.points) for name in _named_by(reader, party)}
+    """GridError where a name of the ledger's components has another account, base or tax flag, or invoices another quantum or no terms."""
+    parties = sorted(parties_of(dataset.points))
+    named = {party: _named_by(reader, party) for party in parties if party in reader.registry.party_number}
+    if without := [party for party, names in named.items() if not names]:
+        raise _without_terms(without[0])
+    names = set().union(*named.values())
     opened = [one for name in sorted(names) if (one := open_entity(reader, TARIFF, name)) is not None]
     known = [one.open(reader, entry).record for one in opened for entry in one.leaf.entries]
     components = [component_of(row, {}) for tariff in known for row in tariff.components]

@@ -112,9 +112,8 @@ class Billing:
 
     def _terms_of(self, party: str, month: int) -> InvoiceTerms:
         """Of a month's invoice."""
-        tariff, first_slot = self.tariffs.get(party), self.months.first_slot[month]
-        invoice = self.dataset.rules.invoice
-        return invoice if tariff is None else tariff.terms_of(int(self.months.calendar.day[first_slot]))
+        first_slot = self.months.first_slot[month]
+        return self.tariffs[party].terms_of(int(self.months.calendar.day[first_slot]))
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

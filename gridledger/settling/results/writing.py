@@ -56,7 +56,7 @@ def write_results(
 ) -> Results:
     """Make the files of ``out`` that hold what was decided; FileExistsError where one stands there already.
 
-    tariffs: of the parties that have one; the others' invoices are by the terms of the dataset.
+    tariffs: of every party.
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """

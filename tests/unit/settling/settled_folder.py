@@ -78,8 +78,6 @@ def dataset_of(
 def tariffs_of(dataset: Dataset) -> dict[str, PartyTariff]:
     """What a folder's rules charge each party, as a ledger has it that nothing was registered in afterwards."""
     rules = dataset.rules
-    if not rules.tariff:
-        return {}
     return {
         party: PartyTariff(
             [one for one in rules.tariff if not one.parties or party in one.parties], [TariffFrom(0, rules.invoice)]

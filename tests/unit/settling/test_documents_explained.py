@@ -16,10 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridledger.cli import main
+from gridledger.settling.chain import settled_ledger
+from gridledger.settling.chain.tariffs import Charged
 from gridledger.settling.dataset import PartyTariff, PointRow, TariffFrom
+from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
 from gridledger.settling.month_lines import month_lines
 from gridledger.settling.results.billing import Billing
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
 from settlement.tariffs.components import Component
 from tests.slow import tariffs
 from tests.unit.settlement.test_charges_by_the_text import FIRST, components
@@ -279,3 +284,44 @@ def test_a_folder_without_components_has_its_terms_of_invoices_on_its_ledger(
     assert main(["settle", "replay", "--settled", str(out)]) == 0
     assert main(["settle", "explain", "--settled", str(out), "--line", "M1/2025-06", "--language", "en"]) == 0
     assert " × 70000 ÷ 1000000 = " in capsys.readouterr().out
+
+
+def test_a_ledger_without_terms_of_invoices_is_one_clear_line_and_takes_no_newer_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"points.csv": POINTS, "readings.csv": readings(DAYS[:1]), "rules.toml": RULES}
+    dataset = read_folder(make_folder(tmp_path / "in", files))
+    out = tmp_path / "out"
+    out.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("gridledger.settling.chain.points.charged_at", lambda *_: Charged(None, None))  # type: ignore[arg-type]
+        with settled_ledger(dataset, out) as ledger:
+            height = ledger.height
+    for command in (["replay", "--settled", str(out)], ["files", str(tmp_path / "in"), "--onto", str(out)]):
+        assert main(["settle", *command]) == 1
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told == "M1: the ledger does not say how it is invoiced; settle its files anew, into an empty folder"
+    with reading(out / "ledger", CONTRACTS) as reader:
+        assert reader.height == height
+
+
+def test_a_point_that_moves_inside_a_month_is_explained_for_both_parties_by_their_own_slots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = "point,party,area,valid_from\nP1,M1,A1,\nP1,M3,A1,2025-06-29T10:00:00Z\nP2,M2,A1,\n"
+    tariff = component("stay", "day", 1_000_000) + component("energy", "import", 100_000)
+    files = {"points.csv": moved, "readings.csv": readings(DAYS), "rules.toml": RULES + tariff}
+    out = tmp_path / "out"
+    assert main(["settle", "files", str(make_folder(tmp_path / "in", files)), "--out", str(out)]) == 0
+    found = {
+        (row["party"], row["line_kind"]): derive_document(
+            out, DocumentName(row["party"], "2025-06", row["line_kind"], None)
+        )
+        for row in rows(out, "invoice_lines.csv")
+        if row["month"] == "2025-06"
+    }
+    assert all(derivation.holds for derivation in found.values())
+    # M1 from 00:00 UTC of 28 June to 10:00 UTC of 29 June, M3 from then to the end of the local month
+    assert [found[party, "energy"].steps[0].result for party in ("M1", "M3")] == [136_000, 144_000]
+    assert [found[party, "stay"].steps[0].result for party in ("M1", "M3")] == [2, 2]
+    assert main(["settle", "replay", "--settled", str(out)]) == 0
