@@ -42,6 +42,10 @@ class Field(Protocol):
         """Let everything be as it is at a boundary."""
         ...
 
+    async def exchange(self, boundary_index: int) -> None:
+        """Exchange the meters of the slot behind a boundary, which is decided."""
+        ...
+
     async def have_sampled(self, area: str, boundary_s: int) -> None:
         """Wait until a gateway that is cut off from the node has read its meters."""
         ...
@@ -108,6 +112,7 @@ class Day:
                 await self._advance(boundary_s)
                 await self._readings_decided(index, boundary_s)
                 await self._forge(index, boundary_s)
+                await self._field.exchange(index)
                 progress(index)
             await self._advance(int(world.boundary_s[-1]) + timeline.metering_deadline_s)
         finally:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 from edge.outbox_file import read_outbox
+from gridcore.errors import GridError
+from gridledger.demo.day import patiently
 from gridledger.demo.devices import Broker
+from gridledger.demo.exchange import exchanges_of, rows_of_exchange
 from gridledger.demo.instruments import Instruments
 from gridledger.demo.relay import Relay
 from gridledger.demo.scene import Scene
 from gridledger.demo.troubles import Troubles
+from gridledger.founding.organisations import UTILITY
+from gridledger.registering.submission import register
 from gridledger.supervised import Supervised
+from ledger.client import Client
 
 POLL_S: Final = 0.05
 
@@ -40,6 +47,7 @@ class Field:
         agents: Mapping[str, Supervised],
         relays: Mapping[str, Relay],
         broker: Broker | None,
+        client: Client,
     ) -> None:
         self._scene = scene
         self._troubles = troubles
@@ -47,6 +55,7 @@ class Field:
         self._agents = agents
         self._relays = relays
         self._broker = broker
+        self._client = client
         self._is_broker_dead = False
 
     async def show(self, boundary_index: int) -> None:
@@ -74,6 +83,22 @@ class Field:
             return
         self._is_broker_dead = is_dead
         await (self._broker.stop() if is_dead else self._broker.start())
+
+    async def exchange(self, boundary_index: int) -> None:
+        """Exchange the meters that are exchanged in the slot behind a boundary, and tell ledger and gateways of it."""
+        world = self._troubles.world
+        for exchange in exchanges_of(world):
+            if exchange.slot != boundary_index:
+                continue
+            rows = rows_of_exchange(world, exchange)
+            key = self._scene.keys[UTILITY]
+            done = await patiently(partial(register, self._client, UTILITY, key, rows, is_dry=False))
+            if done.refused:
+                raise GridError(done.refused)
+            self._instruments.exchange(exchange)
+            agent = self._agents[world.meters[exchange.row].area]
+            await agent.pause()
+            agent.resume()
 
     async def have_sampled(self, area: str, boundary_s: int) -> None:
         """Wait until the gateway of an area that nobody hears has a boundary's readings in its outbox."""

@@ -7,12 +7,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from firmware_profiles import ModbusProfile, load_profile
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
+from gridledger.demo.exchange import NUMBERS_FROM, Exchange, exchanges_of, write_exchange
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.scene import Scene
 from gridledger.demo.troubles import Troubles
@@ -48,12 +50,16 @@ class Instruments:
         devices: MqttFleet | None,
         placed: Sequence[PlacedDevice],
         troubles: Troubles,
+        config_of: Mapping[str, Path],
     ) -> None:
+        """``config_of``: by area, the configuration file of its gateway."""
         self._world = world
         self._areas = areas
         self._devices = devices
         self._placed = placed
         self._troubles = troubles
+        self._config_of = config_of
+        self._exchanged: dict[int, Exchange] = {}
 
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
@@ -76,6 +82,17 @@ class Instruments:
         """Bring meters to the state that they have at a boundary after all those before it; nobody listens yet."""
         for index in range(boundary_index + 1):
             await self._show_meters(index)
+            for exchange in exchanges_of(self._world) if index < boundary_index else ():
+                if exchange.slot == index:
+                    self.exchange(exchange)
+
+    def exchange(self, exchange: Exchange) -> None:
+        """Hang the new meter where the old one was, and name it to the gateway, which has to be started again."""
+        place = self._world.meters[exchange.row]
+        fleet = next(area.fleet for area in self._areas if exchange.row in area.rows)
+        fleet.replace_meter(place.meter, fleet.serial(place.meter) + NUMBERS_FROM)
+        self._exchanged[exchange.row] = exchange
+        write_exchange(self._config_of[place.area], self._world, exchange)
 
     async def show(self, boundary_index: int) -> None:
         """Let everything show its state at a boundary: registers on the own side of the current transformer, power, voltage."""
@@ -84,6 +101,9 @@ class Instruments:
 
     async def _show_meters(self, boundary_index: int) -> None:
         imported, exported = (column.tolist() for column in self._world.counted_registers(boundary_index))
+        for row, exchange in self._exchanged.items():
+            imported[row] -= exchange.import_wh
+            exported[row] -= exchange.export_wh
         powers_w = self._world.mean_powers_w(boundary_index).tolist()
         voltages_v = self._world.phase_voltages_v(boundary_index).tolist()
         meters = self._world.meters
@@ -180,7 +200,8 @@ async def instruments_of(
         if placed:
             devices = MqttFleet([one.device for one in placed])
             stack.push_async_callback(devices.close)
-        instruments = Instruments(world, areas, devices, placed, troubles)
+        config_of = {area: scene.edge_config(number) for number, area in enumerate(world.areas, 1)}
+        instruments = Instruments(world, areas, devices, placed, troubles, config_of)
         if shown is not None:
             await instruments.catch_up(shown)
         yield instruments

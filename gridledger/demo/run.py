@@ -147,7 +147,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         ) as instruments,
         _processes(scene, world.areas, broker) as agents,
     ):
-        field = Field(scene, troubles, instruments, agents, relays, broker)
+        field = Field(scene, troubles, instruments, agents, relays, broker, client)
         await field.arrange(journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())

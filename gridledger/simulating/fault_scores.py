@@ -118,7 +118,7 @@ def score_run(folder: Path) -> list[Score]:
 
 def _labels(folder: Path, area_of: dict[str, str]) -> Iterator[_Label]:
     for row in _rows(folder, "events.csv"):
-        if row["kind"] not in FRAUD_KINDS:
+        if row["kind"] in FAULT_KINDS:
             meters = {meter for meter, area in area_of.items() if area == row["target"]} or {
                 row["target"],
                 row["other"],
@@ -143,7 +143,7 @@ def _signs_of(folder: Path) -> dict[Cell, set[str]]:
     signs: dict[Cell, set[str]] = {}
     for row in _rows(folder, "registers.csv"):
         cell = row["meter"], int(row["boundary_s"])
-        if row["meter"] in cheated:
+        if row["meter"] in cheated or cell not in shown:  # a meter that came later has no truth of its own
             continue
         if row["import_wh"] == "":
             signs[cell] = {ABSENT}

@@ -23,6 +23,7 @@ from gridledger.tables.columns import Int64Column, Table, TextColumn
 from gridledger.tables.files import write_csv, write_rows
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
 from simulators.grid.world import World
+from simulators.scenarios.schema import EXCHANGED
 
 REPORTED: Final = ("slot_start_s", "meter", "import_wh", "export_wh", "quality", "flags")
 REPORTED_NAME: Final = "reported.csv"
@@ -73,7 +74,9 @@ class Settled:
         """int64[slots]: what buyers owe for it."""
         self.flows: dict[str, Flow] = {}
         """By kind of line."""
-        self.column_of_meter: Mapping[str, int] = {meter.meter: column for column, meter in enumerate(world.meters)}
+        columns = {meter.meter: column for column, meter in enumerate(world.meters)}
+        new = {event.other: columns[event.target] for event in world.scenario.events if event.kind == EXCHANGED}
+        self.column_of_meter: Mapping[str, int] = columns | new
         self._sums: NDArray[np.int64] = np.zeros((len(SUMS), len(world.meters)), dtype=np.int64)
 
     def add_positions(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gridcore.envelope import NAME
 from gridcore.errors import UsageError
 from simulators.scenarios.schema import (
     AREA_KINDS,
     DEAD_BROKER,
+    EXCHANGED,
     METER_FRAUDS,
     PAIR_KINDS,
     ROLL_OVER,
@@ -28,11 +30,20 @@ def check_events(
 
     rolls: meters whose register starts again somewhere; feeders: those of no party.
     """
+    new_meters: set[str] = set()
     for number, event in enumerate(events):
         where = f"events[{number}]"
         if event.until_slot > slots:
             raise UsageError(f"{where}: until_slot {event.until_slot} is behind the end; there are {slots} slots")
         _check_target(where, event, area_of_meter)
+        if event.kind == EXCHANGED:
+            _check_exchange(
+                where,
+                event,
+                {*area_of_meter, *new_meters},
+                [one.target for one in events[:number] if one.kind == EXCHANGED],
+            )
+            new_meters.add(event.other)
         if event.kind == ROLL_OVER and event.target not in rolls:
             raise UsageError(f"{where}: the register of {event.target} never starts again; one that does is M-F1")
         if event.kind in METER_FRAUDS and event.target in feeders:
@@ -61,6 +72,16 @@ def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) ->
             raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
     if event.kind in PAIR_KINDS and area_of_meter[event.target] != area_of_meter[event.other]:
         raise UsageError(f"{where}: target and other are meters of one area")
+
+
+def _check_exchange(where: str, event: Event, known: set[str], exchanged: Sequence[str]) -> None:
+    """Raise UsageError where a new meter has a name that is taken, or the second one comes to a place."""
+    if NAME.fullmatch(event.other) is None:
+        raise UsageError(f"{where}: other {event.other!r} is no name of a meter; use 1 to 64 of A-Z a-z 0-9 . _ -")
+    if event.other in known:
+        raise UsageError(f"{where}: other {event.other!r} is a meter already; the new one has a name of its own")
+    if event.target in exchanged:
+        raise UsageError(f"{where}: {event.target} is exchanged twice; once in a run is all that is simulated")
 
 
 def _meters(event: Event) -> tuple[str, ...]:

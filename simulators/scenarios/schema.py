@@ -64,6 +64,8 @@ AREA_KINDS: Final = (
     CLOCK_STEP,
     DEAD_BROKER,
 )
+EXCHANGED: Final = "exchanged"
+"""No fault: a meter gives way to a new one in the middle of the slot."""
 H1, H2, H3, H4, H5, H6 = "h1", "h2", "h3", "h4", "h5", "h6"
 BYPASS, PV_OVER_REPORT, COLLUSION, REVERSED_CT = "bypass", "pv_over_report", "collusion", "reversed_ct"
 STOPPED, REPLAY, ROLLBACK, STOLEN_KEY = "stopped", "replay", "rollback", "stolen_key"
@@ -381,11 +383,11 @@ class Event:
     """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
 
     ``target``: a meter, or for the kinds that concern all of it an area; ``other``: of a swap, the meter that is found in
-    the target's place; of a collusion the one that counts more.
+    the target's place; of a collusion the one that counts more; of an exchange the new meter.
     """
 
     label: str = dataclasses.field(metadata={"min": 1, "max": 60})
-    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, *FRAUD_KINDS)
+    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, EXCHANGED, *FRAUD_KINDS)
     target: str = dataclasses.field(metadata={"min": 1, "max": 40})
     from_slot: int = _whole(1, SLOTS_MAX)
     until_slot: int = _whole(2, SLOTS_MAX)
@@ -395,9 +397,15 @@ class Event:
         """Check what no range says."""
         if self.from_slot >= self.until_slot:
             raise UsageError(f"from_slot {self.from_slot} is not before until_slot {self.until_slot}")
-        if (self.kind in PAIR_KINDS) != bool(self.other) or self.other == self.target:
-            pairs = " or ".join(map(repr, PAIR_KINDS))
-            raise UsageError(f"other names the second meter of the kind {pairs}, and of no other kind")
+        if (self.kind in (*PAIR_KINDS, EXCHANGED)) != bool(self.other) or self.other == self.target:
+            pairs = ", ".join(map(repr, PAIR_KINDS))
+            raise UsageError(
+                f"other names the second meter of the kinds {pairs} and {EXCHANGED!r}, and of no other kind"
+            )
+        if self.kind == EXCHANGED and self.until_slot != self.from_slot + 1:
+            raise UsageError(
+                f"until_slot {self.until_slot}: a meter is exchanged within one slot, until {self.from_slot + 1}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,9 @@ class Dark:
     async def show(self, boundary_index: int) -> None:
         pass
 
+    async def exchange(self, boundary_index: int) -> None:
+        pass
+
     async def have_sampled(self, area: str, boundary_s: int) -> None:
         pass
 

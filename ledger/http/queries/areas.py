@@ -59,8 +59,8 @@ def progress(view: LedgerView, area_id: str) -> Json:
 
 
 def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
-    """How many meters of an area have a value at a boundary."""
-    area = view.area(area_id)
+    """How many of the meters that hung in an area at a boundary have a value there."""
+    area = view.area(area_id, boundary_s)
     view.check_slot("boundary_s", boundary_s)
     quality, _, _ = view.registers(area, area.rows, boundary_s)
     committed = int(np.count_nonzero(quality != ABSENT_QUALITY))

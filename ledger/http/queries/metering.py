@@ -58,8 +58,8 @@ def registered(view: LedgerView, gateway_id: str) -> Json:
 
 
 def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, start: int) -> Json:
-    """Registers of an area's meters at a boundary, in primary Wh (ratio applied), in the order of their rows."""
-    area = view.area(area_id)
+    """Registers of the meters that hung in an area at a boundary, in primary Wh (ratio applied), in the order of their rows."""
+    area = view.area(area_id, boundary_s)
     view.check_slot("boundary_s", boundary_s)
     rows, table = view.metered(area, scope.party)
     quality, import_wh, export_wh = view.registers(area, rows, boundary_s)

@@ -40,6 +40,9 @@ def with_events(*events: Event) -> Scenario:
         (event("reboot", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
         (event("clock_step", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
         (event("cut_from_node", "A1", 5, 7), "events[1]: overlaps events[0] on A1 in slots 5 to 5"),
+        (event("exchanged", "M-H001", 4, 5, "M-H003"), "events[1]: other 'M-H003' is a meter already"),
+        (event("exchanged", "M-H001", 4, 5, "M H9"), "events[1]: other 'M H9' is no name of a meter"),
+        (event("exchanged", "M-H002", 5, 6, "M-H102"), "events[1]: overlaps events[0] on M-H002 in slots 5 to 5"),
         (event("lost", "M-H001", 20, 25), "events[1]: until_slot 25 is behind the end; there are 24 slots"),
         (event("roll_over", "M-H001", 1, 2), "events[1]: the register of M-H001 never starts again"),
         (event("roll_over", "M-L001", 9, 10), "M-L001 takes 1"),
@@ -59,6 +62,18 @@ def test_a_broker_dies_where_devices_speak_to_one_and_nowhere_else() -> None:
     assert build_world(replace(two_areas, events=(event("dead_broker", "A1", 4, 8),))).areas == ("A1", "A2")
 
 
+def test_a_place_gets_one_new_meter_and_two_places_not_the_same_one() -> None:
+    first = event("exchanged", "M-H001", 4, 5, "M-H101")
+    for second, words in (
+        (event("exchanged", "M-H001", 8, 9, "M-H201"), "M-H001 is exchanged twice"),
+        (event("exchanged", "M-H002", 8, 9, "M-H101"), "'M-H101' is a meter already"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            build_world(with_events(first, second))
+    with pytest.raises(UsageError, match="until_slot 6: a meter is exchanged within one slot, until 5"):
+        event("exchanged", "M-H001", 4, 6, "M-H101")
+
+
 def test_events_one_after_the_other_do_not_overlap() -> None:
     world = build_world(with_events(event("lost", "M-H002", 4, 6), event("late", "M-H002", 6, 24)))
     assert len(world.scenario.events) == 2
@@ -70,7 +85,7 @@ def test_events_one_after_the_other_do_not_overlap() -> None:
         ("from_slot = 4\nuntil_slot = 4", "events[0]: from_slot 4 is not before until_slot 4"),
         (
             'from_slot = 4\nuntil_slot = 5\nother = "M-H002"',
-            "events[0]: other names the second meter of the kind 'swapped' or 'collusion'",
+            "events[0]: other names the second meter of the kinds 'swapped', 'collusion' and 'exchanged'",
         ),
         ("from_slot = 0\nuntil_slot = 5", "events[0].from_slot = 0 is out of range; allowed: 1 to"),
         ("from_slot = 4\nuntil_slot = 5\nuntill = 3", "events[0].untill is an unknown key"),

@@ -78,6 +78,9 @@ class Ledger:
         self._called(is_over=True)
         return answer
 
+    async def exchange(self, boundary_index: int) -> None:
+        """No meter is exchanged."""
+
     async def have_sampled(self, area: str, boundary_s: int) -> None:
         """Nobody is cut off."""
 
