@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ledger.contract import Vocabulary
+from settlement.tariffs.components import Component
 
 
 class Bar(NamedTuple):
@@ -51,6 +52,13 @@ class PointFigures(NamedTuple):
     energy_wh: int
 
 
+class ComponentFigures(NamedTuple):
+    """An entry of a component, and how many parties it is charged to."""
+
+    component: Component
+    parties: int
+
+
 class Figures(NamedTuple):
     """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; series: keys of prices that vary; quantum_nano: of amounts."""
 
@@ -82,6 +90,6 @@ class Figures(NamedTuple):
     terms: Mapping[str, object]
     estimate: str
     series: Sequence[str]
-    components: Sequence[str]
+    components: Sequence[ComponentFigures]
     inputs: Sequence[tuple[str, int, str]]
     results_root: str

@@ -23,6 +23,7 @@ from gridcore.report.markup import (
     tiles,
     word,
 )
+from gridledger.settling.report.components import components_section
 from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
 
 ROWS_MAX: Final = 500
@@ -33,7 +34,7 @@ _NANO_PER_MICRO: Final = 1_000
 def report_page(figures: Figures) -> str:
     """The whole file ``report.html``."""
     sections = (_figures(figures), _energy(figures), _documents(figures), _kinds(figures), _exceptions(figures))
-    more = (_method(figures), _inputs(figures), _checking(figures))
+    more = (components_section(figures), _method(figures), _inputs(figures), _checking(figures))
     return page(
         Text("Settlement report", "结算报告"),
         Text("IMPORTED", "导入数据"),
@@ -184,8 +185,6 @@ def _method(figures: Figures) -> str:
     if figures.series:
         varying = ", ".join(say(_price_words(key, figures)) for key in figures.series)
         pairs.append((Text("Prices that vary (prices.csv)", "分时变动的价格（prices.csv）"), varying))
-    if figures.components:
-        pairs.append((Text("Tariff components", "电价项目"), escape(", ".join(figures.components))))
     return section(Text("Method", "方法"), facts(pairs))
 
 
@@ -217,8 +216,8 @@ def _inputs(figures: Figures) -> str:
 
 def _checking(figures: Figures) -> str:
     what = Text(
-        "Every line stands on the ledger in ledger/. A line's bundle is checked without it and without us, on any machine with Python:",
-        "每个账单行都记在 ledger/ 的账本上。任何装有 Python 的机器都可以脱离账本和我们独立核验账单行的证据包：",
+        "Every line of a slot stands on the ledger in ledger/. Its bundle is checked without the ledger and without us, on any machine with Python:",
+        "每个时段的账单行都记在 ledger/ 的账本上。任何装有 Python 的机器都可以脱离账本和我们独立核验其证据包：",
     )
     not_checked = Text(
         "The data were imported: no meter signed these values. What is proved is how they were settled, and that nobody changed them since.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,8 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.quality import CODE_MASK, ESTIMATED, MISSING, SUSPECT
-from gridledger.settling.dataset import Dataset
-from gridledger.settling.report.figures import Bar, DocumentFigures, Figures, KindFigures, PointFigures
+from gridledger.settling.dataset import Dataset, PartyTariff
+from gridledger.settling.report.figures import (
+    Bar,
+    ComponentFigures,
+    DocumentFigures,
+    Figures,
+    KindFigures,
+    PointFigures,
+)
+from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import Invoices, Issued
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.sheets import Grid, Sheets
@@ -25,18 +33,10 @@ _DAYS_MAX: Final = 62
 _ENERGIES: Final = ("import_wh", "export_wh", "bought_wh")
 
 
-def figures_of(
-    dataset: Dataset,
-    months: Months,
-    sheets: Sheets,
-    points_of_party: Mapping[str, Places],
-    invoices: Invoices,
-    issued: Sequence[Issued],
-    root: bytes,
-) -> Figures:
+def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes) -> Figures:
     """The figures of a settled folder; ``root``: its results_root."""
+    dataset, months, sheets, points_of_party = billing.dataset, billing.months, billing.sheets, billing.points_of_party
     rules = dataset.rules
-    of_contract = {kind.kind for kind in CATALOGUE[rules.contract].contract.line_kinds}
     import_wh, export_wh, shared_wh = (sheets.last(name) for name in _ENERGIES)
     zone = ZoneInfo(dataset.timezone)
     ends = (int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s)
@@ -57,7 +57,7 @@ def figures_of(
         shared_wh=int(shared_wh.sum()),
         bars=_bars(months, [import_wh, shared_wh, export_wh]),
         documents=_documents(months, sheets, points_of_party, issued),
-        kinds=_kinds(invoices, issued),
+        kinds=_kinds(billing.invoices, issued),
         exceptions=_exceptions(dataset, sheets.last_quality(), import_wh + export_wh),
         currency=rules.invoice.currency,
         quantum_nano=rules.invoice.quantum_nano,
@@ -74,10 +74,22 @@ def figures_of(
         terms=rules.terms,
         estimate=rules.estimate.method,
         series=sorted({series.key for series in dataset.series}),
-        components=[kind.line_kind for kind in invoices.kinds if kind.line_kind not in of_contract],
+        components=_components(billing.tariffs.values()),
         inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
         results_root=root.hex(),
     )
+
+
+def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
+    """Each entry once, whatever its parties have contracted."""
+    found: dict[tuple[object, ...], ComponentFigures] = {}
+    for tariff in tariffs:
+        for one in tariff.components:
+            listed = map(tuple, (one.months, one.windows, one.steps, one.of))
+            key = (one.name, one.account, one.base, one.price, one.is_taxed, one.from_day, one.until_day, *listed)
+            known = found.get(key, ComponentFigures(one, 0))
+            found[key] = known._replace(parties=known.parties + 1)
+    return list(found.values())
 
 
 def _bars(months: Months, grids: Sequence[Grid]) -> list[Bar]:

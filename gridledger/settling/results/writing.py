@@ -94,8 +94,7 @@ class _Writer:
         }
         require(self.postings.sum_nano == 0, "the debits of all postings equal their credits")
         billing = self.billing
-        sheets, points_of_party, invoices = billing.sheets, billing.points_of_party, billing.invoices
-        issued = invoices.write(out, sheets.names)
+        issued = billing.invoices.write(out, billing.sheets.names)
         day = self.months.calendar.day
         last_day = {
             name: int(day[np.flatnonzero(self.months.calendar.month == place)[-1]])
@@ -104,10 +103,10 @@ class _Writer:
         for one in issued:
             self.book.add_document(one, last_day[one.month], self.dataset.rules.invoice.quantum_nano)
         self.book.write(out)
-        participants = participants_of(self.dataset, sheets, points_of_party, issued)
+        participants = participants_of(self.dataset, billing.sheets, billing.points_of_party, issued)
         write_rows(out / PARTICIPANTS, Participant._fields, participants)
         root = results_root(roots)
-        figures = figures_of(self.dataset, self.months, sheets, points_of_party, invoices, issued, root)
+        figures = figures_of(billing, issued, root)
         (out / "report.html").write_text(report_page(figures), "utf-8")
         return Results(
             statements=self.statements,

@@ -82,7 +82,7 @@ def tariffs_of(dataset: Dataset) -> dict[str, PartyTariff]:
         party: PartyTariff(
             [one for one in rules.tariff if not one.parties or party in one.parties], [TariffFrom(0, rules.invoice)]
         )
-        for party in parties_of(dataset.points)
+        for party in sorted(parties_of(dataset.points))
     }
 
 
