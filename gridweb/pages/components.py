@@ -6,6 +6,7 @@ Each component with the time for which it holds; a step of the month's energy is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from quart import Blueprint
@@ -17,7 +18,7 @@ from gridweb.exports.readable import decimal_text
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.registry import STATES, read_entries, states_of
 from gridweb.site import source
-from gridweb.source import Source, part_of
+from gridweb.source import Part, Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
 
@@ -88,9 +89,7 @@ async def _read(source: Source, name: str, contracted_w: Mapping[str, int] | Non
         (entry["value"] for entry, _from, state in held_of(entries, as_of.ledger_time_s) if state == "in_force"), None
     )
     note = "" if last is None else terms_of(last, as_of.currency)
-    return Table(
-        table.name, table.columns, table.rows, table.title, note, tz=await site_zone(source), currency=as_of.currency
-    )
+    return replace(table, note=note, tz=await site_zone(source), currency=as_of.currency)
 
 
 def held_of(entries: Sequence[Entry], ledger_time_s: int) -> list[tuple[Entry, int, str]]:
@@ -163,6 +162,15 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
             )
 
 
+def told(table: Table | None) -> Table | None:
+    """The table without the columns of which no row tells anything, as a page bears it; CSV and JSON have all of them."""
+    if table is None or not table.rows:
+        return table
+    at = [place for place in range(len(table.columns)) if any(row[place] is not None for row in table.rows)]
+    rows = [[row[place] for place in at] for row in table.rows]
+    return replace(table, columns=tuple(table.columns[place] for place in at), rows=rows)
+
+
 def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
     """How invoices are made, and what nobody but the ledger tells of these charges."""
     return _(
@@ -190,5 +198,5 @@ def _clock(second: int) -> str:
 async def show_components(name: str) -> str:
     """A tariff's components."""
     table = await part_of(components_table(source(), name))
-    tables = [(table, table_url(components_table, name=name))]
+    tables = [(Part(told(table.value), table.away), table_url(components_table, name=name))]
     return await render_page("tariffs/tariffs.html", tables=tables, title=_("Tariff %(tariff)s", tariff=name))

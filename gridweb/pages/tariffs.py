@@ -10,7 +10,7 @@ from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
-from gridweb.pages.components import held_of, household_components_table, spans
+from gridweb.pages.components import held_of, household_components_table, spans, told
 from gridweb.pages.households import cut
 from gridweb.pages.registry import STATES, names_table, read_entries
 from gridweb.points import find_point
@@ -108,8 +108,10 @@ async def show_tariffs() -> str:
 async def show_tariff(party: str) -> str:
     """The prices by which a party is billed, and what it is charged by the month beside them."""
     check_party(viewer(), party)
+    prices = await part_of(household_tariff_table(source(), viewer(), party))
+    charges = await part_of(household_components_table(source(), viewer(), party))
     tables = [
-        (await part_of(table(source(), viewer(), party)), table_url(table, party=party))
-        for table in (household_tariff_table, household_components_table)
+        (prices, table_url(household_tariff_table, party=party)),
+        (Part(told(charges.value), charges.away), table_url(household_components_table, party=party)),
     ]
     return await render_page("tariffs/tariffs.html", tables=tables, title=_("My tariff"))

@@ -124,6 +124,16 @@ async def test_a_household_reads_what_it_is_charged_by_the_month_and_what_it_con
     assert (await browser.get(f"/api/v1/households/{NEIGHBOUR}/components")).status_code == 403
 
 
+async def test_a_page_leaves_out_what_no_component_has_and_the_table_has_all(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    entries[:] = [{**entries[0], "value": {"components": [DEMAND], **TERMS}}]
+    page = await charged.browser(Role.UTILITY).text("/tariffs/village")
+    assert "Per kW and month, or per day" in page
+    assert "Time of day" not in page
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    assert "hours" in [column["key"] for column in table["columns"]]
+
+
 async def test_a_party_without_a_tariff_is_told_that_nothing_is_charged_by_the_month(world: World) -> None:
     assert "Nothing is charged by the month" in await household(world).text(f"/households/{PARTY}/tariff")
 
