@@ -102,17 +102,24 @@ class EmbeddedSeries:
         return await self._select(series, names, start_s, end_s, dict(tags or {}), rows_of)
 
     async def read_columns(
-        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+        self,
+        series: AnySeries,
+        start_s: int,
+        end_s: int,
+        tags: Mapping[str, str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Columns:
-        """What ``read`` gives, as columns."""
+        """What ``read`` gives, as columns; ``fields``: the values that are wanted, by themselves all."""
         wanted = dict(tags or {})
         free = [tag for tag in series.tags if tag not in wanted]
-        names = (*free, *series.fields)
+        valued = series.fields if fields is None else fields
+        require(set(valued) <= set(series.fields), f"the values of {series.name} are {series.fields}")
+        names = (*free, *valued)
 
         def columns_of(found: list[tuple[Any, ...]]) -> Columns:
             time_s, *columns = zip(*found, strict=True) if found else [()] * (1 + len(names))
             named = dict(zip(names, columns, strict=True))
-            return Columns({name: named[name] for name in free}, time_s, {name: named[name] for name in series.fields})
+            return Columns({name: named[name] for name in free}, time_s, {name: named[name] for name in valued})
 
         return await self._select(series, ("time_s", *names), start_s, end_s, wanted, columns_of)
 

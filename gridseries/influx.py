@@ -163,10 +163,15 @@ class InfluxSeries:
         )
 
     async def read_columns(
-        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+        self,
+        series: AnySeries,
+        start_s: int,
+        end_s: int,
+        tags: Mapping[str, str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Columns:
-        """What ``read`` gives, as columns."""
-        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {})
+        """What ``read`` gives, as columns; ``fields``: the values that are wanted, by themselves all."""
+        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {}, fields)
 
     async def load_cursor(self) -> Cursor:
         """How far the ledger has been projected."""

@@ -76,13 +76,16 @@ class Series(Generic[Tags_co, Values_co]):
 AnySeries: TypeAlias = Series[tuple[str, ...], tuple[int | None, ...]]
 
 
-def columns_of(series: AnySeries, rows: Sequence[AnyRow], wanted: Mapping[str, str]) -> Columns:
-    """Rows that were read by the tags ``wanted``, as columns."""
+def columns_of(
+    series: AnySeries, rows: Sequence[AnyRow], wanted: Mapping[str, str], fields: Sequence[str] | None = None
+) -> Columns:
+    """Rows that were read by the tags ``wanted``, as columns, with the values ``fields``, by themselves all."""
     free = [(at, name) for at, name in enumerate(series.tags) if name not in wanted]
+    valued = [(at, name) for at, name in enumerate(series.fields) if fields is None or name in fields]
     return Columns(
         {name: [row.tags[at] for row in rows] for at, name in free},
         [row.time_s for row in rows],
-        {name: [row.values[at] for row in rows] for at, name in enumerate(series.fields)},
+        {name: [row.values[at] for row in rows] for at, name in valued},
     )
 
 
@@ -204,9 +207,14 @@ class SeriesReader(Protocol):
         """
 
     async def read_columns(
-        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+        self,
+        series: AnySeries,
+        start_s: int,
+        end_s: int,
+        tags: Mapping[str, str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Columns:
-        """What ``read`` gives, as columns."""
+        """What ``read`` gives, as columns; ``fields``: the values that are wanted, by themselves all."""
 
 
 class TimeSeries(SeriesReader, Protocol):

@@ -12,10 +12,12 @@ from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
 from gridcore.quality import CODE_MASK, MISSING, quality_words
-from gridseries.series import Columns, IntervalRow, IntervalValues, SlotRow
+from gridseries.series import Columns, IntervalValues
 from gridweb import format as shown
 from gridweb.i18n import _
 
+PRICE: Final = "price_micro_per_kwh"
+"""The one value of the series SLOTS that curves have."""
 NANO_DIGITS: Final = 9
 DIGITS_LEAST: Final = 2
 """Of amounts: whole cents where they do."""
@@ -78,32 +80,39 @@ class Totals:
         return self.supplier_only_nano - self.pays_nano
 
 
-def intervals_of(rows: Iterable[IntervalRow], slots: Iterable[SlotRow]) -> list[Interval]:
-    """A point's curve, with the prices of its area's slots: rows of the series INTERVALS and SLOTS."""
-    prices = {row.time_s: row.values.price_micro_per_kwh for row in slots}
-    return [
-        Interval(start_s, taken, fed, bought, sold, prices.get(start_s), pays, alone, _word(quality))
-        for _, start_s, (taken, fed, bought, sold, pays, alone, quality) in rows
-    ]
+IntervalTuple = tuple[int, int | None, int | None, int | None, int | None, int | None, int | None, int | None, str]
+"""An ``Interval`` by its places: of a year there are too many for a record each."""
 
 
-def sum_of_points(points: Sequence[Sequence[IntervalRow]]) -> Sequence[IntervalRow]:
-    """The rows of a party's points as those of one, slot by slot; what is missing of one point is missing of the sum."""
-    if len(points) == 1:
-        return points[0]
-    by_time: dict[int, list[IntervalRow]] = {}
-    for row in (row for rows in points for row in rows):
-        by_time.setdefault(row.time_s, []).append(row)
-    return [_summed(by_time[time_s], len(points)) for time_s in sorted(by_time)]
+def intervals_of(points: Sequence[Columns], slots: Columns) -> list[IntervalTuple]:
+    """A party's curve out of those of its points, with the prices of its area's slots: columns of the series INTERVALS and SLOTS."""
+    curve = points[0] if len(points) == 1 else sum_of_points(points)
+    prices = dict(zip(slots.time_s, slots.values[PRICE], strict=True))
+    *amounts, quality = (curve.values[name] for name in IntervalValues._fields)
+    return list(
+        zip(curve.time_s, *amounts[:4], map(prices.get, curve.time_s), *amounts[4:], map(_word, quality), strict=True)
+    )
 
 
-def _summed(rows: Sequence[IntervalRow], points: int) -> IntervalRow:
-    """The rows of one slot; its quality is the worst of theirs."""
-    *columns, qualities = zip(*(row.values for row in rows), strict=True)
+def sum_of_points(points: Sequence[Columns]) -> Columns:
+    """The curves of a party's points as one, slot by slot; what is missing of one point is missing of the sum."""
+    by_time: dict[int, list[tuple[int | None, ...]]] = {}
+    for point in points:
+        for time_s, *values in zip(point.time_s, *(point.values[name] for name in IntervalValues._fields), strict=True):
+            by_time.setdefault(time_s, []).append(tuple(values))
+    times = sorted(by_time)
+    summed = [_summed(by_time[time_s], len(points)) for time_s in times]
+    columns = zip(*summed, strict=True) if summed else [()] * len(IntervalValues._fields)
+    return Columns({}, times, dict(zip(IntervalValues._fields, columns, strict=True)))
+
+
+def _summed(rows: Sequence[tuple[int | None, ...]], points: int) -> IntervalValues:
+    """The values of one slot; its quality is the worst of theirs."""
+    *columns, qualities = zip(*rows, strict=True)
     is_whole = len(rows) == points
     sums = [sum(column) if is_whole and None not in column else None for column in columns]
     worst = max(MISSING if quality is None else quality & CODE_MASK for quality in qualities) if is_whole else MISSING
-    return rows[0]._replace(values=IntervalValues._make([*sums, worst]))
+    return IntervalValues._make([*sums, worst])
 
 
 def _word(quality: int | None) -> str:

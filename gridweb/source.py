@@ -13,7 +13,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -274,11 +274,13 @@ class Source:
             self._series.read(series, start_s, end_s, tags),
         )
 
-    async def columns(self, series: AnySeries, start_s: int, end_s: int, **tags: str) -> Columns:
-        """The same rows as columns: for those who sum up a year."""
-        key = ("columns", series.name, start_s, end_s, *sorted(tags.items()))
+    async def columns(
+        self, series: AnySeries, start_s: int, end_s: int, fields: Sequence[str] | None = None, **tags: str
+    ) -> Columns:
+        """The same rows as columns: for those who want a year; ``fields``: the values that are wanted, by themselves all."""
+        key = ("columns", series.name, start_s, end_s, *(fields or ()), *sorted(tags.items()))
         return await self._read(
-            key, lambda found: len(found.time_s), self._series.read_columns(series, start_s, end_s, tags)
+            key, lambda found: len(found.time_s), self._series.read_columns(series, start_s, end_s, tags, fields)
         )
 
     async def _read(self, key: Hashable, count: Callable[[T], int], question: Awaitable[T]) -> T:

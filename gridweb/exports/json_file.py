@@ -28,8 +28,8 @@ def to_json(table: Table) -> dict[str, Any]:
             }
             for column in table.columns
         ],
-        "rows": [list(row) for row in table.rows],
-        "totals": None if table.totals is None else list(table.totals),
+        "rows": table.rows,
+        "totals": table.totals,
     }
 
 

@@ -16,13 +16,14 @@ from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.bill import (
     NO_CURVE,
+    PRICE,
     BillLine,
     Curve,
     Interval,
+    IntervalTuple,
     Totals,
     curve_of,
     intervals_of,
-    sum_of_points,
     sums_by_kind,
     totals_of,
 )
@@ -96,14 +97,19 @@ class DayBill:
 
 
 async def read_intervals(source: Source, point: Point, start_s: int, end_s: int) -> list[Interval]:
-    """The curve of a party's points in a span, as far as there is one. SourceAway while the series is away."""
+    """The curve of a party's points in some days, as far as there is one. SourceAway while the series is away."""
+    return list(map(Interval._make, await read_interval_tuples(source, point, start_s, end_s)))
+
+
+async def read_interval_tuples(source: Source, point: Point, start_s: int, end_s: int) -> list[IntervalTuple]:
+    """The same of a span of any length."""
     area = point.area.area
-    of_meters = (source.curves(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
-    curves, slots = await asyncio.gather(asyncio.gather(*of_meters), source.curves(SLOTS, start_s, end_s, area=area))
-    rows = sum_of_points(curves)
-    if len(rows) > ROWS_IN_THREAD:
-        return await asyncio.to_thread(intervals_of, rows, slots)
-    return intervals_of(rows, slots)
+    of_meters = (source.columns(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
+    of_slots = source.columns(SLOTS, start_s, end_s, [PRICE], area=area)
+    curves, slots = await asyncio.gather(asyncio.gather(*of_meters), of_slots)
+    if sum(len(curve.time_s) for curve in curves) > ROWS_IN_THREAD:
+        return await asyncio.to_thread(intervals_of, curves, slots)
+    return intervals_of(curves, slots)
 
 
 async def read_curve(source: Source, point: Point, start_s: int, end_s: int) -> Curve:
@@ -210,7 +216,7 @@ async def household_intervals_table(
     check_party(viewer, party)
     point = await find_point(source, party)
     start_s, end_s = await choose_span(source, point.area, start_s, end_s)
-    found = await read_intervals(source, point, start_s, end_s)
+    found = await read_interval_tuples(source, point, start_s, end_s)
     return await _table(source, point, "intervals", INTERVAL_COLUMNS, found, _("Slot by slot"))
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridcore.quality import FLAG_LATE, MISSING, SUSPECT
-from gridseries.series import INTERVALS, SLOTS, IntervalRow, IntervalTags, IntervalValues, Row
+from gridseries.series import INTERVALS, SLOTS, Columns, IntervalRow, IntervalTags, IntervalValues, Row, columns_of
+from gridweb.bill import PRICE as PRICE_NAME
 from gridweb.bill import (
     BillLine,
     Interval,
@@ -42,7 +43,9 @@ def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> Non
         INTERVALS.row(("a", "m"), 2_700, (1, 2, None, None, None, None, None)),
     ]
     slots = [SLOTS.row(("a",), 0, (*[0] * 4, 370_000, *[0] * 11))]
-    found = intervals_of(rows, slots)
+    tags = {"area": "a", "meter": "m"}
+    priced = columns_of(SLOTS, slots, tags, [PRICE_NAME])
+    found = list(map(Interval._make, intervals_of([columns_of(INTERVALS, rows, tags)], priced)))
     assert found[0] == Interval(0, 1, 2, 3, 4, 370_000, 5, 6, "measured")
     assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]
     assert found[1].price_micro_per_kwh is None
@@ -193,10 +196,15 @@ def test_a_column_whose_sum_is_of_more_rows_than_stand_there_is_rounded_row_by_r
 def test_a_partys_points_are_summed_slot_by_slot_and_what_one_lacks_the_sum_lacks() -> None:
     first = [row_of(0, 100, 5, quality=0), row_of(900, 200, 5, quality=0), row_of(1_800, 300, 5, quality=0)]
     second = [row_of(0, 10, 1, quality=1), row_of(900, None, None, quality=None)]
-    summed = sum_of_points([first, second])
-    shown = [(row.time_s, row.values.import_wh, row.values.export_wh, row.values.quality) for row in summed]
-    assert shown == [(0, 110, 6, 1), (900, None, None, MISSING), (1_800, None, None, MISSING)]
-    assert sum_of_points([first]) == first
+    points = [columns_of(INTERVALS, rows, {"area": "a", "meter": "M"}) for rows in (first, second)]
+    summed = sum_of_points(points)
+    assert summed.time_s == [0, 900, 1_800]
+    assert summed.values["import_wh"] == (110, None, None)
+    assert summed.values["export_wh"] == (6, None, None)
+    assert summed.values["quality"] == (1, MISSING, MISSING)
+    prices = Columns({}, [0], {PRICE_NAME: [370_000]})
+    assert [row[:2] for row in intervals_of(points, prices)] == [(0, 110), (900, None), (1_800, None)]
+    assert intervals_of([Columns({}, [], dict.fromkeys(IntervalValues._fields, ()))] * 2, prices) == []
 
 
 def row_of(time_s: int, import_wh: int | None, export_wh: int | None, *, quality: int | None) -> IntervalRow:

@@ -87,7 +87,7 @@ def test_json_is_exact_and_titles_are_in_the_language_of_the_request() -> None:
     table = Table("t", COLUMNS, [("x", 10**18), ("y", None)], currency="CNY")
     with speaking("zh_CN"):
         value = to_json(table)
-    assert value["rows"] == [["x", 10**18], ["y", None]]
+    assert value["rows"] == [("x", 10**18), ("y", None)]
     assert value["columns"][1] == {"key": "amount_nano", "title": "金额", "kind": "amount_nano", "unit": "1e-9 CNY"}
 
 

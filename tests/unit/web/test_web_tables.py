@@ -51,7 +51,7 @@ def test_the_body_of_a_table_escapes_its_cells_links_its_heads_and_says_that_the
 
 def test_json_is_exact_and_names_units() -> None:
     value = to_json(table(("a", 1, 2**70), ("b", None, -1)))
-    assert value["rows"] == [["a", 1, 2**70], ["b", None, -1]]
+    assert value["rows"] == (("a", 1, 2**70), ("b", None, -1))
     assert [column["unit"] for column in value["columns"]] == ["", "Wh", "1e-9 CNY"]
     assert [column["key"] for column in value["columns"]] == ["name", "energy_wh", "amount_nano"]
 

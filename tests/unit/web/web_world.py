@@ -180,10 +180,15 @@ class MemorySeries:
         return sorted(found, key=lambda row: (row.time_s, row.tags))
 
     async def read_columns(
-        self, series: AnySeries, start_s: int, end_s: int, tags: Mapping[str, str] | None = None
+        self,
+        series: AnySeries,
+        start_s: int,
+        end_s: int,
+        tags: Mapping[str, str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Columns:
         """The same as columns."""
-        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {})
+        return columns_of(series, await self.read(series, start_s, end_s, tags), tags or {}, fields)
 
     def _check(self) -> None:
         if self.away:
