@@ -24,7 +24,6 @@ from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.one_group import one_group
 from ledger.registry.areas import Area
-from ledger.registry.bodies import row_of
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.store.reader import LedgerReader
 
@@ -159,5 +158,5 @@ def lines_of(
 
 def _rules_of_slot(reader: LedgerReader, contract: Contract, leaf: RunLeaf, digest: bytes) -> Rules:
     """Rules by the digest of their entry, with the prices of a run's slot."""
-    stated = RULES.record_of(row_of(reader, digest).value)
+    stated = reader.opened.record(reader, RULES, digest)
     return rules_of_slot(reader, contract, stated, leaf.slot_start_s, leaf.as_of_height)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +30,7 @@ from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import open_entity
 from ledger.run_due import WantedRun, due_s_of, next_run, why_not_made
-from ledger.runs import area_result, find_run, find_runs, lines_of, load_rows, run_words
+from ledger.runs import SettledRows, area_result, find_run, find_runs, lines_of, load_rows, run_words
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
@@ -168,8 +168,12 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         raise Problem("not-found", f"no {run_words(run_name)} of any slot of day {day_start_s} in area {area_id!r} yet")
     area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
     rows, following = settling_page(area, party, start)
-    positions = (load_rows(view.reader, leaf, rows).positions for leaf in settled)
-    totals = view.statements.day_totals(positions, area.billed(rows))
+    billed = area.billed(rows)
+    loaded: Iterable[tuple[RunLeaf, SettledRows]] = ((leaf, load_rows(view.reader, leaf, rows)) for leaf in settled)
+    if party is not None:
+        loaded = list(loaded)  # of one party: few
+    totals = view.statements.day_totals((of_slot.positions for _, of_slot in loaded), billed)
+    slots_of_party = [] if party is None else [_slot_lines(view, area, *one, billed) for one in loaded]
     return {
         "area": area.id,
         "day_start_s": day_start_s,
@@ -178,15 +182,14 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
-        "slots": [] if party is None else [_slot_lines(view, area, leaf, rows) for leaf in settled],
+        "slots": slots_of_party,
         "next": following,
     }
 
 
-def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: Int64) -> Json:
+def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: SettledRows, billed: Sequence[Billed]) -> Json:
     """The lines of some points in a settled slot."""
-    lines = lines_of(view.reader, view.contracts, area, leaf, load_rows(view.reader, leaf, rows))
-    shown = view.statements.lines(lines, area.billed(rows))
+    shown = view.statements.lines(lines_of(view.reader, view.contracts, area, leaf, rows), billed)
     return {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": [line._asdict() for line in shown]}
 
 
