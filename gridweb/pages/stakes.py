@@ -316,9 +316,9 @@ async def read_means(source: Source, day: AreaDay, meters: Sequence[str]) -> dic
         return {
             meter: mean_wh(await source.curves(INTERVALS, start_s, end_s, area=area, meter=meter)) for meter in meters
         }
-    columns = await source.columns(INTERVALS, start_s, end_s, area=area)
-    wanted, energies = set(meters), dict[str, list[int]]()
     names = ("import_wh", "export_wh", "pays_nano", "quality")
+    columns = await source.columns(INTERVALS, start_s, end_s, names, area=area)
+    wanted, energies = set(meters), dict[str, list[int]]()
     for meter, *values in zip(columns.tags["meter"], *(columns.values[name] for name in names), strict=True):
         taken_wh, given_wh, pays_nano, quality = values
         if meter in wanted and pays_nano is not None and not _is_estimate(quality):
