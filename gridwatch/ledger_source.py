@@ -49,20 +49,26 @@ class _Told:
     voltage_mv: dict[_Place, int] = field(default_factory=dict)
 
 
+class GrowingLedger:
+    """A ledger that is looked at again and again: each of its blocks is read once, its state anew."""
+
+    def __init__(self) -> None:
+        self._told = _Told()
+
+    def watched(self, reader: LedgerReader) -> Watched:
+        """Every area as the ledger is now, which has the blocks of the last look. UsageError for one that is too large."""
+        told = self._told
+        for height in range(1 + len(told.blocks), reader.height + 1):
+            told.blocks.append(BlockTime(height, reader.header(height).ledger_time_s))
+            for done in reader.transactions(height):
+                _read_transaction(done, told)
+        areas = [area for zone in reader.registry.zones for area in _areas(reader, zone, told)]
+        return Watched(tuple(areas), tuple(told.sent), tuple(told.blocks))
+
+
 def watched_ledger(reader: LedgerReader) -> Watched:
     """Every area of a ledger. UsageError for one that is too large."""
-    told = _read_blocks(reader)
-    areas = [area for zone in reader.registry.zones for area in _areas(reader, zone, told)]
-    return Watched(tuple(areas), tuple(told.sent), tuple(told.blocks))
-
-
-def _read_blocks(reader: LedgerReader) -> _Told:
-    told = _Told()
-    for height in range(1, reader.height + 1):
-        told.blocks.append(BlockTime(height, reader.header(height).ledger_time_s))
-        for done in reader.transactions(height):
-            _read_transaction(done, told)
-    return told
+    return GrowingLedger().watched(reader)
 
 
 def _read_transaction(done: DecidedTransaction, told: _Told) -> None:

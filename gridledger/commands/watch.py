@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "gridledger watch replay --data ledger --rules rules.toml"
 SEEDS_MAX = 1_000
+EVERY_S_MAX = 3_600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     _add_rules(replay)
     replay.add_argument("--metrics", type=Path, metavar="FILE", help="what a node of the chain answered at /metrics")
+    follow = actions.add_parser("follow", help="the same beside a running node, as its blocks come")
+    follow.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
+    follow.add_argument("--copy", type=Path, required=True, metavar="DIR", help="the watch's own; made if absent")
+    _add_rules(follow)
+    follow.add_argument(
+        "--every",
+        type=whole_number(1, EVERY_S_MAX),
+        default=5,
+        metavar="S",
+        help="look for blocks so often (default 5)",
+    )
+    follow.add_argument("--once", action="store_true", help="end when it has all that the node has certified")
     check = actions.add_parser("check", help="whether a file of rules can be used, and which rules are on")
     _add_rules(check)
     table = actions.add_parser("table", help="how often and how late each kind of simulated fraud is found")
@@ -44,8 +57,8 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it; 1 where ``replay`` has alerts, or ``table`` has figures that must not stand."""
-    return {"replay": _replay, "check": _check, "table": _table}[args.action](args)
+    """Do it; 1 where ``replay`` has alerts, or ``follow`` in the end, or ``table`` has figures that must not stand."""
+    return {"replay": _replay, "follow": _follow, "check": _check, "table": _table}[args.action](args)
 
 
 def _rules(args: argparse.Namespace) -> Rules:
@@ -75,6 +88,30 @@ def _replay(args: argparse.Namespace) -> int:
     text = "\n".join([*map(_line, alerts), f"areas: {len(watched.areas)}, alerts: {len(alerts)}"])
     print_result(args, {"areas": len(watched.areas), "alerts": [alert.as_json() for alert in alerts]}, text)
     return 1 if alerts else 0
+
+
+def _follow(args: argparse.Namespace) -> int:
+    import signal
+    from threading import Event
+
+    from gridledger.watching import News, follow
+
+    rules, stop = _rules(args), Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    standing: list[Alert] = []
+
+    def tell(news: News) -> None:
+        for is_found, alerts in ((True, news.found), (False, news.withdrawn)):
+            for alert in alerts:
+                word = "" if is_found else "no longer: "
+                print_result(args, {"found": is_found, **alert.as_json()}, f"{word}{_line(alert)}")
+        standing[:] = news.standing
+        print_progress(f"block {news.height}: {len(news.standing)} alerts in {news.areas} areas")
+
+    follow(args.data, args.copy, rules, tell, lambda: args.once or stop.wait(args.every))
+    print_progress("")
+    return 1 if standing else 0
 
 
 def _check(args: argparse.Namespace) -> int:

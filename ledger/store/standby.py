@@ -122,6 +122,19 @@ def check_unguarded(data_dir: Path) -> None:
         )
 
 
+def begin(data_dir: Path, genesis: bytes, files: Files) -> bool:
+    """Make a standby's directory where there is none; whether it is new. UsageError for one that holds something else."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (data_dir / GENESIS_NAME).exists():
+        check_same_genesis(data_dir, genesis)
+        return False
+    if any(entry.name not in (LOCK_NAME, f"{GENESIS_NAME}.new") for entry in data_dir.iterdir()):
+        check_unguarded(data_dir)
+        raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
+    files.write_durably(data_dir / GENESIS_NAME, genesis)
+    return True
+
+
 def restore(
     archive: Archive,
     data_dir: Path,
@@ -138,19 +151,12 @@ def restore(
     something else, or a guard and nothing pruned; StoreError for a damaged archive.
     """
     files = files or Files()
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (data_dir / GENESIS_NAME).exists():
-        check_same_genesis(data_dir, archive.genesis())
+    if not begin(data_dir, archive.genesis(), files):
         with locked(data_dir):
             is_put_back = (data_dir / LOG_NAME).exists() and put_back(archive, data_dir, files)
         if is_put_back and (data_dir / GUARD_NAME).exists():
             return None
         check_unguarded(data_dir)
-    elif any(entry.name not in (LOCK_NAME, f"{GENESIS_NAME}.new") for entry in data_dir.iterdir()):
-        check_unguarded(data_dir)
-        raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
-    else:
-        files.write_durably(data_dir / GENESIS_NAME, archive.genesis())
     with closing(Standby.open(data_dir, contracts, pins=pins, files=files)) as standby:
         before = standby.height
         for block in archive.blocks(before):

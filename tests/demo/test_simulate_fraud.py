@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
+from gridledger.cli import main
 from gridwatch.ledger_source import watched_ledger
 from gridwatch.rules import Flat, Gaps, Keys, Limits, Rules, Standstill, Voltage
 from gridwatch.watch import alerts_of
@@ -16,12 +22,17 @@ from settlement.catalogue import CONTRACTS
 from simulators.detection.reported import reported
 from simulators.grid.world import build_world
 from simulators.scenarios.gallery import find_scenario
-from tests.demo.demo_run import Finished, run_simulation
+from tests.demo.demo_run import EXECUTABLE, Finished, run_simulation
 from tests.demo.test_simulate_faults import slots_of
 from tests.demo.test_simulate_small import short_copy
 
 pytestmark = pytest.mark.slow
 SLOTS = 8
+LIVE_RULES = """rules_version = 1
+limits.percent_max = 2
+keys.refused_per_day_max = 0
+gaps.boundaries_max = 1
+"""
 FRAUDS = (
     ("stopped", "M-H005", "", 2, 7),
     ("collusion", "M-H006", "M-H007", 2, 7),
@@ -39,7 +50,25 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Finished:
             file.write(f'\n[[events]]\nlabel = "a {kind}"\nkind = "{kind}"\ntarget = "{target}"\n')
             file.write(f"from_slot = {first}\nuntil_slot = {until}\n")
             file.write(f'other = "{other}"\n' if other else "")
-    return run_simulation(folder / "out", str(path))
+    with watched_live(folder):
+        return run_simulation(folder / "out", str(path))
+
+
+@contextmanager
+def watched_live(folder: Path) -> Iterator[None]:
+    """The watch beside the run: from when there is a ledger until the run has ended; what it says goes to ``watch.jsonl``."""
+    (folder / "rules.toml").write_text(LIVE_RULES)
+    place = f"{EXECUTABLE} watch follow --data out/ledger --copy copy --rules rules.toml --every 1 --json"
+    command = f"until [ -e out/ledger/state.db ]; do sleep 0.1; done; exec {place}"
+    with (folder / "watch.jsonl").open("wb") as told:
+        watch = subprocess.Popen(["/bin/sh", "-c", command], cwd=folder, stdout=told, stderr=subprocess.PIPE)
+        try:
+            yield
+        finally:
+            (folder / "live.jsonl").write_bytes((folder / "watch.jsonl").read_bytes())
+            watch.terminate()
+            assert watch.communicate(timeout=30)[1] == b""
+            assert watch.returncode == 1, "there are alerts"
 
 
 def test_the_ledger_settles_what_meters_count_and_the_truth_is_another_thing(told: Finished) -> None:
@@ -92,6 +121,22 @@ def test_the_watch_over_the_ledger_says_what_it_says_of_the_simulators_columns(t
     assert [alert._replace(blocks=()) for alert in alerts] == alerts_of(of_columns, rules)
     assert {"limits", "keys"} <= {alert.rule for alert in alerts}
     assert all(alert.blocks for alert in alerts)
+
+
+def test_a_watch_beside_the_run_has_told_alerts_before_its_end_and_all_that_a_replay_finds_after_it(
+    told: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = told.out.parent
+    assert (folder / "live.jsonl").read_text().count('"found": true') > 2
+    standing: list[dict[str, Any]] = []
+    for line in (folder / "watch.jsonl").read_text().splitlines():
+        alert = json.loads(line)
+        standing.append(alert) if alert.pop("found") else standing.remove(alert)
+    words = ["--data", str(told.out / "ledger"), "--rules", str(folder / "rules.toml"), "--json"]
+    assert main(["watch", "replay", *words]) == 1
+    replayed = json.loads(capsys.readouterr().out)["alerts"]
+    assert {alert["rule"] for alert in replayed} == {"limits", "keys"}
+    assert sorted(standing, key=str) == sorted(replayed, key=str)
 
 
 def test_no_label_reaches_the_agent_or_the_ledger(told: Finished) -> None:
