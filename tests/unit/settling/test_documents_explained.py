@@ -28,8 +28,9 @@ from settlement.catalogue import CONTRACTS
 from settlement.tariffs.components import Component
 from tests.slow import tariffs
 from tests.unit.settlement.test_charges_by_the_text import FIRST, components
-from tests.unit.settling.folders import RULES, make_folder
+from tests.unit.settling.folders import AUCTION, RULES, make_folder
 from tests.unit.settling.settled_folder import SLOT_S, dataset_of, runs_of
+from tests.unit.settling.test_from_files import PAIRED, UTC_READINGS, orders_of
 from tests.unit.settling.test_registered_tariffs import DAYS, POINTS, component, readings
 
 STEPS = "steps = [{until_kwh = 20, price_micro_per_kwh = 100000}, {price_micro_per_kwh = 200001}]"
@@ -284,6 +285,32 @@ def test_a_folder_without_components_has_its_terms_of_invoices_on_its_ledger(
     assert main(["settle", "replay", "--settled", str(out)]) == 0
     assert main(["settle", "explain", "--settled", str(out), "--line", "M1/2025-06", "--language", "en"]) == 0
     assert " × 70000 ÷ 1000000 = " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        AUCTION + 'timezone = "UTC"\n',
+        PAIRED + 'timezone = "UTC"\n',
+        RULES.replace("mid_market_rate/1", "bill_sharing/1"),
+    ],
+    ids=["auction", "trades with prices of their own", "a bill shared with the month's last slot"],
+)
+def test_the_documents_of_every_kind_of_contract_are_derived_and_computed_again(tmp_path: Path, rules: str) -> None:
+    changes: dict[str, str | bytes | None] = {
+        "rules.toml": rules + component("fee", "day", 100_000),
+        "readings.csv": UTC_READINGS,
+    }
+    if "bill_sharing" not in rules:
+        changes["orders.csv"] = orders_of(range(2))
+    out = tmp_path / "out"
+    assert main(["settle", "files", str(make_folder(tmp_path / "in", changes)), "--out", str(out)]) == 0
+    lines = rows(out, "invoice_lines.csv")
+    assert len(lines) > 4
+    for row in lines:
+        assert derive_document(out, DocumentName(row["party"], row["month"], row["line_kind"], None)).holds
+        assert derive_document(out, DocumentName(row["party"], row["month"], "", None)).holds
+    assert main(["settle", "replay", "--settled", str(out)]) == 0
 
 
 def test_a_ledger_without_terms_of_invoices_is_one_clear_line_and_takes_no_newer_files(
