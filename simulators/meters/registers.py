@@ -15,13 +15,15 @@ from simulators.meters.station import Quantities
 _PHASE_VOLTAGES = ("32.7.0", "52.7.0", "72.7.0")
 _PHASE_CURRENTS = ("31.7.0", "51.7.0", "71.7.0")
 _PHASE_POWERS = ("36.7.0", "56.7.0", "76.7.0")
+READS_KEPT_MAX = 64
+"""Different requests to one meter whose answers are kept between two states: more than any master has."""
 
 
 class RegisterImage:
     """The registers of one meter: those of its profile, and the others that a real one of its model has (``models``).
 
     A read outside of them has no answer. A point's registers are written when somebody reads them: of most points nobody does
-    between two states.
+    between two states. What was read is known until the next state.
     """
 
     def __init__(self, profile: ModbusProfile) -> None:
@@ -45,6 +47,7 @@ class RegisterImage:
         self._quantities, self._serial, self._shows = quantities, serial, shows
         self._values: dict[str, float] = {}
         self._unwritten = self._places
+        self._read: dict[tuple[int, int, int], bytes] = {}
         for item in _told(self.profile):
             if item.type == TEXT:
                 text = f"{serial}" if isinstance(item, SerialNumber) else item.expect_text[0]
@@ -53,6 +56,16 @@ class RegisterImage:
 
     def read(self, function_code: int, address: int, count: int) -> bytes | None:
         """Return the bytes of ``count`` registers, or None where one of them does not exist."""
+        asked = function_code, address, count
+        known = self._read.get(asked)
+        if known is not None:
+            return known
+        data = self._read_anew(*asked)
+        if data is not None and len(self._read) < READS_KEPT_MAX:
+            self._read[asked] = data
+        return data
+
+    def _read_anew(self, function_code: int, address: int, count: int) -> bytes | None:
         area = self._area(function_code, address)
         if count < 1 or address + count > area.end:
             return None
