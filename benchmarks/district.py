@@ -9,6 +9,7 @@ have 35,040 slots each. ``python -m benchmarks.district DIR`` fills a folder wit
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -403,10 +404,24 @@ def make(folder: Path, district: District) -> None:
     project(folder)
 
 
+@dataclass(frozen=True)
+class Served:
+    """Pages and the node behind them, by their process ids. url: of the pages."""
+
+    url: str
+    processes: Sequence[int]
+
+    def cpu_s(self) -> float:
+        """What both have taken of CPU so far, by the kernel's clock of hundredths."""
+        stats = (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in self.processes)
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The URL of pages over a folder that ``make`` has filled, with the node behind them."""
+def serving(folder: Path) -> Iterator[Served]:
+    """Pages over a folder that ``make`` has filled, with the node behind them."""
     node_port, pages_port = free_port(), free_port()
+    processes = []
     with ExitStack() as running:
         for name, command, config in (
             ("node", ("node", "run"), _NODE.format(port=node_port)),
@@ -415,10 +430,12 @@ def serving(folder: Path) -> Iterator[str]:
             (folder / f"{name}.toml").write_text(config)
             log = running.enter_context((folder / f"{name}.log").open("ab"))
             words = [sys.executable, "-m", "gridledger", *command, "--config", str(folder / f"{name}.toml")]
-            running.callback(_end, subprocess.Popen(words, stdout=log, stderr=log))
+            process = subprocess.Popen(words, stdout=log, stderr=log)
+            running.callback(_end, process)
+            processes.append(process.pid)
         url = f"http://127.0.0.1:{pages_port}"
         _wait_until_ready(url)
-        yield url
+        yield Served(url, processes)
 
 
 def _wait_until_ready(url: str) -> None:

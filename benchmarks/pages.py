@@ -39,6 +39,7 @@ from benchmarks.district import (
     TIME_ZONE,
     YEAR,
     District,
+    Served,
     area_name,
     make,
     meter_name,
@@ -188,10 +189,10 @@ def measure_folder(folder: Path, district: District) -> dict[str, list[float]]:
     """Seconds of the first request and of REQUESTS further ones, by page, over a folder that ``benchmarks.district`` has filled."""
     found: dict[str, list[float]] = {}
     for pages in (PAGES, PAST_PAGES):
-        with serving(folder) as url, closing(Visitor(url)) as visitor:
+        with serving(folder) as served, closing(Visitor(served.url)) as visitor:
             height = wait_until_projected(visitor)
             turns = [_turn_of(district, height, turn) for turn in range(REQUESTS + 1)]
-            found |= _measure(visitor, pages, turns)
+            found |= _measure(visitor, pages, turns, served)
     return found
 
 
@@ -227,16 +228,21 @@ def _past_of(district: District, turn: int) -> dict[str, str]:
     }
 
 
-def _measure(visitor: Visitor, pages: Mapping[str, str], turns: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
-    found = {}
+def _measure(
+    visitor: Visitor, pages: Mapping[str, str], turns: Sequence[Mapping[str, str]], served: Served | None = None
+) -> dict[str, list[float]]:
+    """Seconds of each request in turn, by page; a line a page goes to stderr, with the CPU of node and pages where they are ``served``."""
+    found: dict[str, list[float]] = {}
     for name, path in pages.items():
         if path not in PUBLIC:
             visitor.sign_in()
         asked = turns if "{kind}" not in path else [_with_line(visitor, turn) for turn in turns]
+        before_s = served.cpu_s() if served else 0.0
         found[name] = list(_seconds(visitor, path, asked))
         first, *others = found[name]
         shown = f"{name:16} first {1_000 * first:7.0f}  p95 {1_000 * _quantile(others, 95).seconds:6.0f} ms"
-        print(shown, file=sys.stderr, flush=True)  # noqa: T201
+        cpu = f"  CPU {1_000 * (served.cpu_s() - before_s) / len(asked):5.0f} ms a request" if served else ""
+        print(shown + cpu, file=sys.stderr, flush=True)  # noqa: T201
     return found
 
 
