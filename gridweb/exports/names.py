@@ -1,4 +1,6 @@
-"""What a file is called that somebody saves: the table, where it is from, and the days that are in it; ``slots-A1-2026-06-21.csv``."""
+"""What a file is called that somebody saves: the table, where it is from, and the days that are in it, or the slot or boundary that it is of:
+``slots-A1-2026-06-21.csv``, ``merit-A1-2026-06-21T0715.csv``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from gridweb.tables import Table
 NAME_CHARACTERS_MAX: Final = 120
 _PLACES: Final = ("area", "party", "gateway", "meter", "run")
 _SPANS: Final = ("day", "month", "year")
+_MOMENTS: Final = ("slot_start_s", "slot", "boundary_s")
+_STARTS: Final = ("at_s", "start_s")
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 _OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -20,7 +24,7 @@ _OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
     """The name without its suffix, of letters, digits, points and dashes. ``asked``: the arguments of the table's address.
 
-    The days are those of the address, or those of the slots and instants in the first and in the last row.
+    The days are those of the address, or those of the slots and instants in the first and in the last row; local ones.
     """
     parts = [str(asked[name]) for name in _PLACES if asked.get(name)] + _span(table, asked)
     kept = [part for part in parts if f"-{part}-" not in f"-{table.name}-"]
@@ -28,17 +32,30 @@ def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
 
 
 def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
-    """Nothing, a day, or "<first>-to-<last>"."""
+    """Nothing, a moment, a day, or "<first>-to-<last>"."""
     for name in _SPANS:
         if _DATE.fullmatch(str(asked.get(name, ""))):
             return [str(asked[name])]
+    for name in _MOMENTS:
+        moment_s = asked.get(name)
+        if isinstance(moment_s, int) and 0 <= moment_s < INSTANT_S_MAX:
+            return [_local(moment_s, table.tz).strftime("%Y-%m-%dT%H%M")]
     at = next((place for place, column in enumerate(table.columns) if column.kind == "slot"), None)
     if at is None:
         at = next((place for place, column in enumerate(table.columns) if column.key == "boundary_s"), None)
-    ends = [] if at is None or not table.rows else [table.rows[0][at], table.rows[-1][at]]
-    days = sorted({_date(end_s, table.tz) for end_s in ends if isinstance(end_s, int) and 0 <= end_s < INSTANT_S_MAX})
+    if at is None:
+        ends: list[object] = [*map(asked.get, _STARTS), _before(asked.get("end_s"))]
+    else:
+        ends = [table.rows[0][at], table.rows[-1][at]] if table.rows else []
+    known = (end_s for end_s in ends if isinstance(end_s, int) and 0 <= end_s < INSTANT_S_MAX)
+    days = sorted({_local(end_s, table.tz).date().isoformat() for end_s in known})
     return ["-to-".join(days)] if days else []
 
 
-def _date(time_s: int, tz: str) -> str:
-    return datetime.fromtimestamp(time_s, UTC).astimezone(zone_of(tz)).date().isoformat()
+def _before(end_s: object) -> object:
+    """The last second of a span that ends there."""
+    return end_s - 1 if isinstance(end_s, int) else None
+
+
+def _local(time_s: int, tz: str) -> datetime:
+    return datetime.fromtimestamp(time_s, UTC).astimezone(zone_of(tz))

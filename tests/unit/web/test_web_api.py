@@ -143,6 +143,10 @@ async def test_errors_of_the_api_are_problems_even_for_a_browser(tmp_path: Path)
         assert problem["type"].startswith("urn:gridledger:problem:")
 
 
+MIDNIGHT_S = 1_799_942_400
+"""Of 2027-01-15 in Shanghai."""
+
+
 @pytest.mark.parametrize(
     ("asked", "stem"),
     [
@@ -155,6 +159,25 @@ async def test_errors_of_the_api_are_problems_even_for_a_browser(tmp_path: Path)
 def test_a_file_is_named_by_its_table_where_it_is_from_and_the_days_in_it(asked: dict[str, str], stem: str) -> None:
     columns = (Column("slot_start_s", "Slot", "slot"), Column("energy_wh", "Energy", "energy_wh"))
     table = Table("slots", columns, [(FIRST_S, 1), (FIRST_S + 86_400, 2)], tz="Asia/Shanghai")
+
+    assert file_stem(table, asked) == stem
+
+
+@pytest.mark.parametrize(
+    ("asked", "stem"),
+    [
+        ({"area": "A1", "slot_start_s": MIDNIGHT_S}, "merit-A1-2027-01-15T0000"),
+        ({"gateway": "gw-1", "boundary_s": MIDNIGHT_S + 26_100}, "merit-gw-1-2027-01-15T0715"),
+        ({"party": "H1", "start_s": MIDNIGHT_S, "end_s": MIDNIGHT_S + 2 * 86_400}, "merit-H1-2027-01-15-to-2027-01-16"),
+        ({"party": "H1", "start_s": MIDNIGHT_S, "end_s": MIDNIGHT_S + 86_400}, "merit-H1-2027-01-15"),
+        ({"at_s": MIDNIGHT_S + 43_200}, "merit-2027-01-15"),
+        ({"slot_start_s": -1, "boundary_s": 10**18}, "merit"),
+    ],
+)
+def test_a_file_without_slots_in_its_rows_is_named_by_those_of_its_address(
+    asked: dict[str, str | int], stem: str
+) -> None:
+    table = Table("merit", (Column("name", "Name"),), [("x",)], tz="Asia/Shanghai")
 
     assert file_stem(table, asked) == stem
 
