@@ -417,6 +417,15 @@ class DayTotal(NamedTuple):
     saving_nano: int
 
 
+class KindTotal(NamedTuple):
+    """All lines of one kind: how many, and their sums."""
+
+    line_kind: str
+    lines: int
+    energy_wh: int
+    amount_nano: int
+
+
 class Statements(Protocol):
     """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``billed``."""
 
@@ -428,6 +437,9 @@ class Statements(Protocol):
 
     def postings(self, lines: Sequence[LineLike], billed: Sequence[Billed]) -> SlotPostings:
         """Both sides of the book over these lines, summed by account and never netted."""
+
+    def kind_totals(self, lines: Sequence[LineLike]) -> Sequence[KindTotal]:
+        """The lines of each kind of which there are any, in the contract's order."""
 
     def slot_totals(self, positions: Positions, billed: Sequence[Billed]) -> Sequence[SlotTotal]:
         """One total a row."""

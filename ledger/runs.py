@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from gridcore.errors import broken
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, CORRECTED, ESTIMATED, MEASURED
 from gridcore.registry.rules import RULES, Rules
-from ledger.contract import Contract, LineLike, Positions, Tariffs
+from ledger.contract import Contract, LineLike, Positions, SlotRows, Tariffs
 from ledger.leaves.cleared import CLEARED
-from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, split_row
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, join_columns, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
-from ledger.one_group import one_group
 from ledger.registry.areas import Area
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.store.reader import LedgerReader
@@ -94,7 +93,15 @@ def run_words(run: str | None) -> str:
 
 def find_runs(reader: LedgerReader, area: Area, slot_starts_s: Iterable[int], run: str | None) -> list[RunLeaf]:
     """The leaves of a run, by itself the last one, of those slots that have it."""
-    leaves = (find_run(reader, area, slot_start_s, run) for slot_start_s in slot_starts_s)
+    zone, slots = area.zone.name, list(slot_starts_s)
+    if run is None:
+        reader.load_together(RUNS.key(slot_start_s, zone) for slot_start_s in slots)
+        last = ((slot_start_s, RUNS.load(reader, slot_start_s, zone)) for slot_start_s in slots)
+        named = [(slot_start_s, runs.last) for slot_start_s, runs in last if runs is not None]
+    else:
+        named = [(slot_start_s, run) for slot_start_s in slots]
+    reader.load_together(RUN.key(slot_start_s, zone, name) for slot_start_s, name in named)
+    leaves = (find_run(reader, area, slot_start_s, name) for slot_start_s, name in named)
     return [leaf for leaf in leaves if leaf is not None]
 
 
@@ -134,25 +141,59 @@ def lines_of(
     reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, leaf: RunLeaf, rows: SettledRows
 ) -> Sequence[LineLike]:
     """The lines of rows of an area: they follow from the positions that the ledger keeps, by the contract that the run names."""
-    contract = contracts.get(leaf.contract) or broken(f"this node has contract {leaf.contract}")
-    result = area_result(reader, leaf, area.number)
-    energies = (rows.columns[name] for name in ("import_wh", "export_wh", "bought_wh", "sold_wh"))
-    slot_rows = one_group({}, *energies)
-    with reader.frozen():
-        zone = reader.registry.at(leaf.slot_start_s, leaf.as_of_height).zone(area.zone)
-    own = zone.own_rules[rows.rows]
-    distinct = np.unique(own[own >= 0])
-    stated = [result.rules, *(zone.rules_digests[place] for place in distinct.tolist())]
-    rules = [_rules_of_slot(reader, contract, leaf, digest) for digest in stated]
-    of_row = np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0)
+    return lines_of_runs(reader, contracts, area, [(leaf, rows)])
+
+
+def lines_of_runs(
+    reader: LedgerReader, contracts: Mapping[str, Contract], area: Area, runs: Sequence[tuple[RunLeaf, SettledRows]]
+) -> Sequence[LineLike]:
+    """The same of rows of several slots whose runs name one contract, slot by slot in one column."""
+    name = runs[0][0].contract
+    contract = contracts.get(name) or broken(f"this node has contract {name}")
+    results = [area_result(reader, leaf, area.number) for leaf, _ in runs]
+    rules, of_group, of_row, point_terms = list[Rules](), list[int](), list[Int64](), list[Mapping[str, Int64]]()
+    for (leaf, rows), result in zip(runs, results, strict=True):
+        with reader.frozen():
+            zone = reader.registry.at(leaf.slot_start_s, leaf.as_of_height).zone(area.zone)
+        own = zone.own_rules[rows.rows]
+        distinct = np.unique(own[own >= 0])
+        stated = [result.rules, *(zone.rules_digests[place] for place in distinct.tolist())]
+        of_group.append(len(rules))
+        of_row.append(len(rules) + np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0))
+        rules += [_rules_of_slot(reader, contract, leaf, digest) for digest in stated]
+        point_terms.append({term: getattr(zone, term)[rows.rows] for term in contract.point_terms})
+
+    def joined(column: str) -> Int64:
+        return join_columns(rows.columns[column] for _, rows in runs)
+
+    sizes = [len(rows.rows) for _, rows in runs]
     return contract.lines(
-        slot_rows._replace(
-            tariffs=Tariffs(np.zeros(1, dtype=np.int64), of_row, prices_by_key(rules)),
-            point_terms={name: getattr(zone, name)[rows.rows] for name in contract.point_terms},
+        SlotRows(
+            np.repeat(np.arange(len(runs), dtype=np.int64), sizes),
+            joined("import_wh"),
+            joined("export_wh"),
+            joined("bought_wh"),
+            joined("sold_wh"),
+            tariffs=Tariffs(np.array(of_group, dtype=np.int64), join_columns(of_row), prices_by_key(rules)),
+            point_terms={term: join_columns(of[term] for of in point_terms) for term in contract.point_terms},
         ),
-        {name: rows.columns[name] for name in contract.position_columns},
-        trade_prices_micro_per_kwh=[result.price_micro_per_kwh],
-        terms=[rules[0].terms],
+        {column: joined(column) for column in contract.position_columns},
+        trade_prices_micro_per_kwh=[result.price_micro_per_kwh for result in results],
+        terms=[rules[place].terms for place in of_group],
+    )
+
+
+def load_together(reader: LedgerReader, leaves: Iterable[RunLeaf], area: Area, rows: Int64) -> None:
+    """Bring into memory what ``load_rows`` and ``lines_of_runs`` read of an area's rows in some runs, in one question."""
+    areas, chunks = split_row(area.number)[0], np.unique(chunks_of(rows)).tolist()
+    reader.load_together(
+        key
+        for leaf in leaves
+        for key in (
+            *(POSITIONS.key(leaf.slot_start_s, leaf.zone, leaf.run, chunk) for chunk in chunks),
+            RESULTS.key(leaf.slot_start_s, leaf.zone, leaf.run, areas),
+            CLEARED.key(leaf.slot_start_s, leaf.zone, areas),
+        )
     )
 
 

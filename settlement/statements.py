@@ -15,6 +15,7 @@ from gridcore.errors import require
 from ledger.contract import (
     Billed,
     DayTotal,
+    KindTotal,
     LineLike,
     Positions,
     Posting,
@@ -77,6 +78,17 @@ def postings(lines: Sequence[LineLike], billed: Sequence[Billed]) -> SlotPosting
     balanced = sum(posting.debit_nano for posting in both) == sum(posting.credit_nano for posting in both)
     require(balanced, "the debits of a slot equal its credits")
     return SlotPostings(of_parties, of_accounts)
+
+
+def kind_totals(lines: Sequence[LineLike]) -> list[KindTotal]:
+    """The lines of each kind of which there are any, summed; exact at any size."""
+    totals = (
+        KindTotal(
+            line.kind, int(np.count_nonzero(line.energy_wh)), exact_sum(line.energy_wh), exact_sum(line.amount_nano)
+        )
+        for line in lines
+    )
+    return [total for total in totals if total.lines]
 
 
 def slot_totals(positions: Positions, billed: Sequence[Billed]) -> list[SlotTotal]:

@@ -127,12 +127,13 @@ class State:
 
     def load_together(self, keys: Iterable[str]) -> None:
         """Bring the values of leaves into memory together, for a ``get`` of each to find them there."""
-        wanted = [key for key in keys if key not in self._cache]
-        found = self._source.load_leaves(wanted)
-        hashes = merkle.leaf_hashes([leaf for _, leaf in found.values()])
-        for (key, (number, leaf)), leaf_hash in zip(found.items(), hashes, strict=True):
-            self._check_leaf(number, key, leaf_hash)
-            self._remember(key, _Cached(number, self._value(key, leaf), len(leaf)))
+        wanted = (key for key in keys if key not in self._cache)
+        while some := list(islice(wanted, _LEAVES_TOGETHER)):
+            found = self._source.load_leaves(some)
+            hashes = merkle.leaf_hashes([leaf for _, leaf in found.values()])
+            for (key, (number, leaf)), leaf_hash in zip(found.items(), hashes, strict=True):
+                self._check_leaf(number, key, leaf_hash)
+                self._remember(key, _Cached(number, self._value(key, leaf), len(leaf)))
 
     def leaf(self, key: str) -> bytes:
         """Canonical [key, value] of a leaf that exists, compared with the tree. KeyError when there is none."""

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from gridcore import merkle
@@ -38,6 +39,8 @@ from ledger.tiles import prefix_tile, sided_path
 
 T = TypeVar("T")
 E = TypeVar("E")
+KEYS_TOGETHER: Final = 32
+"""Leaves that are read in one go while blocks wait: a chunk of positions has 100 KiB."""
 BLOCK_TREES_MAX: Final = 8
 """Blocks whose results are kept in memory, with the tree over them; the least recently asked for goes first."""
 
@@ -135,8 +138,6 @@ class LedgerReader:
         """Ledger time after the newest block, UTC seconds."""
         return self.application.tip.ledger_time_s
 
-    # ------------------------------------------------------------------------------------------------------- state
-
     def get(self, key: str) -> Value | None:
         """The value of a state leaf, or None. Shared: never change it."""
         with self._lock:
@@ -156,8 +157,10 @@ class LedgerReader:
 
     def load_together(self, keys: Iterable[str]) -> None:
         """Bring the values of state leaves into memory together, for a ``get`` of each to find them there."""
-        with self._lock:
-            self.application.state.load_together(keys)
+        wanted = iter(keys)
+        while some := list(islice(wanted, KEYS_TOGETHER)):
+            with self._lock:
+                self.application.state.load_together(some)
 
     def body(self, digest: bytes) -> bytes:
         """The salted registry row whose digest a leaf holds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,17 @@ from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import open_entity
 from ledger.run_due import WantedRun, due_s_of, next_run, why_not_made
-from ledger.runs import SettledRows, area_result, find_run, find_runs, lines_of, load_rows, run_words
+from ledger.runs import (
+    SettledRows,
+    area_result,
+    find_run,
+    find_runs,
+    lines_of,
+    lines_of_runs,
+    load_rows,
+    load_together,
+    run_words,
+)
 
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
@@ -191,6 +202,34 @@ def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: SettledRows, 
     """The lines of some points in a settled slot."""
     shown = view.statements.lines(lines_of(view.reader, view.contracts, area, leaf, rows), billed)
     return {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": [line._asdict() for line in shown]}
+
+
+def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None) -> Json:
+    """A local day's lines summed by their kinds, in the contract's order, over the slots of the day that have the run, by itself the last."""
+    _, slots = view.day_slots(view.area(area_id), day_start_s)
+    settled = find_runs(view.reader, view.area(area_id), slots, run_name)
+    sums: dict[str, Sequence[int]] = {}
+    if settled:
+        area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
+        rows = area.settling if scope.party is None else area.settling_rows_of(scope.party)
+        load_together(view.reader, settled, area, rows)
+        for _, of_contract in groupby(settled, key=lambda leaf: leaf.contract):
+            runs = [(leaf, load_rows(view.reader, leaf, rows)) for leaf in of_contract]
+            lines = lines_of_runs(view.reader, view.contracts, area, runs)
+            for kind, *of_kind in view.statements.kind_totals(lines):
+                before = sums.get(kind, (0, 0, 0))
+                sums[kind] = [one + more for one, more in zip(before, of_kind, strict=True)]
+    return {
+        "area": area_id,
+        "day_start_s": day_start_s,
+        "run": run_name,
+        "slots_expected": len(slots),
+        "slots_settled": len(settled),
+        "kinds": [
+            {"line_kind": kind, "lines": count, "energy_wh": energy_wh, "amount_nano": amount_nano}
+            for kind, (count, energy_wh, amount_nano) in sums.items()
+        ],
+    }
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
@@ -357,6 +396,13 @@ ROUTES: Final = (
         query=day,
         parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY, parameters.START),
         schema=_DAY,
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/days/<day>/kinds",
+        summary="Lines of a local day by kind.",
+        access=OWN_ROWS,
+        query=kinds,
+        parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY),
     ),
     Query(
         rule=f"{API}/areas/<area>/days/<day>/runs",

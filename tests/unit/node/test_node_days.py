@@ -15,6 +15,7 @@ from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.two_areas import one_settled_slot
 
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
+KINDS = f"areas/a-1/days/{DAYS[1]}/kinds"
 SUMS = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
 
 
@@ -64,6 +65,37 @@ async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
             ],
         }
         assert day["slots"] == []
+
+
+@pytest.mark.parametrize("party", [None, "p-1", "p-2", "l-1"])
+async def test_a_day_by_kind_of_line_is_the_sums_of_its_slots_lines(tmp_path: Path, party: str | None) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settle_two_slots(node)
+        asked = {} if party is None else {"party": party}
+        day = await node.client("util").query(KINDS, **asked)
+        runs = [await node.client("util").query(f"areas/a-1/slots/{slot}/run") for slot in (FIRST_S, FIRST_S + SLOT_S)]
+        sums: dict[str, list[int]] = {}
+        for line in (line for run in runs for line in run["lines"] if party in (None, line["party"])):
+            of_kind = sums.setdefault(line["line_kind"], [0, 0, 0])
+            of_kind[:] = [of_kind[0] + 1, of_kind[1] + line["energy_wh"], of_kind[2] + line["amount_nano"]]
+        assert {
+            one["line_kind"]: [one[name] for name in ("lines", "energy_wh", "amount_nano")] for one in day["kinds"]
+        } == sums
+        assert (day["slots_settled"], day["slots_expected"]) == (2, (DAYS[2] - FIRST_S) // SLOT_S)
+        if party == "p-2":
+            assert await node.client("p-2").query(KINDS) == day
+
+
+async def test_a_day_without_a_run_has_no_kinds_and_a_stranger_gets_none(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        assert (await node.client("util").query(KINDS))["kinds"] == []
+        await settle_two_slots(node)
+        named = await node.client("util").query(KINDS, run="initial")
+        assert (named["run"], named["slots_settled"]) == ("initial", 2)
+        assert (await node.client("util").query(KINDS, run="final"))["slots_settled"] == 0
+        with pytest.raises(NodeRefused) as refused:
+            await node.client("p-1").query(KINDS, party="p-2")
+        assert refused.value.status == 403
 
 
 async def test_pages_and_chunks_change_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

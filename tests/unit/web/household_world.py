@@ -137,6 +137,16 @@ def state(world: World, slots: Iterable[int], *, expected: int = 96) -> None:
         "statements": [total],
         "slots": found,
     }
+    kinds = [
+        {
+            "line_kind": line["line_kind"],
+            "lines": count,
+            "energy_wh": count * line["energy_wh"],
+            "amount_nano": count * line["amount_nano"],
+        }
+        for line in statement_lines()
+    ]
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/kinds"] = {"slots_settled": count, "kinds": kinds}
 
 
 async def fill_day(world: World) -> None:
