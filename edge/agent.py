@@ -133,7 +133,7 @@ class Agent:
         self._memories = Memories() if memories is None else memories
         self._raw_words = raw_words or RawWords(None, config.raw_words, {})
         self._limits = _limits_of(lines)
-        self._bindings = Bindings(lines, self._memories)
+        self._bindings = Bindings(lines, self._memories, asks_clocks=not clock.simulated)
         self._lines = tuple(lines)
         self._clock = clock
         self._outbox = outbox
@@ -232,7 +232,8 @@ class Agent:
             line.failures = failures.get(row.line, line.failures)
         same = {row.line for row in field.config.lines if row in before.lines}
         kept = {row.number for row in field.config.meters if rows.get(row.number) == row and row.line in same}
-        self._bindings = Bindings(field.lines, self._memories, self._bindings.of(kept))
+        known = self._bindings.of(kept)
+        self._bindings = Bindings(field.lines, self._memories, known, asks_clocks=not self._clock.simulated)
         self._lines, self._limits = field.lines, _limits_of(field.lines)
         self._storing.follow(self._lines)
         self._storing.maker = replace(self._storing.maker, configuration=field.configuration, profiles=field.profiles)

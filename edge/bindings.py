@@ -41,8 +41,13 @@ class Known(NamedTuple):
 class Bindings:
     """Which meter stands where. Numbers as in the meter table; ``memories`` keeps what is bound over restarts."""
 
-    def __init__(self, lines: Sequence[MeterLine], memories: Memories, known: Known | None = None) -> None:
-        """``known``: what others have found of the same meters at the same places."""
+    def __init__(
+        self, lines: Sequence[MeterLine], memories: Memories, known: Known | None = None, *, asks_clocks: bool = True
+    ) -> None:
+        """``known``: what others have found of the same meters at the same places; ``asks_clocks``: whether there is a time of day
+        between boundaries to hold meters' clocks against: simulated time jumps.
+        """
+        self._asks_clocks = asks_clocks
         self._lines = tuple(lines)
         self._memories = memories
         self._numbers = frozenset(meter.config.number for line in lines for meter in line.meters)
@@ -73,7 +78,8 @@ class Bindings:
         is_new_day, self._day = boundary_s // DAY_S != self._day, boundary_s // DAY_S
         settled = {n for n, finding in self._findings.items() if finding.finding in (AS_BOUND, FIRST_SEEN)}
         due = self._numbers if is_new_day else (self._numbers - settled) | (self._numbers - self._proven)
-        await asyncio.gather(*(self._ask(line, due, is_new_day, is_over) for line in self._lines))
+        with_clocks = is_new_day and self._asks_clocks
+        await asyncio.gather(*(self._ask(line, due, with_clocks, is_over) for line in self._lines))
         self.judge()
         bound = {n: found.serial for n, found in self._findings.items() if found.finding == FIRST_SEEN}
         news = {number: serial for number, serial in bound.items() if number not in self._memories.serials}

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from firmware_profiles import ModbusProfile, load_profile
+from gridcore.clock import monotonic_ms
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
 from gridledger.demo.exchange import NUMBERS_FROM, Exchange, exchanges_of, write_exchange
@@ -19,7 +20,8 @@ from gridledger.demo.genesis import gateway_of
 from gridledger.demo.scene import Scene
 from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
-from simulators.grid.world import LINE_ENDS_OBSERVED, MeterSpec, World
+from simulators.grid.world import DLT645_PROFILE_ID, LINE_ENDS_OBSERVED, MeterSpec, World
+from simulators.meters.dlt645 import address_of
 from simulators.meters.faults import Fault
 from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet
@@ -29,15 +31,33 @@ SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "b
 SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
 VOLTAGE: Final = "32.7.0"
 REPEAT_S: Final = 0.5
+SOCKET, DLT645 = "socket", "dlt645"
+LINES_OF: Final = {SOCKET: "line", DLT645: DLT645}
+"""How the names of lines begin."""
 
 
 @dataclass(frozen=True)
 class AreaMeters:
-    """The meters of one area. ``rows``: their columns in the world, in the fleet's order; ``faulty``: what is wrong with them now."""
+    """The meters of one area that speak alike. ``rows``: their columns in the world, in the fleet's order; ``faulty``: what is wrong with them now."""
 
     rows: tuple[int, ...]
     fleet: MeterFleet
     faulty: dict[str, Fault] = field(default_factory=dict)
+
+
+class MetersTime:
+    """The time by which clocks of meters go: that of the boundary that they show, and on from there by itself."""
+
+    def __init__(self, time_s: int) -> None:
+        self.move_to(time_s)
+
+    def move_to(self, time_s: int) -> None:
+        """It is this time now, UTC seconds."""
+        self._time_ms, self._since_ms = time_s * 1000, monotonic_ms()
+
+    def now_ms(self) -> int:
+        """UTC ms."""
+        return self._time_ms + int(monotonic_ms() - self._since_ms)
 
 
 class Instruments:
@@ -51,14 +71,16 @@ class Instruments:
         placed: Sequence[PlacedDevice],
         troubles: Troubles,
         config_of: Mapping[str, Path],
+        time: MetersTime,
     ) -> None:
-        """``config_of``: by area, the configuration file of its gateway."""
+        """``config_of``: by area, the configuration file of its gateway; ``time``: by which the meters' clocks go."""
         self._world = world
         self._areas = areas
         self._devices = devices
         self._placed = placed
         self._troubles = troubles
         self._config_of = config_of
+        self._time = time
         self._exchanged: dict[int, Exchange] = {}
 
     @asynccontextmanager
@@ -116,6 +138,7 @@ class Instruments:
                 [powers_w[row] / meters[row].ratio for row in area.rows],
                 [voltages_v[row] for row in area.rows],
             )
+        self._time.move_to(int(self._world.boundary_s[boundary_index]))
 
     async def _show_devices(self, boundary_index: int) -> None:
         if self._devices is None:
@@ -129,9 +152,11 @@ class Instruments:
         )
 
     async def _trouble(self, area: AreaMeters, boundary_index: int) -> None:
-        """Let come, and go, what is wrong with the meters of an area."""
+        """Let come, and go, what is wrong with some meters of an area."""
         name = self._world.meters[area.rows[0]].area
-        faults = self._troubles.meter_faults(boundary_index, name)
+        places = {meter.meter for meter in area.fleet.meters}
+        of_area = self._troubles.meter_faults(boundary_index, name)
+        faults = {meter: fault for meter, fault in of_area.items() if meter in places}
         for meter in {*faults, *area.faulty}:
             fault = faults.get(meter)
             if fault != area.faulty.get(meter) or (
@@ -146,7 +171,9 @@ class Instruments:
                 await area.fleet.cut_line(line)
             else:
                 await area.fleet.restore_line(line)
-        places = {meter.meter for meter in area.fleet.meters}
+        for meter, by_ms in self._troubles.clock_steps(boundary_index):
+            if meter in places:
+                area.fleet.step_clock(meter, by_ms)
         for meter, other in self._troubles.swaps(boundary_index):
             if meter in places:
                 area.fleet.exchange_addresses(meter, other)
@@ -178,30 +205,45 @@ async def instruments_of(
     where that is.
     """
     placed = place_devices(world) if broker is not None else ()
-    profiles = {
-        profile: load_profile(profile, kind=ModbusProfile) for profile in {meter.profile for meter in world.meters}
+    profiles: dict[str, ModbusProfile | None] = {
+        profile: None if profile == DLT645_PROFILE_ID else load_profile(profile, kind=ModbusProfile)
+        for profile in {meter.profile for meter in world.meters}
     }
+    time = MetersTime(int(world.boundary_s[0]))
     async with AsyncExitStack() as stack:
         areas = []
         for number, area in enumerate(world.areas, 1):
-            rows = tuple(row for row, meter in enumerate(world.meters) if meter.area == area)
-            meters = assign_lines([(world.meters[row].meter, profiles[world.meters[row].profile]) for row in rows])
-            fleet = MeterFleet(meters)
-            stack.push_async_callback(fleet.close)
-            endpoints = await fleet.start(HOST)
+            endpoints: list[LineEndpoint] = []
+            hung: list[tuple[int, VirtualMeter]] = []
+            for framer in (SOCKET, DLT645):
+                rows = tuple(
+                    row
+                    for row, meter in enumerate(world.meters)
+                    if meter.area == area and (profiles[meter.profile] is None) == (framer == DLT645)
+                )
+                if not rows:
+                    continue
+                meters = assign_lines(
+                    [(world.meters[row].meter, profiles[world.meters[row].profile]) for row in rows],
+                    prefix=LINES_OF[framer],
+                )
+                fleet = MeterFleet(meters, framer=framer, true_ms=time.now_ms)
+                stack.push_async_callback(fleet.close)
+                endpoints += await fleet.start(HOST)
+                hung += zip(rows, meters, strict=True)
+                areas.append(AreaMeters(rows, fleet))
             url = node_urls.get(area, scene.url)
-            text = _edge_toml(scene, world, number, url, endpoints, list(zip(rows, meters, strict=True)))
+            text = _edge_toml(scene, world, number, url, endpoints, hung)
             if broker is not None and number == 1:
                 text += "\n" + devices_toml(broker.port, placed)
             scene.edge_config(number).unlink(missing_ok=True)  # of a run that goes on: its meters were on other ports
             write_new(scene.edge_config(number), text)
-            areas.append(AreaMeters(rows, fleet))
         devices = None
         if placed:
             devices = MqttFleet([one.device for one in placed])
             stack.push_async_callback(devices.close)
         config_of = {area: scene.edge_config(number) for number, area in enumerate(world.areas, 1)}
-        instruments = Instruments(world, areas, devices, placed, troubles, config_of)
+        instruments = Instruments(world, areas, devices, placed, troubles, config_of, time)
         if shown is not None:
             await instruments.catch_up(shown)
         yield instruments
@@ -231,13 +273,17 @@ def _edge_toml(
     parts = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in head.items())]
     for name, table in (("sampling", SAMPLING), ("submit", SUBMIT)):
         parts.append(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in table.items()))
-    parts += [f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n' for end in endpoints]
+    speak_dlt645 = {virtual.line for _, virtual in placed if virtual.profile is None}
+    for end in endpoints:
+        framer = f'framer = "{DLT645}"\n' if end.line in speak_dlt645 else ""
+        parts.append(f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n{framer}')
     line_ends = world.line_ends[number - 1][:LINE_ENDS_OBSERVED]
     for row, virtual in placed:
         meter = world.meters[row]
+        place = f"unit_id = {virtual.unit_id}" if virtual.profile else f'address = "{address_of(virtual.unit_id)}"'
         is_observed = meter.role == "feeder" or row in line_ends
         parts.append(
-            f'[[meters]]\nnumber = {row}\nmeter = "{meter.meter}"\nline = "{virtual.line}"\nunit_id = {virtual.unit_id}\n'
+            f'[[meters]]\nnumber = {row}\nmeter = "{meter.meter}"\nline = "{virtual.line}"\n{place}\n'
             f'profile = "{meter.profile}"\nlimit_wh = {meter.limit_wh // meter.ratio}\n'
             + (f'observe = ["{VOLTAGE}"]\n' if is_observed else "")
         )

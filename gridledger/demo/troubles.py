@@ -21,6 +21,7 @@ from simulators.scenarios.schema import (
     GARBLED,
     LATE,
     LOST,
+    METER_CLOCK,
     NO_VALUE,
     REBOOT,
     REORDERED,
@@ -41,6 +42,8 @@ LINE_FAULTS: Final = {
     DUPLICATED: LineFault(twice=True),
     REORDERED: LineFault(overtaken_every=16),
 }
+METER_STEP_MS: Final = 3_600_000
+"""By so much a meter's clock that was set back is behind."""
 STEP_S: Final = 420
 """A gateway's clock that was set back is behind by this: no boundary of it is one of the ledger's."""
 METER_FAULTS: Final[dict[str, Callable[[int], Fault]]] = {
@@ -138,6 +141,12 @@ class Troubles:
         for event in self.world.scenario.events:
             if event.kind == SWAPPED and boundary_index in (event.from_slot, event.until_slot):
                 yield event.target, event.other
+
+    def clock_steps(self, boundary_index: int) -> Iterator[tuple[str, int]]:
+        """Meters whose clocks jump at a boundary, and by how many ms: when it begins, and when it is over."""
+        for event in self.world.scenario.events:
+            if event.kind == METER_CLOCK and boundary_index in (event.from_slot, event.until_slot):
+                yield event.target, -METER_STEP_MS if boundary_index == event.from_slot else METER_STEP_MS
 
     def is_gateway_dead(self, boundary_index: int, area: str) -> bool:
         """Whether the gateway of an area is without power, or broken."""

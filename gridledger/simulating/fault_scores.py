@@ -25,6 +25,7 @@ from simulators.scenarios.schema import (
     DEAD_BROKER,
     DUPLICATED,
     FRAUD_KINDS,
+    METER_CLOCK,
     METER_KINDS,
     REBOOT,
     REORDERED,
@@ -37,11 +38,13 @@ FAULT_KINDS: Final = (*METER_KINDS, *AREA_KINDS)
 ABSENT: Final = "no reading"
 COUNTED: Final = "measured, as counted"
 BEHIND: Final = "measured, behind what has flowed"
+AS_IT_STOOD: Final = "measured, not `frozen`"
 ROLLED: Final = "measured, flagged `rollover`"
 UNSEEN: Final = "its devices are not observed"
 _SIGNS: Final = {
     STUCK: BEHIND,
     ROLL_OVER: ROLLED,
+    METER_CLOCK: AS_IT_STOOD,
     **dict.fromkeys((REBOOT, DUPLICATED, REORDERED, CUT_FROM_NODE, DEAD_BROKER), COUNTED),
 }
 """Of every other kind: ABSENT."""
@@ -110,9 +113,12 @@ def score_run(folder: Path) -> list[Score]:
             score.so += score.sign in signs[cell]
             score.qualities |= set(_around(cell, label, qualities))
     for cell, said in signs.items():
-        cause = None if cell in covered or COUNTED in said else _last_before(labels, cell)
-        if cause is not None:
+        if cell not in covered and COUNTED not in said and (cause := _last_before(labels, cell)) is not None:
             scores[cause.kind].elsewhere += 1
+        if cell not in covered and AS_IT_STOOD in said and METER_CLOCK in scores:
+            scores[METER_CLOCK].elsewhere += any(
+                cell[0] in label.meters for label in labels if label.kind == METER_CLOCK
+            )
     return [*scores.values(), *_score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])]
 
 
@@ -134,11 +140,8 @@ def _signs_of(folder: Path) -> dict[Cell, set[str]]:
         if row["kind"] in FRAUD_KINDS
         for meter in (row["target"], row["other"])
     }
-    rolled = {
-        (row["meter"], int(row["slot_start_s"]) + SLOT_S)
-        for row in _rows(folder, "reported.csv")
-        if "rollover" in row["flags"]
-    }
+    told_of = {(row["meter"], int(row["slot_start_s"]) + SLOT_S): row for row in _rows(folder, "reported.csv")}
+    freeze = {meter for (meter, _), row in told_of.items() if "frozen" in row["flags"]}
     shown = dict(_shown(folder))
     signs: dict[Cell, set[str]] = {}
     for row in _rows(folder, "registers.csv"):
@@ -149,7 +152,11 @@ def _signs_of(folder: Path) -> dict[Cell, set[str]]:
             signs[cell] = {ABSENT}
         else:
             told = int(row["import_wh"]), int(row["export_wh"])
-            signs[cell] = {COUNTED if told == shown[cell] else BEHIND} | ({ROLLED} if cell in rolled else set())
+            signs[cell] = {COUNTED if told == shown[cell] else BEHIND}
+            energy = told_of.get(cell, {"quality": "", "flags": ""})
+            signs[cell] |= {ROLLED} if "rollover" in energy["flags"] else set()
+            if row["meter"] in freeze and energy["quality"] == "measured" and "frozen" not in energy["flags"]:
+                signs[cell].add(AS_IT_STOOD)
     return signs
 
 

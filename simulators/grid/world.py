@@ -23,11 +23,12 @@ from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import Violation, violations_of
-from simulators.scenarios.events import check_events
+from simulators.scenarios.events import check_events, check_protocols
 from simulators.scenarios.schema import (
     BLACKOUT,
     EUROPEAN_LV,
     FRAUDS_OF_DAY_BEFORE,
+    GROUP,
     METER_FRAUDS,
     ROLL_OVER,
     SIMBENCH_RURAL3,
@@ -37,6 +38,8 @@ from simulators.scenarios.schema import (
 )
 
 HOUSEHOLD_PROFILE_ID = "eastron_sdm630"
+DLT645_PROFILE_ID = "dlt645_2007"
+DLT645_MODULUS_WH = 10**9
 LOAD_PROFILE_ID = "acrel_adl400"
 HOUSEHOLD_RESOLUTION_WH = 10
 LOAD_RESOLUTION_WH = 10  # secondary side, times the CT ratio
@@ -296,6 +299,9 @@ def _check(world: World) -> None:
     rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
     feeders = {meter.meter for meter in world.meters if not meter.party}
     check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
+    check_protocols(
+        world.scenario.events, {meter.meter for meter in world.meters if meter.profile == DLT645_PROFILE_ID}
+    )
     next(world.each_counted())  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
     for slot in range(world.slots):
@@ -364,7 +370,7 @@ def _build_area(
     u_pu = flow.u_pu * (feeder.transformer.u_lower_v / RATED_V)
     low_voltage = np.delete(u_pu, upper, axis=1)
     with_battery = np.flatnonzero(homes.has_battery)
-    meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv)
+    meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv, scenario.households.dlt645_of_ten)
     # without load the flow has a voltage: what no device makes use of is no violation
     loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
     area = _Area(
@@ -411,7 +417,9 @@ def _other_loads(feeder: Feeder, when: NDArray[np.int64]) -> tuple[NDArray[np.in
     return np.maximum(np.rint(p_w / SLOTS_PER_HOUR), 0).astype(np.int64), q_var
 
 
-def _meters(feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArray[np.bool_]) -> tuple[MeterSpec, ...]:
+def _meters(
+    feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArray[np.bool_], dlt645_of_ten: int
+) -> tuple[MeterSpec, ...]:
     area, homes, others = _area(number), feeder.households, feeder.loads - feeder.households
     home_import = rng.integers(*START_HOUSEHOLD_WH, size=homes)
     home_export = rng.integers(*START_EXPORT_WH, size=homes) * has_pv
@@ -421,6 +429,7 @@ def _meters(feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArr
     for home in range(homes):
         code = _household_code(number * homes + home)
         start = (int(home_import[home]), int(home_export[home]))
+        is_dlt645 = home % GROUP >= GROUP - dlt645_of_ten
         specs.append(
             MeterSpec(
                 f"M-{code}",
@@ -429,10 +438,10 @@ def _meters(feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArr
                 "household",
                 1,
                 HOUSEHOLD_RESOLUTION_WH,
-                0,
+                DLT645_MODULUS_WH if is_dlt645 else 0,
                 HOUSEHOLD_LIMIT_WH,
                 *start,
-                HOUSEHOLD_PROFILE_ID,
+                DLT645_PROFILE_ID if is_dlt645 else HOUSEHOLD_PROFILE_ID,
             )
         )
     for load in range(others):

@@ -254,7 +254,7 @@ def _energies(shown: Quantities, kind: int, tariff: int, shows: str) -> bytes | 
     if tariff != 0xFF and tariff > _TARIFFS:
         return None
     asked = of_tariff if tariff == 0xFF else [of_tariff[tariff]]
-    if shows == "ones":
+    if shows in ("ones", "no_value"):  # no digit is FH
         return _ONES * 4 * len(asked)
     return b"".join(_register(0 if shows else energy_wh) for energy_wh in asked)
 

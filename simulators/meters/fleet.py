@@ -54,7 +54,7 @@ class LineEndpoint:
 
 
 def assign_lines(
-    meters: Sequence[tuple[str, ModbusProfile]], *, prefix: str = "line", per_line: int = METERS_PER_LINE
+    meters: Sequence[tuple[str, ModbusProfile | None]], *, prefix: str = "line", per_line: int = METERS_PER_LINE
 ) -> list[VirtualMeter]:
     """Give ``meters`` (name, profile) lines ``<prefix>-1`` … and unit ids from 1, in their order, about equally many a line."""
     require(1 <= per_line <= 247, "a Modbus line has 1 to 247 unit ids")
@@ -190,6 +190,11 @@ class MeterFleet:
     def set_fault(self, meter: str, fault: Fault | None) -> None:
         """Give ``meter`` a ``fault`` from now on, or take it away."""
         self._stations[self._index[meter]].set_fault(fault)
+
+    def step_clock(self, meter: str, by_ms: int) -> None:
+        """Let the clock in ``meter`` jump."""
+        clock = self._stations[self._index[meter]].clock
+        clock.set(clock.now_ms() + by_ms)
 
     def set_line_fault(self, line: str, fault: LineFault | None) -> None:
         """Give the way to the meters of ``line`` a ``fault``, or take it away."""

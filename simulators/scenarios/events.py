@@ -5,7 +5,7 @@ An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
@@ -13,14 +13,19 @@ from simulators.scenarios.schema import (
     AREA_KINDS,
     DEAD_BROKER,
     EXCHANGED,
+    METER_CLOCK,
     METER_FRAUDS,
     PAIR_KINDS,
+    REBOOT,
     ROLL_OVER,
     STOLEN_KEY,
+    SWAPPED,
+    WORD_SWAP,
     Event,
 )
 
 _OF_AREA = (*AREA_KINDS, STOLEN_KEY)
+_OF_MODBUS = {WORD_SWAP: "has no words to swap", REBOOT: "answers with what it froze before"}
 
 
 def check_events(
@@ -54,6 +59,24 @@ def check_events(
             if _overlap(event, other, area_of_meter):
                 first, last = max(event.from_slot, other.from_slot), min(event.until_slot, other.until_slot) - 1
                 raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
+
+
+def check_protocols(events: Sequence[Event], dlt645: Collection[str]) -> None:
+    """Raise UsageError where a meter cannot do what an event says. dlt645: those that speak DL/T 645, with a clock of their own."""
+    for number, event in enumerate(events):
+        where, is_dlt645 = f"events[{number}]", event.target in dlt645
+        if event.kind == METER_CLOCK and not is_dlt645:
+            known = min(dlt645, default="")
+            hint = f"one that has is {known}" if known else "give households.dlt645_of_ten"
+            raise UsageError(f"{where}: {event.target} has no clock that counts; {hint}")
+        if event.kind in _OF_MODBUS and is_dlt645:
+            raise UsageError(
+                f"{where}: {event.target} speaks DL/T 645, which {_OF_MODBUS[event.kind]}; name another meter"
+            )
+        if event.kind == SWAPPED and is_dlt645 != (event.other in dlt645):
+            raise UsageError(
+                f"{where}: one of {event.target} and {event.other} speaks DL/T 645, and the other does not"
+            )
 
 
 def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) -> None:

@@ -38,7 +38,7 @@ ON_ARRIVAL: Final = "on_arrival"
 AT_NIGHT: Final = "at_night"
 LATE, LOST, EXCEPTION, NO_VALUE = "late", "lost", "exception", "no_value"
 RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP = "reset", "stuck", "swapped", "roll_over", "word_swap"
-REBOOT: Final = "reboot"
+REBOOT, METER_CLOCK = "reboot", "meter_clock"
 BLACKOUT, DEAD_GATEWAY, GARBLED, DUPLICATED, REORDERED = (
     "blackout",
     "dead_gateway",
@@ -52,7 +52,7 @@ CUT_FROM_METERS, CUT_FROM_NODE, CLOCK_STEP, DEAD_BROKER = (
     "clock_step",
     "dead_broker",
 )
-METER_KINDS: Final = (LATE, LOST, EXCEPTION, NO_VALUE, RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP, REBOOT)
+METER_KINDS: Final = (LATE, LOST, EXCEPTION, NO_VALUE, RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP, REBOOT, METER_CLOCK)
 AREA_KINDS: Final = (
     BLACKOUT,
     DEAD_GATEWAY,
@@ -227,6 +227,8 @@ class Households:
     shift_slots_max: int = _whole(0, 48)
     day_noise_percent: int = _whole(0, 100)
     slot_noise_percent: int = _whole(0, 100)
+    dlt645_of_ten: int = _whole(0, GROUP, 0)
+    """So many of each ten homes, the last ones, have a meter of DL/T 645-2007; the others one of Modbus."""
 
 
 def _check_group(homes_of_ten: tuple[int, ...]) -> None:

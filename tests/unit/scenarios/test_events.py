@@ -40,6 +40,10 @@ def with_events(*events: Event) -> Scenario:
         (event("reboot", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
         (event("clock_step", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
         (event("cut_from_node", "A1", 5, 7), "events[1]: overlaps events[0] on A1 in slots 5 to 5"),
+        (
+            event("meter_clock", "M-H001", 1, 2),
+            "events[1]: M-H001 has no clock that counts; give households.dlt645_of_ten",
+        ),
         (event("exchanged", "M-H001", 4, 5, "M-H003"), "events[1]: other 'M-H003' is a meter already"),
         (event("exchanged", "M-H001", 4, 5, "M H9"), "events[1]: other 'M H9' is no name of a meter"),
         (event("exchanged", "M-H002", 5, 6, "M-H102"), "events[1]: overlaps events[0] on M-H002 in slots 5 to 5"),
@@ -72,6 +76,28 @@ def test_a_place_gets_one_new_meter_and_two_places_not_the_same_one() -> None:
             build_world(with_events(first, second))
     with pytest.raises(UsageError, match="until_slot 6: a meter is exchanged within one slot, until 5"):
         event("exchanged", "M-H001", 4, 6, "M-H101")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (event("reboot", "M-H010", 1, 2), "M-H010 speaks DL/T 645, which answers with what it froze before"),
+        (event("word_swap", "M-H010", 1, 2), "M-H010 speaks DL/T 645, which has no words to swap"),
+        (
+            event("swapped", "M-H009", 1, 2, "M-H010"),
+            "one of M-H009 and M-H010 speaks DL/T 645, and the other does not",
+        ),
+        (event("meter_clock", "M-H009", 1, 2), "M-H009 has no clock that counts; one that has is M-H010"),
+    ],
+)
+def test_a_meter_does_only_what_its_protocol_has(wrong: Event, words: str) -> None:
+    households = replace(VILLAGE.households, dlt645_of_ten=1)
+    mixed = replace(VILLAGE, households=households)
+    known = {meter.meter for meter in build_world(mixed).meters if meter.profile == "dlt645_2007"}
+    assert known == {"M-H010", "M-H020"}
+    with pytest.raises(UsageError) as caught:
+        build_world(replace(mixed, events=(wrong,)))
+    assert words in str(caught.value)
 
 
 def test_events_one_after_the_other_do_not_overlap() -> None:

@@ -176,7 +176,9 @@ def test_a_fraud_and_a_fault_of_one_meter_overlap_and_a_stolen_key_overlaps_no_m
 
 
 def test_a_pair_names_its_other_and_a_single_one_does_not() -> None:
-    with pytest.raises(UsageError, match="other names the second meter of the kind 'swapped' or 'collusion'"):
+    with pytest.raises(
+        UsageError, match="other names the second meter of the kinds 'swapped', 'collusion' and 'exchanged'"
+    ):
         Event(label="x", kind="collusion", target=CHEATS, from_slot=1, until_slot=2)
     with pytest.raises(UsageError, match="and of no other kind"):
         Event(label="x", kind="h1", target=CHEATS, other=FRIEND, from_slot=1, until_slot=2)
