@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any, Final
 
 import numpy as np
@@ -182,9 +182,9 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     billed = area.billed(rows)
     loaded: Iterable[tuple[RunLeaf, SettledRows]] = ((leaf, load_rows(view.reader, leaf, rows)) for leaf in settled)
     if party is not None:
+        load_together(view.reader, settled, area, rows)
         loaded = list(loaded)  # of one party: few
     totals = view.statements.day_totals((of_slot.positions for _, of_slot in loaded), billed)
-    slots_of_party = [] if party is None else [_slot_lines(view, area, *one, billed) for one in loaded]
     return {
         "area": area.id,
         "day_start_s": day_start_s,
@@ -193,15 +193,24 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
-        "slots": slots_of_party,
+        "slots": [] if party is None else list(_lines_by_slot(view, area, loaded, billed)),
         "next": following,
     }
 
 
-def _slot_lines(view: LedgerView, area: Area, leaf: RunLeaf, rows: SettledRows, billed: Sequence[Billed]) -> Json:
-    """The lines of some points in a settled slot."""
-    shown = view.statements.lines(lines_of(view.reader, view.contracts, area, leaf, rows), billed)
-    return {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": [line._asdict() for line in shown]}
+def _lines_by_slot(
+    view: LedgerView, area: Area, loaded: Iterable[tuple[RunLeaf, SettledRows]], billed: Sequence[Billed]
+) -> Iterator[Json]:
+    """The lines of some points in some settled slots, made together and told slot by slot."""
+    for _, of_contract in groupby(loaded, key=lambda one: one[0].contract):
+        runs = list(of_contract)
+        lines = lines_of_runs(view.reader, view.contracts, area, runs)
+        shown = iter(view.statements.lines(lines, [*billed] * len(runs)))
+        kinds_of_row = np.add.reduce([line.energy_wh != 0 for line in lines], dtype=np.int64)
+        counts = kinds_of_row.reshape(len(runs), len(billed)).sum(axis=1).tolist()
+        for (leaf, _), count in zip(runs, counts, strict=True):
+            own = [line._asdict() for line in islice(shown, count)]
+            yield {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": own}
 
 
 def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None) -> Json:
