@@ -5,7 +5,7 @@ An answer of another shape than docs/spec/http.md says ends in ``AnswerError``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -128,19 +128,18 @@ def read_points(answer: Json) -> list[Point]:
         ]
 
 
-def read_registers(answer: Json, points: Sequence[Point]) -> list[Registers | None]:
-    """The rows of ``areas/<a>/registers``, one for each of ``points``; None: nothing there."""
+def read_registers(answer: Json) -> dict[str, Registers | None]:
+    """The rows of ``areas/<a>/registers`` by meter, in their order; None: nothing there."""
     with understood("registers"):
-        found: list[Registers | None] = []
-        for entry, point in zip(answer["registers"], points, strict=True):
-            if entry["meter"] != point.meter:
-                raise ValueError(f"meter {entry['meter']} stands where {point.meter} belongs")
+        found: dict[str, Registers | None] = {}
+        for entry in answer["registers"]:
+            meter = str(entry["meter"])
             if entry["import_wh"] is None:
-                found.append(None)
+                found[meter] = None
             else:
                 flags = sum(FLAGS[flag] for flag in entry["flags"])
                 quality = QUALITIES.index(entry["quality"]) | flags
-                found.append(Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality))
+                found[meter] = Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality)
         return found
 
 

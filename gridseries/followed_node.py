@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final, Protocol
 
 from gridseries.answers import (
+    AnswerError,
     Changes,
     Point,
     Position,
@@ -46,7 +47,7 @@ class FollowedNode:
     def __init__(self, client: NodeClient) -> None:
         self._client = client
         self._points: OrderedDict[tuple[str, int], tuple[list[Point], int | None]] = OrderedDict()
-        self._registers: OrderedDict[tuple[str, int, int], list[Registers | None]] = OrderedDict()
+        self._registers: OrderedDict[tuple[str, int, int], dict[str, Registers | None]] = OrderedDict()
         self._first_slot_start_s: dict[str, int] = {}
         self.areas_of: dict[str, tuple[str, ...]] = {}
         self.slot_s = 0
@@ -87,31 +88,44 @@ class FollowedNode:
         answer = await self._query_or_none(f"gateways/{gateway}/observations", boundary_s=boundary_s)
         return [] if answer is None else observation_rows(gateway, boundary_s, answer)
 
-    async def points(self, area: str) -> AsyncIterator[tuple[int, list[Point]]]:
-        """(first row, points) page by page, ascending by installation."""
+    async def points(self, area: str, slot_start_s: int) -> AsyncIterator[tuple[int, list[Point]]]:
+        """(first row, points) page by page, ascending by installation: those at which a meter hung when a slot began.
+
+        They are those of today but where one was exchanged, came or went since.
+        """
         start: int | None = 0
         while start is not None:
-            page = self._points.get((area, start))
-            if page is None:
-                answer = await self._client.query(f"areas/{area}/installations", start=start)
-                page = (read_points(answer), _next(answer, start))
-                self._points[area, start] = page
-                while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
-                    self._points.popitem(last=False)
-            else:
-                self._points.move_to_end((area, start))
-            yield start, page[0]
-            start = page[1]
+            meters = list(await self.registers(area, slot_start_s, start))
+            points, following = await self._points_now(area, start)
+            if [point.meter for point in points] != meters:
+                answer = await self._client.query(f"areas/{area}/installations", time_s=slot_start_s, start=start)
+                points, following = read_points(answer), _next(answer, start)
+            if [point.meter for point in points] != meters:
+                raise AnswerError(f"installations: at {slot_start_s} others than the meters whose registers there are")
+            yield start, points
+            start = following
 
-    async def registers(
-        self, area: str, boundary_s: int, start: int, points: Sequence[Point]
-    ) -> list[Registers | None]:
-        """Registers of a page of points at a boundary; the page begins at row ``start``."""
+    async def _points_now(self, area: str, start: int) -> tuple[list[Point], int | None]:
+        """A page of today's points, and where the next one begins."""
+        page = self._points.get((area, start))
+        if page is None:
+            answer = await self._client.query(f"areas/{area}/installations", start=start)
+            page = (read_points(answer), _next(answer, start))
+            self._points[area, start] = page
+            while len(self._points) > 1 and sum(len(points) for points, _ in self._points.values()) > POINTS_MAX:
+                self._points.popitem(last=False)
+        else:
+            self._points.move_to_end((area, start))
+        return page
+
+    async def registers(self, area: str, boundary_s: int, start: int) -> dict[str, Registers | None]:
+        """A page of the registers of an area at a boundary, by meter; it begins at row ``start``."""
         key = (area, boundary_s, start)
         page = self._registers.get(key)
         if page is None:
-            answer = await self._client.query(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
-            page = read_registers(answer, points)
+            page = read_registers(
+                await self._client.query(f"areas/{area}/registers", boundary_s=boundary_s, start=start)
+            )
             self._registers[key] = page
             if len(self._registers) > REGISTER_PAGES_MAX:
                 self._registers.popitem(last=False)

@@ -182,9 +182,9 @@ class Projector:
         own, shared = voltages(await self._observations(end_s), self._node.areas_of, area)
         rows.see_voltages(own.values())
         async with aclosing(self._node.positions(area, slot_start_s)) as positions:
-            async for start, points in self._node.points(area):
-                starts = await self._node.registers(area, slot_start_s, start, points)
-                ends = await self._node.registers(area, end_s, start, points)
+            async for start, points in self._node.points(area, slot_start_s):
+                shown = [await self._node.registers(area, time_s, start) for time_s in (slot_start_s, end_s)]
+                starts, ends = ([page.get(point.meter) for point in points] for page in shown)
                 settled = await _positions_of(points, positions)
                 rows.see_voltages(shared[point.meter] for point in points if point.meter in shared)
                 await self._keep(INTERVALS, rows.intervals(points, starts, ends, settled))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -190,6 +191,24 @@ async def _repeat(devices: MqttFleet) -> None:
         await devices.speak()
 
 
+def _fleets_of(world: World, area: str, time: MetersTime) -> Iterator[tuple[tuple[int, ...], MeterFleet]]:
+    """The meters of an area, those that speak alike together, with their columns in the world; on lines of their own."""
+    own = [row for row, meter in enumerate(world.meters) if meter.area == area]
+    for framer, prefix in LINES_OF.items():
+        rows = [row for row in own if (world.meters[row].profile == DLT645_PROFILE_ID) == (framer == DLT645)]
+        if rows:
+            meters = assign_lines(
+                [(world.meters[row].meter, _modbus_profile(world.meters[row].profile)) for row in rows], prefix=prefix
+            )
+            yield tuple(rows), MeterFleet(meters, framer=framer, true_ms=time.now_ms)
+
+
+@cache
+def _modbus_profile(name: str) -> ModbusProfile | None:
+    """By which a meter shows its values; None of DL/T 645, where the standard says it."""
+    return None if name == DLT645_PROFILE_ID else load_profile(name, kind=ModbusProfile)
+
+
 @asynccontextmanager
 async def instruments_of(
     scene: Scene,
@@ -205,32 +224,16 @@ async def instruments_of(
     where that is.
     """
     placed = place_devices(world) if broker is not None else ()
-    profiles: dict[str, ModbusProfile | None] = {
-        profile: None if profile == DLT645_PROFILE_ID else load_profile(profile, kind=ModbusProfile)
-        for profile in {meter.profile for meter in world.meters}
-    }
     time = MetersTime(int(world.boundary_s[0]))
     async with AsyncExitStack() as stack:
         areas = []
         for number, area in enumerate(world.areas, 1):
             endpoints: list[LineEndpoint] = []
             hung: list[tuple[int, VirtualMeter]] = []
-            for framer in (SOCKET, DLT645):
-                rows = tuple(
-                    row
-                    for row, meter in enumerate(world.meters)
-                    if meter.area == area and (profiles[meter.profile] is None) == (framer == DLT645)
-                )
-                if not rows:
-                    continue
-                meters = assign_lines(
-                    [(world.meters[row].meter, profiles[world.meters[row].profile]) for row in rows],
-                    prefix=LINES_OF[framer],
-                )
-                fleet = MeterFleet(meters, framer=framer, true_ms=time.now_ms)
+            for rows, fleet in _fleets_of(world, area, time):
                 stack.push_async_callback(fleet.close)
                 endpoints += await fleet.start(HOST)
-                hung += zip(rows, meters, strict=True)
+                hung += zip(rows, fleet.meters, strict=True)
                 areas.append(AreaMeters(rows, fleet))
             url = node_urls.get(area, scene.url)
             text = _edge_toml(scene, world, number, url, endpoints, hung)

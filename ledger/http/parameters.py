@@ -130,6 +130,7 @@ TRANSACTION_ID: Final = in_path("transaction_id", "transaction_id", "64 hex digi
 
 DIGEST: Final = needed("digest", "SM3 of the body, 64 hex digits.", read_digest, "string")
 BOUNDARY: Final = needed("boundary_s", "A slot boundary, UTC seconds.", read_whole)
+AT: Final = optional("time_s", "As it was then, UTC seconds; default now.", read_whole_or_earlier, "integer")
 RUN: Final = optional("run", "Name of the run; default the last.", read_optional_word, argument="run_name")
 START: Final = optional("start", "First row wanted: the 'next' of the page before.", read_start, "integer")
 PARTY: Final = optional("party", "Only the rows of this party.", read_optional_word)

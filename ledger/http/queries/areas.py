@@ -67,9 +67,9 @@ def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
     return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.rows), "committed": committed}
 
 
-def installations(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
-    """Metering points of an area, in the order of their rows; limit and modulus in primary Wh; a party sees its own."""
-    area = view.area(area_id)
+def installations(view: LedgerView, scope: Scope, area_id: str, time_s: int, start: int) -> Json:
+    """Metering points of an area at a time (negative: now), in the order of their rows; limit and modulus in primary Wh; a party sees its own."""
+    area = view.area(area_id, None if time_s < 0 else time_s)
     rows, table = view.metered(area, scope.party)
     first, end, following = window(len(rows), start)
     now, numbers = area.in_force, area.registry.numbers
@@ -116,7 +116,7 @@ ROUTES: Final = (
         summary="Metering points.",
         access=OWN_ROWS,
         query=installations,
-        parameters=(parameters.AREA, parameters.PARTY, parameters.START),
+        parameters=(parameters.AREA, parameters.AT, parameters.PARTY, parameters.START),
     ),
     Query(
         rule=f"{API}/meters/<meter>",

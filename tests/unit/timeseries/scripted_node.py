@@ -25,6 +25,8 @@ class ScriptedNode:
         """``cut``: heights in one answer of ``changes`` at most."""
         self._random = random.Random(seed)
         self.areas = {f"a-{area}": [f"H{area}{meter:03}" for meter in range(meters)] for area in range(areas)}
+        self.exchanged: dict[str, tuple[str, int]] = {}
+        """By the meter that hangs there now: the one before, and from which second on it does."""
         self._page_rows, self._cut = page_rows, cut
         self.newest = 0
         self._history = seed
@@ -116,12 +118,17 @@ class ScriptedNode:
                 standing = self._registers.get((area, params["boundary_s"]), {})
                 return {"expected": len(self.areas[area]), "committed": len(standing)}
             case ["areas", area, "installations"]:
-                return self._page(
-                    "installations", [self._installation(area, meter) for meter in self.areas[area]], params
-                )
+                rows = [
+                    self._installation(area, meter) | {"meter": self._then(meter, params.get("time_s"))}
+                    for meter in self.areas[area]
+                ]
+                return self._page("installations", rows, params)
             case ["areas", area, "registers"]:
                 standing = self._registers.get((area, params["boundary_s"]), {})
-                rows = [_register(meter, standing.get(meter)) for meter in self.areas[area]]
+                rows = [
+                    _register(self._then(meter, params["boundary_s"]), standing.get(meter))
+                    for meter in self.areas[area]
+                ]
                 return self._page("registers", rows, params)
             case ["areas", area, "slots", slot, "clearing"]:
                 return self._found(self._cleared.get((area, int(slot))))
@@ -132,7 +139,7 @@ class ScriptedNode:
                 first = params["start"]
                 last = first + self._page_rows
                 answer = {name: column[first:last] for name, column in zip(Position._fields, columns, strict=True)}
-                meters = self.areas[area][:-1]
+                meters = [self._then(meter, int(slot)) for meter in self.areas[area][:-1]]
                 return {"meters": meters[first:last], **answer, "next": last if last < len(meters) else None}
         raise AssertionError(path)
 
@@ -147,6 +154,10 @@ class ScriptedNode:
         if value is None:
             raise NodeRefused("http://scripted: not yet", 404, "not yet")
         return value
+
+    def _then(self, meter: str, time_s: int | None) -> str:
+        before, from_s = self.exchanged.get(meter, (meter, 0))
+        return before if time_s is not None and time_s < from_s else meter
 
     def _page(self, name: str, rows: list[Any], params: dict[str, Any]) -> dict[str, Any]:
         first = params["start"]

@@ -62,6 +62,26 @@ async def test_a_settled_slot_has_the_ledgers_own_figures(tmp_path: Path) -> Non
     assert slot["traders_supplier_only_nano"] == sum(positions["supplier_only_nano"][:2])
 
 
+async def test_slots_before_a_meter_was_exchanged_are_those_of_the_meter_before(tmp_path: Path) -> None:
+    node, store = ScriptedNode(5, areas=1), new_store(tmp_path)
+    new, (old, slot) = node.areas["a-0"][1], ("H-OLD", 4)
+    from_s = FIRST_S_OF_SCRIPT + slot * SLOT_S + 1
+    node.exchanged[new] = (old, from_s)
+    node.write_history(8)
+    await catch_up(Projector(node, store))
+    rows = [
+        row for row in await store.read(INTERVALS, 0, FIRST_S_OF_SCRIPT + 100 * SLOT_S) if row.tags[1] in (old, new)
+    ]
+    await store.close()
+    slots = {
+        name: {(row.time_s - FIRST_S_OF_SCRIPT) // SLOT_S for row in rows if row.tags[1] == name} for name in (old, new)
+    }
+    assert slots[old] | slots[new] >= set(range(7))
+    assert max(slots[old]) == slot < min(slots[new]), "the slot of the exchange is settled for who began it"
+    settled = {row.time_s for row in rows if values_of(INTERVALS, row)["pays_nano"] is not None}
+    assert FIRST_S_OF_SCRIPT + slot * SLOT_S in settled
+
+
 async def test_an_estimate_stands_until_the_reading_comes_late_and_corrects_it(tmp_path: Path) -> None:
     async with running_node(tmp_path / "ledger") as node:
         signing, store = node.sender(), new_store(tmp_path)

@@ -188,9 +188,9 @@ def test_an_absent_register_is_none_and_flags_are_bits() -> None:
         {"meter": "M-1", "import_wh": None, "export_wh": None, "quality": "missing", "flags": []},
         {"meter": "M-2", "import_wh": 5, "export_wh": 0, "quality": "measured", "flags": ["late", "rollover"]},
     ]
-    found = read_registers({"registers": entries}, POINTS[:2])
-    assert found == [None, Registers(5, 0, (FLAG_LATE | FLAG_ROLLOVER))]
-    assert interval_energy(OTHER, None, found[1]) is None
+    found = read_registers({"registers": entries})
+    assert found == {"M-1": None, "M-2": Registers(5, 0, (FLAG_LATE | FLAG_ROLLOVER))}
+    assert interval_energy(OTHER, None, found["M-2"]) is None
 
 
 def test_the_first_value_of_a_device_stands_and_a_nameless_one_has_its_number() -> None:
@@ -225,8 +225,8 @@ def test_the_lowest_voltage_of_a_device_counts_in_the_areas_of_its_gateway() -> 
         lambda: read_changes({"height": 1, "newest": 1, **DIGESTS, "digest": "11", "changes": []}),
         lambda: read_changes([]),  # type: ignore[arg-type] # what is tested
         lambda: read_points({"installations": [{"meter": "M-1"}]}),
-        lambda: read_registers({"registers": []}, POINTS),
-        lambda: read_registers({"registers": [{"meter": "M-9", "import_wh": None}]}, POINTS[:1]),
+        lambda: read_registers({}),
+        lambda: read_registers({"registers": [{"import_wh": None}]}),
         lambda: read_positions(
             {"meters": ["M-1"], "bought_wh": [], "sold_wh": [], "pays_nano": [], "supplier_only_nano": []}
         ),
