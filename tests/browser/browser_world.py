@@ -22,14 +22,16 @@ HOUSEHOLDS, SLOTS = 12, 12
 AXE = Path(sys.prefix) / "assets" / "node_modules" / "axe-core" / "axe.min.js"
 """Put there by: make setup."""
 LANGUAGE_TAGS = {"en": "en", "zh_CN": "zh-CN"}
-WIDTHS = (1280, 360, 390, 414)
-LOOKS = [
-    Look(width, dark, language)
+EXTREMES = WIDE, NARROW = (1280, 360)
+LOOKS_ON = {
+    f"{device}-{language}": [Look(width, dark, language) for width, dark in looks]
+    for device, looks in {
+        "phone": [(NARROW, False), (390, False), (414, False), (NARROW, True)],
+        "screen": [(WIDE, False), (WIDE, True)],
+    }.items()
     for language in LANGUAGE_TAGS
-    for dark in (False, True)
-    for width in (WIDTHS[:2] if dark else WIDTHS)
-]
-"""Each width in both languages; dark, which moves nothing, at the widest and the narrowest."""
+}
+"""Each width in both languages; dark, which moves nothing, at the widest and the narrowest. By device and language."""
 
 CHARTS_ARE_READ = """
 return [...document.querySelectorAll("figure.chart")].every((figure) => figure.getAttribute("aria-busy") === "false")
@@ -46,6 +48,7 @@ return found.map((text) => text.trim().replace(/\\s+/g, " ")).filter(Boolean);
 """
 PLACEHOLDER = re.compile(r"%\\?\(\w+\\?\)s|\\?\{\w+\\?\}")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+ENGLISH = re.compile(r"[A-Za-z]{3}")
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class Visit:
 
 def untranslated(texts: list[str]) -> Iterator[str]:
     """What a page in Chinese says in the English of the catalogue."""
-    for text in texts:
+    for text in {text for text in texts if ENGLISH.search(text)}:
         for message, pattern in _phrases().items():
             if pattern.search(text):
                 yield f"{message!r} in {text!r}"
@@ -183,7 +186,7 @@ def _phrases() -> Mapping[str, re.Pattern[str]]:
     found = {}
     for message in catalogue("en"):
         bare, translation = PLACEHOLDER.sub(" ", message), catalogue("zh_CN").get(message, "")
-        if message in translation or not re.search(r"[A-Za-z]{3}", bare):
+        if message in translation or not ENGLISH.search(bare):
             continue
         pattern = PLACEHOLDER.sub(".{1,80}?", re.escape(message))
         is_phrase = len(re.findall(r"[A-Za-z]{2,}", bare)) > 2

@@ -153,11 +153,11 @@ async def test_dead_units_behind_a_patient_gateway_starve_nobody() -> None:
 
 async def test_slow_device_does_not_hide_how_long_a_gateway_waits_for_a_dead_one() -> None:
     """Its late answer comes first and sooner than the gateway comes back from the dead ones."""
-    async with _fleet(8, "socket", keys={"timeout_ms": 200, "drain_ms": 60}) as (fleet, line):
-        fleet.set_line_fault("line-1", LineFault(gateway_timeout_ms=1500))
-        fleet.set_fault("M000", Fault(late_ms=300, requests=1))
+    async with _fleet(8, "socket", keys={"timeout_ms": 400, "drain_ms": 120}) as (fleet, line):
+        fleet.set_line_fault("line-1", LineFault(gateway_timeout_ms=3000))
+        fleet.set_fault("M000", Fault(late_ms=600, requests=1))
         fleet.set_fault("M002", Fault(silent=True))
-        sample = await _sampled(line, SamplePolicy(backoff_ms=20, window_ms=8000))
+        sample = await _sampled(line, SamplePolicy(backoff_ms=20, window_ms=16_000))
         assert _read(sample) == [0, 1, 3, 4, 5, 6, 7]
         assert fleet.accepted("line-1") == 1
 

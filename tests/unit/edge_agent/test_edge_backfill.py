@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 import edge.agent
 import edge.readers.dlt645
 from edge import lacks as lacks_module
+from edge import window
 from edge.agent import BATCHES_AT_BOUNDARY_MAX, Agent
 from edge.backfill import RECORD_ROUNDS_MAX
 from edge.clocks import WallBoundaries
@@ -389,7 +390,10 @@ class OneBoundary:
         return SYNCED
 
 
-async def test_line_whose_meters_answer_one_by_one_makes_no_more_batches_than_the_ledger_takes(tmp_path: Path) -> None:
+async def test_line_whose_meters_answer_one_by_one_makes_no_more_batches_than_the_ledger_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "ROUND_PAUSE_MS_MAX", 20)  # rounds follow each other at once
     meters = 12
     node, (line, lines) = FakeNode(), fake_lines(meters)
     outbox = new_outbox(tmp_path / "outbox.sqlite")
