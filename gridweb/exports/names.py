@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from gridweb.format import INSTANT_S_MAX, zone_of
+from gridweb.format import INSTANT_S_MAX, offset, zone_of
 from gridweb.tables import Table
 
 NAME_CHARACTERS_MAX: Final = 120
@@ -18,11 +18,13 @@ _SPANS: Final = ("day", "month", "year")
 _MOMENTS: Final = ("slot_start_s", "slot", "boundary_s")
 _STARTS: Final = ("at_s", "start_s")
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
-_OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_OTHERS: Final = re.compile(r"[^A-Za-z0-9._+-]+")
+_END_S: Final = INSTANT_S_MAX - 86_400
+"""Local time ends with the year 9999, too: no zone is a day ahead."""
 
 
 def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
-    """The name without its suffix, of letters, digits, points and dashes. ``asked``: the arguments of the table's address.
+    """The name without its suffix, of letters, digits, points, dashes and the sign of an offset. ``asked``: the arguments of the table's address.
 
     The days are those of the address, or those of the slots and instants in the first and in the last row; local ones.
     """
@@ -38,8 +40,11 @@ def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
             return [str(asked[name])]
     for name in _MOMENTS:
         moment_s = asked.get(name)
-        if isinstance(moment_s, int) and 0 <= moment_s < INSTANT_S_MAX:
-            return [_local(moment_s, table.tz).strftime("%Y-%m-%dT%H%M")]
+        if isinstance(moment_s, int) and 0 <= moment_s < _END_S:
+            local = _local(moment_s, table.tz).strftime("%Y-%m-%dT%H%M")
+            return [
+                local + offset(moment_s, table.tz).replace(":", "")
+            ]  # tells the hours apart that a clock shows twice
     at = next((place for place, column in enumerate(table.columns) if column.kind == "slot"), None)
     if at is None:
         at = next((place for place, column in enumerate(table.columns) if column.key == "boundary_s"), None)
@@ -47,7 +52,7 @@ def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
         ends: list[object] = [*map(asked.get, _STARTS), _before(asked.get("end_s"))]
     else:
         ends = [table.rows[0][at], table.rows[-1][at]] if table.rows else []
-    known = (end_s for end_s in ends if isinstance(end_s, int) and 0 <= end_s < INSTANT_S_MAX)
+    known = (end_s for end_s in ends if isinstance(end_s, int) and 0 <= end_s < _END_S)
     days = sorted({_local(end_s, table.tz).date().isoformat() for end_s in known})
     return ["-to-".join(days)] if days else []
 

@@ -182,6 +182,24 @@ def test_a_file_without_slots_in_its_rows_is_named_by_those_of_its_address(
     assert file_stem(table, asked) == stem
 
 
+def test_files_of_the_two_slots_of_a_repeated_hour_have_two_names() -> None:
+    table = Table("merit", (Column("name", "Name"),), [("x",)], tz="Europe/Berlin")
+    first_s = 1_792_887_300  # 2026-10-25, 00:15 UTC
+
+    names = [file_stem(table, {"area": "A1", "slot_start_s": first_s + hour * 3_600}) for hour in (0, 1, 24)]
+
+    assert names == ["merit-A1-2026-10-25T0215+0200", "merit-A1-2026-10-25T0215+0100", "merit-A1-2026-10-26T0115"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"boundary_s": 253_402_300_500}, {"start_s": 253_402_290_000, "end_s": 253_402_300_700}]
+)
+def test_an_instant_whose_local_date_is_beyond_the_last_year_names_no_file(asked: dict[str, int]) -> None:
+    table = Table("days", (Column("name", "Name"),), [], tz="Asia/Shanghai")
+
+    assert file_stem(table, asked) == "days"
+
+
 def test_the_name_of_a_file_is_short_and_holds_no_way_out_of_its_folder() -> None:
     stem = file_stem(Table("slots", (Column("name", "Name"),), []), {"party": "../é/" * 60})
 
