@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from gridcore import merkle
 from gridcore.registry.row import Row
@@ -13,6 +16,7 @@ from ledger.leaves.family import Value
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.state.block import Block
 from ledger.store.ledger import Ledger
+from ledger.store.reader import KEYS_TOGETHER
 from settlement import statements
 from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import START_S, Consortium, area, household
@@ -79,6 +83,17 @@ def test_what_is_registered_of_an_area_is_read_in_questions_of_many(tmp_path: Pa
         of_one = view.metered(view.area("a-1"), "p-7")
         assert (of_one[0].tolist(), of_one[1].meters, of_one[1].trades) == ([6], ("M-7",), (True,))
         assert not len(view.metered(view.area("a-1"), "nobody")[0])
+
+
+def test_what_is_registered_of_an_area_is_read_where_a_question_takes_few_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.state.state._LEAVES_TOGETHER", KEYS_TOGETHER)
+    consortium = Consortium(meters=[household(number, f"p-{number}") for number in range(1, 2 * KEYS_TOGETHER)])
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        ledger._db._tables.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, KEYS_TOGETHER)
+        view = LedgerView(ledger, CONTRACTS, statements)
+        assert len(view.table(view.area("a-1")).meters) == 2 * KEYS_TOGETHER - 1
 
 
 def test_a_meter_is_found_by_its_code_for_as_long_as_it_hangs_somewhere(tmp_path: Path) -> None:
