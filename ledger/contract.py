@@ -439,7 +439,7 @@ class Statements(Protocol):
         """Both sides of the book over these lines, summed by account and never netted."""
 
     def kind_totals(self, lines: Sequence[LineLike]) -> Sequence[KindTotal]:
-        """The lines of each kind of which there are any, in the contract's order."""
+        """The lines of each kind, also of those of which there are none, in the contract's order."""
 
     def slot_totals(self, positions: Positions, billed: Sequence[Billed]) -> Sequence[SlotTotal]:
         """One total a row."""

@@ -81,14 +81,13 @@ def postings(lines: Sequence[LineLike], billed: Sequence[Billed]) -> SlotPosting
 
 
 def kind_totals(lines: Sequence[LineLike]) -> list[KindTotal]:
-    """The lines of each kind of which there are any, summed; exact at any size."""
-    totals = (
+    """The lines of each kind, summed; exact at any size."""
+    return [
         KindTotal(
             line.kind, int(np.count_nonzero(line.energy_wh)), exact_sum(line.energy_wh), exact_sum(line.amount_nano)
         )
         for line in lines
-    )
-    return [total for total in totals if total.lines]
+    ]
 
 
 def slot_totals(positions: Positions, billed: Sequence[Billed]) -> list[SlotTotal]:

@@ -43,6 +43,9 @@ from ledger.runs import (
     run_words,
 )
 
+LINE_ROWS_MAX: Final = 65_536
+"""Rows whose lines are made at once, a few hundred bytes each: a day of a large area has millions."""
+
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
     """A settlement run: its leaf and the area's part in it, and of one page of settling rows how many are estimated, totals,
@@ -214,18 +217,20 @@ def _lines_by_slot(
 
 
 def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None) -> Json:
-    """A local day's lines summed by their kinds, in the contract's order, over the slots of the day that have the run, by itself the last."""
+    """A local day's lines summed by their kinds, in the contract's order, over the slots of the day that have the run, by itself the last.
+
+    The rows are those of ``day``, and so is the answer about a party that has none: Problem 404.
+    """
     _, slots = view.day_slots(view.area(area_id), day_start_s)
     settled = find_runs(view.reader, view.area(area_id), slots, run_name)
     sums: dict[str, Sequence[int]] = {}
     if settled:
         area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
-        rows = area.settling if scope.party is None else area.settling_rows_of(scope.party)
-        load_together(view.reader, settled, area, rows)
-        for _, of_contract in groupby(settled, key=lambda leaf: leaf.contract):
-            runs = [(leaf, load_rows(view.reader, leaf, rows)) for leaf in of_contract]
-            lines = lines_of_runs(view.reader, view.contracts, area, runs)
-            for kind, *of_kind in view.statements.kind_totals(lines):
+        rows = area.settling if scope.party is None else settling_page(area, scope.party, 0)[0]
+        for leaves, some in _line_parts(settled, rows):
+            load_together(view.reader, leaves, area, some)
+            runs = [(leaf, load_rows(view.reader, leaf, some)) for leaf in leaves]
+            for kind, *of_kind in view.statements.kind_totals(lines_of_runs(view.reader, view.contracts, area, runs)):
                 before = sums.get(kind, (0, 0, 0))
                 sums[kind] = [one + more for one, more in zip(before, of_kind, strict=True)]
     return {
@@ -237,8 +242,19 @@ def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_na
         "kinds": [
             {"line_kind": kind, "lines": count, "energy_wh": energy_wh, "amount_nano": amount_nano}
             for kind, (count, energy_wh, amount_nano) in sums.items()
+            if count
         ],
     }
+
+
+def _line_parts(settled: Sequence[RunLeaf], rows: Int64) -> Iterator[tuple[Sequence[RunLeaf], Int64]]:
+    """Runs of one contract and rows whose lines are made together: LINE_ROWS_MAX of them, whatever the area's size."""
+    for first in range(0, len(rows), LINE_ROWS_MAX):
+        some = rows[first : first + LINE_ROWS_MAX]
+        slots = LINE_ROWS_MAX // len(some)
+        for _, of_contract in groupby(settled, key=lambda leaf: leaf.contract):
+            leaves = list(of_contract)
+            yield from ((leaves[start : start + slots], some) for start in range(0, len(leaves), slots))
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:

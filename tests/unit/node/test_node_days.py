@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.client import NodeRefused
-from ledger.http.queries import answers
+from ledger.http.queries import answers, settlement
 from ledger.leaves import columns
+from ledger.leaves.run import RunLeaf
+from ledger.registry.areas import Area
+from ledger.runs import SettledRows, lines_of_runs
+from ledger.store.reader import LedgerReader
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.two_areas import one_settled_slot
@@ -96,6 +101,37 @@ async def test_a_day_without_a_run_has_no_kinds_and_a_stranger_gets_none(tmp_pat
         with pytest.raises(NodeRefused) as refused:
             await node.client("p-1").query(KINDS, party="p-2")
         assert refused.value.status == 403
+
+
+async def test_a_party_without_points_in_an_area_has_no_settled_slots_there(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger") as node:
+        await settle_two_slots(node)
+        for path in (DAY, KINDS):
+            with pytest.raises(NodeRefused, match="no party 'p-3' in area 'a-1'") as refused:
+                await node.client("util").query(path, party="p-3")
+            assert refused.value.status == 404
+
+
+async def test_lines_of_a_large_area_are_made_a_bounded_number_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(reader: LedgerReader, contracts: Any, area: Area, runs: Sequence[tuple[RunLeaf, SettledRows]]) -> Any:
+        made.append(sum(len(rows.rows) for _, rows in runs))
+        return lines_of_runs(reader, contracts, area, runs)
+
+    monkeypatch.setattr(settlement, "lines_of_runs", counted)
+    async with running_node(tmp_path / "ledger") as node:
+        await settle_two_slots(node)
+        whole = await node.client("util").query(KINDS)
+        assert made == [6]
+        for rows_max in (4, 2, 1):
+            made.clear()
+            monkeypatch.setattr(settlement, "LINE_ROWS_MAX", rows_max)
+            assert await node.client("util").query(KINDS) == whole
+            assert max(made) <= rows_max
+            assert sum(made) == 6
 
 
 async def test_pages_and_chunks_change_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
