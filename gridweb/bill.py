@@ -194,15 +194,21 @@ class KindSum:
     amount_nano: int
 
 
-def sums_by_kind(lines: Sequence[BillLine], kinds: Iterable[str]) -> list[KindSum]:
-    """The sums of a statement by kind of line, in the order of ``kinds``, the contract's."""
-    found = []
-    for kind in kinds:
-        of_kind = [line for line in lines if line.kind == kind]
-        if of_kind:
-            energy_wh = sum(line.energy_wh for line in of_kind)
-            found.append(KindSum(kind, len(of_kind), energy_wh, sum(line.amount_nano for line in of_kind)))
-    return found
+def sums_by_kind(lines: Iterable[BillLine], kinds: Iterable[str]) -> list[KindSum]:
+    """The sums of a statement by kind of line, in the order of ``added_sums``."""
+    return added_sums((KindSum(line.kind, 1, line.energy_wh, line.amount_nano) for line in lines), kinds)
+
+
+def added_sums(sums: Iterable[KindSum], kinds: Iterable[str]) -> list[KindSum]:
+    """Sums by kind of line added up, in the order of ``kinds``, the contract's; behind them those of kinds that an earlier contract of the
+    area had: they are a part of what its bills come to.
+    """
+    found: dict[str, KindSum] = {}
+    for one in sums:
+        before = found.get(one.kind, KindSum(one.kind, 0, 0, 0))
+        counts = before.lines + one.lines, before.energy_wh + one.energy_wh, before.amount_nano + one.amount_nano
+        found[one.kind] = KindSum(one.kind, *counts)
+    return [found[kind] for kind in dict.fromkeys((*kinds, *found)) if kind in found]
 
 
 # -------------------------------------------------------------------------------------------------------------- sentences

@@ -216,9 +216,11 @@ def _by_hour(scope: Scope, lines: Sequence[BillLine]) -> list[Group]:
 
 
 def _by_kind(scope: Scope, lines: Sequence[BillLine]) -> list[Group]:
-    titles = scope.contract.line_titles
-    known = ((kind, [line for line in lines if line.kind == kind]) for kind in titles)
-    return [Group(f"kind-{kind}", titles[kind], own) for kind, own in known if own]
+    contract = scope.contract
+    groups = (
+        (one.kind, [line for line in lines if line.kind == one.kind]) for one in sums_by_kind(lines, contract.lines)
+    )
+    return [Group(f"kind-{kind}", contract.line_title(kind), own) for kind, own in groups]
 
 
 def _bars(table: Part[Table]) -> Bars | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, Viewer, check_party
-from gridweb.bill import NO_CURVE, BillLine, KindSum
+from gridweb.bill import NO_CURVE, BillLine, KindSum, added_sums
 from gridweb.i18n import N_, _
 from gridweb.pages.household_tables import (
     DAY_COLUMNS,
@@ -111,30 +111,20 @@ async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
     async def read(day: Day) -> Mapping[str, Any]:
         async with asking:
             path = f"areas/{point.area.area}/days/{day.start_s}/kinds"
-            with suppress(SourceMissing):  # pruned
+            with suppress(SourceMissing):  # pruned, or the party has nothing there yet
                 answer: Mapping[str, Any] = await source.cached(path, party=point.party)
                 return answer
             return {"kinds": (), "slots_settled": 0}
 
     days = await asyncio.gather(*(read(day) for day in month.days))
-    sums = added_kinds((one for day in days for one in day["kinds"]), point.area.contract.lines)
+    of_days = (
+        KindSum(one["line_kind"], one["lines"], one["energy_wh"], one["amount_nano"])
+        for day in days
+        for one in day["kinds"]
+    )
+    sums = added_sums(of_days, point.area.contract.lines)
     expected = sum(len(point.area.slots_of(day.start_s)) for day in month.days)
     return MonthSums(tuple(sums), expected, sum(day["slots_settled"] for day in days))
-
-
-def added_kinds(sums: Iterable[Mapping[str, Any]], kinds: Iterable[str]) -> list[KindSum]:
-    """Sums of days by kind of line as those of all of them, in the order of ``kinds``, the contract's."""
-    found: dict[str, KindSum] = {}
-    for one in sums:
-        kind = one["line_kind"]
-        before = found.get(kind, KindSum(kind, 0, 0, 0))
-        counts = (
-            before.lines + one["lines"],
-            before.energy_wh + one["energy_wh"],
-            before.amount_nano + one["amount_nano"],
-        )
-        found[kind] = KindSum(kind, *counts)
-    return [found[kind] for kind in kinds if kind in found]
 
 
 async def _read_lines(source: Source, point: Point, month: Month) -> tuple[list[BillLine], int]:

@@ -14,6 +14,7 @@ from gridweb.bill import (
     Interval,
     KindSum,
     Totals,
+    added_sums,
     digits_that_add_up,
     intervals_of,
     round_to_digits,
@@ -63,6 +64,13 @@ def test_totals_count_settled_slots_alone() -> None:
 def test_sums_by_kind_hold_every_line_once_in_the_contracts_order() -> None:
     lines = [BillLine(900, "levy", 5, 2, 10), BillLine(0, "share", 4, None, -3), BillLine(0, "levy", 1, 2, 2)]
     assert sums_by_kind(lines, ["share", "other", "levy"]) == [KindSum("share", 1, 4, -3), KindSum("levy", 2, 6, 12)]
+
+
+def test_lines_of_an_earlier_contract_stand_behind_and_are_not_lost_of_the_sums() -> None:
+    lines = [BillLine(0, "gone", 7, 2, 14), BillLine(900, "share", 4, None, -3), BillLine(1_800, "gone", 1, 2, 2)]
+    assert sums_by_kind(lines, ["share", "levy"]) == [KindSum("share", 1, 4, -3), KindSum("gone", 2, 8, 16)]
+    of_days = [KindSum("gone", 2, 8, 16), KindSum("levy", 1, 1, 1), KindSum("gone", 3, 2, -6)]
+    assert added_sums(of_days, ["share", "levy"]) == [KindSum("levy", 1, 1, 1), KindSum("gone", 5, 10, 10)]
 
 
 CASES = {
