@@ -28,10 +28,11 @@ class Text(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A field of a table; numbers stand right."""
+    """A field of a table; numbers stand right, lists take several lines."""
 
     content: str
     is_number: bool = False
+    is_list: bool = False
 
 
 class StackedBar(NamedTuple):
@@ -83,7 +84,10 @@ def table(heads: Sequence[tuple[Text, bool]], rows: Iterable[Sequence[Cell]]) ->
     """A table; heads: the title of each column, and whether it holds numbers."""
     head = "".join(f"<th{_right(is_number)}>{say(title)}</th>" for title, is_number in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td{_right(cell.is_number)}>{cell.content}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(f"<td{_right(cell.is_number)}{_folded(cell.is_list)}>{cell.content}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -142,6 +146,10 @@ def money(amount: int, quantum_nano: int) -> str:
     sign, nano = ("-", -amount * quantum_nano) if amount < 0 else ("", amount * quantum_nano)
     decimals = f"{nano % 10**9:09}".rstrip("0").ljust(2, "0")
     return f"{sign}{nano // 10**9:,}.{decimals}"
+
+
+def _folded(is_list: bool) -> str:
+    return ' class="list"' if is_list else ""
 
 
 def _right(is_number: bool) -> str:

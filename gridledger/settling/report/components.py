@@ -57,9 +57,9 @@ def _row(of: ComponentFigures, currency: str) -> list[Cell]:
     tax = Text("taxed", "计税") if component.is_taxed else Text("not taxed", "不计税")
     return [
         word(component.name),
-        Cell(say(base)) if base is not None else word(", ".join(component.of)),
+        Cell(say(base)) if base is not None else Cell(escape(", ".join(component.of)), is_list=True),
         Cell(_price(component, currency), is_number=True),
-        Cell(_when(component)),
+        Cell(_when(component), is_list=True),
         word(_days(component)),
         Cell(say(tax)),
         word(component.account),

@@ -133,7 +133,8 @@ def _kind(kind: KindFigures, figures: Figures) -> list[Cell]:
     title = word(kind.line_kind) if words is None else Cell(say(Text(words.title["en"], words.title["zh_CN"])))
     account = figures.vocabulary.accounts.get(kind.account)
     receiver = word(kind.account) if account is None else Cell(say(Text(account["en"], account["zh_CN"])))
-    return [title, receiver, number(kilo(kind.energy_wh)), number(money(kind.amount, figures.quantum_nano))]
+    energy_kwh = kilo(kind.energy_wh) if kind.energy_wh else "–"  # charges by the day, by power, as a share of others
+    return [title, receiver, number(energy_kwh), number(money(kind.amount, figures.quantum_nano))]
 
 
 def _exceptions(figures: Figures) -> str:

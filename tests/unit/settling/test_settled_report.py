@@ -81,6 +81,23 @@ def test_components_stand_there_with_price_unit_hours_days_and_how_many_they_are
     assert "no bundle proves them" in section
 
 
+def test_a_charge_that_no_energy_stands_behind_shows_no_energy(tmp_path: Path) -> None:
+    dataset = dataset_of(
+        np.full((4, 1), 900),
+        np.zeros((4, 1), np.int64),
+        [PointRow("Z1", "P1", "A1")],
+        tariff=[
+            Component("demand", "grid", "kw_peak", 32_000_000),
+            Component("energy", "grid", "import", 420_000),
+        ],
+    )
+    write_results(tmp_path, dataset, runs_of(dataset), tariffs_of(dataset))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    energy_of = {row[0]: row[2] for row in rows if len(row) == 4}
+    assert (energy_of["demand"], energy_of["energy"]) == ("–", "3.600")
+
+
 def test_names_from_files_are_text_and_never_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     points = [PointRow("Z1", evil, "A1"), PointRow("Z2", "P2", "A1")]
