@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, excerpt
 from gridledger.settling.chain import frame_of_ledger, read_runs, some_slots, tariffs_of_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import parties_of
@@ -17,7 +17,7 @@ from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
 from gridledger.settling.results.months import months_of
 from gridledger.settling.whole import LEDGER
-from ledger.store.offline import reading
+from ledger.store.offline import StateBehindError, reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
@@ -36,7 +36,12 @@ def settled_reader(out: Path) -> Iterator[LedgerReader]:
     """The ledger of a settled folder; UsageError where there is none that ``settle files`` has made."""
     if not (out / LEDGER).is_dir():
         raise UsageError(f"--settled {out}: holds no ledger; name a folder that settle files has made")
-    with reading(out / LEDGER, CONTRACTS) as reader:
+    with ExitStack() as resources:
+        try:
+            reader = resources.enter_context(reading(out / LEDGER, CONTRACTS))
+        except StateBehindError:
+            words = "the state of its ledger is behind its blocks; it catches up when files come onto it, the same ones will do"
+            raise UsageError(f"--settled {out}: {words}: gridledger settle files DIR --onto {out}") from None
         if ZONE_NAME not in reader.registry.zone_place:
             raise UsageError(f"--settled {out}: its ledger was not made from files; only those have documents")
         yield reader
@@ -64,10 +69,10 @@ def billings(reader: LedgerReader, *, month: str | None = None, party: str | Non
     frame = frame_of_ledger(reader)
     parties = sorted(parties_of(frame.points))
     if party is not None and party not in parties:
-        raise UsageError(f"{party}: none of that name is billed; {nearest(party, parties)}")
+        raise UsageError(f"party {excerpt(party)}: none of that name is billed; {nearest(party, parties)}")
     months = months_of(frame)
     if month is not None and month not in months.names:
-        raise UsageError(f"{month}: the ledger has no slot of that month; it has {', '.join(months.names)}")
+        raise UsageError(f"month {excerpt(month)}: the ledger has no slot of it; it has {', '.join(months.names)}")
     for place, name in enumerate(months.names):
         if month in (None, name):
             of_month = some_slots(frame, months.calendar.month == place)

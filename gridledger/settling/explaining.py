@@ -28,7 +28,6 @@ _WORDS: Final = {
     "zh_CN": {"run": "结算批次", "recomputed": "重算一致", "differs": "不一致", "sum": "本计量点应付", "not": "未核查"},
 }
 
-
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -66,10 +65,10 @@ def declare(actions: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
     parts = args.line.rsplit("/", 2)
-    if len(parts) == 3 and _MONTH.fullmatch(parts[1]):
+    if len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]):
         return _explain_document(args, *parts)
-    if len(parts) > 1 and _MONTH.fullmatch(parts[-1]):
-        return _explain_document(args, "/".join(parts[:-1]), parts[-1], "")
+    if len(parts) == 2 and parts[0] and _MONTH.fullmatch(parts[1]):
+        return _explain_document(args, parts[0], parts[1], "")
     return _explain_slot(args)
 
 
@@ -99,7 +98,9 @@ def _explain_document(args: argparse.Namespace, party: str, month: str, kind: st
     from gridledger.settling.month_derivation import DocumentName, derive_document
 
     if args.settled is None:
-        raise UsageError(f"--line {args.line}: names a month; name the settled folder of its document with --settled")
+        raise UsageError(
+            f"--line {excerpt(args.line)}: names a month; name the settled folder of its document with --settled"
+        )
     if args.point is not None:
         raise UsageError(f"--point {args.point}: a document is of all points of its party; leave --point out")
     derivation = derive_document(args.settled, DocumentName(party, month, kind, args.run_name))
@@ -115,7 +116,7 @@ def _line_name(text: str) -> LineName:
     if len(parts) != 3 or not all(parts) or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) <= 12):
         raise UsageError(
             f"--line {excerpt(text)}: write PARTY/SLOT/KIND, as H001/1781971200/levy: the slot's start in UTC seconds;"
-            " a document's line is PARTY/MONTH/KIND, as P01/2026-06/levy"
+            " a document's line is PARTY/MONTH/KIND, as P01/2026-06/levy, its totals PARTY/MONTH"
         )
     return LineName(parts[0], int(parts[1]), parts[2])
 

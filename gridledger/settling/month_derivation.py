@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, excerpt
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.documents import StatedRow, billings, settled_reader, stated_rows
@@ -57,15 +57,17 @@ class MonthDerivation(NamedTuple):
 
 
 class _State(NamedTuple):
-    """A month after a run: its lines, exact, what they come to on an invoice, and its terms."""
+    """A month after a run: its lines, exact, those without a price too, what they come to on an invoice, and its terms."""
 
     lines: Sequence[MonthLine]
     total: InvoiceTotal
     terms: InvoiceTerms
 
-    def exact_nano(self, kind: str) -> int:
-        """What a kind of line comes to."""
-        return next((line.amount_nano for line in self.lines if line.kind == kind), 0)
+    def exact(self, kind: str) -> Mapping[str, int]:
+        """What a kind of line comes to, by the columns of ``INVOICE_LINES``."""
+        line = next((line for line in self.lines if line.kind == kind), None)
+        energy_wh, amount_nano = (line.energy_wh, line.amount_nano) if line is not None else (0, 0)
+        return {"energy_wh": energy_wh, "amount_nano": amount_nano}
 
     def quanta(self, kind: str) -> int:
         """The same, rounded once."""
@@ -120,7 +122,7 @@ def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
     names = [one.run for one in issued]
     if name.run is not None and name.run not in names:
         raise UsageError(
-            f"--run {name.run}: {name.party} has no document of that run in {name.month}; it has {', '.join(names) or 'none'}"
+            f"--run {excerpt(name.run)}: {name.party} has no document of that run in {name.month}; it has {', '.join(names) or 'none'}"
         )
     if not issued:
         raise UsageError(f"--line {name.party}/{name.month}: that month came to nothing, and has no document")
@@ -131,8 +133,8 @@ def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
     before = None if first else _state(billing, name.party, runs[runs.index(run) - 1])
     kinds = list(dict.fromkeys(line.kind for state in (now, before) if state for line in state.lines))
     if name.kind and name.kind not in kinds:
-        words = f"{name.party} has no line {name.kind} in {name.month}; {nearest(name.kind, kinds)}"
-        raise UsageError(f"--line {name.party}/{name.month}/{name.kind}: {words}")
+        words = f"{name.party} has no line {excerpt(name.kind)} in {name.month}; {nearest(name.kind, kinds)}"
+        raise UsageError(f"--line {name.party}/{name.month}: {words}")
     totals = list(stated_rows(out, INVOICES, name.party, name.month))
     kind_at, run_at = (InvoiceLineRow._fields.index(field) for field in ("line_kind", "run"))
     lines = [row for row in stated_rows(out, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
@@ -141,7 +143,7 @@ def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
 
 
 def _state(billing: Billing, party: str, run: str) -> _State:
-    lines = [line for line in month_lines(billing, party, run) if line.amount_nano]
+    lines = [line for line in month_lines(billing, party, run) if line.energy_wh or line.amount_nano]
     terms = billing.tariffs[party].terms_of(int(billing.months.calendar.day[0]))
     exact, is_taxed = [line.amount_nano for line in lines], [line.is_taxed for line in lines]
     return _State(lines, invoice_total(exact, terms.tax_ppm, terms.quantum_nano, terms.rounding, is_taxed), terms)
@@ -151,32 +153,44 @@ def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
     """From the line's own steps to what the document says of it."""
     billing, now, before, run = document.billing, document.now, document.before, document.issued.run
     yield from next((line.steps for line in now.lines if line.kind == name.kind), ())
-    exact, amount = now.exact_nano(name.kind), now.quanta(name.kind)
+    exact, amount = now.exact(name.kind), now.quanta(name.kind)
     place = [kind.line_kind for kind in billing.kinds].index(name.kind)
     runs = billing.sheets.names[: billing.sheets.names.index(run) + 1]
     made = billing.invoices.exact_nano(name.party, runs, 0)[place]
     what = {"en": f"The month after run {run}", "zh_CN": f"批次 {run} 之后的本月金额"}
-    yield Step(what, numbers(str(exact)), exact, f"1e-9 {now.terms.currency}", holds=exact == made)
+    nano = exact["amount_nano"]
+    yield Step(what, numbers(str(nano)), nano, f"1e-9 {now.terms.currency}", holds=nano == made)
+    stated = document.stated_lines.get(name.kind)
+    known_exact = before.exact(name.kind) if before is not None else None
+    for column, unit in (("energy_wh", "Wh"), ("amount_nano", f"1e-9 {now.terms.currency}")):
+        yield _of_row(stated, column, exact[column], known_exact[column] if known_exact is not None else None, unit)
     once = {"en": "Rounded once", "zh_CN": "只取整一次"}
-    yield _rounded(now, once, exact, amount)
+    yield _rounded(now, once, nano, amount)
     formula = str(amount)
     if before is not None:
         known, once = (
             before.quanta(name.kind),
             {"en": "Before this document, rounded once", "zh_CN": "本单据之前的金额，只取整一次"},
         )
-        yield _rounded(before, once, before.exact_nano(name.kind), known)
+        yield _rounded(before, once, before.exact(name.kind)["amount_nano"], known)
         formula, amount = f"{amount} − {bracketed(known)}", amount - known
-    stated = document.stated_lines.get(name.kind)
     holds = amount == document.issued.document.lines.get(name.kind, 0)
     holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
     yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, _quanta(now.terms), holds)
 
 
+def _of_row(stated: StatedRow | None, column: str, exact: int, known: int | None, unit: str) -> Step:
+    """What the run adds to a line, as its row says it. known: what held before it, None of a first document."""
+    added = exact if known is None else exact - known
+    formula = str(exact) if known is None else f"{exact} − {bracketed(known)}"
+    holds = _says(stated, InvoiceLineRow._fields.index(column), added)
+    return Step(_row_words(stated, INVOICE_LINES, column), numbers(formula), added, unit, holds)
+
+
 def _total_steps(document: _Document) -> Iterator[Step]:
     """Each line in quanta, then net, tax, gross and rounding, and what the document adds to those before it."""
     now, before, of_document = document.now, document.before, document.issued.document
-    for line in now.lines:
+    for line in (one for one in now.lines if one.amount_nano):
         taxed = ("", "") if line.is_taxed else (" (no tax is paid on it)", "（不计税）")
         yield _rounded(
             now,
@@ -217,7 +231,10 @@ def _formulas(state: _State) -> Mapping[str, str]:
     taxed = sum(quanta for line, quanta in zip(state.lines, total.lines, strict=True) if line.is_taxed)
     exact = sum(line.amount_nano for line in state.lines)
     return {
-        "net": " + ".join(map(bracketed, total.lines)) or "0",
+        "net": " + ".join(
+            bracketed(one) for line, one in zip(state.lines, total.lines, strict=True) if line.amount_nano
+        )
+        or "0",
         "tax": f"{bracketed(taxed)} × {terms.tax_ppm} ÷ {_PPM}",
         "gross": f"{total.net} + {bracketed(total.tax)}",
         "rounding": f"{total.net} × {terms.quantum_nano} − {bracketed(exact)}",

@@ -1,12 +1,14 @@
 """What the lines of a party's month come to after a run, step by step, by whole numbers and plain sums: a second way beside the columns.
 
-The contract's lines are summed by local day; each entry of the tariff goes from energies, power or days to its amount.
+The contract's lines are summed by local day; each entry of the tariff goes from energies, power or days to its amount. The local time of
+each slot, and whether an entry holds in it, are found here again; what both ways have in common are the energies that the runs keep, the
+registry's entries, and the contract's lines of each slot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,7 +16,6 @@ from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
-from settlement.tariffs.charges import Holding
 from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
 
 _PPM: Final = 1_000_000
@@ -28,11 +29,12 @@ _BASES: Final[Mapping[str, Text]] = {
 
 
 class MonthLine(NamedTuple):
-    """A kind of line of a month after a run, exact."""
+    """A kind of line of a month after a run, exact. energy_wh: 0 where the line has none."""
 
     kind: str
     title: Text
     steps: Sequence[Step]
+    energy_wh: int
     amount_nano: int
     is_taxed: bool
 
@@ -43,7 +45,7 @@ def month_lines(billing: Billing, party: str, run: str) -> list[MonthLine]:
     charging = next((one for one in billing.chargings() if (one.run, one.party) == (run, party)), None)
     if charging is not None:
         lines += _component_lines(billing, charging, {line.kind: line.amount_nano for line in lines})
-    return [line for line in lines if line.amount_nano or line.steps]
+    return [line for line in lines if line.steps]
 
 
 # ------------------------------------------------------------------------------------------------- lines of the contract
@@ -51,14 +53,18 @@ def month_lines(billing: Billing, party: str, run: str) -> list[MonthLine]:
 
 def _contract_lines(billing: Billing, party: str, run: str) -> Iterator[MonthLine]:
     """The contract's lines of all runs up to this one, by local day."""
-    day_of_slot = billing.months.calendar.day.tolist()
+    day_of_slot = [local.toordinal() for local in _local_times(billing)]
     of_day: dict[str, dict[int, int]] = {}
+    energy_wh: dict[str, int] = {}
     names = billing.sheets.names
     for name in names[: names.index(run) + 1]:
         rows = billing.contract_rows(name, party)
-        for slot, kind, nano in zip(rows.slot.tolist(), rows.kind.tolist(), rows.amount_nano.tolist(), strict=True):
-            days = of_day.setdefault(billing.kinds[kind].line_kind, {})
+        columns = (rows.slot, rows.kind, rows.energy_wh, rows.amount_nano)
+        for slot, place, wh, nano in zip(*(column.tolist() for column in columns), strict=True):
+            kind = billing.kinds[place].line_kind
+            days = of_day.setdefault(kind, {})
             days[day_of_slot[slot]] = days.get(day_of_slot[slot], 0) + nano
+            energy_wh[kind] = energy_wh.get(kind, 0) + wh
     words = CATALOGUE[billing.contract.contract_id].vocabulary.line_kinds
     for kind, days in sorted(of_day.items()):
         what = {
@@ -67,17 +73,22 @@ def _contract_lines(billing: Billing, party: str, run: str) -> Iterator[MonthLin
         }
         total = sum(days.values())
         step = Step(what, numbers(_sum(days[day] for day in sorted(days))), total, _nano(billing), holds=True)
-        yield MonthLine(kind, words[kind].title, [step], total, is_taxed=True)
+        yield MonthLine(kind, words[kind].title, [step], energy_wh[kind], total, is_taxed=True)
 
 
 # ------------------------------------------------------------------------------------------------- lines of the tariff
 
 
 class _Slots(NamedTuple):
-    """The slots of the month in which an entry holds for the party: their places, and the days that they are of."""
+    """The slots of the month in which an entry holds for the party: their places, and the local day of each."""
 
     places: Sequence[int]
-    days: Sequence[int]
+    day_of_place: Sequence[int]
+
+    @property
+    def days(self) -> Sequence[int]:
+        """The days that they are of, ascending, each once."""
+        return sorted(set(self.day_of_place))
 
 
 class _Entry(NamedTuple):
@@ -108,17 +119,17 @@ class _Entry(NamedTuple):
 
 def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[str, int]) -> list[MonthLine]:
     """One line a name; ``lines_nano``: what the contract's lines come to."""
-    holding, so_far = Holding(billing.months.calendar), dict(lines_nano)
-    day_of_slot = billing.months.calendar.day.tolist()
+    local, so_far = _local_times(billing), dict(lines_nano)
+    day_of_slot = [of_slot.toordinal() for of_slot in local]
     billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
     found: dict[str, MonthLine] = {}
     for component in billing.tariffs[charging.party].components:
-        holds = holding.of(component).tolist()
-        places = [at for at in billed if holds[at]]
-        slots = _Slots(places, sorted({day_of_slot[at] for at in places}))
+        places = [at for at in billed if _holds(component, local[at])]
+        slots = _Slots(places, [day_of_slot[at] for at in places])
         shared_nano = [so_far.get(kind, 0) for kind in component.of]
         entry = _Entry(component, billing, charging, slots, len({day_of_slot[at] for at in billed}), shared_nano)
         steps, amount = _STEPS[component.base](entry) if places else ([], 0)
+        energy_wh = steps[0].result if steps and component.base in ENERGY_BASES else 0
         so_far[component.name] = so_far.get(component.name, 0) + amount
         before = found.get(component.name)
         title = {
@@ -129,10 +140,22 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
             kind=component.name,
             title=title,
             steps=[*(before.steps if before else ()), *steps],
+            energy_wh=energy_wh + (before.energy_wh if before else 0),
             amount_nano=amount + (before.amount_nano if before else 0),
             is_taxed=component.is_taxed,
         )
     return list(found.values())
+
+
+def _holds(component: Component, local: datetime) -> bool:
+    """Whether an entry holds in the slot that starts at a local time."""
+    day, second = local.toordinal(), local.hour * _HOUR_S + local.minute * 60 + local.second
+    return (
+        (component.from_day is None or component.from_day <= day)
+        and (component.until_day is None or day < component.until_day)
+        and (not component.months or local.month in component.months)
+        and (not component.windows or any(start_s <= second < end_s for start_s, end_s in component.windows))
+    )
 
 
 _Steps = tuple[list[Step], int]
@@ -149,8 +172,8 @@ def _of_energy(entry: _Entry) -> _Steps:
         "residual": [took - of_it for took, of_it in zip(imports, traded, strict=True)],
     }[component.base]
     of_day = dict.fromkeys(entry.slots.days, 0)
-    for at in entry.slots.places:
-        of_day[int(entry.billing.months.calendar.day[at])] += energies_wh[at]
+    for at, day in zip(entry.slots.places, entry.slots.day_of_place, strict=True):
+        of_day[day] += energies_wh[at]
     energy_wh, base, span = sum(of_day.values()), _BASES[component.base], _span(entry)
     english, chinese = (
         f"{component.name}: {base['en']}, {span['en']}",
@@ -179,8 +202,8 @@ def _of_power(entry: _Entry) -> _Steps:
     if component.base == "kw_peak":
         imports = entry.charging.usage.import_wh.tolist()
         at = max(entry.slots.places, key=lambda place: imports[place])
-        start = _local(entry.billing, at)
-        slot_s = entry.billing.months.calendar.slot_s
+        start = _local_times(entry.billing)[at].isoformat(timespec="minutes")
+        slot_s = entry.billing.dataset.slot_s
         power_w = imports[at] * _HOUR_S // slot_s
         name = component.name
         steps = [
@@ -191,7 +214,7 @@ def _of_power(entry: _Entry) -> _Steps:
         power_w = component.contracted_w.get(entry.charging.party, 0)
         name = component.name
         steps = [entry.step(f"{name}: contracted by the party", f"{name}：用户合同容量", str(power_w), power_w, "W")]
-    (of_month,) = entry.billing.months.calendar.days_of_month
+    of_month = _days_of_month(date.fromordinal(entry.slots.days[0]))
     amount = power_w * component.price * days // of_month
     formula = f"{power_w} × {bracketed(component.price)} × {days} ÷ {of_month}"
     english = f"Amount: power × price × days ÷ days of the month, rounded down; {_span(entry)['en']}"
@@ -259,9 +282,16 @@ def _registered(billing: Billing, party: str, component: Component) -> Text:
     return {"en": f"tariff/{first.tariff}, in force on {day}", "zh_CN": f"tariff/{first.tariff}，{day} 有效"}
 
 
-def _local(billing: Billing, place: int) -> str:
-    start_s = int(billing.dataset.slot_start_s[place])
-    return datetime.fromtimestamp(start_s, ZoneInfo(billing.dataset.timezone)).isoformat(timespec="minutes")
+def _local_times(billing: Billing) -> Sequence[datetime]:
+    """When each slot starts, by the clock of the ledger's time zone."""
+    zone = ZoneInfo(billing.dataset.timezone)
+    return [datetime.fromtimestamp(start_s, zone) for start_s in billing.dataset.slot_start_s.tolist()]
+
+
+def _days_of_month(day: date) -> int:
+    """How many days the month of a day has."""
+    first = day.replace(day=1)
+    return ((first + timedelta(days=31)).replace(day=1) - first).days
 
 
 def _currency(billing: Billing) -> str:

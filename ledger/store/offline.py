@@ -15,6 +15,10 @@ from ledger.store.opening import open_parts
 from ledger.store.reader import LedgerReader
 
 
+class StateBehindError(UsageError):
+    """A state that lacks blocks: whoever opens the ledger to write brings it up to them."""
+
+
 @contextmanager
 def reading(data_dir: Path, contracts: Mapping[str, Contract], guard: Path | None = None) -> Iterator[LedgerReader]:
     """The reading side of a data directory. UsageError or StoreError say what is in the way."""
@@ -23,7 +27,7 @@ def reading(data_dir: Path, contracts: Mapping[str, Contract], guard: Path | Non
         own = None if load_genesis(data_dir).has_consensus else guard_path(data_dir, guard)
         parts = open_parts(data_dir, Files(), resources, own)
         if parts.guard is not None and parts.db.height() < parts.guard.height:
-            raise UsageError(
+            raise StateBehindError(
                 f"{data_dir}: its state is behind its blocks; start the node once, it catches up by itself"
             )
         checker = SignatureChecker()

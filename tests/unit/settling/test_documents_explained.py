@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gridledger.cli import main
 from gridledger.settling.chain import settled_ledger
@@ -25,6 +26,8 @@ from gridledger.settling.month_lines import month_lines
 from gridledger.settling.results.billing import Billing
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
+from settlement.tariffs import charges
+from settlement.tariffs.charges import Calendar
 from settlement.tariffs.components import Component
 from tests.slow import tariffs
 from tests.unit.settlement.test_charges_by_the_text import FIRST, components
@@ -39,6 +42,7 @@ TARIFF = (
     + component("energy", "import", 200_000, "valid_from = 2025-06-30")
     + component("block", "residual", 0, STEPS).replace("price_micro_per_kwh = 0\n", "")
     + component("sharp", "traded", -7, 'windows = [["08:00", "12:00"]]')
+    + component("window", "import", 10_000, 'windows = [["08:00", "12:00"]]')
     + component("peak", "kw_peak", 32_000_001).replace("per_kwh", "per_kw_month")
     + component("demand", "kw_contracted", 32_000_000, "contracted_kw = {M1 = 12}")
     + component("bonus", "day", -70_000, 'parties = ["M2"]', "taxed = false")
@@ -164,13 +168,16 @@ def test_a_line_is_explained_on_the_command_line_in_both_languages(
     [
         (
             ["--line", "M1/2025-06/enrgy"],
-            "--line M1/2025-06/enrgy: M1 has no line enrgy in 2025-06; did you mean 'energy'?",
+            "--line M1/2025-06: M1 has no line 'enrgy' in 2025-06; did you mean 'energy'?",
         ),
-        (["--line", "M9/2025-06/energy"], "M9: none of that name is billed"),
-        (["--line", "M1/2024-06/energy"], "2024-06: the ledger has no slot of that month; it has 2025-06, 2025-07"),
+        (["--line", "M9/2025-06/energy"], "party 'M9': none of that name is billed"),
+        (["--line", "P1\n1" * 99 + "/2025-06"], "...: none of that name is billed"),
+        (["--line", "/2025-06/energy"], "--line '/2025-06/energy': write PARTY/SLOT/KIND"),
+        (["--line", "M1/2025-06/"], "as P01/2026-06/levy, its totals PARTY/MONTH"),
+        (["--line", "M1/2024-06/energy"], "month '2024-06': the ledger has no slot of it; it has 2025-06, 2025-07"),
         (
             ["--line", "M1/2025-06", "--run", "final"],
-            "--run final: M1 has no document of that run in 2025-06; it has initial, corr",
+            "--run 'final': M1 has no document of that run in 2025-06; it has initial, corr",
         ),
         (
             ["--line", "M2/2025-07", "--run", "correction-1"],
@@ -258,10 +265,78 @@ def test_a_file_that_says_something_else_is_named_by_its_first_row_and_the_line_
 
 
 @pytest.mark.parametrize(
+    ("row", "other", "run"),
+    [
+        (r"(M1,2025-06,initial,peak,0,12800000400),", r"\g<1>1,", "initial"),
+        (r"(M1,2025-06,initial,levy,\d+)", r"\g<1>1", "initial"),
+        (r"M1,2025-06,correction-1,factor,0,\d+,0\n", "", "correction-1"),
+    ],
+    ids=["exact amount", "energy", "a row that rounding leaves nothing of"],
+)
+def test_a_row_of_which_an_exact_number_was_changed_differs_though_its_rounded_amount_does_not(
+    changed: Path, row: str, other: str, run: str
+) -> None:
+    path = changed / "invoice_lines.csv"
+    text, count = re.subn(row, other, path.read_text())
+    assert count == 1
+    path.write_text(text)
+    kind = row.split(",")[3]
+    assert not derive_document(changed, DocumentName("M1", "2025-06", kind, run)).holds
+
+
+def test_columns_that_charge_a_slot_too_many_are_found_by_the_plain_sums(
+    settled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def longer(component: Component, calendar: Calendar) -> NDArray[np.bool_]:
+        found = holds(component, calendar)
+        return found | np.roll(found, 1) if component.windows else found
+
+    holds = charges._holds
+    monkeypatch.setattr(charges, "_holds", longer)
+    windowed = derive_document(settled, DocumentName("M1", "2025-06", "window", "initial"))
+    assert [step.holds for step in windowed.steps if step.what["en"].startswith("The month after run")] == [False]
+    assert derive_document(settled, DocumentName("M1", "2025-06", "energy", "initial")).holds
+
+
+def test_lines_that_cost_nothing_are_explained_as_their_files_have_them(tmp_path: Path) -> None:
+    rules = RULES.replace("levy_micro_per_kwh = 40000", "levy_micro_per_kwh = 0") + component("free", "import", 0)
+    files = {"points.csv": POINTS, "readings.csv": readings(DAYS[:1]), "rules.toml": rules}
+    out = tmp_path / "out"
+    assert main(["settle", "files", str(make_folder(tmp_path / "in", files)), "--out", str(out)]) == 0
+    newer = make_folder(tmp_path / "newer", {**files, "readings.csv": NEWER.replace("06-29", "06-28")})
+    assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
+    free = [row for row in rows(out, "invoice_lines.csv") if row["line_kind"] in ("levy", "free")]
+    assert {(row["run"], row["amount_nano"], row["amount"]) for row in free} == {
+        ("initial", "0", "0"),
+        ("correction-1", "0", "0"),
+    }
+    for row in free:
+        found = derive_document(out, DocumentName(row["party"], row["month"], row["line_kind"], row["run"]))
+        assert found.holds
+        assert [step.result for step in found.steps if step.what["en"].startswith("energy_wh")] == [
+            int(row["energy_wh"])
+        ]
+    totals = derive_document(out, DocumentName("M1", "2025-06", "", None))
+    assert totals.holds
+    assert not any(step.what["en"].startswith(("levy", "free")) for step in totals.steps)
+
+
+def test_a_settled_folder_that_lost_its_state_says_how_it_comes_back(
+    changed: Path, tmp_path: Path, settled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (changed / "ledger" / "state.db").unlink()
+    assert main(["settle", "replay", "--settled", str(changed)]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith(f"gridledger settle files DIR --onto {changed}")
+    assert main(["settle", "files", str(settled.parent / "newer"), "--onto", str(changed)]) == 0
+    assert main(["settle", "replay", "--settled", str(changed)]) == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--settled", "OUT", "--area", "A1"], "--area: is of a run, with --data; --settled makes documents again"),
-        (["--settled", "OUT", "--month", "2024-01"], "2024-01: the ledger has no slot of that month"),
+        (["--settled", "OUT", "--month", "2024-01"], "month '2024-01': the ledger has no slot of it"),
         (["--data", "OUT/ledger", "--month", "2025-06"], "--month: is of documents, with --settled"),
         (["--data", "OUT/ledger", "--area", "A1"], "--slot is missing: name the run by --area and --slot"),
     ],
