@@ -39,6 +39,8 @@ TABLE_ROWS_MAX: Final = 400_000
 
 A follower asks for every area in turn: of tables of a hundred areas, a bound on their number below that would keep none.
 """
+SMALL_AREA_ROWS_MAX: Final = 2_000
+"""Meters of an area whose codes are read by themselves for who asks for nothing else, and not kept."""
 BLOCKS_MAX: Final = 2
 """Blocks whose transactions are kept in memory, each of a few MiB: who asks for one gateway's batch asks for the next one's."""
 
@@ -164,16 +166,32 @@ class LedgerView:
     def table(self, area: Area) -> AreaTable:
         """Meter codes, roles and parties of an area's rows."""
         registered = self._registered
-        with self._lock:
-            kept = registered.tables.get(area.id)
-            if kept is not None and kept[0].in_force is area.in_force:
-                registered.tables.move_to_end(area.id)
-                return kept[1]
+        kept = self._kept_table(registered, area)
+        if kept is not None:
+            return kept
         table = self.table_of(area, area.rows)
         with self._lock:
             if registered.registry is area.registry:
                 registered.keep(area, table)
         return table
+
+    def _kept_table(self, registered: _Registered, area: Area) -> AreaTable | None:
+        with self._lock:
+            kept = registered.tables.get(area.id)
+            if kept is None or kept[0].in_force is not area.in_force:
+                return None
+            registered.tables.move_to_end(area.id)
+            return kept[1]
+
+    def meters(self, area: Area, party: str | None) -> tuple[Int64, Sequence[str]]:
+        """As ``metered``, the codes of the meters alone. Of a small area they are read faster than its table; that of a large one is kept."""
+        rows = area.rows if party is None else area.metered_rows_of(party)
+        if party is None:
+            is_large = len(rows) > SMALL_AREA_ROWS_MAX
+            table = self.table(area) if is_large else self._kept_table(self._registered, area)
+            if table is not None:
+                return rows, table.meters
+        return rows, list(self._meters(area.registry.numbers[area.in_force.installation[rows]].tolist()))
 
     def metered(self, area: Area, party: str | None) -> tuple[Int64, AreaTable]:
         """The rows of an area at which a meter hangs, by their numbers in the zone, and what is registered of them; ``party``: of those billed

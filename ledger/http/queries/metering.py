@@ -61,7 +61,7 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
     """Registers of the meters that hung in an area at a boundary, in primary Wh (ratio applied), in the order of their rows."""
     area = view.area(area_id, boundary_s)
     view.check_slot("boundary_s", boundary_s)
-    rows, table = view.metered(area, scope.party)
+    rows, codes = view.meters(area, scope.party)
     quality, import_wh, export_wh = view.registers(area, rows, boundary_s)
     ratio = area.in_force.ratio[rows]
     first, end, following = window(len(rows), start)
@@ -72,7 +72,7 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
         word, flags = quality_words(int(quality[at]))
         found.append(
             {
-                "meter": table.meters[at],
+                "meter": codes[at],
                 "import_wh": primary[0],
                 "export_wh": primary[1],
                 "quality": word,

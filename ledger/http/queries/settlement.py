@@ -154,8 +154,8 @@ def positions(
     area, leaf = _settled(view, area_id, slot_start_s, run_name)
     rows, following = settling_page(area, scope.party, start)
     found, billed = load_rows(view.reader, leaf, rows), area.billed(rows)
-    metered, table = view.metered(area, scope.party)
-    meters = dict(zip(metered.tolist(), table.meters, strict=True))
+    metered, codes = view.meters(area, scope.party)
+    meters = dict(zip(metered.tolist(), codes, strict=True))
     return {
         "area": area.id,
         "slot_start_s": slot_start_s,

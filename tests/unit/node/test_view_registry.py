@@ -77,9 +77,13 @@ def test_what_is_registered_of_an_area_is_read_in_questions_of_many(tmp_path: Pa
     with closing(open_ledger(tmp_path, consortium)) as ledger:
         view, asked = LedgerView(ledger, CONTRACTS, statements), list[str]()
         ledger._db._tables.connection.set_trace_callback(asked.append)
+        rows, codes = view.meters(view.area("a-1"), None)
+        assert len(asked) < 12
         table = view.table(view.area("a-1"))
-        assert len(table.meters) == 150
-        assert len(asked) < 20
+        assert len(table.meters) == len(rows) == 150
+        assert list(table.meters) == codes
+        assert len(asked) < 24
+        assert view.meters(view.area("a-1"), None)[1] is table.meters
         of_one = view.metered(view.area("a-1"), "p-7")
         assert (of_one[0].tolist(), of_one[1].meters, of_one[1].trades) == ([6], ("M-7",), (True,))
         assert not len(view.metered(view.area("a-1"), "nobody")[0])
