@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -57,6 +58,7 @@ def run_node(config: NodeConfig, ready: Callable[[str, str, int], None]) -> None
             bound = opened.enter_context(open_socket(config.gateways.host, config.gateways.port))
             doors.append(Door(bound, config.gateways.tls))
         ledger = opened.enter_context(closing(_open(config)))
+        gc.freeze()  # what the start has read stays: the collector need not walk it again and again
         asyncio.run(_serve(config, ledger, doors, lambda url: ready(url, ledger.chain, ledger.height)))
 
 
