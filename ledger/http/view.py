@@ -246,7 +246,7 @@ class LedgerView:
             registry = self.reader.registry
             now = registry.at(self.reader.ledger_time_s, self.reader.height)
         columns = registry.columns
-        places = np.searchsorted(columns.numbers, numbers)
+        places = np.flatnonzero(np.isin(columns.numbers, numbers))
         hanging = places[now.gateway[places] >= 0]
         of_area = columns.point_area[columns.installation_point[hanging]].tolist()
         meters = map(self._meter, map(str, columns.numbers[hanging].tolist()))

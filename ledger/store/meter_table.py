@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from gridcore.errors import EncodingError, excerpt
+from gridcore.forms import NAME
 from gridcore.registry.installation import INSTALLATION
-from gridcore.registry.row import decode_row, unsalted
+from gridcore.registry.row import Row, decode_row, unsalted
 from gridcore.sm3.rows import SALT_BYTES
 from ledger.store.tables import Tables
 
@@ -33,13 +35,19 @@ class MeterTable:
         yield from self._tables.each("SELECT code, number FROM meters ORDER BY code, number")
 
     def save(self, bodies: Iterable[bytes]) -> None:
-        """Keep what salted registry rows say of meters. sqlite3.Error when the disk does not take it."""
+        """Keep what salted registry rows say of meters. EncodingError for a row of no installation, as a snapshot that lies may have;
+        sqlite3.Error when the disk does not take it.
+        """
         rows = (decode_row(unsalted(body)) for body in bodies if body.startswith(_KEY, _KEY_AT))
         self._tables.connection.executemany(
             "INSERT OR IGNORE INTO meters VALUES (?, ?)",
-            (
-                (row.value["meter"], int(row.key.removeprefix(_KEY.decode())))
-                for row in rows
-                if "meter" in row.value  # a removal names none
-            ),
+            (_meter_of(row) for row in rows if "meter" in row.value),  # a removal names none
         )
+
+
+def _meter_of(row: Row) -> tuple[str, int]:
+    """The code and the number that the row of an installation names."""
+    code, number = row.value["meter"], row.key.removeprefix(_KEY.decode())
+    if not NAME.holds(code) or not INSTALLATION.name_form.holds(number):
+        raise EncodingError(f"{excerpt(row.key)}: is the row of no installation")
+    return code, int(number)

@@ -11,6 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gridcore.errors import UsageError
+from gridcore.merkle import leaf_hash
+from gridcore.registry.row import Row, salt_rows
 from gridcore.sm3 import sm3
 from ledger.engines.cometbft import abci_pb2 as abci
 from ledger.engines.cometbft.machine import Machine
@@ -245,11 +247,9 @@ def _certified_height_below_a_set(chunks: list[bytes]) -> list[bytes]:
     """No block has brought a certificate, it says, and yet a set took over that one names."""
     head = _head(chunks)
     named = {change.named_height for change in head.sets}
-    kept = named | {AT - 2, AT - 1, AT}
-    headers = tuple(one for one in head.headers if one.height in kept)
+    headers = tuple(one for one in head.headers if one.height in named | {AT - 2, AT - 1, AT})
     certificates = tuple(one for one in head.certificates if one.height in named)
-    lower = replace(head, certified_height=0, headers=headers, certificates=certificates)
-    return [lower.encode(), *chunks[1:]]
+    return [replace(head, certified_height=0, headers=headers, certificates=certificates).encode(), *chunks[1:]]
 
 
 def _other_leaf(chunks: list[bytes]) -> list[bytes]:
@@ -272,6 +272,13 @@ def _without_a_body(chunks: list[bytes]) -> list[bytes]:
 
 def _without_bodies(chunks: list[bytes]) -> list[bytes]:
     return chunks[:-1]
+
+
+def _row_of_no_installation(chunks: list[bytes]) -> list[bytes]:
+    bodies = decode_part(chunks[-1])
+    assert isinstance(bodies, Bodies)
+    more = [*bodies.bodies, *salt_rows(bytes(32), [Row("installation/x", 0, {"meter": "M"}).encode()])]
+    return [*chunks[:-1], replace(bodies, bodies=sorted(more, key=leaf_hash)).encode()]
 
 
 def _without_history(chunks: list[bytes]) -> list[bytes]:
@@ -304,6 +311,7 @@ LIES: list[Callable[[list[bytes]], list[bytes]]] = [
     _strange_leaf,
     _without_a_body,
     _without_bodies,
+    _row_of_no_installation,
     _without_history,
     _head_twice,
     _out_of_order,

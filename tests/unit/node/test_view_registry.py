@@ -114,3 +114,13 @@ def test_a_meter_is_found_by_its_code_for_as_long_as_it_hangs_somewhere(tmp_path
         for number, left in ((3, "a-2"), (2, None)):
             register(ledger, Row(f"installation/{number}", START_S, {"removed": True, "point": f"P-{number}"}))
             assert view.area_of_meter("M-2") == left
+
+
+def test_a_meter_is_found_by_what_is_registered_whatever_else_the_index_says(tmp_path: Path) -> None:
+    consortium = Consortium(
+        areas=[area("a-1"), area("a-2")], meters=[household(1, "p-1"), household(2, "p-2", area="a-2")]
+    )
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        view, meters = LedgerView(ledger, CONTRACTS, statements), ledger._db._tables.connection
+        meters.executemany("INSERT INTO meters VALUES (?, ?)", [("M-2", 1), ("M-2", 4_000_000_000), ("M-9", 3)])
+        assert [view.area_of_meter(code) for code in ("M-2", "M-9")] == ["a-2", None]
