@@ -21,7 +21,7 @@ from gridweb.exports.csv_file import to_csv
 from gridweb.exports.format import Format, Provenance
 from gridweb.exports.readable import local_time
 from gridweb.i18n import _, language, translate
-from gridweb.tables import Table
+from gridweb.tables import Column, Table
 
 PDF_ROWS_MAX: Final = 20_000
 """Rows of one file: some 400 pages, and some ten seconds of one core."""
@@ -77,7 +77,7 @@ def _document(table: Table, provenance: Provenance) -> dict[str, Any]:
             }
             for column in table.columns
         ],
-        "rows": [_texts(table, row) for row in table.rows],
+        "rows": _rows(table),
         "totals": [] if table.totals is None else _totals(table, table.totals),
         "note": table.note,
         "footer": _(
@@ -89,20 +89,30 @@ def _document(table: Table, provenance: Provenance) -> dict[str, Any]:
     }
 
 
-def _texts(table: Table, row: Sequence[object]) -> list[str]:
-    return [_text(column.shown(value), column.kind, table) for value, column in zip(row, table.columns, strict=True)]
+def _rows(table: Table) -> list[Sequence[str]]:
+    """The rows as the page shows them: amounts add up to their sum, as shown."""
+    added = shown.added_up(table)
+    columns = (
+        added[place] if place in added else [_text(row[place], column, table) for row in table.rows]
+        for place, column in enumerate(table.columns)
+    )
+    return list(zip(*columns, strict=True))
 
 
-def _text(value: object, kind: str, table: Table) -> str:
+def _text(exact: object, column: Column, table: Table) -> str:
+    value = column.shown(exact)
     if isinstance(value, str):
-        if kind == "quality":
+        if column.kind == "quality":
             return translate(shown.QUALITY_WORDS.get(value, (value, ""))[0])
         return value
-    return shown.show(value, kind, tz=table.tz, currency=table.currency)
+    return shown.show(value, column.kind, tz=table.tz, currency=table.currency)
 
 
 def _totals(table: Table, totals: Sequence[object]) -> list[str]:
-    texts = ["" if value is None else text for value, text in zip(totals, _texts(table, totals), strict=True)]
+    texts = [
+        "" if value is None else _text(value, column, table)
+        for value, column in zip(totals, table.columns, strict=True)
+    ]
     return [texts[0] or _("Sum"), *texts[1:]]
 
 

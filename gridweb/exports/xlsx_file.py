@@ -21,7 +21,7 @@ from gridweb.tables import TABLE_ROWS_MAX, Column, Table
 
 EXACT_MAX: Final = 10**15 - 1
 """Numbers of at most 15 digits are exact in a spreadsheet."""
-_WIDTH: Final = {"text": 26, "name": 30, "digest": 20, "instant": 27, "slot": 27}
+_WIDTH: Final = {"text": 26, "name": 30, "digest": 20, "instant": 27, "slot": 27, "amount_nano": 20}
 _WIDTH_OF_NUMBERS: Final = 16
 _OPTIONS: Final = {
     "in_memory": True,
@@ -134,7 +134,8 @@ def _title(column: Column, table: Table) -> str:
 
 
 def _format_of(book: Any, column: Column, readable: Readable | None, *, is_total: bool = False) -> Any:
-    numbers = {"energy_wh": "#,##0.000", "amount_nano": "#,##0.0000", "price_micro": "0.0000##", "count": "#,##0"}
+    # Each digit that is not zero is shown: what is shown adds up to the sum.
+    numbers = {"energy_wh": "#,##0.000", "amount_nano": "#,##0.0000#####", "price_micro": "0.0000##", "count": "#,##0"}
     wanted = {"num_format": numbers.get(column.kind, "General")} if column.is_number else {"num_format": "@"}
     if readable is not None and readable.decimals is None:
         wanted = {"num_format": "@"}

@@ -8,10 +8,13 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import typst
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,12 +131,53 @@ def test_pdf_is_an_archive_file_with_its_exact_rows_attached_and_the_same_each_t
         assert "SIMULATED" in text
 
 
-def test_a_pdf_of_more_rows_than_its_limit_is_refused_and_of_as_many_is_made(
+async def test_a_pdf_of_more_rows_than_its_limit_is_refused_and_of_as_many_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert PDF_ROWS_MAX < TABLE_ROWS_MAX
-    assert FORMATS["pdf"].rows_max == PDF_ROWS_MAX
-    assert FORMATS["csv"].rows_max == FORMATS["xlsx"].rows_max == TABLE_ROWS_MAX
+    utility = make_world(tmp_path).browser(Role.UTILITY)
+    rows = len((await (await utility.get(f"{API}/condition")).get_json())["rows"])
+    assert rows > 1
+    monkeypatch.setitem(FORMATS, "pdf", FORMATS["pdf"]._replace(rows_max=rows))
+    made = await utility.get(f"{API}/condition?format=pdf")
+    assert (made.status_code, (await made.get_data(as_text=False))[:8]) == (200, b"%PDF-1.7")
+    monkeypatch.setitem(FORMATS, "pdf", FORMATS["pdf"]._replace(rows_max=rows - 1))
+    refused = await utility.get(f"{API}/condition?format=pdf")
+    assert refused.status_code == 400
+    assert f"more than {rows - 1} rows: ask for a shorter span" in (await refused.get_json())["detail"]
+
+
+def test_each_format_has_its_limit_of_rows() -> None:
+    assert FORMATS["pdf"].rows_max == PDF_ROWS_MAX == 20_000
+    assert FORMATS["csv"].rows_max == FORMATS["xlsx"].rows_max == TABLE_ROWS_MAX == 110_000
+
+
+AMOUNTS_NANO = (123_456_789, *(569_139_500 + 7 * n for n in range(40)), -333_333_333, 50_000)
+"""Each rounded to four digits by itself, they do not add up to their sum."""
+
+
+def test_the_sum_in_a_pdf_is_the_sum_of_the_amounts_that_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_to_typst: dict[str, str] = {}
+
+    def compiled(*_: object, sys_inputs: dict[str, str], **__: object) -> bytes:
+        given_to_typst.update(sys_inputs)
+        return b""
+
+    monkeypatch.setattr(typst, "compile", compiled)
+    table = statement(*((0, "levy", 1, 0, nano) for nano in AMOUNTS_NANO))
+    to_pdf(replace(table, rows=(*table.rows, (0, "none", None, None, None))), WHERE)
+    shown = json.loads(given_to_typst["doc"])
+    amounts = [row[4] for row in shown["rows"]]
+    assert amounts.pop() == "–"
+    assert sum(map(Decimal, amounts)) == Decimal(shown["totals"][4]) == Decimal("22.5558")
+    exact = [Decimal(nano).scaleb(-9) for nano in AMOUNTS_NANO]
+    assert all(abs(Decimal(text) - value) < Decimal("0.0001") for text, value in zip(amounts, exact, strict=True))
+
+
+def test_amounts_in_xlsx_are_shown_with_each_digit_so_that_they_add_up() -> None:
+    with zipfile.ZipFile(io.BytesIO(to_xlsx(statement((0, "levy", 1, 0, 569_139_507)), WHERE))) as book:
+        styles = book.read("xl/styles.xml").decode()
+    assert 'formatCode="#,##0.0000#####"' in styles
+    assert 'formatCode="#,##0.0000"' not in styles
 
 
 async def test_every_format_comes_as_a_file_of_its_kind(tmp_path: Path) -> None:
