@@ -49,6 +49,16 @@ _SIGNS: Final = {
 }
 """Of every other kind: ABSENT."""
 
+_NEEDED: Final = {
+    "events.csv": ("kind", "target", "other", "from_s", "until_s"),
+    "meters.csv": ("meter", "area", "start_import_wh", "start_export_wh", "resolution_wh", "modulus_wh"),
+    "registers.csv": ("meter", "boundary_s", "import_wh", "export_wh"),
+    "reported.csv": ("meter", "slot_start_s", "quality", "flags"),
+    "truth.csv": ("meter", "slot_start_s", "import_wh", "export_wh"),
+}
+"""The files that are read, and of each the columns."""
+_RIGHT: Final = "name a folder that gridledger simulate run has made, without --direct"
+
 Cell = tuple[str, int]
 """A meter, and a boundary (UTC seconds)."""
 
@@ -67,14 +77,14 @@ class Score:
     qualities: set[str] = field(default_factory=set)
 
     @property
-    def recall_percent(self) -> float:
-        """Of 100 readings concerned, those with the sign."""
-        return 100 * self.so / max(1, self.concerned)
+    def recall_percent(self) -> float | None:
+        """Of 100 readings concerned, those with the sign; None where none is concerned."""
+        return 100 * self.so / self.concerned if self.concerned else None
 
     @property
-    def precision_percent(self) -> float:
-        """Of 100 readings that speak of the kind, those that it is the cause of."""
-        return 100 * self.so / max(1, self.so + self.elsewhere)
+    def precision_percent(self) -> float | None:
+        """Of 100 readings that speak of the kind, those that it is the cause of; None where none does."""
+        return 100 * self.so / (self.so + self.elsewhere) if self.so + self.elsewhere else None
 
 
 class _Label(NamedTuple):
@@ -91,11 +101,9 @@ class _Label(NamedTuple):
 
 def score_run(folder: Path) -> list[Score]:
     """Every kind of fault that a run through agents had, in the order of docs/scenarios.md. UsageError for another folder."""
-    for name in ("events.csv", "registers.csv", "reported.csv"):
+    for name in _NEEDED:
         if not (folder / name).is_file():
-            raise UsageError(
-                f"{folder}: holds no {name}; name a folder that gridledger simulate run has made, without --direct"
-            )
+            raise UsageError(f"{folder}: holds no {name}; {_RIGHT}")
     area_of = {row["meter"]: row["area"] for row in _rows(folder, "meters.csv")}
     labels = list(_labels(folder, area_of))
     if not labels:
@@ -228,8 +236,16 @@ def _observed(data_dir: Path) -> Iterator[tuple[int, bool]]:
 
 
 def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    """The rows of a file. UsageError where it is not as a run writes it."""
     with (folder / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        reader = csv.DictReader(file)
+        for column in _NEEDED[name]:
+            if column not in (reader.fieldnames or ()):
+                raise UsageError(f"{folder / name}, row 1: has no column {column!r}; {_RIGHT}")
+        for row in reader:
+            if any(row[column] is None for column in _NEEDED[name]):
+                raise UsageError(f"{folder / name}, row {reader.line_num}: has too few fields; {_RIGHT}")
+            yield row
 
 
 def as_json(score: Score) -> dict[str, object]:
@@ -245,7 +261,11 @@ def table_text(scores: Iterable[Score]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for score in scores:
-        shares = f"{score.recall_percent:.0f} % | {score.precision_percent:.0f} %"
+        shares = f"{_percent(score.recall_percent)} | {_percent(score.precision_percent)}"
         qualities = "; ".join(sorted(score.qualities)) or "-"
         lines.append(f"| `{score.kind}` | {score.sign} | {score.concerned} | {shares} | {qualities} |")
     return "\n".join(lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0f} %"
