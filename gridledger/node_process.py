@@ -58,8 +58,12 @@ def run_node(config: NodeConfig, ready: Callable[[str, str, int], None]) -> None
             bound = opened.enter_context(open_socket(config.gateways.host, config.gateways.port))
             doors.append(Door(bound, config.gateways.tls))
         ledger = opened.enter_context(closing(_open(config)))
-        gc.freeze()  # what the start has read stays: the collector need not walk it again and again
-        asyncio.run(_serve(config, ledger, doors, lambda url: ready(url, ledger.chain, ledger.height)))
+
+        def say_ready(url: str) -> None:
+            gc.freeze()  # what the start has read stays: the collector need not walk it again and again
+            ready(url, ledger.chain, ledger.height)
+
+        asyncio.run(_serve(config, ledger, doors, say_ready))
 
 
 def _open(config: NodeConfig) -> AnyLedger:

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
     import asyncio
+    import gc
     import signal
 
     from gridcore.logs import configure_logs, get_logger
@@ -62,6 +63,7 @@ def _serve(args: argparse.Namespace, config: ServeConfig) -> int:
     first_steps = _first_steps(args, config)  # before the pages open their database: one connection to a process
 
     def say_ready(url: str) -> None:
+        gc.freeze()  # what a start has made stays: the collector need not walk it while pages are made
         result = {"ready": True, "url": url, "chain": parts.trust.chain, "pid": os.getpid()}
         print_result(args, result, f"pages of chain {parts.trust.chain} at {url}{first_steps}")
 

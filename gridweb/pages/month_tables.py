@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,8 +28,6 @@ from gridweb.points import Day, Point, day_of, find_point, newest_day, zone
 from gridweb.source import AreaInfo, Source, SourceMissing
 from gridweb.tables import Column, Table, serves_table
 
-DAYS_AT_ONCE: Final = 2
-"""Days that are asked for at the same time: the node answers other people too, and four at once take it twice the CPU."""
 YEARS: Final = range(1970, 9999)
 MONTH_COLUMNS: Final = (Column("month", N_("Month")), *DAY_COLUMNS[1:])
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
@@ -106,17 +102,8 @@ async def choose_month(source: Source, area: AreaInfo, name: str | None) -> tupl
 
 async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
     """The sums of a party's month, out of those of its days. SourceAway while the node is away."""
-    asking = asyncio.Semaphore(DAYS_AT_ONCE)
-
-    async def read(day: Day) -> Mapping[str, Any]:
-        async with asking:
-            path = f"areas/{point.area.area}/days/{day.start_s}/kinds"
-            with suppress(SourceMissing):  # pruned, or the party has nothing there yet
-                answer: Mapping[str, Any] = await source.cached(path, party=point.party)
-                return answer
-            return {"kinds": (), "slots_settled": 0}
-
-    days = await asyncio.gather(*(read(day) for day in month.days))
+    # One day after the other: threads of the node would wait for one another, and take half as much CPU again.
+    days = [await _read_kinds(source, point, day) for day in month.days]
     of_days = (
         KindSum(one["line_kind"], one["lines"], one["energy_wh"], one["amount_nano"])
         for day in days
@@ -127,15 +114,19 @@ async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
     return MonthSums(tuple(sums), expected, sum(day["slots_settled"] for day in days))
 
 
+async def _read_kinds(source: Source, point: Point, day: Day) -> Mapping[str, Any]:
+    """The sums of a party's day; none of one that was pruned, or on which the party has nothing yet."""
+    try:
+        path = f"areas/{point.area.area}/days/{day.start_s}/kinds"
+        answer: Mapping[str, Any] = await source.cached(path, party=point.party)
+    except SourceMissing:
+        return {"kinds": (), "slots_settled": 0}
+    return answer
+
+
 async def _read_lines(source: Source, point: Point, month: Month) -> tuple[list[BillLine], int]:
     """The lines of a month, oldest first, and how many of its slots are settled."""
-    turn = asyncio.Semaphore(DAYS_AT_ONCE)
-
-    async def read(day: Day) -> tuple[Sequence[BillLine], int]:
-        async with turn:
-            return await read_lines_of_day(source, point, day)
-
-    found = await asyncio.gather(*(read(day) for day in month.days))
+    found = [await read_lines_of_day(source, point, day) for day in month.days]
     return [line for of_day, _settled in found for line in of_day], sum(settled for _lines, settled in found)
 
 
