@@ -163,15 +163,13 @@ def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRo
         right = f"give the readings as {READINGS}" + (f" ({hint})" if hint.startswith("did") else "")
         raise fault(str(folder), f"holds neither {READINGS} nor {REGISTERS}", right)
     names = [point.point for point in points]
+    own = replace(OWN, time=replace(OWN.time, repeated_hour=rules.repeated_hour))
+    how = Reading(layout or own, names, rules.zone, rules.slot_s, rules.has_carry)
     if registers.exists():
         if layout is not None:
             raise fault(REGISTERS, "cannot be read with --preset", "a preset is a layout of readings; leave it out")
-        how = Reading(OWN, names, rules.zone, rules.slot_s, rules.has_carry)
         read = read_registers(registers, how, Place((), "time", points))
         return _Energies(read.grid, read.gaps, [read.input_file], read.readings)
-    if layout is None:
-        layout = replace(OWN, time=replace(OWN.time, repeated_hour=rules.repeated_hour))
-    how = Reading(layout, names, rules.zone, rules.slot_s, rules.has_carry)
     paths = (
         sorted(path for path in several.iterdir() if path.is_file() and not path.name.startswith("."))
         if several.is_dir()
@@ -180,8 +178,8 @@ def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRo
     if not 1 <= len(paths) <= INPUT_FILES_MAX:
         raise fault(SEVERAL, f"holds {len(paths)} files", f"give 1 to {INPUT_FILES_MAX} files of readings")
     files = read_readings(paths, how)
-    place = Place(files.inputs, layout.time.column, points)
-    grid = grid_of(files.rows, rules.slot_s, place, silent_is_zero=layout.energy.silent_is_zero)
+    place = Place(files.inputs, how.layout.time.column, points)
+    grid = grid_of(files.rows, rules.slot_s, place, silent_is_zero=how.layout.energy.silent_is_zero)
     return _Energies(grid, (), files.inputs, files.readings)
 
 

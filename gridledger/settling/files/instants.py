@@ -28,6 +28,8 @@ class Instants:
         self._zone = zone
         self._slot_s = slot_s
         self._met: dict[tuple[int, int], tuple[int, FilesError]] = {}
+        # of a series and a local day with a repeated hour: the instant of the row before
+        self._before_s: dict[tuple[int, int], int] = {}
 
     def of_rows(self, columns: Mapping[str, Fields], series: Int64Column) -> Int64Column:
         """int64[n]: where the slot of each row starts. ``series``: rows of one series have different instants."""
@@ -91,6 +93,8 @@ class Instants:
         instants[local] = found
         for at in local[is_twice].tolist():
             instants[at] += self._later_s(stamps, at, int(series[at]), zone)
+        if self._time.repeated_hour != "refused":
+            self._check_order(stamps, local, instants, series)
         return instants
 
     def _later_s(self, stamps: Stamps, at: int, series: int, zone: Zone) -> int:
@@ -101,8 +105,27 @@ class Instants:
         local_s = int(stamps.local_s[at])
         count = self._met.get((series, local_s), (0, error))[0] + 1
         self._met[series, local_s] = count, error
-        is_second = (count == 2) == (self._time.repeated_hour == "in_order")
+        is_second = (count > 1) == (self._time.repeated_hour == "in_order")
         return zone.hour_repeated_s(local_s) if is_second else 0
+
+    def _check_order(self, stamps: Stamps, local: Int64Column, instants: Int64Column, series: Int64Column) -> None:
+        """FilesError at a row of a day with a repeated hour that stands out of order: which of two instants it is would be a guess.
+
+        ``local``: places of the local times. The whole day tells, since of hourly rows a repeated hour has but two.
+        """
+        zone, is_in_order = self._must_zone(stamps), self._time.repeated_hour == "in_order"
+        start_s = stamps.local_s[local] - (self._slot_s if self._time.at == "end" else 0)
+        is_there = zone.are_of_repeated_days(start_s)
+        for at, day in zip(local[is_there].tolist(), (start_s[is_there] // DAY_S).tolist(), strict=True):
+            key, instant_s = (int(series[at]), day), int(instants[at])
+            before_s = self._before_s.get(key, instant_s)
+            if instant_s != before_s and (instant_s > before_s) != is_in_order:
+                wrong, right = ("a later", "oldest first") if is_in_order else ("an earlier", "newest first")
+                what = f"stands behind {wrong} time of a day on which the clock shows an hour twice"
+                raise zone_fault(
+                    stamps, at, zone.name, what, f"put the point's rows of that day {right}, or {_WITH_OFFSET}"
+                )
+            self._before_s[key] = instant_s
 
     def _must_zone(self, stamps: Stamps) -> Zone:
         if self._zone is None:

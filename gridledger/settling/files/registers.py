@@ -39,7 +39,8 @@ class RegistersRead(NamedTuple):
 def read_registers(path: Path, how: Reading, place: Place) -> RegistersRead:
     """Read the file; FilesError at the first fault. Parts of a Wh in a register are cut off where they are carried."""
     table = Table(path, Header(_COLUMNS))
-    instants = Instants(TimeForm(at="start", column="time"), how.zone, how.slot_s)
+    time = TimeForm(at="start", column="time", repeated_hour=how.layout.time.repeated_hour)
+    instants = Instants(time, how.zone, how.slot_s)
     names = Names(how.points)
     times: list[Int64Column] = []
     rows: list[Int64Column] = []
@@ -57,6 +58,7 @@ def read_registers(path: Path, how: Reading, place: Place) -> RegistersRead:
         rows.append(block.row)
         points.append(point)
         registers.append(np.stack([_registers_wh(block.columns[name], point, how, place) for name in _COLUMNS[2:]]))
+    instants.check_repeated()
     if not times:
         raise fault(table.name, "holds no rows", "give registers at two times at least")
     time_s, row, point = np.concatenate(times), np.concatenate(rows), np.concatenate(points)

@@ -193,6 +193,16 @@ class Zone:
                 offset[local_s >= ends] = after_s
         return local_s - offset, is_twice, is_never
 
+    def are_of_repeated_days(self, local_s: Int64Column) -> Bools:
+        """bool[n]: whether a local time is of a day on which the clock shows an hour twice."""
+        days = [
+            (change_s + after_s) // DAY_S
+            for change_s, before_s, after_s in self._changes_about(local_s)
+            if after_s < before_s
+        ]
+        found: Bools = np.isin(local_s // DAY_S, np.array(days, dtype=np.int64))
+        return found
+
     def hour_repeated_s(self, local_s: int) -> int:
         """How much later the clock shows a time for the second time."""
         for change_s, before_s, after_s in self._changes_about(np.array([local_s])):
