@@ -416,6 +416,10 @@ class DayTotal(NamedTuple):
     supplier_only_nano: int
     saving_nano: int
 
+    def plus(self, other: DayTotal) -> DayTotal:
+        """The sums of both, of one point and party."""
+        return DayTotal(*self[:2], *(one + more for one, more in zip(self[2:], other[2:], strict=True)))
+
 
 class KindTotal(NamedTuple):
     """All lines of one kind: how many, and their sums."""

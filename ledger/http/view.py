@@ -28,6 +28,7 @@ from ledger.http.contents import BlockContents
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
+from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import OPENED_TOGETHER_MAX, newest, open_entity
 from ledger.registry.calendars import must_calendar
@@ -129,6 +130,19 @@ class LedgerView:
             at_s = self.reader.ledger_time_s if time_s is None else time_s
             height = self.reader.height if as_of_height is None else as_of_height
             return Area(area_id, number, self.reader.zone_at(zone, at_s, height), registry)
+
+    def between_changes(self, area_id: str, runs: Iterable[RunLeaf]) -> Iterator[tuple[Area, list[RunLeaf]]]:
+        """Runs of slots, those together between which nothing changed in the registry, and the area as it was in them."""
+        area, together = None, list[RunLeaf]()
+        for leaf in runs:
+            now = self.area(area_id, leaf.slot_start_s, leaf.as_of_height)
+            if area is not None and now.in_force is not area.in_force:
+                yield area, together
+                area, together = None, []
+            area = area or now
+            together.append(leaf)
+        if area is not None:
+            yield area, together
 
     def asking(self, name: str) -> Signer | None:
         """The signer of an id, where it is in force and its organisation takes part; None where it may ask nothing."""

@@ -14,7 +14,7 @@ from gridcore.registry.point import POINT
 from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
-from ledger.contract import Billed
+from ledger.contract import Billed, DayTotal
 from ledger.evidence import build_bundle, build_row_bundle
 from ledger.http import parameters
 from ledger.http.queries.answers import plain, settling_page, window
@@ -172,33 +172,65 @@ def positions(
 def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None, start: int) -> Json:
     """A local day's statements: energy, money and saving of each point, over the slots of the day that have the run, by itself the last.
 
-    Of one party there are the lines of each slot too. Slots go on being settled while pages are asked for, so each page says
-    how many it sums up. Parties are those whom the points were billed to in the day's first settled slot.
+    Of one party there are the lines of each slot too, and its points are those that were billed to it then. Slots go on being settled while
+    pages are asked for, so each page says how many it sums up. Of all, parties are those of the day's first settled slot.
     """
-    party = scope.party
     day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
     settled = find_runs(view.reader, view.area(area_id), slots, run_name)
     if not settled:
         raise Problem("not-found", f"no {run_words(run_name)} of any slot of day {day_start_s} in area {area_id!r} yet")
-    area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
-    rows, following = settling_page(area, party, start)
-    billed = area.billed(rows)
-    loaded: Iterable[tuple[RunLeaf, SettledRows]] = ((leaf, load_rows(view.reader, leaf, rows)) for leaf in settled)
-    if party is not None:
-        load_together(view.reader, settled, area, rows)
-        loaded = list(loaded)  # of one party: few
-    totals = view.statements.day_totals((of_slot.positions for _, of_slot in loaded), billed)
+    if scope.party is None:
+        area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
+        rows, following = settling_page(area, None, start)
+        positions = (load_rows(view.reader, leaf, rows).positions for leaf in settled)
+        totals, lines = view.statements.day_totals(positions, area.billed(rows)), list[Json]()
+    else:
+        (totals, lines), following = _day_of_party(view, area_id, settled, scope.party), None
     return {
-        "area": area.id,
+        "area": area_id,
         "day_start_s": day_start_s,
         "day_end_s": day_end_s,
         "run": run_name,
         "slots_expected": len(slots),
         "slots_settled": len(settled),
         "statements": [total._asdict() for total in totals],
-        "slots": [] if party is None else list(_lines_by_slot(view, area, loaded, billed)),
+        "slots": lines,
         "next": following,
     }
+
+
+def _as_billed(
+    view: LedgerView, area_id: str, settled: Sequence[RunLeaf], party: str | None
+) -> Iterator[tuple[Area, Sequence[RunLeaf], Int64]]:
+    """The runs of some slots with the area and its settling rows as they were in them, of one party those that were billed to it then.
+
+    Problem 404 for a party that has none in any of them.
+    """
+    has_rows = party is None
+    for area, leaves in view.between_changes(area_id, settled):
+        rows = area.settling if party is None else area.settling_rows_of(party)
+        has_rows = has_rows or bool(len(rows))
+        yield area, leaves, rows
+    if not has_rows:
+        raise Problem("not-found", f"no party {party!r} in area {area_id!r}")
+
+
+def _day_of_party(
+    view: LedgerView, area_id: str, settled: Sequence[RunLeaf], party: str
+) -> tuple[Sequence[DayTotal], list[Json]]:
+    """The sums of a party's points over some settled slots, by the points' names as bytes, and the lines of each slot."""
+    sums, lines = dict[str, DayTotal](), list[Json]()
+    for area, leaves, rows in _as_billed(view, area_id, settled, party):
+        if not len(rows):
+            lines += [{"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": []} for leaf in leaves]
+            continue
+        load_together(view.reader, leaves, area, rows)
+        loaded, billed = [(leaf, load_rows(view.reader, leaf, rows)) for leaf in leaves], area.billed(rows)
+        for total in view.statements.day_totals((of_slot.positions for _, of_slot in loaded), billed):
+            before = sums.get(total.point)
+            sums[total.point] = total if before is None else before.plus(total)
+        lines += _lines_by_slot(view, area, loaded, billed)
+    return [sums[point] for point in sorted(sums, key=str.encode)], lines
 
 
 def _lines_by_slot(
@@ -219,15 +251,13 @@ def _lines_by_slot(
 def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None) -> Json:
     """A local day's lines summed by their kinds, in the contract's order, over the slots of the day that have the run, by itself the last.
 
-    The rows are those of ``day``, and so is the answer about a party that has none: Problem 404.
+    Of one party the points are those that were billed to it in each slot. Problem 404 for a party that has none in any of them.
     """
     _, slots = view.day_slots(view.area(area_id), day_start_s)
     settled = find_runs(view.reader, view.area(area_id), slots, run_name)
     sums: dict[str, Sequence[int]] = {}
-    if settled:
-        area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
-        rows = area.settling if scope.party is None else settling_page(area, scope.party, 0)[0]
-        for leaves, some in _line_parts(settled, rows):
+    for area, together, rows in _as_billed(view, area_id, settled, scope.party) if settled else ():
+        for leaves, some in _line_parts(together, rows):
             load_together(view.reader, leaves, area, some)
             runs = [(leaf, load_rows(view.reader, leaf, some)) for leaf in leaves]
             for kind, *of_kind in view.statements.kind_totals(lines_of_runs(view.reader, view.contracts, area, runs)):
