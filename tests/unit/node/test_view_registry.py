@@ -11,10 +11,12 @@ import pytest
 
 from gridcore import merkle
 from gridcore.registry.row import Row
+from ledger.http import view as view_module
 from ledger.http.view import LedgerView
 from ledger.leaves.family import Value
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.state.block import Block
+from ledger.store import reader as reader_module
 from ledger.store.ledger import Ledger
 from ledger.store.reader import KEYS_TOGETHER
 from settlement import statements
@@ -124,3 +126,28 @@ def test_a_meter_is_found_by_what_is_registered_whatever_else_the_index_says(tmp
         view, meters = LedgerView(ledger, CONTRACTS, statements), ledger._db._tables.connection
         meters.executemany("INSERT INTO meters VALUES (?, ?)", [("M-2", 1), ("M-2", 4_000_000_000), ("M-9", 3)])
         assert [view.area_of_meter(code) for code in ("M-2", "M-9")] == ["a-2", None]
+
+
+def test_the_table_of_a_large_area_is_made_and_kept_when_its_codes_alone_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consortium = Consortium(meters=[household(number, f"p-{number}") for number in range(1, 6)])
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        for most, is_kept in ((5, False), (4, True)):
+            monkeypatch.setattr(view_module, "SMALL_AREA_ROWS_MAX", most)
+            view = LedgerView(ledger, CONTRACTS, statements)
+            codes = [view.meters(view.area("a-1"), None)[1] for _ in range(2)]
+            assert list(codes[0]) == list(codes[1]) == [f"M-{number}" for number in range(1, 6)]
+            assert (codes[0] is codes[1]) == is_kept
+
+
+def test_more_leaves_than_are_read_in_one_go_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "KEYS_TOGETHER", 2)
+    consortium = Consortium(meters=[household(number, f"p-{number}") for number in range(1, 6)])
+    with closing(open_ledger(tmp_path, consortium)) as ledger:
+        keys, asked = [f"point/P-{number}" for number in range(1, 8)], list[str]()
+        ledger._db._tables.connection.set_trace_callback(asked.append)
+        ledger.load_together(keys)
+        assert len(asked) == 4
+        assert [ledger.get(key) is not None for key in keys] == [True] * 5 + [False] * 2
+        assert len(asked) == 6, "of what is not there each is asked for by itself"
