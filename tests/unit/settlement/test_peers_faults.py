@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,18 +13,39 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks.clear import Book, make_book
+from gridcore.column import decode_column
+from gridcore.registry.point import kinds_wanted
+from gridcore.transactions.order_batch import (
+    PlacedCondition,
+    PlacedOrder,
+    Wanted,
+    attach_orders,
+    placed_bid,
+    split_orders,
+)
 from settlement.contract_kit_1 import BUY, SELL, Groups, share
-from settlement.contracts import pay_as_bid_1, supply_demand_ratio_1
+from settlement.contracts import conditional_bid_1, pay_as_bid_1, supply_demand_ratio_1
 from settlement.contracts.p2p_call_auction_1 import PRO_RATA, TIME, Clearing, clear
 
+
+
+class Anchor(NamedTuple):
+    """What a measured book comes to: the largest volume, its trades, the price with the least surplus, and the sum of energy times price."""
+
+    volume_wh: int
+    trades: int
+    price: int
+    energy_times_price: int
+
+
 ANCHORS = {
-    100: (16_476, 4304),
-    1_000: (144_186, 4852),
-    10_000: (1_529_387, 4967),
-    100_000: (14_992_654, 4993),
-    1_000_000: (150_142_201, 4998),
+    100: Anchor(16_476, 65, 4304, 70_912_704),
+    1_000: Anchor(144_186, 580, 4852, 699_590_472),
+    10_000: Anchor(1_529_387, 6_091, 4967, 7_596_465_229),
+    100_000: Anchor(14_992_654, 60_039, 4993, 74_858_321_422),
+    1_000_000: Anchor(150_142_201, 599_245, 4998, 750_410_720_598),
 }
-"""Orders of a measured book: the largest volume in Wh, and the price with the least surplus."""
+"""By the number of orders."""
 
 
 def book(*orders: tuple[int, int, int]) -> Book:
@@ -49,8 +71,44 @@ def test_lemlab_lost_the_energy_of_one_of_two_orders_of_a_user_at_one_price() ->
 @pytest.mark.parametrize("orders", ANCHORS)
 def test_gsy_pay_as_clear_stopped_below_the_largest_volume(orders: int) -> None:
     """It took the first bid step at which supply suffices: of 100 orders 16,421 Wh at 4347."""
-    cleared = auction(make_book(orders))
-    assert (cleared.volume_wh, cleared.price_micro_per_kwh) == ANCHORS[orders]
+    measured = make_book(orders)
+    cleared, pairs = auction(measured), pay_as_bid_1.match(*measured)
+    bought_wh, price = cleared.filled_wh[measured.side == BUY], cleared.price_micro_per_kwh
+    assert price is not None
+    # A uniform price has fills alone; the pairs of best buy and best sell are its trades.
+    assert Anchor(cleared.volume_wh, pairs.buy.size, price, int((bought_wh * price).sum())) == ANCHORS[orders]
+    assert pairs.volume_wh == cleared.volume_wh
+
+
+def test_gsy_attributed_matcher_could_not_read_back_an_order_with_requirements() -> None:
+    """Its offers failed on reading as soon as they had some. Ours travel as bytes, and what comes back is cleared: C7."""
+    buyer, seller = 0, 1
+    bid = placed_bid(
+        buyer,
+        1,
+        [
+            PlacedCondition(1_000, 280_000, seller=7),
+            PlacedCondition(1_000, 250_000, energy_kind="solar"),
+            PlacedCondition(500, 200_000),
+        ],
+    )
+    orders = [*bid, PlacedOrder(seller, 1, SELL, 800, 210_000)]
+    sent = split_orders(attach_orders(bytes(32), orders).attachment)
+    columns = [decode_column(column, len(orders)) for column in sent.columns]
+    back = [PlacedOrder(*row[:5], Wanted(*row[5:])) for row in zip(*columns, strict=True)]
+    assert back == orders
+    wants = conditional_bid_1.Wanted(
+        bid=np.array([0, 0, 0, 3]),
+        choice=np.array([order.wanted.choice for order in back]),
+        energy_kinds=np.array([*(order.wanted.energy_kinds for order in back[:3]), kinds_wanted("solar")]),
+        seller=np.array([*(order.wanted.seller for order in back[:3]), seller + 1]),
+    )
+    rows = book(*((order.side, order.quantity_wh, order.price_micro_per_kwh) for order in back))
+    (trade,) = zip(
+        *(column.tolist() for column in conditional_bid_1.match(*rows, wants, conditional_bid_1.PAY_AS_BID)),
+        strict=True,
+    )
+    assert trade == (1, 3, 800, 250_000)
 
 
 def test_gsy_pay_as_bid_served_dear_sellers_first() -> None:
