@@ -28,7 +28,6 @@ from settlement.contracts import conditional_bid_1, pay_as_bid_1, supply_demand_
 from settlement.contracts.p2p_call_auction_1 import PRO_RATA, TIME, Clearing, clear
 
 
-
 class Anchor(NamedTuple):
     """What a measured book comes to: the largest volume, its trades, the price with the least surplus, and the sum of energy times price."""
 

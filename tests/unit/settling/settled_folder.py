@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,14 +44,16 @@ def dataset_of(
     *,
     tariff: Sequence[Component] = (),
     invoice: InvoiceTerms | None = None,
+    contract: str = "mid_market_rate/1",
+    terms: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """A folder under ``mid_market_rate/1``; energies int64[slots, points]."""
+    """A folder under a contract without orders, its terms beside the prices; energies int64[slots, points]."""
     slots = len(import_wh)
     empty = np.zeros(0, dtype=np.int64)
     rules = FileRules(
         prices=PRICES,
-        contract="mid_market_rate/1",
-        terms={},
+        contract=contract,
+        terms=terms or {},
         gate_before_start_s=0,
         metering_deadline_s=0,
         invoice=invoice or InvoiceTerms(),
@@ -99,9 +101,10 @@ def runs_of(
             prices = {key: np.array([price]) for key, price in dataset.rules.prices.items()}
             tariffs = Tariffs(np.zeros(1, dtype=np.int64), none, prices)
             imported, exported = imports[slot, rows], exports[slot, rows]
-            terms: dict[str, Any] = {"prices": dataset.rules.prices}
+            terms: dict[str, Any] = {"prices": dataset.rules.prices, **dataset.rules.terms}
+            of_points = dict.fromkeys(contract.point_terms, none - 1)
             settled = contract.settle(
-                SlotRows(none, imported, exported, none, none, tariffs, {}),
+                SlotRows(none, imported, exported, none, none, tariffs, of_points),
                 trade_prices_micro_per_kwh=[None],
                 terms=[terms],
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -22,6 +24,30 @@ B, S = PRICES["residual_price_micro_per_kwh"], PRICES["feed_in_price_micro_per_k
 Factory = pytest.TempPathFactory
 
 
+class Market(NamedTuple):
+    """A contract that shares what is metered, and its terms. grid: the accounts that keep what the grid gets; wh_nano: what a Wh more that is shared changes a bill by."""
+
+    contract: str
+    terms: Mapping[str, Any]
+    grid: Sequence[str]
+    wh_nano: int
+
+    def dataset(self, import_wh: Grid, export_wh: Grid, points: Sequence[PointRow] = POINTS) -> Dataset:
+        return dataset_of(import_wh, export_wh, points, contract=self.contract, terms=self.terms)
+
+
+# where prices follow from sums, a Wh that another meter is given moves the charge of the network alone
+NETWORK_NANO = PRICES["network_residual_micro_per_kwh"] - PRICES["network_traded_micro_per_kwh"]
+SHARED_AT = 370_000
+KEYS = {"method": "dynamic", "trade_price_micro_per_kwh": SHARED_AT}
+MARKETS = [
+    Market("mid_market_rate/1", {}, ["community"], NETWORK_NANO),
+    Market("supply_demand_ratio/1", {}, ["community"], NETWORK_NANO),
+    Market("sharing_keys/1", KEYS, ["supplier", "offtaker", "clearing"], NETWORK_NANO + B - SHARED_AT),
+]
+MARKET = st.sampled_from(MARKETS)
+
+
 def contents(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in FILES}
 
@@ -34,13 +60,13 @@ def net_nano(out: Path) -> dict[tuple[int, str], int]:
     return {key: nano for key, nano in sums.items() if nano}
 
 
-@given(energies(), energies(), energies())
+@given(MARKET, energies(), energies(), energies())
 @settings(max_examples=15, deadline=None)
 def test_debits_equal_credits_in_every_run_and_slot(
-    tmp_path_factory: Factory, import_wh: Grid, export_wh: Grid, newer: Grid
+    tmp_path_factory: Factory, market: Market, import_wh: Grid, export_wh: Grid, newer: Grid
 ) -> None:
     out = tmp_path_factory.mktemp("out")
-    dataset = dataset_of(import_wh, export_wh, POINTS)
+    dataset = market.dataset(import_wh, export_wh)
     write_results(
         out,
         dataset,
@@ -55,21 +81,23 @@ def test_debits_equal_credits_in_every_run_and_slot(
     assert not any(sides.values())
 
 
-@given(energies(), energies())
-@settings(max_examples=15, deadline=None)
-def test_what_is_bought_is_what_is_sold_in_every_slot_and_area(import_wh: Grid, export_wh: Grid) -> None:
-    runs = list(runs_of(dataset_of(import_wh, export_wh, POINTS)))
+@given(MARKET, energies(), energies())
+@settings(max_examples=30, deadline=None)
+def test_what_is_bought_is_what_is_sold_in_every_slot_and_area(
+    market: Market, import_wh: Grid, export_wh: Grid
+) -> None:
+    runs = list(runs_of(market.dataset(import_wh, export_wh)))
     bought, sold = ([int(run.columns[name].sum()) for run in runs] for name in ("bought_wh", "sold_wh"))
     assert bought == sold
 
 
-@given(energies(), energies())
+@given(MARKET, energies(), energies())
 @settings(max_examples=15, deadline=None)
 def test_the_bill_of_a_community_is_the_grids_bill_in_every_slot(
-    tmp_path_factory: Factory, import_wh: Grid, export_wh: Grid
+    tmp_path_factory: Factory, market: Market, import_wh: Grid, export_wh: Grid
 ) -> None:
     out = tmp_path_factory.mktemp("out")
-    dataset = dataset_of(import_wh, export_wh, POINTS)
+    dataset = market.dataset(import_wh, export_wh)
     write_results(out, dataset, runs_of(dataset), tariffs_of(dataset))
     found = net_nano(out)
     bills: dict[int, int] = {}
@@ -80,16 +108,16 @@ def test_the_bill_of_a_community_is_the_grids_bill_in_every_slot(
             net_wh = int((export_wh - import_wh)[place, of_area].sum())
             grid_nano += max(0, -net_wh) * B - max(0, net_wh) * S
         bills[slot] = grid_nano
-    assert {slot: -found.get((slot, "community"), 0) for slot in bills} == bills
+    assert {slot: -sum(found.get((slot, account), 0) for account in market.grid) for slot in bills} == bills
 
 
-@given(energies(), energies(), energies(), energies())
+@given(MARKET, energies(), energies(), energies(), energies())
 @settings(max_examples=15, deadline=None)
 def test_all_runs_together_are_the_last_run_alone(
-    tmp_path_factory: Factory, first: Grid, export_wh: Grid, second: Grid, third: Grid
+    tmp_path_factory: Factory, market: Market, first: Grid, export_wh: Grid, second: Grid, third: Grid
 ) -> None:
     step, alone = tmp_path_factory.mktemp("step"), tmp_path_factory.mktemp("alone")
-    dataset = dataset_of(first, export_wh, POINTS)
+    dataset = market.dataset(first, export_wh)
     slots = range(len(first))
     runs = [
         *runs_of(dataset),
@@ -108,12 +136,12 @@ def test_all_runs_together_are_the_last_run_alone(
     assert gross[0] == gross[1]
 
 
-@given(energies(), energies(), st.randoms())
+@given(MARKET, energies(), energies(), st.randoms())
 @settings(max_examples=15, deadline=None)
 def test_replay_and_another_order_of_slots_and_areas_change_no_byte(
-    tmp_path_factory: Factory, import_wh: Grid, export_wh: Grid, chance: random.Random
+    tmp_path_factory: Factory, market: Market, import_wh: Grid, export_wh: Grid, chance: random.Random
 ) -> None:
-    dataset = dataset_of(import_wh, export_wh, POINTS)
+    dataset = market.dataset(import_wh, export_wh)
     runs = list(runs_of(dataset))
     outs = [tmp_path_factory.mktemp("out") for _ in range(3)]
     write_results(outs[0], dataset, runs, tariffs_of(dataset))
@@ -123,17 +151,17 @@ def test_replay_and_another_order_of_slots_and_areas_change_no_byte(
     assert contents(outs[0]) == contents(outs[1]) == contents(outs[2])
 
 
-@given(st.lists(st.integers(1, 10**6), min_size=4, max_size=4), st.integers(0, 10**6), st.integers(0, 4 * 10**6))
+@given(
+    MARKET, st.lists(st.integers(1, 10**6), min_size=4, max_size=4), st.integers(0, 10**6), st.integers(0, 4 * 10**6)
+)
 @settings(max_examples=30, deadline=None)
 def test_a_party_with_two_meters_pays_what_it_paid_with_one_up_to_the_units_left_over(
-    tmp_path_factory: Factory, takes: list[int], second: int, surplus: int
+    tmp_path_factory: Factory, market: Market, takes: list[int], second: int, surplus: int
 ) -> None:
     def paid(imports: list[int], points: list[PointRow]) -> int:
         out = tmp_path_factory.mktemp("out")
         made = [*([0] * len(imports)), surplus]
-        dataset: Dataset = dataset_of(
-            np.array([[*imports, 0]]), np.array([made]), [*points, PointRow("Z9", "PV", "A1")]
-        )
+        dataset = market.dataset(np.array([[*imports, 0]]), np.array([made]), [*points, PointRow("Z9", "PV", "A1")])
         write_results(out, dataset, runs_of(dataset), tariffs_of(dataset))
         return sum(nano for (_, account), nano in net_nano(out).items() if account == "P0")
 
@@ -141,9 +169,8 @@ def test_a_party_with_two_meters_pays_what_it_paid_with_one_up_to_the_units_left
     split = [PointRow("Z0", "P0", "A1"), PointRow("Z00", "P0", "A1"), *one[1:]]
     kept = takes[0] * second // 10**6
     together, apart = paid(takes, one), paid([kept, takes[0] - kept, *takes[1:]], split)
-    # two units of nano are left over at most, and one Wh of the shared energy at the difference of the network's prices
-    prices = PRICES["network_residual_micro_per_kwh"] - PRICES["network_traded_micro_per_kwh"]
-    assert abs(together - apart) <= 2 + 2 * prices
+    # two units of nano are left over at most, and one Wh of the shared energy for each meter
+    assert abs(together - apart) <= 2 + 2 * market.wh_nano
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
