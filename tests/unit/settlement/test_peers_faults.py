@@ -94,7 +94,10 @@ def test_gsy_attributed_matcher_could_not_read_back_an_order_with_requirements()
     orders = [*bid, PlacedOrder(seller, 1, SELL, 800, 210_000)]
     sent = split_orders(attach_orders(bytes(32), orders).attachment)
     columns = [decode_column(column, len(orders)) for column in sent.columns]
-    back = [PlacedOrder(*row[:5], Wanted(*row[5:])) for row in zip(*columns, strict=True)]
+    back = [
+        PlacedOrder(party, counter, side, energy_wh, limit, Wanted(*wanted))
+        for party, counter, side, energy_wh, limit, *wanted in zip(*columns, strict=True)
+    ]
     assert back == orders
     wants = conditional_bid_1.Wanted(
         bid=np.array([0, 0, 0, 3]),
