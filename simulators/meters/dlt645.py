@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from simulators.meters.bus import Heard, Reply
-from simulators.meters.faults import LineFault
+from simulators.meters.faults import LineFault, Shows
 from simulators.meters.models import FREQUENCY_HZ, POWER_FACTOR
 from simulators.meters.station import Answer, MeterClock, Quantities, Station
 
@@ -53,6 +53,7 @@ class Frozen(NamedTuple):
 
     at: datetime
     quantities: Quantities
+    shows: Shows
 
 
 class FreezeTime(NamedTuple):
@@ -124,7 +125,7 @@ class Dlt645Station(Station):
         if control == FREEZE and len(data) == 4:
             minute, hour, day, month = (_from_bcd(data[index : index + 1]) for index in range(4))
             if (month, day, hour, minute) == (_ANY,) * 4:
-                self._frozen[1].appendleft(Frozen(self._local(), self.shown()[0]))
+                self._frozen[1].appendleft(Frozen(self._local(), *self.shown()))
             else:
                 self._timed = FreezeTime(month, day, hour, minute)
         elif control == SET_TIME and len(data) == 6:
@@ -145,7 +146,7 @@ class Dlt645Station(Station):
         self._minute = max(self._minute, now.replace(second=0, microsecond=0) - timedelta(minutes=CATCH_UP_MIN_MAX))
         while self._minute + timedelta(minutes=1) <= now:
             self._minute += timedelta(minutes=1)
-            record = Frozen(self._minute, self.shown()[0])
+            record = Frozen(self._minute, *self.shown())
             minutes = self._minute.hour * 60 + self._minute.minute
             if minutes % self._freeze_interval_min == 0:
                 self._frozen[4].appendleft(record)
@@ -239,7 +240,7 @@ def _frame(address: str, body: bytes) -> bytes:
     return frame + bytes((sum(frame) % 256, _END))
 
 
-def _energies(shown: Quantities, kind: int, tariff: int, shows: str) -> bytes | None:
+def _energies(shown: Quantities, kind: int, tariff: int, shows: Shows) -> bytes | None:
     """Registers of 0.01 kWh: combined, import, export, reactive; ``tariff`` 0 total, 1 to 4, FFH all of them."""
     totals_wh = (
         shown.import_wh + shown.export_wh,
@@ -265,7 +266,7 @@ def _frozen_value(record: Frozen, kind: int, third: int) -> bytes | None:
     if third not in (1, 2):
         return None
     # of the freeze each few minutes the total alone, of all others the tariffs behind it
-    return _energies(record.quantities, third, 0 if kind == 4 else 0xFF, "")
+    return _energies(record.quantities, third, 0 if kind == 4 else 0xFF, record.shows)
 
 
 def _load_record(record: Frozen, load_class: int) -> bytes:
@@ -278,7 +279,7 @@ def _load_record(record: Frozen, load_class: int) -> bytes:
         currents = b"".join(values[f"0202{phase:02d}00"] for phase in (1, 2, 3))
         powers = b"".join(values[f"0203{phase:02d}00"] for phase in range(4))
         classes[:3] = voltages + currents + values["02800002"], powers + bytes(12), 4 * values["02060000"]
-    classes[_ENERGY_CLASS - 1] = b"".join(_energies(shown, kind, 0, "") or b"" for kind in (1, 2, 3, 4))
+    classes[_ENERGY_CLASS - 1] = b"".join(_energies(shown, kind, 0, record.shows) or b"" for kind in (1, 2, 3, 4))
     content = _bcd_bytes(f"{record.at:%y%m%d%H%M}") + b"".join(part + _CLASS_END for part in classes)
     block = _RECORD_START + bytes((len(content),)) + content
     return block + bytes((sum(block) % 256,)) + _RECORD_END

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.dlt645 import decode_frame, decode_load_record
 from simulators.meters.bus import Heard
 from simulators.meters.dlt645 import ANYBODY, BROADCAST, Dlt645Speech, Dlt645Station, address_of
-from simulators.meters.faults import NO_LINE_FAULT
+from simulators.meters.faults import NO_LINE_FAULT, Fault
 from simulators.meters.station import MeterClock, Quantities
 
 NUMBER = 123_456_789_012
@@ -107,6 +107,25 @@ def test_a_broadcast_freeze_keeps_the_moment_and_nobody_answers() -> None:
         station.count(Quantities(1_999_990))
     told = [_value(station, data_id) for station in stations.values() for data_id in ("05010001", "05010101")]
     assert [text[-8:] if text else None for text in told] == ["03291200", "00123456"] * 2
+
+
+def test_a_meter_without_a_value_freezes_none_and_one_that_has_it_again_keeps_what_it_froze() -> None:
+    time = Time()
+    station = _station(time)
+    station.set_fault(Fault(shows="no_value"))
+    speech = Dlt645Speech({NUMBER: station})
+    assert _ask(speech, BROADCAST, 0x16, b"\x99" * 4) is None
+    time.now_ms = NOON_MS + 900_000
+    assert [_value(station, data_id) for data_id in ("00010000", "05010101", "05040101")] == [
+        "f" * 8,
+        "f" * 40,
+        "f" * 8,
+    ]
+    assert _value(station, "05010001") == "2603291200"
+    station.set_fault(None)
+    time.now_ms += 900_000
+    assert [_value(station, f"050401{which:02}") for which in (1, 2)] == ["00123456", "f" * 8]
+    assert [energies for _, energies in _records(station, "06040000", "02")] == ["f" * 16, "56341200" + "99890000"]
 
 
 def test_the_meter_freezes_each_quarter_of_an_hour_by_its_own_clock() -> None:
