@@ -51,6 +51,12 @@ def check_events(
             new_meters.add(event.other)
         if event.kind == ROLL_OVER and event.target not in rolls:
             raise UsageError(f"{where}: the register of {event.target} never starts again; one that does is M-F1")
+        if event.kind == ROLL_OVER and any(
+            one.kind == EXCHANGED and one.target == event.target and one.from_slot < event.from_slot for one in events
+        ):
+            raise UsageError(
+                f"{where}: {event.target} is exchanged before, and the new meter counts from 0; choose an earlier slot"
+            )
         if event.kind in METER_FRAUDS and event.target in feeders:
             raise UsageError(
                 f"{where}: {event.target} is the meter of a feeder, which nobody is billed by; name another one"

@@ -11,6 +11,7 @@ import pytest
 from gridcore.errors import UsageError
 from gridledger.cli import main
 from simulators.grid.world import build_world
+from simulators.scenarios.events import check_events
 from simulators.scenarios.gallery import find_scenario
 from simulators.scenarios.schema import Event, Scenario
 
@@ -76,6 +77,17 @@ def test_a_place_gets_one_new_meter_and_two_places_not_the_same_one() -> None:
             build_world(with_events(first, second))
     with pytest.raises(UsageError, match="until_slot 6: a meter is exchanged within one slot, until 5"):
         event("exchanged", "M-H001", 4, 6, "M-H101")
+
+
+def test_a_new_meter_does_not_roll_over_where_the_old_one_would_have() -> None:
+    rolls = event("roll_over", "M-F1", 8, 9)
+
+    def check(exchanged: Event) -> None:
+        check_events((rolls, exchanged), {"M-F1": "A1"}, 24, {"M-F1"}, {"M-F1"})
+
+    check(event("exchanged", "M-F1", 9, 10, "M-F101"))
+    with pytest.raises(UsageError, match=r"events\[0\]: M-F1 is exchanged before, and the new meter counts from 0"):
+        check(event("exchanged", "M-F1", 7, 8, "M-F101"))
 
 
 @pytest.mark.parametrize(
