@@ -214,12 +214,30 @@ class Counts(NamedTuple):
     estimated: int
 
 
+class UnusualPower(NamedTuple):
+    """A point that names no limit, and its highest slot: mean power in W, where the files say it, and in which unit; how many others are like it."""
+
+    point: str
+    power_w: int
+    file: str
+    row: int
+    unit: str
+    others: int
+
+    @property
+    def words(self) -> str:
+        """For a person, who may have mistaken the unit."""
+        others = f" ({self.others} more like it)" if self.others else ""
+        slot = f"its highest slot is {self.power_w // 1_000:,} kW ({self.file}, row {self.row})"
+        return f"points.csv names no limit_kw for {self.point}{others}: {slot}; are the values in {self.unit}?"
+
+
 class Dataset(NamedTuple):
     """A folder, read. Slots follow each other without a gap; points by the bytes of their names.
 
     ``import_wh``, ``export_wh`` int64[slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
-    notes: lines for a person, of files that were not read. references: prices for all that agreements name, beside those of the rules.
+    notes: lines for a person, of files that were not read and of ``unusual``. references: prices for all that agreements name, beside those of the rules.
     """
 
     slot_start_s: Int64Column
@@ -238,3 +256,4 @@ class Dataset(NamedTuple):
     notes: Sequence[str] = ()
     agreements: Sequence[AgreementRow] = ()
     references: Sequence[SeriesRows] = ()
+    unusual: UnusualPower | None = None

@@ -83,6 +83,7 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
         "results_root": results.results_root.hex(),
         "wall_s": wall_s,
         "out": str(out),
+        **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     text = (
         f"{_held_text(frame._replace(counts=dataset.counts, notes=()))}\n"

@@ -15,6 +15,7 @@ from gridledger.settling.dataset import (
     KeyRow,
     PointRow,
     SeriesRows,
+    UnusualPower,
     parties_of,
 )
 from gridledger.settling.files.agreements import read_agreements, references_of
@@ -31,6 +32,7 @@ from gridledger.settling.files.registers import read_registers
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.rules import UTC, RulesRead, fault_of_terms, file_rules, read_rules
 from gridledger.settling.files.stamps import Zone, to_iso
+from gridledger.settling.files.unusual import unusual_power
 from ledger.contract import Contract
 from ledger.state.order_terms import CONDITIONS
 from settlement.contract_kit_1 import Int64Column
@@ -44,12 +46,13 @@ INPUT_FILES_MAX: Final = 10_000
 
 
 class _Energies(NamedTuple):
-    """What readings or registers say: the grid, sums over gaps, the files, and how many readings there are."""
+    """What readings or registers say: the grid, sums over gaps, the files, how many readings there are, and what is hardly meant."""
 
     grid: Grid
     gaps: Sequence[Gap]
     inputs: Sequence[InputFile]
     readings: int
+    unusual: UnusualPower | None
 
 
 class _Priced(NamedTuple):
@@ -116,9 +119,10 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         rules=settled,
         inputs=inputs,
         counts=Counts(energies.readings, estimated.missing, estimated.estimated),
-        notes=_notes(folder, [file.name for file in inputs], rules),
+        notes=_notes(folder, [file.name for file in inputs], rules, energies.unusual),
         agreements=priced.agreements,
         references=priced.references,
+        unusual=energies.unusual,
     )
 
 
@@ -169,7 +173,7 @@ def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRo
         if layout is not None:
             raise fault(REGISTERS, "cannot be read with --preset", "a preset is a layout of readings; leave it out")
         read = read_registers(registers, how, Place((), "time", points))
-        return _Energies(read.grid, read.gaps, [read.input_file], read.readings)
+        return _Energies(read.grid, read.gaps, [read.input_file], read.readings, read.unusual)
     paths = (
         sorted(path for path in several.iterdir() if path.is_file() and not path.name.startswith("."))
         if several.is_dir()
@@ -180,7 +184,16 @@ def _read_energies(folder: Path, layout: Layout | None, points: Sequence[PointRo
     files = read_readings(paths, how)
     place = Place(files.inputs, how.layout.time.column, points)
     grid = grid_of(files.rows, rules.slot_s, place, silent_is_zero=how.layout.energy.silent_is_zero)
-    return _Energies(grid, (), files.inputs, files.readings)
+    unusual = unusual_power(
+        grid,
+        points,
+        rules.slot_s,
+        how.layout.energy.unit,
+        lambda slot, point, is_export: place.said_at(
+            files.rows, int(grid.slot_start_s[slot]), point, is_export=is_export
+        ),
+    )
+    return _Energies(grid, (), files.inputs, files.readings, unusual)
 
 
 def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64Column) -> dict[str, int]:
@@ -221,13 +234,14 @@ def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[Point
         raise fault(KEYS, f"holds no share, and [market] method is {method}", "give each point its share_ppm")
 
 
-def _notes(folder: Path, read: Sequence[str], rules: RulesRead) -> Sequence[str]:
-    """What a person should know of what is there and was not used."""
+def _notes(folder: Path, read: Sequence[str], rules: RulesRead, unusual: UnusualPower | None) -> Sequence[str]:
+    """What a person should know: what is hardly meant, and what is there and was not used."""
     contract_id = rules.contract.contract_id
     there = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix.lower() == ".csv")
     known = [name for name in there if name in FILES and name not in read]
     others = [name for name in there if name not in FILES]
     return [
+        *([unusual.words] if unusual else []),
         *[f"{name} is not read: {contract_id} does not use it" for name in known],
         *[f"{RULES}: {key} is not used by {contract_id}" for key in rules.unused_prices()],
         *[f"{name} is not read: it is none of {', '.join(FILES)}" for name in others],

@@ -40,6 +40,12 @@ class Place(NamedTuple):
     column: str
     points: Sequence[PointRow]
 
+    def said_at(self, rows: Rows, start_s: int, point: int, *, is_export: bool) -> tuple[str, int]:
+        """The file and the row that say an energy; of several registers the largest."""
+        here = (rows.start_s == start_s) & (rows.point == point) & (rows.register % 2 == is_export)
+        at = int(np.argmax(np.where(here, rows.parts, ABSENT)))
+        return self.inputs[int(rows.file[at])].name, int(rows.row[at])
+
     def fault(self, rows: Rows, at: int, what: str, right: str, column: str | None = None) -> FilesError:
         """The error for one row."""
         file = self.inputs[int(rows.file[at])].name

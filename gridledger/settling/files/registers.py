@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.quality import MEASURED, MISSING
-from gridledger.settling.dataset import InputFile
+from gridledger.settling.dataset import InputFile, UnusualPower
 from gridledger.settling.files.estimates import Gap
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Names, decimals
@@ -18,6 +18,7 @@ from gridledger.settling.files.layout import TimeForm
 from gridledger.settling.files.readings import Reading
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.table import Fields, Header, Table
+from gridledger.settling.files.unusual import unusual_power
 from ledger.state.energy import advance_of, is_in_range
 from settlement.contract_kit_1 import Int64Column
 
@@ -34,6 +35,7 @@ class RegistersRead(NamedTuple):
     gaps: list[Gap]
     input_file: InputFile
     readings: int
+    unusual: UnusualPower | None
 
 
 def read_registers(path: Path, how: Reading, place: Place) -> RegistersRead:
@@ -77,7 +79,14 @@ def read_registers(path: Path, how: Reading, place: Place) -> RegistersRead:
     is_missing = (energies[0] == ABSENT) | (energies[1] == ABSENT)
     grid = Grid(starts, energies[0], energies[1], np.where(is_missing, np.uint8(MISSING), np.uint8(MEASURED)))
     readings = int((np.concatenate(registers, axis=1) != ABSENT).any(axis=0).sum())
-    return RegistersRead(grid, gaps, table.input_file(), readings)
+    unusual = unusual_power(
+        grid,
+        place.points,
+        how.slot_s,
+        "kWh",
+        lambda slot, number, _: (table.name, int(row[np.argmax((boundary == slot + 1) & (point == number))])),
+    )
+    return RegistersRead(grid, gaps, table.input_file(), readings, unusual)
 
 
 def _registers_wh(fields: Fields, point: Int64Column, how: Reading, place: Place) -> Int64Column:

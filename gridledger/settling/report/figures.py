@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gridledger.settling.dataset import UnusualPower
 from ledger.contract import Vocabulary
 from settlement.tariffs.components import Component
 
@@ -93,3 +94,4 @@ class Figures(NamedTuple):
     components: Sequence[ComponentFigures]
     inputs: Sequence[tuple[str, int, str]]
     results_root: str
+    unusual: UnusualPower | None

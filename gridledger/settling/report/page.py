@@ -23,6 +23,7 @@ from gridcore.report.markup import (
     tiles,
     word,
 )
+from gridledger.settling.dataset import UnusualPower
 from gridledger.settling.report.components import components_section
 from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
 
@@ -60,7 +61,17 @@ def _figures(figures: Figures) -> str:
         f"{times}: {figures.slots:,} slots, {figures.points:,} points, {figures.parties:,} parties, {figures.readings:,} readings",
         f"{times}：{figures.slots:,} 个时段，{figures.points:,} 个计量点，{figures.parties:,} 户，{figures.readings:,} 条读数",
     )
-    return f'<p class="soft">{say(counts)}</p>{tiles(items)}'
+    unusual = "" if figures.unusual is None else paragraph(_unusual(figures.unusual))
+    return f'<p class="soft">{say(counts)}</p>{unusual}{tiles(items)}'
+
+
+def _unusual(unusual: UnusualPower) -> Text:
+    others = f"（另有 {unusual.others} 个）" if unusual.others else " "
+    return Text(
+        unusual.words,
+        f"points.csv 未给出 {unusual.point}{others}的 limit_kw：其最高时段平均功率为 {unusual.power_w // 1_000:,} kW"
+        f"（{unusual.file} 第 {unusual.row} 行）；数值的单位是 {unusual.unit} 吗？",
+    )
 
 
 def _energy(figures: Figures) -> str:

@@ -77,6 +77,7 @@ def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes) -> Figur
         components=_components(billing.tariffs.values()),
         inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
         results_root=root.hex(),
+        unusual=dataset.unusual,
     )
 
 
