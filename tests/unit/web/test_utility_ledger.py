@@ -274,6 +274,14 @@ async def test_positions_and_missing_meters_beyond_what_a_page_bears_are_found_p
         assert "Next rows" in await browser.text("/quality?area=a-2")
 
 
+async def test_missing_meters_are_searched_beside_their_table_and_nowhere_where_none_is_missing(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path) as world:
+        browser = world.web.browser(Role.UTILITY)
+        lacking, whole = [await browser.text(f"/quality?area={area}") for area in ("a-2", "a-1")]
+    assert lacking.index("</h1>") < lacking.index('class="search"') < lacking.index("M-5")
+    assert 'class="search"' not in whole
+
+
 async def test_a_household_sees_the_clearing_of_its_area_and_nothing_of_its_neighbours(tmp_path: Path) -> None:
     async with ledger_world(tmp_path) as world:
         browser = world.web.browser(Role.HOUSEHOLD, "p-2")
