@@ -180,6 +180,13 @@ def curve_of(points: Sequence[Columns]) -> Curve:
     return Curve(times, *columns)
 
 
+def joined_curves(curves: Sequence[Curve]) -> Curve:
+    """The curve of spans that follow each other."""
+    if len(curves) == 1:
+        return curves[0]
+    return Curve(*([value for curve in curves for value in getattr(curve, one.name)] for one in fields(Curve)))
+
+
 def _known(column: Sequence[int | None]) -> Sequence[int]:
     return [value or 0 for value in column]
 

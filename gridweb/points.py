@@ -7,8 +7,10 @@ It is asked for at each newer height, for the registry may have changed by then;
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,13 +24,23 @@ _INSTANT: Final = re.compile(r"\d{1,12}", re.ASCII)
 
 @dataclass(frozen=True)
 class Point:
-    """Where a party is metered. ``meters``: codes of its settlement meters; ``trades``: the party may send orders."""
+    """Where a party is metered. ``meters``: codes of its settlement meters; ``since_s``: from when on each counts for it, before which it
+    may have been another household's; ``trades``: the party may send orders.
+    """
 
     party: str
     area: AreaInfo
     meters: tuple[str, ...]
+    since_s: tuple[int, ...]
     gateways: tuple[str, ...]
     trades: bool
+
+    def spans(self, start_s: int, end_s: int) -> list[tuple[int, int, Sequence[str]]]:
+        """The parts of a span in which meters count for the party, each with these: between two of them one comes to it."""
+        cuts = sorted({start_s, *(since_s for since_s in self.since_s if start_s < since_s < end_s), end_s})
+        known = list(zip(self.meters, self.since_s, strict=True))
+        parts = ((at_s, to_s, [one for one, since_s in known if since_s <= at_s]) for at_s, to_s in pairwise(cuts))
+        return [part for part in parts if part[2]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ async def find_point(source: Source, party: str) -> Point:
     if not found:
         raise SourceMissing("no party of this name is billed on this chain")
     gateways = dict.fromkeys(one["gateway"] for one in found)
-    return Point(party, area, tuple(one["meter"] for one in found), tuple(gateways), found[0]["trades"])
+    meters, since_s = (tuple(one[name] for one in found) for name in ("meter", "since_s"))
+    return Point(party, area, meters, since_s, tuple(gateways), found[0]["trades"])
 
 
 async def parties_of(source: Source, area: AreaInfo) -> list[str]:

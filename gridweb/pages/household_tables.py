@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gridcore.serving.problems import Problem
-from gridseries.series import INTERVALS, SLOTS
+from gridseries.series import INTERVALS, SLOTS, Columns
 from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.bill import (
@@ -24,6 +24,7 @@ from gridweb.bill import (
     Totals,
     curve_of,
     intervals_of,
+    joined_curves,
     sums_by_kind,
     totals_of,
 )
@@ -103,10 +104,16 @@ async def read_intervals(source: Source, point: Point, start_s: int, end_s: int)
 
 async def read_interval_tuples(source: Source, point: Point, start_s: int, end_s: int) -> list[IntervalTuple]:
     """The same of a span of any length."""
+    spans = await asyncio.gather(*(_read_span(source, point, *span) for span in point.spans(start_s, end_s)))
+    return [interval for span in spans for interval in span]
+
+
+async def _read_span(
+    source: Source, point: Point, start_s: int, end_s: int, meters: Sequence[str]
+) -> list[IntervalTuple]:
     area = point.area.area
-    of_meters = (source.columns(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
     of_slots = source.columns(SLOTS, start_s, end_s, [PRICE], area=area)
-    curves, slots = await asyncio.gather(asyncio.gather(*of_meters), of_slots)
+    curves, slots = await asyncio.gather(_curves(source, point, start_s, end_s, meters), of_slots)
     if sum(len(curve.time_s) for curve in curves) > ROWS_IN_THREAD:
         return await asyncio.to_thread(intervals_of, curves, slots)
     return intervals_of(curves, slots)
@@ -114,9 +121,15 @@ async def read_interval_tuples(source: Source, point: Point, start_s: int, end_s
 
 async def read_curve(source: Source, point: Point, start_s: int, end_s: int) -> Curve:
     """The settled slots of a party's points in a span. SourceAway while the series is away."""
+    spans = await asyncio.gather(*(_curves(source, point, *span) for span in point.spans(start_s, end_s)))
+    return joined_curves([curve_of(curves) for curves in spans])
+
+
+async def _curves(source: Source, point: Point, start_s: int, end_s: int, meters: Sequence[str]) -> Sequence[Columns]:
     area = point.area.area
-    of_meters = (source.columns(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in point.meters)
-    return curve_of(await asyncio.gather(*of_meters))
+    return await asyncio.gather(
+        *(source.columns(INTERVALS, start_s, end_s, area=area, meter=meter) for meter in meters)
+    )
 
 
 async def choose_day(source: Source, area: AreaInfo, text: str | None) -> tuple[Day, Day]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gridcore.errors import broken
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.area import AREA
 from gridcore.registry.area import Area as RegisteredArea
+from gridcore.registry.entity import Entity
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.organisation import ORGANISATION, Organisation
 from gridcore.registry.point import POINT
@@ -35,6 +36,7 @@ from ledger.registry.calendars import must_calendar
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
 
+E = TypeVar("E")
 TABLE_ROWS_MAX: Final = 400_000
 """Installations kept in memory, about 300 bytes each, beside those of the area in use; the area asked for longest ago goes first.
 
@@ -247,6 +249,24 @@ class LedgerView:
         found = open_entity(self.reader, INSTALLATION, number) or broken(f"installation {number} is registered")
         records = (found.open(self.reader, entry).record for entry in found.leaf.entries)
         return next((record.meter for record in records if isinstance(record, Installation)), number)
+
+    def billed_since_s(self, number: str, point: str, party: str) -> int:
+        """From when on an installation at a point has counted for a party without a break, by what is registered now: UTC seconds."""
+        hanging_s = self._since_s(INSTALLATION, number, lambda record: isinstance(record, Installation))
+        return max(hanging_s, self._since_s(POINT, point, lambda record: record.party == party))
+
+    def _since_s(self, entity: Entity[E], name: str, holds: Callable[[E], bool]) -> int:
+        """The earliest time from which an entity's records hold up to now."""
+        found = open_entity(self.reader, entity, name) or broken(f"{entity.key(name)} is registered")
+        since_s = self.reader.ledger_time_s
+        begun = {
+            entry.from_s: entry for entry in found.leaf.entries if entry.from_s <= since_s
+        }  # of each time the last
+        for from_s in sorted(begun, reverse=True):
+            if not holds(found.open(self.reader, begun[from_s]).record):
+                break
+            since_s = from_s
+        return since_s
 
     def _role(self, point: str) -> str:
         now = self.reader.in_force(POINT, point)

@@ -90,6 +90,9 @@ def installations(view: LedgerView, scope: Scope, area_id: str, time_s: int, sta
                 "trades": table.trades[at],
             }
         )
+        if scope.party is not None:
+            number = str(numbers[now.installation[row]])
+            found[-1]["since_s"] = view.billed_since_s(number, table.points[at], scope.party)
     return {"area": area.id, "installations": found, "next": following}
 
 

@@ -68,7 +68,7 @@ async def test_installations_of_an_area_and_a_party_its_own(tmp_path: Path) -> N
         feeder = {"number": 4, "meter": "M-4", "point": "P-4", "party": None, "role": "feeder", "trades": False}
         assert found[3] == feeder | {"gateway": "gw-1", "ratio": 100, "limit_wh": 1_000_000, "modulus_wh": 0}
         own = await node.client("p-2").query("areas/a-1/installations")
-        assert own == {"area": "a-1", "installations": [found[1]], "next": None}
+        assert own == {"area": "a-1", "installations": [found[1] | {"since_s": 0}], "next": None}
         assert (await refusal(node, "q-1", "areas/a-1/installations"))[0] == 403
 
 

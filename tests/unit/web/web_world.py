@@ -121,7 +121,7 @@ class FakeNode:
             raise NodeRefused(f"no {path}", 404, f"no {path}")
         answer = self.answers[path]
         if path.endswith("/installations") and "party" in params:
-            own = [row for row in answer["installations"] if row["party"] == params["party"]]
+            own = [{"since_s": 0, **row} for row in answer["installations"] if row["party"] == params["party"]]
             answer = {**answer, "installations": own}
         if callable(answer):
             answer = answer(**params)

@@ -1,0 +1,66 @@
+"""A point that is billed to another party from a slot on: its pages show nobody the curve of whom it was billed to before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gridcore.master_data import Named
+from gridcore.registry.point import POINT, Point
+from gridweb.access import Role, Viewer
+from gridweb.pages.household_tables import household_days_table, household_intervals_table
+from gridweb.points import find_point
+from gridweb.tables import Table
+from tests.unit.web.ledger_world import ledger_world
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
+from tests.worlds.two_areas import TWO_AREAS
+
+SECOND_S = FIRST_S + SLOT_S
+MOVED = Named(POINT, "P-3", Point("a-1", "load", party="p-1"), from_s=SECOND_S)
+"""The load of l-1 counts for p-1 from the second slot on."""
+WORLD = replace(TWO_AREAS, more=[*TWO_AREAS.more, MOVED])
+ROWS = [(1, 2000, 7), (2, 530, 900), (3, 13, 0), (4, 90, 5)]
+"""In the second slot p-1 takes 100 Wh and the load 40."""
+
+
+def column_of(table: Table, key: str) -> list[object]:
+    """The values of a column."""
+    at = [column.key for column in table.columns].index(key)
+    return [row[at] for row in table.rows]
+
+
+async def test_a_household_sees_of_a_point_what_was_billed_to_it_alone(tmp_path: Path) -> None:
+    async with ledger_world(tmp_path, consortium=WORLD) as world:
+        third_s = SECOND_S + SLOT_S
+        await world.submit([world.sender.batch("gw-1", third_s, ROWS)], [world.sender.clock(third_s + SLOT_S)])
+        viewer = Viewer("p", Role.HOUSEHOLD, "p-1")
+        assert (await find_point(world.source, "p-1")).since_s == (0, SECOND_S)
+        slots = await household_intervals_table(world.source, viewer, "p-1", start_s=DAYS[1], end_s=DAYS[2])
+        assert list(zip(column_of(slots, "slot_start_s"), column_of(slots, "import_wh"), strict=True)) == [
+            (FIRST_S, 900),
+            (SECOND_S, 140),
+        ]
+        days = await household_days_table(world.source, viewer, "p-1", start_s=DAYS[1], end_s=DAYS[2])
+        assert column_of(days, "import_wh") == [1_040]
+
+
+@pytest.mark.parametrize(
+    ("span", "parts"),
+    [
+        ((0, 100), [(0, 50, ["a"]), (50, 100, ["a", "b"])]),
+        ((0, 50), [(0, 50, ["a"])]),
+        ((50, 100), [(50, 100, ["a", "b"])]),
+        ((60, 100), [(60, 100, ["a", "b"])]),
+    ],
+)
+async def test_a_span_has_parts_where_a_meter_comes_to_a_party(
+    tmp_path: Path, span: tuple[int, int], parts: list[object]
+) -> None:
+    async with ledger_world(tmp_path, is_settled=False) as world:
+        point = replace(await find_point(world.source, "p-1"), meters=("a", "b"), since_s=(0, 50))
+        assert point.spans(*span) == parts
+        late = replace(point, since_s=(70, 90))
+        assert late.spans(0, 80) == [(70, 80, ["a"])]
+        assert late.spans(0, 70) == []
