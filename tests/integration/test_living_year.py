@@ -1,4 +1,7 @@
-"""A year of one area, slot by slot, on a ledger with its files, a dispute a day: nothing waits, the books balance, and nothing grows but the log."""
+"""A year of one area, slot by slot, on a ledger with its files: suppliers and meters change, readings are missing or late, and a dispute begins each day.
+
+Nothing waits, the books balance, every home's bill is what the slow reference says, and nothing grows but the log.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,17 @@ from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, D
 from ledger import tiles
 from ledger.leaves.accounts import ACCOUNTS
 from ledger.leaves.balance import BALANCE
+from ledger.leaves.cleared import CLEARED
 from ledger.leaves.money import join_amount
-from ledger.leaves.positions import POSITIONS
+from ledger.leaves.positions import ENERGIES, POSITIONS
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN
 from ledger.leaves.runs import RUNS
 from ledger.state import state
 from ledger.store.ledger import Ledger
-from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S
+from tests.twin.contracts import CallAuction, Member
+from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, TERMS
 from tests.worlds.ledgers import decide, open_ledger
 from tests.worlds.living_area import Home, LivingArea
 
@@ -144,6 +149,7 @@ def test_every_slot_of_an_area_that_changes_is_settled_and_the_last_runs_are_the
         close_the_books(ledger, area)
         check_nothing_waits(ledger)
         check_last_runs_are_the_books(ledger)
+        check_bills_are_those_of_the_reference(ledger, area)
         runs = ledger.leaf_keys(RUN.prefix)
     assert sum("/correction-" in key for key in runs) > days
     assert len(area.events) == EVENTS, area.events
@@ -163,6 +169,31 @@ def check_nothing_waits(ledger: Ledger) -> None:
     assert progress.run_slot_start_s > ledger.ledger_time_s - 3 * SLOT_S
     slots = range(FIRST_S, progress.run_slot_start_s, SLOT_S)
     assert [slot for slot in slots if RUNS.load(leaves, slot, ZONE) is None] == []
+
+
+def check_bills_are_those_of_the_reference(ledger: Ledger, area: LivingArea) -> None:
+    """What the last run of a slot says of each home is what the twin of the contract makes of its energy and trades, by the prices that the world knows."""
+    leaves = ledger.application.state
+    row_of = {name: row for row, name in enumerate(ledger.registry.zone(ZONE).points)}
+    homes = [*area.homes, *area.gone]
+    for slot in range(FIRST_S, PROGRESS.must(leaves, ZONE).run_slot_start_s, SLOT_S):
+        columns = POSITIONS.must(leaves, slot, ZONE, RUNS.must(leaves, slot, ZONE).last, 0).columns
+        said = list(zip(*(columns[name].tolist() for name in (*ENERGIES, *CallAuction.position_columns)), strict=True))
+        of_slot = [home for home in homes if home.joined_s <= slot and (home.leaves_s is None or slot < home.leaves_s)]
+        rows = [row_of[home.point] for home in of_slot]
+        members = [Member(*said[row][:4], price_at(home.prices, slot)) for row, home in zip(rows, of_slot, strict=True)]
+        cleared = CLEARED.load(leaves, slot, ZONE, 0)
+        trade_price = 0 if cleared is None else int(cleared.price_micro_per_kwh[0])
+        prices = price_at(area.prices, slot)
+        assert prices is not None
+        settled = CallAuction.settle(members, trade_price, prices, TERMS)
+        assert [said[row][2:] for row in rows] == settled.positions, slot
+        assert not any(said[row][4] for row in range(len(said)) if row not in rows), f"{slot}: bills of nobody"
+
+
+def price_at(by_time: dict[int, dict[str, int]], slot: int) -> dict[str, int] | None:
+    """Those that hold in a slot, None where none do yet."""
+    return next((by_time[from_s] for from_s in sorted(by_time, reverse=True) if from_s <= slot), None)
 
 
 def check_last_runs_are_the_books(ledger: Ledger) -> None:

@@ -38,7 +38,9 @@ WRONG_CLOCK_BOUNDARIES: Final = 4
 
 @dataclass
 class Home:
-    """A home and its meter. leaves_s: when it leaves, None while it stays; kept: rows that come late, by boundary."""
+    """A home and its meter. joined_s, leaves_s: the slots from the one to before the other are its own, leaves_s None while it stays; kept: rows that come late, by boundary;
+    prices: of its own supplier, by the slot from which on they hold.
+    """
 
     party: str
     point: str
@@ -47,6 +49,7 @@ class Home:
     joined_s: int = 0
     leaves_s: int | None = None
     kept: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    prices: dict[int, dict[str, int]] = field(default_factory=dict)
 
     @property
     def meter(self) -> str:
@@ -56,7 +59,7 @@ class Home:
 
 class LivingArea:
     """See the module. Whatever ``boundary`` returns is valid in the order given; ``readings`` counts rows that
-    were sent, ``events`` what changed.
+    were sent, ``events`` what changed; ``prices`` are those of the area, by the time from which on they hold.
     """
 
     def __init__(self, seed: int) -> None:
@@ -66,6 +69,7 @@ class LivingArea:
         self.next_number = 1_000
         self.readings = 0
         self.events = Counter[str]()
+        self.prices = {0: PRICES}
         self._hands: dict[str, str] = {}
         self._wrong_clock_left = 0
         self.consortium = Consortium(
@@ -196,9 +200,10 @@ class LivingArea:
         self.homes.remove(home)
         self.gone.append(home)
         inside_s = boundary_s + ORDERED_AHEAD_S + INSIDE_S
+        home.leaves_s = inside_s - INSIDE_S + SLOT_S
         return _rows(
             Named(PARTY, home.party, Party("a-1", UTILITY, trades=False), inside_s),
-            Named(POINT, home.point, Point("a-1", "household"), inside_s - INSIDE_S + SLOT_S),
+            Named(POINT, home.point, Point("a-1", "household"), home.leaves_s),
             Named(INSTALLATION, str(home.number), RemovedInstallation(home.point, list(home.registers)), inside_s),
         )
 
@@ -225,6 +230,7 @@ class LivingArea:
         if home is None:
             return []
         name, prices = f"of-{home.party}", self._varied_prices()
+        home.prices[boundary_s + SLOT_S] = prices
         return _rows(
             Named(RULES, name, Rules(prices, TERMS), boundary_s + INSIDE_S),
             Named(POINT, home.point, Point("a-1", "household", home.party, rules=name), boundary_s + SLOT_S),
@@ -236,7 +242,8 @@ class LivingArea:
         return []
 
     def _prices(self, from_s: int) -> list[Row]:
-        return _rows(Named(RULES, "r", Rules(self._varied_prices(), TERMS), from_s))
+        self.prices[from_s] = self._varied_prices()
+        return _rows(Named(RULES, "r", Rules(self.prices[from_s], TERMS), from_s))
 
     def _varied_prices(self) -> dict[str, int]:
         residual = 460_000 + 1_000 * self.rng.randrange(60)
