@@ -181,7 +181,10 @@ def check_bills_are_those_of_the_reference(ledger: Ledger, area: LivingArea) -> 
         said = list(zip(*(columns[name].tolist() for name in (*ENERGIES, *CallAuction.position_columns)), strict=True))
         of_slot = [home for home in homes if home.joined_s <= slot and (home.leaves_s is None or slot < home.leaves_s)]
         rows = [row_of[home.point] for home in of_slot]
-        members = [Member(*said[row][:4], price_at(home.prices, slot)) for row, home in zip(rows, of_slot, strict=True)]
+        members = []
+        for row, home in zip(rows, of_slot, strict=True):
+            import_wh, export_wh, bought_wh, sold_wh, *_ = said[row]
+            members.append(Member(import_wh, export_wh, bought_wh, sold_wh, price_at(home.prices, slot)))
         cleared = CLEARED.load(leaves, slot, ZONE, 0)
         trade_price = 0 if cleared is None else int(cleared.price_micro_per_kwh[0])
         prices = price_at(area.prices, slot)

@@ -1,14 +1,16 @@
 """A week (in make soak a year) of a grid of 113 households, settled from files whose data come late and are corrected three times.
 
-In the middle the levy changes, and some households go to another supplier. What the files of results say over all runs is what the last data alone would have given, and what the slow reference makes of them.
+In the middle the levy changes, and some households go to another supplier. Some are delivered as registers, which roll over; of these some meters are exchanged. What the files of results say over all runs
+is what the last data alone would have given, and what the slow reference makes of them. Disputes are not here: in a ledger of files the importer signs for all, and nobody else has a key to contest a line with;
+they are in ``test_living_year``, where the same reference computes each home's bills.
 """
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,7 +20,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gridcore.quality import CORRECTED, MISSING
-from gridledger.settling.dataset import Dataset, InvoiceTerms, SeriesRows
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow, SeriesRows
+from gridledger.settling.files.grid import Place
+from gridledger.settling.files.layout import OWN
+from gridledger.settling.files.readings import Reading
+from gridledger.settling.files.registers import read_registers
 from gridledger.settling.participants import read_participants
 from gridledger.settling.whole import Progress, Settled, settle, settle_onto
 from tests.slow.invoices import invoice
@@ -32,6 +38,11 @@ SLOTS_OF_DAY = 86_400 // SLOT_S
 MISSING_SHARE = 0.03
 CORRECTED_SHARE = 0.002
 LATE_RUNS = 3
+REGISTERS_EVERY = 9
+"""Each ninth household is delivered as registers, and of these each second gets another meter."""
+MODULUS_WH, LIMIT_WH, FIRST_REGISTER_WH = 100_000, 2_000, 99_000
+EXCHANGE_COMES_WITH = 2
+"""What flowed in the slot of an exchange is in no register: this delivery brings it."""
 TAX_PPM = 130_000
 QUANTUM_NANO = 10_000_000
 LEVY, RETAIL = "levy_micro_per_kwh", "residual_price_micro_per_kwh"
@@ -56,9 +67,52 @@ class Books(NamedTuple):
     unbalanced_nano: Energies
 
 
-def editions(days: int) -> list[Dataset]:
+def register_rows(points: Sequence[PointRow], slot_start_s: Energies, energy_wh: Energies) -> Iterator[list[str]]:
+    """Of each point and boundary what the meter shows. energy_wh int64[2, slots, points]: import and export.
+
+    The meter of each second point is exchanged inside the slot in the middle: the new one shows less than the old one did.
+    """
+    middle = len(slot_start_s) // 2
+    shown_wh = np.concatenate((np.zeros_like(energy_wh[:, :1]), energy_wh.cumsum(axis=1)), axis=1) + FIRST_REGISTER_WH
+    shown_wh[:, middle + 1 :, ::2] -= MODULUS_WH // 2
+    shown_wh %= MODULUS_WH
+    boundaries_s = [*slot_start_s.tolist(), int(slot_start_s[-1]) + SLOT_S]
+    for boundary_s, (imported, exported) in zip(boundaries_s, shown_wh.transpose(1, 0, 2).tolist(), strict=True):
+        time = datetime.fromtimestamp(boundary_s, UTC).isoformat()
+        for point, import_wh, export_wh in zip(points, imported, exported, strict=True):
+            yield [time, point.point, f"{import_wh / 1000:.3f}", f"{export_wh / 1000:.3f}"]
+
+
+def through_registers(truth: Dataset, folder: Path) -> tuple[Dataset, NDArray[np.bool_]]:
+    """The data with some households read from registers, and bool[slots, points]: where these tell nothing."""
+    points, at = list(truth.points), np.arange(0, HOUSEHOLDS, REGISTERS_EVERY)
+    for place in at.tolist():
+        points[place] = points[place]._replace(modulus_wh=MODULUS_WH, limit_wh=LIMIT_WH)
+    own = [points[place] for place in at.tolist()]
+    true_wh = np.stack((truth.import_wh[:, at], truth.export_wh[:, at]))
+    path = folder / "registers.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "point", "import_kwh", "export_kwh"])
+        writer.writerows(register_rows(own, truth.slot_start_s, true_wh))
+    how = Reading(OWN, [point.point for point in own], None, SLOT_S, has_carry=False)
+    read = read_registers(path, how, Place((), "time", own))
+    is_silent = read.grid.quality == MISSING
+    assert np.argwhere(is_silent).tolist() == [[len(true_wh[0]) // 2, place] for place in range(0, len(own), 2)]
+    metered = [truth.import_wh.copy(), truth.export_wh.copy()]
+    for column, registered in zip(metered, (read.grid.import_wh, read.grid.export_wh), strict=True):
+        column[:, at] = np.where(is_silent, column[:, at], registered)
+    is_untold = np.zeros(truth.quality.shape, dtype=np.bool_)
+    is_untold[:, at] = is_silent
+    return truth._replace(points=points, import_wh=metered[0], export_wh=metered[1]), is_untold
+
+
+def editions(days: int, folder: Path) -> list[Dataset]:
     """The same days as they are known at first and after each later delivery; of the last nothing is missing."""
-    truth = community(days * SLOTS_OF_DAY, HOUSEHOLDS, areas=AREAS, seed=days)
+    drawn = community(days * SLOTS_OF_DAY, HOUSEHOLDS, areas=AREAS, seed=days)
+    truth, is_untold = through_registers(drawn, folder)
+    assert np.array_equal(truth.import_wh, drawn.import_wh)
+    assert np.array_equal(truth.export_wh, drawn.export_wh)
     rules = truth.rules._replace(invoice=InvoiceTerms("CNY", TAX_PPM, QUANTUM_NANO))
     middle_s = truth.slot_start_s[[len(truth.slot_start_s) // 2]]
     series = [SeriesRows(LEVY, None, None, middle_s, np.array([NEW_LEVY]))]
@@ -67,6 +121,7 @@ def editions(days: int) -> list[Dataset]:
     random = np.random.default_rng(days)
     shape = truth.quality.shape
     comes_with = np.where(random.random(shape) < MISSING_SHARE, random.integers(1, LATE_RUNS + 1, shape), 0)
+    comes_with[is_untold] = EXCHANGE_COMES_WITH
     corrected_with = np.where(random.random(shape) < CORRECTED_SHARE, random.integers(1, LATE_RUNS + 1, shape), 0)
     found = []
     for edition in range(LATE_RUNS + 1):
@@ -142,7 +197,7 @@ def slowly_settled(dataset: Dataset) -> Iterator[Slowly]:
 
 @pytest.mark.parametrize("days", [7, pytest.param(365, marks=pytest.mark.soak)])
 def test_runs_with_late_and_corrected_data_come_to_what_the_last_data_alone_give(tmp_path: Path, days: int) -> None:
-    first, *later = editions(days)
+    first, *later = editions(days, tmp_path)
     last = later[-1]
     missing_share = (first.quality == MISSING).mean()
     assert abs(missing_share - MISSING_SHARE) < MISSING_SHARE / 5
