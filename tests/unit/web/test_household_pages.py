@@ -37,6 +37,7 @@ from tests.unit.web.household_world import (
     installation,
     settled,
     state,
+    statement_lines,
 )
 from tests.unit.web.web_world import DAY_S
 
@@ -143,6 +144,31 @@ async def test_the_lines_of_a_statement_are_folded_by_hour_or_kind_and_their_sum
     assert sum(int(count) for _, count, _ in folded) == 96 * 6
     units = sum(int(amount.replace(",", "").replace(".", "")) for _, _, amount in folded)
     assert units == round(96 * PAYS_NANO / 100_000)
+
+
+async def test_amounts_of_a_days_lines_are_the_same_in_both_tables_and_add_up_to_what_is_shown(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    amounts_nano = [33_333, 33_333, 33_334]  # each 0.0000 by itself, 0.0001 together
+    await fill(world, [settled(START_S, pays_nano=sum(amounts_nano), supplier_only_nano=260_000)])
+    state(world, [START_S])
+    answer = world.node.answers[f"areas/A1/days/{DAY_START_S}/statements"]
+    kinds = ("trade_buy", "residual_import", "levy")
+    answer["slots"][0]["lines"] = [
+        {**line, "amount_nano": nano}
+        for nano, kind in zip(amounts_nano, kinds, strict=True)
+        for line in statement_lines()
+        if line["line_kind"] == kind
+    ]
+    answer["statements"][0] |= {"pays_nano": sum(amounts_nano), "supplier_only_nano": 260_000}
+    page = await world.browser(Role.HOUSEHOLD, PARTY).text(f"/households/{PARTY}?day={DAY}")
+    table, waterfall = page[page.index("What it is made of") :].split('<figure class="table waterfall">')[:2]
+    shown = [
+        re.findall(r'<td class="number">(-?0\.\d{4})</td>', part[: part.index("</table>")])
+        for part in (table, waterfall)
+    ]
+    assert shown[1][:3] == ["0.0003", "-0.0002", "0.0001"]
+    assert shown[1][3:] == shown[0][:3]
+    assert sum(int(amount.replace("0.", "")) for amount in shown[1][3:]) == 1
 
 
 async def test_the_hours_of_a_day_are_bars_that_lead_to_their_lines(tmp_path: Path) -> None:
