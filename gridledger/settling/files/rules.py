@@ -11,6 +11,7 @@ from gridcore.config import ConfigError, decode_toml, parse_config, read_config
 from gridcore.errors import excerpt
 from gridcore.genesis import CURRENCY, SLOT_S_CHOICES
 from gridcore.registry.run_calendar import calendar_fault
+from gridcore.registry.tariff import WORD
 from gridcore.registry.zone import FINAL_S_MAX
 from gridcore.sm3 import sm3
 from gridledger.founding.runs_config import RunsConfig
@@ -33,6 +34,9 @@ UTC: Final = "UTC"
 REFERENCE_DAYS_MAX: Final = 14
 _SECONDS_MAX: Final = 40 * 86_400
 _PRICES: Final = "prices"
+TARIFF_ACCOUNTS: Final = ("funds", "grid")
+"""Who receives what tariffs charge, beside the accounts of the contracts: public funds and whoever runs the grid."""
+OWN_ACCOUNTS_MAX: Final = 64
 
 
 @dataclass(frozen=True)
@@ -227,16 +231,32 @@ def _runs(file: _File, as_of_s: int | None) -> RunTerms | None:
 
 
 def _tariff(table: object, contract: Contract) -> Sequence[Component]:
-    """The components of ``[[tariff.component]]``."""
+    """The components of ``[[tariff.component]]``, each to an account that is known or stands in ``[tariff] accounts``."""
     tables = table.get("component", []) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or table.keys() - {"component"} or not isinstance(tables, list):
-        raise fault(NAME, "[tariff] holds something else than components", "give each as a table [[tariff.component]]")
+    if not isinstance(table, dict) or table.keys() - {"component", "accounts"} or not isinstance(tables, list):
+        right = "give each as a table [[tariff.component]], and names of your own accounts as accounts = [...]"
+        raise fault(NAME, "[tariff] holds something else than components", right)
+    known = _accounts(table.get("accounts", []))
     if not all(isinstance(item, dict) for item in tables):
         raise fault(NAME, "[tariff] component is no list of tables", "give each as a table [[tariff.component]]")
     try:
-        return components_of(tables, [kind.kind for kind in contract.line_kinds])
+        components = components_of(tables, [kind.kind for kind in contract.line_kinds])
     except SettlementError as error:
         raise fault(NAME, str(error), "docs/tariffs.md has all keys") from None
+    for component in components:
+        if component.account not in known:
+            what = f"[[tariff.component]] {component.name}: account = {excerpt(component.account)} is no account"
+            raise fault(NAME, what, f"one of your own stands in [tariff] accounts; {nearest(component.account, known)}")
+    return components
+
+
+def _accounts(own: object) -> Sequence[str]:
+    """Every account that a component may name; ``own``: those of ``[tariff] accounts``."""
+    if not isinstance(own, list) or len(own) > OWN_ACCOUNTS_MAX or not all(map(WORD.holds, own)):
+        right = f"give at most {OWN_ACCOUNTS_MAX} names, each {WORD.words}"
+        raise fault(NAME, "[tariff] accounts is no list of accounts", right)
+    of_contracts = {account for entry in CATALOGUE.values() for account in entry.contract.accounts}
+    return sorted({*own, *TARIFF_ACCOUNTS, *of_contracts})
 
 
 def _shown_contracts() -> str:

@@ -123,7 +123,7 @@ def test_newer_files_without_a_tariff_end_it(tmp_path: Path) -> None:
     ("tariff", "words"),
     [
         (
-            component("fee", "day", 1).replace('"grid"', '"fees"'),
+            component("fee", "day", 1).replace('"grid"', '"funds"'),
             r"^rules\.toml: \[\[tariff\.component\]\] fee has another account, base or tax flag than on the ledger",
         ),
         (
