@@ -125,7 +125,7 @@ class Dlt645Station(Station):
         if control == FREEZE and len(data) == 4:
             minute, hour, day, month = (_from_bcd(data[index : index + 1]) for index in range(4))
             if (month, day, hour, minute) == (_ANY,) * 4:
-                self._frozen[1].appendleft(Frozen(self._local(), *self.shown()))
+                self._frozen[1].appendleft(self._record(self._local()))
             else:
                 self._timed = FreezeTime(month, day, hour, minute)
         elif control == SET_TIME and len(data) == 6:
@@ -137,6 +137,11 @@ class Dlt645Station(Station):
             if abs(told_ms - self.clock.now_ms()) <= SET_TIME_S_MAX * 1000:
                 self.clock.set(told_ms)
 
+    def _record(self, at: datetime) -> Frozen:
+        """What is frozen: no value where the meter has none; one that is booting shows 0 or all ones, and its counter stands as it was."""
+        quantities, shows = self.shown()
+        return Frozen(at, quantities, shows if shows == "no_value" else "")
+
     def _local(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC) + CHINA_TIME
 
@@ -146,7 +151,7 @@ class Dlt645Station(Station):
         self._minute = max(self._minute, now.replace(second=0, microsecond=0) - timedelta(minutes=CATCH_UP_MIN_MAX))
         while self._minute + timedelta(minutes=1) <= now:
             self._minute += timedelta(minutes=1)
-            record = Frozen(self._minute, *self.shown())
+            record = self._record(self._minute)
             minutes = self._minute.hour * 60 + self._minute.minute
             if minutes % self._freeze_interval_min == 0:
                 self._frozen[4].appendleft(record)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.dlt645 import decode_frame, decode_load_record
 from simulators.meters.bus import Heard
 from simulators.meters.dlt645 import ANYBODY, BROADCAST, Dlt645Speech, Dlt645Station, address_of
-from simulators.meters.faults import NO_LINE_FAULT, Fault
+from simulators.meters.faults import NO_LINE_FAULT, Fault, Shows
 from simulators.meters.station import MeterClock, Quantities
 
 NUMBER = 123_456_789_012
@@ -126,6 +126,15 @@ def test_a_meter_without_a_value_freezes_none_and_one_that_has_it_again_keeps_wh
     time.now_ms += 900_000
     assert [_value(station, f"050401{which:02}") for which in (1, 2)] == ["00123456", "f" * 8]
     assert [energies for _, energies in _records(station, "06040000", "02")] == ["f" * 16, "56341200" + "99890000"]
+
+
+@pytest.mark.parametrize("shows", ["zero", "ones"])
+def test_a_meter_that_boots_freezes_what_it_has_counted(shows: Shows) -> None:
+    station = _station(Time())
+    station.set_fault(Fault(shows=shows))
+    assert _ask(Dlt645Speech({NUMBER: station}), BROADCAST, 0x16, b"\x99" * 4) is None
+    assert _value(station, "00010000") == {"zero": "0" * 8, "ones": "f" * 8}[shows]
+    assert (_value(station, "05010101") or "").endswith("00123456")
 
 
 def test_the_meter_freezes_each_quarter_of_an_hour_by_its_own_clock() -> None:
