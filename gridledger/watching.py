@@ -26,8 +26,9 @@ class News(NamedTuple):
 
 def news_of(height: int, areas: int, before: Sequence[Alert], now: Sequence[Alert]) -> News:
     """What is other between two looks; both keep their order."""
-    found = tuple(alert for alert in now if alert not in before)
-    withdrawn = tuple(alert for alert in before if alert not in now)
+    known, standing = frozenset(before), frozenset(now)
+    found = tuple(alert for alert in now if alert not in known)
+    withdrawn = tuple(alert for alert in before if alert not in standing)
     return News(height, areas, found, withdrawn, tuple(now))
 
 
