@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import cast
 
 
 def toml_lines(table: dict[str, object], prefix: str = "") -> list[str]:
-    """Return ``table`` as lines of TOML (integers, booleans, text, arrays, tables); loading them gives ``table`` again."""
+    """Return ``table`` as lines of TOML (integers, booleans, days, text, arrays, tables); loading them gives ``table`` again."""
     lines = [f"{_key(key)} = {_inline(value)}" for key, value in table.items() if not _is_section(value)]
     for key, value in table.items():
         if not _is_section(value):
@@ -34,7 +35,7 @@ def _inline(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return "[" + ", ".join(_inline(item) for item in value) + "]"
-    return str(value) if isinstance(value, int) else _text(str(value))
+    return str(value) if isinstance(value, int | date) else _text(str(value))
 
 
 def _text(text: str) -> str:

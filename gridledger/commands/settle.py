@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from gridledger.settling import certificates, comparing, explaining, from_files, imbalance, replaying, what_if
+from gridledger.settling import (
+    certificates,
+    comparing,
+    explaining,
+    extracting,
+    from_files,
+    imbalance,
+    replaying,
+    what_if,
+)
 
 EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
@@ -15,6 +24,7 @@ _ACTIONS: Final = {
     "explain": explaining,
     "replay": replaying,
     "compare": comparing,
+    "extract": extracting,
     "imbalance": imbalance,
     "certificates": certificates,
     "what-if": what_if,

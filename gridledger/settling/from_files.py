@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = read_folder(args.folder, args.preset)
     print_progress("")
     if args.check:
-        print_result(args, _held(dataset), _held_text(dataset))
+        print_result(args, held(dataset), held_text(dataset))
         return 0
     return _settle(args, dataset, begun)
 
@@ -86,7 +86,7 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
         **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     text = (
-        f"{_held_text(frame._replace(counts=dataset.counts, notes=()))}\n"
+        f"{held_text(frame._replace(counts=dataset.counts, notes=()))}\n"
         f"{results.energy_shared_wh / 1000:,.3f} kWh shared; {results.statements} lines, {results.documents} invoices; "
         f"debits equal credits\n{out / 'report.html'}\n{wall_s} s"
     )
@@ -104,7 +104,8 @@ def _list_presets(args: argparse.Namespace) -> int:
     return 0
 
 
-def _held(dataset: Dataset) -> dict[str, object]:
+def held(dataset: Dataset) -> dict[str, object]:
+    """What a dataset holds, by names."""
     from gridledger.settling.dataset import parties_of
 
     return {
@@ -120,7 +121,8 @@ def _held(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _held_text(dataset: Dataset) -> str:
+def held_text(dataset: Dataset) -> str:
+    """The same for people."""
     from gridledger.settling.dataset import parties_of
     from gridledger.settling.files.stamps import to_iso
 

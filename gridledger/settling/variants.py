@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import UsageError, excerpt
 from gridcore.forms import NAME
-from gridledger.settling.chain.settled import dataset_of_ledger
 from gridledger.settling.comparison import COLUMNS, Comparison, Side, compare, csv_rows
 from gridledger.settling.dataset import Dataset
-from gridledger.settling.files.folder import read_folder, uses_keys
+from gridledger.settling.extract import Span, extract
+from gridledger.settling.files.folder import read_folder
 from gridledger.settling.files.rules import NAME as RULES
-from gridledger.settling.files.rules import UTC, file_rules, read_rules
 from gridledger.settling.participants import read_participants
 from gridledger.settling.whole import LEDGER, Progress, made_whole
 from gridledger.settling.whole import settle as settle_whole
 from gridledger.tables.files import write_rows
+from settlement.catalogue import CONTRACTS
 
 VARIANTS_MAX: Final = 16
 BASE: Final = "base"
@@ -87,15 +88,17 @@ def of_folder(folder: Path, rules: Mapping[str, Path], preset: str | None) -> Ca
 
 
 def of_settled(settled: Path, rules: Mapping[str, Path]) -> Cases:
-    """A settled folder under other rules: points and energies are those that its ledger has settled with last."""
+    """A settled folder under other rules: points, energies, orders, keys and prices are those that its ledger has settled with last."""
     if not (settled / LEDGER).is_dir():
         raise UsageError(f"--from {settled}: holds no ledger; name a folder that settle files has made")
     read_participants(settled)
-    ledger = dataset_of_ledger(settled / LEDGER)
-    variants: dict[str, Dataset] = {}
-    for name, path in rules.items():
-        with _said_of(path):
-            variants[name] = _of_ledger(ledger, path)
+    with TemporaryDirectory(prefix="gridledger-extracted-") as made:
+        extract(settled / LEDGER, None, Span(), Path(made))
+        variants = of_folder(Path(made), rules, None).variants
+    for name, variant in variants.items():
+        contract = CONTRACTS[variant.rules.contract]
+        if contract.takes_orders and not len(variant.orders.slot):
+            raise UsageError(f"--rules {rules[name]}: {contract.contract_id} needs orders, and the ledger has none")
     return Cases(None, settled, variants)
 
 
@@ -146,24 +149,3 @@ def _fault_of(base: Dataset, variant: Dataset) -> str:
         if not np.array_equal(getattr(base, name), getattr(variant, name)):
             return "[timeline] or [estimate] makes other energies of the readings; leave them as they are in the folder"
     return ""
-
-
-def _of_ledger(ledger: Dataset, path: Path) -> Dataset:
-    """The ledger's energies under rules that need nothing beside them."""
-    read = read_rules(path)
-    contract_id = read.contract.contract_id
-    if read.slot_s != ledger.slot_s:
-        raise UsageError(
-            f"[timeline] slot_s is {read.slot_s}, and {ledger.slot_s} in the ledger; compare the same slots"
-        )
-    contract = read.contract
-    needs = "orders" if contract.takes_orders else "keys" if uses_keys(contract) else ""
-    needs = "agreements" if contract.takes_agreements else needs
-    if needs:
-        raise UsageError(f"{contract_id} needs {needs}, which --from does not have; name the folder of files")
-    ours, theirs = ledger.rules.invoice.currency, read.invoice.currency
-    if ours != theirs:
-        raise UsageError(f"[invoice] currency is {theirs}, and {ours} in the ledger; compare one currency")
-    rules = file_rules(read, ledger.slot_start_s)
-    zone = UTC if read.zone is None else read.zone.name
-    return ledger._replace(rules=rules, timezone=zone, inputs=[read.input_file, *ledger.inputs])

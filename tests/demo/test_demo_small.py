@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 
 from gridcore import verify
 from gridledger.cli import main
+from gridledger.settling.participants import read_participants
 from tests.demo import checks
 from tests.demo.demo_run import (
     ABROAD,
@@ -60,6 +62,21 @@ def test_its_data_settled_as_files_give_the_same_statements_and_postings(demo: F
         assert (tmp_path / "out" / name).read_bytes() == (demo.out / name).read_bytes()
 
 
+def test_its_ledger_extracted_as_a_folder_settles_to_the_same_statements(demo: Finished, tmp_path: Path) -> None:
+    folder, out = tmp_path / "folder", tmp_path / "out"
+    assert main(["settle", "extract", "--data", str(demo.out / "ledger"), "--out", str(folder)]) == 0
+    assert main(["settle", "files", str(folder), "--out", str(out), "--json"]) == 0
+    for name in ("statements.csv", "postings.csv"):
+        assert (out / name).read_bytes() == (demo.out / name).read_bytes()
+    rules = (folder / "rules.toml").read_text()
+    other = tmp_path / "mid.toml"
+    market = rules[rules.index("[market]") : rules.index("[prices]")]
+    other.write_text(rules.replace(market, '[market]\ncontract = "mid_market_rate/1"\n'))
+    assert main(["settle", "what-if", str(folder), "--rules", str(other), "--out", str(tmp_path / "tried")]) == 0
+    parties = {row["party"] for row in demo.rows("statements.csv")}
+    assert parties <= set(read_participants(tmp_path / "tried" / "variants" / "mid"))
+
+
 def test_with_lost_readings_every_slot_settles_and_the_summary_says_what_was_estimated(tmp_path: Path) -> None:
     lossy = run_demo(tmp_path / "out", "--json", "--drop-ppm", "30000", households=HOUSEHOLDS, slots=SLOTS)
     lost = lossy.json["readings_dropped"]
@@ -70,6 +87,19 @@ def test_with_lost_readings_every_slot_settles_and_the_summary_says_what_was_est
     settled = {int(row["slot_start_s"]) for row in lossy.rows("statements.csv") if row["run"] == "initial"}
     assert len(settled) == SLOTS
     assert {"initial", "correction-1"} <= {row["run"] for row in lossy.rows("postings.csv")}
+    folder = tmp_path / "folder"
+    assert main(["settle", "extract", "--data", str(lossy.out / "ledger"), "--out", str(folder)]) == 0
+    assert main(["settle", "files", str(folder), "--out", str(tmp_path / "again")]) == 0
+    assert _owed_nano(tmp_path / "again") == _owed_nano(lossy.out)
+
+
+def _owed_nano(out: Path) -> dict[str, int]:
+    """What each party owes by all runs together."""
+    owed: Counter[str] = Counter()
+    with (out / "statements.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            owed[row["party"]] += int(row["amount_nano"])
+    return owed
 
 
 @pytest.fixture(scope="module")

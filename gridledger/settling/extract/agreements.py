@@ -1,0 +1,89 @@
+"""Agreements as ``agreements.csv`` has them, and the prices that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gridcore.errors import UsageError
+from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
+from gridcore.registry.price_series import PRICE_SERIES
+from gridledger.settling.dataset import AgreementRow, SeriesRows
+from gridledger.settling.extract.changes import Changes
+from gridledger.settling.files.stamps import to_iso
+from ledger.leaves.columns import Int64
+from ledger.registry.bodies import in_force as in_force_at
+from ledger.registry.bodies import row_of
+from ledger.registry.zones import ZoneInForce
+from ledger.store.reader import LedgerReader
+
+
+class Agreed(NamedTuple):
+    """Agreements by the bytes of their names, and what the series that they name say of every slot."""
+
+    agreements: Sequence[AgreementRow]
+    references: Sequence[SeriesRows]
+
+
+class _Span(NamedTuple):
+    """The slots in which an entry of an agreement holds: the first one's and the last one's start."""
+
+    agreement: Agreement
+    first_s: int
+    last_s: int
+
+
+class AgreementFacts:
+    """What slots say of the agreements between some rows of a zone."""
+
+    def __init__(self, reader: LedgerReader, rows: Int64) -> None:
+        self._reader, self._rows = reader, set(rows.tolist())
+        self._records: dict[bytes, Agreement | EndedAgreement] = {}
+        self._spans: dict[str, _Span] = {}
+        self._before_s = 0
+
+    def note(self, slot_start_s: int, in_force: ZoneInForce) -> None:
+        """A zone as it is in a slot; slots come in order. UsageError for an agreement that changes, or holds again after its end."""
+        for name, agreement in self._holding(in_force):
+            known = self._spans.setdefault(name, _Span(agreement, slot_start_s, slot_start_s))
+            if known.agreement != agreement or known.last_s not in (self._before_s, slot_start_s):
+                what = f"agreement {name} is another one from {to_iso(slot_start_s)} on"
+                raise UsageError(f"{what}; name days of one of them")
+            self._spans[name] = known._replace(last_s=slot_start_s)
+        self._before_s = slot_start_s
+
+    def _holding(self, in_force: ZoneInForce) -> Iterator[tuple[str, Agreement]]:
+        """The agreements of the rows that have not ended."""
+        for name, seller, _, digest in in_force.agreements:
+            if digest not in self._records:
+                self._records[digest] = AGREEMENT.record_of(row_of(self._reader, digest).value)
+            record = self._records[digest]
+            if seller in self._rows and isinstance(record, Agreement):
+                yield name, record
+
+    def found(self, slots: Int64) -> Agreed:
+        """All of it, beside the slots of the dataset."""
+        rows = [self._row(name, self._spans[name], slots) for name in sorted(self._spans, key=str.encode)]
+        series = sorted({row.agreement.series for row in rows if row.agreement.series is not None}, key=str.encode)
+        return Agreed(rows, [self._series(name, slots) for name in series])
+
+    def _row(self, name: str, span: _Span, slots: Int64) -> AgreementRow:
+        behind = slots[slots > span.last_s]
+        begins_s = None if span.first_s == slots[0] else span.first_s
+        return AgreementRow(name, span.agreement, begins_s, int(behind[0]) if len(behind) else None)
+
+    def _series(self, name: str, slots: Int64) -> SeriesRows:
+        changes: Changes[str] = Changes()
+        for slot_start_s in slots.tolist():
+            changes.note(name, slot_start_s, self._price(name, slot_start_s))
+        start_s, prices = np.array(changes.found[name], dtype=np.int64).T
+        return SeriesRows(name, None, None, start_s, prices)
+
+    def _price(self, name: str, slot_start_s: int) -> int:
+        found = in_force_at(self._reader, PRICE_SERIES, name, slot_start_s, self._reader.height)
+        price = None if found is None else found.record.price_at(found.entry.from_s, slot_start_s)
+        if price is None:
+            raise UsageError(f"series {name} says no price in the slot from {to_iso(slot_start_s)} on; name other days")
+        return price

@@ -1,0 +1,172 @@
+"""What the last runs of a zone's slots settled with, as a dataset: points, energies, prices, keys, orders and agreements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcore.errors import UsageError, broken
+from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MISSING
+from gridcore.registry.area import AREA
+from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms
+from gridledger.settling.extract.agreements import AgreementFacts
+from gridledger.settling.extract.orders import orders_of
+from gridledger.settling.extract.points import PointFacts
+from gridledger.settling.extract.prices import PriceFacts, Stated
+from gridledger.settling.files.stamps import Zone as LocalTime
+from gridledger.settling.files.stamps import to_iso
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.columns import Int64
+from ledger.leaves.progress import PROGRESS
+from ledger.leaves.run import RunLeaf
+from ledger.registry.calendars import must_calendar
+from ledger.registry.zones import Zone
+from ledger.runs import find_run_of_zone, load_rows
+from ledger.store.reader import LedgerReader
+
+STATE: Final = "ledger.state"
+"""Stands among the inputs for the ledger, by its state root."""
+ENERGIES_MAX: Final = 1 << 25
+"""Slots x points of a folder."""
+
+
+class Span(NamedTuple):
+    """Which slots: from ``from_s`` on, before ``until_s``, UTC seconds; None: the first one that there is, all that are settled."""
+
+    from_s: int | None = None
+    until_s: int | None = None
+
+
+class _Energies(NamedTuple):
+    """int64[slots, rows] both, and the code of quality of each, uint8[slots, rows]."""
+
+    import_wh: NDArray[np.int64]
+    export_wh: NDArray[np.int64]
+    quality: NDArray[np.uint8]
+
+
+class _Facts(NamedTuple):
+    """What slots say of some rows of a zone, and the one contract that settled them."""
+
+    points: PointFacts
+    prices: PriceFacts
+    agreements: AgreementFacts
+    energies: _Energies
+    contract: str
+
+
+def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span: Span) -> Dataset:
+    """What some areas of a zone settled with, as far as the last runs know it. UsageError, one line, for what no folder says.
+
+    A point for which nobody is billed in any of these slots is left out; where nobody is billed in some of them its energies there are missing.
+    """
+    slots = _slots(reader, zone, span)
+    chosen = [number for number, area in enumerate(zone.areas) if area in areas]
+    area_of_row = reader.zone_at(zone, int(slots[-1]), reader.height).area
+    rows = np.flatnonzero(np.isin(area_of_row, chosen))
+    if len(rows) * len(slots) > ENERGIES_MAX:
+        raise UsageError(f"{len(slots)} slots of {len(rows)} points are above {ENERGIES_MAX} energies; name fewer days")
+    facts = _facts(reader, zone, chosen, rows, slots)
+    points, energies = facts.points, facts.energies
+    billed = points.billed()
+    own, timezone = rows[billed], _timezone(reader, areas, int(slots[0]))
+    stated = facts.prices.stated([points.name(row) for row in own.tolist()], own, LocalTime(timezone))
+    agreed = facts.agreements.found(slots)
+    quality = energies.quality[:, billed]
+    missing, estimated = (int((quality == code).sum()) for code in (MISSING, ESTIMATED))
+    return Dataset(
+        slot_start_s=slots,
+        slot_s=CHAIN.must(reader).slot_s,
+        timezone=timezone,
+        points=points.rows(own),
+        import_wh=energies.import_wh[:, billed],
+        export_wh=energies.export_wh[:, billed],
+        quality=quality,
+        series=stated.series,
+        keys=points.keys(own, stated.terms),
+        orders=orders_of(reader, zone, chosen, slots),
+        rules=_rules(reader, zone, facts.contract, stated),
+        inputs=[InputFile(STATE, reader.state_root(), 0)],
+        counts=Counts(quality.size - missing, missing, estimated),
+        notes=points.notes(own),
+        agreements=agreed.agreements,
+        references=agreed.references,
+    )
+
+
+def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], rows: Int64, slots: Int64) -> _Facts:
+    """Read the last run of every slot. areas: numbers; rows: of the zone. UsageError where there is none, or contracts change."""
+    shape = len(slots), len(rows)
+    import_wh, export_wh = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    energies = _Energies(import_wh, export_wh, np.full(shape, MISSING, dtype=np.uint8))
+    points, prices = PointFacts(reader, zone, rows), PriceFacts(reader, zone, areas, rows)
+    agreements, contracts = AgreementFacts(reader, rows), dict[str, int]()
+    for at, slot_start_s in enumerate(slots.tolist()):
+        leaf = find_run_of_zone(reader, zone.name, slot_start_s, None)
+        if leaf is None:
+            raise UsageError(f"the slot from {to_iso(slot_start_s)} on has no run; name slots that are settled")
+        in_force = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
+        contracts.setdefault(leaf.contract, slot_start_s)
+        points.note(slot_start_s, in_force)
+        prices.note(leaf, in_force)
+        agreements.note(slot_start_s, in_force)
+        _note_energies(reader, leaf, rows, in_force.party[rows] >= 0, energies, at)
+    contract, *others = contracts
+    if others:
+        since = to_iso(contracts[others[0]])
+        raise UsageError(f"from {since} on {others[0]} settles, before {contract}; name days of one of them")
+    return _Facts(points, prices, agreements, energies, contract)
+
+
+def _rules(reader: LedgerReader, zone: Zone, contract: str, stated: Stated) -> FileRules:
+    return FileRules(
+        prices=stated.prices,
+        contract=contract,
+        terms=stated.terms,
+        gate_before_start_s=zone.timeline.gate_before_start_s,
+        metering_deadline_s=zone.timeline.metering_deadline_s,
+        invoice=InvoiceTerms(CHAIN.must(reader).currency),
+        estimate=EstimateTerms(),
+        later_prices=stated.later,
+    )
+
+
+def _slots(reader: LedgerReader, zone: Zone, span: Span) -> Int64:
+    """int64[n]: where the slots of a span start, of those that are settled."""
+    slot_s, first_s = CHAIN.must(reader).slot_s, zone.timeline.first_slot_start_s
+    progress = PROGRESS.load(reader, zone.name)
+    end_s = first_s if progress is None else progress.run_slot_start_s
+    if end_s <= first_s:
+        raise UsageError(f"zone {zone.name} has no settled slot yet")
+    wanted_s = first_s if span.from_s is None else max(first_s, span.from_s + -span.from_s % slot_s)
+    slots: Int64 = np.arange(wanted_s, end_s if span.until_s is None else min(end_s, span.until_s), slot_s)
+    if not len(slots):
+        settled = f"its settled slots start from {to_iso(first_s)} to {to_iso(end_s - slot_s)}"
+        raise UsageError(f"zone {zone.name} has no settled slot in that span; {settled}")
+    return slots
+
+
+def _note_energies(
+    reader: LedgerReader, leaf: RunLeaf, rows: Int64, is_billed: NDArray[np.bool_], energies: _Energies, at: int
+) -> None:
+    """Into the row ``at`` of the columns: what a run settled with, where somebody is billed."""
+    settled = load_rows(reader, leaf, rows)
+    is_known = is_billed & (settled.quality != ABSENT_QUALITY)
+    for name in ("import_wh", "export_wh"):
+        getattr(energies, name)[at] = np.where(is_known, settled.columns[name], 0)
+    energies.quality[at] = np.where(is_known, settled.quality & CODE_MASK, MISSING)
+
+
+def _timezone(reader: LedgerReader, areas: Sequence[str], first_s: int) -> str:
+    """The time zone that areas have in common."""
+    found: dict[str, str] = {}
+    for area in areas:
+        record = reader.in_force(AREA, area, first_s) or broken(f"area {area} is in force")
+        found.setdefault(must_calendar(reader, record.calendar, reader.height).tz, area)
+    if len(found) > 1:
+        words = " and ".join(f"{area} of {tz}" for tz, area in found.items())
+        raise UsageError(f"the areas {words} have months of their own; extract areas of one time zone")
+    return next(iter(found))

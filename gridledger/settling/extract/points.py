@@ -1,0 +1,112 @@
+"""Points as ``points.csv`` and ``keys.csv`` have them: who is billed from when on, and sharing keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from gridcore.errors import UsageError
+from gridcore.registry.party import PARTY
+from gridcore.registry.point import ENERGY_KINDS
+from gridledger.settling.dataset import KeyRow, PointRow
+from gridledger.settling.extract.changes import Change, RowChanges
+from gridledger.settling.files.points import MOVES_MAX
+from gridledger.settling.files.stamps import to_iso
+from ledger.leaves.columns import Int64
+from ledger.registry.zones import Zone, ZoneInForce
+from ledger.store.reader import LedgerReader
+
+_KEYS: Final = ("share_ppm", "priority")
+_CONSTANT: Final = ("grid_place", "energy_kind")
+
+
+class PointFacts:
+    """What slots say of some rows of a zone beside their energies."""
+
+    def __init__(self, reader: LedgerReader, zone: Zone, rows: Int64) -> None:
+        self._reader, self._zone, self._rows = reader, zone, rows
+        self._changes = {name: RowChanges() for name in ("area", "party", *_KEYS, *_CONSTANT)}
+
+    def note(self, slot_start_s: int, in_force: ZoneInForce) -> None:
+        """A zone as it is in a slot; slots come in order."""
+        for name, changes in self._changes.items():
+            changes.note(slot_start_s, getattr(in_force, name)[self._rows])
+
+    def billed(self) -> Int64:
+        """int64[n]: the places of those rows for which somebody is billed in some slot, by the bytes of their points' names."""
+        billed = [at for at in range(len(self._rows)) if any(self._parties(at))]
+        return np.array(sorted(billed, key=lambda at: self.name(int(self._rows[at])).encode()), dtype=np.int64)
+
+    def name(self, row: int) -> str:
+        """The name of a row's point."""
+        return self._zone.points[row]
+
+    def rows(self, own: Int64) -> list[PointRow]:
+        """The points of some rows. UsageError for one that changes in what a folder says once."""
+        return [self._point(at) for at in self._places(own)]
+
+    def keys(self, own: Int64, terms: Mapping[str, Any]) -> list[KeyRow]:
+        """Their keys: priorities where the terms share by them, else shares. UsageError for one that ends."""
+        name = "priority" if terms.get("method") == "priority" else "share_ppm"
+        return [key for at in self._places(own) for key in self._keys(at, name)]
+
+    def notes(self, own: Int64) -> list[str]:
+        """A line where parties are charged by tariffs, which a folder has otherwise."""
+        parties = {party for at in self._places(own) for party in self._parties(at).values()}
+        records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
+        charged = [party for party, record in records.items() if record is not None and record.tariff is not None]
+        if not charged:
+            return []
+        words = f"{len(charged)} parties, {charged[0]} first, have tariffs, which rules.toml does not have"
+        return [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
+
+    def _places(self, own: Int64) -> list[int]:
+        place: list[int] = np.searchsorted(self._rows, own).tolist()
+        return place
+
+    def _parties(self, at: int) -> dict[int, str]:
+        """By when it begins, the party of each span in which somebody is billed, one for each time that it changes."""
+        found: dict[int, str] = {}
+        for from_s, party in self._changes["party"].of(at):
+            name = "" if party < 0 else self._reader.registry.parties[party]
+            if name and name != next(reversed(found.values()), ""):
+                found[from_s] = name
+        return found
+
+    def _point(self, at: int) -> PointRow:
+        name, (first, *later) = self.name(int(self._rows[at])), self._parties(at).items()
+        if len(later) > MOVES_MAX:
+            raise UsageError(f"point {name} is billed to {len(later) + 1} parties in turn; name fewer days")
+        constant = {key: self._constant(name, key, self._changes[key].of(at)) for key in _CONSTANT}
+        kind = constant["energy_kind"]
+        return PointRow(
+            name,
+            first[1],
+            self._zone.areas[self._changes["area"].of(at)[-1].value],
+            later=later,
+            grid_place=constant["grid_place"] or None,
+            energy_kind=None if kind < 0 else ENERGY_KINDS[kind],
+        )
+
+    def _constant(self, point: str, key: str, changes: Sequence[Change]) -> int:
+        """A value that ``points.csv`` says for all slots."""
+        if len(changes) > 1:
+            raise UsageError(
+                f"point {point} has another {key} from {to_iso(changes[1].from_s)} on; name days of one of them"
+            )
+        return changes[0].value
+
+    def _keys(self, at: int, name: str) -> Iterator[KeyRow]:
+        point, changes = self.name(int(self._rows[at])), self._changes[name].of(at)
+        for before, after in pairwise(changes):
+            if before.value >= 0 > after.value:
+                raise UsageError(
+                    f"point {point} has no {name} any more from {to_iso(after.from_s)} on; name days before"
+                )
+        for number, (from_s, value) in enumerate(changes):
+            if value >= 0:
+                stated = {key: value if key == name else None for key in _KEYS}
+                yield KeyRow(point, **stated, valid_from_s=from_s if number else None)

@@ -1,0 +1,158 @@
+"""A dataset as a folder that ``settle files`` takes: reading it gives the dataset again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gridcore.errors import UsageError
+from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, QUALITIES
+from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
+from gridledger.settling.dataset import Dataset, OrderConditions, Orders
+from gridledger.settling.files.folder import AGREEMENTS, KEYS, ORDERS, POINTS, PRICES, READINGS
+from gridledger.settling.files.rules import NAME as RULES
+from gridledger.settling.files.stamps import to_iso
+from gridledger.tables.columns import table_of
+from gridledger.tables.files import write_csv, write_rows
+from gridledger.toml_text import toml_lines
+from ledger.contract import BUY
+
+_ORDERS: Final = ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh")
+_CONDITIONS: Final = ("bid", "seller", "energy_kind")
+_AGREEMENTS: Final = (
+    "agreement", "seller_point", "buyer_point", "basis", "price_micro_per_kwh", "quantity_kwh", "share_ppm", "series",
+    "valid_from", "valid_until",
+)  # fmt: skip
+_SAID: Final = {MEASURED: "", ESTIMATED: QUALITIES[ESTIMATED], CORRECTED: QUALITIES[CORRECTED]}
+"""What the column ``quality`` says by the code; every other code of an energy that was settled with stands for an estimate."""
+_KINDS: Final = {kinds_wanted(word): word for word in (*ENERGY_KINDS, RENEWABLE)} | {kinds_wanted(None): "", 0: ""}
+
+
+def write_folder(dataset: Dataset, folder: Path) -> None:
+    """Make the files in an empty folder. UsageError for an order that asks for kinds of energy which no word names."""
+    lines = [*(f"# {note}" for note in dataset.notes), *_rules(dataset)]
+    (folder / RULES).write_text("\n".join(lines).lstrip() + "\n", "utf-8")
+    write_rows(folder / POINTS, ("point", "party", "area", "valid_from", "grid_place", "energy_kind"), _points(dataset))
+    names = ("start", "point", "import_kwh", "export_kwh", "quality")
+    tables = (table_of(names, _readings(dataset, slot)) for slot in range(len(dataset.slot_start_s)))
+    write_csv(folder / READINGS, names, tables)
+    prices = [*_prices(dataset)]
+    if prices:
+        write_rows(folder / PRICES, ("start", "key", "area", "point", "price_micro_per_kwh"), prices)
+    if dataset.keys:
+        write_rows(folder / KEYS, ("point", "share_ppm", "priority", "valid_from"), _keys(dataset))
+    if dataset.agreements:
+        write_rows(folder / AGREEMENTS, _AGREEMENTS, _agreements(dataset))
+    if len(dataset.orders.slot):
+        conditions = dataset.orders.conditions
+        names = (*_ORDERS, *(_CONDITIONS if conditions is not None else ()))
+        write_rows(folder / ORDERS, names, _orders(dataset.slot_start_s.tolist(), dataset.orders, conditions))
+
+
+def _rules(dataset: Dataset) -> list[str]:
+    rules = dataset.rules
+    timeline: dict[str, object] = {"slot_s": dataset.slot_s, "timezone": dataset.timezone}
+    if len(dataset.orders.slot):
+        timeline["gate_before_start_s"] = rules.gate_before_start_s
+        timeline["metering_deadline_s"] = rules.metering_deadline_s
+    return toml_lines(
+        {
+            "market": {"contract": rules.contract, **rules.terms},
+            "prices": _rules_prices(dataset),
+            "timeline": timeline,
+            "invoice": {"currency": rules.invoice.currency},
+        }
+    )
+
+
+def _rules_prices(dataset: Dataset) -> object:
+    """One table, or entries that hold from one local day to another."""
+    first, later = dataset.rules.prices, dataset.rules.later_prices
+    if not later:
+        return dict(first)
+    days = [_day(dataset.timezone, entry.from_s) for entry in later]
+    prices = [dict(entry) for entry in (first, *(entry.prices for entry in later))]
+    begins = [{}, *({"valid_from": day} for day in days)]
+    ends = [*({"valid_until": day} for day in days), {}]
+    return [{**begin, **end, **entry} for begin, end, entry in zip(begins, ends, prices, strict=True)]
+
+
+def _day(timezone: str, from_s: int) -> date:
+    return datetime.fromtimestamp(from_s, ZoneInfo(timezone)).date()
+
+
+def _points(dataset: Dataset) -> Iterator[Sequence[int | str]]:
+    for point in dataset.points:
+        place = "" if point.grid_place is None else point.grid_place
+        yield point.point, point.party, point.area, "", place, point.energy_kind or ""
+        for from_s, party in point.later:
+            yield point.point, party, point.area, to_iso(from_s), "", ""
+
+
+def _readings(dataset: Dataset, slot: int) -> list[Sequence[str]]:
+    """The rows of a slot. What is missing stands as an empty field; of a missing energy what is known."""
+    start = to_iso(int(dataset.slot_start_s[slot]))
+    columns = (dataset.import_wh[slot], dataset.export_wh[slot], dataset.quality[slot])
+    return [
+        (start, point.point, _known(import_wh, code), _known(export_wh, code), _quality(code))
+        for point, import_wh, export_wh, code in zip(dataset.points, *(one.tolist() for one in columns), strict=True)
+    ]
+
+
+def _known(energy_wh: int, code: int) -> str:
+    return "" if code == MISSING and energy_wh == 0 else _kwh(energy_wh)
+
+
+def _kwh(energy_wh: int) -> str:
+    return f"{energy_wh // 1000}.{energy_wh % 1000:03d}"
+
+
+def _quality(code: int) -> str:
+    return "" if code == MISSING else _SAID.get(code, QUALITIES[ESTIMATED])
+
+
+def _prices(dataset: Dataset) -> Iterator[Sequence[int | str]]:
+    for rows in (*dataset.series, *dataset.references):
+        for start_s, price in zip(rows.start_s.tolist(), rows.price_micro_per_kwh.tolist(), strict=True):
+            yield to_iso(start_s), rows.key, rows.area or "", rows.point or "", price
+
+
+def _keys(dataset: Dataset) -> Iterator[Sequence[int | str]]:
+    for key in dataset.keys:
+        share, priority = ("" if value is None else value for value in (key.share_ppm, key.priority))
+        yield key.point, share, priority, _instant(key.valid_from_s)
+
+
+def _agreements(dataset: Dataset) -> Iterator[Sequence[int | str]]:
+    for name, agreement, from_s, until_s in dataset.agreements:
+        quantity = "" if agreement.quantity_wh is None else _kwh(agreement.quantity_wh)
+        share = "" if agreement.share_ppm is None else agreement.share_ppm
+        sides = agreement.seller_point, agreement.buyer_point
+        terms = agreement.basis, agreement.price_micro_per_kwh, quantity, share, agreement.series or ""
+        yield name, *sides, *terms, _instant(from_s), _instant(until_s)
+
+
+def _orders(slots: Sequence[int], orders: Orders, conditions: OrderConditions | None) -> Iterator[Sequence[int | str]]:
+    limits = zip(orders.quantity_wh.tolist(), orders.price_micro_per_kwh.tolist(), strict=True)
+    given = zip(orders.slot.tolist(), orders.order, orders.party, orders.side.tolist(), limits, strict=True)
+    for at, (slot, order, party, side, limit) in enumerate(given):
+        row = slots[slot], order, party, "buy" if side == BUY else "sell", *limit
+        yield row if conditions is None else (*row, *_asked(order, conditions, at))
+
+
+def _asked(order: str, conditions: OrderConditions, at: int) -> Sequence[str]:
+    """The three columns of a condition, empty for an order that is none."""
+    kinds, choice = int(conditions.energy_kinds[at]), int(conditions.choice[at])
+    if kinds == 0:
+        return "", "", ""
+    before, _, counter = order.rpartition("/")
+    if kinds not in _KINDS:
+        raise UsageError(f"order {order} asks for several kinds of energy, which no word of orders.csv names")
+    return f"{before}/{int(counter) - choice}", conditions.seller[at], _KINDS[kinds]
+
+
+def _instant(time_s: int | None) -> str:
+    return "" if time_s is None else to_iso(time_s)

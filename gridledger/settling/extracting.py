@@ -1,0 +1,52 @@
+"""``gridledger settle extract``: what a ledger has settled with as a folder of files, to be settled under other rules."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gridcore.errors import excerpt
+from gridledger.commands import print_progress, print_result
+
+
+def declare(actions: Any) -> None:
+    """Declare the action."""
+    extract = actions.add_parser("extract", help="write what a ledger has settled with as a folder for settle files")
+    extract.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="a ledger's data directory that no node uses"
+    )
+    extract.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="an absent or empty folder to make")
+    extract.add_argument("--area", action="append", metavar="ID", help="an area (all of the zone); may be given again")
+    for name, words in (("--from", "the first slot starts then or later"), ("--until", "all slots start before")):
+        extract.add_argument(
+            name, dest=name[2:] + "_s", type=_instant, metavar="TIME", help=f"{words}, ISO 8601 with its offset"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder; print what it holds."""
+    from gridledger.settling.extract import Span, extract
+    from gridledger.settling.from_files import held, held_text
+    from gridledger.settling.whole import check_out, made_whole
+
+    check_out(args.out)
+    print_progress("reading ...")
+    out: Path = args.out.absolute()
+    with made_whole(out) as work:
+        dataset = extract(args.data, args.area, Span(args.from_s, args.until_s), work)
+    print_progress("")
+    print_result(args, {**held(dataset), "out": str(out)}, f"{held_text(dataset)}\n{out}")
+    return 0
+
+
+def _instant(text: str) -> int:
+    """UTC seconds of an ISO 8601 time with its offset."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no time with an offset; write 2026-07-01T00:00:00+08:00")
+    return int(time.timestamp())

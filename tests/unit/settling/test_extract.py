@@ -1,0 +1,217 @@
+"""``settle extract``: a ledger as a folder that settles to the same lines, and what no folder says in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridledger.cli import main
+from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.dataset import Dataset
+from gridledger.settling.extract import ledger as extract_ledger
+from gridledger.settling.extract.changes import Change, Changes, RowChanges
+from gridledger.settling.extract.writing import write_folder
+from gridledger.settling.files.folder import read_folder
+from gridledger.settling.participants import read_participants
+from tests.unit.settling import test_agreements_folder as agreed
+from tests.unit.settling import test_orders_with_conditions as wanted
+from tests.unit.settling.folders import READINGS, make_folder
+from tests.unit.settling.test_dated_prices import entry, rules_with
+from tests.unit.settling.test_sharing_folder import HALVES, community
+
+ROOT = Path(__file__).parents[3]
+FIELDS = (
+    "slot_start_s", "slot_s", "timezone", "import_wh", "export_wh", "keys", "counts",
+)  # fmt: skip
+TWO_AREAS = "point,party,area\nP1,M1,A1\nP2,M2,A2\n"
+TWO_DAYS = "start,point,import_kwh,export_kwh\n" + "".join(
+    f"2025-{day}T{hour:02}:{minute}:00,{row}\n"
+    for day, hour in (("05-31", 23), ("06-01", 0))
+    for minute in ("00", "15", "30", "45")
+    for row in ("P1,1,0", "P2,0,2")
+)
+MOVED = "point,party,area,valid_from\nP1,M1,A1,\nP2,M2,A1,\nP1,M3,A1,2025-06-01T00:15:00Z\n"
+
+
+def prices(*rows: str) -> str:
+    return "start,key,price_micro_per_kwh,area,point\n" + "".join(f"{row}\n" for row in rows)
+
+
+LEVY = "2025-06-01T00:15:00Z,levy_micro_per_kwh"
+FOLDERS: dict[str, Callable[[Path], Path]] = {
+    "readings": lambda path: make_folder(path, {}),
+    "a gap": lambda path: make_folder(path, {"readings.csv": READINGS.replace("P1,1.125,0,", "P1,1.125,,")}),
+    "prices for all": lambda path: make_folder(path, {"prices.csv": prices(f"{LEVY},7,,")}),
+    "prices of an area": lambda path: make_folder(
+        path, {"points.csv": TWO_AREAS, "prices.csv": prices(f"{LEVY},7,A1,")}
+    ),
+    "prices of a point": lambda path: make_folder(path, {"prices.csv": prices(f"{LEVY},7,,P1", f"{LEVY},9,,")}),
+    "rules with dates": lambda path: make_folder(
+        path,
+        {
+            **rules_with(entry(5, "valid_until = 2025-06-01"), entry(7, "valid_from = 2025-06-01")),
+            "readings.csv": TWO_DAYS,
+        },
+    ),
+    "another party from a slot on": lambda path: make_folder(path, {"points.csv": MOVED}),
+    "shares": lambda path: community(path, "static", HALVES),
+    "a share from a slot on": lambda path: community(
+        path, "static", "point,share_ppm,valid_from\nB,500000,\nB,400000,2025-06-01T00:00:00Z\nC,500000,\n"
+    ),
+    "priorities": lambda path: community(path, "priority", "point,priority\nB,1\nC,2\n"),
+    "agreements": agreed.folder,
+    "bids with conditions": lambda path: wanted.folder(path, wanted.OFFERS + wanted.BID),
+    "the example": lambda _: ROOT / "examples" / "settle-community",
+}
+
+
+def answered(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, object]:
+    assert main(["settle", *map(str, arguments), "--json"]) == 0
+    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    assert main(["settle", *map(str, arguments)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_ledger_of_a_folder_extracted_settles_to_the_same_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = FOLDERS[name](tmp_path / "in")
+    first = answered(capsys, "files", folder, "--out", tmp_path / "first")
+    answer = answered(capsys, "extract", "--data", tmp_path / "first" / "ledger", "--out", tmp_path / "extracted")
+    assert answer["contract"] == read_folder(folder).rules.contract
+    again = answered(capsys, "files", tmp_path / "extracted", "--out", tmp_path / "again")
+    assert again["results_root"] == first["results_root"]
+    assert (tmp_path / "again" / "statements.csv").read_bytes() == (tmp_path / "first" / "statements.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_written_and_read_again_is_the_same_dataset(tmp_path: Path, name: str) -> None:
+    dataset = read_folder(FOLDERS[name](tmp_path / "in"))
+    (tmp_path / "written").mkdir()
+    write_folder(dataset, tmp_path / "written")
+    again = read_folder(tmp_path / "written")
+    for field in FIELDS:
+        assert np.array_equal(getattr(again, field), getattr(dataset, field)), field
+    assert as_said(again) == as_said(dataset)
+
+
+def as_said(dataset: Dataset) -> object:
+    """What a dataset says beside energies, but for limits and moduli, which bound what files may say."""
+    points = [point[:3] + tuple(point[5:]) for point in dataset.points]
+    orders = [
+        column if column is None or isinstance(column, list) else list(map(str, column)) for column in dataset.orders
+    ]
+    series = [
+        (*rows[:3], rows.start_s.tolist(), rows.price_micro_per_kwh.tolist())
+        for rows in (*dataset.series, *dataset.references)
+    ]
+    rules = dataset.rules
+    return (
+        dataset.agreements,
+        points,
+        str(orders),
+        series,
+        rules.prices,
+        rules.later_prices,
+        rules.contract,
+        rules.terms,
+        rules.invoice.currency,
+    )
+
+
+def test_of_a_corrected_slot_the_last_run_is_extracted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    answered(capsys, "files", make_folder(tmp_path / "in", {}), "--out", out)
+    newer = READINGS.splitlines(keepends=True)[0] + "2025-06-01T00:00:00Z,P1,0.7,0,corrected\n"
+    answered(capsys, "files", make_folder(tmp_path / "newer", {"readings.csv": newer}), "--onto", out)
+    answered(capsys, "extract", "--data", out / "ledger", "--out", tmp_path / "extracted")
+    assert "2025-06-01T00:00:00Z,P1,0.700,0.000,corrected" in (tmp_path / "extracted" / "readings.csv").read_text()
+    answered(capsys, "files", tmp_path / "extracted", "--out", tmp_path / "again")
+    before, after = read_participants(out), read_participants(tmp_path / "again")
+    assert {name: one.net_nano for name, one in after.items()} == {name: one.net_nano for name, one in before.items()}
+
+
+def test_a_span_takes_the_slots_that_start_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", {"readings.csv": TWO_DAYS}), "--out", tmp_path / "out")
+    span = ("--from", "2025-05-31T23:10:00+02:00", "--until", "2025-06-01T00:00:00+02:00")
+    data = ("--data", tmp_path / "out" / "ledger")
+    assert answered(capsys, "extract", *data, *span, "--out", tmp_path / "a")["slots"] == 3
+    starts = {line[:20] for line in (tmp_path / "a" / "readings.csv").read_text().splitlines()[1:]}
+    assert starts == {"2025-05-31T21:15:00Z", "2025-05-31T21:30:00Z", "2025-05-31T21:45:00Z"}
+
+
+def test_an_area_is_extracted_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"points.csv": TWO_AREAS, "prices.csv": prices(f"{LEVY},7,A2,")}
+    answered(capsys, "files", make_folder(tmp_path / "in", files), "--out", tmp_path / "out")
+    answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", "--area", "A1", "--out", tmp_path / "a")
+    assert (answer["points"], answer["areas"]) == (1, 1)
+    assert not (tmp_path / "a" / "prices.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--area", "A9"), "--area 'A9': is no area of this ledger"),
+        (("--from", "2025-06-01"), "is no time with an offset; write 2026-07-01T00:00:00+08:00"),
+        (("--from", "tomorrow"), "'tomorrow' is no time with an offset"),
+        (
+            ("--from", "2030-06-01T00:00:00Z"),
+            "has no settled slot in that span; its settled slots start from 2025-06-01",
+        ),
+    ],
+)
+def test_what_cannot_be_extracted_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", {}), "--out", tmp_path / "out")
+    out = tmp_path / "extracted"
+    line = refused(capsys, "extract", "--data", tmp_path / "out" / "ledger", *arguments, "--out", out)
+    assert words in line
+    assert not out.exists()
+
+
+def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not empty" in refused(
+        capsys, "extract", "--data", tmp_path / "none", "--out", make_folder(tmp_path / "in", {})
+    )
+
+
+def test_more_energies_than_a_folder_holds_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", {}), "--out", tmp_path / "out")
+    data = ("extract", "--data", tmp_path / "out" / "ledger", "--out")
+    monkeypatch.setattr(extract_ledger, "ENERGIES_MAX", 4)
+    answered(capsys, *data, tmp_path / "a")
+    monkeypatch.setattr(extract_ledger, "ENERGIES_MAX", 3)
+    assert "2 slots of 2 points are above 3 energies; name fewer days" in refused(capsys, *data, tmp_path / "b")
+
+
+def test_only_changes_of_what_is_noted_slot_by_slot_are_kept() -> None:
+    changes: Changes[str] = Changes()
+    rows = RowChanges()
+    for from_s, value in ((0, 5), (900, 5), (1800, 6), (2700, 5)):
+        changes.note("a", from_s, value)
+        rows.note(from_s, np.array([value, 1], dtype=np.int64))
+    assert changes.found == {"a": [Change(0, 5), Change(1800, 6), Change(2700, 5)]}
+    assert list(rows.of(0)) == changes.found["a"]
+    assert list(rows.of(1)) == [Change(0, 1)]
+
+
+def test_the_zone_of_settled_files_is_the_only_one_and_needs_no_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", {"points.csv": TWO_AREAS}), "--out", tmp_path / "out")
+    answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", "--out", tmp_path / "a")
+    assert (answer["areas"], ZONE_NAME) == (2, "files")
