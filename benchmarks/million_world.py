@@ -329,6 +329,7 @@ def _columns(world: World, others: Genesis, recorded_height: int) -> RegistryCol
         point_priority=-same,
         point_energy_kind=-same,
         point_grid_place=nothing,
+        point_exchange_area=-same,
         party_entries=once,
         party_area=index // world.points,
         party_trades=same,

@@ -49,8 +49,8 @@ class MeteredPoint:
     number: of the installation; limit_wh, modulus_wh: of the register, before ``ratio`` (modulus 0: it never rolls
     over); first_registers: what the meter shows, import and export, when it is put up, at ``installed_s``; party: None
     for a feeder; organisation: the one that may enrol the party's key; trades: whether the party may place orders;
-    aggregator: who may place them for it; credit_nano: how much it may owe; from_s: from which the rest holds. Times in
-    UTC seconds.
+    aggregator: who may place them for it; credit_nano: how much it may owe; exchange_area: on the other side of a border;
+    from_s: from which the rest holds. Times in UTC seconds.
     """
 
     number: int
@@ -69,6 +69,7 @@ class MeteredPoint:
     trades: bool = False
     aggregator: str | None = None
     credit_nano: int | None = None
+    exchange_area: str | None = None
     from_s: int = 0
     installed_s: int = 0
 
@@ -77,7 +78,8 @@ class MeteredPoint:
         if self.party is not None:
             party = Party(self.area, self.organisation, self.trades, self.aggregator, self.credit_nano)
             yield from Named(PARTY, self.party, party, self.from_s).rows()
-        yield from Named(POINT, self.point, Point(self.area, self.role, self.party), self.from_s).rows()
+        point = Point(self.area, self.role, self.party, exchange_area=self.exchange_area)
+        yield from Named(POINT, self.point, point, self.from_s).rows()
         installation = Installation(
             gateway=self.gateway,
             limit_wh=self.limit_wh,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gridcore.errors import GridError
 from gridcore.quality import CODE_MASK, ESTIMATED, FLAGS, QUALITIES
+from gridcore.registry.point import BORDER_ROLES
 from gridseries.series import DIGEST_BYTES
 
 Json = Mapping[str, Any]
@@ -23,13 +24,21 @@ class AnswerError(GridError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A metering point: its meter's code, whether it is billed, trades, is the feeder's; ``modulus_wh``: primary, 0 for none."""
+    """A metering point: its meter's code, whether it is billed, trades, measures a border of the area; ``modulus_wh``: primary, 0 for none."""
 
     meter: str
     is_billed: bool
     trades: bool
-    is_feeder: bool
+    is_border: bool
     modulus_wh: int
+
+
+class Coverage(NamedTuple):
+    """expected: meters of an area; committed: those with a register at a boundary; borders_elsewhere: its borders whose meters are in other areas."""
+
+    expected: int
+    committed: int
+    borders_elsewhere: int
 
 
 class Registers(NamedTuple):
@@ -121,7 +130,7 @@ def read_points(answer: Json) -> list[Point]:
                 str(entry["meter"]),
                 entry["party"] is not None,
                 bool(entry["trades"]),
-                entry["role"] == "feeder",
+                entry["role"] in BORDER_ROLES,
                 int(entry["modulus_wh"]),
             )
             for entry in answer["installations"]

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from gridseries.answers import (
     AnswerError,
     Changes,
+    Coverage,
     Point,
     Position,
     Registers,
@@ -131,11 +132,11 @@ class FollowedNode:
                 self._registers.popitem(last=False)
         return page
 
-    async def coverage(self, area: str, boundary_s: int) -> tuple[int, int]:
-        """Meters of an area, and those with a register at a boundary."""
+    async def coverage(self, area: str, boundary_s: int) -> Coverage:
+        """Of which meters of an area there is a register at a boundary."""
         answer = await self._client.query(f"areas/{area}/coverage", boundary_s=boundary_s)
         with understood("coverage"):
-            return int(answer["expected"]), int(answer["committed"])
+            return Coverage(int(answer["expected"]), int(answer["committed"]), int(answer["borders_elsewhere"]))
 
     async def clearing(self, area: str, slot_start_s: int) -> Any:
         """The clearing of a slot, None before."""

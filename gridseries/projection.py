@@ -169,7 +169,7 @@ class Projector:
     async def _project_slot(self, area: str, slot_start_s: int) -> bool:
         """Write the rows of one slot; whether it has any. Points have rows once there is a register at its end, or a run."""
         end_s = slot_start_s + self._node.slot_s
-        rows = SlotRows(area, slot_start_s, *await self._node.coverage(area, end_s))
+        rows = SlotRows(area, slot_start_s, await self._node.coverage(area, end_s))
         runs = await self._node.runs(area, slot_start_s)
         if rows.committed or runs:
             await self._project_points(rows, area, slot_start_s, end_s)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from gridcore.column import I64_MAX
 from gridcore.quality import MISSING
-from gridseries.answers import Changes, Json, Point, Position, Registers, understood
+from gridseries.answers import Changes, Coverage, Json, Point, Position, Registers, understood
 from gridseries.series import (
     IntervalRow,
     IntervalTags,
@@ -78,14 +78,15 @@ def _settled(position: Position) -> tuple[Energy, int]:
 class SlotRows:
     """The rows of one slot of one area, page of points by page of points: interval rows at once, the slot's own at the end."""
 
-    def __init__(self, area: str, slot_start_s: int, expected: int, committed: int) -> None:
-        """``expected``: meters of the area; ``committed``: those with a register at the slot's end."""
+    def __init__(self, area: str, slot_start_s: int, coverage: Coverage) -> None:
+        """``coverage``: at the slot's end. What crosses borders that are measured elsewhere is not among these points, so that the loss is not known."""
         self._area = area
         self._start_s = slot_start_s
-        self._expected, self.committed = expected, committed
+        self._expected, self.committed = coverage.expected, coverage.committed
+        self._is_measured_elsewhere = coverage.borders_elsewhere > 0
         self._billed: Energy | None = Energy(0, 0)
-        self._feeder: Energy | None = Energy(0, 0)
-        self._feeders = 0
+        self._borders: Energy | None = Energy(0, 0)
+        self._border_meters = 0
         self._is_settled = False
         self._estimated = 0
         self._traders_pay_nano = self._traders_alone_nano = self._traders_charge_nano = 0
@@ -123,9 +124,9 @@ class SlotRows:
     def _count(self, point: Point, energy: Energy | None, position: Position | None) -> None:
         if point.is_billed:
             self._billed = _added(self._billed, energy)
-        if point.is_feeder:
-            self._feeders += 1
-            self._feeder = _added(self._feeder, energy)
+        if point.is_border:
+            self._border_meters += 1
+            self._borders = _added(self._borders, energy)
         if position is not None:
             self._is_settled = True
             self._estimated += position.is_estimated
@@ -152,7 +153,7 @@ class SlotRows:
         # what a contract without orders shares out is known with the settlement; what was traded by orders is the same then
         volume_wh = self._bought_wh if self._is_settled else market.volume_wh
         billed = self._billed if self.committed or self._is_settled else None
-        feeder = self._feeder if self._feeders else None
+        feeder = self._borders if self._border_meters else None
         values = SlotValues(
             expected=self._expected,
             committed=self.committed,
@@ -165,7 +166,7 @@ class SlotRows:
             export_wh=None if billed is None else billed.export_wh,
             feeder_import_wh=None if feeder is None else feeder.import_wh,
             feeder_export_wh=None if feeder is None else feeder.export_wh,
-            loss_wh=_loss_wh(billed, feeder),
+            loss_wh=None if self._is_measured_elsewhere else _loss_wh(billed, feeder),
             voltage_milli_min=self._voltage_milli_min,
             traders_pays_nano=self._traders_pay_nano if self._is_settled else None,
             traders_supplier_only_nano=self._traders_alone_nano if self._is_settled else None,

@@ -128,8 +128,9 @@ class SlotValues(NamedTuple):
 
     expected, committed: meters, and readings at the slot's end; orders, volume and price: None until the gate has cleared (price
     also without volume, or where there is no one price); settled: how many runs the slot has; estimated: billed points whose energy the last
-    run estimates, None before the first; energies: sums of the billed points, and the feeder's own meter, None while
-    one is not known; loss_wh = feeder import - feeder export - (import - export); voltage_milli_min: lowest voltage
+    run estimates, None before the first; energies: sums of the billed points, and of the meters at the area's borders (feeders, and
+    exchanges with other areas that are its points), None while one is not known; loss_wh = feeder import - feeder export - (import - export),
+    None where another area has the meter of a border; voltage_milli_min: lowest voltage
     observed at the slot's end, mV; traders_*: sums over the parties that trade of what they pay, of what they would
     pay with the supplier alone, and of the latter where it is a charge (what a seller would be paid is left out).
     """

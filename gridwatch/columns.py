@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcore.registry.point import BORDER_ROLES, FEEDER
+
 Int64 = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 ABSENT: Final = -1
 DAY_S: Final = 86_400
-FEEDER: Final = "feeder"
 
 
 class Meter(NamedTuple):
@@ -30,7 +31,8 @@ class Readings:
     """The meters of one area. Columns [boundaries] or [boundaries, meters]; ``ABSENT`` where there is no value.
 
     import_wh, export_wh: registers, primary Wh; voltage_mv: of a phase, the mean of the slot that ends there; height: of the newest
-    block that brought readings of the boundary, 0 where none did. Boundaries follow each other without a hole.
+    block that brought readings of the boundary, 0 where none did. Boundaries follow each other without a hole. is_measured_elsewhere: a border of
+    the area has its meter in another area, so that these meters alone are no balance.
     """
 
     area: str
@@ -41,6 +43,7 @@ class Readings:
     export_wh: Int64
     voltage_mv: Int64
     height: Int64
+    is_measured_elsewhere: bool = False
 
     @property
     def slots_of_day(self) -> int:
@@ -49,8 +52,13 @@ class Readings:
 
     @cached_property
     def is_feeder(self) -> Flags:
-        """[meters]."""
+        """[meters]: at the grid above."""
         return np.array([meter.role == FEEDER for meter in self.meters], dtype=np.bool_)
+
+    @cached_property
+    def is_border(self) -> Flags:
+        """[meters]: at the grid above or at another area, where import is what comes into the area."""
+        return np.array([meter.role in BORDER_ROLES for meter in self.meters], dtype=np.bool_)
 
     @cached_property
     def is_present(self) -> Flags:

@@ -138,6 +138,8 @@ def _areas(reader: LedgerReader, zone: Zone, told: _Told) -> Iterator[Readings]:
         ],
         dtype=np.int64,
     ).reshape(import_wh.shape)
+    columns, areas = reader.registry.columns, reader.registry.areas_of(zone.place)
+    seen_from_elsewhere = set(columns.point_exchange_area.tolist())
     for number, name in enumerate(zone.areas):
         own = np.flatnonzero(rows.area == number)
         gateways = {rows.gateway[place] for place in own.tolist()}
@@ -154,6 +156,7 @@ def _areas(reader: LedgerReader, zone: Zone, told: _Told) -> Iterator[Readings]:
             export_wh[:, own],
             voltage_mv[:, own],
             np.array(height, dtype=np.int64),
+            is_measured_elsewhere=areas.start + number in seen_from_elsewhere,
         )
 
 

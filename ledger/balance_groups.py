@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -35,16 +36,27 @@ class _Groups(NamedTuple):
     exporting: Int64
 
 
-def sums_by_group(reader: LedgerReader, slots: Iterable[tuple[Area, RunLeaf]]) -> Iterator[list[GroupSums]]:
-    """The groups of an area in some slots, by the bytes of their names; ``slots``: the area as it was in the slot of each run.
+@dataclass
+class GroupsOfSlots:
+    """The groups of settled slots. Between two changes of the registry all slots of an area are of one: whom its points name is looked up once."""
 
-    What is imported and bought counts for the party of the import, what is exported and sold for that of the export.
-    """
-    known: tuple[ZoneInForce, _Groups] | None = None
-    for area, leaf in slots:
-        if known is None or known[0] is not area.in_force:  # between two changes of the registry all slots are of one
-            known = (area.in_force, _groups_of(reader, area, leaf))
-        yield _sums(known[1], load_rows(reader, leaf, area.settling).columns)
+    reader: LedgerReader
+    _known: tuple[ZoneInForce, int, _Groups] | None = None
+
+    def sums(self, area: Area, leaf: RunLeaf) -> list[GroupSums]:
+        """The groups of an area in the slot of a run, by the bytes of their names; ``area``: as it was in that slot.
+
+        What is imported and bought counts for the party of the import, what is exported and sold for that of the export.
+        """
+        if self._known is None or self._known[0] is not area.in_force or self._known[1] != area.number:
+            self._known = (area.in_force, area.number, _groups_of(self.reader, area, leaf))
+        return _sums(self._known[2], load_rows(self.reader, leaf, area.settling).columns)
+
+
+def sums_by_group(reader: LedgerReader, slots: Iterable[tuple[Area, RunLeaf]]) -> Iterator[list[GroupSums]]:
+    """The groups of an area in some slots; ``slots``: the area as it was in the slot of each run."""
+    groups = GroupsOfSlots(reader)
+    return (groups.sums(area, leaf) for area, leaf in slots)
 
 
 def _groups_of(reader: LedgerReader, area: Area, leaf: RunLeaf) -> _Groups:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gridcore.registry.agreement import AGREEMENT
 from gridcore.registry.area import AREA
+from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
@@ -24,7 +25,7 @@ from gridcore.registry.zone import ZONE
 
 _ALL: Final = (
     ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, TARIFF, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
-    AGREEMENT, KEY_POLICY,
+    AGREEMENT, KEY_POLICY, BALANCE_TERMS,
 )  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""

@@ -7,7 +7,13 @@ from typing import Final, NamedTuple
 from gridcore.forms import NAME, choice, integer
 from gridcore.registry.entity import Entity, Shape
 
-POINT_ROLES: Final = ("feeder", "household", "load")
+EXCHANGE: Final = "exchange"
+"""The role of a point on the border of two areas: it imports what comes into its own from the other one, and exports what goes there."""
+FEEDER: Final = "feeder"
+"""The role of a point where an area hangs at the grid above, which is no area of this chain."""
+POINT_ROLES: Final = (EXCHANGE, FEEDER, "household", "load")
+BORDER_ROLES: Final = (EXCHANGE, FEEDER)
+"""Of points that measure what crosses the border of an area."""
 ENERGY_KINDS: Final = (
     "biomass", "coal", "gas", "geothermal", "hydro", "nuclear", "oil", "solar", "waste", "wind",
 )  # fmt: skip
@@ -26,6 +32,7 @@ class Point(NamedTuple):
     rules: name of those whose prices hold for it, None: its area's. For contracts that share energy: share_ppm of what a
     community makes is its key, priority says when it is served, the lowest number first; None where it has none.
     grid_place: number of the place in its area's grid, None where it has none; energy_kind: one of ``ENERGY_KINDS``, what it is generated from that the point gives, None where nobody vouches for one kind.
+    exchange_area: of a point whose role is exchange the area on the other side, which is not its own; None for all others. Nobody is billed there.
     """
 
     area: str
@@ -42,11 +49,12 @@ class Point(NamedTuple):
     priority: int | None = None
     energy_kind: str | None = None
     grid_place: int | None = None
+    exchange_area: str | None = None
 
 
 _NAMED: Final = (
     "party", "standing_profile", "supplier", "offtaker", "balance_responsible_import", "balance_responsible_export",
-    "grid_operator", "rules",
+    "grid_operator", "rules", "exchange_area",
 )  # fmt: skip
 """Fields that may be absent and are names."""
 SHARE_PPM_MAX: Final = 1_000_000
@@ -58,12 +66,25 @@ _KEYS: Final = {
     "priority": integer(0, PRIORITY_MAX),
     "share_ppm": integer(0, SHARE_PPM_MAX),
 }
+
+
+def _fault(point: Point) -> str:
+    if (point.exchange_area is not None) != (point.role == EXCHANGE):
+        return f"exchange_area: the area on the other side, where role is {EXCHANGE}, and only there"
+    if point.exchange_area == point.area:
+        return f"exchange_area: another area than the point's own, {point.area}"
+    if point.role == EXCHANGE and point.party is not None:
+        return f"party: nobody is billed at a point whose role is {EXCHANGE}"
+    return ""
+
+
 POINT: Final[Entity[Point]] = Entity(
     "point",
     Shape(
         Point,
         {"area": NAME, "role": choice(*POINT_ROLES), **dict.fromkeys(_NAMED, NAME), **_KEYS},
         optional=frozenset({*_NAMED, *_KEYS}),
+        rule=_fault,
     ),
 )
 

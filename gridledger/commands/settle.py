@@ -6,6 +6,7 @@ import argparse
 from typing import Final
 
 from gridledger.settling import (
+    balance,
     certificates,
     comparing,
     explaining,
@@ -26,6 +27,7 @@ _ACTIONS: Final = {
     "compare": comparing,
     "extract": extracting,
     "imbalance": imbalance,
+    "balance": balance,
     "certificates": certificates,
     "what-if": what_if,
 }

@@ -16,7 +16,7 @@ from firmware_profiles import load_profile
 from gridcore.errors import UsageError
 from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
 from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX, REGISTER_WH_MAX
-from gridcore.registry.point import POINT_ROLES
+from gridcore.registry.point import POINT, POINT_ROLES, Point
 from gridcore.registry.zone import FINAL_S_MAX, SPAN_S_MAX
 from gridledger.founding.organisations import SIGNER_ROLES
 from gridledger.founding.runs_config import RunsConfig
@@ -85,7 +85,7 @@ class MeterConfig:
     """A meter, the point at which it hangs, and the party that is billed there (None: nobody, a feeder).
 
     limit_wh, modulus_wh: of the register, before ``ratio``; first_import_wh, first_export_wh: what it shows now; unit_id, address:
-    its place on a Modbus line, or on one of DL/T 645.
+    its place on a Modbus line, or on one of DL/T 645; exchange_area: of a border with role exchange the area on the other side.
     """
 
     number: int = field(metadata={"min": 0, "max": NUMBER_MAX})
@@ -97,6 +97,7 @@ class MeterConfig:
     first_import_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
     first_export_wh: int = field(metadata={"min": 0, "max": REGISTER_WH_MAX})
     role: str = field(default="household", metadata={"choices": POINT_ROLES})
+    exchange_area: str | None = field(default=None, metadata=_NAME)
     party: str | None = field(default=None, metadata=_NAME)
     trades: bool = False
     modulus_wh: int = field(default=0, metadata={"min": 0, "max": MODULUS_WH_MAX})
@@ -123,11 +124,14 @@ class GatewayConfig:
     meters: tuple[MeterConfig, ...] = field(metadata={"min": 1})
 
     def __post_init__(self) -> None:
-        """UsageError for a meter on a line that is not there."""
+        """UsageError for a meter on a line that is not there, and for a border that is none."""
         known = [line.line for line in self.lines]
         for meter in self.meters:
             if meter.line not in known:
                 raise UsageError(f"meter {meter.meter!r} is on line {meter.line!r}; lines are {', '.join(known)}")
+            point = Point(self.area, meter.role, meter.party, exchange_area=meter.exchange_area)
+            if words := POINT.fault_of(POINT.encode(point)):
+                raise UsageError(f"meter {meter.meter!r}: {words}")
 
 
 @dataclass(frozen=True)

@@ -91,4 +91,5 @@ def _metered_point(gateway: GatewayConfig, meter: MeterConfig, utility: str, ins
         ratio=meter.ratio,
         party=meter.party,
         trades=meter.trades,
+        exchange_area=meter.exchange_area,
     )

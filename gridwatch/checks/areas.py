@@ -12,13 +12,13 @@ from gridwatch.rules import Balance, Voltage
 
 
 def check_balance(area: Readings, rule: Balance) -> Iterator[Alert]:
-    """Add up what the feeder has more than its points, less what was usual; days without a whole set of readings count with the next."""
-    if not area.is_feeder.any():
+    """Add up what the borders have more than the points, less what was usual; days without a whole set of readings count with the next."""
+    if not area.is_border.any() or area.is_measured_elsewhere:
         return
     ends = _whole_boundaries(area)
     taken, given = area.energies(ends[:-1], ends[1:])
     net = taken - given
-    unseen_wh = (net[:, area.is_feeder].sum(axis=1) - net[:, ~area.is_feeder].sum(axis=1)).tolist()
+    unseen_wh = (net[:, area.is_border].sum(axis=1) - net[:, ~area.is_border].sum(axis=1)).tolist()
     slots = (ends[1:] - ends[:-1]).tolist()
     learned = [end <= rule.learn_days * area.slots_of_day for end in ends[1:].tolist()]
     learned_slots = sum(count for count, is_learned in zip(slots, learned, strict=True) if is_learned)
@@ -52,7 +52,7 @@ def check_voltage(area: Readings, rule: Voltage) -> Iterator[Alert]:
         return
     busbar_mv = area.voltage_mv[1:, feeders[0]]
     taken, given = area.slot_energies
-    for column in np.flatnonzero(~area.is_feeder & (area.voltage_mv != ABSENT).any(axis=0)).tolist():
+    for column in np.flatnonzero(~area.is_border & (area.voltage_mv != ABSENT).any(axis=0)).tolist():
         own_mv = area.voltage_mv[1:, column]
         known = (busbar_mv > 0) & (own_mv > 0) & (taken[:, column] != ABSENT)
         products, squares = _moments(area, busbar_mv - own_mv, taken[:, column] - given[:, column], known)

@@ -46,7 +46,7 @@ def check_standstill(area: Readings, rule: Standstill) -> Iterator[Alert]:
     """Slots in a row in which a register stands, at a meter whose register never stood for a whole day before."""
     energy_wh = np.where(area.slot_energies[0] == ABSENT, ABSENT, sum(area.slot_energies))
     learned = _days(energy_wh, area.slots_of_day)[: rule.learn_days].max(axis=1)
-    for column in np.flatnonzero((learned > 0).all(axis=0) & ~area.is_feeder).tolist():
+    for column in np.flatnonzero((learned > 0).all(axis=0) & ~area.is_border).tolist():
         for first, last in _spans(energy_wh[:, column] == 0):
             if last - first > rule.slots_max:
                 at = first + rule.slots_max + 1
@@ -56,7 +56,7 @@ def check_standstill(area: Readings, rule: Standstill) -> Iterator[Alert]:
 def check_new_export(area: Readings, rule: NewExport) -> Iterator[Alert]:
     """Points that begin to give."""
     days = np.maximum(_days(area.slot_energies[1], area.slots_of_day), 0).sum(axis=1)
-    for column in np.flatnonzero((days[: rule.learn_days] == 0).all(axis=0) & ~area.is_feeder).tolist():
+    for column in np.flatnonzero((days[: rule.learn_days] == 0).all(axis=0) & ~area.is_border).tolist():
         for day in np.flatnonzero(days[:, column] > rule.day_wh_max).tolist():
             yield _of_day(area, "new_export", column, day, int(days[day, column]), rule.day_wh_max)
 
@@ -67,7 +67,7 @@ def check_flat(area: Readings, rule: Flat) -> Iterator[Alert]:
     sums, spreads = days.sum(axis=1), days.max(axis=1) - days.min(axis=1)
     whole = (days != ABSENT).all(axis=1)
     limits = rule.spread_wh_max + rule.spread_percent_max * sums // (100 * area.slots_of_day)
-    found = whole & (sums >= rule.day_wh_min) & (spreads <= limits) & ~area.is_feeder
+    found = whole & (sums >= rule.day_wh_min) & (spreads <= limits) & ~area.is_border
     for day, column in np.argwhere(found).tolist():
         yield _of_day(area, "flat", column, day, int(spreads[day, column]), int(limits[day, column]))
 
@@ -81,7 +81,7 @@ def check_backwards(area: Readings, rule: Backwards) -> Iterator[Alert]:
     mean_day = days[: rule.learn_days].sum(axis=0)
     scores = (days * (mean_day - mean_day[::-1])[None]).sum(axis=1)
     usual = scores[: rule.learn_days].sum(axis=0) // rule.learn_days
-    for column in np.flatnonzero((usual > 0) & ~area.is_feeder).tolist():
+    for column in np.flatnonzero((usual > 0) & ~area.is_border).tolist():
         total, since = 0, rule.learn_days
         for day in range(rule.learn_days, len(days)):
             since = day if total == 0 else since

@@ -14,7 +14,12 @@ from gridcore.forms import NAME
 from gridweb.i18n import N_
 from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing
 
-ROLE_TITLES: Final[Mapping[str, str]] = {"household": N_("household"), "load": N_("load"), "feeder": N_("feeder")}
+ROLE_TITLES: Final[Mapping[str, str]] = {
+    "household": N_("household"),
+    "load": N_("load"),
+    "feeder": N_("feeder"),
+    "exchange": N_("exchange"),
+}
 NOT_INSTALLED: Final = "no meter of this code is installed"
 METERS_MAX: Final = 200_000
 """Meters that are kept in memory, about 400 bytes each; beyond it an area's list is asked for anew."""

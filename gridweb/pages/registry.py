@@ -40,6 +40,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "installation": N_("Installations"),
     "agreement": N_("Agreements"),
     "key_policy": N_("Key policy"),
+    "balance_terms": N_("Terms of areas' balances"),
 }
 STATES: Final = {
     "future": N_("from then on"),

@@ -287,6 +287,13 @@ class LedgerView:
         names = (columns.areas[place] for place, meter in zip(of_area, meters, strict=True) if meter == code)
         return min(names, key=str.encode, default=None)
 
+    def borders_elsewhere(self, area: Area, time_s: int) -> int:
+        """How many borders of an area have their meters in other areas at a time."""
+        registry = area.registry
+        return int(
+            np.count_nonzero(registry.at(time_s, self.reader.height).exchange_area == registry.area_place[area.id])
+        )
+
     @property
     def reads_of(self) -> Reads:
         """How many meters each gateway reads now, and in which areas, for those that read any."""

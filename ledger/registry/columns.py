@@ -14,9 +14,9 @@ from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
-from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.installation import INSTALLATION
 from gridcore.registry.party import PARTY, Party
-from gridcore.registry.point import ENERGY_KINDS, POINT, Point
+from gridcore.registry.point import POINT
 from gridcore.registry.row import decode_row, unsalted
 from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -25,6 +25,7 @@ from ledger.leaves.columns import Int64
 from ledger.leaves.family import Leaves, Value
 from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
+from ledger.registry.said import SaidOfMeter, SaidOfPoint
 from ledger.registry.vocabularies import (
     PlaceOf,
     named,
@@ -104,6 +105,8 @@ class RegistryColumns:
     """Of each entry of ``point_entries``: place in ``ENERGY_KINDS``, -1 for none."""
     point_grid_place: Int64
     """Of each entry of ``point_entries``: number of the place in its area's grid, 0 for none."""
+    point_exchange_area: Int64
+    """Of each entry of ``point_entries``: place of the area on the other side, -1 for none."""
     parties: tuple[str, ...]
     party_entries: Dated
     party_area: Int64
@@ -164,63 +167,6 @@ class Read(NamedTuple, Generic[T]):
     def number(self) -> int:
         """Its number for ever, of a kind that has one."""
         return self.leaf.number if self.leaf.number is not None else broken(f"{self.name} has a number")
-
-
-_NO_REGISTERS: Final = (-1, -1)
-
-
-class SaidOfPoint(NamedTuple):
-    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys and its kind of energy, -1 for none."""
-
-    area: int
-    party: int
-    profile: int
-    rules: int
-    share_ppm: int
-    priority: int
-    energy_kind: int
-    grid_place: int
-
-    @classmethod
-    def by(
-        cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf, rules_of: PlaceOf
-    ) -> Callable[[Point], SaidOfPoint]:
-        """What the columns take of a row, with the places of what it names."""
-        return lambda row: cls(
-            area_of(row.area),
-            optional_place(row.party, party_of),
-            optional_place(row.standing_profile, profile_of),
-            optional_place(row.rules, rules_of),
-            -1 if row.share_ppm is None else row.share_ppm,
-            -1 if row.priority is None else row.priority,
-            -1 if row.energy_kind is None else ENERGY_KINDS.index(row.energy_kind),
-            row.grid_place or 0,
-        )
-
-
-class SaidOfMeter(NamedTuple):
-    """Places of the point and of the gateway, -1 for a meter that was taken down, and what its registers can and did show."""
-
-    point: int
-    gateway: int
-    modulus_wh: int = 0
-    limit_wh: int = 0
-    ratio: int = 0
-    first: Sequence[int] = _NO_REGISTERS
-    final: Sequence[int] = _NO_REGISTERS
-
-    @classmethod
-    def by(cls, point_of: PlaceOf, gateway_of: PlaceOf) -> Callable[[Installation | RemovedInstallation], SaidOfMeter]:
-        """What the columns take of a row, with the places of what it names."""
-
-        def said(row: Installation | RemovedInstallation) -> SaidOfMeter:
-            point, final = point_of(row.point), row.final_registers or _NO_REGISTERS
-            if isinstance(row, RemovedInstallation):
-                return cls(point, -1, final=final)
-            first = row.first_registers or _NO_REGISTERS
-            return cls(point, gateway_of(row.gateway), row.modulus_wh, row.limit_wh, row.ratio, first, final)
-
-        return said
 
 
 # Columns of one kind each. The fields before the one called ``..._entries`` have a value for each entity, those after it one for
@@ -326,6 +272,7 @@ class PointColumns(NamedTuple):
     point_priority: Int64
     point_energy_kind: Int64
     point_grid_place: Int64
+    point_exchange_area: Int64
 
     @classmethod
     def of(cls, found: Sequence[Read[SaidOfPoint]]) -> PointColumns:

@@ -35,8 +35,6 @@ from ledger.registry.columns import (
     Read,
     RegistryColumns,
     RulesColumns,
-    SaidOfMeter,
-    SaidOfPoint,
     ZoneColumns,
     by_name,
     joined,
@@ -46,6 +44,7 @@ from ledger.registry.columns import (
 )
 from ledger.registry.dated import Dated
 from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.said import SaidOfMeter, SaidOfPoint
 from ledger.registry.vocabularies import PlaceOf, named, place_of, series_of_agreement, series_together, vocabulary
 
 G = TypeVar("G")
@@ -226,6 +225,7 @@ class _Change:
             point_area=area.moved(old.point_area),
             point_profile=profile.moved(old.point_profile),
             point_rules=rule.moved(old.point_rules),
+            point_exchange_area=area.moved(old.point_exchange_area),
         )
         area_of = place_of(areas.areas)
         said = SaidOfPoint.by(area_of, self._number_of(PARTY), place_of(profiles.profiles), place_of(rules.rules))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gridcore.codes import Code
 from gridcore.registry.agreement import AGREEMENT, AGREEMENTS_OF_POINT_MAX, SIDES, Agreement
 from gridcore.registry.area import AREA
+from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
@@ -44,7 +45,13 @@ REFERENCES: Final[Mapping[str, Sequence[tuple[str, Entity[Any]]]]] = {
     GATEWAY.kind: _OF_ORGANISATION,
     AREA.kind: (("zone", ZONE), ("rules", RULES), ("calendar", CALENDAR)),
     PARTY.kind: (*_OF_ORGANISATION, ("area", AREA), ("aggregator", SIGNER), ("tariff", TARIFF)),
-    POINT.kind: (("area", AREA), ("party", PARTY), ("standing_profile", STANDING_PROFILE), ("rules", RULES)),
+    POINT.kind: (
+        ("area", AREA),
+        ("party", PARTY),
+        ("standing_profile", STANDING_PROFILE),
+        ("rules", RULES),
+        ("exchange_area", AREA),
+    ),
     INSTALLATION.kind: (("point", POINT), ("gateway", GATEWAY)),
     AGREEMENT.kind: (
         ("seller", PARTY),
@@ -76,7 +83,9 @@ def _named(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]]:
         name = getattr(stated.record, field, None)
         if name is not None:
             yield field, entity, name
-    if isinstance(stated.record, Rules):
+    if isinstance(stated.record, BalanceTerms):
+        yield "its name", AREA, stated.key.partition("/")[2]
+    if isinstance(stated.record, (Rules, BalanceTerms)):
         yield from (("series", PRICE_SERIES, name) for name in sorted(set((stated.record.series or {}).values())))
 
 

@@ -149,6 +149,11 @@ class Registry:
         """The points of a zone among all points."""
         return slice(int(self._point_starts[zone]), int(self._point_starts[zone + 1]))
 
+    def row_of(self, point: int) -> tuple[Zone, int]:
+        """Zone and row of the point of a place."""
+        zone = int(self._point_zone[point])
+        return self.zones[zone], point - int(self._point_starts[zone])
+
     def areas_of(self, zone: int) -> slice:
         """The areas of a zone among all areas."""
         return slice(int(self._area_starts[zone]), int(self._area_starts[zone + 1]))
@@ -176,7 +181,7 @@ class InForce:
     """The registry at one time, as of one height.
 
     int64[installations]: gateway (place of the gateway that reads each, -1 where none is in force), limit_wh and ratio
-    (0 where none is in force).
+    (0 where none is in force). int64[points]: exchange_area (place of the area on the other side of a border, -1 for none).
     """
 
     def __init__(self, registry: Registry, time_s: int, height: int) -> None:
@@ -197,6 +202,7 @@ class InForce:
         self._priority = _taken(columns.point_priority, entry)
         self._energy_kind = _taken(columns.point_energy_kind, entry)
         self._grid_place = _taken(columns.point_grid_place, entry, absent=0)
+        self.exchange_area = _taken(columns.point_exchange_area, entry)
         point_rules = _taken(columns.point_rules, entry)
         entry = columns.area_entries.in_force(len(columns.areas), time_s, height)
         self._calendar = _taken(columns.area_calendar, entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,12 +21,20 @@ def rules_of_slot(registered: Registered, contract: Contract, rules: Rules, slot
     own = rules._replace(series=None)
     if rules.series is None:
         return own
-    prices = dict(rules.prices)
-    for key, name in rules.series.items():
-        found = in_force(registered, PRICE_SERIES, name, slot_start_s, height)
-        price = None if found is None else found.record.price_at(found.entry.from_s, slot_start_s)
-        prices[key] = prices[key] if price is None else price
+    prices = prices_of_slot(registered, rules.prices, rules.series, slot_start_s, height)
     return own if contract.fault_of({**rules.terms, "prices": prices}) else own._replace(prices=prices)
+
+
+def prices_of_slot(
+    registered: Registered, prices: Mapping[str, int], series: Mapping[str, str] | None, slot_start_s: int, height: int
+) -> dict[str, int]:
+    """Prices, micro per kWh, with what the price series of some say of a slot by what was recorded up to ``height``; where one says none, its own."""
+    found = dict(prices)
+    for key, name in (series or {}).items():
+        entry = in_force(registered, PRICE_SERIES, name, slot_start_s, height)
+        price = None if entry is None else entry.record.price_at(entry.entry.from_s, slot_start_s)
+        found[key] = found[key] if price is None else price
+    return found
 
 
 def prices_by_key(rules: Sequence[Rules]) -> dict[str, Int64]:

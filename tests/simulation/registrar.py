@@ -8,6 +8,7 @@ from typing import Any
 
 from gridcore import cbor
 from gridcore.master_data import MeteredPoint, Named
+from gridcore.registry.balance_terms import BALANCE_PRICES, BALANCE_TERMS, BalanceTerms
 from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, RetiredGateway
 from gridcore.registry.installation import INSTALLATION, RemovedInstallation
@@ -52,6 +53,8 @@ class Registrar:
                 self.own_prices,
                 self.agreement,
                 self.agreement,
+                self.border,
+                self.balance_terms,
             ]
         )
         rows = draw(now_s)
@@ -213,6 +216,26 @@ class Registrar:
         drawn = draw_agreement(rng, name, [*self.world.meters.values()], self.inside(now_s))
         reference = draw_reference(rng, self.inside(now_s), self.world.slot_s)
         return [*(reference.rows() if rng.random() < 0.3 else ()), *drawn.rows()]
+
+    def border(self, now_s: int) -> list[Row]:
+        """A border between two areas, mostly; or one that is none."""
+        rng = self.rng
+        self.serial += 1
+        own, other = rng.choice(self.world.areas), rng.choice([*self.world.areas, "nowhere"])
+        party = rng.choice([None, None, None, *self.world.parties])
+        point = Point(own, rng.choice(["exchange", "exchange", "feeder"]), party, exchange_area=other)
+        name = rng.choice([f"border-{self.serial}", "border-0"])
+        return list(Named(POINT, name, point, self.beginning(now_s)).rows())
+
+    def balance_terms(self, now_s: int) -> list[Row]:
+        """What losses and imbalances of an area are worth, by a series now and then."""
+        rng, slot_s = self.rng, self.world.slot_s
+        prices = dict.fromkeys(BALANCE_PRICES, rng.choice([0, 7, -(10**9)]))
+        series = rng.choice([None, None, {rng.choice(BALANCE_PRICES): rng.choice(["spot", "none"])}])
+        terms = BalanceTerms("grid", prices, series)
+        spot = Named(PRICE_SERIES, "spot", PriceSeries.of(slot_s, [5]), self.inside(now_s))
+        named = Named(BALANCE_TERMS, rng.choice([*self.world.areas, "nowhere"]), terms, self.inside(now_s))
+        return [*(spot.rows() if rng.random() < 0.4 else ()), *named.rows()]
 
     def title(self, now_s: int) -> list[Row]:
         """An organisation's other title, or roles that it may not give itself."""

@@ -44,6 +44,7 @@ NAMED += [
     ("buyer", "party"),
     ("seller_point", "point"),
     ("buyer_point", "point"),
+    ("exchange_area", "area"),
 ]
 """(field, kind of entity that it names)."""
 
@@ -312,7 +313,7 @@ def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
 def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> int:
     """52, 53, 17 or 54 for rows that stand in the registry now; ``before``: the leaves without them."""
     registry = twin.registry
-    if any(not is_known(twin, from_s, value) for _, from_s, value in rows):
+    if any(not is_known(twin, key, from_s, value) for key, from_s, value in rows):
         return 52
     if code := next(filter(None, (certificate_code(twin, key, from_s, value) for key, from_s, value in rows)), 0):
         return code
@@ -336,11 +337,13 @@ def together_code(twin: Twin, rows: Sequence[Any], before: dict[str, Leaf]) -> i
     return 54 if any(is_refused(twin, *key.split("/", 1)) for key in keys) else 0
 
 
-def is_known(twin: Twin, from_s: int, value: Leaf) -> bool:
+def is_known(twin: Twin, key: str, from_s: int, value: Leaf) -> bool:
     """Whether everything that a row names has begun when the row begins."""
     keys = [f"{kind}/{value[field]}" for field, kind in NAMED if field in value]
     series = value.get("series", {})
     keys += [f"price_series/{name}" for name in (series.values() if isinstance(series, dict) else [series])]
+    if key.startswith("balance_terms/"):
+        keys.append("area/" + key.split("/")[1])
     begun = [twin.registry.history(key) for key in keys]
     return all(rows and rows[0][0] <= from_s for rows in begun)
 

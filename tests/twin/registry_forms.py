@@ -77,6 +77,16 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "tax_ppm": range(1_000_001),
         }
     ],
+    "balance_terms": [
+        {
+            "loss_responsible": NAME,
+            "prices": {
+                f"{word}_price_micro_per_kwh": range(-(10**9), 10**9 + 1)
+                for word in ("gain", "loss", "shortfall", "surplus")
+            },
+            "series?": dict,
+        }
+    ],
     "standing_profile": [{"export_wh": list, "import_wh": list}],
     "point": [
         {
@@ -84,12 +94,13 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "balance_responsible_export?": NAME,
             "balance_responsible_import?": NAME,
             "energy_kind?": re.compile("biomass|coal|gas|geothermal|hydro|nuclear|oil|solar|waste|wind"),
+            "exchange_area?": NAME,
             "grid_operator?": NAME,
             "grid_place?": range(1, 65_536),
             "offtaker?": NAME,
             "party?": NAME,
             "priority?": range(1_000_001),
-            "role": re.compile("household|load|feeder"),
+            "role": re.compile("exchange|household|load|feeder"),
             "rules?": NAME,
             "share_ppm?": range(1_000_001),
             "standing_profile?": NAME,
@@ -178,6 +189,14 @@ def has_form(kind: str, value: Leaf) -> bool:
         are_series = 1 <= len(series) <= 8 and all(fits(name, NAME) for name in series.values())
         are_theirs = "series" not in value or set(series) <= set(value["prices"])
         return are_series and are_theirs and all(fits(p, range(-(2**63), 2**63)) for p in value["prices"].values())
+    if kind == "point":
+        is_exchange = value["role"] == "exchange"
+        has_other = value.get("exchange_area", value["area"]) != value["area"]
+        return has_other == is_exchange == ("exchange_area" in value) and not (is_exchange and "party" in value)
+    if kind == "balance_terms":
+        series = value.get("series", {"": "x"} if "series" not in value else {})
+        are_theirs = "series" not in value or set(series) <= set(value["prices"])
+        return bool(series) and are_theirs and all(fits(name, NAME) for name in series.values())
     if kind == "party":
         contracted = value.get("contracted_w", {"": 0} if "contracted_w" not in value else {})
         names = [name for name in contracted if "contracted_w" in value]

@@ -59,12 +59,18 @@ def progress(view: LedgerView, area_id: str) -> Json:
 
 
 def coverage(view: LedgerView, area_id: str, boundary_s: int) -> Json:
-    """How many of the meters that hung in an area at a boundary have a value there."""
+    """How many of the meters that hung in an area at a boundary have a value there, and how many of its borders other areas measure."""
     area = view.area(area_id, boundary_s)
     view.check_slot("boundary_s", boundary_s)
     quality, _, _ = view.registers(area, area.rows, boundary_s)
     committed = int(np.count_nonzero(quality != ABSENT_QUALITY))
-    return {"area": area.id, "boundary_s": boundary_s, "expected": len(area.rows), "committed": committed}
+    return {
+        "area": area.id,
+        "boundary_s": boundary_s,
+        "expected": len(area.rows),
+        "committed": committed,
+        "borders_elsewhere": view.borders_elsewhere(area, boundary_s),
+    }
 
 
 def installations(view: LedgerView, scope: Scope, area_id: str, time_s: int, start: int) -> Json:

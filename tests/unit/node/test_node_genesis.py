@@ -108,7 +108,7 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("zone/z-1", "run_calendar", RUNS.encode(), "final_after_s is above final_run_after_s 9000"),
         ("zone/z-1", "run_calendar", {}, "run_calendar is a map of corrections, dispute_material_nano"),
         ("point/P-1", "standing_profile", "x", "standing_profile: there is no row standing_profile/x"),
-        ("point/P-1", "role", "cellar", "role is one of feeder, household, load"),
+        ("point/P-1", "role", "cellar", "role is one of exchange, feeder, household, load"),
         ("point/P-1", "party", "p-9", "party: there is no row party/p-9"),
         ("point/P-2", "party", "p-1", "trades: at 0 there is no point of it in area a-1"),
         ("installation/1", "gateway", "gw-9", "gateway: there is no row gateway/gw-9"),

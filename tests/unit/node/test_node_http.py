@@ -165,6 +165,7 @@ async def test_figures_of_a_settled_slot(tmp_path: Path) -> None:
             "boundary_s": FIRST_S,
             "expected": 4,
             "committed": 4,
+            "borders_elsewhere": 0,
         }
         orders = (await client.query(f"{SLOT}/orders"))["orders"]
         assert [(order["order"], order["filled_wh"]) for order in orders] == [

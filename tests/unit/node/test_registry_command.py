@@ -55,7 +55,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
 ) -> None:
     async with running_node(tmp_path / "ledger") as node:
         desk = Desk(node, tmp_path, capsys)
-        assert len(EXAMPLES) == 7
+        assert len(EXAMPLES) == 9
         for ending, text in EXAMPLES:
             status, said = await desk.submit(text, "--check", ending=ending)
             assert status == 0, said
@@ -66,7 +66,18 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
         assert (status, said.splitlines()[0]) == (0, "point/P-9, row 4")
         assert "area a-1, balance_responsible_export north-balance, balance_responsible_import north-balance" in said
         assert "grid_operator util, offtaker north-energy, party p-9, role household, supplier north-energy" in said
-        assert (await desk.run("show", "installation"))[1].split() == ["1", "2", "3", "4", "5", "9", "101", "21", "22"]
+        assert (await desk.run("show", "installation"))[1].split() == [
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "9",
+            "101",
+            "21",
+            "22",
+            "301",
+        ]
         status, said = await desk.run("show", "rules/r", "--json")
         assert [entry["recorded_height"] for entry in json.loads(said)["entries"]] == [0, 4]
 
@@ -80,7 +91,7 @@ async def test_the_examples_of_the_page_are_registered_and_once_only(
         ),
         (
             '[[point]]\nname = "P-9"\nfrom_s = 7\narea = "a-1"\nrole = "cellar"\n',
-            "FILE: point 1, point/P-9: role is one of feeder, household, load, not 'cellar'",
+            "FILE: point 1, point/P-9: role is one of exchange, feeder, household, load, not 'cellar'",
         ),
         ('[[point]]\nname = "P-9"\narea = "a-1"\nrole = "load"\n', "FILE: point 1: from_s is UTC seconds, or an"),
         ('[[points]]\nname = "P-9"\n', "FILE: points 1: kind 'points' is one of organisation, calendar,"),

@@ -116,7 +116,7 @@ class ScriptedNode:
                 return {"observations": self._observed.get((gateway, params["boundary_s"]), [])}
             case ["areas", area, "coverage"]:
                 standing = self._registers.get((area, params["boundary_s"]), {})
-                return {"expected": len(self.areas[area]), "committed": len(standing)}
+                return {"expected": len(self.areas[area]), "committed": len(standing), "borders_elsewhere": 0}
             case ["areas", area, "installations"]:
                 rows = [
                     self._installation(area, meter) | {"meter": self._then(meter, params.get("time_s"))}

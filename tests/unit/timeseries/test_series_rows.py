@@ -14,6 +14,7 @@ from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, FLAG_LATE, FLAG_ROLLO
 from gridseries.answers import (
     AnswerError,
     Changes,
+    Coverage,
     Point,
     Position,
     Registers,
@@ -28,11 +29,12 @@ from ledger.state.energy import advance_of
 
 SLOT_S = 900
 DIGESTS = {"digest": "11" * 32, "after_digest": "22" * 32}
+INSTALLED = {"meter": "M-9", "party": "p", "trades": False, "role": "household", "modulus_wh": 0}
 HOME, OTHER, LOAD, FEEDER = (
-    Point("M-1", is_billed=True, trades=True, is_feeder=False, modulus_wh=0),
-    Point("M-2", is_billed=True, trades=True, is_feeder=False, modulus_wh=1_000_000),
-    Point("M-3", is_billed=True, trades=False, is_feeder=False, modulus_wh=0),
-    Point("M-4", is_billed=False, trades=False, is_feeder=True, modulus_wh=0),
+    Point("M-1", is_billed=True, trades=True, is_border=False, modulus_wh=0),
+    Point("M-2", is_billed=True, trades=True, is_border=False, modulus_wh=1_000_000),
+    Point("M-3", is_billed=True, trades=False, is_border=False, modulus_wh=0),
+    Point("M-4", is_billed=False, trades=False, is_border=True, modulus_wh=0),
 )
 POINTS = (HOME, OTHER, LOAD, FEEDER)
 STARTS = (Registers(1000, 0, 0), Registers(999_900, 100, 0), Registers(400, 0, 0), Registers(7000, 500, 0))
@@ -52,7 +54,7 @@ def slot_rows(
     clearing: Any = CLEARING,
 ) -> tuple[list[IntervalRow], SlotRow | None]:
     """Interval rows and slot row of the four points, page by page of two."""
-    rows = SlotRows("a", 900, len(POINTS), sum(end is not None for end in ends))
+    rows = SlotRows("a", 900, Coverage(len(POINTS), sum(end is not None for end in ends), 0))
     found = []
     for first in (0, 2):
         last = first + 2
@@ -138,21 +140,34 @@ def test_a_sum_beyond_64_bits_is_missing_and_not_cut() -> None:
 
 
 def test_a_cleared_slot_before_its_end_has_a_market_and_no_energy() -> None:
-    slot = SlotRows("a", 900, 4, 0).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None}, 0)
+    slot = SlotRows("a", 900, Coverage(4, 0, 0)).slot({**CLEARING, "volume_wh": 0, "price_micro_per_kwh": None}, 0)
     assert slot is not None
     assert slot.values == (4, 0, 3, 0, None, 0, *[None] * 10)
 
 
 def test_a_slot_of_which_nothing_is_known_has_no_row() -> None:
-    assert SlotRows("a", 900, 4, 0).slot(None, 0) is None
+    assert SlotRows("a", 900, Coverage(4, 0, 0)).slot(None, 0) is None
 
 
 def test_an_area_without_a_feeder_meter_has_no_losses() -> None:
-    rows = SlotRows("a", 900, 1, 1)
+    rows = SlotRows("a", 900, Coverage(1, 1, 0))
     rows.intervals([HOME], STARTS[:1], ENDS[:1], {})
     slot = rows.slot(None, 0)
     assert slot is not None
     assert [fields(slot)[name] for name in ("import_wh", "feeder_import_wh", "loss_wh")] == [900, None, None]
+
+
+def test_an_area_of_which_another_area_measures_a_border_has_no_losses() -> None:
+    rows = SlotRows("a", 900, Coverage(len(POINTS), len(POINTS), 1))
+    rows.intervals(POINTS, STARTS, ENDS, {})
+    slot = rows.slot(None, 0)
+    assert slot is not None
+    assert [fields(slot)[name] for name in ("feeder_import_wh", "loss_wh")] == [700, None]
+
+
+def test_a_border_of_the_area_s_own_counts_as_its_feeder_does() -> None:
+    (point,) = read_points({"installations": [INSTALLED | {"role": "exchange", "party": None}]})
+    assert (point.is_border, point.is_billed) == (True, False)
 
 
 def test_a_register_touches_the_slot_it_ends_and_the_one_it_begins() -> None:
@@ -231,7 +246,7 @@ def test_the_lowest_voltage_of_a_device_counts_in_the_areas_of_its_gateway() -> 
             {"meters": ["M-1"], "bought_wh": [], "sold_wh": [], "pays_nano": [], "supplier_only_nano": []}
         ),
         lambda: observation_rows("g", 900, {"observations": [{"device": "x", "name": None, "obis": "1.8.0"}]}),
-        lambda: SlotRows("a", 900, 1, 1).slot({}, 0),
+        lambda: SlotRows("a", 900, Coverage(1, 1, 0)).slot({}, 0),
     ],
 )
 def test_an_answer_of_another_shape_is_said_to_be_one(broken: Any) -> None:

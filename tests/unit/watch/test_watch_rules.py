@@ -108,6 +108,23 @@ def test_the_balance_adds_up_what_the_feeder_has_more_and_names_its_days() -> No
     assert found(area, balance=Balance(2, 96, 1)) == []
 
 
+def test_a_border_to_another_area_counts_for_the_balance_as_the_feeder_does() -> None:
+    taken = usual()
+    feeder = taken.sum(axis=1) + LOSS_WH
+    feeder[4 * SLOTS :] += 1
+    area = area_of(taken, feeder_wh=feeder)
+    exchange = replace(area, meters=(*METERS[:2], METERS[2]._replace(role="exchange")))
+    assert found(exchange, balance=Balance(2, 0, 100)) == found(area, balance=Balance(2, 0, 100))
+
+
+def test_an_area_of_which_another_area_measures_a_border_has_no_balance_to_watch() -> None:
+    taken = usual()
+    feeder = taken.sum(axis=1) + LOSS_WH
+    feeder[4 * SLOTS :] += 1
+    area = replace(area_of(taken, feeder_wh=feeder), is_measured_elsewhere=True)
+    assert found(area, balance=Balance(2, 0, 100)) == []
+
+
 def test_the_balance_waits_for_a_day_with_all_readings() -> None:
     taken = usual()
     feeder = taken.sum(axis=1) + LOSS_WH

@@ -1,0 +1,98 @@
+"""``gridledger settle balance``: what crossed the borders of an area, what its grid lost, and what losses and imbalances come to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gridcore.errors import UsageError
+from gridledger.commands import print_result, whole_number
+
+if TYPE_CHECKING:
+    from settlement.area_balance import AreaBalance
+
+_TIME_S_MAX: Final = 253_402_300_799
+
+
+def declare(actions: Any) -> None:
+    """Declare the action."""
+    balance = actions.add_parser("balance", help="borders, losses and imbalances of an area, with their double entry")
+    balance.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="a ledger's data directory that no node uses"
+    )
+    balance.add_argument("--area", required=True, metavar="ID")
+    for name, words in (("--from", "the first slot, its start in UTC seconds"), ("--until", "behind the last slot")):
+        balance.add_argument(
+            name, dest=name[2:] + "_s", required=True, type=whole_number(0, _TIME_S_MAX), metavar="S", help=words
+        )
+    balance.add_argument("--out", type=Path, metavar="FOLDER", help="a folder to make: balance.csv, borders.csv, ...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the sums, or all of it as JSON."""
+    from gridledger.settling.area_slots import slot_histories
+    from ledger.store.offline import reading
+    from settlement.area_balance import area_balance
+    from settlement.catalogue import CONTRACTS
+
+    with reading(args.data, CONTRACTS) as reader:
+        balance = area_balance(args.area, slot_histories(reader, args.area, args.from_s, args.until_s))
+    if not balance.lines:
+        raise UsageError(f"--from {args.from_s} --until {args.until_s}: area {args.area} has no settled slot there")
+    if args.out is not None:
+        try:
+            args.out.mkdir()
+        except OSError as error:
+            raise UsageError(f"--out {args.out}: {error.strerror}; name a folder that is not there yet") from None
+        write_balance(args.out, balance)
+    print_result(args, _as_json(balance), _text(balance))
+    return 0
+
+
+def write_balance(folder: Path, balance: AreaBalance) -> None:
+    """Make ``balance.csv``, ``borders.csv``, ``entries.csv`` and ``accounts.csv``."""
+    from gridledger.tables.files import write_rows
+    from settlement.area_balance import AccountTotal, BalanceLine, CrossingLine, Entry
+
+    tables: tuple[tuple[str, Any, Any], ...] = (
+        ("balance.csv", BalanceLine, balance.lines),
+        ("borders.csv", CrossingLine, balance.crossings),
+        ("entries.csv", Entry, balance.entries),
+        ("accounts.csv", AccountTotal, balance.accounts),
+    )
+    for name, record, rows in tables:
+        write_rows(folder / name, record._fields, [["" if value is None else value for value in row] for row in rows])
+
+
+def _as_json(balance: AreaBalance) -> dict[str, object]:
+    return {
+        "slots": [line._asdict() for line in balance.lines],
+        "borders": [line._asdict() for line in balance.crossings],
+        "entries": [entry._asdict() for entry in balance.entries],
+        "accounts": [total._asdict() for total in balance.accounts],
+    }
+
+
+def _text(balance: AreaBalance) -> str:
+    whole = [line for line in balance.lines if line.loss_wh is not None]
+    unknown = len(balance.lines) - len(whole)
+    words = [f"{len(balance.lines)} slots" + (f", of {unknown} of them a border is not known" if unknown else "")]
+    for name, label in (
+        ("in_wh", "came in over borders"),
+        ("produced_wh", "produced"),
+        ("consumed_wh", "consumed"),
+        ("out_wh", "went out over borders"),
+        ("loss_wh", "lost"),
+        ("gain_wh", "more came out than went in"),
+    ):
+        total_wh = sum(getattr(line, name) for line in whole)
+        words.append(f"{label:<28} {total_wh / 1000:>14,.3f} kWh")
+    others: dict[str, int] = {}
+    for line in balance.crossings:
+        others[line.other_area] = others.get(line.other_area, 0) + (line.net_wh or 0)
+    for other in sorted(others, key=str.encode):
+        label = f"from {other}, less to it"
+        words.append(f"{label:<28} {others[other] / 1000:>14,.3f} kWh")
+    words += [f"{total.account:<28} {total.balance_nano / 10**9:>14,.2f} owed" for total in balance.accounts]
+    return "\n".join(words)

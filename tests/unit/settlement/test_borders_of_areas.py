@@ -1,0 +1,162 @@
+"""Borders on a ledger: one meter between two areas of two zones counts for both with opposite signs, and each area's loss is right."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gridcore.master_data import Named
+from gridcore.registry.balance_terms import (
+    BALANCE_TERMS,
+    GAIN_PRICE,
+    LOSS_PRICE,
+    SHORTFALL_PRICE,
+    SURPLUS_PRICE,
+    BalanceTerms,
+)
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
+from gridcore.registry.row import Row
+from gridledger.cli import main
+from gridledger.settling.area_slots import slot_histories
+from ledger.store.ledger import Ledger
+from settlement.area_balance import AreaBalance, area_balance
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, zone
+from tests.worlds.ledgers import ledger_with
+
+PRICES = {LOSS_PRICE: 400_000, GAIN_PRICE: 250_000, SURPLUS_PRICE: 200_000, SHORTFALL_PRICE: 600_000}
+TERMS = BalanceTerms("grid", PRICES, {LOSS_PRICE: "spot"})
+SPOT = [Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [410_000]), FIRST_S)]
+
+
+def home(number: int, area_id: str) -> Named[Point]:
+    record = Point(area_id, "household", f"p-{number}")
+    record = record._replace(balance_responsible_import="east", balance_responsible_export="east")
+    return Named(POINT, f"P-{number}", record, 1)
+
+
+WORLD = Consortium(
+    zones=[zone("z-1"), zone("z-2")],
+    areas=[area("a-1"), area("a-2", zone="z-2")],
+    gateways=[gateway("gw-1"), gateway("gw-2")],
+    meters=[
+        household(1, "p-1", trades=False),
+        feeder(2),
+        feeder(3, role="exchange", exchange_area="a-2"),
+        household(5, "p-5", area="a-2", gateway="gw-2", trades=False),
+        feeder(6, area="a-2", gateway="gw-2"),
+    ],
+    roles={"admin": ["administrator"]},
+    more=[home(1, "a-1"), home(5, "a-2"), *SPOT, Named(BALANCE_TERMS, "a-1", TERMS, FIRST_S)],
+)
+Rows = Sequence[tuple[int, int, int]]
+STARTS: tuple[Rows, Rows] = ([(1, 0, 0), (2, 0, 0), (3, 0, 0)], [(5, 0, 0), (6, 0, 0)])
+ENDS: tuple[Rows, Rows] = ([(1, 900, 0), (2, 700, 0), (3, 300, 60)], [(5, 0, 500), (6, 20, 250)])
+"""Area a-1 takes 900 Wh and gets 700 + 300 - 60: 40 are lost. Area a-2 gives 500 and gets 20 + 60 - 250 - 300: 30 are lost."""
+
+
+@contextmanager
+def settled(folder: Path, world: Consortium = WORLD, *, late: Rows = (), then: Sequence[Row] = ()) -> Iterator[Ledger]:
+    """The first slot, settled in both zones. late: rows of gw-1 at the slot's end that come only after the initial run; then: what is registered at last."""
+    sender = world.sender()
+    on_time = [row for row in ENDS[0] if row[0] not in [number for number, *_ in late]]
+    blocks = [
+        [sender.clock(FIRST_S)],
+        [sender.batch("gw-1", FIRST_S, STARTS[0]), sender.batch("gw-2", FIRST_S, STARTS[1])],
+        [sender.clock(FIRST_S + SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + SLOT_S, on_time), sender.batch("gw-2", FIRST_S + SLOT_S, ENDS[1])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
+    ]
+    if late:
+        blocks += [[sender.batch("gw-1", FIRST_S + SLOT_S, late)], [sender.clock(FIRST_S + 3 * SLOT_S)]]
+    if then:
+        blocks.append([sender.register(then)])
+    with ledger_with(folder, world, blocks) as ledger:
+        yield ledger
+
+
+def balances(ledger: Ledger) -> dict[str, AreaBalance]:
+    return {
+        name: area_balance(name, slot_histories(ledger, name, FIRST_S, FIRST_S + SLOT_S)) for name in ("a-1", "a-2")
+    }
+
+
+def test_each_area_loses_what_it_loses_and_the_border_counts_on_both_sides(tmp_path: Path) -> None:
+    with settled(tmp_path / "ledger") as ledger:
+        found = balances(ledger)
+    lines = {name: balance.lines[0] for name, balance in found.items()}
+    assert [(line.in_wh, line.out_wh, line.loss_wh) for line in lines.values()] == [(1000, 60, 40), (80, 550, 30)]
+    assert [tuple(one)[1:] for balance in found.values() for one in balance.crossings] == [
+        ("P-3", "a-2", 300, 60, 240),
+        ("P-3", "a-1", 60, 300, -240),
+    ]
+
+
+def test_losses_are_worth_the_price_of_the_series_in_the_slot(tmp_path: Path) -> None:
+    with settled(tmp_path / "ledger") as ledger:
+        found = balances(ledger)
+    entries = {one.kind: one for one in found["a-1"].entries}
+    assert (entries["loss"].debit_account, entries["loss"].amount_nano) == ("grid", 40 * 410_000)
+    assert (entries["shortfall"].debit_account, entries["shortfall"].amount_nano) == ("east", 900 * 600_000)
+    assert found["a-2"].entries == []  # it has no terms
+
+
+def test_a_border_that_is_read_late_leaves_both_losses_open_until_then(tmp_path: Path) -> None:
+    with settled(tmp_path / "ledger", late=[(3, 300, 60)]) as ledger:
+        found = balances(ledger)
+    losses = [one for one in found["a-1"].entries if one.kind == "loss"]
+    assert [(one.run, one.energy_wh) for one in losses] == [("correction-1", 40)]
+    assert found["a-2"].lines[0].loss_wh == 30
+    with settled(tmp_path / "open", WORLD) as ledger:
+        on_time = balances(ledger)
+    assert found["a-1"].accounts == on_time["a-1"].accounts
+
+
+def test_while_a_border_is_not_read_neither_area_has_a_loss(tmp_path: Path) -> None:
+    world = replace(WORLD, meters=[*WORLD.meters, feeder(4, role="exchange", exchange_area="a-2")])
+    with settled(tmp_path / "ledger", world) as ledger:
+        found = balances(ledger)
+    assert [balance.lines[0].loss_wh for balance in found.values()] == [None, None]
+    assert [one.net_wh for one in found["a-2"].crossings] == [-240, None]
+    assert "loss" not in {one.kind for one in found["a-1"].entries}
+
+
+def test_a_border_that_moved_further_than_its_meter_can_is_not_known(tmp_path: Path) -> None:
+    limited = [replace(meter, limit_wh=299) if meter.number == 3 else meter for meter in WORLD.meters]
+    with settled(tmp_path / "ledger", replace(WORLD, meters=limited)) as ledger:
+        found = balances(ledger)
+    assert [balance.lines[0].loss_wh for balance in found.values()] == [None, None]
+
+
+def test_terms_that_are_registered_later_for_a_slot_that_is_settled_post_from_their_block_on(tmp_path: Path) -> None:
+    dearer = TERMS._replace(series=None, loss_responsible="new-grid")
+    with settled(tmp_path / "ledger", then=[*Named(BALANCE_TERMS, "a-1", dearer, FIRST_S).rows()]) as ledger:
+        found = balances(ledger)
+    owed = {one.account: one.balance_nano for one in found["a-1"].accounts}
+    assert (owed["grid"], owed["new-grid"]) == (0, 40 * 400_000)
+
+
+def test_the_command_prints_sums_and_writes_all_four_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with settled(tmp_path / "ledger"):
+        pass
+    words = ["settle", "balance", "--data", str(tmp_path / "ledger"), "--area", "a-1", "--from", str(FIRST_S)]
+    assert main([*words, "--until", str(FIRST_S + SLOT_S), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "from a-2, less to it" in said
+    with (tmp_path / "out" / "balance.csv").open() as file:
+        (line,) = csv.DictReader(file)
+    assert (line["loss_wh"], line["loss_nano"]) == ("40", str(40 * 410_000))
+    with (tmp_path / "out" / "accounts.csv").open() as file:
+        assert sum(int(row["balance_nano"]) for row in csv.DictReader(file)) == 0
+    assert main([*words, "--until", str(FIRST_S)]) == 2
+    assert "area a-1 has no settled slot there" in capsys.readouterr().err
+    assert (
+        main(["settle", "balance", "--data", str(tmp_path / "ledger"), "--area", "x", "--from", "0", "--until", "1"])
+        == 2
+    )
+    assert "--area x: is no area of this chain" in capsys.readouterr().err
