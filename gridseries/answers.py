@@ -85,6 +85,27 @@ class Changes:
     batches: tuple[tuple[str, int], ...]
 
 
+class KindSum(NamedTuple):
+    """A party's lines of a kind on a local day: how many, and their sums."""
+
+    lines: int
+    energy_wh: int
+    amount_nano: int
+
+    def plus(self, other: KindSum) -> KindSum:
+        """The sums of both."""
+        return KindSum(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True)
+class LocalDay:
+    """A local day of an area's calendar, UTC seconds; ``slots``: starts of its slots from the area's first one on."""
+
+    start_s: int
+    end_s: int
+    slots: range
+
+
 @contextmanager
 def understood(what: str) -> Iterator[None]:
     """Turn what a misshapen answer runs into into an AnswerError that names the answer."""
@@ -158,4 +179,16 @@ def read_positions(answer: Json) -> list[tuple[str, Position]]:
         columns = (answer[name] for name in Position._fields)
         return [
             (str(meter), Position(*map(int, values))) for meter, *values in zip(answer["meters"], *columns, strict=True)
+        ]
+
+
+def read_party_kinds(answer: Json) -> list[tuple[tuple[str, str], KindSum]]:
+    """((party, kind of line), sums) of the rows of ``areas/<a>/days/<d>/party-kinds``."""
+    with understood("party-kinds"):
+        return [
+            (
+                (str(entry["party"]), str(entry["line_kind"])),
+                KindSum(*(int(entry[name]) for name in KindSum._fields)),
+            )
+            for entry in answer["kinds"]
         ]

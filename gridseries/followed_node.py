@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final, Protocol
@@ -10,10 +11,13 @@ from gridseries.answers import (
     AnswerError,
     Changes,
     Coverage,
+    KindSum,
+    LocalDay,
     Point,
     Position,
     Registers,
     read_changes,
+    read_party_kinds,
     read_points,
     read_positions,
     read_registers,
@@ -50,6 +54,8 @@ class FollowedNode:
         self._points: OrderedDict[tuple[str, int], tuple[list[Point], int | None]] = OrderedDict()
         self._registers: OrderedDict[tuple[str, int, int], dict[str, Registers | None]] = OrderedDict()
         self._first_slot_start_s: dict[str, int] = {}
+        self._calendar_of: dict[str, str] = {}
+        self._days: dict[str, list[int]] = {}
         self.areas_of: dict[str, tuple[str, ...]] = {}
         self.slot_s = 0
 
@@ -63,9 +69,11 @@ class FollowedNode:
         """Areas and gateways as they are registered now; what was kept of points and registers goes."""
         self._points.clear()
         self._registers.clear()
+        self._days.clear()
         areas = await self._client.query("areas")
         with understood("areas"):
             self._first_slot_start_s = {entry["area"]: int(entry["first_slot_start_s"]) for entry in areas["areas"]}
+            self._calendar_of = {entry["area"]: str(entry["calendar"]) for entry in areas["areas"]}
         areas_of: dict[str, tuple[str, ...]] = {}
         start: int | None = 0
         while start is not None:
@@ -158,6 +166,37 @@ class FollowedNode:
             for entry in read_positions(answer):
                 yield entry
             start = _next(answer, start)
+
+    async def day_of(self, area: str, instant_s: int) -> LocalDay | None:
+        """The local day of an area around an instant; None outside its calendar."""
+        calendar = self._calendar_of[area]
+        if calendar not in self._days:
+            answer = await self._client.query(f"calendars/{calendar}")
+            with understood("calendars"):
+                self._days[calendar] = list(map(int, answer["days"]))
+        days = self._days[calendar]
+        at = bisect_right(days, instant_s) - 1
+        if not 0 <= at < len(days) - 1:
+            return None
+        slots = range(max(days[at], self._first_slot_start_s[area]), days[at + 1], self.slot_s)
+        return LocalDay(days[at], days[at + 1], slots)
+
+    async def party_kinds(self, area: str, day: LocalDay) -> dict[tuple[str, str], KindSum] | None:
+        """The sums of a day's lines by party and kind; None unless every slot is settled, and of a day that the node has pruned."""
+        sums: dict[tuple[str, str], KindSum] = {}
+        start: int | None = 0
+        while start is not None:
+            answer = await self._query_or_none(f"areas/{area}/days/{day.start_s}/party-kinds", start=start)
+            if answer is None:
+                return None
+            for key, found in read_party_kinds(answer):  # the points of a party may stand on several pages
+                sums[key] = sums[key].plus(found) if key in sums else found
+            with understood("party-kinds"):
+                is_whole = int(answer["slots_settled"]) == len(day.slots)
+            if not is_whole:
+                return None
+            start = _next(answer, start)
+        return sums
 
     async def _query_or_none(self, path: str, **params: int) -> Any:
         """The answer; None where there is no such thing yet, or not any more."""

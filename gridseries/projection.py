@@ -13,18 +13,25 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from gridcore.errors import UsageError
-from gridseries.answers import AnswerError, Changes, Point, Position
+from gridseries.answers import AnswerError, Changes, LocalDay, Point, Position
 from gridseries.followed_node import GONE, FollowedNode, NodeClient
 from gridseries.rows import SlotRows, voltages
 from gridseries.series import (
+    DAYS,
     INTERVALS,
     OBSERVATIONS,
+    PARTY_DAYS,
     SLOTS,
     START,
     AnyRow,
     AnySeries,
     Cursor,
+    DayTags,
+    DayValues,
     ObservationRow,
+    PartyDayTags,
+    PartyDayValues,
+    Row,
     SeriesUnavailable,
     TimeSeries,
 )
@@ -65,6 +72,7 @@ class Projector:
         self._observed: OrderedDict[int, list[ObservationRow]] = OrderedDict()
         self._is_open = False
         self._cursor = START
+        self._told_s = 0
         self.newest = 0
 
     @property
@@ -113,6 +121,7 @@ class Projector:
         was_open = self._is_open
         if not was_open:
             status = await self._node.start()
+            self._told_s = max(self._told_s, status.ledger_time_s)
             await self._series.claim(status.chain)
             self._cursor = await self._series.load_cursor()
             self._check_height(status.height)
@@ -164,6 +173,8 @@ class Projector:
                 if refused.status != GONE:  # of a slot that the node has pruned, the series keep what they have
                     raise
         await self._flush()
+        await self._project_days(written)
+        await self._flush()
         return written
 
     async def _project_slot(self, area: str, slot_start_s: int) -> bool:
@@ -188,6 +199,39 @@ class Projector:
                 settled = await _positions_of(points, positions)
                 rows.see_voltages(shared[point.meter] for point in points if point.meter in shared)
                 await self._keep(INTERVALS, rows.intervals(points, starts, ends, settled))
+
+    async def _project_days(self, slots: Sequence[tuple[str, int]]) -> None:
+        """Write the sums of the days of these slots, whose rows are there, as far as every slot of the day is settled."""
+        slot_s = self._node.slot_s
+        self._told_s = max(self._told_s, *(slot_start_s + slot_s for _, slot_start_s in slots), 0)
+        days: dict[tuple[str, int], LocalDay] = {}
+        for area, slot_start_s in slots:
+            day = await self._node.day_of(area, slot_start_s)
+            if (
+                day is not None and day.end_s <= self._told_s
+            ):  # the day that is under way is not looked at, slot by slot
+                days[area, day.start_s] = day
+        for (area, _), day in days.items():
+            if await self._is_settled(area, day):
+                await self._project_day(area, day)
+
+    async def _is_settled(self, area: str, day: LocalDay) -> bool:
+        """Whether every slot of a day has a run, by the rows that are there."""
+        rows = await self._series.read_columns(SLOTS, day.start_s, day.end_s, {"area": area}, ["settled"])
+        settled = dict(zip(rows.time_s, rows.values["settled"], strict=True))
+        return all(settled.get(slot_start_s) for slot_start_s in day.slots)
+
+    async def _project_day(self, area: str, day: LocalDay) -> None:
+        sums = await self._node.party_kinds(area, day)
+        if sums is None:
+            return
+        known = await self._series.read_columns(PARTY_DAYS, day.start_s, day.start_s + 1, {"area": area}, [])
+        gone = set(zip(known.tags["party"], known.tags["line_kind"], strict=True)) - sums.keys()
+        rows = [Row(PartyDayTags(area, *key), day.start_s, PartyDayValues(*found)) for key, found in sums.items()]
+        rows += [Row(PartyDayTags(area, *key), day.start_s, PartyDayValues(0, 0, 0)) for key in sorted(gone)]
+        await self._keep(PARTY_DAYS, rows)
+        parties = len({party for party, _ in sums})
+        await self._keep(DAYS, [Row(DayTags(area), day.start_s, DayValues(len(day.slots), parties))])
 
     async def _observations(self, boundary_s: int) -> list[ObservationRow]:
         """The rows of all gateways at a boundary, read once for all areas."""

@@ -177,7 +177,44 @@ OBSERVATIONS: Final = Series("observation", ObservationTags, ObservationValues)
 """Informational values at slot boundaries."""
 ObservationRow: TypeAlias = Row[ObservationTags, ObservationValues]
 
-ALL_SERIES: Final[tuple[AnySeries, ...]] = (INTERVALS, SLOTS, OBSERVATIONS)
+
+class PartyDayTags(NamedTuple):
+    """Area, party, and kind of statement line."""
+
+    area: str
+    party: str
+    line_kind: str
+
+
+class PartyDayValues(NamedTuple):
+    """A party's lines of a kind on a local day: how many, and their sums. All 0 where a later run has left none of it."""
+
+    lines: int | None
+    energy_wh: int | None
+    amount_nano: int | None
+
+
+PARTY_DAYS: Final = Series("party_day", PartyDayTags, PartyDayValues)
+"""At the start of a local day of which every slot is settled; of whoever was billed in any of them."""
+
+
+class DayTags(NamedTuple):
+    """The area."""
+
+    area: str
+
+
+class DayValues(NamedTuple):
+    """An area's local day whose PARTY_DAYS are there. slots: that are settled, all there are; parties: that have a line."""
+
+    slots: int | None
+    parties: int | None
+
+
+DAYS: Final = Series("day", DayTags, DayValues)
+"""At the start of a local day, written after its PARTY_DAYS: who finds this row and none of a party knows that the party has no line."""
+
+ALL_SERIES: Final[tuple[AnySeries, ...]] = (INTERVALS, SLOTS, OBSERVATIONS, PARTY_DAYS, DAYS)
 
 
 def _names(record: Any) -> tuple[str, ...]:

@@ -20,11 +20,13 @@ from gridcore.errors import UsageError
 from gridcore.files import read_bounded
 from gridcore.serving.problems import Problem
 from gridcore.sm3 import sm3
+from gridweb.exports.names import slot_stem
 from gridweb.points import check_slot, find_point
-from gridweb.source import Source
+from gridweb.source import AreaInfo, Source
 
 BUNDLES_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bundles that are kept in memory beside the newest one: about a thousand, and fewer of parties with many orders."""
+BUNDLE_SUFFIX: Final = ".evd"
 VERIFIER_NAME: Final = "verify.py"
 TRUST_NAME: Final = "trust.json"
 
@@ -38,10 +40,14 @@ class LineName:
     kind: str
     point: str = ""
 
-    @property
-    def file_name(self) -> str:
-        """What the bundle is called on a disk."""
-        return "-".join(filter(None, (self.party, str(self.slot_start_s), self.kind, self.point))) + ".evd"
+    def file_stem(self, area: AreaInfo) -> str:
+        """What the bundle is called on a disk, without ``BUNDLE_SUFFIX``; ``area``: the party's."""
+        return slot_stem(area.area, self.slot_start_s, area.tz, self.party, self.kind, self.point)
+
+
+def book_name(area: AreaInfo, slot_start_s: int) -> str:
+    """What the anonymous order book of a slot is called on a disk."""
+    return slot_stem(area.area, slot_start_s, area.tz) + ".book"
 
 
 @dataclass(frozen=True)

@@ -429,6 +429,10 @@ class KindTotal(NamedTuple):
     energy_wh: int
     amount_nano: int
 
+    def plus(self, other: KindTotal) -> KindTotal:
+        """The sums of this kind over both."""
+        return KindTotal(self.line_kind, *(one + more for one, more in zip(self[1:], other[1:], strict=True)))
+
 
 class Statements(Protocol):
     """Settled slots as people read them. ``lines`` of a contract, with one row for each of ``billed``."""
@@ -444,6 +448,11 @@ class Statements(Protocol):
 
     def kind_totals(self, lines: Sequence[LineLike]) -> Sequence[KindTotal]:
         """The lines of each kind, also of those of which there are none, in the contract's order."""
+
+    def kind_totals_by(
+        self, lines: Sequence[LineLike], place: Int64Column, places: int
+    ) -> Sequence[Sequence[KindTotal]]:
+        """The same of the rows of each place, of those kinds of which there is a line; place: int64[n], of each row 0 ... places - 1."""
 
     def slot_totals(self, positions: Positions, billed: Sequence[Billed]) -> Sequence[SlotTotal]:
         """One total a row."""

@@ -90,6 +90,30 @@ def kind_totals(lines: Sequence[LineLike]) -> list[KindTotal]:
     ]
 
 
+def kind_totals_by(lines: Sequence[LineLike], place: Int64Column, places: int) -> list[list[KindTotal]]:
+    """The lines of each kind, summed over the rows of each place, of those kinds of which there is a line; exact at any size.
+
+    place: int64[n], of each row 0 ... places - 1.
+    """
+    found: list[list[KindTotal]] = [[] for _ in range(places)]
+    for line in lines:
+        energies = line.energy_wh
+        counts = np.bincount(place[energies != 0], minlength=places).tolist()
+        sums = (_sums_by(place, places, column) for column in (energies, line.amount_nano))
+        for of_place, count, *of_kind in zip(found, counts, *sums, strict=True):
+            if count:
+                of_place.append(KindTotal(line.kind, count, *of_kind))
+    return found
+
+
+def _sums_by(place: Int64Column, places: int, column: Int64Column) -> list[int]:
+    """The sums of an int64 column over the rows of each place, in two limbs: exact for fewer than 2^31 rows."""
+    high, low = np.zeros(places, dtype=np.int64), np.zeros(places, dtype=np.int64)
+    np.add.at(high, place, column >> _LOW_BITS)
+    np.add.at(low, place, column & _LOW_MASK)
+    return _joined(high, low)
+
+
 def slot_totals(positions: Positions, billed: Sequence[Billed]) -> list[SlotTotal]:
     """What is paid for each point and one slot, beside the price of the supplier alone."""
     _check_rows(positions.pays_nano, billed)
@@ -122,8 +146,12 @@ class _Sums:
 
     def values(self) -> list[int]:
         """The sums, Python integers."""
-        limbs = zip(self._high.tolist(), self._low.tolist(), strict=True)
-        return [(high << _LOW_BITS) + low for high, low in limbs]
+        return _joined(self._high, self._low)
+
+
+def _joined(high: Int64Column, low: Int64Column) -> list[int]:
+    """Sums out of their two limbs, Python integers."""
+    return [(above << _LOW_BITS) + below for above, below in zip(high.tolist(), low.tolist(), strict=True)]
 
 
 def _check_rows(column: Int64Column, billed: Sequence[Billed]) -> None:

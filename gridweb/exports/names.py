@@ -33,6 +33,21 @@ def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
     return _OTHERS.sub("-", "-".join([table.name, *kept]))[:NAME_CHARACTERS_MAX].strip("-.")
 
 
+def slot_stem(area: str, slot_start_s: int, tz: str, *parts: str) -> str:
+    """The name without its suffix of a file about one slot of an area: ``A1-H001-trade_buy-2026-06-21T0715``; empty parts are left out.
+
+    The time is whole however long the others are: files of two slots have two names.
+    """
+    moment = _moment(slot_start_s, tz)
+    before = _OTHERS.sub("-", "-".join(part for part in (area, *parts) if part))
+    return f"{before[: NAME_CHARACTERS_MAX - 1 - len(moment)].strip('-.')}-{moment}"
+
+
+def _moment(time_s: int, tz: str) -> str:
+    """A local day and time, with the offset where the clock shows that time twice, or leaves one out on that day."""
+    return _local(time_s, tz).strftime("%Y-%m-%dT%H%M") + offset(time_s, tz).replace(":", "")
+
+
 def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
     """Nothing, a moment, a day, or "<first>-to-<last>"."""
     for name in _SPANS:
@@ -41,10 +56,7 @@ def _span(table: Table, asked: Mapping[str, str | int]) -> list[str]:
     for name in _MOMENTS:
         moment_s = asked.get(name)
         if isinstance(moment_s, int) and 0 <= moment_s < _END_S:
-            local = _local(moment_s, table.tz).strftime("%Y-%m-%dT%H%M")
-            return [
-                local + offset(moment_s, table.tz).replace(":", "")
-            ]  # tells the hours apart that a clock shows twice
+            return [_moment(moment_s, table.tz)]
     at = next((place for place, column in enumerate(table.columns) if column.kind == "slot"), None)
     if at is None:
         at = next((place for place, column in enumerate(table.columns) if column.key == "boundary_s"), None)

@@ -25,10 +25,12 @@ from gridweb.pages import line_tables
 from gridweb.pages.household_tables import line_url
 from gridweb.points import day_of, find_point
 from gridweb.proofs import (
+    BUNDLE_SUFFIX,
     TRUST_NAME,
     VERIFIER_NAME,
     LineName,
     Outcome,
+    book_name,
     check_bundle,
     fetch_bundle,
     load_trust,
@@ -104,7 +106,8 @@ async def download_bundle(party: str, slot: int, kind: str, point: str = "") -> 
     """The bundle as a file."""
     line = LineName(party, slot, kind, point)
     check_party(viewer(), party)
-    return _file(await fetch_bundle(source(), line), line.file_name)
+    data = await fetch_bundle(source(), line)
+    return _file(data, await _stem(line) + BUNDLE_SUFFIX)
 
 
 @pages.get("/households/<party>/lines/<int:slot>/<kind>/altered")
@@ -116,7 +119,11 @@ async def download_altered(party: str, slot: int, kind: str, point: str = "") ->
     check_party(viewer(), party)
     what = request.args.get("what", "")
     altered = _alter(await fetch_bundle(source(), line), what)
-    return _file(altered.data, line.file_name.replace(".evd", f"-altered-{what}.evd"))
+    return _file(altered.data, f"{await _stem(line)}-altered-{what}{BUNDLE_SUFFIX}")
+
+
+async def _stem(line: LineName) -> str:
+    return line.file_stem((await find_point(source(), line.party)).area)
 
 
 @pages.get(f"/{TRUST_NAME}")
@@ -148,6 +155,8 @@ async def _show(line: LineName, outcome: Outcome | None = None, attempt: Attempt
         page = await render_page("line/waiting.html", reason=str(busy), is_new=isinstance(busy, SourceNotYet), **frame)
         return Response(page, status=503, headers={"Retry-After": "2"})
     trust = await asyncio.to_thread(load_trust, site().config.trust)
+    frame["bundle_name"] = line.file_stem(point.area) + BUNDLE_SUFFIX
+    frame["book_name"] = book_name(point.area, line.slot_start_s)
     return await render_page("line/line.html", **frame, **_contents(data, line.kind, trust))
 
 

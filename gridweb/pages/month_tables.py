@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from gridcore.serving.problems import Problem
+from gridseries.series import DAYS, PARTY_DAYS, PartyDayValues
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.bill import NO_CURVE, BillLine, KindSum, added_sums
 from gridweb.i18n import N_, _
@@ -25,7 +26,7 @@ from gridweb.pages.household_tables import (
     sums_row,
 )
 from gridweb.points import Day, Point, day_of, find_point, newest_day, zone
-from gridweb.source import AreaInfo, Source, SourceMissing
+from gridweb.source import AreaInfo, Source, SourceAway, SourceMissing
 from gridweb.tables import Column, Table, serves_table
 
 YEARS: Final = range(1970, 9999)
@@ -101,27 +102,52 @@ async def choose_month(source: Source, area: AreaInfo, name: str | None) -> tupl
 
 
 async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
-    """The sums of a party's month, out of those of its days. SourceAway while the node is away."""
+    """The sums of a party's month, out of those of its days: of days that are settled whole those in the series, of the others the
+    ledger's. SourceAway while the node is away.
+    """
+    known = await _read_known_days(source, point, month)
     # One day after the other: threads of the node would wait for one another, and take half as much CPU again.
-    days = [await _read_kinds(source, point, day) for day in month.days]
-    of_days = (
-        KindSum(one["line_kind"], one["lines"], one["energy_wh"], one["amount_nano"])
-        for day in days
-        for one in day["kinds"]
-    )
-    sums = added_sums(of_days, point.area.contract.lines)
+    days = [known.get(day.start_s) or await _read_kinds(source, point, day) for day in month.days]
+    sums = added_sums((one for day in days for one in day.sums), point.area.contract.lines)
     expected = sum(len(point.area.slots_of(day.start_s)) for day in month.days)
-    return MonthSums(tuple(sums), expected, sum(day["slots_settled"] for day in days))
+    return MonthSums(tuple(sums), expected, sum(day.slots_settled for day in days))
 
 
-async def _read_kinds(source: Source, point: Point, day: Day) -> Mapping[str, Any]:
-    """The sums of a party's day; none of one that was pruned, or on which the party has nothing yet."""
+@dataclass(frozen=True)
+class _DaySums:
+    """The sums of a party's day by kind of line, and how many of the day's slots are settled."""
+
+    sums: Sequence[KindSum]
+    slots_settled: int
+
+
+async def _read_known_days(source: Source, point: Point, month: Month) -> Mapping[int, _DaySums]:
+    """The days of a month, by their starts, whose sums the series have; none while the series are away."""
+    span, area = (month.start_s, month.end_s), point.area.area
+    try:
+        days = await source.columns(DAYS, *span, ["slots"], area=area)
+        rows = await source.columns(PARTY_DAYS, *span, area=area, party=point.party)
+    except SourceAway:
+        return {}
+    sums: dict[int, list[KindSum]] = {day_s: [] for day_s in days.time_s}
+    columns = (rows.values[name] for name in PartyDayValues._fields)
+    for day_s, kind, *values in zip(rows.time_s, rows.tags["line_kind"], *columns, strict=True):
+        lines, energy_wh, amount_nano = (value or 0 for value in values)
+        if lines and day_s in sums:
+            sums[day_s].append(KindSum(kind, lines, energy_wh, amount_nano))
+    slots = zip(days.time_s, days.values["slots"], strict=True)
+    return {day_s: _DaySums(sums[day_s], settled or 0) for day_s, settled in slots}
+
+
+async def _read_kinds(source: Source, point: Point, day: Day) -> _DaySums:
+    """The sums of a party's day as the ledger states them; none of one that was pruned, or on which the party has nothing yet."""
     try:
         path = f"areas/{point.area.area}/days/{day.start_s}/kinds"
-        answer: Mapping[str, Any] = await source.cached(path, party=point.party)
+        answer = await source.cached(path, party=point.party)
     except SourceMissing:
-        return {"kinds": (), "slots_settled": 0}
-    return answer
+        return _DaySums((), 0)
+    kinds = ((one["line_kind"], one["lines"], one["energy_wh"], one["amount_nano"]) for one in answer["kinds"])
+    return _DaySums([KindSum(*one) for one in kinds], answer["slots_settled"])
 
 
 async def _read_lines(source: Source, point: Point, month: Month) -> tuple[list[BillLine], int]:

@@ -27,6 +27,7 @@ from gridweb.pages.households import POSITION_COLUMNS
 from gridweb.pages.meters import read_meters
 from gridweb.pages.stakes import METERS_LOOKED_AT_MAX, missing_at
 from gridweb.points import check_slot, find_point
+from gridweb.proofs import book_name
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -372,9 +373,10 @@ async def show_slot(area: str, slot_start_s: int) -> str:
 @requires(*READS_ALL)
 async def download_book(area: str, slot_start_s: int) -> Response:
     """The anonymous order book of a cleared slot as a file, for ``verify --with-book``; to whom the node gives it, too."""
-    check_slot(await source().area(area), slot_start_s)
+    info = await source().area(area)
+    check_slot(info, slot_start_s)
     response = Response(await source().bytes("book", area=area, slot=slot_start_s), content_type=BOOK_TYPE)
-    response.headers["Content-Disposition"] = f'attachment; filename="{area}-{slot_start_s}.book"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{book_name(info, slot_start_s)}"'
     return response
 
 

@@ -43,9 +43,6 @@ from ledger.runs import (
     run_words,
 )
 
-LINE_ROWS_MAX: Final = 65_536
-"""Rows whose lines are made at once, a few hundred bytes each: a day of a large area has millions."""
-
 
 def run(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, run_name: str | None, start: int) -> Json:
     """A settlement run: its leaf and the area's part in it, and of one page of settling rows how many are estimated, totals,
@@ -199,7 +196,7 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     }
 
 
-def _as_billed(
+def as_billed(
     view: LedgerView, area_id: str, settled: Sequence[RunLeaf], party: str | None
 ) -> Iterator[tuple[Area, Sequence[RunLeaf], Int64]]:
     """The runs of some slots with the area and its settling rows as they were in them, of one party those that were billed to it then.
@@ -220,7 +217,7 @@ def _day_of_party(
 ) -> tuple[Sequence[DayTotal], list[Json]]:
     """The sums of a party's points over some settled slots, by the points' names as bytes, and the lines of each slot."""
     sums, lines = dict[str, DayTotal](), list[Json]()
-    for area, leaves, rows in _as_billed(view, area_id, settled, party):
+    for area, leaves, rows in as_billed(view, area_id, settled, party):
         if not len(rows):
             lines += [{"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": []} for leaf in leaves]
             continue
@@ -246,45 +243,6 @@ def _lines_by_slot(
         for (leaf, _), count in zip(runs, counts, strict=True):
             own = [line._asdict() for line in islice(shown, count)]
             yield {"slot_start_s": leaf.slot_start_s, "run": leaf.run, "lines": own}
-
-
-def kinds(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None) -> Json:
-    """A local day's lines summed by their kinds, in the contract's order, over the slots of the day that have the run, by itself the last.
-
-    Of one party the points are those that were billed to it in each slot. Problem 404 for a party that has none in any of them.
-    """
-    _, slots = view.day_slots(view.area(area_id), day_start_s)
-    settled = find_runs(view.reader, view.area(area_id), slots, run_name)
-    sums: dict[str, Sequence[int]] = {}
-    for area, together, rows in _as_billed(view, area_id, settled, scope.party) if settled else ():
-        for leaves, some in _line_parts(together, rows):
-            load_together(view.reader, leaves, area, some)
-            runs = [(leaf, load_rows(view.reader, leaf, some)) for leaf in leaves]
-            for kind, *of_kind in view.statements.kind_totals(lines_of_runs(view.reader, view.contracts, area, runs)):
-                before = sums.get(kind, (0, 0, 0))
-                sums[kind] = [one + more for one, more in zip(before, of_kind, strict=True)]
-    return {
-        "area": area_id,
-        "day_start_s": day_start_s,
-        "run": run_name,
-        "slots_expected": len(slots),
-        "slots_settled": len(settled),
-        "kinds": [
-            {"line_kind": kind, "lines": count, "energy_wh": energy_wh, "amount_nano": amount_nano}
-            for kind, (count, energy_wh, amount_nano) in sums.items()
-            if count
-        ],
-    }
-
-
-def _line_parts(settled: Sequence[RunLeaf], rows: Int64) -> Iterator[tuple[Sequence[RunLeaf], Int64]]:
-    """Runs of one contract and rows whose lines are made together: LINE_ROWS_MAX of them, whatever the area's size."""
-    for first in range(0, len(rows), LINE_ROWS_MAX):
-        some = rows[first : first + LINE_ROWS_MAX]
-        slots = LINE_ROWS_MAX // len(some)
-        for _, of_contract in groupby(settled, key=lambda leaf: leaf.contract):
-            leaves = list(of_contract)
-            yield from ((leaves[start : start + slots], some) for start in range(0, len(leaves), slots))
 
 
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
@@ -451,13 +409,6 @@ ROUTES: Final = (
         query=day,
         parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY, parameters.START),
         schema=_DAY,
-    ),
-    Query(
-        rule=f"{API}/areas/<area>/days/<day>/kinds",
-        summary="Lines of a local day by kind.",
-        access=OWN_ROWS,
-        query=kinds,
-        parameters=(parameters.AREA, parameters.DAY, parameters.RUN, parameters.PARTY),
     ),
     Query(
         rule=f"{API}/areas/<area>/days/<day>/runs",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ledger.client import NodeRefused
-from ledger.http.queries import answers, settlement
+from ledger.http.queries import answers, day_kinds
 from ledger.leaves import columns
 from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
@@ -121,14 +121,14 @@ async def test_lines_of_a_large_area_are_made_a_bounded_number_at_a_time(
         made.append(sum(len(rows.rows) for _, rows in runs))
         return lines_of_runs(reader, contracts, area, runs)
 
-    monkeypatch.setattr(settlement, "lines_of_runs", counted)
+    monkeypatch.setattr(day_kinds, "lines_of_runs", counted)
     async with running_node(tmp_path / "ledger") as node:
         await settle_two_slots(node)
         whole = await node.client("util").query(KINDS)
         assert made == [6]
         for rows_max in (4, 2, 1):
             made.clear()
-            monkeypatch.setattr(settlement, "LINE_ROWS_MAX", rows_max)
+            monkeypatch.setattr(day_kinds, "LINE_ROWS_MAX", rows_max)
             assert await node.client("util").query(KINDS) == whole
             assert max(made) <= rows_max
             assert sum(made) == 6

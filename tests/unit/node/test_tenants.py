@@ -12,12 +12,14 @@ import pytest
 from gridcore.master_data import Named
 from gridcore.registry.point import POINT, Point
 from ledger.client import NodeRefused
+from ledger.http.queries import answers
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
 KINDS = f"areas/a-1/days/{DAYS[1]}/kinds"
+PARTY_KINDS = f"areas/a-1/days/{DAYS[1]}/party-kinds"
 MOVED = Named(POINT, "P-3", Point("a-1", "load", party="p-1"), from_s=FIRST_S + SLOT_S)
 WORLD = replace(TWO_AREAS, more=[*TWO_AREAS.more, MOVED])
 
@@ -60,3 +62,45 @@ async def test_sums_of_an_area_by_kind_are_those_of_its_parties(tmp_path: Path) 
             for one in (await client.query(KINDS, party=party))["kinds"]:
                 sums[one["line_kind"]] += one["amount_nano"]
         assert {one["line_kind"]: one["amount_nano"] for one in (await client.query(KINDS))["kinds"]} == sums
+
+
+def _by_kind(sums: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {one["line_kind"]: one for one in sums}
+
+
+async def test_sums_of_a_day_by_party_are_those_of_each_party_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "ledger", WORLD) as node:
+        await settle(node)
+        client = node.client("util")
+        shown = {party: (await client.query(KINDS, party=party))["kinds"] for party in ("p-1", "p-2", "l-1")}
+        whole = await client.query(PARTY_KINDS)
+        assert (whole["slots_settled"], whole["slots_expected"], whole["next"]) == (
+            2,
+            (DAYS[2] - FIRST_S) // SLOT_S,
+            None,
+        )
+        by_party: dict[str, list[dict[str, Any]]] = {}
+        for one in whole["kinds"]:
+            by_party.setdefault(one.pop("party"), []).append(one)
+        assert {party: _by_kind(of_party) for party, of_party in by_party.items()} == {
+            party: _by_kind(of_party) for party, of_party in shown.items()
+        }
+        monkeypatch.setattr(answers, "PAGE_ROWS_MAX", 1)
+        sums = Counter[tuple[str, str]]()
+        start: int | None = 0
+        while start is not None:
+            page = await client.query(PARTY_KINDS, start=start)
+            start = page["next"]
+            for one in page["kinds"]:
+                sums[one["party"], one["line_kind"]] += one["amount_nano"]
+        assert sums == {(party, one["line_kind"]): one["amount_nano"] for party in shown for one in shown[party]}
+
+
+async def test_sums_of_a_day_by_party_are_no_partys_to_ask_for(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger", WORLD) as node:
+        assert (await node.client("util").query(PARTY_KINDS))["kinds"] == []
+        with pytest.raises(NodeRefused) as refused:
+            await node.client("p-1").query(PARTY_KINDS)
+        assert refused.value.status == 403

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from ledger.contract import (
 )
 from ledger.one_group import one_group
 from settlement import statements
-from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, Settlement, is_int64
+from settlement.contract_kit_1 import INT64_MAX, INT64_MIN, ContractError, Int64Column, Settlement, is_int64
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, LINE_KINDS, PRICE_KEYS, Clearing
 from tests.unit.settlement.auction_slot import (
     PRICES,
@@ -41,6 +42,16 @@ _contract: Contract = CONTRACT
 _clearing: type[ClearingLike] = Clearing
 _settlement: type[SettlementLike] = Settlement
 _statements: Statements = statements
+
+
+class ToldLine(NamedTuple):
+    """A line of any amounts."""
+
+    kind: str
+    account: str
+    price_micro_per_kwh: int | None
+    energy_wh: Int64Column
+    amount_nano: Int64Column
 
 
 def lines_by_text(row: Row, trade_price: int, prices: Prices) -> list[tuple[int, int]]:
@@ -350,3 +361,20 @@ def test_daily_totals_are_exact_at_any_size(data: st.DataObject, slot_count: int
         sums = [sum(slot[index][row] for slot in day) for index in range(len(Positions._fields))]
         assert total == (str(row), f"P-{row}", *sums, sums[5] - sums[4])
     assert len(totals) == parties
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), st.integers(0, 6), st.integers(1, 3))
+def test_sums_of_lines_by_place_are_exact_at_any_size(data: st.DataObject, rows: int, places: int) -> None:
+    wh = st.sampled_from([0, 1, 2**32 - 1, INT64_MAX]) | st.integers(0, INT64_MAX)
+    nano = st.sampled_from([INT64_MIN, -1, 0, 2**32, INT64_MAX]) | st.integers(INT64_MIN, INT64_MAX)
+    drawn = [data.draw(st.lists(of_row, min_size=rows, max_size=rows)) for of_row in (wh, nano)]
+    place = data.draw(st.lists(st.integers(0, places - 1), min_size=rows, max_size=rows))
+    energies, amounts, of_rows = columns(*drawn, place)
+    lines = [ToldLine(kind, "retailer", None, energies, amounts) for kind in ("bought", "levy")]
+    found = statements.kind_totals_by(lines, of_rows, places)
+    for at, totals in enumerate(found):
+        own = [row for row in range(rows) if place[row] == at]
+        sums = sum(drawn[0][row] > 0 for row in own), *(sum(column[row] for row in own) for column in drawn)
+        assert totals == [(line.kind, *sums) for line in lines if sums[0]]
+    assert len(found) == places

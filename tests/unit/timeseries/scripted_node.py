@@ -16,6 +16,9 @@ from ledger.client import NodeBusy, NodeRefused, NodeStatus, NodeUnreachable
 
 SLOT_S = 900
 FIRST_S = 1_800_000_000
+SLOTS_OF_DAY = 3
+DAYS = [FIRST_S + day * SLOTS_OF_DAY * SLOT_S for day in range(-1, 20)]
+"""Starts of local days, short ones."""
 
 
 class ScriptedNode:
@@ -27,6 +30,7 @@ class ScriptedNode:
         self.areas = {f"a-{area}": [f"H{area}{meter:03}" for meter in range(meters)] for area in range(areas)}
         self.exchanged: dict[str, tuple[str, int]] = {}
         """By the meter that hangs there now: the one before, and from which second on it does."""
+        self.first_slot_start_s = FIRST_S
         self._page_rows, self._cut = page_rows, cut
         self.newest = 0
         self._history = seed
@@ -107,7 +111,11 @@ class ScriptedNode:
             case ["changes"]:
                 return await self._changes(params["after_height"], params["wait_s"])
             case ["areas"]:
-                return {"areas": [{"area": area, "first_slot_start_s": FIRST_S} for area in self.areas]}
+                return {"areas": [self._area(area) for area in self.areas]}
+            case ["calendars", "c"]:
+                return {"days": DAYS}
+            case ["areas", area, "days", day, "party-kinds"]:
+                return self._party_kinds(area, int(day), params)
             case ["gateways"]:
                 return self._page(
                     "gateways", [{"gateway": f"gw-{area}", "areas": [area]} for area in self.areas], params
@@ -163,6 +171,24 @@ class ScriptedNode:
         first = params["start"]
         last = first + self._page_rows
         return {name: rows[first:last], "next": last if last < len(rows) else None}
+
+    def _area(self, area: str) -> dict[str, Any]:
+        return {"area": area, "first_slot_start_s": self.first_slot_start_s, "calendar": "c"}
+
+    def _party_kinds(self, area: str, day_start_s: int, params: dict[str, Any]) -> dict[str, Any]:
+        """A line "import" of each party and slot, and of some a line "bought"; a page has so many parties."""
+        slots = [day_start_s + slot * SLOT_S for slot in range(SLOTS_OF_DAY)]
+        settled = [columns for slot in slots if (columns := self._settled.get((area, slot)))]
+        sums: dict[tuple[str, str], list[int]] = {}
+        for columns in settled:
+            bought, _sold, pays, _alone, imported, *_ = columns
+            for row, party in enumerate(self.areas[area][:-1]):
+                for kind in ("import", "bought")[: 1 + (bought[row] % 3 == 0)]:
+                    before = sums.get((party, kind), [0, 0, 0])
+                    sums[party, kind] = [before[0] + 1, before[1] + imported[row], before[2] + pays[row]]
+        names = ("party", "line_kind", "lines", "energy_wh", "amount_nano")
+        rows = [dict(zip(names, (*key, *found), strict=True)) for key, found in sorted(sums.items())]
+        return {**self._page("kinds", rows, params), "slots_settled": len(settled)}
 
     def _installation(self, area: str, meter: str) -> dict[str, Any]:
         is_feeder = meter == self.areas[area][-1]

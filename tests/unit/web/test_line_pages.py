@@ -34,6 +34,8 @@ from tests.unit.web.web_world import DAY_S, Browser, World
 MID_MARKET = contract_answer(CATALOGUE["mid_market_rate/1"].contract, CATALOGUE["mid_market_rate/1"].vocabulary)
 PARTY, START_S = "h1", 9_000
 LINE = f"/households/{PARTY}/lines/{START_S}/trade_buy"
+STEM = f"a1-{PARTY}-trade_buy-1970-01-01T0230"
+"""Of the files of that line."""
 BUNDLE = TRADE.bundle_bytes
 API_LINE = f"/api/v1{LINE}"
 
@@ -216,9 +218,7 @@ async def test_the_altered_copy_can_be_taken_home_and_fails_there(world: World, 
     await browser.text(LINE)
     copy, bundle = tmp_path / "altered.evd", tmp_path / "line.evd"
     response = await browser.get(f"{LINE}/altered?what=forged_reading")
-    assert (
-        f'filename="{PARTY}-{START_S}-trade_buy-altered-forged_reading.evd"' in response.headers["Content-Disposition"]
-    )
+    assert f'filename="{STEM}-altered-forged_reading.evd"' in response.headers["Content-Disposition"]
     copy.write_bytes(await response.get_data(as_text=False))
     bundle.write_bytes(await (await browser.get(f"{LINE}/bundle")).get_data(as_text=False))
     verifier = tmp_path / "verify.py"
@@ -251,7 +251,7 @@ async def test_page_download_check_and_cheat_are_about_the_same_bytes_asked_once
     world.node.answers["evidence"] = b"another bundle, made later"
     response = await browser.get(f"{LINE}/bundle")
     assert await response.get_data(as_text=False) == BUNDLE
-    assert response.headers["Content-Disposition"] == f'attachment; filename="{PARTY}-{START_S}-trade_buy.evd"'
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{STEM}.evd"'
     assert (await browser.post(f"{LINE}/verify")).status_code == 200
     assert [path for path, _ in world.node.asked].count("evidence") == 1
 
@@ -361,7 +361,7 @@ async def test_the_verifier_handed_out_is_the_one_of_the_repository_and_its_dige
     assert await (await browser.get("/verify.py")).get_data(as_text=False) == source
     page = await household(world).text(LINE)
     assert sm3(source).hex() in page
-    assert f"python3 -I -S verify.py {PARTY}-{START_S}-trade_buy.evd --trust trust.json" in page
+    assert f"python3 -I -S verify.py {STEM}.evd --trust trust.json" in page
 
 
 async def test_a_trust_root_of_another_chain_cannot_decide_and_a_broken_one_is_a_fault_in_words(world: World) -> None:
@@ -406,4 +406,5 @@ async def test_a_line_of_one_of_several_points_is_proved_at_that_point(tmp_path:
     response = await browser.post(f"{of_point}/verify", {})
     assert 'data-answer="verified"' in await response.get_data(as_text=True)
     assert "p1" in [params.get("point") for path, params in world.node.asked if path == "evidence"]
-    assert proofs.LineName(PARTY, START_S, "trade_buy", "p1").file_name == "h1-9000-trade_buy-p1.evd"
+    bundle = await browser.get(f"{of_point}/bundle")
+    assert bundle.headers["Content-Disposition"].endswith('filename="a1-h1-trade_buy-p1-1970-01-01T0230.evd"')

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridcore.master_data import Named
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.point import POINT, Point
 from gridweb.access import Role, Viewer
 from gridweb.pages.household_tables import household_days_table, household_intervals_table
-from gridweb.points import find_point
+from gridweb.pages.month_tables import Month, read_month
+from gridweb.points import Day, find_point
 from gridweb.tables import Table
 from tests.unit.web.ledger_world import ledger_world
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
@@ -44,6 +47,46 @@ async def test_a_household_sees_of_a_point_what_was_billed_to_it_alone(tmp_path:
         ]
         days = await household_days_table(world.source, viewer, "p-1", start_s=DAYS[1], end_s=DAYS[2])
         assert column_of(days, "import_wh") == [1_040]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_month_has_of_a_day_on_which_a_point_changed_hands_each_partys_own_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_whole: bool
+) -> None:
+    ends_s = SECOND_S + (SLOT_S if is_whole else 2 * SLOT_S)
+    calendar = replace_days([FIRST_S - 3_600, FIRST_S, ends_s, ends_s + 3_600])
+    async with ledger_world(tmp_path, consortium=replace(WORLD, calendar=calendar)) as world:
+        third_s = SECOND_S + SLOT_S
+        await world.submit([world.sender.batch("gw-1", third_s, ROWS)], [world.sender.clock(third_s + SLOT_S)])
+        question = world.source.cached
+        for party, energies in (("p-1", 1_040), ("p-2", 30), ("l-1", 80)):
+            point = replace(await find_point(world.source, "p-1"), party=party)  # l-1 is billed nowhere any more
+            month = Month("2027-01", (Day(FIRST_S, ends_s, "2027-01-15"),))
+            asked: list[str] = []
+            monkeypatch.setattr(world.source, "cached", remember(asked, question))
+            found = await read_month(world.source, point, month)
+            told = await world.source.query(f"areas/a-1/days/{FIRST_S}/kinds", party=party)
+            assert {one.kind: (one.lines, one.energy_wh, one.amount_nano) for one in found.sums} == {
+                one["line_kind"]: (one["lines"], one["energy_wh"], one["amount_nano"]) for one in told["kinds"]
+            }
+            levied = sum(one.energy_wh for one in found.sums if one.kind == "levy")
+            assert (levied, found.slots_settled) == (energies, 2)
+            assert bool(asked) == (not is_whole), "the ledger is asked for the sums of a day that is under way alone"
+
+
+def replace_days(days: list[int]) -> Calendar:
+    """The calendar of the chain, with other days."""
+    return TWO_AREAS.calendar._replace(days=days)
+
+
+def remember(asked: list[str], question: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    """A question that notes what is asked."""
+
+    async def noting(path: str, **params: str | int) -> object:
+        asked.append(path)
+        return await question(path, **params)
+
+    return noting
 
 
 @pytest.mark.parametrize(

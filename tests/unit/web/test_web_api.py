@@ -18,7 +18,7 @@ from gridweb.api import read_query
 from gridweb.exports.csv_file import to_csv
 from gridweb.exports.formats import FORMATS
 from gridweb.exports.json_file import to_json
-from gridweb.exports.names import NAME_CHARACTERS_MAX, file_stem
+from gridweb.exports.names import NAME_CHARACTERS_MAX, file_stem, slot_stem
 from gridweb.i18n import speaking
 from gridweb.openapi import PARAMETERS, openapi
 from gridweb.tables import API, Column, Table, table_routes
@@ -189,6 +189,20 @@ def test_files_of_the_two_slots_of_a_repeated_hour_have_two_names() -> None:
     names = [file_stem(table, {"area": "A1", "slot_start_s": first_s + hour * 3_600}) for hour in (0, 1, 24)]
 
     assert names == ["merit-A1-2026-10-25T0215+0200", "merit-A1-2026-10-25T0215+0100", "merit-A1-2026-10-26T0115"]
+
+
+def test_proofs_and_books_of_the_two_slots_of_a_repeated_hour_have_two_names_however_long_the_others_are() -> None:
+    first_s = 1_792_887_300  # 2026-10-25, 00:15 UTC
+    slots = [first_s + hour * 3_600 for hour in (0, 1, 24)]
+
+    assert [slot_stem("A1", slot_s, "Europe/Berlin", "H 1", "levy", "") for slot_s in slots] == [
+        "A1-H-1-levy-2026-10-25T0215+0200",
+        "A1-H-1-levy-2026-10-25T0215+0100",
+        "A1-H-1-levy-2026-10-26T0115",
+    ]
+    long = [slot_stem("A" * 64, slot_s, "Europe/Berlin", "H" * 64, "levy") for slot_s in slots]
+    assert [len(stem) for stem in long] == [NAME_CHARACTERS_MAX] * 3
+    assert len(set(long)) == 3
 
 
 @pytest.mark.parametrize(
