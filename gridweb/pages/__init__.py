@@ -24,6 +24,7 @@ MODULES: Final = (
     "gridweb.pages.runs",
     "gridweb.pages.exporting",
     "gridweb.pages.imbalance",
+    "gridweb.pages.balance",
     "gridweb.pages.quality",
     "gridweb.pages.fleet",
     "gridweb.pages.gateway",

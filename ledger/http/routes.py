@@ -10,6 +10,7 @@ from ledger.http import services
 from ledger.http.dispatcher import Dispatcher
 from ledger.http.openapi import openapi
 from ledger.http.queries import (
+    area_balances,
     areas,
     audit,
     balance_groups,
@@ -52,4 +53,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *credit.ROUTES,
     *disputes.ROUTES,
     *balance_groups.ROUTES,
+    *area_balances.ROUTES,
 )

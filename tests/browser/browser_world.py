@@ -110,6 +110,7 @@ PLACES = (
     Place("runs", "/runs", "utility"),
     Place("exports", "/exports", "utility"),
     Place("imbalance", "/imbalance", "utility"),
+    Place("balance", "/balance", "utility"),
     Place("tariffs", "/tariffs", "utility"),
     Place("disputes", "/disputes", "regulator"),
     Place("condition", "/condition", "utility"),

@@ -26,8 +26,9 @@ from gridledger.cli import main
 from gridledger.settling.area_slots import slot_histories
 from ledger.store.ledger import Ledger
 from settlement.area_balance import AreaBalance, area_balance
-from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, zone
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, zone
 from tests.worlds.ledgers import ledger_with
+from tests.worlds.nodes import running_node, submit_all
 
 PRICES = {LOSS_PRICE: 400_000, GAIN_PRICE: 250_000, SURPLUS_PRICE: 200_000, SHORTFALL_PRICE: 600_000}
 TERMS = BalanceTerms("grid", PRICES, {LOSS_PRICE: "spot"})
@@ -60,9 +61,8 @@ ENDS: tuple[Rows, Rows] = ([(1, 900, 0), (2, 700, 0), (3, 300, 60)], [(5, 0, 500
 """Area a-1 takes 900 Wh and gets 700 + 300 - 60: 40 are lost. Area a-2 gives 500 and gets 20 + 60 - 250 - 300: 30 are lost."""
 
 
-@contextmanager
-def settled(folder: Path, world: Consortium = WORLD, *, late: Rows = (), then: Sequence[Row] = ()) -> Iterator[Ledger]:
-    """The first slot, settled in both zones. late: rows of gw-1 at the slot's end that come only after the initial run; then: what is registered at last."""
+def blocks_of(world: Consortium, late: Rows = (), then: Sequence[Row] = ()) -> list[list[bytes]]:
+    """Submissions that settle the first slot in both zones; see ``settled``."""
     sender = world.sender()
     on_time = [row for row in ENDS[0] if row[0] not in [number for number, *_ in late]]
     blocks = [
@@ -76,7 +76,13 @@ def settled(folder: Path, world: Consortium = WORLD, *, late: Rows = (), then: S
         blocks += [[sender.batch("gw-1", FIRST_S + SLOT_S, late)], [sender.clock(FIRST_S + 3 * SLOT_S)]]
     if then:
         blocks.append([sender.register(then)])
-    with ledger_with(folder, world, blocks) as ledger:
+    return blocks
+
+
+@contextmanager
+def settled(folder: Path, world: Consortium = WORLD, *, late: Rows = (), then: Sequence[Row] = ()) -> Iterator[Ledger]:
+    """The first slot, settled in both zones. late: rows of gw-1 at the slot's end that come only after the initial run; then: what is registered at last."""
+    with ledger_with(folder, world, blocks_of(world, late, then)) as ledger:
         yield ledger
 
 
@@ -160,3 +166,18 @@ def test_the_command_prints_sums_and_writes_all_four_tables(tmp_path: Path, caps
         == 2
     )
     assert "--area x: is no area of this chain" in capsys.readouterr().err
+
+
+async def test_a_node_states_what_was_known_as_of_each_block(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "ledger", WORLD) as node:
+        await submit_all(node.client("util"), blocks_of(WORLD))
+        day = await node.client("util").query(f"areas/a-2/days/{DAYS[1]}/balance")
+        (slot,) = day["slots"]
+        (known,) = slot["known"]
+        assert (slot["slot_start_s"], known["run"], known["terms"]) == (FIRST_S, "initial", None)
+        assert known["borders"] == [
+            {"point": "P-6", "other_area": "", "in_wh": 20, "out_wh": 250},
+            {"point": "P-3", "other_area": "a-1", "in_wh": 60, "out_wh": 300},
+        ]
+        (priced,) = (await node.client("util").query(f"areas/a-1/days/{DAYS[1]}/balance"))["slots"]
+        assert priced["known"][-1]["terms"] == {"loss_responsible": "grid", "prices": {**PRICES, LOSS_PRICE: 410_000}}

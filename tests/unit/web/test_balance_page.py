@@ -1,0 +1,92 @@
+"""The balance of an area: its borders, losses that are open, and what is posted, out of what the node states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE
+from gridweb.access import Role
+from tests.unit.web.household_world import DAY_START_S, SLOT_S, household, household_world
+from tests.unit.web.web_world import World
+
+PATH = f"/api/v1/areas/A1/days/{DAY_START_S}"
+TOWN = {"group": "town", "import_wh": 900, "export_wh": 0, "bought_wh": 0, "sold_wh": 0}
+PRICES = {LOSS_PRICE: 400_000, GAIN_PRICE: 250_000, SURPLUS_PRICE: 200_000, SHORTFALL_PRICE: 600_000}
+
+
+def border(point: str, other: str, in_wh: int | None, out_wh: int | None) -> dict[str, Any]:
+    return {"point": point, "other_area": other, "in_wh": in_wh, "out_wh": out_wh}
+
+
+def known(height: int, run: str, *borders: dict[str, Any], has_terms: bool = True) -> dict[str, Any]:
+    """What the node states of a slot as of a block."""
+    terms = {"loss_responsible": "grid", "prices": PRICES} if has_terms else None
+    return {"height": height, "run": run, "groups": [TOWN], "borders": list(borders), "terms": terms}
+
+
+FEEDER, BRIDGE = border("F-1", "", 700, 0), border("B-1", "A2", 300, 60)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A slot that was corrected when its border came, and one whose border is not known."""
+    world = household_world(tmp_path)
+    unread = border("B-1", "A2", None, None)
+    slots = [
+        {
+            "slot_start_s": DAY_START_S,
+            "known": [known(4, "initial", FEEDER, unread), known(9, "correction-1", FEEDER, BRIDGE)],
+        },
+        {"slot_start_s": DAY_START_S + SLOT_S, "known": [known(5, "initial", FEEDER, unread)]},
+    ]
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/balance"] = {"slots": slots}
+    return world
+
+
+async def test_a_slot_has_what_crossed_its_borders_and_what_was_lost_or_nothing_while_that_is_open(
+    world: World,
+) -> None:
+    table = await (await world.browser(Role.UTILITY).get(f"{PATH}/balance")).get_json()
+    assert table["rows"] == [
+        [DAY_START_S, "correction-1", 1_000, 60, 0, 900, 40, 0, 40 * 400_000, -900 * 600_000],
+        [DAY_START_S + SLOT_S, "initial", None, None, 0, 900, None, None, None, -900 * 600_000],
+    ]
+    borders = await (await world.browser(Role.REGULATOR).get(f"{PATH}/borders")).get_json()
+    assert [row[3:] for row in borders["rows"]] == [[300, 60, 240], [None, None, None]]
+
+
+async def test_entries_name_the_block_that_brought_them_and_accounts_owe_nothing_together(world: World) -> None:
+    entries = await (await world.browser(Role.UTILITY).get(f"{PATH}/balance/entries")).get_json()
+    assert [(row[1], row[3], row[9]) for row in entries["rows"]] == [
+        (4, "shortfall", 900 * 600_000),
+        (9, "loss", 40 * 400_000),
+        (5, "shortfall", 900 * 600_000),
+    ]
+    accounts = await (await world.browser(Role.UTILITY).get(f"{PATH}/balance/accounts")).get_json()
+    assert sum(row[3] for row in accounts["rows"]) == 0
+
+
+async def test_the_page_says_of_how_many_slots_a_border_is_not_known(world: World) -> None:
+    page = await world.browser(Role.UTILITY).text(f"/balance?area=A1&day={DAY_START_S}")
+    assert "Of 1 slots a border is not known" in page
+    assert "A1/losses" in page
+
+
+async def test_without_terms_the_page_says_that_nothing_is_posted(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    slots = [{"slot_start_s": DAY_START_S, "known": [known(4, "initial", FEEDER, has_terms=False)]}]
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/balance"] = {"slots": slots}
+    page = await world.browser(Role.UTILITY).text(f"/balance?area=A1&day={DAY_START_S}")
+    assert "Nothing is posted" in page
+
+
+async def test_a_day_without_a_run_has_no_rows(tmp_path: Path) -> None:
+    browser = household_world(tmp_path).browser(Role.UTILITY)
+    assert (await (await browser.get(f"{PATH}/balance")).get_json())["rows"] == []
+
+
+async def test_balances_are_not_for_a_household(world: World) -> None:
+    assert (await household(world).get("/balance")).status_code == 403
