@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from quart import Blueprint, request
@@ -35,8 +35,8 @@ pages = Blueprint("balance", __name__)
 KIND_WORDS: Final = {
     LOSS: N_("loss"),
     GAIN: N_("gain"),
-    SURPLUS: N_("surplus"),
-    SHORTFALL: N_("shortfall"),
+    SURPLUS: N_("Surplus"),
+    SHORTFALL: N_("Shortfall"),
 }
 SLOT: Final = Column("slot_start_s", N_("Slot"), "slot")
 RUN: Final = Column("run", N_("Run"))
@@ -147,7 +147,7 @@ def _terms(terms: Mapping[str, Any]) -> Terms:
 
 def lines_of(balance: AreaBalance, area: AreaInfo, day: Day) -> Table:
     """Slot by slot, with the sums of what is known."""
-    sums = [sum(row[at] or 0 for row in balance.lines) for at in range(2, len(LINE_COLUMNS))]  # type: ignore[misc] # numbers
+    sums = [_sum(getattr(line, column.key) for line in balance.lines) for column in LINE_COLUMNS[2:]]
     return Table(
         f"{area.area}-balance-{day.date}",
         LINE_COLUMNS,
@@ -156,6 +156,12 @@ def lines_of(balance: AreaBalance, area: AreaInfo, day: Day) -> Table:
         totals=(None, None, *sums) if balance.lines else None,
         tz=area.tz,
     )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """What is known of a column, summed; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def borders_of(balance: AreaBalance, area: AreaInfo, day: Day) -> Table:
