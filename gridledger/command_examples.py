@@ -24,6 +24,7 @@ SAMPLES: Final[Mapping[str, str]] = {
     "--height": "1",
     "--key": "file:keys/admin.pem",
     "--lost": "north",
+    "--month": "2026-06",
     "--name": "north",
     "--organisation": "north",
     "--out": "out",

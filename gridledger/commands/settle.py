@@ -1,4 +1,4 @@
-"""``gridledger settle``: settle energies that exist already, from a folder of files; explain lines, make runs again, try other rules."""
+"""``gridledger settle``: settle energies that exist already, from a folder of files; a month's documents of a ledger; explain, make again, compare."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gridledger.settling import (
     extracting,
     from_files,
     imbalance,
+    issuing,
     replaying,
     what_if,
 )
@@ -22,6 +23,7 @@ EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
 _ACTIONS: Final = {
     "files": from_files,
+    "documents": issuing,
     "explain": explaining,
     "replay": replaying,
     "compare": comparing,

@@ -257,3 +257,10 @@ class Dataset(NamedTuple):
     agreements: Sequence[AgreementRow] = ()
     references: Sequence[SeriesRows] = ()
     unusual: UnusualPower | None = None
+
+    def without_energies(self, points: Sequence[PointRow]) -> Dataset:
+        """The same slots with some points, and nothing of their energies."""
+        shape = len(self.slot_start_s), len(points)
+        import_wh, export_wh = np.zeros((2, *shape), dtype=np.int64)
+        quality = np.zeros(shape, dtype=np.uint8)
+        return self._replace(points=points, import_wh=import_wh, export_wh=export_wh, quality=quality)

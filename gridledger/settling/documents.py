@@ -1,4 +1,7 @@
-"""The documents of a settled folder's months, made again from its ledger, and what its files say of them."""
+"""The documents of a ledger's months, made of its registry and its settled slots; and folders with files that say them.
+
+A folder that ``settle files`` has made holds its ledger; one that ``settle documents`` has made says of which ledger and month it is.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,42 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.settling.chain import frame_of_ledger, read_runs, some_slots, tariffs_of_ledger
+from gridledger.settling.chain import (
+    Scope,
+    billed_in,
+    files_scope,
+    frame_of_ledger,
+    named_tariffs,
+    read_runs,
+    settled_slots,
+    tariffs_of_ledger,
+    timezone_of,
+)
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import parties_of
+from gridledger.settling.documented_month import MONTH, read_month
 from gridledger.settling.files.fault import FilesError, nearest
 from gridledger.settling.files.table import Header, Table
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
 from gridledger.settling.results.months import months_of
 from gridledger.settling.whole import LEDGER
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.columns import Int64
 from ledger.store.offline import StateBehindError, reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {INVOICES: InvoiceRow._fields, INVOICE_LINES: InvoiceLineRow._fields}
+
+
+class Books(NamedTuple):
+    """Of what documents are made. month: the only one, None for all; is_of_files: of ``settle files``, whose parties all name a tariff."""
+
+    reader: LedgerReader
+    scope: Scope
+    month: str | None
+    is_of_files: bool
 
 
 class StatedRow(NamedTuple):
@@ -31,9 +56,48 @@ class StatedRow(NamedTuple):
     fields: tuple[str, ...]
 
 
+class DocumentFolder(NamedTuple):
+    """Files of documents. data_dir: of their ledger, None where the folder is a settled one, which holds its ledger; guard: of its node."""
+
+    out: Path
+    data_dir: Path | None = None
+    guard: Path | None = None
+
+    @property
+    def named(self) -> str:
+        """As the command line names it."""
+        return f"--settled {self.out}" if self.data_dir is None else f"--documents {self.out}"
+
+    @property
+    def maker(self) -> str:
+        """The command that makes such folders."""
+        return "settle files" if self.data_dir is None else "settle documents"
+
+
 @contextmanager
-def settled_reader(out: Path) -> Iterator[LedgerReader]:
-    """The ledger of a settled folder; UsageError where there is none that ``settle files`` has made."""
+def opened_books(folder: DocumentFolder) -> Iterator[Books]:
+    """The ledger of a folder, as its documents rest on it. UsageError where there is none that its maker has made, or another one."""
+    if folder.data_dir is None:
+        with _settled_reader(folder.out) as reader:
+            yield Books(reader, files_scope(reader), None, is_of_files=True)
+        return
+    if not (folder.out / MONTH).is_file():
+        raise UsageError(f"{folder.named}: holds no {MONTH}; name a folder that {folder.maker} has made")
+    month = read_month(folder.out)
+    with reading(folder.data_dir, CONTRACTS, folder.guard) as reader:
+        where = f"--data {folder.data_dir}"
+        if reader.chain != month.chain:
+            raise UsageError(f"{where}: is chain {reader.chain}; the documents of {folder.out} are of {month.chain}")
+        if reader.height < month.height:
+            words = f"is at height {reader.height}, the documents of {folder.out} are of height {month.height}"
+            raise UsageError(f"{where}: {words}; start the node, it catches up by itself")
+        if month.height and reader.digest(month.height).hex() != month.digest:
+            raise UsageError(f"{where}: its block {month.height} is another one than that of {folder.out}/{MONTH}")
+        yield Books(reader, Scope(month.zone, month.height, month.area or None), month.month, is_of_files=False)
+
+
+@contextmanager
+def _settled_reader(out: Path) -> Iterator[LedgerReader]:
     if not (out / LEDGER).is_dir():
         raise UsageError(f"--settled {out}: holds no ledger; name a folder that settle files has made")
     with ExitStack() as resources:
@@ -47,35 +111,71 @@ def settled_reader(out: Path) -> Iterator[LedgerReader]:
         yield reader
 
 
-def stated_rows(out: Path, name: str, party: str | None = None, month: str | None = None) -> Iterator[StatedRow]:
-    """The rows of a file of documents, of one party or month or of all. FilesError for what ``settle files`` does not write."""
-    if not (out / name).is_file():
-        raise UsageError(f"--settled {out}: holds no {name}; name a folder that settle files has made")
+def stated_rows(
+    folder: DocumentFolder, name: str, party: str | None = None, month: str | None = None
+) -> Iterator[StatedRow]:
+    """The rows of a file of documents, of one party or month or of all. FilesError for what its maker does not write."""
+    path = folder.out / name
+    if not path.is_file():
+        raise UsageError(f"{folder.named}: holds no {name}; name a folder that {folder.maker} has made")
     try:
-        for block in Table(out / name, Header(COLUMNS[name])).blocks():
+        for block in Table(path, Header(COLUMNS[name])).blocks():
             texts = [block.columns[column].texts() for column in COLUMNS[name]]
             for number, *fields in zip(block.row.tolist(), *texts, strict=True):
                 if party in (None, fields[0]) and month in (None, fields[1]):
                     yield StatedRow(number, tuple(fields))
     except FilesError as error:
-        raise FilesError(f"{out}/{error}") from None
+        raise FilesError(f"{folder.out}/{error}") from None
 
 
-def billings(reader: LedgerReader, *, month: str | None = None, party: str | None = None) -> Iterator[Billing]:
-    """Month by month, or of one, what every run is to every party; ``party``: with the tariff of one party alone.
+def billings(books: Books, *, month: str | None = None, party: str | None = None) -> Iterator[Billing]:
+    """Month by month, or of one, what every run is to every party that names a tariff; ``party``: to one party alone.
 
-    UsageError for a month or party that the ledger has not; GridError where it does not say how somebody is invoiced.
+    UsageError for a month or party that the ledger has not; GridError where a ledger of files does not say how somebody is invoiced.
     """
-    frame = frame_of_ledger(reader)
-    parties = sorted(parties_of(frame.points))
-    if party is not None and party not in parties:
-        raise UsageError(f"party {excerpt(party)}: none of that name is billed; {nearest(party, parties)}")
-    months = months_of(frame)
-    if month is not None and month not in months.names:
-        raise UsageError(f"month {excerpt(month)}: the ledger has no slot of it; it has {', '.join(months.names)}")
-    for place, name in enumerate(months.names):
-        if month in (None, name):
-            of_month = some_slots(frame, months.calendar.month == place)
-            tariffs = tariffs_of_ledger(reader, of_month)
-            wanted = tariffs if party is None else {party: tariffs[party]}
-            yield Billing(of_month, read_runs(reader, of_month), wanted)
+    if None not in (month, books.month) and month != books.month:
+        raise UsageError(f"month {excerpt(str(month))}: the documents are of {books.month}")
+    wanted = month or books.month
+    slots = slots_of_months(books.reader, books.scope)
+    if wanted is not None and wanted not in slots:
+        has = f"it has {', '.join(slots)}" if slots else "none is settled yet"
+        raise UsageError(f"month {excerpt(wanted)}: the ledger has no slot of it; {has}")
+    for name, of_month in slots.items():
+        if wanted in (None, name):
+            yield month_billing(books, of_month, party).billing
+
+
+def slots_of_months(reader: LedgerReader, scope: Scope) -> dict[str, Int64]:
+    """The settled slots of a scope by the local months that they begin in, as ``2026-06``, ascending."""
+    starts, slot_s = settled_slots(reader, scope), CHAIN.must(reader).slot_s
+    if not len(starts):
+        return {}
+    months = months_of(starts, slot_s, timezone_of(reader, scope))
+    return {name: starts[months.calendar.month == place] for place, name in enumerate(months.names)}
+
+
+class MonthBilling(NamedTuple):
+    """What runs are to parties, and who else is billed, by name: whoever names no tariff has no terms by which an invoice is made."""
+
+    billing: Billing
+    without_tariff: Sequence[str]
+
+
+def month_billing(books: Books, slot_start_s: Int64, party: str | None = None) -> MonthBilling:
+    """What every run of some slots is to every party that names a tariff in them, or to one party. UsageError, GridError as ``billings``."""
+    reader, scope = books.reader, books.scope
+    billed = billed_in(reader, scope, slot_start_s, None if party is None else [party])
+    if party is not None and not billed.points:
+        known = sorted(parties_of(billed_in(reader, scope, slot_start_s).points))
+        raise UsageError(f"party {excerpt(party)}: none of that name is billed; {nearest(party, known)}")
+    frame = frame_of_ledger(reader, scope, slot_start_s, billed)
+    find_tariffs = tariffs_of_ledger if books.is_of_files else named_tariffs
+    tariffs = find_tariffs(reader, frame, scope.height)
+    without = sorted(parties_of(frame.points) - tariffs.keys(), key=str.encode)
+    if without:
+        frame = frame.without_energies([point for point in frame.points if point.party in tariffs])
+    if not frame.points:
+        who = "nobody who is billed names a" if party is None else f"party {party} names no"
+        right = "register one and name it in the party's row (docs/tariffs.md)"
+        raise UsageError(f"{who} tariff in these slots; {right}")
+    return MonthBilling(Billing(frame, read_runs(reader, frame, scope.zone, scope.height), tariffs), without)

@@ -28,7 +28,7 @@ _WORDS: Final = {
     "zh_CN": {"run": "结算批次", "recomputed": "重算一致", "differs": "不一致", "sum": "本计量点应付", "not": "未核查"},
 }
 
-_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 class LineName(NamedTuple):
@@ -50,12 +50,15 @@ def declare(actions: Any) -> None:
     where.add_argument(
         "--settled", type=Path, metavar="OUT", help="a folder that settle files has made: its slots and its documents"
     )
+    explain.add_argument(
+        "--documents", type=Path, metavar="OUT", help="of --data: a folder that settle documents has made of it"
+    )
     explain.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     explain.add_argument(
         "--line",
         required=True,
         metavar="PARTY/SLOT/KIND",
-        help="H001/1781971200/levy: slot start in UTC seconds; of --settled also P01/2026-06/levy, and P01/2026-06 for a document's totals",
+        help="H001/1781971200/levy: slot start in UTC seconds; of --settled and --documents also P01/2026-06/levy, and P01/2026-06 for a document's totals",
     )
     explain.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     explain.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
@@ -64,6 +67,8 @@ def declare(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
+    if args.documents is not None and args.data is None:
+        raise UsageError(f"--documents {args.documents}: is of a ledger; name its data directory with --data")
     parts = args.line.rsplit("/", 2)
     if len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]):
         return _explain_document(args, *parts)
@@ -95,15 +100,16 @@ def _explain_slot(args: argparse.Namespace) -> int:
 
 
 def _explain_document(args: argparse.Namespace, party: str, month: str, kind: str) -> int:
+    from gridledger.settling.documents import DocumentFolder
     from gridledger.settling.month_derivation import DocumentName, derive_document
 
-    if args.settled is None:
-        raise UsageError(
-            f"--line {excerpt(args.line)}: names a month; name the settled folder of its document with --settled"
-        )
+    if args.settled is None and (args.data is None or args.documents is None):
+        words = "names a month; name the folder of its document: --settled OUT, or --data DIR --documents OUT"
+        raise UsageError(f"--line {excerpt(args.line)}: {words}")
     if args.point is not None:
         raise UsageError(f"--point {args.point}: a document is of all points of its party; leave --point out")
-    derivation = derive_document(args.settled, DocumentName(party, month, kind, args.run_name))
+    folder = DocumentFolder(args.settled) if args.settled else DocumentFolder(args.documents, args.data, args.guard)
+    derivation = derive_document(folder, DocumentName(party, month, kind, args.run_name))
     language = args.language or _language()
     head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)

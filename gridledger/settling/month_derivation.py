@@ -6,13 +6,12 @@ Each step is computed from what stands above it; what comes out is compared with
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
-from gridledger.settling.documents import StatedRow, billings, settled_reader, stated_rows
+from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
 from gridledger.settling.files.fault import nearest
 from gridledger.settling.month_lines import MonthLine, bracketed, month_lines
 from gridledger.settling.results.billing import Billing
@@ -91,11 +90,11 @@ class _Document(NamedTuple):
     stated_lines: Mapping[str, StatedRow]
 
 
-def derive_document(out: Path, name: DocumentName) -> MonthDerivation:
-    """The derivation of a line of a settled folder. UsageError where the ledger, or the month, has no such line."""
-    with settled_reader(out) as reader:
-        (billing,) = billings(reader, month=name.month, party=name.party)
-    document = _document(out, billing, name)
+def derive_document(folder: DocumentFolder, name: DocumentName) -> MonthDerivation:
+    """The derivation of a line of a folder of documents. UsageError where the ledger, or the month, has no such line."""
+    with opened_books(folder) as books:
+        (billing,) = billings(books, month=name.month, party=name.party)
+    document = _document(folder, billing, name)
     of_document, terms = document.issued.document, document.now.terms
     if not name.kind:
         steps = list(_total_steps(document))
@@ -114,7 +113,7 @@ def derive_document(out: Path, name: DocumentName) -> MonthDerivation:
     )
 
 
-def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
+def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _Document:
     runs = billing.sheets.names
     for run in runs:
         billing.billed(billing.run(run), name.party)
@@ -135,9 +134,9 @@ def _document(out: Path, billing: Billing, name: DocumentName) -> _Document:
     if name.kind and name.kind not in kinds:
         words = f"{name.party} has no line {excerpt(name.kind)} in {name.month}; {nearest(name.kind, kinds)}"
         raise UsageError(f"--line {name.party}/{name.month}: {words}")
-    totals = list(stated_rows(out, INVOICES, name.party, name.month))
+    totals = list(stated_rows(folder, INVOICES, name.party, name.month))
     kind_at, run_at = (InvoiceLineRow._fields.index(field) for field in ("line_kind", "run"))
-    lines = [row for row in stated_rows(out, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
+    lines = [row for row in stated_rows(folder, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
     of_kind = {row.fields[kind_at]: row for row in lines}
     return _Document(issued[at], now, before, billing, totals[at] if at < len(totals) else None, of_kind)
 

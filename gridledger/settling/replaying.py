@@ -1,4 +1,4 @@
-"""``gridledger settle replay``: make a settlement run again from the blocks alone, or a folder's documents from its ledger, and compare."""
+"""``gridledger settle replay``: make a settlement run again from the blocks alone, or a folder's documents from their ledger, and compare."""
 
 from __future__ import annotations
 
@@ -27,8 +27,15 @@ def declare(actions: Any) -> None:
         help="a folder that settle files has made: its documents, from its ledger",
     )
     where.add_argument(
-        "--data", type=Path, metavar="DIR", help="a ledger's data directory that no node uses (OUT/ledger): a run"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="a ledger's data directory that no node uses (OUT/ledger): a run, or --documents",
     )
+    replay.add_argument(
+        "--documents", type=Path, metavar="OUT", help="of --data: a folder that settle documents has made of it"
+    )
+    replay.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     replay.add_argument("--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all)")
     replay.add_argument("--area", metavar="ID", help="of --data: of which area; the run is of its whole zone")
     replay.add_argument("--slot", type=whole_number(0, _LAST_SLOT_S), metavar="S", help="slot start, UTC seconds")
@@ -40,9 +47,15 @@ def run(args: argparse.Namespace) -> int:
     """Print what came out again; 1 where it is not what the ledger or the files keep."""
     of_run = {"--area": args.area, "--slot": args.slot, "--run": args.run_name, "--archive": args.archive}
     given = [name for name, value in of_run.items() if value is not None]
-    if args.settled is not None:
+    if args.settled is not None and args.documents is not None:
+        raise UsageError("--documents: is of --data; --settled holds its ledger itself")
+    if args.guard is not None and args.documents is None:
+        raise UsageError("--guard: is of the node behind --documents")
+    if args.settled is not None or args.documents is not None:
         if given:
-            raise UsageError(f"{given[0]}: is of a run, with --data; --settled makes documents again")
+            raise UsageError(
+                f"{given[0]}: is of a run, with --data alone; --settled and --documents make documents again"
+            )
         return _documents(args)
     if args.month is not None:
         raise UsageError("--month: is of documents, with --settled; --data makes a run again")
@@ -53,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _documents(args: argparse.Namespace) -> int:
+    from gridledger.settling.documents import DocumentFolder
     from gridledger.settling.replaying_documents import documents_again
 
-    again = documents_again(args.settled, args.month, print_progress)
+    folder = DocumentFolder(args.settled) if args.settled else DocumentFolder(args.documents, args.data, args.guard)
+    again = documents_again(folder, args.month, print_progress)
     print_progress("")
     print_result(args, _documents_json(again), _documents_text(again))
     return 1 if again.differing else 0

@@ -1,13 +1,12 @@
-"""The documents of a settled folder computed again from what its ledger keeps, and compared with its files row by row."""
+"""The documents of a folder computed again from what its ledger keeps, and compared with its files row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import NamedTuple
 
-from gridledger.settling.documents import billings, settled_reader, stated_rows
+from gridledger.settling.documents import DocumentFolder, billings, opened_books, stated_rows
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES
 from gridledger.tables.columns import utf8
 
@@ -32,12 +31,12 @@ class DocumentsAgain(NamedTuple):
     differing: Differing | None
 
 
-def documents_again(out: Path, month: str | None, progress: Callable[[str], None]) -> DocumentsAgain:
-    """Compute the documents of all months, or of one. UsageError for what is no settled folder, and for a month that it has not."""
+def documents_again(folder: DocumentFolder, month: str | None, progress: Callable[[str], None]) -> DocumentsAgain:
+    """Compute the documents of all months, or of one. UsageError for what is no folder of documents, and for a month that it has not."""
     months: list[str] = []
     computed: dict[str, list[Fields]] = {INVOICES: [], INVOICE_LINES: []}
-    with settled_reader(out) as reader:
-        for billing in billings(reader, month=month):
+    with opened_books(folder) as books:
+        for billing in billings(books, month=month):
             (name,) = billing.months.names
             progress(f"computing {name}")
             months.append(name)
@@ -49,13 +48,15 @@ def documents_again(out: Path, month: str | None, progress: Callable[[str], None
             computed[INVOICE_LINES] += [tuple(map(str, row)) for row in billing.invoices.line_rows(issued)]
     for rows in computed.values():
         rows.sort(key=lambda row: (utf8(row[0]), row[1]))  # by party, then by month; within a month they are in order
-    found = (_first_differing(out, name, month, rows) for name, rows in computed.items())
+    found = (_first_differing(folder, name, month, rows) for name, rows in computed.items())
     differing = next((one for one in found if one is not None), None)
     return DocumentsAgain(months, len(computed[INVOICES]), len(computed[INVOICE_LINES]), differing)
 
 
-def _first_differing(out: Path, name: str, month: str | None, computed: Sequence[Fields]) -> Differing | None:
-    for stated, row in zip_longest(stated_rows(out, name, month=month), computed):
+def _first_differing(
+    folder: DocumentFolder, name: str, month: str | None, computed: Sequence[Fields]
+) -> Differing | None:
+    for stated, row in zip_longest(stated_rows(folder, name, month=month), computed):
         if stated is None:
             return Differing(name, None, None, row)
         if stated.fields != row:

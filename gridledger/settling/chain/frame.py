@@ -1,37 +1,88 @@
-"""A ledger that ``settle files`` has made as a dataset without energies: its points and settled slots, with the rules of its zone."""
+"""Settled slots of a ledger as a dataset without energies: who is billed in them, and by which contract."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 import numpy as np
 
-from gridcore.errors import broken
-from gridcore.registry.point import POINT
-from gridcore.registry.rules import RULES
-from gridcore.registry.zone import ZONE
+from gridcore.errors import UsageError, broken
+from gridcore.registry.area import AREA
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.chain.reading import billed_points
-from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InvoiceTerms, PointRow
+from gridledger.settling.chain.reading import BilledThere, billed_there
+from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InvoiceTerms
+from gridledger.settling.files.grid import CELLS_MAX
 from gridledger.settling.files.orders import no_orders
-from gridledger.tables.columns import Flags
 from ledger.leaves.chain import CHAIN
+from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
+from ledger.registry.bodies import newest
 from ledger.registry.calendars import must_calendar
 from ledger.store.reader import LedgerReader
 
 
-def frame_of_ledger(reader: LedgerReader) -> Dataset:
-    """All slots that are settled, and a point for each who is ever billed there; the rules are those of the first slot."""
-    chain, zone = CHAIN.must(reader), reader.registry.zone(ZONE_NAME)
-    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
-    rules = reader.in_force(RULES, ZONE_NAME, first_s) or broken("the rules of the files are in force")
-    terms = reader.in_force(ZONE, ZONE_NAME, first_s) or broken("the zone of the files is in force")
-    points = billed_points(reader, [_point(reader, name, first_s) for name in sorted(zone.points, key=str.encode)])
-    starts = np.arange(first_s, end_s, chain.slot_s)
-    nothing = np.zeros((len(starts), len(points)), dtype=np.int64)
+class Scope(NamedTuple):
+    """Of what documents are made: a zone, all its areas or one of them (its name), by the blocks up to a height."""
+
+    zone: str
+    height: int
+    area: str | None = None
+
+
+def files_scope(reader: LedgerReader) -> Scope:
+    """All of a ledger that ``settle files`` has made."""
+    return Scope(ZONE_NAME, reader.height)
+
+
+def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
+    """The starts of the slots of a zone that are settled, UTC seconds, ascending without a gap; a run of one may be newer than the scope."""
+    first_s = reader.registry.zone(scope.zone).timeline.first_slot_start_s
+    end_s = PROGRESS.must(reader, scope.zone).run_slot_start_s
+    return np.arange(first_s, end_s, CHAIN.must(reader).slot_s)
+
+
+def timezone_of(reader: LedgerReader, scope: Scope) -> str:
+    """The time zone of a scope's months. UsageError where its areas have several."""
+    areas = reader.registry.zone(scope.zone).areas if scope.area is None else [scope.area]
+    found: dict[str, str] = {}
+    for area in areas:
+        registered = newest(reader, AREA, area) or broken("an area of a zone is registered")
+        found.setdefault(must_calendar(reader, registered.record.calendar, reader.height).tz, area)
+    if len(found) != 1:
+        several = ", ".join(f"{area} has those of {name}" for name, area in found.items())
+        raise UsageError(f"the areas of zone {scope.zone} have months of their own ({several}); name one with --area")
+    return next(iter(found))
+
+
+def billed_in(
+    reader: LedgerReader, scope: Scope, slot_start_s: Int64, parties: Collection[str] | None = None
+) -> BilledThere:
+    """Who is billed by the runs of some slots of a scope; of some parties their own points alone."""
+    billed = billed_there(reader, scope.zone, slot_start_s, scope.height)
+    of_area = [point for point in billed.points if scope.area in (None, point.area)]
+    return billed._replace(points=[point for point in of_area if parties is None or point.party in parties])
+
+
+def frame_of_ledger(reader: LedgerReader, scope: Scope, slot_start_s: Int64, billed: BilledThere) -> Dataset:
+    """Some settled slots, and a point for each who is billed there. Of the rules it has the contract and the currency alone.
+
+    UsageError for slots that several contracts have settled, and for too many.
+    """
+    chain, points = CHAIN.must(reader), billed.points
+    if len(billed.contracts) > 1:
+        several = " and ".join(billed.contracts)
+        raise UsageError(
+            f"zone {scope.zone}: {several} have settled slots of one month; documents are made of one contract's"
+        )
+    if len(points) * len(slot_start_s) > CELLS_MAX:
+        size = f"{len(slot_start_s)} slots of {len(points)} points"
+        raise UsageError(f"zone {scope.zone}: {size}; at most {CELLS_MAX} at once: name one of its areas with --area")
+    nothing = np.zeros((len(slot_start_s), len(points)), dtype=np.int64)
     return Dataset(
-        slot_start_s=starts,
+        slot_start_s=slot_start_s,
         slot_s=chain.slot_s,
-        timezone=must_calendar(reader, ZONE_NAME, reader.height).tz,
+        timezone=timezone_of(reader, scope),
         points=points,
         import_wh=nothing,
         export_wh=nothing,
@@ -40,9 +91,9 @@ def frame_of_ledger(reader: LedgerReader) -> Dataset:
         keys=(),
         orders=no_orders(),
         rules=FileRules(
-            prices=rules.prices,
-            contract=terms.contract,
-            terms=rules.terms,
+            prices={},
+            contract=next(iter(billed.contracts), ""),
+            terms={},
             gate_before_start_s=0,
             metering_deadline_s=0,
             invoice=InvoiceTerms(chain.currency),
@@ -51,18 +102,3 @@ def frame_of_ledger(reader: LedgerReader) -> Dataset:
         inputs=(),
         counts=Counts(0, 0, 0),
     )
-
-
-def some_slots(frame: Dataset, at: Flags) -> Dataset:
-    """Of a frame the slots that are marked."""
-    return frame._replace(
-        slot_start_s=frame.slot_start_s[at],
-        import_wh=frame.import_wh[at],
-        export_wh=frame.export_wh[at],
-        quality=frame.quality[at],
-    )
-
-
-def _point(reader: LedgerReader, name: str, at_s: int) -> PointRow:
-    found = reader.in_force(POINT, name, at_s) or broken("every point of the files is in force")
-    return PointRow(name, found.party or broken("every point of the files is billed"), found.area)

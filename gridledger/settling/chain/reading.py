@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.runs import RunColumns, SlotColumns
 from ledger.contract import SlotRows, Tariffs
-from ledger.leaves.cleared import CLEARED, load_cleared
+from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
 from ledger.leaves.progress import PROGRESS
@@ -24,6 +25,7 @@ from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import open_entity, row_of
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
+from ledger.runs import load_rows
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
@@ -31,10 +33,12 @@ _REGISTERS = frozenset(HEAD[:4])
 
 
 class _AreaRows(NamedTuple):
-    """An area of the zone. of_zone: its rows, ascending."""
+    """An area and its rows that are billed to a party of the dataset. rows: of the zone, ascending; places: of each in the dataset's points."""
 
+    number: int
     name: str
-    of_zone: Int64
+    rows: Int64
+    places: Int64
 
 
 class _Places:
@@ -42,35 +46,104 @@ class _Places:
 
     def __init__(self, reader: LedgerReader, zone: Zone, points: Sequence[PointRow]) -> None:
         number, row = reader.registry.party_number, {name: row for row, name in enumerate(zone.points)}
-        self._place = np.zeros(len(zone), dtype=np.int64)
-        self._several: dict[int, dict[int, int]] = {}
-        for place, point in enumerate(points):
-            self._place[row[point.point]] = place
-            self._several.setdefault(row[point.point], {})[number[point.party]] = place
-        self._several = {at: places for at, places in self._several.items() if len(places) > 1}
+        self._parties, self._zone = len(reader.registry.parties), zone
+        keys = [row[point.point] * self._parties + number[point.party] for point in points]
+        self._order = np.argsort(np.array(keys, dtype=np.int64), kind="stable")
+        self._keys = np.array(keys, dtype=np.int64)[self._order]
+        self._area = np.array([zone.areas.index(point.area) for point in points], dtype=np.int64)
+        self._known: tuple[ZoneInForce, Sequence[_AreaRows]] | None = None
 
     def of(self, zone: ZoneInForce) -> Int64:
-        """int64[rows]: the place of each row of the zone as it is in a slot."""
-        place = self._place.copy()
-        for row, places in self._several.items():
-            place[row] = places[int(zone.party[row])]
+        """int64[rows]: the place of each row of the zone as it is in a slot; -1 where nobody of the dataset is billed."""
+        place = np.full(len(zone.party), -1, dtype=np.int64)
+        rows = zone.settling
+        key = rows * self._parties + zone.party[rows]
+        at = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+        is_own = self._keys[at] == key
+        place[rows[is_own]] = self._order[at[is_own]]
         return place
 
+    def by_area(self, zone: ZoneInForce) -> Sequence[_AreaRows]:
+        """The same area by area, of every area of the zone; worked out once for slots between which nothing changed."""
+        if self._known is None or self._known[0] is not zone:
+            place = self.of(zone)
+            rows = [np.flatnonzero((place >= 0) & (zone.area == number)) for number in range(len(self._zone.areas))]
+            areas = [_AreaRows(number, self._zone.areas[number], own, place[own]) for number, own in enumerate(rows)]
+            self._known = zone, areas
+        return self._known[1]
 
-def read_runs(reader: LedgerReader, dataset: Dataset) -> Iterator[RunColumns]:
+    def in_area(self, places: Int64, number: int) -> Int64:
+        """Those of some places that are of an area."""
+        own: Int64 = places[self._area[places] == number]
+        return own
+
+
+def read_runs(
+    reader: LedgerReader, dataset: Dataset, zone_name: str = ZONE_NAME, height: int | None = None
+) -> Iterator[RunColumns]:
     """Every run of the dataset's slots as far as they are settled, ascending by slot, then by run, then by area.
 
-    ``dataset``: names the points, once for each who is ever billed there.
+    ``dataset``: names the points, once for each who is ever billed there; of other points and parties nothing is read. height: of the last
+    block that counts, by itself the newest.
     """
-    zone = reader.registry.zone(ZONE_NAME)
-    places = _Places(reader, zone, dataset.points)
-    area = reader.zone_at(zone, zone.timeline.first_slot_start_s, reader.height).area
-    areas = [_AreaRows(name, np.flatnonzero(area == number)) for number, name in enumerate(zone.areas)]
-    rules = _RulesByDigest(reader)
-    for slot_start_s in dataset.slot_start_s.tolist():
-        runs = RUNS.load(reader, slot_start_s, ZONE_NAME)
-        for run, height in runs.runs if runs is not None else ():
-            yield from _areas_of_run(reader, _RunOfSlot(slot_start_s, run, height), areas, places, rules)
+    zone = reader.registry.zone(zone_name)
+    places, rules = _Places(reader, zone, dataset.points), _RulesByDigest(reader)
+    until = reader.height if height is None else height
+    for runs in _by_slot(run_leaves(reader, zone_name, dataset.slot_start_s, until)):
+        billed = np.zeros(0, dtype=np.int64)
+        for made in runs:
+            areas = places.by_area(_zone_of_run(reader, made.leaf))
+            now = np.concatenate([area.places for area in areas])
+            withdrawn = np.setdiff1d(billed, now)
+            for area in areas:
+                own = places.in_area(withdrawn, area.number)
+                if area.rows.size or own.size:
+                    yield _area_of_run(reader, made, area, own, rules)
+            billed = np.union1d(billed, now)
+
+
+class MadeRun(NamedTuple):
+    """A run of a slot, and the height of its block."""
+
+    leaf: RunLeaf
+    height: int
+
+
+def run_leaves(reader: LedgerReader, zone: str, slot_start_s: Int64, height: int) -> Iterator[MadeRun]:
+    """The runs of some slots up to a height, ascending by slot, then in the order in which they were made."""
+    for start_s in slot_start_s.tolist():
+        runs = RUNS.load(reader, start_s, zone)
+        for run, made in runs.runs if runs is not None else ():
+            if made <= height:
+                yield MadeRun(RUN.must(reader, start_s, zone, run), made)
+
+
+def _by_slot(runs: Iterable[MadeRun]) -> Iterator[list[MadeRun]]:
+    for _, of_slot in groupby(runs, key=lambda one: one.leaf.slot_start_s):
+        yield list(of_slot)
+
+
+class BilledThere(NamedTuple):
+    """Points with everybody whom the runs of some slots bill there, each by itself, and the contracts of these runs by name."""
+
+    points: Sequence[PointRow]
+    contracts: Sequence[str]
+
+
+def billed_there(reader: LedgerReader, zone_name: str, slot_start_s: Int64, height: int) -> BilledThere:
+    """Who is billed by the runs of some slots up to a height: points by the bytes of their names, the parties of one as they come."""
+    zone, parties = reader.registry.zone(zone_name), reader.registry.parties
+    area_of_row, billed = np.zeros(len(zone), dtype=np.int64), dict[tuple[int, int], None]()
+    contracts, seen = set[str](), dict[int, ZoneInForce]()  # a view that is kept here keeps its id
+    for made in run_leaves(reader, zone_name, slot_start_s, height):
+        contracts.add(made.leaf.contract)
+        now = _zone_of_run(reader, made.leaf)
+        if id(now) not in seen:
+            seen[id(now)], area_of_row = now, now.area
+            billed |= dict.fromkeys(zip(now.settling.tolist(), now.party[now.settling].tolist(), strict=True))
+    order = sorted(billed, key=lambda one: zone.points[one[0]].encode())
+    points = [PointRow(zone.points[row], parties[party], zone.areas[int(area_of_row[row])]) for row, party in order]
+    return BilledThere(points, sorted(contracts))
 
 
 def read_slots(reader: LedgerReader, dataset: Dataset) -> Iterator[SlotColumns]:
@@ -125,45 +198,36 @@ class _RulesByDigest:
         return rules_of_slot(self._reader, contract, self._stated[digest], leaf.slot_start_s, leaf.as_of_height)
 
 
-class _RunOfSlot(NamedTuple):
-    slot_start_s: int
-    run: str
-    height: int
-
-
-def _areas_of_run(
-    reader: LedgerReader, of: _RunOfSlot, areas: Sequence[_AreaRows], places: _Places, rules: _RulesByDigest
-) -> Iterator[RunColumns]:
-    slot_start_s, run, height = of
-    leaf = RUN.must(reader, slot_start_s, ZONE_NAME, run)
-    whole, zone = _positions(reader, leaf), _zone_of_run(reader, leaf)
-    place = places.of(zone)
-    for number, area in enumerate(areas):
-        chunk, at = split_row(number)
-        results = RESULTS.must(reader, slot_start_s, ZONE_NAME, run, chunk)
-        cleared = CLEARED.load(reader, slot_start_s, ZONE_NAME, chunk)
-        price = None if cleared is None else cleared.trade_prices_micro_per_kwh[at]
-        of_area = rules.of(results.rules[at].tobytes(), leaf)
-        own = zone.own_rules[area.of_zone]
-        distinct = np.unique(own[own >= 0])
-        tariffs = [of_area, *(rules.of(zone.rules_digests[place], leaf) for place in distinct.tolist())]
-        yield RunColumns(
-            area=area.name,
-            slot_start_s=slot_start_s,
-            run=run,
-            height=height,
-            contract_id=leaf.contract,
-            rows=place[area.of_zone],
-            columns={name: column[area.of_zone] for name, column in whole.columns.items() if name not in _REGISTERS},
-            quality=whole.quality[area.of_zone],
-            trade_price_micro_per_kwh=price,
-            terms=of_area.terms,
-            tariffs=Tariffs(
-                of_group=np.zeros(1, dtype=np.int64),
-                of_row=np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0),
-                prices=prices_by_key(tariffs),
-            ),
-        )
+def _area_of_run(
+    reader: LedgerReader, made: MadeRun, area: _AreaRows, withdrawn: Int64, rules: _RulesByDigest
+) -> RunColumns:
+    leaf, zone = made.leaf, _zone_of_run(reader, made.leaf)
+    chunk, at = split_row(area.number)
+    results = RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
+    cleared = load_cleared(reader, leaf.slot_start_s, leaf.zone, leaf.areas)
+    of_area = rules.of(results.rules[at].tobytes(), leaf)
+    own = zone.own_rules[area.rows]
+    distinct = np.unique(own[own >= 0])
+    tariffs = [of_area, *(rules.of(zone.rules_digests[place], leaf) for place in distinct.tolist())]
+    settled = load_rows(reader, leaf, area.rows)
+    return RunColumns(
+        area=area.name,
+        slot_start_s=leaf.slot_start_s,
+        run=leaf.run,
+        height=made.height,
+        contract_id=leaf.contract,
+        rows=area.places,
+        columns={name: column for name, column in settled.columns.items() if name not in _REGISTERS},
+        quality=settled.quality,
+        trade_price_micro_per_kwh=cleared.trade_prices_micro_per_kwh[area.number] if cleared else None,
+        terms=of_area.terms,
+        tariffs=Tariffs(
+            of_group=np.zeros(1, dtype=np.int64),
+            of_row=np.where(own >= 0, np.searchsorted(distinct, own) + 1, 0),
+            prices=prices_by_key(tariffs),
+        ),
+        withdrawn=withdrawn,
+    )
 
 
 def billed_points(ledger: LedgerReader, points: Sequence[PointRow]) -> list[PointRow]:
@@ -178,7 +242,7 @@ def billed_points(ledger: LedgerReader, points: Sequence[PointRow]) -> list[Poin
 
 
 def _zone_of_run(reader: LedgerReader, leaf: RunLeaf) -> ZoneInForce:
-    return reader.zone_at(reader.registry.zone(ZONE_NAME), leaf.slot_start_s, leaf.as_of_height)
+    return reader.zone_at(reader.registry.zone(leaf.zone), leaf.slot_start_s, leaf.as_of_height)
 
 
 def _positions(reader: LedgerReader, leaf: RunLeaf) -> PositionsLeaf:

@@ -18,7 +18,7 @@ from gridcore.sm3 import sm3
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
 from ledger.leaves.columns import Int64
-from ledger.registry.bodies import open_entity
+from ledger.registry.bodies import in_force, open_entity
 from ledger.store.reader import LedgerReader
 from settlement.tariffs.components import Component
 from settlement.tariffs.registered import (
@@ -127,19 +127,30 @@ def _name_of(dataset: Dataset, components: Sequence[Component]) -> str:
 # -------------------------------------------------------------------------------------------------- out of the registry
 
 
-def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset) -> dict[str, PartyTariff]:
+def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset, height: int | None = None) -> dict[str, PartyTariff]:
     """What each party of a ledger's slots is charged by the month, and by which terms it is invoiced, by its name.
 
-    An entry holds from the first local day on that begins with it or behind it. GridError for a party that names no tariff in these slots.
+    GridError for a party that names no tariff in these slots.
     """
-    days = _Days(dataset)
+    found = named_tariffs(reader, dataset, height)
+    for party in sorted(parties_of(dataset.points)):
+        if party not in found:
+            raise _without_terms(party)
+    return found
+
+
+def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = None) -> dict[str, PartyTariff]:
+    """The same of the parties that name a tariff in these slots, by what blocks up to a height say, by itself the newest.
+
+    An entry holds from the first local day on that begins with it or behind it.
+    """
+    days, until = _Days(dataset), reader.height if height is None else height
     found: dict[str, PartyTariff] = {}
     for party in sorted(parties_of(dataset.points)):
-        said = list(_said_of(reader, party, days))
+        said = list(_said_of(reader, party, days, until))
         terms = [TariffFrom(one.day, _terms(dataset, one.tariff), one.name) for one in said if one.tariff is not None]
-        if not terms:
-            raise _without_terms(party)
-        found[party] = PartyTariff(components_in_force(party, said), terms)
+        if terms:
+            found[party] = PartyTariff(components_in_force(party, said), terms)
     return found
 
 
@@ -164,18 +175,19 @@ class _Days:
         return self.first + int(np.searchsorted(self.begins_s, at_s))
 
 
-def _said_of(reader: LedgerReader, party: str, days: _Days) -> Iterator[FromDay]:
-    """What a party is charged by, from each day on which that changes."""
+def _said_of(reader: LedgerReader, party: str, days: _Days, height: int) -> Iterator[FromDay]:
+    """What a party is charged by, from each day on which that changes, as of a height."""
     before: FromDay | None = None
     for day in sorted({days.from_on(at_s) for at_s in _instants(reader, party)} | {days.first}):
         place = day - days.first
         if place == len(days.begins_s):
             return
         at_s = int(days.begins_s[place])
-        record = reader.in_force(PARTY, party, at_s)
-        name = "" if record is None else record.tariff or ""
-        tariff = reader.in_force(TARIFF, name, at_s) if name else None
-        one = FromDay(day, tariff, (record.contracted_w or {}) if record is not None else {}, name)
+        of_party = in_force(reader, PARTY, party, at_s, height)
+        name = "" if of_party is None else of_party.record.tariff or ""
+        tariff = in_force(reader, TARIFF, name, at_s, height) if name else None
+        contracted_w = {} if of_party is None else of_party.record.contracted_w or {}
+        one = FromDay(day, None if tariff is None else tariff.record, contracted_w, name)
         if before is None or one[1:] != before[1:]:
             yield one
         before = one

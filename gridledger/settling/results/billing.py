@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff
-from gridledger.settling.results.invoices import Invoices, month_sums
+from gridledger.settling.results.invoices import Invoices, Issued, month_sums
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.party_lines import Kind, Rows, Signed, merged, rows_of
 from gridledger.settling.results.sheets import Sheet, Sheets, lines_of
@@ -57,7 +57,7 @@ class Billing:
         self.sheets.collect(runs)
         self._latest: OfRun | None = None
         self.points_of_party = _points_of_party(dataset)
-        self.months = months_of(dataset)
+        self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
         components = [one for tariff in tariffs.values() for one in tariff.components]
         self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
         untaxed = {one.name for one in components if not one.is_taxed}
@@ -85,6 +85,10 @@ class Billing:
     def chargings(self) -> Iterator[Charging]:
         """What parties are charged after each run, and what of: run by run, in the order in which the ledger makes them."""
         return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano)
+
+    def quantum_nano(self, issued: Issued) -> int:
+        """Of what a document's amounts are whole multiples."""
+        return self._terms_of(issued.party, self.months.names.index(issued.month)).quantum_nano
 
     def contract_rows(self, name: str, party: str) -> Rows:
         """What a run adds to the contract's lines of a party, as lines of statements."""

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gridledger.settling.dataset import Dataset
 from gridledger.tables.columns import Places
 from settlement.contract_kit_1 import Int64Column
 from settlement.tariffs.charges import Calendar
@@ -24,10 +23,10 @@ class Months(NamedTuple):
     calendar: Calendar
 
 
-def months_of(dataset: Dataset) -> Months:
-    """The local months, days and times of day of the slots' starts."""
-    zone = ZoneInfo(dataset.timezone)
-    starts = [datetime.fromtimestamp(start_s, zone) for start_s in dataset.slot_start_s.tolist()]
+def months_of(slot_start_s: Int64Column, slot_s: int, timezone: str) -> Months:
+    """The local months, days and times of day of slots' starts, which follow each other."""
+    zone = ZoneInfo(timezone)
+    starts = [datetime.fromtimestamp(start_s, zone) for start_s in slot_start_s.tolist()]
     number = np.array([12 * start.year + start.month - 1 for start in starts], dtype=np.int64)
     month = number - number[0]
     count = int(month[-1]) + 1
@@ -36,7 +35,7 @@ def months_of(dataset: Dataset) -> Months:
         names=[f"{year:04}-{of_year + 1:02}" for year, of_year in in_year],
         first_slot=np.searchsorted(month, np.arange(count)),
         calendar=Calendar(
-            slot_s=dataset.slot_s,
+            slot_s=slot_s,
             month=month,
             month_of_year=_column([start.month for start in starts]),
             day=_column([start.toordinal() for start in starts]),

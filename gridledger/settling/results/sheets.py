@@ -66,7 +66,11 @@ class Sheets:
                 names = ("import_wh", "export_wh", *self.contract.position_columns)
                 sheet = self._sheets[run.run] = _Filling(shape, names)
             slot = (run.slot_start_s - first_s) // slot_s
-            sheet.has[slot, run.rows] = True
+            sheet.has[slot, run.rows] = sheet.is_billed[slot, run.rows] = True
+            if run.withdrawn is not None:
+                sheet.has[slot, run.withdrawn] = (
+                    True  # with nothing in it: what earlier runs billed there is taken back
+                )
             for name, column in sheet.columns.items():
                 column[slot, run.rows] = run.columns[name]
             sheet.quality[slot, run.rows] = run.quality
@@ -108,9 +112,10 @@ class Sheets:
         return found
 
     def is_billed(self, until: str) -> Flags:
-        """bool[slots, points]: the rows that a run up to ``until`` has."""
-        runs = self.names[: self.names.index(until) + 1]
-        found: Flags = np.logical_or.reduce([self._sheets[run].has for run in runs])
+        """bool[slots, points]: the rows that somebody is billed for after a run: of each by the last run up to ``until`` that has it."""
+        found: Flags = np.zeros(self.dataset.import_wh.shape, dtype=np.bool_)
+        for run in self.names[: self.names.index(until) + 1]:
+            np.copyto(found, self._sheets[run].is_billed, where=self._sheets[run].has)
         return found
 
     def last_quality(self) -> NDArray[np.uint8]:
@@ -145,6 +150,7 @@ class _Filling:
 
     def __init__(self, shape: tuple[int, ...], names: Sequence[str]) -> None:
         self.has: Flags = np.zeros(shape, dtype=np.bool_)
+        self.is_billed: Flags = np.zeros(shape, dtype=np.bool_)
         self.columns: dict[str, Grid] = {name: np.zeros(shape, dtype=np.int64) for name in names}
         self.quality: NDArray[np.uint8] = np.full(shape, MEASURED, dtype=np.uint8)
         self.tariff: Grid = np.zeros(shape, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""All files of a settled folder, in one pass over its runs and parties."""
+"""The files of statements, book and documents, in one pass over runs and parties; and with them those of a settled folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from gridledger.settling.report.page import report_page
 from gridledger.settling.results.billing import Billing, OfRun
 from gridledger.settling.results.figures import figures_of
 from gridledger.settling.results.general_ledger import GeneralLedger
+from gridledger.settling.results.invoices import Issued
 from gridledger.settling.results.participants import participants_of
 from gridledger.settling.results.party_lines import sides_of
 from gridledger.settling.results.postings import Postings
@@ -32,11 +33,19 @@ Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
 
-class Results(NamedTuple):
-    """What the files hold. statements, postings, documents: rows; energy_shared_wh: bought, by the last run of each slot.
+class Written(NamedTuple):
+    """What the files of documents hold. statements, postings: rows; sample: a line of a first run that a bundle may prove, None for none."""
 
-    sample: a line of a first run that a bundle may prove, None where there is none.
-    """
+    statements: int
+    postings: int
+    postings_sum_nano: int
+    issued: Sequence[Issued]
+    results_root: bytes
+    sample: BillLine | None
+
+
+class Results(NamedTuple):
+    """What the files of a settled folder hold, as of ``Written``. documents: how many; energy_shared_wh: bought, by the last run of each slot."""
 
     statements: int
     postings: int
@@ -60,8 +69,27 @@ def write_results(
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """
+    billing = Billing(dataset, runs, tariffs)
+    written = write_documents(out, billing, progress)
+    participants = participants_of(dataset, billing.sheets, billing.points_of_party, written.issued)
+    write_rows(out / PARTICIPANTS, Participant._fields, participants)
+    figures = figures_of(billing, written.issued, written.results_root)
+    (out / "report.html").write_text(report_page(figures), "utf-8")
+    return Results(
+        statements=written.statements,
+        postings=written.postings,
+        postings_sum_nano=written.postings_sum_nano,
+        documents=len(written.issued),
+        energy_shared_wh=figures.shared_wh,
+        results_root=written.results_root,
+        sample=written.sample,
+    )
+
+
+def write_documents(out: Path, billing: Billing, progress: Progress | None = None) -> Written:
+    """Make statements, postings, documents and general ledger of all parties in ``out``. Errors as of ``write_results``."""
     try:
-        return _Writer(Billing(dataset, runs, tariffs)).write(out, progress or _quietly)
+        return _Writer(billing).write(out, progress or _quietly)
     except ContractError as error:
         raise GridError(f"results cannot be written: {error}") from None
 
@@ -83,8 +111,8 @@ class _Writer:
         self.sample = Sample(self.dataset.slot_start_s, billing.kinds, billing.contract.line_kinds)
         self.statements = 0
 
-    def write(self, out: Path, progress: Progress) -> Results:
-        """See ``write_results``."""
+    def write(self, out: Path, progress: Progress) -> Written:
+        """See ``write_documents``."""
         roots = {
             name: write_tables(out / name, COLUMNS[name], tables)
             for name, tables in (
@@ -101,20 +129,14 @@ class _Writer:
             for place, name in enumerate(self.months.names)
         }
         for one in issued:
-            self.book.add_document(one, last_day[one.month], self.dataset.rules.invoice.quantum_nano)
+            self.book.add_document(one, last_day[one.month], billing.quantum_nano(one))
         self.book.write(out)
-        participants = participants_of(self.dataset, billing.sheets, billing.points_of_party, issued)
-        write_rows(out / PARTICIPANTS, Participant._fields, participants)
-        root = results_root(roots)
-        figures = figures_of(billing, issued, root)
-        (out / "report.html").write_text(report_page(figures), "utf-8")
-        return Results(
+        return Written(
             statements=self.statements,
             postings=self.postings.count,
             postings_sum_nano=self.postings.sum_nano,
-            documents=len(issued),
-            energy_shared_wh=figures.shared_wh,
-            results_root=root,
+            issued=issued,
+            results_root=results_root(roots),
             sample=self.sample.line,
         )
 

@@ -20,6 +20,7 @@ from gridledger.cli import main
 from gridledger.settling.chain import settled_ledger
 from gridledger.settling.chain.tariffs import Charged
 from gridledger.settling.dataset import PartyTariff, PointRow, TariffFrom
+from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
 from gridledger.settling.month_lines import month_lines
@@ -86,7 +87,9 @@ def test_every_line_of_every_document_is_derived_to_what_its_file_says(settled: 
     assert {row["run"] for row in lines} == {"initial", "correction-1"}
     assert {"energy", "block", "peak", "demand", "bonus", "factor", "levy"} <= {row["line_kind"] for row in lines}
     for row in lines:
-        found = derive_document(settled, DocumentName(row["party"], row["month"], row["line_kind"], row["run"]))
+        found = derive_document(
+            DocumentFolder(settled), DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
+        )
         assert found.holds, (row, [step for step in found.steps if not step.holds])
         assert found.amounts == {"amount": int(row["amount"])}
         assert found.steps[-1].result == int(row["amount"])
@@ -101,7 +104,7 @@ def test_the_totals_of_every_document_are_derived_to_what_its_file_says(settled:
     documents = rows(settled, "invoices.csv")
     assert len(documents) == len(names)
     for row, name in zip(documents, sorted(names, key=lambda one: (*one[:2], runs.index(one[2]))), strict=True):
-        found = derive_document(settled, DocumentName(name[0], name[1], "", name[2]))
+        found = derive_document(DocumentFolder(settled), DocumentName(name[0], name[1], "", name[2]))
         assert found.holds
         assert found.amounts == {key: int(row[key]) for key in ("net", "tax", "gross", "rounding")}
 
@@ -200,7 +203,10 @@ def test_a_month_without_its_settled_folder_is_one_clear_line(
     settled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for where, said in (
-        (["--data", str(settled / "ledger")], "names a month; name the settled folder of its document with --settled"),
+        (
+            ["--data", str(settled / "ledger")],
+            "names a month; name the folder of its document: --settled OUT, or --data DIR --documents OUT",
+        ),
         (["--settled", str(tmp_path)], "holds no ledger; name a folder that settle files has made"),
     ):
         assert main(["settle", "explain", *where, "--line", "M1/2025-06/energy"]) == 2
@@ -281,7 +287,7 @@ def test_a_row_of_which_an_exact_number_was_changed_differs_though_its_rounded_a
     assert count == 1
     path.write_text(text)
     kind = row.split(",")[3]
-    assert not derive_document(changed, DocumentName("M1", "2025-06", kind, run)).holds
+    assert not derive_document(DocumentFolder(changed), DocumentName("M1", "2025-06", kind, run)).holds
 
 
 def test_columns_that_charge_a_slot_too_many_are_found_by_the_plain_sums(
@@ -293,9 +299,9 @@ def test_columns_that_charge_a_slot_too_many_are_found_by_the_plain_sums(
 
     holds = charges._holds
     monkeypatch.setattr(charges, "_holds", longer)
-    windowed = derive_document(settled, DocumentName("M1", "2025-06", "window", "initial"))
+    windowed = derive_document(DocumentFolder(settled), DocumentName("M1", "2025-06", "window", "initial"))
     assert [step.holds for step in windowed.steps if step.what["en"].startswith("The month after run")] == [False]
-    assert derive_document(settled, DocumentName("M1", "2025-06", "energy", "initial")).holds
+    assert derive_document(DocumentFolder(settled), DocumentName("M1", "2025-06", "energy", "initial")).holds
 
 
 def test_lines_that_cost_nothing_are_explained_as_their_files_have_them(tmp_path: Path) -> None:
@@ -311,12 +317,14 @@ def test_lines_that_cost_nothing_are_explained_as_their_files_have_them(tmp_path
         ("correction-1", "0", "0"),
     }
     for row in free:
-        found = derive_document(out, DocumentName(row["party"], row["month"], row["line_kind"], row["run"]))
+        found = derive_document(
+            DocumentFolder(out), DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
+        )
         assert found.holds
         assert [step.result for step in found.steps if step.what["en"].startswith("energy_wh")] == [
             int(row["energy_wh"])
         ]
-    totals = derive_document(out, DocumentName("M1", "2025-06", "", None))
+    totals = derive_document(DocumentFolder(out), DocumentName("M1", "2025-06", "", None))
     assert totals.holds
     assert not any(step.what["en"].startswith(("levy", "free")) for step in totals.steps)
 
@@ -335,7 +343,10 @@ def test_a_settled_folder_that_lost_its_state_says_how_it_comes_back(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--settled", "OUT", "--area", "A1"], "--area: is of a run, with --data; --settled makes documents again"),
+        (
+            ["--settled", "OUT", "--area", "A1"],
+            "--area: is of a run, with --data alone; --settled and --documents make documents again",
+        ),
         (["--settled", "OUT", "--month", "2024-01"], "month '2024-01': the ledger has no slot of it"),
         (["--data", "OUT/ledger", "--month", "2025-06"], "--month: is of documents, with --settled"),
         (["--data", "OUT/ledger", "--area", "A1"], "--slot is missing: name the run by --area and --slot"),
@@ -383,8 +394,10 @@ def test_the_documents_of_every_kind_of_contract_are_derived_and_computed_again(
     lines = rows(out, "invoice_lines.csv")
     assert len(lines) > 4
     for row in lines:
-        assert derive_document(out, DocumentName(row["party"], row["month"], row["line_kind"], None)).holds
-        assert derive_document(out, DocumentName(row["party"], row["month"], "", None)).holds
+        assert derive_document(
+            DocumentFolder(out), DocumentName(row["party"], row["month"], row["line_kind"], None)
+        ).holds
+        assert derive_document(DocumentFolder(out), DocumentName(row["party"], row["month"], "", None)).holds
     assert main(["settle", "replay", "--settled", str(out)]) == 0
 
 
@@ -417,7 +430,7 @@ def test_a_point_that_moves_inside_a_month_is_explained_for_both_parties_by_thei
     assert main(["settle", "files", str(make_folder(tmp_path / "in", files)), "--out", str(out)]) == 0
     found = {
         (row["party"], row["line_kind"]): derive_document(
-            out, DocumentName(row["party"], "2025-06", row["line_kind"], None)
+            DocumentFolder(out), DocumentName(row["party"], "2025-06", row["line_kind"], None)
         )
         for row in rows(out, "invoice_lines.csv")
         if row["month"] == "2025-06"

@@ -1,0 +1,107 @@
+"""A folder of documents of a ledger's month: statements, postings, documents and general ledger, as ``settle files`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from gridcore.errors import UsageError, excerpt
+from gridledger.settling.chain import Scope, timezone_of
+from gridledger.settling.chain.tariffs import midnight_s
+from gridledger.settling.documented_month import MONTH, MONTH_FORM, DocumentedMonth
+from gridledger.settling.documents import Books, month_billing, slots_of_months
+from gridledger.settling.results.writing import Written, write_documents
+from gridledger.settling.whole import check_disk, check_out, made_whole
+from gridledger.tables.files import write_rows
+from ledger.leaves.chain import CHAIN
+from ledger.leaves.columns import Int64
+from ledger.leaves.runs import RUNS
+from ledger.store.offline import reading
+from ledger.store.reader import LedgerReader
+from settlement.catalogue import CONTRACTS
+
+
+class Made(NamedTuple):
+    """A folder that was made. without_tariff: names of who is billed and has no documents."""
+
+    month: DocumentedMonth
+    written: Written
+    without_tariff: Sequence[str]
+
+
+class MonthSlots(NamedTuple):
+    """How many slots a local month has since its zone's first one, and how many of them are settled."""
+
+    expected: int
+    settled: int
+
+
+def make_documents(
+    data_dir: Path,
+    month: str,
+    out: Path,
+    *,
+    area: str | None = None,
+    guard: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Made:
+    """Make ``out``, absent or an empty folder, of which there is none after a fault.
+
+    UsageError for a month or area that the ledger has not, and where nobody who is billed names a tariff.
+    """
+    if MONTH_FORM.fullmatch(month) is None:
+        raise UsageError(f"--month {excerpt(month)}: write YYYY-MM, as 2026-07")
+    check_out(out)
+    with reading(data_dir, CONTRACTS, guard) as reader, made_whole(out) as work:
+        scope = scope_of(reader, area)
+        months = slots_of_months(reader, scope)
+        if month not in months:
+            has = f"it has {', '.join(months)}" if months else "none is settled yet"
+            raise UsageError(f"--month {month}: the ledger has no settled slot of it; {has}")
+        found = month_billing(Books(reader, scope, month, is_of_files=False), months[month])
+        check_disk([found.billing.dataset], out)
+        written = write_documents(work, found.billing, progress)
+        slots = slots_of_month(reader, scope, month, months[month])
+        documented = DocumentedMonth(
+            month=month,
+            chain=reader.chain,
+            zone=scope.zone,
+            area=scope.area or "",
+            height=scope.height,
+            digest=reader.digest(scope.height).hex(),
+            slots=slots.expected,
+            slots_settled=slots.settled,
+            parties=len(found.billing.points_of_party),
+            without_tariff=len(found.without_tariff),
+        )
+        write_rows(work / MONTH, DocumentedMonth._fields, [documented])
+    return Made(documented, written, found.without_tariff)
+
+
+def scope_of(reader: LedgerReader, area: str | None) -> Scope:
+    """All that the ledger has settled, of one area or of its one zone. UsageError for no such area, and for several zones."""
+    if area is not None:
+        found = reader.registry.zone_of_area(area)
+        if found is None:
+            raise UsageError(f"--area {excerpt(area)}: is no area of this chain")
+        return Scope(found[0].name, reader.height, area)
+    zones = reader.registry.zones
+    if len(zones) != 1:
+        known = ", ".join(f"{name} (zone {zone.name})" for zone in zones for name in zone.areas) or "no area"
+        raise UsageError(f"--area is missing: this ledger has {known}; name one")
+    return Scope(zones[0].name, reader.height)
+
+
+def slots_of_month(reader: LedgerReader, scope: Scope, month: str, slot_start_s: Int64) -> MonthSlots:
+    """How much of a month there is, and is settled by the blocks of a scope; ``slot_start_s``: the slots of it that have a run."""
+    first = date(int(month[:4]), int(month[5:]), 1)
+    after = (first + timedelta(days=31)).replace(day=1)
+    zone = ZoneInfo(timezone_of(reader, scope))
+    begins_s, end_s = (midnight_s(day.toordinal(), zone) for day in (first, after))
+    slot_s, first_slot_s = CHAIN.must(reader).slot_s, reader.registry.zone(scope.zone).timeline.first_slot_start_s
+    expected = len(range(max(first_slot_s, -(-begins_s // slot_s) * slot_s), end_s, slot_s))
+    runs = (RUNS.load(reader, start_s, scope.zone) for start_s in slot_start_s.tolist())
+    return MonthSlots(expected, sum(one is not None and one.runs[0][1] <= scope.height for one in runs))
