@@ -483,9 +483,12 @@ ALL_OR_NONE: Final = 2  # added to the side of a fill or book row whose order is
 PAIRED_FILL_ROW: Final = struct.Struct("<IIBqqqq")  # the same, and what its trades come to
 WANTED_TERMS: Final = ("bid", "choice", "energy_kinds", "seller")  # at the end of rows under conditional_bid/1
 WANTED_FILL_ROW: Final = struct.Struct("<IIBqqqq4I")  # the same, and these
-PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1
+PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1 and /2
 FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is paid beyond it for the way, and these
+TIMED_TERMS: Final = ("arrival",)  # at the end of rows under p2p_call_auction/2
+TIMED_FILL_ROW: Final = struct.Struct("<IIBqqqI")  # the first of them, and these
 FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
+FILL_ROWS: Final = (FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW, TIMED_FILL_ROW)
 TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 PLACED_BID_ROW: Final = struct.Struct(
@@ -495,6 +498,7 @@ BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
 
 PLACED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and PLACED_TERMS
+TIMED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and TIMED_TERMS
 WANTED_BOOK_ROW: Final = struct.Struct("<IBqqq4I")  # the first of them, and WANTED_TERMS
 
 # ------------------------------------------------------------------------------------------------------------- claims
@@ -1449,7 +1453,7 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
         hold_placed(row.row, what)
     return Order(
         order=transaction,
-        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
+        fill=read_row(part["fill"], f"the fill of {what}", *FILL_ROWS),
         row=row,
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
@@ -2041,6 +2045,30 @@ def check_trader(_of: Settled) -> None:
     """Every column but the sums is a sum of fills: the claim about orders."""
 
 
+PRICE_K: Final = {"price_k_ppm": range(1_000_001)}
+"""The shape of the term that says where between two limits a price lies."""
+
+
+def split_price(lowest: int, highest: int, terms: Mapping[str, Any]) -> int:
+    """A share of the way from the lowest to the highest price, rounded down."""
+    k_ppm: int = terms["price_k_ppm"]
+    return lowest + (highest - lowest) * k_ppm // 1_000_000
+
+
+def split_between_limits(
+    match: Callable[[Sequence[tuple[int, ...]]], list[Match]],
+) -> Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], list[Match]]:
+    """The same trades, each at a share of the way from the sell's limit to the buy's."""
+
+    def split(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
+        return [
+            one._replace(price_micro_per_kwh=split_price(orders[one.sell][2], orders[one.buy][2], terms))
+            for one in match(orders)
+        ]
+
+    return split
+
+
 def paired_contract(
     contract_id: str,
     match: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], list[Match]],
@@ -2160,8 +2188,20 @@ CONTINUOUS_DOUBLE_AUCTION_1: Final = paired_contract(
 )
 
 
+# ========================================================== gridevidence/verifier/contracts/continuous_double_auction_2
+# ``continuous_double_auction/2``: the meetings of version 1, each at a price between both limits.
+
+
+CONTINUOUS_DOUBLE_AUCTION_2: Final = paired_contract(
+    "continuous_double_auction/2",
+    split_between_limits(meet_as_they_come),
+    CONTINUOUS_DOUBLE_AUCTION_1.not_checked,
+    ranks_by_arrival=True,
+)._replace(terms=PRICE_K)
+
+
 # ====================================================================== gridevidence/verifier/contracts/grid_fee_path_1
-# The arithmetic of ``grid_fee_path/1``: markets one above the other, cleared from the lowest up, with the fees of the places between.
+# The arithmetic of ``grid_fee_path/1`` and ``/2``: markets one above the other, cleared from the lowest up, with the fees of the places between.
 
 
 GRID_KINDS: Final = (*PAIRED_KINDS[:2], LineKind("grid_fee", "network", 1, ""), *METERED_KINDS)
@@ -2169,26 +2209,40 @@ PLACE_LEVELS_MAX: Final = 8
 
 
 class GridPlace(NamedTuple):
-    """A place by number: its parent's number, 0 of the first; how deep it lies; its fee, and the sum of the fees from it to the first."""
+    """A place by number: its parent's number, 0 of the first; how deep it lies; its fee per kWh, and as a fraction of the offer."""
 
     parent: int
     level: int
     fee: int
-    to_top: int
+    fee_ppm: int
+
+    def fee_of(self, limit: int) -> int:
+        """What it takes of a kWh that is asked for at a limit."""
+        return self.fee + max(limit, 0) * self.fee_ppm // 1_000_000
 
 
 def grid_places(terms: Mapping[str, Any]) -> dict[int, GridPlace]:
     """The places of an area's grid; halts where they are no tree with every parent before its children."""
     found: dict[int, GridPlace] = {}
     for listed in terms["grid_places"]:
-        number, fee, above = listed["place"], listed["fee_micro_per_kwh"], GridPlace(0, -1, 0, 0)
+        number, above = listed["place"], GridPlace(0, -1, 0, 0)
         hold(number not in found and ("parent" in listed) == bool(found), "the places of the grid are no tree")
         if "parent" in listed:
             hold(listed["parent"] in found, "a place of the grid stands before its parent")
             above = found[listed["parent"]]
         hold(above.level + 1 < PLACE_LEVELS_MAX, "a place of the grid lies too deep")
-        found[number] = GridPlace(listed.get("parent", 0), above.level + 1, fee, above.to_top + fee)
+        fees = listed["fee_micro_per_kwh"], listed.get("fee_ppm", 0)
+        found[number] = GridPlace(listed.get("parent", 0), above.level + 1, *fees)
     return found
+
+
+def _fees_below(number: int, market: int, limit: int, places: dict[int, GridPlace]) -> int:
+    """The fees of a limit from a place to the last below a market."""
+    fees = 0
+    while number != market:
+        fees += places[number].fee_of(limit)
+        number = places[number].parent
+    return fees
 
 
 def grid_fee_path(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
@@ -2201,7 +2255,7 @@ def grid_fee_path(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -
             if places[number].level == level:
                 markets.setdefault(number, []).append(rank)
         for number in sorted(markets, key=list(places).index):
-            trades += _clear_place(number, markets[number], orders, places, left_wh, terms["price_rule"])
+            trades += _clear_place(number, markets[number], orders, places, left_wh, terms.get("price_rule"))
             stands.update((rank, places[number].parent) for rank in markets[number])
         stands = {rank: number for rank, number in stands.items() if left_wh[rank] and number}
     return trades
@@ -2213,19 +2267,20 @@ def _clear_place(
     orders: Sequence[tuple[int, ...]],
     places: dict[int, GridPlace],
     left_wh: list[int],
-    price_rule: str,
+    price_rule: str | None,
 ) -> list[Match]:
-    """The best bid meets the cheapest offer, as they are seen in the place, while they cross."""
-    market = places[number]
-    below = {rank: places[orders[rank][3]].to_top - market.to_top for rank in ranks}
+    """The best bid meets the cheapest offer, as they are seen in the place, each with the fees of its own limit, while they cross."""
+    below = {rank: _fees_below(orders[rank][3], number, orders[rank][2], places) for rank in ranks}
     bids = sorted((below[rank] - orders[rank][2], rank) for rank in ranks if orders[rank][0] == 0)
-    offers = sorted((orders[rank][2] + below[rank] + market.fee, rank) for rank in ranks if orders[rank][0] == 1)
+    seen = {rank: orders[rank][2] + below[rank] + places[number].fee_of(orders[rank][2]) for rank in ranks}
+    offers = sorted((seen[rank], rank) for rank in ranks if orders[rank][0] == 1)
     trades, place = list[Match](), 0
     for negated, buy in bids:
         while left_wh[buy] and place < len(offers) and offers[place][0] <= -negated:
-            sell = offers[place][1]
-            energy_wh, fee = min(left_wh[buy], left_wh[sell]), below[sell] + market.fee + below[buy]
-            price = orders[buy][2] - fee if price_rule == "pay_as_bid" else orders[sell][2]
+            sell, asked = offers[place][1], orders[offers[place][1]][2]
+            energy_wh = min(left_wh[buy], left_wh[sell])
+            fee = seen[sell] - asked + _fees_below(orders[buy][3], number, asked, places)
+            price = orders[buy][2] - fee if price_rule == "pay_as_bid" else asked
             trades.append(Match(buy, sell, energy_wh, price, fee))
             left_wh[buy] -= energy_wh
             left_wh[sell] -= energy_wh
@@ -2266,6 +2321,27 @@ GRID_FEE_PATH_1: Final = paired_contract(
 )  # fmt: skip
 
 
+# ====================================================================== gridevidence/verifier/contracts/grid_fee_path_2
+# ``grid_fee_path/2``: the markets of version 1, whose places also take a fraction of the offer; trades are at what sellers ask.
+
+
+GRID_FEE_PATH_2: Final = GRID_FEE_PATH_1._replace(
+    contract_id="grid_fee_path/2",
+    terms={
+        "grid_places": [
+            {
+                "fee_micro_per_kwh": range(10**9 + 1),
+                "fee_ppm": range(1_000_001),
+                "parent?": range(1, 65_536),
+                "place": range(1, 65_536),
+            },
+            1,
+            64,
+        ],
+    },
+)
+
+
 # ==================================================================== gridevidence/verifier/contracts/mid_market_rate_1
 # The arithmetic of ``mid_market_rate/1``: what stays in a community is paid at the mean of the grid's two prices.
 
@@ -2283,7 +2359,7 @@ MID_MARKET_RATE_1: Final = community_contract("mid_market_rate/1", 0, _mid_marke
 
 
 # =================================================================== gridevidence/verifier/contracts/p2p_call_auction_1
-# The arithmetic of ``p2p_call_auction/1``: nine kinds of lines, and a call auction at one price.
+# The arithmetic of ``p2p_call_auction/1`` and ``/2``: nine kinds of lines, and a call auction at one price.
 
 
 P2P_KINDS: Final = (
@@ -2300,18 +2376,20 @@ def lines_of_trader(of: Settled) -> list[PointLine]:
     return [*traded, *lines_of_metered(of)]
 
 
-def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cleared:
-    """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
+def call_auction(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
+    """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order; under ``/2`` a fourth
+    value says when each came.
 
     The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
-    the reference. Whole price levels are filled in price order; the one that does not fit is split pro rata, ties by rank.
+    the reference, or a share of the way from the lowest to the highest that are left. Whole price levels are filled in price order; the
+    one that does not fit is split pro rata, ties by rank, or served as its orders came.
     """
     levels: dict[int, tuple[list[int], list[int]]] = {}  # limit: ranks of buys, ranks of sells
-    for rank, (side, _, limit) in enumerate(orders):
-        levels.setdefault(limit, ([], []))[side].append(rank)
+    for rank, order in enumerate(orders):
+        levels.setdefault(order[2], ([], []))[order[0]].append(rank)
     kept: list[tuple[int, int]] = []  # (price, demand - supply) of the best candidates so far, prices ascending
     best = (0, 0)
-    demand, supply = sum(quantity for side, quantity, _ in orders if side == 0), 0
+    demand, supply = sum(order[1] for order in orders if order[0] == 0), 0
     for limit, (buys, sells) in sorted(levels.items()):
         supply += sum(orders[rank][1] for rank in sells)
         quality = (min(demand, supply), -abs(demand - supply))
@@ -2322,7 +2400,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cle
     if volume == 0:
         return Cleared(0, None, fills)
     lowest, highest = kept[0][0], kept[-1][0]
-    price = min(max(reference_price, lowest), highest)
+    price = _price_between(lowest, highest, terms)
     if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
         price = highest if kept[0][1] > 0 else lowest
     for side in (0, 1):
@@ -2331,17 +2409,25 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cle
             ranks = levels[limit][side]
             total = sum(orders[rank][1] for rank in ranks)
             share = min(total, left)
+            left -= share
+            if terms["rationing"] == "time":
+                for rank in sorted(ranks, key=lambda rank: orders[rank][3]):
+                    fills[rank] = min(share, orders[rank][1])
+                    share -= fills[rank]
+                continue
             for rank in ranks:
                 fills[rank] = share * orders[rank][1] // total
             units = share - sum(fills[rank] for rank in ranks)  # each to one of the largest remainders
             for rank in sorted(ranks, key=lambda rank: -(share * orders[rank][1] % total))[:units]:
                 fills[rank] += 1
-            left -= share
     return Cleared(volume, price, fills)
 
 
-def _clear(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
-    return call_auction(orders, terms["reference_price_micro_per_kwh"])
+def _price_between(lowest: int, highest: int, terms: Mapping[str, Any]) -> int:
+    if "price_k_ppm" in terms:
+        return split_price(lowest, highest, terms)
+    reference: int = terms["reference_price_micro_per_kwh"]
+    return min(max(reference, lowest), highest)
 
 
 P2P_CALL_AUCTION_1: Final = Contract(
@@ -2354,8 +2440,31 @@ P2P_CALL_AUCTION_1: Final = Contract(
     takes_prices=takes_trader_prices,
     lines_of_point=lines_of_trader,
     check_point=check_trader,
-    clear=_clear,
+    clear=call_auction,
     not_checked=(),
+)
+
+
+# =================================================================== gridevidence/verifier/contracts/p2p_call_auction_2
+# ``p2p_call_auction/2``: the auction of version 1, with the rule of its price and of its rationing as terms.
+
+
+def hold_one_rule(terms: Mapping[str, Any]) -> None:
+    """Halt where the terms give the price two rules, or none."""
+    rules = ("price_k_ppm" in terms) + ("reference_price_micro_per_kwh" in terms)
+    hold(rules == 1, "the terms have not one rule of the price")
+
+
+P2P_CALL_AUCTION_2: Final = P2P_CALL_AUCTION_1._replace(
+    contract_id="p2p_call_auction/2",
+    terms={
+        "price_k_ppm?": PRICE_K["price_k_ppm"],
+        "rationing": re.compile("pro_rata|time"),
+        "reference_price_micro_per_kwh?": PRICES,
+    },
+    check_terms=hold_one_rule,
+    order_terms=TIMED_TERMS,
+    not_checked=("that the orders came in the order that the book says, which counts where rationing is by time",),
 )
 
 
@@ -2380,6 +2489,13 @@ def pay_as_bid(orders: Sequence[tuple[int, ...]]) -> list[Match]:
 
 
 PAY_AS_BID_1: Final = paired_contract("pay_as_bid/1", lambda orders, _terms: pay_as_bid(orders))
+
+
+# ========================================================================= gridevidence/verifier/contracts/pay_as_bid_2
+# ``pay_as_bid/2``: the meetings of version 1, each at a price between both limits.
+
+
+PAY_AS_BID_2: Final = paired_contract("pay_as_bid/2", split_between_limits(pay_as_bid))._replace(terms=PRICE_K)
 
 
 # =========================================================== gridevidence/verifier/contracts/schedules_and_deviations_1
@@ -2674,6 +2790,10 @@ CONTRACTS: Final[dict[str, Contract]] = {
         TRADE_REDUCTION_1,
         CONDITIONAL_BID_1,
         GRID_FEE_PATH_1,
+        P2P_CALL_AUCTION_2,
+        PAY_AS_BID_2,
+        CONTINUOUS_DOUBLE_AUCTION_2,
+        GRID_FEE_PATH_2,
     )
 }
 
@@ -2954,11 +3074,19 @@ class Fill(NamedTuple):
     fee_nano: int | None = None
     """What is paid beyond the amount for the way of what was bought, under a contract with such fees."""
     place: int = 0
+    arrival: int | None = None
+    """When the order came, under a contract that asks for it: its place among those of its area, from 0."""
 
     @property
     def sells(self) -> bool:
         """Whether the order sells."""
         return self.side % ALL_OR_NONE == 1
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """What the contract asks of the order, as the book says it."""
+        placed = () if self.fee_nano is None else (self.place,)
+        return self.wants or placed or (() if self.arrival is None else (self.arrival,))
 
     @property
     def is_whole(self) -> bool:
@@ -2992,6 +3120,9 @@ def fill_of(row: bytes) -> Fill:
     if len(row) == FEE_FILL_ROW.size:
         placed = FEE_FILL_ROW.unpack(row)
         return Fill(*placed[:7])._replace(fee_nano=placed[7], place=placed[8])
+    if len(row) == TIMED_FILL_ROW.size:
+        timed = TIMED_FILL_ROW.unpack(row)
+        return Fill(*timed[:6])._replace(arrival=timed[6])
     return Fill(*(FILL_ROW if len(row) == FILL_ROW.size else PAIRED_FILL_ROW).unpack(row))
 
 
@@ -3560,6 +3691,10 @@ def check_orders(of: Examination) -> str:
         all((fill.fee_nano is not None) == contract.has_grid_fees for fill in fills),
         "a fill has fees, and the contract has none, or the reverse",
     )
+    hold(
+        all((fill.arrival is not None) == (contract.order_terms == TIMED_TERMS) for fill in fills),
+        "a fill says when its order came, and the contract does not ask for it, or the reverse",
+    )
     hold_registered([of.bundle.point, *(one.point for one in of.bundle.siblings)], orders, fills)
     volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)
     for side, (energy, amount) in enumerate((("bought_wh", "bought_nano"), ("sold_wh", "sold_nano"))):
@@ -3708,23 +3843,28 @@ def check_book(of: Examination) -> str:
     if cleared is None or contract.clear is None:
         raise Halt(CANNOT_BE_DECIDED, "book: the bundle has no clearing")
     layout = ARRIVED_BOOK_ROW if contract.ranks_by_arrival else BOOK_ROW
-    layout = {WANTED_TERMS: WANTED_BOOK_ROW, PLACED_TERMS: PLACED_BOOK_ROW}.get(contract.order_terms, layout)
+    layouts = {WANTED_TERMS: WANTED_BOOK_ROW, PLACED_TERMS: PLACED_BOOK_ROW, TIMED_TERMS: TIMED_BOOK_ROW}
+    layout = layouts.get(contract.order_terms, layout)
     hold(all(len(row) == layout.size for row in rows), "a row of the book has another length than such a row")
     orders = [BookRow(*values[:5])._replace(more=values[5:]) for values in map(layout.unpack, rows)]
     hold(all(order.rank == rank for rank, order in enumerate(orders)), "the book is not in rank order")
+    if contract.order_terms == TIMED_TERMS:
+        came = sorted(order.more[0] for order in orders)
+        hold(came == list(range(len(orders))), "the orders of the book did not come one after the other")
     sides = len(SIDES) if contract.trades_in_pairs else 2 * ALL_OR_NONE
     hold(all(order.side < sides and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
     due = _clear_rounds(contract.clear, orders, of.bundle.rules.row.value["terms"])
     stated = cleared.volume_wh, cleared.price if cleared.has_price else None, cleared.trades
     same("the clearing's volume, price and trades", stated, (*due[:2], len(due.trades)))
     hold(due.filled_wh == [order.filled_wh for order in orders], "the rule gives other fills than the book states")
-    known: Counter[tuple[int, ...]] = Counter(order[1:5] for order in orders)
-    own: Counter[tuple[int, ...]] = Counter(fill_of(order.fill.row)[2:6] for order in of.bundle.orders)
+    terms = [(*order[1:5], *(order.more if contract.order_terms else ())) for order in orders]
+    fills = [fill_of(order.fill.row) for order in of.bundle.orders]
+    known: Counter[tuple[int, ...]] = Counter(terms)
+    own: Counter[tuple[int, ...]] = Counter((*fill[2:6], *fill.asked) for fill in fills)
     what = "Price, volume"
     if contract.trades_in_pairs:
         what, are_shown = "Volume, every trade", any(order.trades for order in of.bundle.orders)
         trades = _trades_by_rank(due, len(orders))
-        terms = [(*order[1:5], *(order.more if contract.order_terms else ())) for order in orders]
         known = Counter(
             (*own_terms, *_come_to(own_terms[0], own_trades, are_shown))
             for own_terms, own_trades in zip(terms, trades, strict=True)
@@ -3778,10 +3918,9 @@ def _own_order(order: Order) -> tuple[int, ...]:
     rows = [trade_of(one.row) for one in order.trades]
     trades = sorted((row.energy_wh, row.price, row.fee) for row in rows)
     fill = fill_of(order.fill.row)
-    asked = fill.wants or ((fill.place,) if fill.fee_nano is not None else ())
     return (
         *fill[2:6],
-        *asked,
+        *fill.asked,
         fill.amount_nano or 0,
         fill.fee_nano or 0,
         *(value for trade in trades for value in trade),

@@ -364,9 +364,12 @@ ALL_OR_NONE: Final = 2  # added to the side of a fill or book row whose order is
 PAIRED_FILL_ROW: Final = struct.Struct("<IIBqqqq")  # the same, and what its trades come to
 WANTED_TERMS: Final = ("bid", "choice", "energy_kinds", "seller")  # at the end of rows under conditional_bid/1
 WANTED_FILL_ROW: Final = struct.Struct("<IIBqqqq4I")  # the same, and these
-PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1
+PLACED_TERMS: Final = ("grid_place",)  # at the end of rows under grid_fee_path/1 and /2
 FEE_FILL_ROW: Final = struct.Struct("<IIBqqqqqI")  # the paired one, what is paid beyond it for the way, and these
+TIMED_TERMS: Final = ("arrival",)  # at the end of rows under p2p_call_auction/2
+TIMED_FILL_ROW: Final = struct.Struct("<IIBqqqI")  # the first of them, and these
 FEE_TRADE_ROW: Final = struct.Struct("<IIIIqqq")  # a trade's, and what the buyer pays of each kWh beyond its price
+FILL_ROWS: Final = (FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW, TIMED_FILL_ROW)
 TRADE_ROW: Final = struct.Struct("<IIIIqq")  # buyer and counter, seller and counter, energy, price
 PLACED_ROW: Final = struct.Struct("<IIBqq")  # party, counter, side, quantity, limit
 PLACED_BID_ROW: Final = struct.Struct(
@@ -376,6 +379,7 @@ BOOK_ROW: Final = struct.Struct("<IBqqq")  # rank, side, quantity, limit, filled
 ARRIVED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the same, and the rank before which it was withdrawn
 
 PLACED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and PLACED_TERMS
+TIMED_BOOK_ROW: Final = struct.Struct("<IBqqqI")  # the first of them, and TIMED_TERMS
 WANTED_BOOK_ROW: Final = struct.Struct("<IBqqq4I")  # the first of them, and WANTED_TERMS
 
 # ------------------------------------------------------------------------------------------------------------- claims

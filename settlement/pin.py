@@ -1,7 +1,7 @@
 """A contract's pin: the digest of every line of code that can change its results.
 
 Genesis names the pin of each zone's contract, and a node whose own code has another refuses that genesis. The pin is SM3 of
-the canonical CBOR array of [path, SM3 of the bytes] over the Python files of the contract's folder and of its kit, sorted by path; line
+the canonical CBOR array of [path, SM3 of the bytes] over the Python files of the contract's folder and of what it is built from, sorted by path; line
 ends are normalised to LF, so that a checkout on another system has the same pin.
 """
 

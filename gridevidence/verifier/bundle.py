@@ -17,16 +17,15 @@ from gridevidence.layout import (
     CLEARED_ROW,
     CLEARING,
     ENROLMENT_KIND,
-    FEE_FILL_ROW,
     FEE_TRADE_ROW,
     FILL_ROW,
+    FILL_ROWS,
     IMPORT_KIND,
     INTERVAL_ROW,
     MEMBERSHIP,
     ORDER_BATCH_KIND,
     ORDER_KIND,
     PAIRED_CLEARED_ROW,
-    PAIRED_FILL_ROW,
     PLACED_BID_ROW,
     PLACED_ROW,
     POSITION_HEAD,
@@ -40,7 +39,6 @@ from gridevidence.layout import (
     SIDES,
     TRADE_ROW,
     TRADES_MAX,
-    WANTED_FILL_ROW,
 )
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.cbor import decode
@@ -402,7 +400,7 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
         hold_placed(row.row, what)
     return Order(
         order=transaction,
-        fill=read_row(part["fill"], f"the fill of {what}", FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
+        fill=read_row(part["fill"], f"the fill of {what}", *FILL_ROWS),
         row=row,
         mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),

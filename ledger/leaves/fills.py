@@ -15,7 +15,7 @@ class FillsLeaf(NamedTuple):
     held_micro_per_kwh: what is held of the party for each kWh of it; side: 0 buy, 1 sell; seed: 32 bytes, of the whole slot;
     amount_nano: what its trades come to, None under a contract with one price for all; until_rank: under a contract whose orders rank by
     arrival the rank in its area before which it was withdrawn, the number of orders for one that was not, else None. fee_nano: what it
-    pays for the way of what it bought, beyond amount_nano, None under a contract without such fees. bid, choice, energy_kinds, seller, grid_place: what the contract asks of orders (``ledger.state.order_terms``), None where it does not.
+    pays for the way of what it bought, beyond amount_nano, None under a contract without such fees. bid, choice, energy_kinds, seller, grid_place, arrival: what the contract asks of orders (``ledger.state.order_terms``), None where it does not.
     """
 
     all_or_none: Int64
@@ -36,6 +36,7 @@ class FillsLeaf(NamedTuple):
     energy_kinds: Int64 | None = None
     seller: Int64 | None = None
     grid_place: Int64 | None = None
+    arrival: Int64 | None = None
 
     @property
     def columns(self) -> dict[str, Int64]:

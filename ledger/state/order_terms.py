@@ -12,7 +12,7 @@ from ledger.contract import Contract
 from ledger.leaves.book import BUY, BookLeaf, Wants
 from ledger.leaves.columns import Int64
 from ledger.registry.zones import ZoneInForce
-from ledger.state.ranks import order_keys
+from ledger.state.ranks import by_arrival, order_keys
 
 CONDITIONS: Final = "choice"
 """The term of contracts that take bids with conditions."""
@@ -64,7 +64,15 @@ def _grid_place(zone: ZoneInForce, book: BookLeaf, _area_starts: Int64) -> Int64
     return zone.in_common(book.party, zone.grid_place, 0)
 
 
+def _arrival(_zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> Int64:
+    """The place of each order among those of its area in the order in which the ledger took them, from 0."""
+    arrival = np.empty_like(book.area)
+    arrival[by_arrival(book)] = np.arange(len(book.area))
+    return arrival - area_starts[book.area]
+
+
 _TERMS: Final[Mapping[str, Callable[[ZoneInForce, BookLeaf, Int64], Int64]]] = {
+    "arrival": _arrival,
     "bid": _bid,
     "choice": _choice,
     "energy_kinds": _energy_kinds,

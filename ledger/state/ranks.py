@@ -41,13 +41,13 @@ def load_ranked(draft: Draft, contract: Contract, slot_start_s: int, zone: Zone)
     """
     if contract.ranks_by_arrival:
         book = load_all_orders(draft, slot_start_s, zone.name)
-        return book.take(_by_arrival(book))
+        return book.take(by_arrival(book))
     book = load_orders(draft, slot_start_s, zone.name)
     return book.take(by_order_id(draft.registry, book.area, book.party, book.counter))
 
 
-def _by_arrival(book: BookLeaf) -> Int64:
-    """int64[n]: by area, then by block height, transaction id, and, of one transaction, party number and counter."""
+def by_arrival(book: BookLeaf) -> Int64:
+    """int64[n]: orders of one slot by area, then by block height, transaction id, and, of one transaction, party number and counter."""
     words = np.ascontiguousarray(book.ids).view(">u8").astype(np.uint64)  # uint64[n, 4], as bytes compare
     return np.lexsort((book.counter, book.party, *words.T[::-1], book.recorded_height, book.area))
 

@@ -40,6 +40,7 @@ CONSENSUS = (
     "ledger/state/",
     "settlement/contracts/",
     "settlement/contract_kit_1/",
+    "settlement/contract_kit_2/",
     "gridcore/sm3/",
     "gridcore/transactions/",
     *(
@@ -249,14 +250,23 @@ def rooms(path: Path, tree: ast.AST) -> Iterator[str]:
 
 
 def contract_imports(path: Path, tree: ast.AST) -> Iterator[str]:
-    """A contract imports its own folder, one kit, numpy and harmless standard library; a kit the same without contracts."""
+    """A contract imports its own folder, kits, numpy and harmless standard library; a later version other contracts too; a kit earlier kits.
+
+    That all of it is in its pin, is a test of the catalogue.
+    """
     parts = path.with_suffix("").parts
     own = ".".join(parts[:3] if parts[1] == "contracts" else parts[:2])
+    numbered = re.search(r"_(\d+)$", own)
+    version = int(numbered[1]) if numbered else 0
     for line, name in imports(path, tree):
-        is_kit = re.match(r"settlement\.contract_kit_\d+(\.|$)", name) is not None
+        kit = re.match(r"settlement\.contract_kit_(\d+)(\.|$)", name)
+        is_kit = kit is not None and (parts[1] == "contracts" or int(kit[1]) < version)
+        is_other = (
+            parts[1] == "contracts" and version > 1 and re.match(r"settlement\.contracts(\.|$)", name) is not None
+        )
         is_own = name == own or name.startswith(f"{own}.")
         is_harmless = name in CONTRACT_STANDARD_LIBRARY or name.rpartition(".")[0] in CONTRACT_STANDARD_LIBRARY
-        if not (is_own or (is_kit and parts[1] == "contracts") or is_harmless or name.partition(".")[0] == "numpy"):
+        if not (is_own or is_kit or is_other or is_harmless or name.partition(".")[0] == "numpy"):
             yield f"{path}:{line}: a contract or kit may not import {name}"
 
 

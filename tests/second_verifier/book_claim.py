@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from tests.second_verifier.auction import Bid, Outcome, clear
+from tests.second_verifier.auction import Bid, Outcome, Terms, clear
 from tests.second_verifier.case import Case, UnsureError, require
-from tests.second_verifier.contracts import UNIT
+from tests.second_verifier.contracts import auction_terms
 from tests.second_verifier.encoding import MalformedError, as_array, as_bytes, as_int, as_map, as_word, decode
 from tests.second_verifier.paired import Pair
 from tests.second_verifier.rows import BookRow, Fill, read_book_row, read_trade
@@ -69,11 +69,15 @@ def _come_to(pairs: list[Pair] | None, rank: int, *, shown: bool) -> tuple[objec
     return sum(energy * price for energy, price in own), fees, sorted(own) if shown else []
 
 
-def _clear(book: list[BookRow], reference: int) -> Outcome:
+def _bid(row: BookRow) -> Bid:
+    return Bid(row.side, row.quantity_wh, row.price_micro_per_kwh, *row.wanted)
+
+
+def _clear(book: list[BookRow], terms: Terms) -> Outcome:
     """The auction; orders that are all or none and do not get all leave, half of them at a time, all of them after 32 times."""
     left, rounds = list(book), 0
     while True:
-        outcome = clear([Bid(row.side, row.quantity_wh, row.price_micro_per_kwh) for row in left], reference)
+        outcome = clear([_bid(row) for row in left], terms)
         rounds += 1
         got = {row.rank: wh for row, wh in zip(left, outcome.filled_wh, strict=True)}
         short = [row for row in left if row.all_or_none and got[row.rank] < row.quantity_wh]
@@ -91,17 +95,19 @@ def check_book(case: Case) -> None:
     rows = _rows(case, case.book)
     contract = case.contract
     size = 33 if contract and contract.ranks_by_arrival else 29
-    size = 45 if contract and contract.asks_orders else 33 if contract and contract.has_fees else size
+    asks_one = contract is not None and (contract.has_fees or contract.asks_arrival)
+    size = 45 if contract and contract.asks_orders else 33 if asks_one else size
     require(all(len(row) == size for row in rows), "a row that is no book row")
     book = [read_book_row(row, size, by_arrival=bool(contract and contract.ranks_by_arrival)) for row in rows]
     require(all(row.side in (0, 1) and row.quantity_wh > 0 for row in book), "an order of no side or quantity")
     require([row.rank for row in book] == list(range(len(book))), "the ranks are not 0, 1, 2 ...")
+    if contract is not None and contract.asks_arrival:
+        require(sorted(row.wanted[0] for row in book) == list(range(len(book))), "orders that came at one time")
     if case.contract is not None and case.contract.matching is not None:
         require(not any(row.all_or_none for row in book), "an order that is all or none where orders trade in pairs")
         _require_pairs(case, book, case.contract.matching(book, case.rules))
         return
-    reference = as_int(case.rules.terms["reference_price" + UNIT])
-    outcome = _clear(book, reference)
+    outcome = _clear(book, auction_terms(case.rules))
     require(outcome.filled_wh == tuple(row.filled_wh for row in book), "a fill does not follow from the orders")
     cleared = case.cleared
     stated = (cleared.volume_wh, cleared.price_micro_per_kwh) if cleared else None

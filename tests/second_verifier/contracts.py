@@ -6,8 +6,18 @@ from fractions import Fraction
 from math import floor
 
 from tests.second_verifier.agreements import Agreed, may_differ, may_schedule, may_trade
-from tests.second_verifier.encoding import Item, MalformedError, as_array, as_bool, as_int, as_map, as_word
-from tests.second_verifier.paired import Pair, as_they_come, by_choice, pay_as_bid, reduce, up_the_grid
+from tests.second_verifier.auction import Terms
+from tests.second_verifier.encoding import Item, MalformedError, as_bool, as_int, as_map, as_word
+from tests.second_verifier.paired import (
+    Pair,
+    as_they_come,
+    between_limits,
+    by_choice,
+    pay_as_bid,
+    read_places,
+    reduce,
+    up_the_grid,
+)
 from tests.second_verifier.registry import Rules, as_price
 from tests.second_verifier.rows import BookRow
 
@@ -80,6 +90,7 @@ class Contract:
     asks_orders: bool = False  # fills and book rows say what was wanted
     buyers_price: Callable[[Sequence[BookRow]], int | None] | None = None  # of a gate that has one beside its trades
     has_fees: bool = False  # fills, trades and positions have fees, and fills and book rows a place
+    asks_arrival: bool = False  # fills and book rows say when the order came
 
 
 def _require_prices(rules: Rules, names: str) -> None:
@@ -118,6 +129,28 @@ def _auction_rules(rules: Rules) -> None:
         raise MalformedError("prices by which two who trade with one another earn")
 
 
+def auction_terms(rules: Rules) -> Terms:
+    """Of an auction's rules, which have been checked."""
+    reference, k_ppm = rules.terms.get("reference_price" + UNIT), rules.terms.get("price_k_ppm")
+    by_time = rules.terms["rationing"] == "time"
+    return Terms(None if reference is None else as_int(reference), None if k_ppm is None else as_int(k_ppm), by_time)
+
+
+def _split_auction_rules(rules: Rules) -> None:
+    terms = as_map(rules.terms, "rationing", f"price_k_ppm reference_price{UNIT}")
+    as_word(terms["rationing"], "pro_rata time")
+    if len(terms) != 2:
+        raise MalformedError("not one rule of the price")
+    as_int(terms.get("price_k_ppm", 0), 0, PPM)
+    reference = terms.get("reference_price" + UNIT, 0)
+    _auction_rules(replace(rules, terms={"rationing": "pro_rata", "reference_price" + UNIT: reference}))
+
+
+def _split_paired_rules(rules: Rules) -> None:
+    as_int(as_map(rules.terms, "price_k_ppm")["price_k_ppm"], 0, PPM)
+    _paired_rules(replace(rules, terms={}))
+
+
 def _auction_bill(facts: Facts) -> Bill:
     bought, sold, _, _ = facts.columns  # claim 8: the sums of the fills
     traded = min(facts.import_wh, bought)
@@ -145,25 +178,15 @@ def _paired_rules(rules: Rules) -> None:
 _RULES = "pay_as_bid pay_as_offer"
 
 
-def _places(rules: Rules) -> list[tuple[int, int, int]]:
-    """Number, parent and fee of the places of the grid: each behind its parent, at most 8 levels."""
-    found: list[tuple[int, int, int]] = []
-    levels: dict[int, int] = {}
-    for item in as_array(rules.terms["grid_places"], 1, 64):
-        fields = as_map(item, "fee_micro_per_kwh place" + (" parent" if found else ""))
-        number, parent = as_int(fields["place"], 1, 65_535), as_int(fields.get("parent", 0), 0, 65_535)
-        if number in levels or (found and parent not in levels):
-            raise MalformedError("places that are no tree")
-        levels[number] = levels.get(parent, 0) + 1
-        if levels[number] > 8:
-            raise MalformedError("a place that lies too deep")
-        found.append((number, parent, as_int(fields["fee_micro_per_kwh"], 0, 10**9)))
-    return found
-
-
 def _placed_rules(rules: Rules) -> None:
     as_word(as_map(rules.terms, "grid_places price_rule")["price_rule"], _RULES)
-    _places(rules)
+    read_places(rules.terms)
+    _paired_rules(replace(rules, terms={}))
+
+
+def _percent_rules(rules: Rules) -> None:
+    as_map(rules.terms, "grid_places")
+    read_places(rules.terms, percent=True)
     _paired_rules(replace(rules, terms={}))
 
 
@@ -401,6 +424,13 @@ def _scheduled_bill(facts: Facts) -> Bill:
     return Bill((*facts.columns[:6], pays, auction.columns[-1]), lines)
 
 
+def _between_limits(meet: Callable[[Sequence[BookRow]], list[Pair]]) -> Contract:
+    def matching(book: Sequence[BookRow], rules: Rules) -> list[Pair]:
+        return between_limits(book, meet(book), as_int(rules.terms["price_k_ppm"]))
+
+    return Contract(6, 0, True, _split_paired_rules, _paired_bill, matching=matching)
+
+
 CONTRACTS = {
     "p2p_call_auction/1": Contract(4, 0, True, _auction_rules, _auction_bill),
     "pay_as_bid/1": Contract(6, 0, True, _paired_rules, _paired_bill, matching=lambda book, _: pay_as_bid(book)),
@@ -431,7 +461,21 @@ CONTRACTS = {
         True,
         _placed_rules,
         _placed_bill,
-        matching=lambda book, rules: up_the_grid(book, _places(rules), as_word(rules.terms["price_rule"], _RULES)),
+        matching=lambda book, rules: up_the_grid(
+            book, read_places(rules.terms), as_word(rules.terms["price_rule"], _RULES)
+        ),
+        has_fees=True,
+    ),
+    "p2p_call_auction/2": Contract(4, 0, True, _split_auction_rules, _auction_bill, asks_arrival=True),
+    "pay_as_bid/2": _between_limits(pay_as_bid),
+    "continuous_double_auction/2": replace(_between_limits(as_they_come), ranks_by_arrival=True),
+    "grid_fee_path/2": Contract(
+        7,
+        0,
+        True,
+        _percent_rules,
+        _placed_bill,
+        matching=lambda book, rules: up_the_grid(book, read_places(rules.terms, percent=True), "pay_as_offer"),
         has_fees=True,
     ),
     "mid_market_rate/1": Contract(

@@ -122,7 +122,7 @@ def _as_order_of(fields: dict[str, Item]) -> Order:
     identity = as_map(transaction.identity, "counter nonce slot_start_s")
     as_bytes(identity["nonce"], 16)
     counter, slot_start_s = as_int(identity["counter"]), as_int(identity["slot_start_s"])
-    fill = as_row_proof(fields["fill"], 33, 41, 53, 57)
+    fill = as_row_proof(fields["fill"], 33, 37, 41, 53, 57)
     if transaction.kind == "market/profile":
         body = as_map(transaction.body, "area end_s parts")
         parts = [_as_part(part) for part in as_array(body["parts"], 1, 16)]
@@ -212,7 +212,7 @@ def _as_placed(fields: dict[str, Item]) -> Order:
         area="",
         slot_start_s=as_int(body["slot_start_s"]),
         limits={numbers[1]: limit},
-        fill=as_row_proof(fields["fill"], 33, 41, 53, 57),
+        fill=as_row_proof(fields["fill"], 33, 37, 41, 53, 57),
         placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
         most_wh=most_wh,
     )

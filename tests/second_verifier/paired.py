@@ -1,10 +1,13 @@
 """Markets whose gates come to trades between two orders: docs/spec/contracts.md, and what their bundles show of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import takewhile
+from math import floor
 
+from tests.second_verifier.auction import between
+from tests.second_verifier.encoding import Item, MalformedError, as_array, as_int, as_map
 from tests.second_verifier.rows import BookRow
 
 BUY, SELL = 0, 1
@@ -37,6 +40,12 @@ def pay_as_bid(book: Sequence[BookRow]) -> list[Pair]:
     return pairs
 
 
+def between_limits(book: Sequence[BookRow], pairs: list[Pair], k_ppm: int) -> list[Pair]:
+    """The same pairs, each at a share of the way from the sell's limit to the buy's."""
+    limits = [row.price_micro_per_kwh for row in book]
+    return [replace(pair, price_micro_per_kwh=between(limits[pair.sell], limits[pair.buy], k_ppm)) for pair in pairs]
+
+
 def by_choice(book: Sequence[BookRow], rule: str) -> list[Pair]:
     """First choices first, the best limit first, each with the cheapest offers of the kinds and the seller that it wants."""
     left = {row.rank: row.quantity_wh for row in book}
@@ -61,10 +70,42 @@ def by_choice(book: Sequence[BookRow], rule: str) -> list[Pair]:
     return pairs
 
 
-def up_the_grid(book: Sequence[BookRow], places: Sequence[tuple[int, int, int]], rule: str) -> list[Pair]:
-    """The lowest places first, each a market. places: number, number of the parent (0 of the first), fee."""
-    parent = {number: above for number, above, _ in places}
-    fee = {number: own for number, _, own in places}
+@dataclass(frozen=True)
+class Place:
+    """A place of a grid; parent: a number, 0 of the first; what it takes of a kWh, and of each unit of the offer's limit."""
+
+    number: int
+    parent: int
+    fee_micro_per_kwh: int
+    fee_ppm: int = 0
+
+    def fee(self, limit: int) -> int:
+        return self.fee_micro_per_kwh + floor(Fraction(max(limit, 0) * self.fee_ppm, 1_000_000))
+
+
+def read_places(terms: dict[str, Item], *, percent: bool = False) -> list[Place]:
+    """The places of the grid: each behind its parent, at most 8 levels. percent: whether each has a fraction too."""
+    found: list[Place] = []
+    levels: dict[int, int] = {}
+    for item in as_array(terms["grid_places"], 1, 64):
+        fields = as_map(
+            item, "fee_micro_per_kwh place" + (" parent" if found else "") + (" fee_ppm" if percent else "")
+        )
+        number, parent = as_int(fields["place"], 1, 65_535), as_int(fields.get("parent", 0), 0, 65_535)
+        if number in levels or (found and parent not in levels):
+            raise MalformedError("places that are no tree")
+        levels[number] = levels.get(parent, 0) + 1
+        if levels[number] > 8:
+            raise MalformedError("a place that lies too deep")
+        fees = as_int(fields["fee_micro_per_kwh"], 0, 10**9), as_int(fields.get("fee_ppm", 0), 0, 1_000_000)
+        found.append(Place(number, parent, *fees))
+    return found
+
+
+def up_the_grid(book: Sequence[BookRow], places: Sequence[Place], rule: str) -> list[Pair]:
+    """The lowest places first, each a market."""
+    parent = {place.number: place.parent for place in places}
+    known = {place.number: place for place in places}
 
     def path(number: int) -> list[int]:
         found = []
@@ -75,16 +116,17 @@ def up_the_grid(book: Sequence[BookRow], places: Sequence[tuple[int, int, int]],
 
     left = {row.rank: row.quantity_wh for row in book}
     paths = {row.rank: path(row.wanted[0]) for row in book}
-    order = [number for number, _, _ in places]
+    order = [place.number for place in places]
+
+    def fees_of(row: BookRow, market: int, limit: int) -> int:
+        """Of a limit, along the way of a row to a market: a sell's with that of the market."""
+        own = paths[row.rank]
+        return sum(known[number].fee(limit) for number in own[: own.index(market) + (row.side == SELL)])
+
     pairs = []
     for market in sorted(order, key=lambda number: (-len(path(number)), order.index(number))):
         there = [row for row in book if market in paths[row.rank]]
-        paid = {
-            row.rank: sum(
-                fee[number] for number in paths[row.rank][: paths[row.rank].index(market) + (row.side == SELL)]
-            )
-            for row in there
-        }
+        paid = {row.rank: fees_of(row, market, row.price_micro_per_kwh) for row in there}
         buys = sorted((paid[row.rank] - row.price_micro_per_kwh, row.rank) for row in there if row.side == BUY)
         sells = sorted((paid[row.rank] + row.price_micro_per_kwh, row.rank) for row in there if row.side == SELL)
         for seen_buy, buy in buys:
@@ -93,7 +135,7 @@ def up_the_grid(book: Sequence[BookRow], places: Sequence[tuple[int, int, int]],
                 if seen_sell > -seen_buy:
                     break
                 if energy:
-                    fees = paid[buy] + paid[sell]
+                    fees = fees_of(book[buy], market, book[sell].price_micro_per_kwh) + paid[sell]
                     price = (
                         book[buy].price_micro_per_kwh - fees if rule == "pay_as_bid" else book[sell].price_micro_per_kwh
                     )

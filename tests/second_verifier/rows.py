@@ -91,15 +91,16 @@ class Fill:
     all_or_none: bool
     wanted: tuple[
         int, ...
-    ]  # under conditional_bid/1 its bid, choice, kinds and seller, under grid_fee_path/1 its place, else nothing
+    ]  # under conditional_bid/1 its bid, choice, kinds and seller, under grid_fee_path its place, under p2p_call_auction/2 its arrival, else nothing
     fee_nano: int | None  # under grid_fee_path/1
 
 
 def read_fill(row: bytes) -> Fill:
     side, is_whole = _side(row[8])
-    amount_nano = i64(row, 33) if len(row) > 33 else None
+    amount_nano = i64(row, 33) if len(row) not in (33, 37) else None
     fee_nano = i64(row, 41) if len(row) == 53 else None
-    wanted = tuple(u32(row, at) for at in range(41 if fee_nano is None else 49, len(row), 4))
+    start = 33 if amount_nano is None else 41 if fee_nano is None else 49
+    wanted = tuple(u32(row, at) for at in range(start, len(row), 4))
     wide = i64(row, 9), i64(row, 17), i64(row, 25)
     return Fill(u32(row, 0), u32(row, 4), side, *wide, amount_nano, is_whole, wanted, fee_nano)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.second_verifier.auction import Bid, clear, split
+from tests.second_verifier.auction import Bid, Terms, clear, split
 from tests.second_verifier.encoding import MalformedError, decode, encode
 from tests.second_verifier.signing import key_pair, sign
 from tests.second_verifier.sm import sm2_holds, sm3
@@ -118,16 +118,16 @@ def test_left_over_units_go_to_the_largest_remainders_then_to_the_first() -> Non
 
 def test_auction_splits_the_level_that_does_not_fit() -> None:
     bids = [Bid(0, 100, 30), Bid(0, 50, 20), Bid(0, 70, 20), Bid(1, 150, 10), Bid(1, 40, 25)]
-    outcome = clear(bids, 15)
+    outcome = clear(bids, Terms(15))
     assert (outcome.volume_wh, outcome.price_micro_per_kwh) == (150, 20)
     assert outcome.filled_wh == (100, 21, 29, 150, 0)
 
 
 def test_price_is_the_reference_between_the_limits_and_none_without_volume() -> None:
-    assert clear([Bid(0, 5, 30), Bid(1, 5, 10)], 17).price_micro_per_kwh == 17
-    assert clear([Bid(0, 5, 30), Bid(1, 5, 10)], 99).price_micro_per_kwh == 30
-    assert clear([Bid(0, 5, 9), Bid(1, 5, 10)], 17).price_micro_per_kwh is None
-    assert clear([], 17).volume_wh == 0
+    assert clear([Bid(0, 5, 30), Bid(1, 5, 10)], Terms(17)).price_micro_per_kwh == 17
+    assert clear([Bid(0, 5, 30), Bid(1, 5, 10)], Terms(99)).price_micro_per_kwh == 30
+    assert clear([Bid(0, 5, 9), Bid(1, 5, 10)], Terms(17)).price_micro_per_kwh is None
+    assert clear([], Terms(17)).volume_wh == 0
 
 
 def auctions() -> list[Any]:
@@ -146,7 +146,7 @@ def test_auction_clears_as_in_the_vector(orders: Path, given: dict[str, Any], ex
     with orders.open(encoding="utf-8", newline="") as lines:
         rows = sorted(csv.DictReader(lines), key=lambda row: row["order_id"].encode())
     bids = [Bid(int(r["side"] == "sell"), int(r["quantity_wh"]), int(r["price_micro_per_kwh"])) for r in rows]
-    outcome = clear(bids, given["reference_price_micro_per_kwh"])
+    outcome = clear(bids, Terms(given["reference_price_micro_per_kwh"]))
     filled = {row["order_id"]: wh for row, wh in zip(rows, outcome.filled_wh, strict=True) if wh}
     assert (outcome.volume_wh, outcome.price_micro_per_kwh) == (
         expected["volume_wh"],

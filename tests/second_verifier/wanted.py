@@ -13,7 +13,8 @@ def check_wanted(case: Case) -> None:
     is_asked = case.contract is not None and case.contract.asks_orders
     has_fees = case.contract is not None and case.contract.has_fees
     sizes = {len(fill.wanted) for fill in case.fills}
-    require(sizes <= {4 if is_asked else 1 if has_fees else 0}, "a row of another contract")
+    asks_one = has_fees or (case.contract is not None and case.contract.asks_arrival)
+    require(sizes <= {4 if is_asked else 1 if asks_one else 0}, "a row of another contract")
     require(all((fill.fee_nano is not None) == has_fees for fill in case.fills), "fees of a contract without, or none")
     for order, fill in zip(case.bundle.orders, case.fills, strict=True):
         _check_points(case, order, fill)
@@ -56,7 +57,7 @@ def _check_points(case: Case, order: Order, fill: Fill) -> None:
         point = value_of(opened, PointOfSupply)
         if fill.fee_nano is not None:
             require(fill.wanted[0] == point.grid_place, "an order at another place than a point of its party")
-        elif fill.wanted and fill.side == 1 and fill.wanted[2] != 1:
+        elif len(fill.wanted) == 4 and fill.side == 1 and fill.wanted[2] != 1:
             kinds = 2 ** (ENERGY_KINDS.index(point.energy_kind) + 1) if point.energy_kind else 1
             require(fill.wanted[2] == kinds, "energy of another kind than a point of its party gives")
     require(fill.fee_nano is None or fill.wanted[0] > 0, "a fill of an order that is at no place")

@@ -30,6 +30,9 @@ AUCTION, COMMUNITIES = "p2p_call_auction/1", ("mid_market_rate/1", "supply_deman
 SHARING, AGREED, SCHEDULED = "sharing_keys/1", "bilateral_agreements/1", "schedules_and_deviations/1"
 PAIRED = ("pay_as_bid/1", "continuous_double_auction/1", "trade_reduction/1")
 CONDITIONAL, PLACED = "conditional_bid/1", "grid_fee_path/1"
+SPLIT_AUCTION, SPLIT_PAIRED = "p2p_call_auction/2", ("pay_as_bid/2", "continuous_double_auction/2")
+PERCENT_PLACED = "grid_fee_path/2"
+REFERENCE = "reference_price_micro_per_kwh"
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -181,7 +184,9 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     return zone(
         name,
         contract=rng.choice(
-            [AUCTION] * 6 + [*PAIRED, CONDITIONAL, PLACED] * 2 + [*COMMUNITIES, SHARING, AGREED, SCHEDULED]
+            [AUCTION] * 6
+            + [*PAIRED, CONDITIONAL, PLACED, SPLIT_AUCTION, *SPLIT_PAIRED, PERCENT_PLACED] * 2
+            + [*COMMUNITIES, SHARING, AGREED, SCHEDULED]
         ),
         contract_pin=bytes(32),
         first_slot_start_s=first_s + rng.choice([0, 0, slot_s]),
@@ -256,7 +261,7 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
         method = rng.choice(["static", "static_reallocated", "dynamic", "priority"])
         own = {"method": method, "trade_price_micro_per_kwh": rng.randint(-spread // 3, spread)}
         return rules(name, prices=prices, terms=own | rng.choice([{}, {"settle_residual": rng.random() < 0.5}]))
-    terms = {"reference_price_micro_per_kwh": rng.randint(-spread // 3, spread), "rationing": "pro_rata"}
+    terms: dict[str, Any] = {REFERENCE: rng.randint(-spread // 3, spread), "rationing": "pro_rata"}
     prices = {price: rng.randint(-spread // 3, spread) for price in PRICES}
     most = min(prices[key] for key in ("shortfall_price_micro_per_kwh", "feed_in_price_micro_per_kwh"))
     over_selling = prices["shortfall_price_micro_per_kwh"] + prices["network_traded_micro_per_kwh"]
@@ -270,6 +275,14 @@ def draw_rules(rng: random.Random, name: str, contract: str) -> Named[Rules]:
         terms = {"price_rule": rng.choice(["pay_as_bid", "pay_as_offer"])}
     if contract == PLACED:
         terms = {"price_rule": rng.choice(["pay_as_bid", "pay_as_offer"]), "grid_places": _draw_places(rng)}
+    if contract == PERCENT_PLACED:
+        places = _draw_places(rng)
+        terms = {"grid_places": [{**place, "fee_ppm": rng.choice([0, 50_000, 333_333])} for place in places]}
+    if contract in SPLIT_PAIRED:
+        terms = {"price_k_ppm": rng.choice([0, 500_000, 333_333, 1_000_000])}
+    if contract == SPLIT_AUCTION:
+        rule = rng.choice([{"price_k_ppm": rng.choice([0, 250_001, 1_000_000])}, {REFERENCE: terms[REFERENCE]}])
+        terms = {"rationing": rng.choice(["pro_rata", "time"])} | rule
     found = rules(name, prices=prices, terms={} if contract in (*PAIRED, SCHEDULED) else terms)
     return found._replace(record=found.record._replace(until_s=rng.choice([None, FIRST_S])))
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import floor
 from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A market: the one above it, "" for the first, and its fee."""
+    """A market: the one above it, "" for the first, its fee per kWh, and its fraction of what the seller asks, in ppm."""
 
     parent: str
     fee: int
+    fee_ppm: int = 0
+
+    def fee_of(self, limit: int) -> int:
+        """What it takes of a kWh that is asked for at a limit: each place rounds down, and takes no fraction of less than nothing."""
+        return self.fee + floor(Fraction(max(limit, 0) * self.fee_ppm, 1_000_000))
 
 
 class Order(NamedTuple):
@@ -46,18 +53,18 @@ def meet(places: Mapping[str, Place], orders: Sequence[Order], price_rule: str) 
     for market in markets:
         in_it = [order for order in orders if market in way_up(places, order.place)]
 
-        def fees(order: Order, of: str = market) -> int:
+        def fees(order: Order, asked: int, of: str = market) -> int:
             path = way_up(places, order.place)
             up_to = path.index(of) + (0 if order.buys else 1)
-            return sum(places[place].fee for place in path[:up_to])
+            return sum(places[place].fee_of(asked) for place in path[:up_to])
 
         while True:
-            bids = [(fees(one) - one.limit, one.name) for one in in_it if one.buys and left[one.name]]
-            offers = [(fees(one) + one.limit, one.name) for one in in_it if not one.buys and left[one.name]]
+            bids = [(fees(one, one.limit) - one.limit, one.name) for one in in_it if one.buys and left[one.name]]
+            offers = [(fees(one, one.limit) + one.limit, one.name) for one in in_it if not one.buys and left[one.name]]
             if not bids or not offers or -min(bids)[0] < min(offers)[0]:
                 break
             buy, sell = (next(one for one in in_it if one.name == min(of)[1]) for of in (bids, offers))
-            energy, between = min(left[buy.name], left[sell.name]), fees(buy) + fees(sell)
+            energy, between = min(left[buy.name], left[sell.name]), fees(buy, sell.limit) + fees(sell, sell.limit)
             price = buy.limit - between if price_rule == "pay_as_bid" else sell.limit
             trades.append(Met(buy.name, sell.name, energy, price, between))
             left[buy.name] -= energy

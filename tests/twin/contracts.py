@@ -120,14 +120,34 @@ def ration(orders: Sequence[Order], volume: int, best_first: Callable[[Order], i
     return fills
 
 
+def in_turn(orders: Sequence[Order], volume: int, best_first: Callable[[Order], int]) -> dict[Order, int]:
+    """The best first, of one limit who came first."""
+    fills: dict[Order, int] = {}
+    for order in sorted(orders, key=lambda order: (best_first(order), order.asked[0])):
+        fills[order] = min(volume, order.quantity_wh)
+        volume -= fills[order]
+    return fills
+
+
+def between(low: int, high: int, terms: Mapping[str, Any]) -> int:
+    """The price that lies the terms' share of the way from the lower to the higher."""
+    return floor(low + Fraction((high - low) * terms["price_k_ppm"], 10**6))
+
+
 def clear_auction(orders: Sequence[Order], terms: Mapping[str, Any]) -> tuple[int, int, list[int]]:
     """(price, volume, filled Wh of each order). Orders come ascending by order id."""
-    reference = terms["reference_price_micro_per_kwh"]
-    price, volume = clearing_price(orders, reference)
+    if "price_k_ppm" in terms:
+        (low, volume), (high, _) = clearing_price(orders, -(10**9)), clearing_price(orders, 10**9)
+        price = between(low, high, terms)
+    else:
+        price, volume = clearing_price(orders, terms["reference_price_micro_per_kwh"])
     if volume == 0:
         return 0, 0, [0 for _ in orders]
     buys = [order for order in orders if order.side == 0 and order.price >= price]
     sells = [order for order in orders if order.side == 1 and order.price <= price]
+    if terms["rationing"] == "time":
+        turns = [in_turn(buys, volume, lambda o: -o.price), in_turn(sells, volume, lambda o: o.price)]
+        return price, volume, [turns[order.side].get(order, 0) for order in orders]
     fills = ration(buys, volume, lambda order: -order.price) | ration(sells, volume, lambda order: order.price)
     return price, volume, [fills.get(order, 0) for order in orders]
 
@@ -276,6 +296,33 @@ class CallAuction:
             for member, bill, p in zip(members, bills, own, strict=True)
         ]
         return Settled(positions, (), received_by(cls.accounts, [line for bill in bills for line in bill]))
+
+
+class SplitCallAuction(CallAuction):
+    """``p2p_call_auction/2``: one of two rules of the price, and one of two of rationing."""
+
+    order_terms = ("arrival",)
+
+    @classmethod
+    def ask(cls, _twin: Any, _zone: str, _slot: int, orders: list[Order]) -> list[Order]:
+        """The ranked orders of an area with how many of them came before."""
+        came = sorted(orders, key=lambda o: (o.recorded, o.transaction_id, o.number, o.counter))
+        return [order._replace(asked=(came.index(order),)) for order in orders]
+
+    @classmethod
+    def takes(cls, rules: Mapping[str, Any]) -> bool:
+        """The prices of version 1, and terms of which one says the price."""
+        terms = rules["terms"]
+        rule = set(terms) - {"rationing"}
+        if rule not in ({REFERENCE}, {"price_k_ppm"}) or terms.get("rationing") not in ("pro_rata", "time"):
+            return False
+        before = {REFERENCE: terms.get(REFERENCE, 0), "rationing": "pro_rata"}
+        return is_k(terms.get("price_k_ppm", 0)) and super().takes({**rules, "terms": before})
+
+
+def is_k(k_ppm: Any) -> bool:
+    """Whether it is a share of the way from one price to another."""
+    return type(k_ppm) is int and 0 <= k_ppm <= 10**6
 
 
 class MidMarketRate:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.twin.bilateral import BilateralAgreements, SchedulesAndDeviations
-from tests.twin.contracts import BillSharing, CallAuction, MidMarketRate, SupplyDemandRatio
-from tests.twin.paired import Continuous, PayAsBid, TradeReduction
-from tests.twin.placed import Placed
+from tests.twin.contracts import BillSharing, CallAuction, MidMarketRate, SplitCallAuction, SupplyDemandRatio
+from tests.twin.paired import Continuous, PayAsBid, SplitContinuous, SplitPayAsBid, TradeReduction
+from tests.twin.placed import PercentPlaced, Placed
 from tests.twin.sharing import SharingKeys
 from tests.twin.wanted import Conditional
 
@@ -18,6 +18,10 @@ MARKETS: Mapping[str, type[CallAuction | MidMarketRate | SharingKeys | Bilateral
     "trade_reduction/1": TradeReduction,
     "conditional_bid/1": Conditional,
     "grid_fee_path/1": Placed,
+    "p2p_call_auction/2": SplitCallAuction,
+    "pay_as_bid/2": SplitPayAsBid,
+    "continuous_double_auction/2": SplitContinuous,
+    "grid_fee_path/2": PercentPlaced,
     "mid_market_rate/1": MidMarketRate,
     "supply_demand_ratio/1": SupplyDemandRatio,
     "bill_sharing/1": BillSharing,

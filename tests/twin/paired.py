@@ -14,6 +14,8 @@ from tests.twin.contracts import (
     Settled,
     Trade,
     auction_lines,
+    between,
+    is_k,
     named,
     received_by,
     split_by_largest_remainder,
@@ -117,6 +119,33 @@ class PayAsBid(Paired):
             trades.append(Trade(buy, sell, energy, orders[buy].price))
             left[buy] -= energy
             left[sell] -= energy
+
+
+class SplitPairs(Paired):
+    """Trades at a price between both limits, in place of one of them."""
+
+    @classmethod
+    def takes(cls, rules: Mapping[str, Any]) -> bool:
+        """The prices of the auction, and the share of the way."""
+        terms = rules["terms"]
+        return set(terms) == {"price_k_ppm"} and is_k(terms["price_k_ppm"]) and super().takes({**rules, "terms": {}})
+
+    @classmethod
+    def clear(cls, orders: Sequence[Order], terms: Mapping[str, Any]) -> Gate:
+        """Who meets whom is as before."""
+        gate = super().clear(orders, terms)
+        trades = [
+            t._replace(price=between(orders[t.sell].price, orders[t.buy].price, terms)) for t in gate.trades or ()
+        ]
+        return gate._replace(trades=trades)
+
+
+class SplitPayAsBid(SplitPairs, PayAsBid):
+    """``pay_as_bid/2``."""
+
+
+class SplitContinuous(SplitPairs, Continuous):
+    """``continuous_double_auction/2``."""
 
 
 class TradeReduction(Paired):

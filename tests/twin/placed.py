@@ -11,8 +11,8 @@ from tests.twin.paired import Paired
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
 
-Places = Mapping[int, tuple[int, int]]
-"""Parent (0 of the first) and fee of each place, by number, in the order of the terms."""
+Places = Mapping[int, tuple[int, int, int]]
+"""Parent (0 of the first), fee per kWh and fraction (ppm) of each place, by number, in the order of the terms."""
 
 
 def way_up(places: Places, number: int) -> list[int]:
@@ -20,20 +20,25 @@ def way_up(places: Places, number: int) -> list[int]:
     return [] if number == 0 else [number, *way_up(places, places[number][0])]
 
 
-def are_places(listed: Any) -> bool:
-    """Whether terms list 1 to 64 places, the parent before its children, at most 8 levels, with fees of 0 to 10^9."""
-    places: dict[int, tuple[int, int]] = {}
+def fee_on(places: Places, path: Sequence[int], limit: int) -> int:
+    """What some places take of a kWh that is asked for at a limit, each rounded down."""
+    return sum(places[at][1] + max(limit, 0) * places[at][2] // 10**6 for at in path)
+
+
+def are_places(listed: Any, *, percent: bool) -> bool:
+    """Whether terms list 1 to 64 places, the parent before its children, at most 8 levels, with fees of 0 to 10^9, and fractions."""
+    places: dict[int, tuple[int, int, int]] = {}
     if not isinstance(listed, list) or not 1 <= len(listed) <= 64:
         return False
     for place in listed:
-        keys = {"place", "fee_micro_per_kwh"} | ({"parent"} if places else set())
+        keys = {"place", "fee_micro_per_kwh"} | ({"parent"} if places else set()) | ({"fee_ppm"} if percent else set())
         if not isinstance(place, dict) or set(place) != keys or any(type(value) is not int for value in place.values()):
             return False
         number, parent, fee = place["place"], place.get("parent", 0), place["fee_micro_per_kwh"]
         is_new = 1 <= number <= 65_535 and number not in places and (parent in places or not places)
-        if not is_new or not 0 <= fee <= 10**9:
+        if not is_new or not 0 <= fee <= 10**9 or not 0 <= place.get("fee_ppm", 0) <= 10**6:
             return False
-        places[number] = (parent, fee)
+        places[number] = (parent, fee, 0)
         if len(way_up(places, number)) > 8:
             return False
     return True
@@ -56,10 +61,14 @@ class Placed(Paired):
 
     @classmethod
     def takes(cls, rules: Mapping[str, Any]) -> bool:
-        """The prices of the auction, at whose price bids and offers trade, and the places of the grid."""
-        terms = rules["terms"]
+        """The prices of the auction, and its own terms."""
+        return cls.are_terms(rules["terms"]) and super().takes({**rules, "terms": {}})
+
+    @classmethod
+    def are_terms(cls, terms: Mapping[str, Any]) -> bool:
+        """At whose price bids and offers trade, and the places of the grid."""
         is_known = set(terms) == {"price_rule", "grid_places"} and terms["price_rule"] in ("pay_as_bid", "pay_as_offer")
-        return is_known and are_places(terms["grid_places"]) and super().takes({**rules, "terms": {}})
+        return is_known and are_places(terms["grid_places"], percent=False)
 
     @classmethod
     def ask(cls, twin: Twin, zone: str, slot: int, orders: list[Order]) -> list[Order]:
@@ -79,15 +88,18 @@ class Placed(Paired):
     def clear(cls, orders: Sequence[Order], terms: Mapping[str, Any]) -> Gate:
         """One pair after the other, each time looked for among all that stand in the market."""
         places = {
-            place["place"]: (place.get("parent", 0), place["fee_micro_per_kwh"]) for place in terms["grid_places"]
+            place["place"]: (place.get("parent", 0), place["fee_micro_per_kwh"], place.get("fee_ppm", 0))
+            for place in terms["grid_places"]
         }
         left, trades = [order.quantity_wh for order in orders], list[Trade]()
         for market in sorted(places, key=lambda number: (-len(way_up(places, number)), list(places).index(number))):
             fees: dict[int, int] = {}
+            paths: dict[int, list[int]] = {}
             for rank, order in enumerate(orders):
                 path = way_up(places, order.asked[0]) if order.asked[0] in places else []
                 if market in path:
-                    fees[rank] = sum(places[number][1] for number in path[: path.index(market) + order.side])
+                    paths[rank] = path[: path.index(market) + order.side]
+                    fees[rank] = fee_on(places, paths[rank], order.price)
             while True:
                 buys = [
                     (fees[rank] - orders[rank].price, rank) for rank in fees if orders[rank].side == 0 and left[rank]
@@ -98,8 +110,9 @@ class Placed(Paired):
                 if not buys or not sells or -min(buys)[0] < min(sells)[0]:
                     break
                 (_, buy), (_, sell) = min(buys), min(sells)
-                energy, fee = min(left[buy], left[sell]), fees[buy] + fees[sell]
-                price = orders[buy].price - fee if terms["price_rule"] == "pay_as_bid" else orders[sell].price
+                energy, asked = min(left[buy], left[sell]), orders[sell].price
+                fee = fee_on(places, paths[buy], asked) + fees[sell]
+                price = orders[buy].price - fee if terms.get("price_rule") == "pay_as_bid" else asked
                 trades.append(Trade(buy, sell, energy, price, fee))
                 left[buy], left[sell] = left[buy] - energy, left[sell] - energy
         filled = [sum(t.energy_wh for t in trades if rank in (t.buy, t.sell)) for rank in range(len(orders))]
@@ -117,3 +130,12 @@ class Placed(Paired):
         ]
         network = settled.received["network"] + sum(member.fee_nano for member in members)
         return Settled(positions, (), settled.received | {"network": network})
+
+
+class PercentPlaced(Placed):
+    """``grid_fee_path/2``: places take a fraction of the offer too, and trades are at what sellers ask."""
+
+    @classmethod
+    def are_terms(cls, terms: Mapping[str, Any]) -> bool:
+        """The places of the grid, each with a fraction."""
+        return set(terms) == {"grid_places"} and are_places(terms["grid_places"], percent=True)

@@ -16,6 +16,7 @@ from gridevidence.layout import (
     REGISTER_CODES,
     REGISTER_WH_MAX,
     SIDES,
+    TIMED_TERMS,
     WANTED_TERMS,
 )
 from gridevidence.verifier.answers import hold, same
@@ -206,6 +207,10 @@ def check_orders(of: Examination) -> str:
     hold(
         all((fill.fee_nano is not None) == contract.has_grid_fees for fill in fills),
         "a fill has fees, and the contract has none, or the reverse",
+    )
+    hold(
+        all((fill.arrival is not None) == (contract.order_terms == TIMED_TERMS) for fill in fills),
+        "a fill says when its order came, and the contract does not ask for it, or the reverse",
     )
     hold_registered([of.bundle.point, *(one.point for one in of.bundle.siblings)], orders, fills)
     volume_wh, points = of.cleared.volume_wh if of.cleared is not None else 0, _points(of)

@@ -17,6 +17,8 @@ from gridevidence.layout import (
     PLACED_BOOK_ROW,
     PLACED_TERMS,
     SIDES,
+    TIMED_BOOK_ROW,
+    TIMED_TERMS,
     WANTED_BOOK_ROW,
     WANTED_TERMS,
 )
@@ -48,23 +50,28 @@ def check_book(of: Examination) -> str:
     if cleared is None or contract.clear is None:
         raise Halt(CANNOT_BE_DECIDED, "book: the bundle has no clearing")
     layout = ARRIVED_BOOK_ROW if contract.ranks_by_arrival else BOOK_ROW
-    layout = {WANTED_TERMS: WANTED_BOOK_ROW, PLACED_TERMS: PLACED_BOOK_ROW}.get(contract.order_terms, layout)
+    layouts = {WANTED_TERMS: WANTED_BOOK_ROW, PLACED_TERMS: PLACED_BOOK_ROW, TIMED_TERMS: TIMED_BOOK_ROW}
+    layout = layouts.get(contract.order_terms, layout)
     hold(all(len(row) == layout.size for row in rows), "a row of the book has another length than such a row")
     orders = [BookRow(*values[:5])._replace(more=values[5:]) for values in map(layout.unpack, rows)]
     hold(all(order.rank == rank for rank, order in enumerate(orders)), "the book is not in rank order")
+    if contract.order_terms == TIMED_TERMS:
+        came = sorted(order.more[0] for order in orders)
+        hold(came == list(range(len(orders))), "the orders of the book did not come one after the other")
     sides = len(SIDES) if contract.trades_in_pairs else 2 * ALL_OR_NONE
     hold(all(order.side < sides and order.quantity_wh > 0 for order in orders), "an order has no side or no quantity")
     due = _clear_rounds(contract.clear, orders, of.bundle.rules.row.value["terms"])
     stated = cleared.volume_wh, cleared.price if cleared.has_price else None, cleared.trades
     same("the clearing's volume, price and trades", stated, (*due[:2], len(due.trades)))
     hold(due.filled_wh == [order.filled_wh for order in orders], "the rule gives other fills than the book states")
-    known: Counter[tuple[int, ...]] = Counter(order[1:5] for order in orders)
-    own: Counter[tuple[int, ...]] = Counter(fill_of(order.fill.row)[2:6] for order in of.bundle.orders)
+    terms = [(*order[1:5], *(order.more if contract.order_terms else ())) for order in orders]
+    fills = [fill_of(order.fill.row) for order in of.bundle.orders]
+    known: Counter[tuple[int, ...]] = Counter(terms)
+    own: Counter[tuple[int, ...]] = Counter((*fill[2:6], *fill.asked) for fill in fills)
     what = "Price, volume"
     if contract.trades_in_pairs:
         what, are_shown = "Volume, every trade", any(order.trades for order in of.bundle.orders)
         trades = _trades_by_rank(due, len(orders))
-        terms = [(*order[1:5], *(order.more if contract.order_terms else ())) for order in orders]
         known = Counter(
             (*own_terms, *_come_to(own_terms[0], own_trades, are_shown))
             for own_terms, own_trades in zip(terms, trades, strict=True)
@@ -118,10 +125,9 @@ def _own_order(order: Order) -> tuple[int, ...]:
     rows = [trade_of(one.row) for one in order.trades]
     trades = sorted((row.energy_wh, row.price, row.fee) for row in rows)
     fill = fill_of(order.fill.row)
-    asked = fill.wants or ((fill.place,) if fill.fee_nano is not None else ())
     return (
         *fill[2:6],
-        *asked,
+        *fill.asked,
         fill.amount_nano or 0,
         fill.fee_nano or 0,
         *(value for trade in trades for value in trade),

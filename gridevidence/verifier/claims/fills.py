@@ -10,6 +10,7 @@ from gridevidence.layout import (
     FEE_TRADE_ROW,
     FILL_ROW,
     PAIRED_FILL_ROW,
+    TIMED_FILL_ROW,
     TRADE_ROW,
     WANTED_FILL_ROW,
 )
@@ -43,11 +44,19 @@ class Fill(NamedTuple):
     fee_nano: int | None = None
     """What is paid beyond the amount for the way of what was bought, under a contract with such fees."""
     place: int = 0
+    arrival: int | None = None
+    """When the order came, under a contract that asks for it: its place among those of its area, from 0."""
 
     @property
     def sells(self) -> bool:
         """Whether the order sells."""
         return self.side % ALL_OR_NONE == 1
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """What the contract asks of the order, as the book says it."""
+        placed = () if self.fee_nano is None else (self.place,)
+        return self.wants or placed or (() if self.arrival is None else (self.arrival,))
 
     @property
     def is_whole(self) -> bool:
@@ -81,6 +90,9 @@ def fill_of(row: bytes) -> Fill:
     if len(row) == FEE_FILL_ROW.size:
         placed = FEE_FILL_ROW.unpack(row)
         return Fill(*placed[:7])._replace(fee_nano=placed[7], place=placed[8])
+    if len(row) == TIMED_FILL_ROW.size:
+        timed = TIMED_FILL_ROW.unpack(row)
+        return Fill(*timed[:6])._replace(arrival=timed[6])
     return Fill(*(FILL_ROW if len(row) == FILL_ROW.size else PAIRED_FILL_ROW).unpack(row))
 
 

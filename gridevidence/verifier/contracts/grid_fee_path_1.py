@@ -1,4 +1,4 @@
-"""The arithmetic of ``grid_fee_path/1``: markets one above the other, cleared from the lowest up, with the fees of the places between."""
+"""The arithmetic of ``grid_fee_path/1`` and ``/2``: markets one above the other, cleared from the lowest up, with the fees of the places between."""
 
 from __future__ import annotations
 
@@ -16,26 +16,40 @@ PLACE_LEVELS_MAX: Final = 8
 
 
 class GridPlace(NamedTuple):
-    """A place by number: its parent's number, 0 of the first; how deep it lies; its fee, and the sum of the fees from it to the first."""
+    """A place by number: its parent's number, 0 of the first; how deep it lies; its fee per kWh, and as a fraction of the offer."""
 
     parent: int
     level: int
     fee: int
-    to_top: int
+    fee_ppm: int
+
+    def fee_of(self, limit: int) -> int:
+        """What it takes of a kWh that is asked for at a limit."""
+        return self.fee + max(limit, 0) * self.fee_ppm // 1_000_000
 
 
 def grid_places(terms: Mapping[str, Any]) -> dict[int, GridPlace]:
     """The places of an area's grid; halts where they are no tree with every parent before its children."""
     found: dict[int, GridPlace] = {}
     for listed in terms["grid_places"]:
-        number, fee, above = listed["place"], listed["fee_micro_per_kwh"], GridPlace(0, -1, 0, 0)
+        number, above = listed["place"], GridPlace(0, -1, 0, 0)
         hold(number not in found and ("parent" in listed) == bool(found), "the places of the grid are no tree")
         if "parent" in listed:
             hold(listed["parent"] in found, "a place of the grid stands before its parent")
             above = found[listed["parent"]]
         hold(above.level + 1 < PLACE_LEVELS_MAX, "a place of the grid lies too deep")
-        found[number] = GridPlace(listed.get("parent", 0), above.level + 1, fee, above.to_top + fee)
+        fees = listed["fee_micro_per_kwh"], listed.get("fee_ppm", 0)
+        found[number] = GridPlace(listed.get("parent", 0), above.level + 1, *fees)
     return found
+
+
+def _fees_below(number: int, market: int, limit: int, places: dict[int, GridPlace]) -> int:
+    """The fees of a limit from a place to the last below a market."""
+    fees = 0
+    while number != market:
+        fees += places[number].fee_of(limit)
+        number = places[number].parent
+    return fees
 
 
 def grid_fee_path(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
@@ -48,7 +62,7 @@ def grid_fee_path(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -
             if places[number].level == level:
                 markets.setdefault(number, []).append(rank)
         for number in sorted(markets, key=list(places).index):
-            trades += _clear_place(number, markets[number], orders, places, left_wh, terms["price_rule"])
+            trades += _clear_place(number, markets[number], orders, places, left_wh, terms.get("price_rule"))
             stands.update((rank, places[number].parent) for rank in markets[number])
         stands = {rank: number for rank, number in stands.items() if left_wh[rank] and number}
     return trades
@@ -60,19 +74,20 @@ def _clear_place(
     orders: Sequence[tuple[int, ...]],
     places: dict[int, GridPlace],
     left_wh: list[int],
-    price_rule: str,
+    price_rule: str | None,
 ) -> list[Match]:
-    """The best bid meets the cheapest offer, as they are seen in the place, while they cross."""
-    market = places[number]
-    below = {rank: places[orders[rank][3]].to_top - market.to_top for rank in ranks}
+    """The best bid meets the cheapest offer, as they are seen in the place, each with the fees of its own limit, while they cross."""
+    below = {rank: _fees_below(orders[rank][3], number, orders[rank][2], places) for rank in ranks}
     bids = sorted((below[rank] - orders[rank][2], rank) for rank in ranks if orders[rank][0] == 0)
-    offers = sorted((orders[rank][2] + below[rank] + market.fee, rank) for rank in ranks if orders[rank][0] == 1)
+    seen = {rank: orders[rank][2] + below[rank] + places[number].fee_of(orders[rank][2]) for rank in ranks}
+    offers = sorted((seen[rank], rank) for rank in ranks if orders[rank][0] == 1)
     trades, place = list[Match](), 0
     for negated, buy in bids:
         while left_wh[buy] and place < len(offers) and offers[place][0] <= -negated:
-            sell = offers[place][1]
-            energy_wh, fee = min(left_wh[buy], left_wh[sell]), below[sell] + market.fee + below[buy]
-            price = orders[buy][2] - fee if price_rule == "pay_as_bid" else orders[sell][2]
+            sell, asked = offers[place][1], orders[offers[place][1]][2]
+            energy_wh = min(left_wh[buy], left_wh[sell])
+            fee = seen[sell] - asked + _fees_below(orders[buy][3], number, asked, places)
+            price = orders[buy][2] - fee if price_rule == "pay_as_bid" else asked
             trades.append(Match(buy, sell, energy_wh, price, fee))
             left_wh[buy] -= energy_wh
             left_wh[sell] -= energy_wh

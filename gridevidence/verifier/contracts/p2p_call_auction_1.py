@@ -1,4 +1,4 @@
-"""The arithmetic of ``p2p_call_auction/1``: nine kinds of lines, and a call auction at one price."""
+"""The arithmetic of ``p2p_call_auction/1`` and ``/2``: nine kinds of lines, and a call auction at one price."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any, Final
 
 from gridevidence.layout import PRICES
 from gridevidence.verifier.contract import TRADE_PRICE, Cleared, Contract, LineKind, PointLine, Settled, priced_line
-from gridevidence.verifier.contracts.traders import METERED_KINDS, check_trader, lines_of_metered, takes_trader_prices
+from gridevidence.verifier.contracts.traders import (
+    METERED_KINDS,
+    check_trader,
+    lines_of_metered,
+    split_price,
+    takes_trader_prices,
+)
 
 P2P_KINDS: Final = (
     LineKind("trade_buy", "clearing", 1, TRADE_PRICE),
@@ -24,18 +30,20 @@ def lines_of_trader(of: Settled) -> list[PointLine]:
     return [*traded, *lines_of_metered(of)]
 
 
-def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cleared:
-    """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order.
+def call_auction(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
+    """Volume, price and each order's fill of ``orders`` = (side 0 buy or 1 sell, quantity, limit) in rank order; under ``/2`` a fourth
+    value says when each came.
 
     The price is the limit with the largest volume, then the smallest imbalance, then by the market's pressure, then nearest to
-    the reference. Whole price levels are filled in price order; the one that does not fit is split pro rata, ties by rank.
+    the reference, or a share of the way from the lowest to the highest that are left. Whole price levels are filled in price order; the
+    one that does not fit is split pro rata, ties by rank, or served as its orders came.
     """
     levels: dict[int, tuple[list[int], list[int]]] = {}  # limit: ranks of buys, ranks of sells
-    for rank, (side, _, limit) in enumerate(orders):
-        levels.setdefault(limit, ([], []))[side].append(rank)
+    for rank, order in enumerate(orders):
+        levels.setdefault(order[2], ([], []))[order[0]].append(rank)
     kept: list[tuple[int, int]] = []  # (price, demand - supply) of the best candidates so far, prices ascending
     best = (0, 0)
-    demand, supply = sum(quantity for side, quantity, _ in orders if side == 0), 0
+    demand, supply = sum(order[1] for order in orders if order[0] == 0), 0
     for limit, (buys, sells) in sorted(levels.items()):
         supply += sum(orders[rank][1] for rank in sells)
         quality = (min(demand, supply), -abs(demand - supply))
@@ -46,7 +54,7 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cle
     if volume == 0:
         return Cleared(0, None, fills)
     lowest, highest = kept[0][0], kept[-1][0]
-    price = min(max(reference_price, lowest), highest)
+    price = _price_between(lowest, highest, terms)
     if all(excess > 0 for _, excess in kept) or all(excess < 0 for _, excess in kept):
         price = highest if kept[0][1] > 0 else lowest
     for side in (0, 1):
@@ -55,17 +63,25 @@ def call_auction(orders: Sequence[tuple[int, ...]], reference_price: int) -> Cle
             ranks = levels[limit][side]
             total = sum(orders[rank][1] for rank in ranks)
             share = min(total, left)
+            left -= share
+            if terms["rationing"] == "time":
+                for rank in sorted(ranks, key=lambda rank: orders[rank][3]):
+                    fills[rank] = min(share, orders[rank][1])
+                    share -= fills[rank]
+                continue
             for rank in ranks:
                 fills[rank] = share * orders[rank][1] // total
             units = share - sum(fills[rank] for rank in ranks)  # each to one of the largest remainders
             for rank in sorted(ranks, key=lambda rank: -(share * orders[rank][1] % total))[:units]:
                 fills[rank] += 1
-            left -= share
     return Cleared(volume, price, fills)
 
 
-def _clear(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> Cleared:
-    return call_auction(orders, terms["reference_price_micro_per_kwh"])
+def _price_between(lowest: int, highest: int, terms: Mapping[str, Any]) -> int:
+    if "price_k_ppm" in terms:
+        return split_price(lowest, highest, terms)
+    reference: int = terms["reference_price_micro_per_kwh"]
+    return min(max(reference, lowest), highest)
 
 
 P2P_CALL_AUCTION_1: Final = Contract(
@@ -78,6 +94,6 @@ P2P_CALL_AUCTION_1: Final = Contract(
     takes_prices=takes_trader_prices,
     lines_of_point=lines_of_trader,
     check_point=check_trader,
-    clear=_clear,
+    clear=call_auction,
     not_checked=(),
 )

@@ -61,6 +61,30 @@ def check_trader(_of: Settled) -> None:
     """Every column but the sums is a sum of fills: the claim about orders."""
 
 
+PRICE_K: Final = {"price_k_ppm": range(1_000_001)}
+"""The shape of the term that says where between two limits a price lies."""
+
+
+def split_price(lowest: int, highest: int, terms: Mapping[str, Any]) -> int:
+    """A share of the way from the lowest to the highest price, rounded down."""
+    k_ppm: int = terms["price_k_ppm"]
+    return lowest + (highest - lowest) * k_ppm // 1_000_000
+
+
+def split_between_limits(
+    match: Callable[[Sequence[tuple[int, ...]]], list[Match]],
+) -> Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], list[Match]]:
+    """The same trades, each at a share of the way from the sell's limit to the buy's."""
+
+    def split(orders: Sequence[tuple[int, ...]], terms: Mapping[str, Any]) -> list[Match]:
+        return [
+            one._replace(price_micro_per_kwh=split_price(orders[one.sell][2], orders[one.buy][2], terms))
+            for one in match(orders)
+        ]
+
+    return split
+
+
 def paired_contract(
     contract_id: str,
     match: Callable[[Sequence[tuple[int, ...]], Mapping[str, Any]], list[Match]],

@@ -24,6 +24,7 @@ from gridledger.settling.files.stamps import DAY_S, Zone
 from ledger.contract import Contract
 from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import Int64Column
+from settlement.contracts.p2p_call_auction_1 import PRO_RATA, TIME
 from settlement.errors import SettlementError
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
 from settlement.tariffs import components_of
@@ -186,6 +187,9 @@ def file_rules(
     if has_orders and read.contract.ranks_by_arrival:
         what = f"[market] contract = {contract_id!r} ranks orders by when they came, which orders.csv does not tell"
         raise fault(NAME, what, "settle the folder by a call auction, such as pay_as_bid/1")
+    if has_orders and read.market.get("rationing") == TIME:
+        what = f"[market] rationing = {TIME!r} serves orders by when they came, which orders.csv does not tell"
+        raise fault(NAME, what, f"rationing = {PRO_RATA!r}")
     if has_orders:
         for key in ("gate_before_start_s", "metering_deadline_s"):
             if getattr(read, key) is None:

@@ -3,10 +3,10 @@ import { hold } from "./answers.mjs";
 import { BOOLEANS, decode } from "./cbor.mjs";
 import {
   ALL_OR_NONE, APPROVAL_KIND, AREA_HEAD, BATCH_KIND, BUNDLE, BUNDLE_BYTES_MAX, BUNDLE_TYPE, CHAIN, CLEARED_ROW,
-  CLEARING, CONDITIONS_MAX, ENERGY_KINDS, ENROLMENT_KIND, FEE_FILL_ROW, FEE_TRADE_ROW, FILL_ROW, IMPORT_KIND,
-  INTERVAL_ROW, MEMBERSHIP, ORDER_BATCH_KIND, ORDER_KIND, PAIRED_CLEARED_ROW, PAIRED_FILL_ROW, PLACED_BID_ROW,
+  CLEARING, CONDITIONS_MAX, ENERGY_KINDS, ENROLMENT_KIND, FEE_TRADE_ROW, FILL_ROW, FILL_ROWS, IMPORT_KIND,
+  INTERVAL_ROW, MEMBERSHIP, ORDER_BATCH_KIND, ORDER_KIND, PAIRED_CLEARED_ROW, PLACED_BID_ROW,
   PLACED_ROW, POSITION_HEAD, PROFILE_KIND, PROPOSAL, QUANTITIES_MAX, QUANTITY_BYTES, READING_ROW, RENEWABLE_KINDS, RUN,
-  RUNS, SIDES, TRADES_MAX, TRADE_ROW, WANTED_FILL_ROW,
+  RUNS, SIDES, TRADES_MAX, TRADE_ROW,
 } from "./layout.mjs";
 import {
   readEntity, readHeadedRow, readHeader, readLeaf, readOpened, readRegistryRow, readRow, readTransaction,
@@ -249,7 +249,7 @@ function readOrder(part, what) {
   if (row !== null) holdPlaced(placedOf(row.row), what);
   return new Order({
     order: transaction,
-    fill: readRow(part.fill, `the fill of ${what}`, FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW),
+    fill: readRow(part.fill, `the fill of ${what}`, ...FILL_ROWS),
     row,
     mandate: optional(part, "mandate", (one) => readOpened(one, `the mandate of ${what}`)),
     trades: (part.trades ?? []).map((one) => readRow(one, `a trade of ${what}`, TRADE_ROW, FEE_TRADE_ROW)),

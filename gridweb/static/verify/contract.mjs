@@ -15,6 +15,7 @@
  *   takes_agreements   whether the point's agreements say what it traded; a bundle of another contract shows none
  *   ranks_by_arrival   whether orders rank as they came
  *   asks_wants         whether rows of orders say bid, choice, energy_kinds and seller
+ *   asks_arrival       whether rows of orders say when each came: its place among those of its area, from 0
  *   has_grid_fees      whether rows of orders say their place, and trades have fees that buyers pay beyond the price
  */
 import { sum } from "./values.mjs";
@@ -66,6 +67,7 @@ const DEFAULTS = {
   takes_agreements: false,
   ranks_by_arrival: false,
   asks_wants: false,
+  asks_arrival: false,
   has_grid_fees: false,
 };
 

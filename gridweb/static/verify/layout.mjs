@@ -391,7 +391,9 @@ export const ALL_OR_NONE = 2n; // added to the side of a row whose order is fill
 const WANTS = { bid: "u32", choice: "u32", energy_kinds: "u32", seller: "u32" }; // under conditional_bid/1
 const PAIRED_FILL = { ...PLACED_ORDER, filled_wh: "i64", amount_nano: "i64" };
 export const WANTED_FILL_ROW = new RowLayout({ ...PAIRED_FILL, ...WANTS });
-export const FEE_FILL_ROW = new RowLayout({ ...PAIRED_FILL, fee_nano: "i64", grid_place: "u32" }); // grid_fee_path/1
+export const FEE_FILL_ROW = new RowLayout({ ...PAIRED_FILL, fee_nano: "i64", grid_place: "u32" }); // grid_fee_path/1 and /2
+export const TIMED_FILL_ROW = new RowLayout({ ...PLACED_ORDER, filled_wh: "i64", arrival: "u32" }); // p2p_call_auction/2
+export const FILL_ROWS = [FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW, TIMED_FILL_ROW];
 const TRADE = {
   ...{ buyer: "u32", buy_counter: "u32", seller: "u32", sell_counter: "u32" },
   ...{ energy_wh: "i64", price: "i64" },
@@ -406,6 +408,7 @@ export const BOOK_ROW = new RowLayout(IN_BOOK);
 export const ARRIVED_BOOK_ROW = new RowLayout({ ...IN_BOOK, until_rank: "u32" }); // withdrawn before this rank
 export const WANTED_BOOK_ROW = new RowLayout({ ...IN_BOOK, ...WANTS });
 export const PLACED_BOOK_ROW = new RowLayout({ ...IN_BOOK, grid_place: "u32" });
+export const TIMED_BOOK_ROW = new RowLayout({ ...IN_BOOK, arrival: "u32" });
 
 // ------------------------------------------------------------------------------------------------------------- claims
 export const OF_CONTRACT = ["lines", "orders", "clearing"]; // unchecked where the contract is unknown

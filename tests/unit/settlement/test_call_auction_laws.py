@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,13 +10,7 @@ from hypothesis import strategies as st
 from settlement.contract_kit_1 import BUY, INT64_MAX, INT64_MIN, SELL, ContractError
 from settlement.contracts import p2p_call_auction_1 as call_auction
 from settlement.contracts.p2p_call_auction_1 import Clearing
-
-
-class Order(NamedTuple):
-    side: int
-    quantity: int
-    price: int
-    sequence: int = 0
+from tests.slow.call_auction import Order, fills_by_text, price_by_text
 
 
 def clear(orders: list[Order], rationing: str = "pro_rata", reference: int | None = None) -> Clearing:
@@ -30,53 +22,6 @@ def clear(orders: list[Order], rationing: str = "pro_rata", reference: int | Non
         rationing=rationing,
         sequence=np.array([order.sequence for order in orders], dtype=np.int64),
     )
-
-
-def price_by_text(orders: list[Order], reference: int | None) -> tuple[int, int | None]:
-    """call_auction/1 word for word: every limit price is a candidate."""
-    prices = sorted({order.price for order in orders})
-    demand = {p: sum(o.quantity for o in orders if o.side == BUY and o.price >= p) for p in prices}
-    supply = {p: sum(o.quantity for o in orders if o.side == SELL and o.price <= p) for p in prices}
-    volume = max((min(demand[p], supply[p]) for p in prices), default=0)
-    if volume == 0:
-        return 0, None
-    left = [p for p in prices if min(demand[p], supply[p]) == volume]
-    least = min(abs(demand[p] - supply[p]) for p in left)
-    left = [p for p in left if abs(demand[p] - supply[p]) == least]
-    if len(left) == 1:
-        return volume, left[0]
-    if all(demand[p] > supply[p] for p in left):
-        return volume, left[-1]
-    if all(demand[p] < supply[p] for p in left):
-        return volume, left[0]
-    return volume, (left[0] + left[-1]) // 2 if reference is None else min(max(reference, left[0]), left[-1])
-
-
-def fills_by_text(orders: list[Order], volume: int, rationing: str) -> list[int]:
-    """Whole levels while they fit, then the rule for the level that does not."""
-    fills = [0] * len(orders)
-    for side in (BUY, SELL):
-        rows = [row for row, order in enumerate(orders) if order.side == side]
-        left = volume
-        for price in sorted({orders[row].price for row in rows}, reverse=side == BUY):
-            level = [row for row in rows if orders[row].price == price]
-            if rationing == "time":
-                for row in sorted(level, key=lambda row: (orders[row].sequence, row)):
-                    fills[row] = min(left, orders[row].quantity)
-                    left -= fills[row]
-                continue
-            total = sum(orders[row].quantity for row in level)
-            share = min(left, total)
-            for row in level:
-                fills[row] = share * orders[row].quantity // total
-            over = share - sum(fills[row] for row in level)
-            by_remainder = sorted(level, key=lambda row: (-(share * orders[row].quantity % total), row))
-            for row in by_remainder[:over]:
-                fills[row] += 1
-            left -= share
-            if left == 0:
-                break
-    return fills
 
 
 SMALL = st.builds(Order, st.sampled_from([BUY, SELL]), st.integers(1, 6), st.integers(-4, 4), st.integers(-2, 2))

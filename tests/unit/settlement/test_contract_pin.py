@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from settlement.catalogue import contract_pin
+from settlement.catalogue import CATALOGUE, Entry, contract_pin
 from settlement.errors import SettlementError
 
 CONTRACT = "p2p_call_auction/1"
@@ -42,23 +43,33 @@ def test_changed_code_has_another_pin(copy: Path, folder: str, change: str) -> N
     assert contract_pin(CONTRACT, copy) != contract_pin(CONTRACT)
 
 
-@pytest.mark.parametrize("contract_id", ["p2p_call_auction/2", "p2p_call_auction_1", "../contract_kit_1"])
+@pytest.mark.parametrize("contract_id", ["p2p_call_auction/9", "p2p_call_auction_1", "../contract_kit_1"])
 def test_unknown_contract_is_named_with_those_there_are(contract_id: str) -> None:
     with pytest.raises(SettlementError, match="p2p_call_auction/1"):
         contract_pin(contract_id)
 
 
-def test_contract_and_kit_import_only_the_kit_and_numpy(repository: Path) -> None:
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
+def test_a_contract_imports_what_its_pin_covers_and_numpy_alone(entry: Entry, repository: Path) -> None:
     """What the pin does not cover cannot change a result: the standard library's pure helpers are all that is left."""
-    allowed = {"numpy", "settlement", "__future__", "collections", "dataclasses", "functools", "itertools", "typing"}
-    for folder in FOLDERS:
+    allowed = {"numpy", "__future__", "collections", "dataclasses", "functools", "heapq", "itertools", "typing"}
+    folders = [entry.folder.as_posix(), *entry.builds_on]
+    covered = {"settlement." + folder.replace("/", ".") for folder in folders}
+    for folder in folders:
         files = list((repository / "settlement" / folder).rglob("*.py"))
         assert files
         for path in files:
-            for node in ast.walk(ast.parse(path.read_text())):
-                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                for name in names:
-                    assert name.split(".")[0] in allowed, f"{path} imports {name}"
-                    if name.startswith("settlement"):
-                        assert name.startswith(("settlement.contract_kit_1", "settlement.contracts.p2p_call_auction_1"))
+            for name in imported(ast.parse(path.read_text())):
+                is_covered = any(name == of or name.startswith(f"{of}.") for of in covered)
+                assert is_covered or name.split(".")[0] in allowed, f"{path} imports {name}"
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Modules that are imported, those among them that are named behind ``from settlement.contracts import``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            is_package = module in ("settlement", "settlement.contracts")
+            yield from (f"{module}.{alias.name}" for alias in node.names) if is_package else (module,)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)

@@ -14,7 +14,7 @@ from ledger.contract import SlotRows, TradeAmounts
 from ledger.one_group import one_group
 from settlement.contract_kit_1 import BUY, SELL, ContractError
 from settlement.contracts.grid_fee_path_1 import CONTRACT, LEVELS_MAX, PLACES_MAX, PRICE_RULES, Places, match, matching
-from tests.second_verifier.paired import up_the_grid
+from tests.second_verifier import paired as second
 from tests.second_verifier.rows import BookRow
 from tests.slow.grid_fee_path import Met, Order, Place, meet, way_up
 from tests.worlds.consortium import PRICES
@@ -145,10 +145,10 @@ def test_both_verifiers_clear_every_gate_as_the_contract_does(
         BookRow(rank, order[0], order[1], order[2], 0, 0, all_or_none=False, wanted=(order[3],))
         for rank, order in enumerate(orders)
     ]
-    places = [(place["place"], place.get("parent", 0), place["fee_micro_per_kwh"]) for place in gate.listed]
+    places = [second.Place(place["place"], place.get("parent", 0), place["fee_micro_per_kwh"]) for place in gate.listed]
     again = [
         (pair.buy, pair.sell, pair.energy_wh, pair.price_micro_per_kwh, pair.fee_micro_per_kwh)
-        for pair in up_the_grid(rows, places, rule)
+        for pair in second.up_the_grid(rows, places, rule)
     ]
     assert again == made
 

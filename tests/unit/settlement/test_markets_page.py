@@ -91,9 +91,11 @@ def test_it_settles_as_the_ledger_asks_and_conserves_money(example: Any, members
 
 def test_the_page_says_of_each_mechanism_whether_it_is_a_contract_or_a_rule_of_the_vectors() -> None:
     table = PAGE.read_text("utf-8").partition("## Contracts and reference rules")[2]
-    rows = [line for line in table.splitlines() if line.startswith("| ") and "/1`" in line]
-    contracts = [name for line in rows if "contract" in line.split("|")[2] for name in re.findall(r"`(.+?/1)`", line)]
-    rules = [name for line in rows if "rule" in line.split("|")[2] for name in re.findall(r"`(.+?/1)`", line)]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and re.search(r"/\d`", line)]
+    contracts = [
+        name for line in rows if "contract" in line.split("|")[2] for name in re.findall(r"`([^`]+/\d)`", line)
+    ]
+    rules = [name for line in rows if "rule" in line.split("|")[2] for name in re.findall(r"`([^`]+/\d)`", line)]
     assert sorted(contracts) == sorted(CONTRACTS)
     assert not set(rules) & set(CONTRACTS)
     assert set(rules) <= set(HANDLERS)

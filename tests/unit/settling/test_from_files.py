@@ -152,6 +152,41 @@ def test_a_folder_whose_orders_rank_by_arrival_is_refused_in_one_line(
     assert len(words.splitlines()) == 1
 
 
+SPLIT_AUCTION = AUCTION.replace(
+    'p2p_call_auction/1"\nreference_price_micro_per_kwh = 370000\nrationing = "pro_rata"',
+    'p2p_call_auction/2"\nprice_k_ppm = 500000\nrationing = "pro_rata"',
+)
+
+
+def test_a_folder_whose_auction_has_its_price_in_the_middle_is_settled_and_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "rules.toml": SPLIT_AUCTION + 'timezone = "UTC"\n',
+        "orders.csv": orders_of(range(2)).replace(",sell,300,", ",sell,150,"),
+        "readings.csv": UTC_READINGS,
+    }
+    out = tmp_path / "out"
+    assert settle(capsys, make_folder(tmp_path / "in", changes), "--out", out)["postings_sum_nano"] == 0
+    bought = [row for row in rows_of(out / "statements.csv") if row["line_kind"] == "trade_buy"]
+    assert [(row["energy_wh"], row["price_micro_per_kwh"]) for row in bought] == [("150", "370000")] * 2
+    shown = subprocess.run(
+        [sys.executable, "-I", "-S", out / "verify.py", out / "sample.evd", "--trust", out / "trust.json", "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, json.loads(shown.stdout)["answer"]) == (0, "verified"), shown.stdout
+
+
+def test_a_folder_whose_orders_are_served_as_they_came_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = SPLIT_AUCTION.replace("pro_rata", "time") + 'timezone = "UTC"\n'
+    changes = {"rules.toml": rules, "orders.csv": orders_of(range(2)), "readings.csv": UTC_READINGS}
+    words = refused(capsys, make_folder(tmp_path / "in", changes), "--out", tmp_path / "out")
+    assert "[market] rationing = 'time' serves orders by when they came, which orders.csv does not tell" in words
+    assert len(words.splitlines()) == 1
+
+
 def test_a_stranger_verifies_the_sample_and_is_told_that_no_meter_signed_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -264,7 +264,7 @@ def test_orders_and_fills_go_on_in_the_next_chunk() -> None:
     fills = of_columns(FillsLeaf, *[np.arange(count, dtype=np.int64)] * 9, SEED)
     save_fills(leaves, 900, "Z", fills)
     assert as_plain(load_fills(leaves, 900, "Z", count)) == as_plain(fills)
-    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 9, b"", *[None] * 8]
+    assert as_plain(load_fills(leaves, 900, "Z", 0)) == [*[[]] * 9, b"", *[None] * 9]
     paired = fills._replace(amount_nano=np.arange(count, dtype=np.int64), until_rank=fills.filled_wh[::-1])
     save_fills(leaves, 901, "Z", paired)
     assert as_plain(load_fills(leaves, 901, "Z", count)) == as_plain(paired)

@@ -18,17 +18,14 @@ from gridevidence.digests import remade
 from gridevidence.layout import (
     AREA_HEAD,
     CLEARED_ROW,
-    FEE_FILL_ROW,
     FEE_TRADE_ROW,
-    FILL_ROW,
+    FILL_ROWS,
     INTERVAL_ROW,
     PAIRED_CLEARED_ROW,
-    PAIRED_FILL_ROW,
     PLACED_ROW,
     POSITION_HEAD,
     READING_ROW,
     TRADE_ROW,
-    WANTED_FILL_ROW,
 )
 from tests.second_verifier.evidence import HEADER, Evidence, certified_later, evidence_of
 from tests.second_verifier.signing import KeyPair, sign
@@ -202,7 +199,7 @@ ENCODED: Final = ("leaf", "signed", "header")
 ROWS: Final = {
     "reading": [READING_ROW],
     "interval": [INTERVAL_ROW],
-    "fill": [FILL_ROW, PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW],
+    "fill": [*FILL_ROWS],
     "order": [PLACED_ROW],
     "area": [CLEARED_ROW, PAIRED_CLEARED_ROW],
     "trades": [TRADE_ROW, FEE_TRADE_ROW],

@@ -25,6 +25,7 @@ from tests.unit.verify.test_verifiers_agree import SEED
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.placed import PLACED, one_placed_slot
+from tests.worlds.price_terms import PRICE_TERMS
 from tests.worlds.wanted import POOLED, WANTED, one_pooled_slot, one_ramped_slot, one_wanted_slot
 
 pytestmark = needs("node", INSTALL)
@@ -85,6 +86,7 @@ WORLDS = {
     "preferences in a batch": (POOLED, one_pooled_slot),
     "a ramp": (WANTED, one_ramped_slot),
     "fees along a grid": (PLACED, one_placed_slot),
+    **{name: (told.world, told.slot) for name, told in PRICE_TERMS.items()},
 }
 LINES = (("shop", "trade_buy"), ("house", "trade_buy"), ("roof", "trade_sell"), ("house", "levy"))
 

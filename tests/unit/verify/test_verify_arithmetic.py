@@ -126,7 +126,9 @@ def test_published_call_auctions_give_the_expected_price_and_fills(case: Path) -
     rows = list(csv.DictReader((case / data["input"]["orders"]).read_text().splitlines()))
     rows.sort(key=lambda row: row["order_id"].encode())
     orders = [(int(row["side"] == "sell"), int(row["quantity_wh"]), int(row["price_micro_per_kwh"])) for row in rows]
-    volume, price, fills, trades = verify.call_auction(orders, data["input"]["reference_price_micro_per_kwh"])
+    reference_price = data["input"]["reference_price_micro_per_kwh"]
+    terms = {"rationing": "pro_rata", "reference_price_micro_per_kwh": reference_price}
+    volume, price, fills, trades = verify.call_auction(orders, terms)
     expect = data["expect"]
     assert (volume, trades) == (expect["volume_wh"], ())
     assert price == expect.get("price_micro_per_kwh")
@@ -150,7 +152,8 @@ def test_any_auction_gives_what_the_contract_gives(orders: list[tuple[int, int, 
         side.astype(np.int8), quantity, price, reference_price_micro_per_kwh=reference_price, rationing="pro_rata"
     )
     expected = verify.Cleared(cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
-    assert verify.call_auction(orders, reference_price) == expected
+    terms = {"rationing": "pro_rata", "reference_price_micro_per_kwh": reference_price}
+    assert verify.call_auction(orders, terms) == expected
 
 
 @given(ORDERS, st.lists(st.integers(-1, 14), min_size=14, max_size=14))
@@ -160,16 +163,17 @@ def test_any_gate_of_a_paired_contract_comes_to_the_trades_of_the_contract(
 ) -> None:
     side, quantity, price = (np.array([order[index] for order in orders], dtype=np.int64) for index in range(3))
     for contract in PAIRED:
+        terms = {"price_k_ppm": 400_000} if "price_k_ppm" in verify.CONTRACTS[contract.contract_id].terms else {}
         until = np.array([drawn if contract.ranks_by_arrival else 0 for drawn in untils[: len(orders)]], dtype=np.int64)
         until = np.where(until < 0, len(orders), np.minimum(until, len(orders)))
-        cleared = contract.clear(side.astype(np.int8), quantity, price, terms={}, until_rank=until)
+        cleared = contract.clear(side.astype(np.int8), quantity, price, terms=terms, until_rank=until)
         assert cleared.trades is not None
         made = cleared.trades.buy, cleared.trades.sell, cleared.trades.energy_wh, cleared.trades.price_micro_per_kwh
         trades = zip(*(column.tolist() for column in made), strict=True)
         known = verify.CONTRACTS[contract.contract_id]
         assert known.clear is not None
         rows = [(*order, at) if contract.ranks_by_arrival else order for order, at in zip(orders, until, strict=True)]
-        due = known.clear(rows, {})
+        due = known.clear(rows, terms)
         assert due[:3] == (cleared.volume_wh, cleared.price_micro_per_kwh, cleared.filled_wh.tolist())
         assert list(map(tuple, due.trades)) == [(*trade, 0) for trade in trades]
 
@@ -179,6 +183,8 @@ def test_there_are_paired_contracts() -> None:
         "pay_as_bid/1",
         "continuous_double_auction/1",
         "trade_reduction/1",
+        "pay_as_bid/2",
+        "continuous_double_auction/2",
     ]
 
 

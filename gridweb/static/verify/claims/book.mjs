@@ -3,7 +3,7 @@ import { CANNOT_BE_DECIDED, Halt, hold } from "../answers.mjs";
 import { decode } from "../cbor.mjs";
 import {
   ALL_OR_NONE, ARRIVED_BOOK_ROW, BLOCK_ROUNDS_MAX, BOOK, BOOK_BYTES_MAX, BOOK_ROW, BOOK_TYPE,
-  PLACED_BOOK_ROW, SIDES, WANTED_BOOK_ROW,
+  PLACED_BOOK_ROW, SIDES, TIMED_BOOK_ROW, WANTED_BOOK_ROW,
 } from "../layout.mjs";
 import { conform, knownVersion } from "../shapes.mjs";
 import { rootOfLeaves } from "../trees.mjs";
@@ -34,9 +34,14 @@ function ordersOf(rows, contract) {
   let layout = contract.ranks_by_arrival ? ARRIVED_BOOK_ROW : BOOK_ROW;
   if (contract.asks_wants) layout = WANTED_BOOK_ROW;
   if (contract.has_grid_fees) layout = PLACED_BOOK_ROW;
+  if (contract.asks_arrival) layout = TIMED_BOOK_ROW;
   hold(rows.every((row) => row.length === layout.size), "a row of the book has another length than such a row");
   const orders = rows.map((row) => layout.unpack(row));
   hold(orders.every((order, rank) => order.rank === BigInt(rank)), "the book is not in rank order");
+  if (contract.asks_arrival) {
+    const came = orders.map((order) => order.arrival).sort(compare);
+    hold(came.every((arrival, at) => arrival === BigInt(at)), "the orders of the book did not come one after the other");
+  }
   const sides = contract.trades_in_pairs ? BigInt(SIDES.length) : 2n * ALL_OR_NONE;
   const areOrders = orders.every((order) => order.side < sides && order.quantity_wh > 0n);
   hold(areOrders, "an order has no side or no quantity");
@@ -85,8 +90,8 @@ function count(counts, value, change) {
 }
 
 /** What a contract asks of an order beside side, quantity and limit, as its row says it. */
-const askedOf = ({ bid, choice, energy_kinds, seller, grid_place }) =>
-  [bid, choice, energy_kinds, seller, grid_place].filter((value) => value !== undefined);
+const askedOf = ({ bid, choice, energy_kinds, seller, grid_place, arrival }) =>
+  [bid, choice, energy_kinds, seller, grid_place, arrival].filter((value) => value !== undefined);
 
 /** [energy, price, fee] of each trade of each order; a sell's fee is its buyer's. */
 function tradesByRank(due, orders) {

@@ -1,12 +1,12 @@
 /* What an order got: at the price of the gate, or in trades that have prices of their own. */
 import { hold } from "../answers.mjs";
-import { ALL_OR_NONE, FEE_FILL_ROW, FEE_TRADE_ROW, FILL_ROW, PAIRED_FILL_ROW, TRADE_ROW, WANTED_FILL_ROW } from "../layout.mjs";
+import { ALL_OR_NONE, FEE_TRADE_ROW, FILL_ROWS, TRADE_ROW } from "../layout.mjs";
 import { equal, isAscending, sum } from "../values.mjs";
 
 /** A row of the clearing: what an order got; amount_nano: what its trades come to, null where a gate has one price for all. */
 export function fillOf(row) {
-  if (row.length === FILL_ROW.size) return { ...FILL_ROW.unpack(row), amount_nano: null };
-  return [PAIRED_FILL_ROW, WANTED_FILL_ROW, FEE_FILL_ROW].find((layout) => layout.size === row.length).unpack(row);
+  const fill = FILL_ROWS.find((layout) => layout.size === row.length).unpack(row);
+  return { amount_nano: null, ...fill };
 }
 
 /** A trade, from a row of either layout. */

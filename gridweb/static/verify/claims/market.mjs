@@ -19,6 +19,8 @@ export function checkOrders(of) {
   else hold(!fills.some((fill) => has(fill, "bid")), "a fill says what was wanted, and the contract asks for nothing");
   const areFeesDue = fills.every((fill) => has(fill, "fee_nano") === contract.has_grid_fees);
   hold(areFeesDue, "a fill has fees, and the contract has none, or the reverse");
+  const isArrivalDue = fills.every((fill) => has(fill, "arrival") === contract.asks_arrival);
+  hold(isArrivalDue, "a fill says when its order came, and the contract does not ask for it, or the reverse");
   holdRegistered([of.bundle.point, ...of.bundle.siblings.map((one) => one.point)], orders, fills);
   checkSide(of, fills.filter((fill) => !sells(fill)), { energy: "bought_wh", amount: "bought_nano", metered: "import_wh" });
   checkSide(of, fills.filter(sells), { energy: "sold_wh", amount: "sold_nano", metered: "export_wh" });

@@ -4,7 +4,7 @@ import { least } from "../values.mjs";
 import { pairedContract } from "./traders.mjs";
 
 /** Each order meets the best that rests on the other side, of equal limits the one that came first; the rest of it rests. */
-function meetAsTheyCome(orders) {
+export function meetAsTheyCome(orders) {
   const leftWh = orders.map((order) => order.quantity_wh);
   const trades = [];
   const resting = [[], []]; // ranks by side, best first
@@ -44,7 +44,8 @@ function rest(rank, orders, own, sign) {
   own.splice(behind < 0 ? own.length : behind, 0, rank);
 }
 
-export const CONTINUOUS_DOUBLE_AUCTION_1 = pairedContract("continuous_double_auction/1", meetAsTheyCome, {
+export const BY_ARRIVAL = {
   not_checked: ["that the orders stand in the book in the order in which the ledger took them"],
   ranks_by_arrival: true,
-});
+};
+export const CONTINUOUS_DOUBLE_AUCTION_1 = pairedContract("continuous_double_auction/1", meetAsTheyCome, BY_ARRIVAL);

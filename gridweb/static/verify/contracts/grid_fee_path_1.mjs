@@ -1,8 +1,8 @@
-/* The arithmetic of grid_fee_path/1: markets one above the other, cleared from the lowest up, with the fees of the places between. */
+/* The arithmetic of grid_fee_path/1 and /2: markets one above the other, cleared from the lowest up, with the fees of the places between. */
 import { hold } from "../answers.mjs";
 import { lineKind, match, pointLine } from "../contract.mjs";
 import { list, text, within } from "../shapes.mjs";
-import { compare, least } from "../values.mjs";
+import { compare, least, most } from "../values.mjs";
 import { linesOfMetered, linesOfPairs, pairedContract } from "./traders.mjs";
 
 const FEE_KIND = lineKind("grid_fee", "network", 1n, "");
@@ -11,15 +11,25 @@ const LEVELS_MAX = 8;
 /** The places of an area's grid by number; halts where they are no tree with every parent before its children. */
 function gridPlaces({ grid_places: listed }) {
   const found = new Map();
-  for (const { place: number, parent = 0n, fee_micro_per_kwh: fee, ...rest } of listed) {
+  for (const { place: number, parent = 0n, fee_micro_per_kwh: fee, fee_ppm: feePpm = 0n, ...rest } of listed) {
     const isBelow = found.size > 0;
     hold(!found.has(number) && (parent !== 0n) === isBelow && Object.keys(rest).length === 0, "the places of the grid are no tree");
     hold(!isBelow || found.has(parent), "a place of the grid stands before its parent");
-    const above = found.get(parent) ?? { level: -1, toTop: 0n };
+    const above = found.get(parent) ?? { level: -1 };
     hold(above.level + 1 < LEVELS_MAX, "a place of the grid lies too deep");
-    found.set(number, { parent, level: above.level + 1, fee, toTop: above.toTop + fee });
+    found.set(number, { parent, level: above.level + 1, fee, feePpm });
   }
   return found;
+}
+
+/** What a place takes of a kWh that is asked for at a limit. */
+const feeOf = ({ fee, feePpm }, limit) => fee + (most(limit, 0n) * feePpm) / 1_000_000n;
+
+/** The fees of a limit from a place to the last below a market. */
+function feesBelow(number, market, limit, places) {
+  let fees = 0n;
+  for (let at = number; at !== market; at = places.get(at).parent) fees += feeOf(places.get(at), limit);
+  return fees;
 }
 
 /** Trades at what sellers get, each with the fees on its path. */
@@ -43,11 +53,14 @@ function gridFeePath(orders, terms) {
   return trades;
 }
 
-/** The best bid meets the cheapest offer, as they are seen in the place, while they cross. */
+/** The best bid meets the cheapest offer, as they are seen in the place, each with the fees of its own limit, while they cross. */
 function clearPlace(number, ranks, { orders, places, leftWh, priceRule }) {
-  const market = places.get(number);
-  const below = (rank) => places.get(orders[rank].grid_place).toTop - market.toTop;
-  const seen = (rank) => (orders[rank].side === 0n ? orders[rank].limit - below(rank) : orders[rank].limit + below(rank) + market.fee);
+  const seenPrices = new Map(ranks.map((rank) => {
+    const { side, limit, grid_place: place } = orders[rank];
+    const below = feesBelow(place, number, limit, places);
+    return [rank, side === 0n ? limit - below : limit + below + feeOf(places.get(number), limit)];
+  }));
+  const seen = (rank) => seenPrices.get(rank);
   const bids = ranks.filter((rank) => orders[rank].side === 0n).sort((one, two) => compare(seen(two), seen(one)) || one - two);
   const offers = ranks.filter((rank) => orders[rank].side === 1n).sort((one, two) => compare(seen(one), seen(two)) || one - two);
   const trades = [];
@@ -56,8 +69,9 @@ function clearPlace(number, ranks, { orders, places, leftWh, priceRule }) {
     while (leftWh[buy] && place < offers.length && seen(offers[place]) <= seen(buy)) {
       const sell = offers[place];
       const energyWh = least(leftWh[buy], leftWh[sell]);
-      const fee = below(sell) + market.fee + below(buy);
-      const price = priceRule === "pay_as_bid" ? orders[buy].limit - fee : orders[sell].limit;
+      const asked = orders[sell].limit;
+      const fee = seen(sell) - asked + feesBelow(orders[buy].grid_place, number, asked, places);
+      const price = priceRule === "pay_as_bid" ? orders[buy].limit - fee : asked;
       trades.push({ ...match(buy, sell, energyWh, price), fee_micro_per_kwh: fee });
       leftWh[buy] -= energyWh;
       leftWh[sell] -= energyWh;
@@ -67,7 +81,7 @@ function clearPlace(number, ranks, { orders, places, leftWh, priceRule }) {
   return trades;
 }
 
-export const GRID_FEE_PATH_1 = pairedContract("grid_fee_path/1", gridFeePath, {
+const GRID_FEE_PATH = {
   position_columns: [
     "bought_wh", "sold_wh", "bought_nano", "sold_nano", "grid_fee_nano", "pays_nano", "supplier_only_nano",
   ],
@@ -77,12 +91,15 @@ export const GRID_FEE_PATH_1 = pairedContract("grid_fee_path/1", gridFeePath, {
     ...linesOfMetered(of),
   ],
   not_checked: ["that the places of the other sides in the grid, and of the party's points that were registered anew behind its orders, are those that were registered"],
-  terms: {
-    grid_places: list(
-      { fee_micro_per_kwh: within(0n, 10n ** 9n), "parent?": within(1n, 65_535n), place: within(1n, 65_535n) }, 1, 64,
-    ),
-    price_rule: text("pay_as_bid|pay_as_offer"),
-  },
   checkTerms: gridPlaces,
   has_grid_fees: true,
+};
+const GRID_PLACE = { fee_micro_per_kwh: within(0n, 10n ** 9n), "parent?": within(1n, 65_535n), place: within(1n, 65_535n) };
+
+/** A version: its id, what a place has beside number, parent and fee, and the other terms. */
+export const gridFeePathOf = (contract_id, ofPlace, terms) => pairedContract(contract_id, gridFeePath, {
+  ...GRID_FEE_PATH,
+  terms: { grid_places: list({ ...GRID_PLACE, ...ofPlace }, 1, 64), ...terms },
 });
+
+export const GRID_FEE_PATH_1 = gridFeePathOf("grid_fee_path/1", {}, { price_rule: text("pay_as_bid|pay_as_offer") });

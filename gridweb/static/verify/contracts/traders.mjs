@@ -1,5 +1,6 @@
 /* What contracts have in common under which parties trade before delivery: seven kinds of lines beside those of the trades. */
 import { cleared, contractOf, lineKind, pointLine, pricedLines } from "../contract.mjs";
+import { within } from "../shapes.mjs";
 import { least, most, sum } from "../values.mjs";
 
 export const METERED_KINDS = [
@@ -44,6 +45,17 @@ export function takesTraderPrices(prices) {
   return prices.surplus_price_micro_per_kwh <= least(missingPrice, prices.feed_in_price_micro_per_kwh)
     && supplied <= missingPrice + prices.network_traded_micro_per_kwh;
 }
+
+/** The shape of the term that says where between two limits a price lies. */
+export const PRICE_K = within(0n, 1_000_000n);
+
+/** A share of the way from the lowest to the highest price, rounded down. */
+export const splitPrice = (lowest, highest, { price_k_ppm: kPpm }) => lowest + ((highest - lowest) * kPpm) / 1_000_000n;
+
+/** The same trades, each at a share of the way from the sell's limit to the buy's. */
+export const splitBetweenLimits = (meet) => (orders, terms) =>
+  meet(orders).map((trade) =>
+    ({ ...trade, price_micro_per_kwh: splitPrice(orders[trade.sell].limit, orders[trade.buy].limit, terms) }));
 
 /** A contract whose gates come to the trades of `meet`, from orders as a contract's `clear` has them. */
 export function pairedContract(contract_id, meet, own = {}) {
