@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +15,7 @@ from selenium.webdriver.support.select import Select
 
 from gridweb.i18n import catalogue
 from tests.browser.chromium import INSTALL, Browser, Look
-from tests.demo.demo_run import Finished
+from tests.demo.demo_run import EXECUTABLE, Finished
 from tests.demo.live import LiveDemo
 from tests.external import needs
 
@@ -46,6 +48,7 @@ for (const name of ["title", "aria-label", "placeholder", "alt", "label"])
   for (const element of document.querySelectorAll(`[${name}]`)) if (isOurs(element)) found.push(element.getAttribute(name));
 return found.map((text) => text.trim().replace(/\\s+/g, " ")).filter(Boolean);
 """
+KEY_FILES = {"key": "pem", "password": "password"}
 PLACEHOLDER = re.compile(r"%\\?\(\w+\\?\)s|\\?\{\w+\\?\}")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 ENGLISH = re.compile(r"[A-Za-z]{3}")
@@ -73,6 +76,44 @@ def find_line(demo: LiveDemo, kind: str = "trade_sell") -> BillLine:
     row = max(rows, key=lambda row: abs(int(row["amount_nano"])))
     area = next(meter["area"] for meter in finished.rows("meters.csv") if meter["party"] == row["party"])
     return BillLine(area, row["party"], int(row["slot_start_s"]), kind)
+
+
+TARIFF = """
+[[tariff]]
+name = "home"
+from_s = 2026-06-20T00:00:00+08:00
+quantum_nano = 10000000
+rounding = "half_even"
+tax_ppm = 130000
+components = [
+    {name = "energy", account = "grid", base = "import", taxed = true, steps = [[0, 480000], [200000, 530000]]},
+    {name = "night", account = "grid", base = "residual", taxed = true, price = -60000, windows = [[0, 21600], [79200, 86400]], months = [6, 7, 8]},
+    {name = "demand", account = "grid", base = "kw_contracted", taxed = true, price = 32000000},
+    {name = "power factor", account = "funds", base = "percent", taxed = false, price = -7500, of = ["energy", "night"]},
+]
+
+[[party]]
+name = "PARTY"
+from_s = 2026-06-21T00:00:00+08:00
+area = "AREA"
+organisation = "utility"
+trades = true
+tariff = "home"
+contracted_w = {demand = 12000}
+"""
+"""What a demonstration does not have: charges by the month, and a household that is charged them."""
+
+
+def register_tariff(demo: LiveDemo, area: str, party: str) -> None:
+    """Have the utility of a demonstration register TARIFF, by the command that it would use itself."""
+    run_dir = demo.out / "run"
+    file = run_dir / "tariff.toml"
+    file.write_text(TARIFF.replace("PARTY", party).replace("AREA", area), "utf-8")
+    node = tomllib.loads((run_dir / "web.toml").read_text("utf-8"))["node"]
+    own = ["--signer", "utility", *(f"--{name}=file:{run_dir / 'utility'}.{end}" for name, end in KEY_FILES.items())]
+    command = [str(EXECUTABLE), "registry", "submit", str(file), "--url", node, *own]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
 
 
 @dataclass(frozen=True)
@@ -112,6 +153,7 @@ PLACES = (
     Place("imbalance", "/imbalance", "utility"),
     Place("balance", "/balance", "utility"),
     Place("tariffs", "/tariffs", "utility"),
+    Place("tariff", "/tariffs/home", "utility"),
     Place("disputes", "/disputes", "regulator"),
     Place("condition", "/condition", "utility"),
     Place("sample", "/sample", "regulator"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.browser_world import HOUSEHOLDS, SLOTS, BillLine, Visit, find_line
+from tests.browser.browser_world import HOUSEHOLDS, SLOTS, BillLine, Visit, find_line, register_tariff
 from tests.browser.chromium import Browser, open_browser
 from tests.demo.live import LiveDemo, live_demo
 
@@ -20,6 +20,8 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo
         demo.wait_for(
             lambda: visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS or None, "settled slots on the pages"
         )
+        sold = find_line(demo)
+        register_tariff(demo, sold.area, sold.party)
         yield demo
 
 

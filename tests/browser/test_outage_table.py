@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.browser.browser_world import HOUSEHOLDS, NEEDS_CHROMIUM, PLACES, BillLine, Visit
+from tests.browser.browser_world import HOUSEHOLDS, NEEDS_CHROMIUM, PLACES, BillLine, Visit, register_tariff
 from tests.browser.chromium import Browser, Look
 from tests.browser.rehosted import Rehosted, rehosted
 from tests.browser.test_series_away import use_influxdb
@@ -114,7 +114,7 @@ def state_of(visitor: Visitor, path: str) -> str:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[LiveDemo]:
+def running(tmp_path: Path, line: BillLine) -> Iterator[LiveDemo]:
     """A demonstration in the middle of its day."""
     with live_demo(tmp_path / "out", households=HOUSEHOLDS, slots=None) as demo:
         demo.wait_for_pages()
@@ -122,6 +122,7 @@ def running(tmp_path: Path) -> Iterator[LiveDemo]:
         demo.wait_for(lambda: nobody.get("/readyz").status_code == httpx.codes.OK or None, "pages that are ready")
         visitor = demo.visitor("utility")
         demo.wait_for(lambda: visitor.rows("/api/v1/areas")[0]["settled"] > 4 or None, "settled slots")
+        register_tariff(demo, line.area, line.party)
         yield demo
 
 
