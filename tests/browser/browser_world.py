@@ -156,6 +156,7 @@ PLACES = (
     Place("tariff", "/tariffs/home", "utility"),
     Place("disputes", "/disputes", "regulator"),
     Place("condition", "/condition", "utility"),
+    Place("users", "/users", "administrator"),
     Place("sample", "/sample", "regulator"),
     Place("line-to-the-utility", _LINE, "utility"),
     Place("household", "/households/{party}", "household"),
