@@ -14,13 +14,16 @@ from typing import Final, NamedTuple
 from gridcore.errors import UsageError, excerpt
 from gridcore.forms import NAME
 from gridcore.sm3 import sm3
-from gridweb.database import Schema
+from gridweb.database import Schema, as_one
 
 PEOPLE: Final = Schema(
     1,
     """
 CREATE TABLE IF NOT EXISTS person (
   party TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE, salt BLOB NOT NULL, name TEXT NOT NULL, address TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS statement (
+  digest BLOB NOT NULL, party TEXT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (digest, party)
 ) STRICT;
 """,
     "web.people",
@@ -83,11 +86,28 @@ class People:
         rows = self._database.execute("SELECT party, reference, name, address FROM person ORDER BY party")
         return [Person(*row) for row in rows]
 
+    def keep_words(self, party: str, words: str) -> None:
+        """Keep what somebody wrote in a dispute of a party, whose SM3 stands on the ledger; as often as one likes."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO statement (digest, party, words) VALUES (?, ?, ?)",
+            (sm3(words.encode()), party, words),
+        )
+
+    def words_of(self, party: str) -> dict[bytes, str]:
+        """What was written in disputes of a party, by its SM3."""
+        query = "SELECT digest, words FROM statement WHERE party = ?"
+        return dict(self._database.execute(query, (party,)).fetchall())
+
     def erase(self, party: str) -> None:
-        """Remove a person from the file, in its free pages and its log too. UsageError when nobody is kept under ``party``."""
-        if self.find(party) is None:
+        """Remove a person and the words of its disputes from the file, in its free pages and its log too.
+
+        UsageError when nobody is kept under ``party``, nor any words.
+        """
+        if self.find(party) is None and not self.words_of(party):
             raise UsageError(f"party {excerpt(party)}: nobody is kept under this pseudonym")
-        self._database.execute("DELETE FROM person WHERE party = ?", (party,))
+        with as_one(self._database):
+            self._database.execute("DELETE FROM person WHERE party = ?", (party,))
+            self._database.execute("DELETE FROM statement WHERE party = ?", (party,))
         busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote
 
 from gridcore.serving.problems import Problem
 from gridseries.series import SLOTS
@@ -132,6 +133,11 @@ def slot_table(area: AreaInfo, slots: list[SlotFigures], currency: str) -> Table
 def slot_path(area: str, slot_start_s: int) -> str:
     """The address of a slot's page."""
     return f"/slots/{area}/{slot_start_s}"
+
+
+def correction_path(meter: str, boundary_s: int) -> str:
+    """The address of the page that shows a meter's registers at a boundary, and corrects them."""
+    return f"/meters/{quote(meter)}/correction?boundary={boundary_s}"
 
 
 @serves_table("/areas", *READS_ALL)

@@ -1,4 +1,4 @@
-"""``/disputes``: what parties contest, how far each is, and what is to be done next. Nothing is signed here: the page gives the command."""
+"""``/disputes``: what parties contest, how far each is, and the next act in each, which whoever may do it signs in the browser."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from quart import Blueprint
+from quart import Blueprint, Response, request
 
+from gridcore.codes import Code
+from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
-from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
+from gridweb import format as shown
+from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
+from gridweb.acts import act_frame, is_taken, read_act, told
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.pages.household_tables import line_url
 from gridweb.points import find_point
-from gridweb.site import source, viewer
-from gridweb.source import Source, part_of
+from gridweb.site import site, source, viewer
+from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing, part_of
 from gridweb.tables import TABLE_ROWS_MAX, Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
 
@@ -56,13 +61,45 @@ COLUMNS: Final = (
     Column("answer_by_s", N_("Answer by"), "instant"),
     Column("later_runs", N_("Corrected since"), "count"),
 )
-STEP_COLUMNS: Final = (
-    Column("time_s", N_("Time"), "instant"),
-    Column("outcome", N_("Outcome"), words=STATUS_TITLES),
-    Column("signer", N_("Signer"), "name"),
-    Column("height", N_("Block"), "count"),
-    Column("statement", N_("Reasons (SM3)"), "digest"),
+VERSION_COLUMNS: Final = (
+    Column("run", N_("Run")),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("quality", N_("Quality"), "quality"),
+    Column("pays_nano", N_("To pay (minus: to get)"), "amount_nano"),
+    Column("difference_nano", N_("Difference to the contested run"), "amount_nano"),
 )
+VERSIONS_MAX: Final = 16
+"""Later runs of a slot that are put beside the contested one: the newest."""
+STEP_KINDS: Final[Mapping[Role, type[DisputeStep]]] = {
+    Role.UTILITY: DisputeAnswer,
+    Role.REGULATOR: DisputeDecision,
+    Role.HOUSEHOLD: DisputeWithdrawal,
+}
+STEPS_IN: Final[Mapping[str, Sequence[Role]]] = {
+    "open": (Role.UTILITY, Role.HOUSEHOLD),
+    "overdue": (Role.UTILITY, Role.REGULATOR, Role.HOUSEHOLD),
+    "rejected": (Role.REGULATOR, Role.HOUSEHOLD),
+}
+"""Who may act in a dispute, by its status; nobody in one that is over."""
+COMMANDS: Final[Mapping[Role, str]] = {Role.UTILITY: "answer", Role.REGULATOR: "decide", Role.HOUSEHOLD: "withdraw"}
+OUTCOME_TITLES: Final[Mapping[str, str]] = {
+    "agreed": N_("agree: it will be corrected"),
+    "rejected": N_("reject: a regulator decides then"),
+    "upheld": N_("uphold: it is to be corrected"),
+    "dismissed": N_("dismiss"),
+    "withdrawn": N_("withdraw"),
+}
+ANSWERS: Final[Mapping[int, str]] = {
+    Code.ACCEPTED: N_("It stands in the dispute."),
+    Code.DISPUTE_CLOSED: N_("The dispute is over, or was answered already."),
+    Code.NOT_ANSWERED_YET: N_("The organisation still has time to answer."),
+    Code.NOT_PERMITTED: N_(
+        "A utility of the household's organisation answers, a regulator decides: this signer is neither."
+    ),
+    Code.NOTHING_TO_DISPUTE: N_("The ledger knows no such dispute."),
+}
+"""What the node's answer to a step means, by code."""
 
 
 @serves_table("/disputes", *READS_ALL)
@@ -75,8 +112,13 @@ async def disputes_table(source: Source) -> Table:
 async def household_disputes_table(source: Source, viewer: Viewer, party: str) -> Table:
     """The disputes of a party."""
     check_party(viewer, party)
-    own = [one for one in await _read_all(source) if one["party"] == party]
+    own = await read_of_party(source, party)
     return await _table(source, own, f"{party}-disputes", _("Disputes of %(party)s", party=party))
+
+
+async def read_of_party(source: Source, party: str) -> list[Mapping[str, Any]]:
+    """What the node says of the disputes of a party."""
+    return [one for one in await _read_all(source) if one["party"] == party]
 
 
 async def _read_all(source: Source) -> list[Mapping[str, Any]]:
@@ -127,27 +169,115 @@ async def show_disputes_of_party(party: str) -> str:
     )
 
 
+@serves_table("/disputes/<dispute>/versions", *EVERY_ROLE)
+async def dispute_versions_table(source: Source, viewer: Viewer, dispute: str) -> Table:
+    """What a contested point has and pays in the contested run, and in each run of the slot since."""
+    one = await _read(source, dispute)
+    check_party(viewer, one["party"])
+    return await _versions(source, one)
+
+
+async def _versions(source: Source, one: Mapping[str, Any]) -> Table:
+    rows: list[tuple[object, ...]] = []
+    for run in (one["run"], *one["later_runs"][-VERSIONS_MAX:]):
+        found = await _row_of(source, one, run)
+        difference = None if found is None or not rows else found["pays_nano"] - one["amount_nano"]
+        values = [None] * 4 if found is None else [found[column.key] for column in VERSION_COLUMNS[1:5]]
+        rows.append((shown.run(run), *values, difference))
+    return Table(
+        "versions",
+        VERSION_COLUMNS,
+        rows,
+        title=_("The contested run, and those since"),
+        tz=await site_zone(source),
+        currency=(await source.as_of()).currency,
+    )
+
+
+async def _row_of(source: Source, one: Mapping[str, Any], run: str) -> Mapping[str, Any] | None:
+    """The row of a dispute's point in a run; None where it is not here any more."""
+    area = (await find_point(source, one["party"])).area.area
+    try:
+        path = f"areas/{area}/slots/{one['slot_start_s']}/positions"
+        found = await source.pages(path, run=run, party=one["party"], rows_max=TABLE_ROWS_MAX)
+    except SourceMissing:
+        return None
+    names = ("points", "import_wh", "export_wh", "pays_nano", "quality")
+    rows = (row for page in found for row in zip(*(page[name] for name in names), strict=True))
+    for point, import_wh, export_wh, pays_nano, quality in rows:
+        if point == one["point"]:
+            energies = {"import_wh": import_wh, "export_wh": export_wh}
+            return {**energies, "pays_nano": pays_nano, "quality": quality_words(quality)[0]}
+    return None
+
+
+async def _read(source: Source, dispute: str) -> Mapping[str, Any]:
+    """What the node says of a dispute, asked anew, for somebody may just have acted in it; while the node is away, what it said last."""
+    if _ID.fullmatch(dispute) is None:
+        raise Problem("not-found", "a dispute's id is 64 hex digits")
+    try:
+        answer: Mapping[str, Any] = await source.query(f"disputes/{dispute}")
+    except (SourceAway, SourceBusy):
+        answer = await source.cached(f"disputes/{dispute}")
+    return answer
+
+
 @pages.get("/disputes/<dispute>")
 @requires(*EVERY_ROLE)
 async def show_dispute(dispute: str) -> str:
-    """One dispute: what is contested, what was said, what has changed since, and who has to act."""
-    if _ID.fullmatch(dispute) is None:
-        raise Problem("not-found", "a dispute's id is 64 hex digits")
-    answer = await source().cached(f"disputes/{dispute}")
-    check_party(viewer(), answer["party"])
-    tz = await site_zone(source())
-    steps = [tuple(step[column.key] for column in STEP_COLUMNS) for step in answer["steps"]]
-    kind = answer["line_kind"]
+    """One dispute: what is contested, what was said, both versions, and the act that is next, for who may do it."""
+    one = await _read(source(), dispute)
+    check_party(viewer(), one["party"])
+    as_of, role, kind = await source().as_of(), viewer().role, one["line_kind"]
+    point = await part_of(find_point(source(), one["party"]))
+    may_act = role in STEPS_IN.get(one["status"], ())
     return await render_page(
         "disputes/dispute.html",
-        one=answer,
+        one=one,
         dispute=dispute,
-        tz=tz,
-        currency=(await source().as_of()).currency,
-        slot_s=(await source().as_of()).slot_s,
-        line_address=line_url(answer["party"], answer["slot_start_s"], kind, answer["point"]) if kind else None,
-        steps=Table("steps", STEP_COLUMNS, steps, title=_("What was said"), tz=tz),
+        tz=await site_zone(source()),
+        currency=as_of.currency,
+        slot_s=as_of.slot_s,
+        left_s=max(one["answer_by_s"] - as_of.ledger_time_s, 0),
+        point=point.value,
+        line_address=line_url(one["party"], one["slot_start_s"], kind, one["point"]) if kind else None,
+        line_title=point.value.area.contract.line_title(kind) if kind and point.value else kind,
+        words_kept=_words_kept(one["party"]),
+        versions=await part_of(_versions(source(), one)),
+        versions_url=table_url(dispute_versions_table, dispute=dispute),
         ground_titles=GROUND_TITLES,
         status_titles=STATUS_TITLES,
         status_states=STATUS_STATES,
+        step_kind=STEP_KINDS[role] if may_act else None,
+        command=COMMANDS.get(role),
+        outcome_titles=OUTCOME_TITLES,
+        act=act_frame(as_of, keeps_words=site().people is not None),
     )
+
+
+def _words_kept(party: str) -> Mapping[str, str]:
+    """What this site keeps of the words of a party's disputes, by their SM3 in hex digits."""
+    people = site().people
+    return {} if people is None else {digest.hex(): words for digest, words in people.words_of(party).items()}
+
+
+def keep_words(party: str, words: str) -> None:
+    """Keep what was written in a dispute of a party, where this site keeps such things."""
+    people = site().people
+    if people is not None:
+        people.keep_words(party, words)
+
+
+@pages.post("/disputes/<dispute>/steps")
+@requires(*STEP_KINDS)
+async def take_step(dispute: str) -> Response:
+    """Pass on a step of a dispute that was signed in the browser: of the kind that the role of who is signed in may sign."""
+    one = await _read(source(), dispute)
+    check_party(viewer(), one["party"])
+    act = read_act(await request.body, request.mimetype, STEP_KINDS[viewer().role], viewer().party)
+    if act.content.dispute.hex() != dispute:
+        raise Problem("bad-request", "the transaction is of another dispute")
+    answer = await source().submit(act.wire)
+    if is_taken(answer):
+        keep_words(one["party"], act.words)
+    return told(answer, ANSWERS, f"/disputes/{dispute}")

@@ -13,7 +13,7 @@ from gridseries.series import INTERVALS, IntervalRow
 from gridweb.access import READS_ALL, requires
 from gridweb.choosing import asked_choice, choose
 from gridweb.i18n import N_, _
-from gridweb.pages.day_tables import slot_path
+from gridweb.pages.day_tables import correction_path, slot_path
 from gridweb.pages.devices import name_of, read_observations
 from gridweb.pages.gateway import find_gateway, read_refusals, table_of_meters
 from gridweb.pages.meters import ROLE_TITLES, Meter, find_meter, read_meters
@@ -110,6 +110,9 @@ async def _read(meter: Meter) -> dict[str, Any]:
         "slots": await part_of(read_slots(source(), meter, area, day)),
         "slots_url": table_url(meter_slots_table, meter=meter.meter, day=date),
         "refused": refused,
+        "correction_path": correction_path(
+            meter.meter, min(day.end_s, as_of.ledger_time_s - as_of.ledger_time_s % area.slot_s)
+        ),
         "refusals_url": f"/api/v1/gateways/{meter.gateway}/refusals",
     }
 

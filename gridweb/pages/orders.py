@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from quart import Blueprint, Response, jsonify, request
+from quart import Blueprint, Response, request
 
-from gridcore import cbor
 from gridcore.codes import Code
-from gridcore.envelope import WIRE_BYTES_MAX, decode_transaction
-from gridcore.errors import EncodingError
-from gridcore.node_interface import CBOR_TYPE
-from gridcore.serving.problems import Problem
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, MarketOrder
 from gridweb.access import EVERY_ROLE, Role, Viewer, check_party, requires
+from gridweb.acts import SIGNING_WORDS, read_act, told
 from gridweb.i18n import N_, _, translate
 from gridweb.points import check_slot, find_point
 from gridweb.site import source, viewer
@@ -27,7 +23,6 @@ from gridweb.views import render_page
 
 pages = Blueprint("orders", __name__)
 
-SUBMISSION_ITEMS_MAX: Final = 2
 SIDES: Final = {"buy": N_("Buy"), "sell": N_("Sell")}
 COLUMNS: Final = (
     Column("side", N_("Side"), words=SIDES),
@@ -42,7 +37,6 @@ ANSWERS: Final[Mapping[int, str]] = {
     Code.GATE_CLOSED: N_("The slot's gate has closed: no orders are taken for it any more."),
     Code.NOT_OPEN_YET: N_("The slot is not open for orders yet."),
     Code.WRONG_SIGNATURE: N_("The key is not the one that the ledger has of this household."),
-    Code.NODE_BUSY: N_("The ledger takes nothing at the moment: try again later."),
     Code.DOES_NOT_TRADE: N_("The household does not take part in the market."),
     Code.WRONG_AREA: N_("The household belongs to another area."),
     Code.NO_ORDERS: N_("This area's contract takes no orders."),
@@ -53,13 +47,7 @@ ANSWERS: Final[Mapping[int, str]] = {
 }
 """What the node's answer means to a household, by code."""
 WORDS: Final[Mapping[str, str]] = {
-    "file": N_("This is not a key file: choose the encrypted .pem file of the household."),
-    "scheme": N_("The key file is encrypted in a way that this page does not open."),
-    "password": N_("Wrong password for this key file."),
-    "key": N_("The file holds no SM2 key."),
-    "opening": N_("Opening the key file in this browser …"),
-    "sending": N_("Signed. Sending the order …"),
-    "unanswered": N_("No answer: it is not known whether the order stands. Sent again unchanged it counts once."),
+    **SIGNING_WORDS,
     "amounts": N_("Energy in kWh with at most three digits behind the point, above 0; the limit with at most six."),
 }
 """Of the page's script."""
@@ -132,25 +120,6 @@ def open_slots(area: AreaInfo, ledger_time_s: int) -> range:
 async def place_order(party: str) -> Response:
     """Pass an order on to the node: a canonical CBOR array of one transaction in; what became of it, as JSON."""
     check_party(viewer(), party)
-    wire = _read_order(await request.body, party)
-    answer = await source().submit(wire)
-    words = ANSWERS.get(answer.code, N_("The ledger refuses the order."))
-    is_placed = answer.code in (Code.ACCEPTED, Code.EXISTS)
-    return jsonify({"code": answer.code, "name": answer.name, "is_placed": is_placed, "words": translate(words)})
-
-
-def _read_order(body: bytes, party: str) -> bytes:
-    """The one transaction of a body. Problem 400 unless it is an order that says it is the party's."""
-    if request.mimetype != CBOR_TYPE:
-        raise Problem("bad-request", f"an order is sent as {CBOR_TYPE}")
-    try:
-        wires = cbor.decode(body[: WIRE_BYTES_MAX + 16], items_max=SUBMISSION_ITEMS_MAX)
-        if not isinstance(wires, list) or len(wires) != 1 or not isinstance(wires[0], bytes):
-            raise EncodingError("an array of one transaction")
-        transaction = decode_transaction(wires[0])
-        MarketOrder.decode(transaction)
-    except (EncodingError, ValueError) as error:
-        raise Problem("bad-request", f"no order: {error}") from None
-    if transaction.kind != MarketOrder.kind or transaction.signer != party:
-        raise Problem("bad-request", f"the transaction is a {MarketOrder.kind} of {party}")
-    return wires[0]
+    act = read_act(await request.body, request.mimetype, MarketOrder, party)
+    answer = await source().submit(act.wire)
+    return told(answer, ANSWERS, f"/households/{party}/orders?slot={act.content.slot_start_s}")

@@ -22,6 +22,7 @@ from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
+from gridweb.pages.day_tables import correction_path
 from gridweb.pages.estimates import estimates_table, read_estimates, table_of_estimates
 from gridweb.pages.households import POSITION_COLUMNS
 from gridweb.pages.meters import read_meters
@@ -264,21 +265,25 @@ def times_of(area: AreaInfo, slot_start_s: int) -> Times:
 
 
 class Unread(NamedTuple):
-    """A meter without a register at an end of the slot. number: of its installation."""
+    """A meter without a register at an end of the slot."""
 
     meter: str
-    number: int
     boundary_s: int
+
+    @property
+    def path(self) -> str:
+        """Where it is corrected."""
+        return correction_path(self.meter, self.boundary_s)
 
 
 async def read_unread(source: Source, area: AreaInfo, slot_start_s: int) -> list[Unread]:
     """The billed meters without a register at the start or the end of a slot. SourceAway, SourceBusy."""
-    numbers = {meter.meter: meter.number for meter in await read_meters(source, area.area) if meter.is_billed}
+    billed = {meter.meter for meter in await read_meters(source, area.area) if meter.is_billed}
     return [
-        Unread(name, numbers[name], boundary_s)
+        Unread(name, boundary_s)
         for boundary_s in (slot_start_s, slot_start_s + area.slot_s)
         for name in await missing_at(source, area.area, boundary_s)
-        if name in numbers
+        if name in billed
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.day_figures import AllDays, read_day
-from gridweb.pages.day_tables import slot_path
+from gridweb.pages.day_tables import correction_path, slot_path
 from gridweb.pages.estimates import METHOD_REMEDIES, METHOD_TITLES, Method
 from gridweb.pages.stakes import (
     BASIS_TITLES,
@@ -137,11 +137,9 @@ def _row(trouble: Trouble) -> tuple[object, ...]:
 
 
 def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
-    """The page of a slot; of a boundary, the slot that ends there (at the first boundary, the one that starts)."""
-    area = areas.get(trouble.area)
-    if area is None:
+    """The page of a slot; of a register, the one on which it is corrected."""
+    if trouble.area not in areas:
         return None
-    start_s = trouble.at_s
     if trouble.kind in (TroubleKind.REFUSED_ROW, TroubleKind.MISSING_REGISTER):
-        start_s = max(start_s - area.slot_s, area.first_slot_start_s)
-    return slot_path(area.area, start_s)
+        return correction_path(trouble.meter, trouble.at_s)
+    return slot_path(trouble.area, trouble.at_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import pytest
 
 from gridcore.serving.ports import free_port
 from gridledger.founding.config import EXAMPLE
+from gridweb.i18n import catalogue
 from tests.browser.browser_world import AXE, NEEDS_CHROMIUM, Visit, untranslated
 from tests.browser.chromium import Browser, Look
+from tests.browser.signing import fill, send, wait_for
 from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, Village, founded
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
@@ -24,6 +27,8 @@ DAY = "2027-01-15"
 TRUE_WH, ABSURD_WH = 1_700, 90_000
 LINE = f"/households/home-2/lines/{SLOT}/residual_import"
 TABLE_ROWS = "return document.querySelectorAll('figure.table tbody tr').length"
+LETTER = "We were away on that evening.\n那天晚上我们不在家。"
+ANSWER = "The display at the meter shows less: it is corrected."
 WORDS = {
     "en": ("more energy than the connection can carry", "agreed", "correction 1"),
     "zh_CN": ("电量超过接入容量", "已同意", "更正 1"),
@@ -48,8 +53,7 @@ def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Village
     monkeypatch.chdir(tmp_path)
     found = founded(tmp_path, more=two_homes(), pages_port=str(free_port()))
     web = tmp_path / "village" / "web.toml"
-    web.write_text(web.read_text("utf-8").replace("[web]\n", "[web]\ndemo = true\n"), "utf-8")
-    (tmp_path / "letter.txt").write_text("We were away on that evening.", "utf-8")
+    web.write_text(web.read_text("utf-8").replace("[web]\n", '[web]\ndemo = true\npeople = "people.db"\n'), "utf-8")
     sender = found.sender(FIRST_S - SLOT_S)
     with found.running(RUN_NODE), found.running("gridledger serve --config village/web.toml"):
         found.advance(FIRST_S - SLOT_S)
@@ -102,32 +106,63 @@ class Person:
         self.browser.leave(lambda: self.browser.click(selector))
         self.visit.settle()
 
-    def command_on_page(self, selector: str, name: str, **values: str) -> str:
-        """A command as the page gives it, with what ``name`` fills in."""
-        text = self.browser.text(selector)
-        own = {"URL": self.url, "KEY": f"file:village/keys/{name}.pem", "REF": f"file:village/keys/{name}.password"}
-        for word, value in {**values, **own}.items():
-            assert re.search(rf"\b{word}\b", text), (word, text)
-            text = re.sub(rf"\b{word}\b", value, text, count=1)
-        return text
+    def look_at(self, name: str) -> None:
+        """The page can be read by everybody, is no wider than a phone, and says nothing in another language; its pictures where they are asked for."""
+        if self.language == "zh_CN":
+            assert list(untranslated(self.visit.texts())) == []
+        assert self.browser.accessibility_findings(AXE) == []
+        for look in (Look(360, language=self.language), Look(language=self.language)):
+            self.browser.look(look)
+            assert self.browser.overflow_px() <= 0, look.name
+            if "GRIDLEDGER_PICTURES" in os.environ:
+                self.browser.picture(Path(os.environ["GRIDLEDGER_PICTURES"]) / f"{name}-{look.name}.png", last="footer")
+
+    def fill(self, name: str, *, password: str = "", **fields: str) -> None:
+        """Fill in the page's form with somebody's key file."""
+        key = Path("village") / "keys" / f"{name}.pem"
+        fill(self.browser, key.resolve(), password or key.with_suffix(".password").read_text("utf-8").strip(), **fields)
+
+    def send(self, said: str, *, is_begin: bool = False, goes_on: bool = False) -> None:
+        """Sign and send; the form answers so, and then leads on where it is said to."""
+        message = next(text for text in catalogue("en") if text.startswith(said)) if is_begin else said
+        words = message if self.language == "en" else catalogue(self.language)[message]
+
+        def sign() -> None:
+            send(self.browser)
+            wait_for(self.browser, words)
+
+        if goes_on:
+            self.browser.leave(sign)
+            self.visit.settle()
+        else:
+            sign()
 
 
 def contest(person: Person) -> str:
-    """The household contests a line that it does not believe; the dispute's id."""
+    """The household contests a line that it does not believe, signed in its browser; the dispute's id."""
     person.become("household", "home-2")
+    person.see(f"/slots/north/{SLOT}")
+    person.browser.find(f".contest a[href='/households/home-2/contest/{SLOT}']")
     person.see(f"/households/home-2/statement?day={DAY}")
     person.browser.click(f"details.lines:has(a[href='{LINE}']) > summary")
     person.follow(f"a[href='{LINE}']")
-    person.browser.click("details.contest summary")
-    command = person.command_on_page("details.contest pre", "home-2", FILE="letter.txt")
-    said = person.do(command.replace("reading|energy|trade|price|tariff|other", "reading"))
-    (dispute,) = re.findall(r"[0-9a-f]{64}", said)
-    return str(dispute)
+    person.browser.find(f".contest a[href*='/contest/{SLOT}?line=residual_import']")
+    person.follow(".contest a[role=button]")
+    person.look_at("contest")
+    person.fill("home-2", password="wrong", ground="reading", statement=LETTER)
+    person.send("Wrong password for this key file.")
+    person.fill("utility", statement="")
+    person.send("The key is not the one that the ledger has of this signer.")
+    person.fill("home-2", statement="")
+    person.send("The dispute is open, and the amount is frozen.", goes_on=True)
+    person.look_at("dispute")
+    assert "We were away on that evening." in person.browser.text("ol.said-list")
+    return person.browser.driver.current_url.rpartition("/")[2]
 
 
 def correct(person: Person, dispute: str) -> None:
-    """The clerk finds yesterday's largest deviation and its cause, answers for the reading, and sees the difference posted."""
-    too_much, _agreed, _corrected = WORDS[person.language]
+    """The clerk finds yesterday's largest deviation and its cause, corrects the reading, sees the difference posted, and agrees."""
+    too_much, _agreed, corrected = WORDS[person.language]
     person.become("utility")
     person.see(f"/overview?day={DAY}")
     person.follow("a[href^='/quality']")
@@ -136,14 +171,16 @@ def correct(person: Person, dispute: str) -> None:
     assert too_much in worst
     assert "M-2" in worst
     person.follow(".panel-wide figure.table tbody tr th a")
-    approve = person.command_on_page(
-        "#correct-a-reading pre", "utility", WH=str(TRUE_WH), TEXT="'protocol of the visit'", ID="utility"
-    )
-    assert f"--boundary {REFUSED_S} " in approve
-    person.do(approve.replace("--export-wh WH", "--export-wh 0"))
-    person.see(f"/disputes/{dispute}")
-    statement = f"--outcome agreed --statement letter.txt --url {person.url}"
-    person.do(f"gridledger dispute answer {dispute} {statement} {key_of('utility')}")
+    assert person.browser.driver.current_url.endswith(f"/meters/M-2/correction?boundary={REFUSED_S}")
+    assert too_much in person.browser.text(".badge.bad")
+    person.look_at("correction")
+    of_clerk = {"import": f"{TRUE_WH / 1_000}", "export": "0", "reason": "protocol of the visit"}
+    person.fill("utility", signer="utility", **of_clerk | {"import": "1.70001"})
+    person.send("Both registers in kWh as the meter shows them", is_begin=True)
+    person.fill("utility", signer="utility", **of_clerk)
+    person.send("The register counts", is_begin=True, goes_on=True)
+    person.look_at("slot")
+    assert corrected in person.browser.text("section:has(#run) tbody")
     person.see(f"/runs?day={DAY}")
     table = person.browser.fetch_json(f"/api/v1/areas/north/runs?day={DAY}")
     keys = [column["key"] for column in table["columns"]]
@@ -153,10 +190,15 @@ def correct(person: Person, dispute: str) -> None:
     assert found["runs"] > 1
     assert found["difference_nano"] == found["last_nano"] - found["first_nano"]
     assert found["estimated_last"] == 0, "nothing of the slot is estimated any more"
-    assert person.browser.accessibility_findings(AXE) == []
+    person.see(f"/disputes/{dispute}")
+    assert "We were away on that evening." in person.browser.text("ol.said-list")
+    person.fill("home-2", outcome="agreed", signer="home-2", statement=ANSWER)
+    person.send("A utility of the household's organisation answers, a regulator", is_begin=True)
+    person.fill("utility", signer="utility", statement="")
+    person.send("It stands in the dispute.", goes_on=True)
 
 
-def follow_to_the_end(person: Person) -> None:
+def follow_to_the_end(person: Person, dispute: str) -> None:
     """The household sees that it was right, in the dispute and on its bill."""
     _too_much, agreed, corrected = WORDS[person.language]
     person.become("household", "home-2")
@@ -164,6 +206,11 @@ def follow_to_the_end(person: Person) -> None:
     person.follow("figure.table tbody th a")
     assert agreed in person.browser.text("header .facts")
     assert corrected in person.browser.text("dl.facts-list")
+    assert ANSWER in person.browser.text("ol.said-list")
+    versions = person.browser.fetch_json(f"/api/v1/disputes/{dispute}/versions")["rows"]
+    assert len(versions) > 1
+    assert versions[-1][1] == 700
+    person.look_at("agreed")
     person.see(f"/households/home-2/statement?day={DAY}")
     lines = person.browser.fetch_json(f"/api/v1/households/home-2/lines?day={DAY}")["rows"]
     assert [line[2] for line in lines if line[0] == SLOT and line[1] == "residual_import"] == [700]
@@ -192,5 +239,5 @@ def test_a_household_contests_a_line_the_clerk_corrects_its_reading_and_the_regu
     person = Person(Visit(browser, address_of(village)), language, village.url, do)
     dispute = contest(person)
     correct(person, dispute)
-    follow_to_the_end(person)
+    follow_to_the_end(person, dispute)
     make_again(person)

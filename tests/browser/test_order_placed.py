@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver.support.select import Select
 
 from gridcore.serving.ports import free_port
 from ledger.client import Client, run_with_client
 from tests.browser.browser_world import AXE, LANGUAGE_TAGS, NEEDS_CHROMIUM, Visit, untranslated
 from tests.browser.chromium import Browser, Look
+from tests.browser.signing import fill, send, wait_for
 from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, Village, founded
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 PARTY, AREA = "home-1", "north"
 SLOT = FIRST_S + SLOT_S
-SAID = "return document.querySelector('form.order .said').textContent"
+ORDER = {"side": "buy", "quantity": "1.25", "price": "0.4155"}
 WORDS = {
     "en": ("Wrong password for this key file.", "The order stands."),
     "zh_CN": ("该密钥文件的密码错误。", "申报已生效。"),
@@ -57,9 +57,9 @@ def test_an_order_signed_in_the_browser_stands_on_the_ledger_and_the_key_stays_t
     if language == "zh_CN":
         assert list(untranslated(visit.texts())) == []
 
-    fill(browser, keys / f"{PARTY}.pem", password + "x")
-    browser.click("form.order button")
-    browser.wait(f"{SAID} === '{WORDS[language][0]}'")
+    fill(browser, keys / f"{PARTY}.pem", password + "x", **ORDER)
+    send(browser)
+    wait_for(browser, WORDS[language][0])
     assert orders_of(village) == []
 
     visit.open(f"/households/{PARTY}/orders?slot={SLOT}")
@@ -67,9 +67,9 @@ def test_an_order_signed_in_the_browser_stands_on_the_ledger_and_the_key_stays_t
         "window.sent = []; const send = window.fetch;"
         "window.fetch = (address, what) => { if (what?.body) window.sent.push(what.body); return send(address, what); };"
     )
-    fill(browser, keys / f"{PARTY}.pem", password)
-    browser.click("form.order button")
-    browser.wait(f"{SAID} === '{WORDS[language][1]}'")
+    fill(browser, keys / f"{PARTY}.pem", password, **ORDER)
+    send(browser)
+    wait_for(browser, WORDS[language][1])
     sent = browser.run("return window.sent.map((body) => body.length ?? -1)")
     browser.wait("return document.querySelector('main figure.table tbody td.number') !== null")
 
@@ -81,14 +81,6 @@ def test_an_order_signed_in_the_browser_stands_on_the_ledger_and_the_key_stays_t
     assert browser.overflow_px() <= 0
     assert browser.accessibility_findings(AXE) == []
     assert browser.complaints() == []
-
-
-def fill(browser: Browser, key: Path, password: str) -> None:
-    """Fill in the form as a person does."""
-    Select(browser.find("form.order select[name=side]")).select_by_value("buy")
-    own = {"[name=quantity]": "1.25", "[name=price]": "0.4155", "#key": str(key), "#password": password}
-    for selector, text in own.items():
-        browser.find(f"form.order {selector}").send_keys(text)
 
 
 def orders_of(village: Village) -> list[dict[str, object]]:

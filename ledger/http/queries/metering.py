@@ -183,6 +183,6 @@ ROUTES: Final = (
         summary="Registers in primary Wh.",
         access=OWN_ROWS,
         query=registers,
-        parameters=(parameters.AREA, parameters.BOUNDARY, parameters.START),
+        parameters=(parameters.AREA, parameters.BOUNDARY, parameters.PARTY, parameters.START),
     ),
 )

@@ -140,6 +140,7 @@ async def test_a_party_sees_its_own_lines_orders_registers_and_balance_alone(tmp
         assert "result" not in run
         assert [order["party"] for order in (await own.query(f"{SLOT}/orders"))["orders"]] == ["p-1"]
         registers = await own.query("areas/a-1/registers", boundary_s=FIRST_S)
+        assert registers == await all_of_it.query("areas/a-1/registers", boundary_s=FIRST_S, party="p-1")
         assert [row["meter"] for row in registers["registers"]] == ["M-1"]
         accounts = await own.query("accounts", area="a-1")
         assert accounts["accounts"] == []

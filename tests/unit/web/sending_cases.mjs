@@ -1,7 +1,8 @@
-/* Sends orders as the page does to a node whose answers are given; prints what it was sent. Run by test_order_signing.py. */
+/* Sends orders as the page does to a node whose answers are given; prints what it was sent. Run by test_act_signing.py. */
 import { readFileSync } from "node:fs";
-import { Sending } from "../../../gridweb/static/order/sending.mjs";
-import { publicKeyOf } from "../../../gridweb/static/order/signing.mjs";
+import { Sending } from "../../../gridweb/static/acts/sending.mjs";
+import { publicKeyOf } from "../../../gridweb/static/acts/signing.mjs";
+import { placed } from "../../../gridweb/static/acts/placing.mjs";
 import { hex } from "../../../gridweb/static/verify/values.mjs";
 
 const { asks, answers } = JSON.parse(readFileSync(0, "utf8"));
@@ -17,7 +18,7 @@ const codes = [];
 for (const quantity of asks) {
   const order = { area: "a-1", side: "buy", quantity: BigInt(quantity), price: 420000n, slotStart: 1800000000n };
   try {
-    codes.push((await sending.send(order, { chain: "c-1", party: "home-1", key, first: 1, last: 16 })).code);
+    codes.push((await placed(sending, order, { chain: "c-1", signer: "home-1", key, first: 1, last: 16 })).code);
   } catch {
     codes.push(null);
   }

@@ -1,16 +1,31 @@
-"""Pages of disputes: everybody's for readers, its own for a household; nothing is signed, the command is given."""
+"""Pages of disputes: everybody's for readers, its own for a household; each act is for whoever may do it, and passed on as it was signed."""
 
 from __future__ import annotations
 
+import html
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridcore import cbor
+from gridcore.codes import Code
+from gridcore.node_interface import CBOR_TYPE
+from gridcore.sm import SigningKey
+from gridcore.sm3 import sm3
+from gridcore.transactions.content import Content, sign_content
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
 from gridweb.access import Role
-from gridweb.pages.disputes import STATUS_STATES, STATUS_TITLES
+from gridweb.acts import STATEMENT_CHARACTERS_MAX
+from gridweb.pages.disputes import STATUS_STATES, STATUS_TITLES, STEP_KINDS
 from tests.unit.web.household_world import NEIGHBOUR, PARTY, START_S, household, household_world
-from tests.unit.web.web_world import World
+from tests.unit.web.test_orders_page import post
+from tests.unit.web.web_world import NOW_S, World
 
 OWN, OTHER = "ab" * 32, "cd" * 32
 
@@ -42,12 +57,18 @@ def dispute(name: str, party: str, status: str = "open", **changes: Any) -> dict
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A site whose node knows a dispute of the household and one of its neighbour."""
-    world = household_world(tmp_path)
+    return dispute_world(tmp_path)
+
+
+def dispute_world(folder: Path, names: Sequence[str] = (OTHER, OWN)) -> World:
+    """A site whose node knows disputes."""
+    world = household_world(folder)
     step = {"outcome": "rejected", "signer": "util", "time_s": START_S + 7_200, "height": 9, "statement": "34" * 32}
     found = [
         dispute(OTHER, NEIGHBOUR, "rejected", steps=[step], amount_nano=9),
         dispute(OWN, PARTY, later_runs=["correction-1"]),
     ]
+    found = [one for one in found if one["dispute"] in names]
     world.node.answers["disputes"] = {"disputes": found, "next": None}
     world.node.answers |= {f"disputes/{one['dispute']}": one for one in found}
     return world
@@ -71,23 +92,221 @@ async def test_a_household_sees_its_own_disputes_alone(world: World) -> None:
     assert (await browser.get(f"/households/{NEIGHBOUR}/disputes")).status_code == 403
 
 
-async def test_the_page_of_a_dispute_says_who_acts_next_and_what_was_corrected(world: World) -> None:
-    own = await household(world).text(f"/disputes/{OWN}")
-    assert f"gridledger dispute answer {OWN}" in own
-    assert f"gridledger dispute withdraw {OWN}" in own
-    assert "correction 1" in own
-    rejected = await world.browser(Role.REGULATOR).text(f"/disputes/{OTHER}")
-    assert f"gridledger dispute decide {OTHER}" in rejected
-    assert "dispute answer" not in rejected
+def form_of(page: str) -> str:
+    """The form on a page that is signed; "" where it has none."""
+    return next(iter(re.findall(r"<form class=\"signed\".*?</form>", page, re.DOTALL)), "")
+
+
+@pytest.mark.parametrize(
+    ("status", "may_act"),
+    [
+        ("open", {Role.UTILITY, Role.HOUSEHOLD}),
+        ("overdue", {Role.UTILITY, Role.REGULATOR, Role.HOUSEHOLD}),
+        ("rejected", {Role.REGULATOR, Role.HOUSEHOLD}),
+        *((over, set[Role]()) for over in ("agreed", "upheld", "dismissed", "withdrawn")),
+    ],
+)
+async def test_whoever_may_act_in_a_dispute_has_the_form_of_its_act_and_nobody_else(
+    world: World, status: str, may_act: set[Role]
+) -> None:
+    world.node.answers[f"disputes/{OWN}"] = dispute(OWN, PARTY, status)
+    browsers = {role: household(world) if role is Role.HOUSEHOLD else world.browser(role) for role in Role}
+    forms = {role: form_of(await browser.text(f"/disputes/{OWN}")) for role, browser in browsers.items()}
+    assert {role for role, form in forms.items() if form} == may_act
+    for role in may_act:
+        assert f'data-act="{STEP_KINDS[role].kind}"' in forms[role]
+        assert re.findall(r'<option value="(\w+)"', forms[role]) == list(STEP_KINDS[role].outcomes)
+        assert ('data-field="signer"' in forms[role]) is (role is not Role.HOUSEHOLD)
+        assert " name=" not in forms[role], "nothing that is typed can get into an address"
 
 
 @pytest.mark.parametrize("status", STATUS_TITLES)
-async def test_every_status_has_a_sign_and_what_is_over_asks_for_nothing(world: World, status: str) -> None:
+def test_every_status_has_a_sign(status: str) -> None:
     assert status in STATUS_STATES
-    answer = dispute(OWN, PARTY, status)
-    world.node.answers[f"disputes/{OWN}"] = answer
+
+
+async def test_both_versions_of_what_is_contested_stand_side_by_side(world: World) -> None:
+    world.node.answers[f"disputes/{OWN}"] = dispute(OWN, PARTY, "agreed", later_runs=["correction-1"])
+    paid = {"initial": -1_500_000_000, "correction-1": 250_000_000}
+
+    def positions(run: str, party: str) -> dict[str, Any]:
+        assert party == PARTY
+        row = {"points": [f"P-{PARTY}"], "import_wh": [7], "export_wh": [0], "pays_nano": [paid[run]], "quality": [0]}
+        return {**row, "run": run, "next": None}
+
+    world.node.answers[f"areas/A1/slots/{START_S}/positions"] = positions
+    table = await (await household(world).get(f"/api/v1/disputes/{OWN}/versions")).get_json()
+    assert [(row[0], row[4], row[5]) for row in table["rows"]] == [
+        ("initial run", -1_500_000_000, None),
+        ("correction 1", 250_000_000, 1_750_000_000),
+    ]
+    assert (await household(world).get(f"/api/v1/disputes/{OTHER}/versions")).status_code == 403
+
+
+WORDS = "We were away on that evening."
+
+
+def submission(content: Content, signer: str, words: str | None = WORDS) -> bytes:
+    """What a page's script sends."""
+    wire = sign_content(content, chain="test-0123", signer=signer, sign=SigningKey.generate().sign).wire
+    return cbor.encode([wire] if words is None else [wire, words])
+
+
+def step(kind: type[DisputeStep], **changes: Any) -> DisputeStep:
+    """A step of the household's dispute."""
+    fields: dict[str, Any] = {
+        "dispute": bytes.fromhex(OWN),
+        "outcome": kind.outcomes[0],
+        "statement": sm3(WORDS.encode()),
+    }
+    return kind(client_id=bytes(16), valid_until_s=NOW_S, **(fields | changes))
+
+
+def opening(**changes: Any) -> DisputeOpen:
+    """A dispute of the household."""
+    fields: dict[str, Any] = {"ground": "reading", "line_kind": "levy", "point": f"P-{PARTY}", "run": "initial"}
+    fields |= {"slot_start_s": START_S, "statement": sm3(WORDS.encode())}
+    return DisputeOpen(client_id=bytes(16), valid_until_s=NOW_S, **(fields | changes))
+
+
+@pytest.mark.parametrize("role", STEP_KINDS)
+async def test_a_signed_step_is_passed_on_byte_by_byte_and_its_words_are_kept_for_who_may_see_the_dispute(
+    tmp_path: Path, role: Role
+) -> None:
+    world = dispute_world(tmp_path)
+    browser = household(world) if role is Role.HOUSEHOLD else world.browser(role)
+    body = submission(step(STEP_KINDS[role]), PARTY if role is Role.HOUSEHOLD else "somebody")
+    answer = await (await post(browser, body, f"/disputes/{OWN}/steps")).get_json()
+    assert (answer["is_taken"], answer["next"]) == (True, f"/disputes/{OWN}")
+    assert world.node.submitted == [cbor.decode(body)[0]]
+    assert world.site.people is not None
+    assert world.site.people.words_of(PARTY) == {sm3(WORDS.encode()): WORDS}
+    said = {
+        "outcome": "rejected",
+        "signer": "util",
+        "time_s": START_S,
+        "height": 9,
+        "statement": sm3(WORDS.encode()).hex(),
+    }
+    world.node.answers[f"disputes/{OWN}"] = dispute(OWN, PARTY, "rejected", steps=[said])
+    assert WORDS in await household(world).text(f"/disputes/{OWN}")
+
+
+async def test_words_are_not_kept_where_the_site_keeps_no_people_nor_of_what_the_ledger_refuses(tmp_path: Path) -> None:
+    world = dispute_world(tmp_path)
+    world.app.extensions["gridweb"] = replace(world.site, people=None)
+    body = submission(opening(), PARTY)
+    answer = await (await post(household(world), body, f"/households/{PARTY}/disputes")).get_json()
+    assert answer["is_taken"]
+    assert answer["next"] == f"/disputes/{sm3(cbor.decode(body)[0]).hex()}"
     page = await household(world).text(f"/disputes/{OWN}")
-    assert ("gridledger dispute" in page) is not answer["is_closed"]
+    assert "This site keeps no words" in page
+    assert "data-save" in form_of(page)
+    (tmp_path / "kept").mkdir()
+    world = dispute_world(tmp_path / "kept")
+    world.node.submit_code = Code.DISPUTED_ALREADY
+    answer = await (await post(household(world), body, f"/households/{PARTY}/disputes")).get_json()
+    assert answer == {
+        "code": Code.DISPUTED_ALREADY,
+        "name": "DISPUTED_ALREADY",
+        "is_taken": False,
+        "words": "You have contested this slot already.",
+        "next": answer["next"],
+    }
+    assert world.site.people is not None
+    assert world.site.people.words_of(PARTY) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "role"),
+    [
+        (submission(step(DisputeWithdrawal), "util"), Role.UTILITY),
+        (submission(step(DisputeAnswer), "reg"), Role.REGULATOR),
+        (submission(step(DisputeDecision), PARTY), Role.HOUSEHOLD),
+        (submission(step(DisputeWithdrawal), NEIGHBOUR), Role.HOUSEHOLD),
+        (submission(step(DisputeAnswer, dispute=bytes.fromhex(OTHER)), "util"), Role.UTILITY),
+        (submission(step(DisputeAnswer), "util", words=None), Role.UTILITY),
+        (submission(step(DisputeAnswer), "util", words="other words"), Role.UTILITY),
+        (submission(step(DisputeAnswer, statement=sm3(b"x" * 2_001)), "util", words="x" * 2_001), Role.UTILITY),
+        (cbor.encode([b"x", WORDS]), Role.UTILITY),
+        (b"", Role.UTILITY),
+    ],
+    ids=["withdrawal", "answer", "decision", "another's", "of another", "no words", "others", "long", "none", "empty"],
+)
+async def test_a_step_that_is_not_of_the_role_the_party_or_the_dispute_is_refused_and_not_passed_on(
+    world: World, body: bytes, role: Role
+) -> None:
+    browser = household(world) if role is Role.HOUSEHOLD else world.browser(role)
+    assert (await post(browser, body, f"/disputes/{OWN}/steps")).status_code == 400
+    assert world.node.submitted == []
+
+
+async def test_words_of_the_greatest_length_are_taken(world: World) -> None:
+    words = "字" * STATEMENT_CHARACTERS_MAX
+    body = submission(step(DisputeAnswer, statement=sm3(words.encode())), "util", words=words)
+    assert (await (await post(world.browser(Role.UTILITY), body, f"/disputes/{OWN}/steps")).get_json())["is_taken"]
+
+
+async def test_a_neighbours_dispute_takes_no_act_and_an_act_needs_the_token_of_a_page(world: World) -> None:
+    body = submission(step(DisputeWithdrawal, dispute=bytes.fromhex(OTHER)), PARTY)
+    assert (await post(household(world), body, f"/disputes/{OTHER}/steps")).status_code == 403
+    own = household(world)
+    answer = await own.client.post(f"/disputes/{OWN}/steps", data=body, headers={"Content-Type": CBOR_TYPE})
+    assert answer.status_code == 403
+    assert world.node.submitted == []
+
+
+CONTEST = f"/households/{PARTY}/contest/{START_S}"
+
+
+def contestable(world: World, run: str = "correction-1", **changes: Any) -> None:
+    """Let the slot be settled."""
+    row = {"points": ["P-17"], "meters": ["M-H001"], "import_wh": [700], "export_wh": [0], "pays_nano": [41_000_000]}
+    world.node.answers |= {
+        f"areas/A1/slots/{START_S}/positions": {**row, "quality": [0], "run": run, "next": None},
+        f"areas/A1/slots/{START_S}/runs": {"runs": [], "next_run": {"run_type": "final", "due_s": None}} | changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "line_kind", "ground"),
+    [("?line=levy", "levy", "reading"), ("", "", "reading"), (f"?reading={START_S + 900}", "", "reading")],
+    ids=["line", "slot", "reading"],
+)
+async def test_a_line_a_slot_and_a_reading_are_contested_by_the_run_that_is_last(
+    tmp_path: Path, query: str, line_kind: str, ground: str
+) -> None:
+    world = dispute_world(tmp_path, ())
+    contestable(world)
+    form = form_of(await household(world).text(CONTEST + query))
+    (fixed,) = re.findall(r'data-fixed="([^"]*)"', form)
+    named = {"line_kind": line_kind, "point": "P-17", "run": "correction-1", "slot_start_s": START_S}
+    assert json.loads(html.unescape(fixed)) == named
+    assert ('value="reading" selected' in form) is ("reading=" in query)
+    assert ("The reading of meter M-H001 at" in form) is ("reading=" in query)
+    assert f'data-signer="{PARTY}"' in form
+
+
+async def test_what_cannot_be_contested_says_why_instead_of_a_form(tmp_path: Path) -> None:
+    world = dispute_world(tmp_path)
+    page = await household(world).text(CONTEST)
+    assert f'href="/disputes/{OWN}"' in page
+    assert form_of(page) == ""
+    world.node.answers["disputes"] = {"disputes": [], "next": None}
+    world.node.height += 1
+    world.progress.newest = world.progress.height = world.node.height
+    assert "not settled yet" in await household(world).text(CONTEST)
+    world.node.height += 1
+    world.progress.newest = world.progress.height = world.node.height
+    contestable(world, next_run=None)
+    page = await household(world).text(CONTEST)
+    assert "This slot is closed" in page
+    assert form_of(page) == ""
+
+
+@pytest.mark.parametrize("query", ["line=nonsense", "reading=1", f"reading={START_S - 900}"])
+async def test_a_line_or_a_reading_that_is_none_of_the_slot_is_refused(world: World, query: str) -> None:
+    assert (await household(world).get(f"{CONTEST}?{query}")).status_code == 400
 
 
 async def test_what_is_no_dispute_is_not_found(world: World) -> None:

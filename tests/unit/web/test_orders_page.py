@@ -78,7 +78,7 @@ async def test_the_page_shows_the_orders_of_the_next_slot_that_takes_some_and_th
 async def test_a_form_that_is_sent_without_the_script_carries_neither_key_file_nor_password(tmp_path: Path) -> None:
     """A browser that has no scripts, or has not loaded them yet, would put what has a name into the address."""
     page = await household(market_world(tmp_path)).text(PAGE)
-    (form,) = re.findall(r"<form class=\"order\".*?</form>", page, re.DOTALL)
+    (form,) = re.findall(r"<form class=\"signed\".*?</form>", page, re.DOTALL)
     assert form.count('type="password"') == form.count('type="file"') == 1
     assert re.findall(r'name="(\w+)"', form) == ["side", "quantity", "price"]
 
@@ -98,8 +98,8 @@ async def test_a_signed_order_is_passed_on_byte_by_byte_and_the_answer_is_in_wor
     body = submission(order())
     answer = await (await post(household(world), body)).get_json()
     assert world.node.submitted == cbor.decode(body)
-    assert answer["is_placed"] == (code is Code.ACCEPTED)
-    assert answer["words"] == ANSWERS.get(code, "The ledger refuses the order.")
+    assert answer["is_taken"] == (code is Code.ACCEPTED)
+    assert answer["words"] == ANSWERS.get(code, "The ledger refuses it.")
 
 
 @pytest.mark.parametrize(

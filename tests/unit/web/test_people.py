@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
+from gridcore.sm3 import sm3
 from gridledger.cli import main
 from gridweb.access import Role
 from gridweb.database import open_database
@@ -17,6 +18,7 @@ from tests.unit.web.household_world import NEIGHBOUR, PARTY, fill_day, household
 from tests.unit.web.test_household_pages import PAGE
 from tests.unit.web.web_world import World
 
+WORDS = "We were away on that evening."
 NAME, ADDRESS = "Zhang Wei", "3 Lotus Lane"
 
 
@@ -60,12 +62,17 @@ def test_an_erased_person_is_in_no_byte_of_the_files(tmp_path: Path) -> None:
     with closing(open_database(path, PEOPLE)) as database:
         people = People(database)
         kept, person = people.add("C-7", "Li Na"), people.add("C-1001", NAME, ADDRESS)
+        people.keep_words(person.party, WORDS)
+        people.keep_words(kept.party, "other words")
         assert NAME.encode() in files_of(path)
+        assert people.words_of(person.party) == {sm3(WORDS.encode()): WORDS}
         people.erase(person.party)
+        assert people.words_of(person.party) == {}
+        assert people.words_of(kept.party) != {}
         assert people.find(person.party) is None
         assert people.all() == [kept]
         content = files_of(path)
-    assert not [word for word in (NAME, ADDRESS, "C-1001", person.party) if word.encode() in content]
+    assert not [word for word in (NAME, ADDRESS, "C-1001", person.party, WORDS) if word.encode() in content]
 
 
 def test_a_pseudonym_is_a_salted_digest_of_the_reference() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +16,37 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.sm import SigningKey, is_valid_signature
 from gridcore.sm.keystore import encode_private_key
+from gridcore.sm3 import sm3
+from gridcore.transactions.approve_reading import ApproveReading
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.market_order import MarketOrder
 
-SCRIPT = Path(__file__).with_name("order_cases.mjs")
+SCRIPT = Path(__file__).with_name("signing_cases.mjs")
 SENDING = Path(__file__).with_name("sending_cases.mjs")
 PASSWORD = "pass wörd 你好"
 ITERATIONS = 1_024
-ORDER = {"area": "a-1", "counter": 3, "price": 420_000, "quantity": 1_500, "side": "buy", "slotStart": 1_800_000_000}
+ORDER = {
+    "area": "a-1",
+    "counter": {"integer": 3},
+    "price": {"integer": 420_000},
+    "quantity": {"integer": 1_500},
+    "side": "buy",
+    "slotStart": {"integer": 1_800_000_000},
+}
 
 
-def run(pem: bytes | str, password: str = PASSWORD, times: int = 1, **order: Any) -> Any:
-    """What the page makes of a key file and an order."""
+def run(pem: bytes | str, password: str = PASSWORD, times: int = 1, words: Sequence[str] = (), **said: Any) -> Any:
+    """What the page makes of a key file and an order, or another act (``kind``, ``act``)."""
     text = pem if isinstance(pem, str) else pem.decode("ascii")
     asked = {
         "pem": text,
         "password": password,
-        "order": ORDER | order,
         "chain": "c-1",
-        "party": "home-1",
+        "signer": "home-1",
         "times": times,
+        "words": list(words),
+        **(said or {"order": ORDER}),
     }
     done = subprocess.run(["node", str(SCRIPT)], input=json.dumps(asked), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -122,3 +136,66 @@ def test_an_order_without_an_answer_is_sent_again_byte_by_byte_and_one_with_an_a
     assert len({lost, other, reused, next_one}) == 4
     (wire,) = cbor.decode(bytes.fromhex(next_one))
     assert MarketOrder.decode(decode_transaction(wire)).counter == 2
+
+
+WORDS = "We were away on that evening. 我们不在家"
+DISPUTE = {"line_kind": "residual_import", "point": "P-2", "run": "correction-1", "slot_start_s": 1_800_000_900}
+
+
+@pytest.mark.parametrize(
+    ("content", "fixed", "given"),
+    [
+        (
+            DisputeOpen(
+                client_id=b"",
+                valid_until_s=0,
+                ground="reading",
+                line_kind="residual_import",
+                point="P-2",
+                run="correction-1",
+                slot_start_s=1_800_000_900,
+                statement=sm3(WORDS.encode()),
+            ),
+            DISPUTE,
+            {"ground": "reading", "statement": WORDS},
+        ),
+        *(
+            (
+                kind(
+                    client_id=b"", valid_until_s=0, dispute=b"\xab" * 32, outcome=outcome, statement=sm3(WORDS.encode())
+                ),
+                {"dispute": "ab" * 32},
+                {"outcome": outcome, "statement": WORDS, "signer": "util"},
+            )
+            for kind in (DisputeAnswer, DisputeDecision, DisputeWithdrawal)
+            for outcome in kind.outcomes
+        ),
+        (
+            ApproveReading(
+                client_id=b"",
+                valid_until_s=0,
+                boundary_s=1_800_000_900,
+                installation=7,
+                reason="read at the meter",
+                registers=[12_340, 0],
+            ),
+            {"boundary_s": 1_800_000_900, "installation": 7},
+            {"import": {"integer": 12_340}, "export": {"integer": 0}, "reason": "read at the meter"},
+        ),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_an_act_that_the_browser_signs_is_the_transaction_that_we_read(
+    content: Any, fixed: dict[str, Any], given: dict[str, Any]
+) -> None:
+    key = SigningKey.generate()
+    act = {"fixed": fixed, "given": given, "validUntil": "1800001000"}
+    (text,) = run(key_file(key), kind=content.kind, act=act, words=[WORDS])["wires"]
+    wire, words = cbor.decode(bytes.fromhex(text))
+    assert words == WORDS
+    transaction = decode_transaction(wire)
+    assert (transaction.chain, transaction.kind, transaction.signer) == ("c-1", content.kind, "home-1")
+    assert is_valid_signature(key.public_key, transaction.signed, transaction.signature)
+    made = type(content).decode(transaction)
+    assert len(made.client_id) == 16
+    assert made == replace(content, client_id=made.client_id, valid_until_s=1_800_001_000)

@@ -1,0 +1,45 @@
+/* What transactions of each kind say (docs/spec/envelope.md): { kind, identity, body }. Integers are bigints. Each is made once and may be
+ * sent again; what draws random bytes here names the transaction. */
+import { sm3 } from "../verify/sm3.mjs";
+import { fromHex, utf8 } from "../verify/values.mjs";
+
+const ID_BYTES = 16;
+
+const drawn = () => crypto.getRandomValues(new Uint8Array(ID_BYTES));
+const clientNamed = (validUntil) => ({ client_id: drawn(), valid_until_s: BigInt(validUntil) });
+
+/** order: { area, counter, price, quantity, side, slotStart }, in the ledger's units. */
+export const orderContent = (order) => ({
+  kind: "market/order",
+  identity: { counter: order.counter, nonce: drawn(), slot_start_s: order.slotStart },
+  body: { area: order.area, price_micro_per_kwh: order.price, quantity_wh: order.quantity, side: order.side },
+});
+
+const dispute = (fixed, given) => ({
+  ground: given.ground,
+  line_kind: fixed.line_kind,
+  point: fixed.point,
+  run: fixed.run,
+  slot_start_s: BigInt(fixed.slot_start_s),
+  statement: sm3(utf8(given.statement)),
+});
+
+const step = (fixed, given) => ({ dispute: fromHex(fixed.dispute), outcome: given.outcome, statement: sm3(utf8(given.statement)) });
+
+const approval = (fixed, given) => ({
+  boundary_s: BigInt(fixed.boundary_s),
+  installation: BigInt(fixed.installation),
+  reason: given.reason,
+  registers: [given.import, given.export],
+});
+
+const BODIES = {
+  "metering/approve": approval,
+  "settlement/dispute": dispute,
+  "settlement/dispute_answer": step,
+  "settlement/dispute_decision": step,
+  "settlement/dispute_withdrawal": step,
+};
+
+/** An act of a page's form. fixed: what the page says of it, as JSON gives it; given: what the person filled in, texts and bigints. */
+export const actContent = (kind, { fixed, given, validUntil }) => ({ kind, identity: clientNamed(validUntil), body: BODIES[kind](fixed, given) });
