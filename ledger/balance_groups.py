@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ledger.leaves.run import RunLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import OPENED_TOGETHER_MAX, in_force
 from ledger.registry.zones import ZoneInForce
-from ledger.runs import load_rows
+from ledger.runs import SettledRows, load_rows, load_rows_of
 from ledger.store.reader import LedgerReader
 
 
@@ -43,20 +44,24 @@ class GroupsOfSlots:
     reader: LedgerReader
     _known: tuple[ZoneInForce, int, _Groups] | None = None
 
-    def sums(self, area: Area, leaf: RunLeaf) -> list[GroupSums]:
-        """The groups of an area in the slot of a run, by the bytes of their names; ``area``: as it was in that slot.
+    def sums(self, area: Area, leaf: RunLeaf, rows: SettledRows | None = None) -> list[GroupSums]:
+        """The groups of an area in the slot of a run, by the bytes of their names; ``area``: as it was in that slot; ``rows``: its settling
+        rows in the run, where they have been read.
 
         What is imported and bought counts for the party of the import, what is exported and sold for that of the export.
         """
         if self._known is None or self._known[0] is not area.in_force or self._known[1] != area.number:
             self._known = (area.in_force, area.number, _groups_of(self.reader, area, leaf))
-        return _sums(self._known[2], load_rows(self.reader, leaf, area.settling).columns)
+        return _sums(self._known[2], (load_rows(self.reader, leaf, area.settling) if rows is None else rows).columns)
 
 
 def sums_by_group(reader: LedgerReader, slots: Iterable[tuple[Area, RunLeaf]]) -> Iterator[list[GroupSums]]:
     """The groups of an area in some slots; ``slots``: the area as it was in the slot of each run."""
     groups = GroupsOfSlots(reader)
-    return (groups.sums(area, leaf) for area, leaf in slots)
+    for _, of_one_registry in groupby(slots, key=lambda slot: id(slot[0].in_force)):
+        together = list(of_one_registry)
+        rows = load_rows_of(reader, [leaf for _, leaf in together], together[0][0].settling)
+        yield from (groups.sums(area, leaf, found) for (area, leaf), found in zip(together, rows, strict=True))
 
 
 def _groups_of(reader: LedgerReader, area: Area, leaf: RunLeaf) -> _Groups:

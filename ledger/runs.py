@@ -5,8 +5,9 @@ A run's leaves were written in one block and never change, so nothing here needs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from gridcore.quality import ABSENT_QUALITY, CODE_MASK, CORRECTED, ESTIMATED, ME
 from gridcore.registry.rules import RULES, Rules
 from ledger.contract import Contract, LineLike, Positions, SlotRows, Tariffs
 from ledger.leaves.cleared import CLEARED
-from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, join_columns, split_row
+from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, join_columns, span_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.results import RESULTS
@@ -24,7 +25,9 @@ from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.areas import Area
 from ledger.registry.prices import prices_by_key, rules_of_slot
-from ledger.store.reader import LedgerReader
+from ledger.store.reader import KEYS_TOGETHER, LedgerReader
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,42 @@ def load_rows(reader: LedgerReader, leaf: RunLeaf, rows: Int64) -> SettledRows:
     for chunk in np.unique(chunk_of_row[chunk_of_row >= 0]).tolist() or [0]:
         part = POSITIONS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
         own = np.flatnonzero(chunk_of_row == chunk)
-        at = rows[own] - chunk_bounds(chunk)[0]
-        quality[own] = part.quality[at]
+        at, place = span_of(rows[own] - chunk_bounds(chunk)[0]), span_of(own)
+        quality[place] = part.quality[at]
         for name, column in part.columns.items():
-            columns.setdefault(name, np.zeros(len(rows), dtype=np.int64))[own] = column[at]
+            if name not in columns:
+                columns[name] = np.zeros(len(rows), dtype=np.int64)
+            columns[name][place] = column[at]
     return SettledRows(rows, columns, quality)
+
+
+def load_rows_of(reader: LedgerReader, leaves: Sequence[RunLeaf], rows: Int64) -> Iterator[SettledRows]:
+    """``load_rows`` of the same rows in each of some runs, which are read a few together."""
+    chunks = np.unique(chunks_of(rows)).tolist()
+    for some in _few(leaves, chunks):
+        reader.load_together(
+            POSITIONS.key(leaf.slot_start_s, leaf.zone, leaf.run, chunk) for leaf in some for chunk in chunks
+        )
+        yield from (load_rows(reader, leaf, rows) for leaf in some)
+
+
+def slots_brought(reader: LedgerReader, zone: str, slots: Sequence[int], rows: Int64) -> Iterator[int]:
+    """Starts of slots as they are given, when the runs of each, and these rows in them, are in memory: brought there for a few slots together."""
+    chunks = np.unique(chunks_of(rows)).tolist()
+    for some in _few(slots, chunks):
+        reader.load_together(RUNS.key(slot_start_s, zone) for slot_start_s in some)
+        found = ((slot_start_s, RUNS.load(reader, slot_start_s, zone)) for slot_start_s in some)
+        made = [(slot_start_s, zone, run) for slot_start_s, runs in found if runs is not None for run, _ in runs.runs]
+        reader.load_together(
+            key for run in made for key in (RUN.key(*run), *(POSITIONS.key(*run, chunk) for chunk in chunks))
+        )
+        yield from some
+
+
+def _few(slots: Sequence[T], chunks: Sequence[int]) -> Iterator[Sequence[T]]:
+    """Slots, as many at once as it takes for KEYS_TOGETHER chunks of positions: what was brought is used before it gives way."""
+    together = max(KEYS_TOGETHER // max(len(chunks), 1), 1)
+    return (slots[start : start + together] for start in range(0, len(slots), together))
 
 
 def area_result(reader: LedgerReader, leaf: RunLeaf, number: int) -> AreaResult:

@@ -39,8 +39,10 @@ from ledger.runs import (
     lines_of,
     lines_of_runs,
     load_rows,
+    load_rows_of,
     load_together,
     run_words,
+    slots_brought,
 )
 
 
@@ -87,8 +89,11 @@ def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Jso
 
 def runs_of_day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int) -> Json:
     """The runs of every settled slot of a local day, by slot, as ``runs`` says of each."""
-    day_end_s, slots = view.day_slots(view.area(area_id), day_start_s)
-    found = [runs(view, scope, area_id, slot_start_s) for slot_start_s in slots]
+    area = view.area(area_id)
+    day_end_s, slots = view.day_slots(area, day_start_s)
+    rows = area.settling if scope.party is None else area.settling_rows_of(scope.party)
+    brought = slots_brought(view.reader, area.zone.name, slots, rows)
+    found = [runs(view, scope, area_id, slot_start_s) for slot_start_s in brought]
     settled = [{key: one[key] for key in ("slot_start_s", "runs", "next_run")} for one in found if one["runs"]]
     progress = PROGRESS.must(view.reader, view.area(area_id).zone.name)
     own = progress.immaterial if scope.reads_all else ()
@@ -179,7 +184,7 @@ def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name
     if scope.party is None:
         area = view.area(area_id, settled[0].slot_start_s, settled[0].as_of_height)
         rows, following = settling_page(area, None, start)
-        positions = (load_rows(view.reader, leaf, rows).positions for leaf in settled)
+        positions = (found.positions for found in load_rows_of(view.reader, settled, rows))
         totals, lines = view.statements.day_totals(positions, area.billed(rows)), list[Json]()
     else:
         (totals, lines), following = _day_of_party(view, area_id, settled, scope.party), None
