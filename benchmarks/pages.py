@@ -1,7 +1,7 @@
 """How long the pages' server takes for a page, over two ledgers: a finished demonstration (113 homes, one day), and a district of 50,000
 households with the 96 slots of their day, a few of whom have been there for 365 days (``benchmarks.district``).
 
-``pages/<page>_p50`` and ``…_p95`` are quantiles over REQUESTS requests of the demonstration, one after the other over one connection,
+``pages/demo/<page>_p50`` and ``…_p95`` are quantiles over REQUESTS requests of the demonstration, one after the other over one connection,
 as a browser on this machine waits for the HTML (or a chart for its JSON). They go around: each asks for another slot, home or line, so
 that answers kept at hand help no more than they help people. ``pages/district/<page>_p95`` is the same of the district, and
 ``…_first`` the first request of pages that have just been started, whose node has just been started, too. PAST_PAGES are of a household
@@ -54,7 +54,7 @@ SEED = 7
 TIMEOUT_S = 60
 SIGN_IN = "/sign-in"
 PUBLIC = (SIGN_IN, "/verify", "/interface")
-DISTRICT = "district"
+DEMO, DISTRICT = "demo", "district"
 PAGES = {
     "sign_in": SIGN_IN,
     "verify": "/verify",
@@ -72,11 +72,15 @@ PAGES = {
     "blocks": "/blocks",
     "block": "/blocks/{height}",
     "consortium": "/consortium",
+    "proposals": "/consortium/proposals",
+    "contracts": "/consortium/contracts",
     "registry": "/registry",
     "registry_kind": "/registry/party",
     "registry_entity": "/registry/party/{party}",
     "runs": "/runs?area={area}",
     "imbalance": "/imbalance?area={area}",
+    "balance": "/balance?area={area}",
+    "exports": "/exports",
     "tariffs": "/tariffs?area={area}",
     "disputes": "/disputes",
     "condition": "/condition",
@@ -313,7 +317,7 @@ def _first_of_district(page: str) -> Benchmark:
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    **{f"pages/{page}_p{percent}": _of_demonstration(page, percent) for page in PAGES for percent in (50, 95)},
+    **{f"pages/{DEMO}/{page}_p{percent}": _of_demonstration(page, percent) for page in PAGES for percent in (50, 95)},
     **{f"pages/{DISTRICT}/{page}_p95": _of_district(page) for page in DISTRICT_PAGES},
     **{f"pages/{DISTRICT}/{page}_first": _first_of_district(page) for page in DISTRICT_PAGES},
 }

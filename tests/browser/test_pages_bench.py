@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import find_benchmarks
-from benchmarks.pages import BENCHMARKS, DISTRICT, DISTRICT_PAGES, PAGES, measure_pages
+from benchmarks.pages import BENCHMARKS, DEMO, DISTRICT, DISTRICT_PAGES, PAGES, measure_pages
 from tests.demo.live import LiveDemo
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ def test_every_page_of_the_benchmark_is_answered_and_counted(demonstration: Live
 
 
 def test_each_page_has_its_median_its_95th_percentile_and_those_of_a_district() -> None:
-    names = {f"pages/{page}_p{percent}" for page in PAGES for percent in (50, 95)}
+    names = {f"pages/{DEMO}/{page}_p{percent}" for page in PAGES for percent in (50, 95)}
     names |= {f"pages/{DISTRICT}/{page}_{what}" for page in DISTRICT_PAGES for what in ("p95", "first")}
 
     assert names == set(BENCHMARKS)
