@@ -11,6 +11,7 @@ from ledger.http import parameters
 from ledger.http.roles import READERS
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.runs import slots_brought
 
 
 def area_balance(view: LedgerView, area_id: str, day_start_s: int) -> Json:
@@ -18,7 +19,8 @@ def area_balance(view: LedgerView, area_id: str, day_start_s: int) -> Json:
     area = view.area(area_id)
     day_end_s, slots = view.day_slots(area, day_start_s)
     balances = AreaBalances(view.reader, area_id, area.zone, area.number)
-    of_slots = ((slot_start_s, balances.history(slot_start_s)) for slot_start_s in slots)
+    brought = slots_brought(view.reader, area.zone.name, slots, area.own)
+    of_slots = ((slot_start_s, balances.history(slot_start_s)) for slot_start_s in brought)
     found = [
         {"slot_start_s": slot_start_s, "known": [_known(known) for known in history]}
         for slot_start_s, history in of_slots
