@@ -79,6 +79,13 @@ HANDLERS: dict[str, Handler] = {
     "grid_loss/1": Handler(
         tariff_handlers.loss, ("exchange_in_wh", "exchange_out_wh", "production_wh", "consumption_wh")
     ),
+    "shared_energy_incentive/1": Handler(
+        tariff_handlers.shared_energy,
+        ("injected_wh", "withdrawn_wh", "market_price", "base", "cap", "reference_price", "zone_addition"),
+    ),
+    "transmission_loss_multipliers/1": Handler(
+        tariff_handlers.loss_multipliers, ("delivering_wh", "offtaking_wh", "delivering_share_ppm")
+    ),
     "green_certificates/1": Handler(tariff_handlers.certificates, ("entries",)),
     "two_settlement/1": Handler(
         tariff_handlers.day_ahead_and_real_time,

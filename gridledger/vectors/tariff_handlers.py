@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError
+from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError, rational
 from settlement.contracts.grid_fee_path_1 import PRICE_RULES, PathPrices, path_prices
 from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
@@ -29,6 +29,7 @@ from settlement.tariffs.schedules import (
     green_certificates,
     two_settlement,
 )
+from settlement.tariffs.shared_energy import IncentiveTerms, shared_energy_incentive, transmission_loss_multipliers
 
 
 def charge_by_voltage(case: CaseInput) -> dict[str, object]:
@@ -50,6 +51,24 @@ def charge_by_capacity(case: CaseInput) -> dict[str, object]:
 def fee_path(case: CaseInput) -> dict[str, object]:
     """``grid_fee_path/1``."""
     return _fee_path(case)._asdict()
+
+
+def shared_energy(case: CaseInput) -> dict[str, object]:
+    """``shared_energy_incentive/1``."""
+    terms = IncentiveTerms(*map(case.integer, IncentiveTerms._fields))
+    injected_wh, withdrawn_wh, market_price = map(case.integer, ("injected_wh", "withdrawn_wh", "market_price"))
+    return asdict(shared_energy_incentive(injected_wh, withdrawn_wh, market_price, terms))
+
+
+def loss_multipliers(case: CaseInput) -> dict[str, object]:
+    """``transmission_loss_multipliers/1``."""
+    sides = case.integer_table("delivering_wh"), case.integer_table("offtaking_wh")
+    found = transmission_loss_multipliers(*sides, case.integer("delivering_share_ppm"))
+    output: dict[str, object] = {"delivered_wh": found.delivered_wh, "offtaken_wh": found.offtaken_wh}
+    for key, multiplier in (("delivering", found.delivering), ("offtaking", found.offtaking)):
+        if multiplier is not None:
+            output[key] = rational(multiplier)
+    return output
 
 
 def loss(case: CaseInput) -> dict[str, object]:

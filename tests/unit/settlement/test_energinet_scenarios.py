@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,24 @@ def pairs(kind: str) -> list[Any]:
     return found
 
 
-def charged(energy_wh: int, days: int, component: dict[str, Any]) -> int:
-    """Nano of one component in a month of which the first ``days`` are settled, in one slot a day."""
+FIRST_DAY = 738_552
+
+
+def charged(energy_wh: int, days: int, *entries: dict[str, Any]) -> int:
+    """Nano of one component's entries in a month of which the first ``days`` are settled, in one slot a day."""
     calendar = Calendar(
         slot_s=86_400,
         month=np.zeros(days, dtype=np.int64),
         month_of_year=np.full(days, 2, dtype=np.int64),
-        day=738_552 + np.arange(days),
+        day=FIRST_DAY + np.arange(days),
         second=np.zeros(days, dtype=np.int64),
         days_of_month=[28],
     )
     energy = np.zeros(days, dtype=np.int64)
     energy[0] = energy_wh
-    tariff = Tariff(components_of([{"name": "c", "account": "grid"} | component], []), Holding(calendar))
-    (charge,) = tariff.charges("supplier", Usage(energy, energy, energy), [{}])
-    return charge.amount_nano
+    components = components_of([{"name": "c", "account": "grid"} | entry for entry in entries], [])
+    charges = Tariff(components, Holding(calendar)).charges("supplier", Usage(energy, energy, energy), [{}])
+    return sum(charge.amount_nano for charge in charges)
 
 
 @pytest.mark.parametrize(("when", "then"), pairs("grid_loss"))
@@ -75,6 +79,22 @@ def test_a_tariff_comes_to_what_energinet_says(when: Case, then: Case) -> None:
     assert line == then["amount_micro"]
 
 
+def entry_of(span: Case) -> dict[str, Any]:
+    """A span of days in which some pieces are charged: a piece more is a price of the day more."""
+    return {
+        "base": "day",
+        "price_micro_per_day": span["price"] * span["pieces"],
+        "valid_from": date.fromordinal(FIRST_DAY + span["from"]),
+        "valid_until": date.fromordinal(FIRST_DAY + span["until"]),
+    }
+
+
+@pytest.mark.parametrize(("when", "then"), pairs("day"))
+def test_pieces_of_subscriptions_and_fees_come_to_what_energinet_says(when: Case, then: Case) -> None:
+    amount_nano = charged(0, when["days"], *map(entry_of, when["spans"]))
+    assert amount_nano == then["amount_micro"] * MICRO_NANO
+
+
 def test_a_supplier_s_month_is_the_sum_of_its_rounded_charges() -> None:
     case = scenario("total_of_a_supplier")
     lines_nano = [
@@ -88,4 +108,4 @@ def test_a_supplier_s_month_is_the_sum_of_its_rounded_charges() -> None:
 
 def test_every_scenario_is_of_a_kind_that_is_run() -> None:
     kinds = {scenario(path.stem)["kind"] for path in FOLDER.glob("*.toml")}
-    assert kinds == {"grid_loss", "spread", "tariff", "total"}
+    assert kinds == {"change", "day", "grid_loss", "spread", "tariff", "total"}

@@ -131,6 +131,47 @@ def test_pdf_is_an_archive_file_with_its_exact_rows_attached_and_the_same_each_t
         assert "SIMULATED" in text
 
 
+MONTH_ROWS = 3_000
+PAGES = 51
+
+
+def month_of_lines() -> Table:
+    """A party's month: three lines in each of 1,000 slots, whose amounts do not end where they are shown to end."""
+    kinds = ("trade_buy", "residual_import", "levy")
+    energies = [37 * row % 900 + 1 for row in range(MONTH_ROWS)]
+    return statement(
+        *(
+            (1_782_000_000 + 900 * (row // 3), kinds[row % 3], wh, 460_000, 460_000 * wh + 7 * row % 1_000)
+            for row, wh in enumerate(energies)
+        )
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_pdf_of_a_month_of_3000_lines_has_all_of_them_on_its_pages_and_they_add_up_to_the_sum_shown(
+    language: str,
+) -> None:
+    if not (shutil.which("pdftotext") and shutil.which("pdfinfo")):
+        pytest.skip("needs pdftotext and pdfinfo (poppler-utils)")
+    with speaking(language):
+        data = to_pdf(month_of_lines(), WHERE)
+    text, about = (
+        subprocess.run(command, input=data, capture_output=True, check=True).stdout.decode()
+        for command in (["pdftotext", "-layout", "-", "-"], ["pdfinfo", "-"])
+    )
+    assert f"Pages:           {PAGES}\n" in about
+    pages = text.split("\f")[:PAGES]
+    for number, page in enumerate(pages, 1):
+        assert f"{number} / {PAGES}" in page.rstrip().splitlines()[-1]
+        assert ("Amount EUR" if language == "en" else "金额 EUR") in page, "each page has the head of the table"
+    lines = [line.split() for page in pages for line in page.splitlines() if "0.4600" in line]
+    assert len(lines) == MONTH_ROWS
+    (total,) = [line.split() for line in pages[-1].splitlines() if line.split()[:1] in (["Sum"], ["合计"])]
+    exact = Decimal(sum(row[4] for row in month_of_lines().rows)).scaleb(-9)  # type: ignore[misc]
+    assert sum(Decimal(line[-1]) for line in lines) == Decimal(total[-1])
+    assert abs(Decimal(total[-1]) - exact) < Decimal("0.0001")
+
+
 async def test_a_pdf_of_more_rows_than_its_limit_is_refused_and_of_as_many_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
