@@ -95,6 +95,9 @@ class Code(IntEnum):
     NO_CONDITIONS = 94
     NO_SUCH_SELLER = 95
     KEY_PROTECTION = 96
+    NEVER_BILLED = 97
+    PAID_ALREADY = 98
+    TOO_MANY_PAYMENTS = 99
 
 
 RETRY = frozenset(
@@ -112,6 +115,7 @@ RETRY = frozenset(
         Code.NO_CREDIT,
         Code.TOO_MANY_DISPUTES,
         Code.TOO_MANY_PROFILES,
+        Code.TOO_MANY_PAYMENTS,
         Code.NOT_ANSWERED_YET,
     }
 )

@@ -18,6 +18,7 @@ from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.market_profile import MarketProfile, ProfileEnd
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
+from gridcore.transactions.payment import Payment
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
@@ -35,6 +36,7 @@ from ledger.kinds.market_order import take_order
 from ledger.kinds.market_profile import end_profile, take_profile
 from ledger.kinds.open_epoch import open_epoch
 from ledger.kinds.order_batch import decode_attached_orders, take_order_batch
+from ledger.kinds.payment import take_payment
 from ledger.kinds.reading_batch import decode_attached, take_batch
 from ledger.kinds.registry_approve import approve
 from ledger.kinds.registry_register import read_rows, register
@@ -59,4 +61,5 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     DisputeAnswer.kind: Kind("utility", DisputeAnswer, answer_dispute),
     DisputeDecision.kind: Kind("regulator", DisputeDecision, decide_dispute),
     DisputeWithdrawal.kind: Kind("prosumer", DisputeWithdrawal, withdraw_dispute),
+    Payment.kind: Kind("utility", Payment, take_payment),
 }

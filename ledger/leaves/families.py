@@ -25,6 +25,7 @@ from ledger.leaves.late import LATE
 from ledger.leaves.latest import LATEST
 from ledger.leaves.offence import OFFENCE
 from ledger.leaves.orders import ORDERS
+from ledger.leaves.payments import PAYMENTS
 from ledger.leaves.pending import PENDING
 from ledger.leaves.period import PERIOD
 from ledger.leaves.period_areas import PERIOD_AREAS
@@ -51,7 +52,7 @@ _ALL: Final[tuple[Family[Any, Any], ...]] = (
     REGISTERS, LATEST, INTERVALS, ORDERS, BOOK, PROFILES, PROFILE_SPAN, HELD, CLEARING, FILLS, TRADES, CLEARED, RUN, RUNS, POSITIONS, RESULTS,
     ACCOUNTS, BALANCE,
     PERIOD, PERIOD_AREAS,
-    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE, DISPUTE, DISPUTES,
+    EXCEPTION, LATE, SEEN, PENDING, PROPOSAL, UNDECIDED, PERMISSIONS, TURN, CLOCK, OFFENCE, DISPUTE, DISPUTES, PAYMENTS,
 )  # fmt: skip
 
 FAMILIES: Final[Mapping[str, Family[Any, Any]]] = {family.name: family for family in _ALL}

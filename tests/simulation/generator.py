@@ -15,6 +15,7 @@ from gridcore.errors import EncodingError
 from gridcore.registry.organisation import ROLES
 from gridcore.registry.row import rows_root
 from gridcore.sm3 import sm3
+from tests.simulation.cashier import Cashier
 from tests.simulation.columns import encode_column
 from tests.simulation.council import Council
 from tests.simulation.drawn_orders import draw_cancel, draw_order, draw_order_batch
@@ -53,6 +54,7 @@ class BlockMaker:
         self.registrar = Registrar(world, self.rng)
         self.council = Council(self)
         self.quarrels = Quarrels(self)
+        self.cashier = Cashier(self)
         self.profiles = Profiles()
         self.issuers = Issuers(self.rng)
         self.own_gateways = {found.name for found in world.consortium.gateways if found.record.organisation == UTILITY}
@@ -101,6 +103,7 @@ class BlockMaker:
             wires.append(self.registry_approval(twin))
         wires += self.council.wires(twin)
         wires += self.quarrels.wires(twin)
+        wires += self.cashier.wires()
         if rng.random() < 0.05:
             wires += self.id_storm()
         if self.history and rng.random() < 0.3:

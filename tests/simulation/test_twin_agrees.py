@@ -30,6 +30,7 @@ from tests.twin import governance as twin_governance
 from tests.twin import market as twin_market
 from tests.twin import metering as twin_metering
 from tests.twin import orders as twin_orders
+from tests.twin import payments as twin_payments
 from tests.twin import periods as twin_periods
 from tests.twin import profiles as twin_profiles
 from tests.twin import registry as twin_registry
@@ -69,6 +70,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         twin_estimates,
         twin_periods,
         twin_disputes,
+        twin_payments,
     ):
         monkeypatch.setattr(module, "CHUNK", 4)
     for name, limit in (("BUDGET", 11), ("IDS_MAX", 2)):

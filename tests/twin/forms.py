@@ -151,6 +151,18 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
     "settlement/dispute_answer": ("utility", ONCE, {**STEP, "outcome": re.compile("agreed|rejected")}, 0),
     "settlement/dispute_decision": ("regulator", ONCE, {**STEP, "outcome": re.compile("upheld|dismissed")}, 0),
     "settlement/dispute_withdrawal": ("prosumer", ONCE, {**STEP, "outcome": "withdrawn"}, 0),
+    "settlement/payment": (
+        "utility",
+        ONCE,
+        {
+            "amount_nano": range(1, 10**15 + 1),
+            "ground": re.compile("received|paid_out|written_off|reinstated"),
+            "party": NAME,
+            "point": NAME,
+            "reference": 32,
+        },
+        0,
+    ),
     "market/order": (
         "prosumer",
         {"counter": I64, "nonce": 16, "slot_start_s": I64},

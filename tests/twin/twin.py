@@ -15,6 +15,7 @@ from tests.twin import (
     market,
     metering,
     orders,
+    payments,
     profiles,
     registration,
     run_dates,
@@ -286,6 +287,8 @@ class Twin:
             code = disputes.open_dispute(self, tx)
         elif kind.startswith("settlement/dispute_"):
             code = disputes.take_step(self, tx)
+        elif kind == "settlement/payment":
+            code = payments.take_payment(self, tx)
         elif kind == "metering/interval_import":
             code = intervals.take_import(self, tx)
         else:

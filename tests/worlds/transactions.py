@@ -28,6 +28,7 @@ from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import MarketOrder
 from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
 from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
+from gridcore.transactions.payment import Payment
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.readings import Reading, attach, split_attachment
 from gridcore.transactions.registry_register import AttachedRows, RegistryRegister
@@ -122,6 +123,20 @@ class Sender:
             statement=sm3(b"the meter was exchanged"),
         )
         return self.signed(party, content)
+
+    def payment(self, point: str, party: str, amount_nano: int, *, ground: str = "received", **said: Any) -> bytes:
+        """settlement/payment, by itself of util, valid for an hour. said: ``reference`` in words, ``signer``."""
+        reference = sm3(str(said.get("reference", amount_nano)).encode())
+        content = Payment(
+            client_id=sm3(b"%b/%b/%d/%b" % (point.encode(), ground.encode(), self.now_s, reference))[:16],
+            valid_until_s=self.now_s + 3_600,
+            amount_nano=amount_nano,
+            ground=ground,
+            party=party,
+            point=point,
+            reference=reference,
+        )
+        return self.signed(said.get("signer", "util"), content)
 
     def step(self, kind: type[DisputeStep], dispute: bytes, signer: str, outcome: str) -> bytes:
         """A step of a dispute, under an id that follows from it, valid for an hour."""

@@ -1,4 +1,4 @@
-"""What a party owes, what its orders may still cost it, and how much of both it may have."""
+"""What a party owes, what its orders may still cost it, how much of both it may have, and what was paid."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.columns import split_row
 from ledger.leaves.held import HELD
+from ledger.leaves.payments import PAYMENTS
+
+POINTS_MAX: Final = 1_000
+"""Points of a party whose payments are looked up, by the bytes of their names."""
 
 
 def credit(view: LedgerView, party: str) -> Json:
@@ -37,12 +41,37 @@ def credit(view: LedgerView, party: str) -> Json:
     }
 
 
+def payments(view: LedgerView, party: str) -> Json:
+    """The newest payments for the points that a party is billed for, or was: those that name it, in the order of their blocks."""
+    with view.reader.frozen():
+        if view.reader.in_force(PARTY_ENTITY, party) is None:
+            raise Problem("not-found", f"no party {party!r}")
+        number = view.reader.registry.party_number[party]
+        points = sorted(view.reader.registry.lookups.points_of_party(number), key=str.encode)
+        found = [(point, PAYMENTS.load(view.reader, point)) for point in points[:POINTS_MAX]]
+    shown = [
+        {**paid._asdict(), "point": point, "reference": paid.reference.hex()}
+        for point, leaf in found
+        if leaf is not None
+        for paid in leaf.newest
+        if paid.party == party
+    ]
+    return {"party": party, "payments": sorted(shown, key=lambda paid: (paid["height"], paid["point"]))}
+
+
 ROUTES: Final = (
     Query(
         rule=f"{API}/credit",
         summary="What a party owes, and what is held of it for its orders.",
         access=PARTY_ITSELF,
         query=credit,
+        parameters=OF_PARTY,
+    ),
+    Query(
+        rule=f"{API}/payments",
+        summary="The newest payments of a party.",
+        access=PARTY_ITSELF,
+        query=payments,
         parameters=OF_PARTY,
     ),
 )

@@ -1,0 +1,136 @@
+"""``gridledger payment``: record what was paid for a point, or given up, and list what was; signed with a key that stays here."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from gridcore.codes import Code
+from gridcore.errors import excerpt
+from gridcore.sm3 import sm3
+from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
+from gridcore.transactions.payment import AMOUNT_NANO_MAX, GROUNDS, Payment
+from gridledger.commands import print_result
+
+if TYPE_CHECKING:
+    from gridcore.sm import Signer
+    from ledger.client import Answer, Client
+
+EXAMPLE = (
+    "gridledger payment record --url http://127.0.0.1:7070 --signer utility --key file:keys/utility.pem --password file:keys/utility.password "
+    "--point P-H001 --party H001 --amount 50.00 --ground received --reference 'bank 2026-07-01 line 17'"
+)
+VALID_S: Final = 3600
+REFERENCE_CHARACTERS_MAX: Final = 200
+_AMOUNT: Final = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,9}))?", re.ASCII)
+WHY_REFUSED: Final[Mapping[int, str]] = {
+    Code.NOT_PERMITTED: "a utility of the party's organisation records its payments",
+    Code.NEVER_BILLED: "the point was never billed to the party",
+    Code.PAID_ALREADY: "a payment of this ground and reference is recorded for the point",
+    Code.TOO_MANY_PAYMENTS: "the point has 16 payments today: join some, or wait for tomorrow",
+}
+"""What a refusal means here, by code."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    record = _action(actions, "record", "record a payment for a point, or a debt that is given up")
+    record.add_argument("--point", required=True, metavar="ID", help="what it is paid for")
+    record.add_argument("--amount", required=True, type=_amount_nano, metavar="N", help="in the currency, such as 50.00")
+    record.add_argument("--ground", required=True, choices=[*GROUNDS], help="what happened")
+    record.add_argument(
+        "--reference", required=True, type=_reference, metavar="TEXT", help="names the movement; its SM3 goes to the ledger"
+    )
+    listing = _action(actions, "list", "list the newest payments of a party")
+    for action in (record, listing):
+        action.add_argument("--party", required=True, metavar="ID", help="whose payment it is")
+
+
+def _action(actions: Any, name: str, words: str) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=words)
+    action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
+    action.add_argument("--signer", required=True, metavar="ID", help="who acts")
+    action.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
+    action.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+    return action
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sign and submit one, or list."""
+    from gridcore.signers import open_signer
+    from ledger.client import run_with_client
+
+    signer = open_signer(args.key, args.password, origin="--key")
+    if args.action == "list":
+
+        async def fetch(client: Client) -> Any:
+            return await client.query("payments", party=args.party)
+
+        return _list(args, run_with_client(args.url, fetch, signer_id=args.signer, signer=signer))
+
+    async def act(client: Client) -> Answer:
+        return await _submit(args, signer, client)
+
+    answer = run_with_client(args.url, act)
+    is_taken = answer.code in (Code.ACCEPTED, Code.EXISTS)
+    result = {"id": answer.id.hex(), "code": answer.code, "name": answer.name, "height": answer.height}
+    text = f"{args.ground} {_shown(args.amount)} for {args.point} of {args.party}: stands in block {answer.height}"
+    if not is_taken:
+        text = f"refused, {answer.code} {answer.name}: {WHY_REFUSED.get(answer.code, 'see docs/spec/envelope.md')}"
+    print_result(args, {**result, "reference": sm3(args.reference.encode()).hex()}, text)
+    return 0 if is_taken else 1
+
+
+async def _submit(args: argparse.Namespace, signer: Signer, client: Client) -> Answer:
+    status = await client.status()
+    content = Payment(
+        client_id=secrets.token_bytes(CLIENT_ID_BYTES),
+        valid_until_s=status.ledger_time_s + VALID_S,
+        amount_nano=args.amount,
+        ground=args.ground,
+        party=args.party,
+        point=args.point,
+        reference=sm3(args.reference.encode()),
+    )
+    signed = sign_content(content, chain=status.chain, signer=args.signer, sign=signer.sign)
+    (answer,) = await client.submit([signed.wire])
+    return answer
+
+
+def _list(args: argparse.Namespace, answer: Mapping[str, Any]) -> int:
+    lines = [_line(paid) for paid in answer["payments"]]
+    print_result(args, {"party": args.party, "payments": answer["payments"]}, "\n".join(lines) or "no payments")
+    return 0
+
+
+def _line(paid: Mapping[str, Any]) -> str:
+    when = datetime.fromtimestamp(paid["time_s"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{when}  {paid['ground']:<11} {_shown(paid['amount_nano']):>14}  {paid['point']}  block {paid['height']}"
+
+
+def _shown(nano: int) -> str:
+    """An amount with all its places, at least two."""
+    units, rest = divmod(nano, 10**9)
+    return f"{units}.{f'{rest:09}'[:2]}{f'{rest:09}'[2:].rstrip('0')}"
+
+
+def _amount_nano(text: str) -> int:
+    """An amount of the currency in nano."""
+    found = _AMOUNT.fullmatch(text)
+    nano = 0 if found is None else int(found[1]) * 10**9 + int((found[2] or "").ljust(9, "0"))
+    if not 1 <= nano <= AMOUNT_NANO_MAX:
+        right = f"give an amount above 0 and up to {AMOUNT_NANO_MAX // 10**9}, with at most 9 places, such as 50.00"
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no amount; {right}; --ground says the direction")
+    return nano
+
+
+def _reference(text: str) -> str:
+    if not 1 <= len(text) <= REFERENCE_CHARACTERS_MAX or not text.isprintable():
+        words = f"give 1 to {REFERENCE_CHARACTERS_MAX} characters that name the movement, such as a bank's line"
+        raise argparse.ArgumentTypeError(f"{excerpt(text)}: {words}")
+    return text
