@@ -34,6 +34,7 @@ COMMANDS = {
     "settle": "settle energies of files; explain bill lines, make settlement runs again",
     "order": "place orders and standing rules out of a file, withdraw and list them",
     "dispute": "contest a bill line, answer for it, decide and withdraw",
+    "payment": "record what was paid for a point, or given up, and list it",
     "simulate": "run a simulated grid out of a scenario file; nodes of a consortium under faults",
     "watch": "rules of the risk monitor over a ledger, and how well they find fraud",
     "serve": "serve the pages, and keep their users",

@@ -41,10 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     record = _action(actions, "record", "record a payment for a point, or a debt that is given up")
     record.add_argument("--point", required=True, metavar="ID", help="what it is paid for")
-    record.add_argument("--amount", required=True, type=_amount_nano, metavar="N", help="in the currency, such as 50.00")
+    record.add_argument(
+        "--amount", required=True, type=_amount_nano, metavar="N", help="in the currency, such as 50.00"
+    )
     record.add_argument("--ground", required=True, choices=[*GROUNDS], help="what happened")
     record.add_argument(
-        "--reference", required=True, type=_reference, metavar="TEXT", help="names the movement; its SM3 goes to the ledger"
+        "--reference",
+        required=True,
+        type=_reference,
+        metavar="TEXT",
+        help="names the movement; its SM3 goes to the ledger",
     )
     listing = _action(actions, "list", "list the newest payments of a party")
     for action in (record, listing):

@@ -45,6 +45,7 @@ MODULES: Final = (
     "gridweb.pages.household",
     "gridweb.pages.line",
     "gridweb.pages.orders",
+    "gridweb.pages.payments",
     "gridweb.pages.interface",
     "gridweb.pages.verify",
     "gridweb.pages.sample",

@@ -18,8 +18,13 @@ from gridweb.tables import Column, Table, serves_table
 
 PARTIES: Final = "parties"
 CONTROL: Final = "control_total"
-OWN_TITLES: Final[Mapping[str, str]] = {PARTIES: N_("parties (minus: they owe)"), CONTROL: N_("Control total")}
-"""Message ids of the rows that are no account; the accounts' titles are their contracts'."""
+OWN_TITLES: Final[Mapping[str, str]] = {
+    PARTIES: N_("parties (minus: they owe)"),
+    CONTROL: N_("Control total"),
+    "payments": N_("payments (minus: received from parties)"),
+    "written_off": N_("written off (minus: given up)"),
+}
+"""Message ids of the rows that are no account, and of accounts that payments post to; the other accounts' titles are their contracts'."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "metering/approve": N_("approved register"),
     "metering/reading_batch": N_("reading batch"),
     "metering/interval_import": N_("imported energies"),
+    "settlement/payment": N_("payment"),
     "settlement/dispute": N_("dispute"),
     "settlement/dispute_answer": N_("answer to a dispute"),
     "settlement/dispute_decision": N_("decision of a dispute"),

@@ -163,6 +163,7 @@ PLACES = (
     Place("household", "/households/{party}", "household"),
     Place("month", "/households/{party}/month", "household"),
     Place("own-tariff", "/households/{party}/tariff", "household"),
+    Place("payments", "/households/{party}/payments", "household"),
     Place("own-disputes", "/households/{party}/disputes", "household"),
     Place("orders", "/households/{party}/orders", "household"),
     Place("contest", "/households/{party}/contest/{slot}?line={kind}", "household"),

@@ -154,6 +154,33 @@ def test_an_order_that_was_refused_for_want_of_credit_stands_when_another_one_go
     assert village.decide(second) == [Code.ACCEPTED]
 
 
+def test_a_home_without_credit_orders_for_what_it_has_paid_before() -> None:
+    meters = [household(1, "p-1", credit_nano=0), *VILLAGE.meters[1:]]
+    village = Village(replace(VILLAGE, meters=meters))
+    assert village.order("p-1", "buy", 400, 450_000) is Code.NO_CREDIT
+    assert village.decide(village.sender.payment("P-1", "p-1", 400 * 450_000)) == [Code.ACCEPTED]
+    assert village.owed_nano[0] == -400 * 450_000
+    assert village.order("p-1", "buy", 401, 450_000) is Code.NO_CREDIT
+    assert village.order("p-1", "buy", 400, 450_000) is Code.ACCEPTED
+    assert village.order("p-1", "buy", 1, 450_000) is Code.NO_CREDIT
+
+
+def test_credit_that_was_used_up_comes_back_with_a_payment() -> None:
+    village = Village()
+    most_wh = CREDIT_NANO // (460_000 - TURN_MICRO)
+    assert village.order("p-1", "sell", most_wh, TURN_MICRO) is Code.ACCEPTED
+    assert village.order("p-3", "buy", most_wh, TURN_MICRO) is Code.ACCEPTED
+    village.read(FIRST_S, [(0, 0)] * 3)
+    village.read(FIRST_S + SLOT_S, [(0, 0)] * 3)
+    village.decide(*village.sender.clocks(FIRST_S + 2 * SLOT_S))
+    later = village.signed("p-1", "sell", most_wh, TURN_MICRO, FIRST_S + 4 * SLOT_S)
+    assert village.decide(later) == [Code.NO_CREDIT]
+    owed_nano = village.owed_nano[0]
+    assert village.decide(village.sender.payment("P-1", "p-1", owed_nano)) == [Code.ACCEPTED]
+    assert village.owed_nano[0] == 0
+    assert village.decide(later) == [Code.ACCEPTED]
+
+
 def sum_of_exposures(ledger: MemoryLedger, slots: range) -> list[int]:
     """What should be held: of orders that are not cleared, and of fills that have no run."""
     held = [0] * len(HOMES)

@@ -1,0 +1,70 @@
+"""``/households/<party>/payments``: what is owed, what may still be ordered for, and what was paid; a household sees its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridweb.access import Role
+from tests.unit.web.household_world import NEIGHBOUR, PARTY, START_S, household, household_world
+from tests.unit.web.web_world import World
+
+PAGE = f"/households/{PARTY}/payments"
+
+
+def paid_world(tmp_path: Path, **credit: Any) -> World:
+    world = household_world(tmp_path)
+    world.node.answers["credit"] = {
+        "party": PARTY, "area": "A1", "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9, **credit
+    }  # fmt: skip
+    world.node.answers["payments"] = {
+        "party": PARTY,
+        "payments": [
+            {"point": "P-1", "amount_nano": amount, "ground": ground, "reference": "ab" * 32, "signer": "util", "time_s": START_S, "height": at}
+            for at, (ground, amount) in enumerate((("received", 5 * 10**9), ("paid_out", 10**9)), 7)
+        ],
+    }  # fmt: skip
+    return world
+
+
+async def test_a_household_reads_what_it_owes_and_what_new_orders_may_cost(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+    page = await household(world).text(PAGE)
+    assert "You owe" in page
+    assert "46.874" in page
+    assert page.index("paid to the party") < page.index("paid by the party")
+    assert "/blocks/7" in page
+    chinese = await household(world, "zh_CN").text(PAGE)
+    assert "您欠" in chinese
+
+
+@pytest.mark.parametrize(
+    ("credit", "words"),
+    [
+        (
+            {"owes_nano": -(2 * 10**9), "credit_nano": 0},
+            ["You have in credit", "none: what is ordered has been paid before", "1.874"],
+        ),
+        ({"credit_nano": None}, ["without bound"]),
+        ({"owes_nano": 60 * 10**9}, ["New orders may cost at most", "<strong>0.00"]),
+    ],
+)
+async def test_a_balance_is_told_in_words_whatever_its_sign_and_bound(
+    tmp_path: Path, credit: dict[str, Any], words: list[str]
+) -> None:
+    page = await household(paid_world(tmp_path, **credit)).text(PAGE)
+    assert [one for one in words if one not in page] == []
+
+
+async def test_nobody_reads_the_payments_of_a_neighbour(tmp_path: Path) -> None:
+    browser = household(paid_world(tmp_path))
+    for path in (f"/households/{NEIGHBOUR}/payments", f"/api/v1/households/{NEIGHBOUR}/payments"):
+        assert (await browser.get(path)).status_code == 403
+
+
+async def test_a_party_without_payments_is_told_so(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+    world.node.answers["payments"] = {"party": PARTY, "payments": []}
+    assert "No payment is recorded yet." in await world.browser(Role.UTILITY).text(PAGE)
