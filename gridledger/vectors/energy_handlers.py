@@ -20,7 +20,8 @@ from ledger.leaves.money import Money
 from ledger.one_group import one_group
 from ledger.state.blocks import clear_rounds
 from ledger.state.postings import difference_posting
-from settlement.contract_kit_1 import BUY, SELL, Int64Column
+from settlement.contract_kit_1 import BUY, SELL, Int8Column, Int64Column
+from settlement.contracts import p2p_call_auction_2
 from settlement.contracts.p2p_call_auction_1 import CONTRACT, PRICE_KEYS, PRO_RATA, TIME, Clearing, clear
 from settlement.interval_energy import interval_energy
 
@@ -67,21 +68,44 @@ def _interval_energy(case: CaseInput, *, sets_aside: bool) -> dict[str, object]:
 
 def call_auction(case: CaseInput) -> dict[str, object]:
     """``call_auction/1``: by the contract ``p2p_call_auction/1``, rows brought into the order of their ids."""
+    reference_key = "reference_price_micro_per_kwh"
+    rows, columns, sequence = _gate(case)
+    clearing = clear(
+        *columns,
+        reference_price_micro_per_kwh=case.integer(reference_key) if case.has(reference_key) else None,
+        rationing=case.text("rationing") if case.has("rationing") else TIME,
+        sequence=sequence,
+    )
+    return _cleared(rows, clearing)
+
+
+def auction_by_terms(case: CaseInput) -> dict[str, object]:
+    """``call_auction/2``: by the contract ``p2p_call_auction/2``, which comes to know when orders came by ``sequence``."""
+    rows, columns, sequence = _gate(case)
+    terms: dict[str, object] = {"rationing": case.text("rationing")}
+    terms |= {key: case.integer(key) for key in ("price_k_ppm", "reference_price_micro_per_kwh") if case.has(key)}
+    if fault := p2p_call_auction_2.CONTRACT.fault_of({"prices": dict.fromkeys(PRICE_KEYS, 0), **terms}):
+        raise CaseRefusedError(fault)
+    return _cleared(rows, p2p_call_auction_2.CONTRACT.clear(*columns, terms=terms, order_terms={"arrival": sequence}))
+
+
+def _gate(case: CaseInput) -> tuple[list[dict[str, str]], tuple[Int8Column, Int64Column, Int64Column], Int64Column]:
+    """The rows of a case's orders by the bytes of their ids; side, quantity and limit; and their sequence."""
     rows = case.csv("orders", _ORDER_COLUMNS)
     check_unique((row["order_id"] for row in rows), "order_id")
     rows.sort(key=lambda row: row["order_id"].encode("utf-8"))
     for row in rows:
         if row["side"] not in _SIDES:
             raise CaseRefusedError(f"side {row['side']!r} of order {row['order_id']} is neither buy nor sell")
-    reference_key = "reference_price_micro_per_kwh"
-    clearing = clear(
+    columns = (
         np.array([_SIDES[row["side"]] for row in rows], dtype=np.int8),
         np.array(csv_integers(rows, "quantity_wh"), dtype=np.int64),
         np.array(csv_integers(rows, "price_micro_per_kwh"), dtype=np.int64),
-        reference_price_micro_per_kwh=case.integer(reference_key) if case.has(reference_key) else None,
-        rationing=case.text("rationing") if case.has("rationing") else TIME,
-        sequence=np.array(csv_integers(rows, "sequence"), dtype=np.int64),
     )
+    return rows, columns, np.array(csv_integers(rows, "sequence"), dtype=np.int64)
+
+
+def _cleared(rows: list[dict[str, str]], clearing: Clearing) -> dict[str, object]:
     output: dict[str, object] = {
         "volume_wh": clearing.volume_wh,
         "filled_wh": {

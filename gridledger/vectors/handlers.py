@@ -49,6 +49,9 @@ HANDLERS: dict[str, Handler] = {
     "call_auction/1": Handler(
         energy_handlers.call_auction, ("orders",), ("reference_price_micro_per_kwh", "rationing")
     ),
+    "call_auction/2": Handler(
+        energy_handlers.auction_by_terms, ("orders", "rationing"), ("price_k_ppm", "reference_price_micro_per_kwh")
+    ),
     "block_auction/1": Handler(energy_handlers.block_auction, ("orders",), ("reference_price_micro_per_kwh",)),
     "slot_settlement/1": Handler(
         energy_handlers.slot_settlement, ("rows", energy_handlers.TRADE_PRICE_KEY, *PRICE_KEYS)
@@ -108,6 +111,8 @@ HANDLERS: dict[str, Handler] = {
         mechanism_handlers.conditional_bid, ("conditions", "energy_wh", "limit", "seller", "energy_kind")
     ),
     "pay_as_bid/1": Handler(matching_handlers.pay_as_bid, ("orders",)),
+    "pay_as_bid/2": Handler(matching_handlers.pay_as_bid, ("orders", "price_k_ppm")),
+    "continuous_double_auction/2": Handler(matching_handlers.continuous_double_auction, ("orders", "price_k_ppm")),
     "continuous_double_auction/1": Handler(matching_handlers.continuous_double_auction, ("orders",)),
     "bilateral_agreements/1": Handler(agreement_handlers.agreements_of_slot, ("import_wh", "export_wh", "agreements")),
     "schedules_and_deviations/1": Handler(

@@ -9,6 +9,7 @@ import numpy as np
 
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, check_unique, csv_integers
 from settlement.contract_kit_1 import BUY, SELL, Int8Column, Int64Column, Trades
+from settlement.contract_kit_2 import PRICE_K, fault_of_price_k, split_between
 from settlement.contracts import continuous_double_auction_1, pay_as_bid_1
 
 _ORDER_COLUMNS = ("order_id", "participant", "side", "quantity_wh", "price_micro_per_kwh")
@@ -25,17 +26,17 @@ class _Orders(NamedTuple):
 
 
 def pay_as_bid(case: CaseInput) -> dict[str, object]:
-    """``pay_as_bid/1``: rows brought into the order of their ids."""
+    """``pay_as_bid/1``, and ``/2`` with ``price_k_ppm``: rows brought into the order of their ids."""
     rows = case.csv("orders", (*_ORDER_COLUMNS, "sequence"))
     rows.sort(key=lambda row: row["order_id"].encode("utf-8"))
     orders = _orders(rows)
     sequence = np.array(csv_integers(rows, "sequence"), dtype=np.int64)
     trades = pay_as_bid_1.match(*orders[1:], sequence)
-    return {"trades": _named(trades, orders.order_ids), "volume_wh": trades.volume_wh}
+    return {"trades": _named(_priced(case, trades, orders), orders.order_ids), "volume_wh": trades.volume_wh}
 
 
 def continuous_double_auction(case: CaseInput) -> dict[str, object]:
-    """``continuous_double_auction/1``: events in the order of the file."""
+    """``continuous_double_auction/1``, and ``/2`` with ``price_k_ppm``: events in the order of the file."""
     rows = case.csv("orders", ("action", *_ORDER_COLUMNS))
     place: dict[str, int] = {}
     incoming: list[dict[str, str]] = []
@@ -59,9 +60,19 @@ def continuous_double_auction(case: CaseInput) -> dict[str, object]:
     matched = continuous_double_auction_1.match(*orders[1:], events)
     resting = zip(orders.order_ids, matched.resting_wh.tolist(), strict=True)
     return {
-        "trades": _named(matched.trades, orders.order_ids),
+        "trades": _named(_priced(case, matched.trades, orders), orders.order_ids),
         "resting": {order_id: energy_wh for order_id, energy_wh in resting if energy_wh},
     }
+
+
+def _priced(case: CaseInput, trades: Trades, orders: _Orders) -> Trades:
+    """Trades at the price of the contract's version."""
+    if not case.has(PRICE_K):
+        return trades
+    k_ppm = case.integer(PRICE_K)
+    if fault := fault_of_price_k(k_ppm):
+        raise CaseRefusedError(fault)
+    return split_between(trades, orders.price_micro_per_kwh, k_ppm)
 
 
 def _orders(rows: list[dict[str, str]]) -> _Orders:

@@ -6,7 +6,7 @@ is the lowest, 500,000 the middle, 1,000,000 the highest. Released kits are neve
 
 from __future__ import annotations
 
-from settlement.contract_kit_2.paired import SplitPairs
+from settlement.contract_kit_2.paired import SplitPairs, split_between
 from settlement.contract_kit_2.price import PRICE_K, PRICE_K_MAX_PPM, fault_of_price_k, price_between
 
-__all__ = ["PRICE_K", "PRICE_K_MAX_PPM", "SplitPairs", "fault_of_price_k", "price_between"]
+__all__ = ["PRICE_K", "PRICE_K_MAX_PPM", "SplitPairs", "fault_of_price_k", "price_between", "split_between"]

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from settlement.contract_kit_1 import PRICES, Int8Column, Int64Column, PairedClearing, PairedContract, fault_of_keys
+from settlement.contract_kit_1 import (
+    PRICES,
+    Int8Column,
+    Int64Column,
+    PairedClearing,
+    PairedContract,
+    Trades,
+    fault_of_keys,
+)
 from settlement.contract_kit_2.price import PRICE_K, fault_of_price_k, price_between
 
 
@@ -33,6 +41,10 @@ class SplitPairs(PairedContract):
     ) -> PairedClearing:
         """Clear one gate; ContractError for a volume outside int64, and for a limit of a trade beyond 10^9."""
         cleared = super().clear(side, quantity_wh, price_micro_per_kwh, terms=terms, until_rank=until_rank)
-        trades, limit = cleared.trades, price_micro_per_kwh
-        price = np.asarray(price_between(limit[trades.sell], limit[trades.buy], terms[PRICE_K]))
-        return replace(cleared, trades=trades._replace(price_micro_per_kwh=price))
+        return replace(cleared, trades=split_between(cleared.trades, price_micro_per_kwh, terms[PRICE_K]))
+
+
+def split_between(trades: Trades, limit_micro_per_kwh: Int64Column, k_ppm: int) -> Trades:
+    """The same trades, each at a share of the way from the sell's limit to the buy's; limits int64[orders]. ContractError for one beyond 10^9."""
+    limits = limit_micro_per_kwh[trades.sell], limit_micro_per_kwh[trades.buy]
+    return trades._replace(price_micro_per_kwh=np.asarray(price_between(*limits, k_ppm)))

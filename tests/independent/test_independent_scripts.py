@@ -135,7 +135,8 @@ def test_the_auction_of_the_script_gives_the_answers_of_the_conformance_cases() 
     for case in cases("call_auction"):
         content = tomllib.loads((case / "case.toml").read_text())
         expect = content.get("expect")
-        if expect is None or content["input"].get("rationing") != "pro_rata":
+        is_known = content["handler"] == "call_auction/1" and content["input"].get("rationing") == "pro_rata"
+        if expect is None or not is_known:
             continue
         with (case / content["input"]["orders"]).open() as file:
             rows = list(csv.DictReader(file))
