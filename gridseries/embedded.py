@@ -134,7 +134,7 @@ class EmbeddedSeries:
     ) -> T:
         """What ``make`` makes, in the store's thread, of these columns of the rows of a span, ascending by instant, then tags."""
         require(set(wanted) <= set(series.tags), f"the tags of {series.name} are {series.tags}")
-        # One range of the key where all tags are given; else one of the index by first tag and instant, or by instant alone.
+        # One range of the key where all tags are given; else one of the index by the first tags and instant, or by instant alone.
         free = [tag for tag in series.tags if tag not in wanted]
         conditions = ["time_s >= ?", "time_s < ?", *(f"{tag} = ?" for tag in wanted)]
         statement = (
@@ -269,8 +269,9 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         columns = ", ".join([*tags, "time_s INTEGER NOT NULL", *fields, key])
         connection.execute(f"CREATE TABLE {_table(series)}({columns}) WITHOUT ROWID")
         connection.execute(f"CREATE INDEX {_table(series)}_time ON {_table(series)}(time_s)")
-        if len(series.tags) > 1:
-            connection.execute(f"CREATE INDEX {_table(series)}_tag ON {_table(series)}({series.tags[0]}, time_s)")
+        for count in range(1, len(series.tags)):
+            first = ", ".join(series.tags[:count])
+            connection.execute(f"CREATE INDEX {_table(series)}_{count} ON {_table(series)}({first}, time_s)")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORM}")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from gridseries.series import ALL_SERIES
 
-TABLES: Final = 2
+TABLES: Final = 3
 """Counted up when a store keeps the same series in another way, or rows of the same series get another meaning."""
 FORM: Final = (
     zlib.crc32(repr((TABLES, *((one.name, one.tags, one.fields) for one in ALL_SERIES))).encode()) & 0x7FFF_FFFF

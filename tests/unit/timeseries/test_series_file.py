@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from gridcore.errors import UsageError
 from gridseries.config import SeriesConfig
 from gridseries.embedded import EmbeddedSeries
-from gridseries.series import INTERVALS, SLOTS, START, AnyRow, Row, SeriesUnavailable
+from gridseries.series import INTERVALS, PARTY_DAYS, SLOTS, START, AnyRow, Row, SeriesUnavailable
 from tests.unit.timeseries.scripted_node import cursor
 
 YEAR_SLOTS = 35_040
@@ -153,7 +153,28 @@ async def test_a_year_of_one_household_is_one_range_of_the_key(tmp_path: Path) -
         )
     connection.close()
     assert by_meter.endswith("USING PRIMARY KEY (area=? AND meter=? AND time_s>? AND time_s<?)")
-    assert by_area.endswith("USING INDEX series_interval_tag (area=? AND time_s>? AND time_s<?)")
+    assert by_area.endswith("USING INDEX series_interval_1 (area=? AND time_s>? AND time_s<?)")
+
+
+async def test_a_month_of_one_of_an_areas_parties_reads_its_rows_alone(tmp_path: Path) -> None:
+    store = EmbeddedSeries(tmp_path / "series.sqlite", 64)
+    rows = [
+        Row(("a", f"p-{party}", kind), 86_400 * day, (1, 2, 3))
+        for party in range(50)
+        for kind in ("bought", "levy")
+        for day in range(40)
+    ]
+    await store.write(PARTY_DAYS, rows)
+    found = await store.read(PARTY_DAYS, 0, 30 * 86_400, {"area": "a", "party": "p-7"})
+    await store.close()
+    assert len(found) == 60
+    with closing(sqlite3.connect(store.path)) as connection:
+        query = (
+            "EXPLAIN QUERY PLAN SELECT * FROM series_party_day WHERE time_s >= 0 AND time_s < 9 AND area = 'a'"
+            "{} ORDER BY time_s LIMIT 9"
+        )
+        plans = [connection.execute(query.format(more)).fetchall()[0][3] for more in (" AND party = 'p'", "")]
+    assert ["(area=? AND party=? AND time_s>?" in plans[0], "(area=? AND time_s>?" in plans[1]] == [True, True], plans
 
 
 async def test_a_file_of_an_older_form_is_emptied_and_one_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
