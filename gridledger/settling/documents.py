@@ -23,7 +23,8 @@ from gridledger.settling.chain import (
     timezone_of,
 )
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.dataset import parties_of
+from gridledger.settling.chain.reading import BilledThere
+from gridledger.settling.dataset import Dataset, PartyTariff, parties_of
 from gridledger.settling.documented_month import MONTH, read_month
 from gridledger.settling.files.fault import FilesError, nearest
 from gridledger.settling.files.table import Header, Table
@@ -154,8 +155,34 @@ def slots_of_months(reader: LedgerReader, scope: Scope) -> dict[str, Int64]:
     return {name: starts[months.calendar.month == place] for place, name in enumerate(months.names)}
 
 
+class Charged(NamedTuple):
+    """Slots with the points of parties that name a tariff, and what each is charged by; who else is billed, by name, has no terms of an invoice."""
+
+    frame: Dataset
+    tariffs: Mapping[str, PartyTariff]
+    without_tariff: Sequence[str]
+
+
+def charged_in(books: Books, slot_start_s: Int64, billed: BilledThere) -> Charged:
+    """Of those who are billed in some slots. UsageError, GridError as ``billings``."""
+    reader, scope = books.reader, books.scope
+    frame = frame_of_ledger(reader, scope, slot_start_s, billed)
+    find_tariffs = tariffs_of_ledger if books.is_of_files else named_tariffs
+    tariffs = find_tariffs(reader, frame, scope.height)
+    without = sorted(parties_of(frame.points) - tariffs.keys(), key=str.encode)
+    if without:
+        frame = frame.without_energies([point for point in frame.points if point.party in tariffs])
+    return Charged(frame, tariffs, without)
+
+
+def billing_of(books: Books, charged: Charged) -> Billing:
+    """What every run of the slots is to every party that names a tariff; there is one at least."""
+    reader, scope = books.reader, books.scope
+    return Billing(charged.frame, read_runs(reader, charged.frame, scope.zone, scope.height), charged.tariffs)
+
+
 class MonthBilling(NamedTuple):
-    """What runs are to parties, and who else is billed, by name: whoever names no tariff has no terms by which an invoice is made."""
+    """What runs are to parties, and the names of those who are billed and name no tariff."""
 
     billing: Billing
     without_tariff: Sequence[str]
@@ -163,19 +190,13 @@ class MonthBilling(NamedTuple):
 
 def month_billing(books: Books, slot_start_s: Int64, party: str | None = None) -> MonthBilling:
     """What every run of some slots is to every party that names a tariff in them, or to one party. UsageError, GridError as ``billings``."""
-    reader, scope = books.reader, books.scope
-    billed = billed_in(reader, scope, slot_start_s, None if party is None else [party])
+    billed = billed_in(books.reader, books.scope, slot_start_s, None if party is None else [party])
     if party is not None and not billed.points:
-        known = sorted(parties_of(billed_in(reader, scope, slot_start_s).points))
+        known = sorted(parties_of(billed_in(books.reader, books.scope, slot_start_s).points))
         raise UsageError(f"party {excerpt(party)}: none of that name is billed; {nearest(party, known)}")
-    frame = frame_of_ledger(reader, scope, slot_start_s, billed)
-    find_tariffs = tariffs_of_ledger if books.is_of_files else named_tariffs
-    tariffs = find_tariffs(reader, frame, scope.height)
-    without = sorted(parties_of(frame.points) - tariffs.keys(), key=str.encode)
-    if without:
-        frame = frame.without_energies([point for point in frame.points if point.party in tariffs])
-    if not frame.points:
+    charged = charged_in(books, slot_start_s, billed)
+    if not charged.tariffs:
         who = "nobody who is billed names a" if party is None else f"party {party} names no"
         right = "register one and name it in the party's row (docs/tariffs.md)"
         raise UsageError(f"{who} tariff in these slots; {right}")
-    return MonthBilling(Billing(frame, read_runs(reader, frame, scope.zone, scope.height), tariffs), without)
+    return MonthBilling(billing_of(books, charged), charged.without_tariff)

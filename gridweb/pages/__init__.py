@@ -22,6 +22,7 @@ MODULES: Final = (
     "gridweb.pages.flow",
     "gridweb.pages.slot",
     "gridweb.pages.runs",
+    "gridweb.pages.documents",
     "gridweb.pages.exporting",
     "gridweb.pages.imbalance",
     "gridweb.pages.balance",

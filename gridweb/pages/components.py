@@ -150,7 +150,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 above_wh,
                 price if is_energy else None,
                 None if is_energy or base == PERCENT else price * NANO_PER_MICRO,
-                _percent(price) if base == PERCENT else None,
+                percent_text(price) if base == PERCENT else None,
                 ", ".join(component["of"]) if base == PERCENT else None,
                 ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in windows) or None,
                 ", ".join(map(str, months)) or None,
@@ -176,13 +176,13 @@ def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
     return _(
         "Invoices: tax %(tax)s %%, each line rounded once to %(quantum)s, %(rule)s. An entry holds from the first local day that begins "
         "with it or behind it. Charges are computed from the ledger: no bundle proves them.",
-        tax=_percent(tariff["tax_ppm"]),
+        tax=percent_text(tariff["tax_ppm"]),
         quantum=forms.money(tariff["quantum_nano"], currency, is_exact=True),
         rule=translate(ROUNDINGS[tariff["rounding"]]),
     )
 
 
-def _percent(ppm: int) -> str:
+def percent_text(ppm: int) -> str:
     """Parts per million as per cent, with as many digits as are not zero."""
     return decimal_text(ppm, 4).rstrip("0").removesuffix(".")
 

@@ -16,6 +16,7 @@ from gridweb.exports.format import Provenance
 from gridweb.exports.formats import FORMATS
 from gridweb.exports.jobs import STATE_TITLES, Job, Part
 from gridweb.i18n import N_, _, translate
+from gridweb.pages.documents import household_document_lines_table
 from gridweb.pages.households import parties_table
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
 from gridweb.pages.quality import missing_table
@@ -62,6 +63,10 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "lines": Content(N_("Statement lines, a file for each party"), partial(_a_party_each, household_month_lines_table)),
     "kinds": Content(
         N_("Statements by kind of line, a file for each party"), partial(_a_party_each, household_month_table)
+    ),
+    "documents": Content(
+        N_("Lines of invoices and credit notes, a file for each party"),
+        partial(_a_party_each, household_document_lines_table),
     ),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),

@@ -17,6 +17,7 @@ from gridweb.bill import BillLine, Saying, Totals, say, sums_by_kind
 from gridweb.contract_words import ContractWords
 from gridweb.flows import Bars, Flows, flows_of, flows_of_slots
 from gridweb.health import Outage
+from gridweb.pages.documents import household_document_lines_table, household_documents_table
 from gridweb.pages.household_flows import bars_of_days, bars_of_hours, hour_start_s, hour_title, read_usual
 from gridweb.pages.household_tables import (
     DayBill,
@@ -140,6 +141,10 @@ async def show_month(party: str) -> str:
         sums=await part_of(read_month(source(), point, month)),
         days=days,
         bars=_bars(days),
+        documents=await part_of(household_documents_table(source(), viewer(), party, month=month.name)),
+        documents_url=table_url(household_documents_table, party=party, month=month.name),
+        document_lines=await part_of(household_document_lines_table(source(), viewer(), party, month=month.name)),
+        document_lines_url=table_url(household_document_lines_table, party=party, month=month.name),
         days_url=table_url(household_days_table, party=party, **span),
         month_url=table_url(household_month_table, party=party, month=month.name),
         lines_url=table_url(household_month_lines_table, party=party, month=month.name),

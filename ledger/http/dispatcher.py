@@ -24,6 +24,7 @@ from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator
 from ledger.http.bodies import BodyRoom
+from ledger.http.documents import Documents
 from ledger.http.reports import GatewayReports
 from ledger.http.roles import Access, Arguments
 from ledger.http.view import LedgerView
@@ -49,7 +50,7 @@ log = get_logger(__name__)
 class Node:
     """What the routes of a node work on. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
 
-    ``statements``: how settled slots become statements and postings.
+    ``statements``: how settled slots become statements and postings; ``documents``: what makes the documents of a month, None for none.
     """
 
     ledger: LedgerReader
@@ -59,6 +60,7 @@ class Node:
     clock: Clock
     version: str
     stop: asyncio.Event
+    documents: Documents | None = None
 
 
 def check_presented(presented: str, signer: str) -> None:
@@ -100,7 +102,7 @@ class Dispatcher:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
-        self._view = LedgerView(node.ledger, node.contracts, node.statements)
+        self._view = LedgerView(node.ledger, node.contracts, node.statements, node.documents)
         self.instance = secrets.token_bytes(INSTANCE_BYTES)
         self._authenticator = Authenticator(Audience(node.ledger.chain, self.instance), self._view.asking, node.clock)
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")

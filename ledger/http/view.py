@@ -26,6 +26,7 @@ from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
 from ledger.governance.voters import was_removed
 from ledger.http.contents import BlockContents
+from ledger.http.documents import Documents
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.registers import REGISTERS
@@ -109,10 +110,17 @@ def _together(names: Sequence[str]) -> Iterator[Sequence[str]]:
 class LedgerView:
     """The reading side of a ledger, plus what follows from its registry. Callable from several threads."""
 
-    def __init__(self, reader: LedgerReader, contracts: Mapping[str, Contract], statements: Statements) -> None:
+    def __init__(
+        self,
+        reader: LedgerReader,
+        contracts: Mapping[str, Contract],
+        statements: Statements,
+        documents: Documents | None = None,
+    ) -> None:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
+        self.documents = documents
         self.contents = BlockContents(reader)
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)

@@ -150,6 +150,7 @@ PLACES = (
     Place("registry-kind", "/registry/party", "utility"),
     Place("registry-entity", "/registry/party/{party}", "utility"),
     Place("runs", "/runs", "utility"),
+    Place("documents", "/documents", "utility"),
     Place("exports", "/exports", "utility"),
     Place("imbalance", "/imbalance", "utility"),
     Place("balance", "/balance", "utility"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import open_entity, row_of
+from ledger.registry.in_force import VIEWS_MAX
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.runs import load_rows
@@ -134,12 +136,13 @@ def billed_there(reader: LedgerReader, zone_name: str, slot_start_s: Int64, heig
     """Who is billed by the runs of some slots up to a height: points by the bytes of their names, the parties of one as they come."""
     zone, parties = reader.registry.zone(zone_name), reader.registry.parties
     area_of_row, billed = np.zeros(len(zone), dtype=np.int64), dict[tuple[int, int], None]()
-    contracts, seen = set[str](), dict[int, ZoneInForce]()  # a view that is kept here keeps its id
+    contracts, recent = set[str](), deque[ZoneInForce](maxlen=VIEWS_MAX)
     for made in run_leaves(reader, zone_name, slot_start_s, height):
         contracts.add(made.leaf.contract)
         now = _zone_of_run(reader, made.leaf)
-        if id(now) not in seen:
-            seen[id(now)], area_of_row = now, now.area
+        if not any(now is one for one in recent):
+            recent.append(now)
+            area_of_row = now.area
             billed |= dict.fromkeys(zip(now.settling.tolist(), now.party[now.settling].tolist(), strict=True))
     order = sorted(billed, key=lambda one: zone.points[one[0]].encode())
     points = [PointRow(zone.points[row], parties[party], zone.areas[int(area_of_row[row])]) for row, party in order]

@@ -86,9 +86,9 @@ class Billing:
         """What parties are charged after each run, and what of: run by run, in the order in which the ledger makes them."""
         return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano)
 
-    def quantum_nano(self, issued: Issued) -> int:
-        """Of what a document's amounts are whole multiples."""
-        return self._terms_of(issued.party, self.months.names.index(issued.month)).quantum_nano
+    def terms(self, issued: Issued) -> InvoiceTerms:
+        """By which terms a document was made."""
+        return self._terms_of(issued.party, self.months.names.index(issued.month))
 
     def contract_rows(self, name: str, party: str) -> Rows:
         """What a run adds to the contract's lines of a party, as lines of statements."""

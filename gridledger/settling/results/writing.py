@@ -129,7 +129,7 @@ class _Writer:
             for place, name in enumerate(self.months.names)
         }
         for one in issued:
-            self.book.add_document(one, last_day[one.month], billing.quantum_nano(one))
+            self.book.add_document(one, last_day[one.month], billing.terms(one).quantum_nano)
         self.book.write(out)
         return Written(
             statements=self.statements,

@@ -79,7 +79,7 @@ async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_pa
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"content": "all"}, "content is one of lines, kinds, parties, runs, missing"),
+        ({"content": "all"}, "content is one of lines, kinds, documents, parties, runs, missing"),
         ({"format": "doc"}, "format one of csv"),
         ({"month": "2024-13"}, "month: write YYYY-MM"),
     ],

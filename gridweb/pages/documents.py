@@ -1,0 +1,218 @@
+"""``/documents``: invoices and credit notes of a month, of an area for the utility; a household's stand on its month's page.
+
+The node computes them from registry and runs. A household's are of its own slots alone, whoever was billed at its points before or after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from quart import Blueprint, request
+
+from gridcore.serving.problems import Problem
+from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridweb.i18n import N_, _
+from gridweb.pages.components import percent_text
+from gridweb.pages.month_tables import choose_month
+from gridweb.pages.registry import read_entries
+from gridweb.points import find_point
+from gridweb.site import source
+from gridweb.source import AreaInfo, Source, SourceMissing, part_of
+from gridweb.tables import Column, Table, serves_table, table_url
+from gridweb.views import render_page
+
+pages = Blueprint("documents", __name__)
+
+PARTIES_MAX: Final = 512
+"""Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""
+SORTS: Final[Mapping[str, str]] = {
+    "invoice": N_("invoice"),
+    "credit": N_("credit note"),
+    "debit": N_("further debit"),
+}
+COLUMNS: Final = (
+    Column("document", N_("Document"), words=SORTS),
+    Column("run", N_("Run")),
+    Column("net_nano", N_("Net amount"), "amount_nano"),
+    Column("tax_nano", N_("Tax"), "amount_nano"),
+    Column("gross_nano", N_("Gross amount"), "amount_nano"),
+    Column("rounding_nano", N_("Rounding in it"), "amount_nano"),
+)
+AREA_COLUMNS: Final = (Column("party", N_("Party")), *COLUMNS)
+LINE_COLUMNS: Final = (
+    Column("run", N_("Run")),
+    Column("line_kind", N_("Line")),
+    Column("energy_wh", N_("Energy"), "energy_wh"),
+    Column("exact_nano", N_("Exact amount"), "amount_nano"),
+    Column("amount_nano", N_("Amount"), "amount_nano"),
+    Column("account", N_("Paid to"), "name"),
+)
+
+Answer = Mapping[str, Any]
+NOTHING: Final[Answer] = {"documents": (), "slots_expected": 0, "slots_settled": 0, "without_tariff": (), "next": None}
+
+
+@serves_table("/households/<party>/documents", *EVERY_ROLE)
+async def household_documents_table(source: Source, viewer: Viewer, party: str, *, month: str | None = None) -> Table:
+    """The documents of a household's local month: its invoice, and a credit note or further debit for each correction. Above 0 it is owed."""
+    check_party(viewer, party)
+    area, name, answer = await _of_party(source, party, month)
+    rows = list(document_rows(answer["documents"]))
+    return Table(
+        name=f"{party}-documents-{name}",
+        columns=COLUMNS,
+        rows=rows,
+        title=_("Documents of %(month)s, party %(party)s", month=name, party=party),
+        note=_note(answer),
+        totals=_sums(rows, 2),
+        tz=area.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+@serves_table("/households/<party>/documents/lines", *EVERY_ROLE)
+async def household_document_lines_table(
+    source: Source, viewer: Viewer, party: str, *, month: str | None = None
+) -> Table:
+    """The lines of these documents, tax and subscriptions included: exact, and as they are rounded once. Above 0 it is owed."""
+    check_party(viewer, party)
+    area, name, answer = await _of_party(source, party, month)
+    kinds = list(area.contract.lines)
+    rows = [row for document in answer["documents"] for row in line_rows(document, kinds)]
+    words = {**area.contract.line_titles, "": N_("Tax")}
+    columns = tuple(replace(column, words=words) if column.key == "line_kind" else column for column in LINE_COLUMNS)
+    return Table(
+        name=f"{party}-document-lines-{name}",
+        columns=columns,
+        rows=rows,
+        title=_("Lines of the documents of %(month)s, party %(party)s", month=name, party=party),
+        note=_note(answer),
+        totals=(None, None, None, None, sum(row[4] for row in rows), None) if rows else None,
+        tz=area.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+@serves_table("/areas/<area>/documents", *READS_ALL)
+async def area_documents_table(source: Source, area: str, *, month: str | None = None) -> Table:
+    """The documents of all parties of an area that name a tariff, by party, then by run; each row leads to the party's month."""
+    info = await source.area(area)
+    chosen, _names = await choose_month(source, info, month)
+    answers = await _of_area(source, info, chosen.name)
+    documents = [document for answer in answers for document in answer["documents"]]
+    rows = [(document["party"], *row) for document, row in zip(documents, document_rows(documents), strict=True)]
+    return Table(
+        name=f"{area}-documents-{chosen.name}",
+        columns=AREA_COLUMNS,
+        rows=rows,
+        title=_("Documents of %(month)s, area %(area)s", month=chosen.name, area=area),
+        note=_area_note(answers),
+        links=[f"/households/{document['party']}/month?month={chosen.name}" for document in documents],
+        totals=_sums(rows, 3),
+        tz=info.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+async def _of_party(source: Source, party: str, month: str | None) -> tuple[AreaInfo, str, Answer]:
+    """The area of a party, the month by name, and what the node says of it; nothing of a party that never named a tariff."""
+    area = (await find_point(source, party)).area
+    chosen, _names = await choose_month(source, area, month)
+    entries = await read_entries(source, "party", party)
+    if all(entry["value"].get("tariff") is None for entry in entries):
+        return area, chosen.name, NOTHING
+    try:
+        path = f"areas/{area.area}/months/{chosen.name}/documents"
+        answer: Answer = await source.cached(path, party=party)
+    except SourceMissing:
+        answer = NOTHING
+    return area, chosen.name, answer
+
+
+async def _of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
+    """What the node says of the parties of an area, part by part."""
+    try:
+        return await source.pages(f"areas/{area.area}/months/{month}/documents", rows_max=PARTIES_MAX)
+    except SourceMissing:
+        return [NOTHING]
+
+
+def document_rows(documents: Sequence[Answer]) -> Iterator[tuple[Any, ...]]:
+    """Documents as rows of ``COLUMNS``: of each party the first one is its invoice."""
+    before = ""
+    for one in documents:
+        sort = "invoice" if one["party"] != before else "credit" if one["gross"] < 0 else "debit"
+        before = one["party"]
+        amounts = [one[key] * one["quantum_nano"] for key in ("net", "tax", "gross")]
+        yield (sort, one["run"], *amounts, one["rounding_nano"])
+
+
+def line_rows(document: Answer, kinds: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The lines of a document as rows of ``LINE_COLUMNS``: those of the contract in its order (``kinds``), those of the tariff by name, its tax.
+
+    All of them come to its gross.
+    """
+    run, quantum_nano = document["run"], document["quantum_nano"]
+    place = {kind: at for at, kind in enumerate(kinds)}
+    for line in sorted(document["lines"], key=lambda one: place.get(one["line_kind"], len(kinds))):
+        amount_nano = line["amount"] * quantum_nano
+        yield run, line["line_kind"], line["energy_wh"] or None, line["amount_nano"], amount_nano, line["account"]
+    if document["tax"]:
+        yield run, "", None, None, document["tax"] * quantum_nano, None
+
+
+def _sums(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
+    """The last row: the sums of the columns from a place on."""
+    if not rows:
+        return None
+    return [None] * first + [sum(row[at] for row in rows) for at in range(first, len(rows[0]))]
+
+
+def _note(answer: Answer) -> str:
+    settled, expected = answer["slots_settled"], answer["slots_expected"]
+    if not answer["documents"]:
+        return _("There are no documents: no tariff is named, or no slot of the month is settled yet.")
+    notes = [_("Settled: %(settled)s of %(expected)s slots.", settled=settled, expected=expected)]
+    if settled < expected:
+        notes.append(_("The month is not complete: these are its documents so far."))
+    rates = dict.fromkeys(percent_text(document["tax_ppm"]) for document in answer["documents"])
+    notes.append(_("Tax: %(tax)s %%.", tax=" / ".join(rates)))
+    notes.append(_("They are computed from the ledger: no bundle proves them."))
+    return " ".join(notes)
+
+
+def _area_note(answers: Sequence[Answer]) -> str:
+    notes = [_note({**answers[0], "documents": [one for answer in answers for one in answer["documents"]]})]
+    without = sum(len(answer["without_tariff"]) for answer in answers)
+    if without:
+        notes.append(_("Parties that are billed and name no tariff: %(parties)s.", parties=without))
+    if answers[-1]["next"] is not None:
+        notes.append(
+            _("The first %(parties)s parties; gridledger settle documents makes those of all.", parties=PARTIES_MAX)
+        )
+    return " ".join(notes)
+
+
+@pages.get("/documents")
+@requires(*READS_ALL)
+async def show_documents() -> str:
+    """One area's month."""
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    wanted = request.args.get("area")
+    area = await source().area(wanted) if wanted else areas[0]
+    month, names = await choose_month(source(), area, request.args.get("month"))
+    place = names.index(month.name)
+    return await render_page(
+        "documents/documents.html",
+        areas=areas,
+        area=area,
+        month=month,
+        before=names[place - 1] if place else None,
+        after=names[place + 1] if place + 1 < len(names) else None,
+        table=await part_of(area_documents_table(source(), area.area, month=month.name)),
+        url=table_url(area_documents_table, area=area.area, month=month.name),
+    )

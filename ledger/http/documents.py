@@ -1,0 +1,53 @@
+"""What a node is asked of the documents of a month. ``ledger`` knows no tariffs: whoever puts a node together passes in what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from ledger.store.reader import LedgerReader
+
+
+class DocumentLine(NamedTuple):
+    """A line of a document. energy_wh, amount_nano: exact, what its run adds; amount: quanta, what the document adds."""
+
+    line_kind: str
+    account: str
+    energy_wh: int
+    amount_nano: int
+    amount: int
+
+
+class MonthDocument(NamedTuple):
+    """A document: the first of a party is its invoice. net, tax, gross: whole quanta; rounding_nano: what rounding added to the exact lines."""
+
+    party: str
+    run: str
+    net: int
+    tax: int
+    gross: int
+    rounding_nano: int
+    quantum_nano: int
+    tax_ppm: int
+    lines: Sequence[DocumentLine]
+
+
+class AreaMonth(NamedTuple):
+    """The documents of some parties of an area, by party, then by run. slots_expected: of the month; slots_settled: how many have a run.
+
+    without_tariff: names of those of these parties that are billed and name no tariff; following: the ``start`` of the next parties, None
+    behind the last.
+    """
+
+    slots_expected: int
+    slots_settled: int
+    documents: Sequence[MonthDocument]
+    without_tariff: Sequence[str]
+    following: int | None
+
+
+class Documents(Protocol):
+    """What makes the documents of a node."""
+
+    def __call__(self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int) -> AreaMonth:
+        """Those of a month (``2026-07``) of an area that is there, of one party or of all from the ``start``-th on. UsageError says why there are none."""

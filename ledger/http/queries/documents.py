@@ -1,0 +1,91 @@
+"""The documents of an area's month: invoices and credit notes of parties that name a tariff, made of the runs that the ledger keeps."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gridcore.errors import UsageError
+from gridcore.node_interface import API
+from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
+from gridcore.serving.problems import Problem
+from ledger.http.parameters import AREA, PARTY, START, in_path
+from ledger.http.roles import OWN_ROWS, Scope
+from ledger.http.route import Query, Schema
+from ledger.http.view import LedgerView
+
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
+
+
+def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: int) -> Json:
+    """The documents of a local month as the newest block knows it; they follow from the ledger, and no bundle proves them."""
+    view.area(area_id)
+    if view.documents is None:
+        raise Problem("not-found", "this node makes no documents of months")
+    try:
+        found = view.documents(view.reader, area_id, month, party=scope.party, start=start)
+    except UsageError as error:
+        raise Problem("not-found", str(error)) from None
+    return {
+        "area": area_id,
+        "month": month,
+        "slots_expected": found.slots_expected,
+        "slots_settled": found.slots_settled,
+        "documents": [{**one._asdict(), "lines": [line._asdict() for line in one.lines]} for one in found.documents],
+        "without_tariff": list(found.without_tariff),
+        "next": found.following,
+    }
+
+
+def _read_month(name: str, text: str | None) -> str:
+    if text is None or _MONTH.fullmatch(text) is None:
+        raise Problem("bad-request", f"a {name} is written YYYY-MM, as 2026-07")
+    return text
+
+
+_DOCUMENT: Final = object_of(
+    {
+        "party": TEXT,
+        "run": TEXT,
+        **dict.fromkeys(("net", "tax", "gross", "rounding_nano", "quantum_nano", "tax_ppm"), WHOLE),
+        "lines": {
+            "type": "array",
+            "items": object_of(
+                {
+                    "line_kind": TEXT,
+                    "account": TEXT,
+                    **dict.fromkeys(("energy_wh", "amount_nano", "amount"), WHOLE),
+                }
+            ),
+        },
+    }
+)
+ROUTES: Final = (
+    Query(
+        rule=f"{API}/areas/<area>/months/<month>/documents",
+        summary="Invoices and credit notes of a local month.",
+        access=OWN_ROWS,
+        query=documents,
+        is_long=True,
+        parameters=(
+            AREA,
+            in_path("month", "month", "A month by the clock of the area, as 2026-07.", _read_month),
+            PARTY,
+            START,
+        ),
+        schema=Schema(
+            "AreaMonth",
+            object_of(
+                {
+                    "area": TEXT,
+                    "month": TEXT,
+                    "slots_expected": WHOLE,
+                    "slots_settled": WHOLE,
+                    "documents": {"type": "array", "items": _DOCUMENT},
+                    "without_tariff": {"type": "array", "items": TEXT},
+                    "next": WHOLE_OR_NULL,
+                }
+            ),
+        ),
+    ),
+)
