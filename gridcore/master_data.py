@@ -6,7 +6,7 @@ checks what comes out as it checks every genesis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
@@ -107,7 +107,7 @@ class MasterData:
     slot_s: int
     validators: Sequence[Validator]
     calendars: Mapping[str, Calendar]
-    listed: Sequence[Listed]
+    listed: Iterable[Listed]
     salt_seed: bytes
     currency: str = "CNY"
     thresholds: Thresholds = ONE_DECIDES

@@ -49,16 +49,13 @@ def check_genesis(
     rows = GenesisRows(genesis.registry, genesis.slot_s)
     _check_thresholds(genesis, rows)
     _check_validators(genesis, rows)
-    refuse_first(
-        chain(
-            _reference_faults(rows),
-            _owner_faults(rows),
-            _certificate_faults(rows),
-            _key_policy_faults(rows),
-            _conflict_faults(rows),
-            _pin_faults(rows),
+    if rows.has_forward_references:
+        refuse_first(_reference_faults(rows))
+    if any(_faults_in_order(rows)):
+        refuse_first(
+            chain(_owner_faults(rows), _certificate_faults(rows), _key_policy_faults(rows), _conflict_faults(rows))
         )
-    )
+    refuse_first(_pin_faults(rows))
     if contracts is not None:
         accepted = AcceptedRules(rows, contracts)
         for name in rows.names(ZONE):
@@ -109,6 +106,25 @@ def _reference_faults(rows: GenesisRows) -> Iterator[Fault]:
     for entity in ENTITIES.values():
         for _, stated in rows.each(entity):
             yield from missing_references(rows, stated)
+
+
+def _faults_in_order(rows: GenesisRows) -> Iterator[Fault]:
+    """All that ``_owner_faults`` to ``_conflict_faults`` find, entity by entity as they stand: each row is decoded once.
+
+    Of several faults another one comes first: it is asked for whether there is any.
+    """
+    for kind, name in rows.in_order():
+        entity = ENTITIES[kind]
+        if entity in OWNED:
+            for stated in rows.of(entity, name):
+                yield from foreign_owners(rows, stated, name)
+        if entity is SIGNER:
+            for stated in rows.of(SIGNER, name):
+                yield from certificate_faults(rows, stated, is_valid_signature)
+        if entity is GATEWAY:
+            for stated in rows.of(GATEWAY, name):
+                yield from key_policy_faults(rows, stated)
+        yield from conflicts(rows, kind, name)
 
 
 def _certificate_faults(rows: GenesisRows) -> Iterator[Fault]:

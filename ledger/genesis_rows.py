@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from heapq import merge
 from typing import Any, Final, NoReturn, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.row import Row, decode_row
 from ledger.leaves.columns import Int64
+from ledger.registry.consistency import named_entities
 from ledger.registry.entries import NUMBER_FIELDS, EntityLeaf, Entry
 from ledger.registry.histories import Fault, Histories, Numbering, Related, RulesSpan, Stated
 from ledger.registry.lookups import Index
@@ -46,11 +48,17 @@ class GenesisRows(Histories):
         """Of each row's entity."""
         self._related = Related()
         self._rows_of = lru_cache(DECODED_MAX)(self._decode)
+        self._from_s = array("q")
+        """Of each row."""
+        self.has_forward_references = False
+        """Whether a row names an entity that no row before it has begun by its time: it may follow, or be missing."""
         billed, installed = _Naming(), _Naming()
         leaves: dict[str, EntityLeaf] = {}
         for index, encoded in enumerate(registry):
             kind, name, stated = _stated(index, encoded)
             self._names.append(name)
+            self._from_s.append(stated.from_s)
+            self.has_forward_references = self.has_forward_references or self._names_forward(stated)
             if self._first[kind].setdefault(name, index) != index:
                 self._check_follows(leaves, kind, name, stated)
                 self._later.setdefault((kind, name), []).append(index)
@@ -66,6 +74,22 @@ class GenesisRows(Histories):
                 self._related.note(kind, name, stated.record)
         self._billed = billed.rows_of(self._first[PARTY.kind])
         self._installed = installed.rows_of(self._first[POINT.kind])
+
+    def _names_forward(self, stated: Stated[Any]) -> bool:
+        """See ``has_forward_references``."""
+        for _, entity, name in named_entities(stated):
+            place = self._first[entity.kind].get(name)
+            if place is None or self._from_s[place] > stated.from_s:
+                return True
+        return False
+
+    def in_order(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of every entity in the order of their first rows: those that stand together name one another."""
+        return ((kind, name) for _, kind, name in merge(*(self._placed(kind) for kind in self._first)))
+
+    def _placed(self, kind: str) -> Iterator[tuple[int, str, str]]:
+        """Place of the first row, kind and name of the entities of a kind."""
+        return ((place, kind, name) for name, place in self._first[kind].items())
 
     def _check_follows(self, leaves: dict[str, EntityLeaf], kind: str, name: str, stated: Stated[Any]) -> None:
         """leaves: of the entities that have more than one row so far, by key."""

@@ -155,8 +155,12 @@ def attach_orders(seed: bytes, orders: Sequence[PlacedOrder]) -> AttachedOrders:
     except struct.error as error:
         raise EncodingError(f"an order of a batch: {error}") from None
     columns = [encode_column(column) for column in zip(*numbers, strict=True)]
-    attachment = cbor.encode({"columns": columns, "seed": seed})
-    return AttachedOrders(len(orders), merkle.salted_root(seed, rows), attachment)
+    return AttachedOrders(len(orders), merkle.salted_root(seed, rows), join_orders(seed, columns))
+
+
+def join_orders(seed: bytes, columns: Sequence[bytes]) -> bytes:
+    """The attachment of encoded columns. seed: 32 bytes; columns: as of ``EncodedOrders``."""
+    return cbor.encode({"columns": list(columns), "seed": seed})
 
 
 def split_orders(attachment: bytes) -> EncodedOrders:

@@ -7,18 +7,25 @@ prices micro-currency per kWh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcore.errors import GridError, broken
 from gridcore.registry.agreement import Agreement
 from gridcore.registry.run_calendar import RunCalendar
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.components import Component
 
+_COUNTER_DIGITS_MAX: Final = 9
 LIMIT_WH_MAX: Final = 10**9
 """The most that a point can import or export in a slot (1 GWh), and its limit where ``points.csv`` has none."""
+
+
+EnergyGrid = NDArray[np.int64] | NDArray[np.int32]
+"""Energies of slots and points; an energy of a slot fits 32 bits (``LIMIT_WH_MAX``)."""
 
 
 class PointRow(NamedTuple):
@@ -88,6 +95,10 @@ class OrderConditions(NamedTuple):
     seller: Sequence[str]
     bid_wh: Int64Column
 
+    def take(self, at: slice) -> OrderConditions:
+        """Those of some orders."""
+        return OrderConditions(self.choice[at], self.energy_kinds[at], self.seller[at], self.bid_wh[at])
+
 
 class Orders(NamedTuple):
     """Orders by slot, then by the bytes of their ids. slot: index into ``slot_start_s``; side: BUY or SELL of the contracts.
@@ -103,6 +114,66 @@ class Orders(NamedTuple):
     quantity_wh: Int64Column
     price_micro_per_kwh: Int64Column
     conditions: OrderConditions | None = None
+
+    @property
+    def traders(self) -> set[str]:
+        """Everybody who has an order."""
+        return set(self.party)
+
+    @property
+    def how_many(self) -> int:
+        """How many orders there are."""
+        return len(self.slot)
+
+    def of_slot(self, slot: int, slot_start_s: int) -> SlotOrders:
+        """Those of one slot. GridError for an order whose id has no counter."""
+        first, end = np.searchsorted(self.slot, [slot, slot + 1]).tolist()
+        at, conditions = slice(first, end), self.conditions
+        return SlotOrders(
+            party=self.party[at],
+            counter=np.array([counter_of(name) for name in self.order[at]], dtype=np.int64),
+            side=self.side[at],
+            quantity_wh=self.quantity_wh[at],
+            price_micro_per_kwh=self.price_micro_per_kwh[at],
+            conditions=None if conditions is None else conditions.take(at),
+        )
+
+
+class SlotOrders(NamedTuple):
+    """Orders of one slot by the bytes of their ids. counter: int64[n], the last part of each id; the rest as of ``Orders``."""
+
+    party: Sequence[str]
+    counter: Int64Column
+    side: Int8Column
+    quantity_wh: Int64Column
+    price_micro_per_kwh: Int64Column
+    conditions: OrderConditions | None = None
+
+
+class OrdersBySlot(Protocol):
+    """The orders of a dataset, of which those of one slot are held at once."""
+
+    @property
+    def traders(self) -> AbstractSet[str]:
+        """Everybody who has an order."""
+        ...
+
+    @property
+    def how_many(self) -> int:
+        """How many orders there are."""
+        ...
+
+    def of_slot(self, slot: int, slot_start_s: int) -> SlotOrders:
+        """Those of one slot, by its place and its start. GridError for an order whose id has no counter."""
+        ...
+
+
+def counter_of(order: str) -> int:
+    """The counter at the end of an order's id; GridError where it has none."""
+    counter = order.rpartition("/")[2]
+    if not counter.isascii() or not counter.isdigit() or len(counter) > _COUNTER_DIGITS_MAX:
+        raise GridError(f"orders.csv: order {order!r}: <party>/<slot_start_s>/<counter>, with a counter of 1 to 16")
+    return int(counter)
 
 
 class AgreementRow(NamedTuple):
@@ -235,7 +306,7 @@ class UnusualPower(NamedTuple):
 class Dataset(NamedTuple):
     """A folder, read. Slots follow each other without a gap; points by the bytes of their names.
 
-    ``import_wh``, ``export_wh`` int64[slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
+    ``import_wh``, ``export_wh`` int64 or int32 [slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
     notes: lines for a person, of files that were not read and of ``unusual``. references: prices for all that agreements name, beside those of the rules.
     """
@@ -244,12 +315,12 @@ class Dataset(NamedTuple):
     slot_s: int
     timezone: str
     points: Sequence[PointRow]
-    import_wh: NDArray[np.int64]
-    export_wh: NDArray[np.int64]
+    import_wh: EnergyGrid
+    export_wh: EnergyGrid
     quality: NDArray[np.uint8]
     series: Sequence[SeriesRows]
     keys: Sequence[KeyRow]
-    orders: Orders
+    orders: OrdersBySlot
     rules: FileRules
     inputs: Sequence[InputFile]
     counts: Counts
@@ -257,6 +328,11 @@ class Dataset(NamedTuple):
     agreements: Sequence[AgreementRow] = ()
     references: Sequence[SeriesRows] = ()
     unusual: UnusualPower | None = None
+
+    @property
+    def all_orders(self) -> Orders:
+        """The orders of a dataset that was read from files or from a ledger: it holds all of them."""
+        return self.orders if isinstance(self.orders, Orders) else broken("a dataset of files holds all orders")
 
     def without_energies(self, points: Sequence[PointRow]) -> Dataset:
         """The same slots with some points, and nothing of their energies."""

@@ -115,7 +115,7 @@ def held(dataset: Dataset) -> dict[str, object]:
         "areas": len({point.area for point in dataset.points}),
         "contract": dataset.rules.contract,
         **dataset.counts._asdict(),
-        "orders": len(dataset.orders.slot),
+        "orders": dataset.orders.how_many,
         "inputs": {file.name: file.sm3.hex() for file in dataset.inputs},
         "notes": list(dataset.notes),
     }

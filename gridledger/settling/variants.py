@@ -97,7 +97,7 @@ def of_settled(settled: Path, rules: Mapping[str, Path]) -> Cases:
         variants = of_folder(Path(made), rules, None).variants
     for name, variant in variants.items():
         contract = CONTRACTS[variant.rules.contract]
-        if contract.takes_orders and not len(variant.orders.slot):
+        if contract.takes_orders and not variant.orders.how_many:
             raise UsageError(f"--rules {rules[name]}: {contract.contract_id} needs orders, and the ledger has none")
     return Cases(None, settled, variants)
 

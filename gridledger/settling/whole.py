@@ -59,7 +59,7 @@ def disk_needed_bytes(dataset: Dataset) -> int:
 
 def check_disk(datasets: Sequence[Dataset], out: Path) -> int:
     """About how many bytes the results take; UsageError where the disk of ``out`` has no room for them."""
-    needed, free = sum(map(disk_needed_bytes, datasets)), shutil.disk_usage(_existing(out)).free
+    needed, free = sum(map(disk_needed_bytes, datasets)), shutil.disk_usage(nearest_folder(out)).free
     if needed > free:
         raise UsageError(f"{out}: needs about {megabytes(needed)}, the disk has {megabytes(free)}; choose another disk")
     return needed
@@ -141,7 +141,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
             lock.unlink()
 
 
-def _existing(path: Path) -> Path:
+def nearest_folder(path: Path) -> Path:
     """The path, or the nearest folder above it that is there."""
     return next(above for above in (path, *path.parents) if above.exists())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +23,8 @@ from gridledger.settling.dataset import (
     InputFile,
     InvoiceTerms,
     KeyRow,
-    Orders,
     PointRow,
+    SlotOrders,
 )
 from gridledger.settling.files.folder import uses_keys
 from gridledger.settling.files.keys import SHARE_PPM_MAX
@@ -33,7 +33,8 @@ from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.rules import RulesRead, file_rules
 from ledger.contract import BUY, SELL
 from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, trader_columns
+from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS, SLOT_S
 
@@ -41,16 +42,15 @@ Traders = Callable[[World, int], Sequence[OrderIntent]]
 """What homes want in a slot of a world: at most one order of each."""
 _COUNTED: Final = frozenset(METER_FRAUDS) - frozenset(FRAUDS_OF_DAY_BEFORE)
 """Events that change what a meter counts, and no reading's way to the ledger."""
-_SIDES: Final = {"buy": BUY, "sell": SELL}
 
 
-def shown_energies(world: World, columns: NDArray[np.intp]) -> NDArray[np.int64]:
-    """What some meters show at the end of a slot more than at its begin, import and export: int64[2, slots, columns], primary Wh.
+def shown_energies(world: World, columns: NDArray[np.intp], new_array: NewArray = in_memory) -> NDArray[np.int32]:
+    """What some meters show at the end of a slot more than at its begin, import and export: int32[2, slots, columns], primary Wh.
 
     Registers count whole steps, and what their owners let them count; what goes wrong on the way to the ledger is not in it.
     """
     step_wh = np.array([world.meters[column].resolution_wh for column in columns], dtype=np.int64)
-    shown = np.zeros((2, world.slots, len(columns)), dtype=np.int64)
+    shown = new_array((2, world.slots, len(columns)), np.int32)
     steps = ([register[columns] // step_wh for register in counted] for counted in world.each_counted())
     for slot, (before, after) in enumerate(pairwise(steps)):
         for side in range(2):
@@ -58,11 +58,17 @@ def shown_energies(world: World, columns: NDArray[np.intp]) -> NDArray[np.int64]
     return shown
 
 
-def dataset_of(world: World, rules: RulesRead | None, source: Path, traders: Traders = orders_of_slot) -> Dataset:
+def dataset_of(
+    world: World,
+    rules: RulesRead | None,
+    source: Path,
+    traders: Traders = orders_of_slot,
+    new_array: NewArray = in_memory,
+) -> Dataset:
     """Every meter that somebody is billed for, under the scenario's own tariff or under a file's rules.
 
     Orders are those of the world's homes where the contract takes some; where it shares by keys, the points of an area have
-    equal shares. UsageError naming ``source``, the scenario's file, for what needs meters or agents, and for rules that need more.
+    equal shares. new_array: makes the energies. UsageError naming ``source``, the scenario's file, for what needs meters or agents, and for rules that need more.
     """
     _check(world, rules, source)
     billed = [column for column, meter in enumerate(world.meters) if meter.party]
@@ -73,8 +79,8 @@ def dataset_of(world: World, rules: RulesRead | None, source: Path, traders: Tra
     order = sorted(range(len(points)), key=lambda place: points[place].point.encode())
     points, columns = [points[place] for place in order], np.array(billed, dtype=np.intp)[order]
     contract = CONTRACT if rules is None else rules.contract
-    orders = _orders(world, traders) if contract.takes_orders else no_orders()
-    import_wh, export_wh = shown_energies(world, columns)
+    orders = WorldOrders(world, traders, new_array) if contract.takes_orders else no_orders()
+    import_wh, export_wh = shown_energies(world, columns, new_array)
     read = InputFile(source.name, sm3(source.read_bytes()), 0)
     return Dataset(
         slot_start_s=world.slot_start_s,
@@ -89,7 +95,7 @@ def dataset_of(world: World, rules: RulesRead | None, source: Path, traders: Tra
         orders=orders,
         rules=_own_rules(world)
         if rules is None
-        else file_rules(rules, world.slot_start_s, has_orders=bool(len(orders.slot))),
+        else file_rules(rules, world.slot_start_s, has_orders=bool(orders.traders)),
         inputs=[read] if rules is None else [rules.input_file, read],
         counts=Counts(world.slots * len(points), 0, 0),
     )
@@ -128,20 +134,59 @@ def _own_rules(world: World) -> FileRules:
     )
 
 
-def _orders(world: World, traders: Traders) -> Orders:
-    """By slot, then by the bytes of their ids."""
-    rows = []
-    for slot, start_s in enumerate(world.slot_start_s.tolist()):
-        placed = [(f"{intent.party}/{start_s}/1", intent) for intent in traders(world, slot)]
-        rows += [(slot, name, intent) for name, intent in sorted(placed, key=lambda one: one[0].encode())]
-    return Orders(
-        slot=np.array([slot for slot, _, _ in rows], dtype=np.int64),
-        order=[name for _, name, _ in rows],
-        party=[intent.party for _, _, intent in rows],
-        side=np.array([_SIDES[intent.side] for _, _, intent in rows], dtype=np.int8),
-        quantity_wh=np.array([intent.quantity_wh for _, _, intent in rows], dtype=np.int64),
-        price_micro_per_kwh=np.array([intent.price_micro_per_kwh for _, _, intent in rows], dtype=np.int64),
-    )
+class WorldOrders:
+    """What the homes of a world want, slot by slot: an order each at most, of counter 1. See ``OrdersBySlot``.
+
+    Held as ``OrderColumns`` are, int64[slots, parties]; traders of one's own are asked once a slot.
+    """
+
+    def __init__(self, world: World, traders: Traders, new_array: NewArray) -> None:
+        is_own = traders is not orders_of_slot
+        parties = [meter.party for meter in world.meters if meter.party] if is_own else world.traders
+        shape = world.slots, len(parties)
+        self._wanted_wh, self._price = new_array(shape, np.int64), new_array(shape, np.int64)
+        if is_own:
+            self._ask(world, traders, {party: place for place, party in enumerate(parties)})
+        else:
+            columns = trader_columns(world)
+            for slot in range(world.slots):
+                self._wanted_wh[slot], self._price[slot] = order_columns(world, slot, columns)
+        names = [f"{party}/".encode() for party in parties]
+        self._by_id = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
+        self._names = [parties[at] for at in self._by_id.tolist()]
+
+    def _ask(self, world: World, traders: Traders, place: Mapping[str, int]) -> None:
+        """UsageError for a second order of a home in a slot."""
+        for slot in range(world.slots):
+            for intent in traders(world, slot):
+                at, sign = place[intent.party], 1 if intent.side == "buy" else -1
+                if self._wanted_wh[slot, at]:
+                    raise UsageError(f"traders: slot {slot}: {intent.party} has two orders; give one at most")
+                self._wanted_wh[slot, at], self._price[slot, at] = sign * intent.quantity_wh, intent.price_micro_per_kwh
+
+    @property
+    def traders(self) -> set[str]:
+        """See ``OrdersBySlot``."""
+        has_order = (self._wanted_wh != 0).any(axis=0)[self._by_id]
+        return {self._names[at] for at in np.flatnonzero(has_order).tolist()}
+
+    @property
+    def how_many(self) -> int:
+        """See ``OrdersBySlot``."""
+        return int(np.count_nonzero(self._wanted_wh))
+
+    def of_slot(self, slot: int, slot_start_s: int) -> SlotOrders:
+        """See ``OrdersBySlot``."""
+        wanted_wh, price = self._wanted_wh[slot, self._by_id], self._price[slot, self._by_id]
+        placed = np.flatnonzero(wanted_wh)
+        wanted_wh = wanted_wh[placed]
+        return SlotOrders(
+            party=[self._names[at] for at in placed.tolist()],
+            counter=np.ones(len(placed), dtype=np.int64),
+            side=np.where(wanted_wh > 0, BUY, SELL).astype(np.int8),
+            quantity_wh=np.abs(wanted_wh),
+            price_micro_per_kwh=price[placed],
+        )
 
 
 def _equal_keys(points: list[PointRow]) -> list[KeyRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +18,8 @@ from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.files.rules import read_rules
 from gridledger.settling.runs import SlotColumns
-from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, settle
+from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle
+from gridledger.simulating.beside import done_beside
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, write_manifest
 from gridledger.simulating.report import Money, write_report
@@ -28,10 +30,13 @@ from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1.columns import exact_sum
 from simulators.grid.households import orders_of_slot
+from simulators.grid.large_arrays import LargeArrays
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
 
 _NANO: Final = 10**9
+BESIDE_VALUES_MIN: Final = 1 << 22
+"""Energies of a world whose tables are written while it is settled."""
 SETTLEMENT: Final = "settlement"
 """The folder of what ``settle files`` makes."""
 
@@ -98,12 +103,13 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     begun = time.monotonic()
     rules = None if plan.rules is None else read_rules(plan.rules)
     progress("building the world")
-    world = prepare(plan.found)
-    dataset = dataset_of(world, rules, plan.found.path, plan.orders)
+    arrays = LargeArrays(nearest_folder(plan.out.absolute()))
+    world = prepare(plan.found, arrays)
+    dataset = dataset_of(world, rules, plan.found.path, plan.orders, arrays)
     check_disk([dataset], plan.out)
     with made_whole(plan.out.absolute()) as work:
-        _write_inputs(work, plan, world)
-        settled = _settle(plan, work / SETTLEMENT, world, dataset, progress)
+        with _written(work, plan, world):
+            settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
         progress("writing")
         settled.write(work)
         rules_of = dataset.rules
@@ -133,6 +139,14 @@ def _outcome(settled: Settled, rules: FileRules, wall_s: float, out: Path) -> Di
     )
 
 
+def _written(work: Path, plan: DirectPlan, world: World) -> AbstractContextManager[None]:
+    """The world's files, which are there when the block is left; of a large world they are written while it runs."""
+    if world.import_wh.size > BESIDE_VALUES_MIN:
+        return done_beside(lambda: _write_inputs(work, plan, world))
+    _write_inputs(work, plan, world)
+    return nullcontext()
+
+
 def _write_inputs(work: Path, plan: DirectPlan, world: World) -> None:
     write_world(work, world)
     write_new(work / "scenario.toml", plan.found.data)
@@ -142,27 +156,39 @@ def _write_inputs(work: Path, plan: DirectPlan, world: World) -> None:
         write_new(work / "grid.csv", world.scenario.grid.table.read_bytes())
 
 
-def _settle(plan: DirectPlan, home: Path, world: World, dataset: Dataset, progress: Callable[[str], None]) -> Settled:
-    def told(done: int, of: int) -> None:
-        progress(f"settled {done} of {of} slots")
+class _Run(NamedTuple):
+    """What is settled, and who is told of it; ``arrays`` made what is large of it."""
 
+    world: World
+    dataset: Dataset
+    arrays: LargeArrays
+    progress: Callable[[str], None]
+
+    def told(self, done: int, of: int) -> None:
+        """So many slots are settled: what was imported is read no more, or not soon."""
+        self.arrays.forget()
+        self.progress(f"settled {done} of {of} slots")
+
+
+def _settle(plan: DirectPlan, home: Path, run: _Run) -> Settled:
     if plan.has_bills:
-        settle(dataset, home, Progress(told, lambda *_: None))
+        settle(run.dataset, home, Progress(run.told, lambda *_: None))
         with reading(home / LEDGER, CONTRACTS) as reader:
-            return _settled(reader, world, dataset, progress)
+            return _settled(reader, run)
     home.mkdir()
-    with settled_ledger(dataset, home, told) as ledger:
-        return _settled(ledger, world, dataset, progress)
+    with settled_ledger(run.dataset, home, run.told) as ledger:
+        return _settled(ledger, run)
 
 
-def _settled(reader: LedgerReader, world: World, dataset: Dataset, progress: Callable[[str], None]) -> Settled:
-    progress("reading what was settled")
-    settled = Settled(world)
+def _settled(reader: LedgerReader, run: _Run) -> Settled:
+    run.progress("reading what was settled")
+    settled, dataset = Settled(run.world, run.arrays), run.dataset
     column = np.array([settled.column_of_meter[point.point] for point in dataset.points], dtype=np.int64)
     for of in read_slots(reader, dataset):
         slot = (of.slot_start_s - int(dataset.slot_start_s[0])) // dataset.slot_s
         settled.add_positions(slot, column[of.places], of.columns, of.quality)
         _add_lines(settled, slot, of)
+        run.arrays.forget()
     return settled
 
 

@@ -22,6 +22,7 @@ from gridledger.simulating.world_files import by_slot
 from gridledger.tables.columns import Int64Column, Table, TextColumn
 from gridledger.tables.files import write_csv, write_rows
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
+from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import EXCHANGED
 
@@ -62,12 +63,13 @@ class Flow:
 class Settled:
     """Filled slot by slot, area by area. Arrays [slots, meters] have a column for each meter of the world, a feeder's stays absent."""
 
-    def __init__(self, world: World) -> None:
-        shape = world.import_wh.shape
+    def __init__(self, world: World, new_array: NewArray = in_memory) -> None:
+        shape = world.slots, len(world.meters)
         self.world = world
-        self.import_wh: NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
-        self.export_wh: NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
-        self.quality: NDArray[np.uint8] = np.full(shape, ABSENT_QUALITY, dtype=np.uint8)
+        self.import_wh = new_array(shape, np.int32)
+        self.export_wh = new_array(shape, np.int32)
+        self.quality = new_array(shape, np.uint8)
+        self.quality[:] = ABSENT_QUALITY
         self.traded_wh: Int64Column = np.zeros(world.slots, dtype=np.int64)
         """int64[slots]: bought of one another."""
         self.traded_nano: Int64Column = np.zeros(world.slots, dtype=np.int64)

@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore import merkle
 from gridcore.codes import Code
 from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
@@ -91,7 +90,7 @@ def decode_attached_orders(transaction: Transaction, content: OrderBatch) -> Ord
         columns = decode_orders(transaction.attachment, content.rows)
     except EncodingError:
         return None
-    return columns if content.rows_root == merkle.salted_root(columns.seed, columns.rows) else None
+    return columns if content.rows_root == columns.rows_root else None
 
 
 def _judge_rows(draft: Draft, zone: Zone, slot_start_s: int, aggregator: str, columns: OrderColumns) -> Int64:

@@ -12,6 +12,7 @@ from ledger.leaves.columns import NO_SEED, Int64, UInt8, pack, unpack
 from ledger.leaves.family import Family, Value
 
 DAY_S: Final = 86_400
+_ENERGY_BYTES: Final = 8
 
 
 class IntervalsLeaf(NamedTuple):
@@ -38,6 +39,38 @@ class IntervalsLeaf(NamedTuple):
             import_wh=np.pad(self.import_wh, wider),
             export_wh=np.pad(self.export_wh, wider),
         )
+
+
+class SlotIntervals(NamedTuple):
+    """The rows of one slot of a leaf: quality uint8[n], import_wh, export_wh int64[n], read-only; seed: the leaf's."""
+
+    quality: UInt8
+    import_wh: Int64
+    export_wh: Int64
+    seed: bytes
+
+    def padded(self, size: int) -> SlotIntervals:
+        """The same of a chunk that has ``size`` rows by now."""
+        missing = size - len(self.quality)
+        if missing <= 0:
+            return self
+        return self._replace(
+            quality=np.pad(self.quality, (0, missing), constant_values=ABSENT_QUALITY),
+            import_wh=np.pad(self.import_wh, (0, missing)),
+            export_wh=np.pad(self.export_wh, (0, missing)),
+        )
+
+
+def intervals_of_slot(value: Value, at: int) -> SlotIntervals:
+    """Of a leaf's map the slot at a place of its day; the others of the day are not decoded."""
+    rows = len(value["quality"]) // value["slots"]
+    first = at * rows
+    quality = np.frombuffer(value["quality"], dtype=np.uint8, count=rows, offset=first)
+    import_wh, export_wh = (
+        np.frombuffer(value[name], dtype="<i8", count=rows, offset=first * _ENERGY_BYTES)
+        for name in ("import_wh", "export_wh")
+    )
+    return SlotIntervals(quality, import_wh, export_wh, value["seed"])
 
 
 def day_of_slot(slot_start_s: int) -> int:

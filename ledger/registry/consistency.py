@@ -68,7 +68,7 @@ OWNED: Final[Sequence[Entity[Any]]] = (SIGNER, GATEWAY, PARTY)
 
 def missing_references(histories: Histories, stated: Stated[Any]) -> Iterator[Fault]:
     """Entities that a row names and that are not in force from the time on from which the row holds."""
-    for field, entity, name in _named(stated):
+    for field, entity, name in named_entities(stated):
         rows = histories.of(entity, name)
         if not rows:
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: there is no row {entity.key(name)}")
@@ -77,7 +77,7 @@ def missing_references(histories: Histories, stated: Stated[Any]) -> Iterator[Fa
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: {begins}")
 
 
-def _named(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]]:
+def named_entities(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]]:
     """What a row names: the field, the kind of entity, its name."""
     for field, entity in REFERENCES.get(stated.key.partition("/")[0], ()):
         name = getattr(stated.record, field, None)

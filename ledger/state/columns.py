@@ -83,6 +83,14 @@ def decode_column(name: str, data: bytes, count: int, low: int, end: int) -> Int
     return values
 
 
+def encode_column(column: Int64 | UInt8) -> bytes:
+    """The canonical bytes of a column of one or more values, in their order."""
+    flat = column.ravel().astype(np.int64, copy=False)
+    base, top = int(flat.min()), int(flat.max())
+    width = narrowest_width(top - base)
+    return _BASE.pack(base) + bytes([width]) + (flat - base).astype(f"<u{width}").tobytes()
+
+
 def decode_batch(attachment: bytes, count: int) -> BatchColumns:
     """Columns of a batch's attachment. EncodingError for anything but the canonical form."""
     seed, encoded, observations = split_attachment(attachment)

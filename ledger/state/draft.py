@@ -14,7 +14,6 @@ from gridcore.registry.entity import Entity
 from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.family import Value
-from ledger.leaves.intervals import IntervalsLeaf
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
 from ledger.registry.certificates import IsSigned
@@ -105,7 +104,7 @@ class Draft:
         """By zone: in which slots parties have their last orders, as the block before left the books."""
         self.batches: list[Batch] = []
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
-        self.imported: dict[tuple[str, int, int], Sequence[IntervalsLeaf | None]] = {}
+        self.imported: dict[tuple[str, int, int], Sequence[Value | None]] = {}
         """By zone, day and rows of the zone, of one at most: the leaves that the slot settled last had its energies from; see ``intervals``."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from gridcore import merkle
-from gridcore.column import I64_MAX, narrowest_width
+from gridcore.column import I64_MAX
 from gridcore.errors import EncodingError
 from gridcore.rows import PackedRows
 from gridcore.transactions.interval_import import COLUMNS, join_intervals, split_intervals
 from ledger.leaves.columns import Int64, UInt8
-from ledger.state.columns import decode_column, encode_rows
-
-_HEAD: Final = struct.Struct("<qB")
+from ledger.state.columns import decode_column, encode_column, encode_rows
 
 
 @dataclass(frozen=True)
@@ -53,14 +49,6 @@ class IntervalColumns:
         """The attachment."""
         columns = (self.meter, self.quality, self.import_wh, self.export_wh)
         return join_intervals(self.seed, [encode_column(column) for column in columns])
-
-
-def encode_column(column: Int64 | UInt8) -> bytes:
-    """The canonical bytes of a column of one or more values, in their order."""
-    flat = column.ravel().astype(np.int64, copy=False)
-    base, top = int(flat.min()), int(flat.max())
-    width = narrowest_width(top - base)
-    return _HEAD.pack(base, width) + (flat - base).astype(f"<u{width}").tobytes()
 
 
 def decode_intervals(attachment: bytes, slots: int, meters: int) -> IntervalColumns:

@@ -12,8 +12,17 @@ from gridcore.codes import Code
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
 from gridcore.transactions.interval_import import QUALITIES
-from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks, chunks_of, groups
-from ledger.leaves.intervals import DAY_S, INTERVALS, IntervalsLeaf, day_of_slot, no_intervals
+from ledger.leaves.columns import NO_SEED, Int64, UInt8, chunk_bounds, chunks, chunks_of, groups
+from ledger.leaves.family import Value
+from ledger.leaves.intervals import (
+    DAY_S,
+    INTERVALS,
+    IntervalsLeaf,
+    SlotIntervals,
+    day_of_slot,
+    intervals_of_slot,
+    no_intervals,
+)
 from ledger.registry.zones import Zone
 from ledger.state.draft import Draft, Touched
 from ledger.state.finality import final_zones
@@ -146,26 +155,31 @@ def load_imported(draft: Draft, zone: Zone, slot_start_s: int) -> Imported | Non
     """What was imported for a slot of a zone; None where nothing was for its day."""
     day_s = day_of_slot(slot_start_s)
     at = (slot_start_s - day_s) // draft.slot_s
-    leaves = _leaves_of_day(draft, zone, day_s)
-    if all(leaf is None for leaf in leaves):
+    values = _leaves_of_day(draft, zone, day_s)
+    if all(value is None for value in values):
         return None
     parts = [
-        (leaf or no_intervals(draft.slot_s, 0)).padded(end - start)
-        for leaf, (_, start, end) in zip(leaves, chunks(len(zone)), strict=True)
+        (_NOTHING if value is None else intervals_of_slot(value, at)).padded(end - start)
+        for value, (_, start, end) in zip(values, chunks(len(zone)), strict=True)
     ]
     return Imported(
-        quality=np.concatenate([part.quality[at] for part in parts]),
-        import_wh=np.concatenate([part.import_wh[at] for part in parts]),
-        export_wh=np.concatenate([part.export_wh[at] for part in parts]),
-        seeds=[None if leaf is None else leaf.seed for leaf in leaves],
+        quality=np.concatenate([part.quality for part in parts]),
+        import_wh=np.concatenate([part.import_wh for part in parts]),
+        export_wh=np.concatenate([part.export_wh for part in parts]),
+        seeds=[None if value is None else part.seed for value, part in zip(values, parts, strict=True)],
     )
 
 
-def _leaves_of_day(draft: Draft, zone: Zone, day_s: int) -> Sequence[IntervalsLeaf | None]:
-    """Those of all chunks of a zone, by chunk. A day's are decoded once for all of its slots that a block settles one after the other."""
+def _leaves_of_day(draft: Draft, zone: Zone, day_s: int) -> Sequence[Value | None]:
+    """The maps of all chunks of a zone, by chunk. A day's are asked for once for all of its slots that a block settles one after the other."""
     asked = zone.name, day_s, len(zone)
     if asked not in draft.imported:
         draft.imported.clear()
-        found = [INTERVALS.load(draft, day_s, zone.name, chunk) for chunk, _, _ in chunks(len(zone))]
-        draft.imported[asked] = found
+        draft.imported[asked] = [draft.get(INTERVALS.key(day_s, zone.name, chunk)) for chunk, _, _ in chunks(len(zone))]
     return draft.imported[asked]
+
+
+_NOTHING: Final = SlotIntervals(
+    np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), NO_SEED
+)
+"""Of a chunk for whose day nothing was imported."""

@@ -15,10 +15,10 @@ from gridcore.registry.point import kinds_wanted
 from gridcore.rows import PackedRows
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import CONDITIONS_MAX
-from gridcore.transactions.order_batch import split_orders
+from gridcore.transactions.order_batch import join_orders, split_orders
 from ledger.leaves.book import BUY, Wants
 from ledger.leaves.columns import Digests, Int64
-from ledger.state.columns import decode_column, encode_rows
+from ledger.state.columns import decode_column, encode_column, encode_rows
 
 _COLUMNS: Final = (
     ("party", 0, 1 << 32),
@@ -45,6 +45,10 @@ class WantedColumns:
     energy_kinds: Int64
     seller: Int64
     bid_wh: Int64
+
+    def take(self, rows: Int64) -> WantedColumns:
+        """Some of the rows."""
+        return WantedColumns(**{name: getattr(self, name)[rows] for name, _, _ in _WANTED})
 
     @property
     def packed(self) -> Int64:
@@ -81,6 +85,25 @@ class OrderColumns:
         if self.wanted is None:
             return np.arange(len(self.party))
         return np.cumsum(self.wanted.choice == 0) - 1
+
+    @property
+    def rows_root(self) -> bytes:
+        """Root over the salted rows."""
+        return merkle.salted_root(self.seed, self.rows)
+
+    def take(self, rows: Int64, seed: bytes) -> OrderColumns:
+        """Some of the orders as a batch of their own. seed: 32 bytes."""
+        wants = None if self.wanted is None else self.wanted.take(rows)
+        if wants is not None and not wants.energy_kinds.any():
+            wants = None
+        columns = {name: getattr(self, name)[rows] for name, _, _ in _COLUMNS}
+        return OrderColumns(seed=seed, **columns, wanted=wants)
+
+    def encode(self) -> bytes:
+        """The attachment."""
+        own = [getattr(self, name) for name, _, _ in _COLUMNS]
+        wants = [] if self.wanted is None else [getattr(self.wanted, name) for name, _, _ in _WANTED]
+        return join_orders(self.seed, [encode_column(column) for column in (*own, *wants)])
 
     def check_bids(self) -> None:
         """EncodingError unless rows say what they want only where one is a condition, and the conditions of each bid stand together, in order."""

@@ -7,9 +7,13 @@ own, so that the order of evaluation does not matter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
-from simulators.grid.diversity import generator
+from simulators.grid.draws import first_integers
 from simulators.grid.world import World
 from simulators.scenarios.schema import FORECAST, ZERO_INTELLIGENCE
 
@@ -27,44 +31,61 @@ class OrderIntent:
     price_micro_per_kwh: int  # limit
 
 
+class OrderColumns(NamedTuple):
+    """What the traders of a world want in a slot, int64[traders]: energy to buy, negative to sell, 0 for nothing; the limit."""
+
+    wanted_wh: NDArray[np.int64]
+    price_micro_per_kwh: NDArray[np.int64]
+
+
 def orders_of_slot(world: World, slot_index: int) -> tuple[OrderIntent, ...]:
     """At most one order of each trader, in the order of ``world.traders``: sellers expect a net export, buyers a net import.
 
     The forecast is the slot's true net energy with an error of up to ``market.forecast_error_per_mille``. UsageError for a slot that the world does not have.
     """
+    wanted, prices = order_columns(world, slot_index, trader_columns(world))
+    return tuple(
+        OrderIntent(party, "buy" if wanted_wh > 0 else "sell", abs(wanted_wh), price)
+        for party, wanted_wh, price in zip(world.traders, wanted.tolist(), prices.tolist(), strict=True)
+        if wanted_wh
+    )
+
+
+def trader_columns(world: World) -> NDArray[np.intp]:
+    """intp[traders]: the column of each trader's meter."""
+    return np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
+
+
+def order_columns(world: World, slot_index: int, columns: NDArray[np.intp]) -> OrderColumns:
+    """``orders_of_slot`` as columns. columns: ``trader_columns``."""
     if not 0 <= slot_index < world.slots:
         message = f"slot_index {slot_index}: the world has slots 0 to {world.slots - 1}"
         raise UsageError(message)
-    market, seed, intents = world.scenario.market, world.scenario.seed, []
-    error_max = market.forecast_error_per_mille
-    buys = (market.buy_micro_per_kwh_min, market.buy_micro_per_kwh_max)
-    sells = (market.sell_micro_per_kwh_min, market.sell_micro_per_kwh_max)
-    scarcity_per_mille = _scarcity_per_mille(world, slot_index) if market.strategy == FORECAST else 0
-    for number, party in enumerate(world.traders):
-        column = world.meter_of_party[party]
-        net_wh = int(world.import_wh[slot_index, column]) - int(world.export_wh[slot_index, column])
-        rng = generator(ORDER_STREAM, seed, slot_index, number)
-        error = int(rng.integers(-error_max, error_max, endpoint=True))
-        quantity_wh = abs(net_wh) * (1000 + error) // 1000
-        low, high = buys if net_wh > 0 else sells
-        steps_max = (high - low) // market.price_step_micro_per_kwh
-        if market.strategy == ZERO_INTELLIGENCE:
-            steps = int(rng.integers(0, steps_max, endpoint=True))
-        elif market.strategy == FORECAST:
-            steps = steps_max * scarcity_per_mille // 1000
-        else:
-            steps = steps_max if net_wh > 0 else 0
-        price = low + market.price_step_micro_per_kwh * steps
-        if quantity_wh > 0:
-            intents.append(OrderIntent(party, "buy" if net_wh > 0 else "sell", quantity_wh, price))
-    return tuple(intents)
+    market = world.scenario.market
+    net_wh = world.import_wh[slot_index, columns].astype(np.int64) - world.export_wh[slot_index, columns]
+    buys = net_wh > 0
+    low = np.where(buys, market.buy_micro_per_kwh_min, market.sell_micro_per_kwh_min)
+    high = np.where(buys, market.buy_micro_per_kwh_max, market.sell_micro_per_kwh_max)
+    steps_max = (high - low) // market.price_step_micro_per_kwh
+    error_max = np.full(len(columns), market.forecast_error_per_mille, dtype=np.int64)
+    is_random = market.strategy == ZERO_INTELLIGENCE
+    bounds = [(-market.forecast_error_per_mille, error_max), *([(0, steps_max)] if is_random else [])]
+    key = (ORDER_STREAM, world.scenario.seed, slot_index)
+    error, *random_steps = first_integers(key, np.arange(len(columns), dtype=np.int64), bounds)
+    if is_random:
+        steps = random_steps[0]
+    elif market.strategy == FORECAST:
+        steps = steps_max * _scarcity_per_mille(world, slot_index, columns) // 1000
+    else:
+        steps = np.where(buys, steps_max, 0)
+    quantity_wh = np.abs(net_wh) * (1000 + error) // 1000
+    return OrderColumns(np.where(buys, quantity_wh, -quantity_wh), low + market.price_step_micro_per_kwh * steps)
 
 
-def _scarcity_per_mille(world: World, slot_index: int) -> int:
+def _scarcity_per_mille(world: World, slot_index: int, columns: NDArray[np.intp]) -> int:
     """Of what trading homes took and gave a day before, the part that they took; 500 on the first day."""
     before = slot_index - SLOTS_PER_DAY
     if before < 0:
         return 500
-    columns = [world.meter_of_party[party] for party in world.traders]
     taken_wh, given_wh = (int(energy_wh[before, columns].sum()) for energy_wh in (world.import_wh, world.export_wh))
     return 1000 * taken_wh // (taken_wh + given_wh) if taken_wh + given_wh else 500

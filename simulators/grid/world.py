@@ -19,6 +19,7 @@ from simulators.grid.diversity import Slots, Stream, generator, home_energy
 from simulators.grid.european_lv import EXTRACT_NAME, load_european_lv
 from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_feeder
 from simulators.grid.fraud import Registers, counted_registers, not_taken
+from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
@@ -203,11 +204,12 @@ class World:
         return {meter.party: column for column, meter in enumerate(self.meters) if meter.party}
 
 
-def build_world(scenario: Scenario) -> World:
+def build_world(scenario: Scenario, new_array: NewArray = in_memory) -> World:
     """The world of a scenario, its first ``households.trading`` homes trading.
 
     So many homes as a feeder has live on one; more replicate it, each copy an area with its own seeded homes. The physics of an area does
-    not depend on how many trade, and a shorter world is the beginning of a longer one. UsageError where a meter could not carry its energy.
+    not depend on how many trade, and a shorter world is the beginning of a longer one. new_array: makes those of every meter and slot.
+    UsageError where a meter could not carry its energy.
     """
     feeder = feeder_of(scenario.grid)
     model = FeederModel(feeder)
@@ -216,7 +218,7 @@ def build_world(scenario: Scenario) -> World:
     when = shape_positions(slot_start_s, calendar)
     count = -(-households // feeder.households)
     ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
-    columns = _Columns(len(when), count * per_area)
+    columns = _Columns((len(when), count * per_area), new_array)
     built = []
     for number in range(count):
         slots = Slots(slot_start_s, when, _has_power(scenario, number, len(when)))
@@ -327,10 +329,10 @@ class _Energies(NamedTuple):
 class _Columns:
     """What is known of every meter in every slot; areas are put into it one after the other. A meter's limit fits int32 by far."""
 
-    def __init__(self, slots: int, meters: int) -> None:
-        self.import_wh: NDArray[np.int32] = np.empty((slots, meters), dtype=np.int32)
-        self.export_wh: NDArray[np.int32] = np.empty((slots, meters), dtype=np.int32)
-        self.voltage_pu: NDArray[np.float32] = np.empty((slots, meters), dtype=np.float32)
+    def __init__(self, shape: tuple[int, int], new_array: NewArray) -> None:
+        self.import_wh = new_array(shape, np.int32)
+        self.export_wh = new_array(shape, np.int32)
+        self.voltage_pu = new_array(shape, np.float32)
 
     def put(self, first: int, area: _Energies) -> None:
         """The meters of an area, from column ``first`` on."""

@@ -89,7 +89,7 @@ def through_registers(truth: Dataset, folder: Path) -> tuple[Dataset, NDArray[np
     for place in at.tolist():
         points[place] = points[place]._replace(modulus_wh=MODULUS_WH, limit_wh=LIMIT_WH)
     own = [points[place] for place in at.tolist()]
-    true_wh = np.stack((truth.import_wh[:, at], truth.export_wh[:, at]))
+    true_wh = np.stack((truth.import_wh[:, at], truth.export_wh[:, at])).astype(np.int64)
     path = folder / "registers.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -177,7 +177,7 @@ def _area_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
 
 def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
     """Who will be billed for a point and is not there yet; and from the first slot on those that are charged by another tariff."""
-    trading, first_s = set(dataset.orders.party), int(dataset.slot_start_s[0])
+    trading, first_s = dataset.orders.traders, int(dataset.slot_start_s[0])
     for point in dataset.points:
         for named in party_rows(dataset, point, trading, IMPORTER, OPERATOR):
             if named.name not in ledger.registry.party_number:

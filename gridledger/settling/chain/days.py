@@ -8,7 +8,7 @@ import numpy as np
 
 from gridcore.quality import ABSENT_QUALITY, MISSING
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.dataset import Dataset
+from gridledger.settling.dataset import Dataset, EnergyGrid
 from ledger.leaves.columns import Int64, UInt8, chunks
 from ledger.leaves.family import Leaves
 from ledger.leaves.intervals import DAY_S, INTERVALS
@@ -24,15 +24,20 @@ class Day(NamedTuple):
 
 
 class Energies(NamedTuple):
-    """quality uint8[slots, points], import_wh, export_wh int64[slots, points]."""
+    """quality uint8[slots, points], import_wh, export_wh int64 or int32 [slots, points]."""
 
     quality: UInt8
-    import_wh: Int64
-    export_wh: Int64
+    import_wh: EnergyGrid
+    export_wh: EnergyGrid
+
+    def columns_of(self, points: Int64) -> tuple[UInt8, Int64, Int64]:
+        """Quality and energies of some points, as an import has them."""
+        import_wh, export_wh = (energy[:, points].astype(np.int64) for energy in (self.import_wh, self.export_wh))
+        return self.quality[:, points], import_wh, export_wh
 
     def of_points(self, points: Int64) -> Energies:
         """Those of some points."""
-        return Energies(self.quality[:, points], self.import_wh[:, points], self.export_wh[:, points])
+        return Energies(*self.columns_of(points))
 
     def completed(self, other: Energies | None) -> Energies:
         """The same, and what another has where nothing is known here: what is missing supersedes nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from gridcore.errors import GridError
@@ -35,6 +35,8 @@ ZONE_NAME: Final = WHOLE
 """The one zone, and its calendar."""
 VALID_S: Final = 3_600
 """How long a transaction is valid, in ledger time, which does not move until it stands in a block."""
+BLOCK_VALUES_MAX: Final = 1 << 22
+"""Slots of points that are imported in one block: quarter hours of 43,690 points are a day of it."""
 CALENDAR_DAYS: Final = 3_660
 """Local days behind the last slot that the calendar knows already: ten years."""
 
@@ -43,7 +45,8 @@ class Timeline(NamedTuple):
     """When things happen on the chain, UTC seconds and seconds. Ledger time goes from one noon to the next, a day at a time.
 
     gate_before_start_s: of the files. noon_s: the ledger time of genesis: when the first day's gates are all still open.
-    metering_deadline_s: at least so long that a day is imported before its first slot is settled.
+    metering_deadline_s: at least so long that a day is imported before its first slot is settled; where a day is imported in several
+    blocks, a day longer: ledger time stands still from one to the next, and none of it is settled before it is all there.
     """
 
     first_slot_s: int
@@ -60,8 +63,14 @@ class Timeline(NamedTuple):
 def timeline_of(dataset: Dataset) -> Timeline:
     """The timeline of a dataset's chain."""
     first_s, gate_s = int(dataset.slot_start_s[0]), dataset.rules.gate_before_start_s
-    deadline_s = max(dataset.rules.metering_deadline_s, DAY_S - gate_s - dataset.slot_s)
+    days = 2 if is_large(dataset) and dataset.rules.runs is None else 1
+    deadline_s = max(dataset.rules.metering_deadline_s, days * DAY_S - gate_s - dataset.slot_s)
     return Timeline(first_s, first_s - first_s % DAY_S - gate_s - 1, gate_s, deadline_s)
+
+
+def is_large(dataset: Dataset) -> bool:
+    """Whether a whole day of its points is more than one block holds."""
+    return len(dataset.points) * (DAY_S // dataset.slot_s) > BLOCK_VALUES_MAX
 
 
 def contract_of(dataset: Dataset) -> Contract:
@@ -90,11 +99,21 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
         slot_s=dataset.slot_s,
         validators=[Validator(OPERATOR, OPERATOR, public_keys[OPERATOR])],
         calendars={ZONE_NAME: calendar},
-        listed=list(_entities(dataset, timeline, public_keys[IMPORTER])),
+        listed=_Entities(dataset, timeline, public_keys[IMPORTER]),
         salt_seed=secrets.token_bytes(32),
     ).genesis()
     check_genesis(genesis, CONTRACTS, pins())
     return genesis
+
+
+class _Entities(Iterable[Listed]):
+    """What a dataset's chain has from the start, made when it is asked for: of millions of points little is held at once."""
+
+    def __init__(self, dataset: Dataset, timeline: Timeline, importer: bytes) -> None:
+        self._of = dataset, timeline, importer
+
+    def __iter__(self) -> Iterator[Listed]:
+        return _entities(*self._of)
 
 
 def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator[Listed]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,16 @@ from gridledger.founding.folder import save_key_and_password
 from gridledger.settling.chain.amending import amendments
 from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
 from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, rows_of
-from gridledger.settling.chain.founding import IMPORTER, OPERATOR, VALID_S, ZONE_NAME, found_chain, timeline_of
+from gridledger.settling.chain.founding import (
+    BLOCK_VALUES_MAX,
+    IMPORTER,
+    OPERATOR,
+    VALID_S,
+    ZONE_NAME,
+    found_chain,
+    is_large,
+    timeline_of,
+)
 from gridledger.settling.chain.orders import order_batches
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
@@ -64,6 +74,8 @@ ENERGY_BYTES: Final = 17
 """Of a slot of a point in a leaf of imported energies: quality, import and export."""
 CACHED_MORE_MAX: Final = 2 * 1024**3
 """So much of a day is kept in memory: of a million points and quarter hours, all of it."""
+WIRES_OF_BLOCK: Final = BLOCK_VALUES_MAX // ROWS_MAX
+"""Transactions in a block, where there are several: each has so many values at most."""
 Progress = Callable[[int, int], None]
 """Called with slots that are settled, and slots in all."""
 
@@ -117,10 +129,16 @@ class _Importer:
         self._key = key
         self._progress = progress
         self._timeline = timeline_of(dataset)
+        self._has_parts = is_large(dataset) and dataset.rules.runs is None and self._waits_a_day()
         self._rows = rows_of(ledger, dataset)
         self._numbers = numbers_of(ledger, self._rows)
         self._changed: list[Correction] = []
         self._files = [ImportedFile(file.name[:64], file.sm3) for file in dataset.inputs[:FILES_MAX]]
+
+    def _waits_a_day(self) -> bool:
+        """Whether the ledger settles a slot a day after it is all there, as ``timeline_of`` founds large ones."""
+        deadline_s = self._ledger.registry.zone(ZONE_NAME).timeline.metering_deadline_s
+        return deadline_s >= self._timeline.metering_deadline_s
 
     def run(self, *, is_new: bool) -> None:
         """Import, order and settle until every slot of the dataset is settled. is_new: the ledger was founded from the dataset just now."""
@@ -194,6 +212,13 @@ class _Importer:
         """Make blocks until nothing is left that has fallen due."""
         while produced.work_pending:
             produced = self._ledger.make_block([])
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say how far it is, after each block."""
+        if self._progress is not None:
+            settled = np.searchsorted(self._dataset.slot_start_s, self._next_run_s())
+            self._progress(int(settled), len(self._dataset.slot_start_s))
 
     def _next_run_s(self) -> int:
         return PROGRESS.must(self._ledger, ZONE_NAME).run_slot_start_s
@@ -215,17 +240,27 @@ class _Importer:
 
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
         """Make a block at ledger time ``now_s``, and others until nothing is left that has fallen due."""
-        wires = [] if now_s == self._ledger.ledger_time_s else [self._step(now_s)]
-        wires += [wire for day in imports for wire in self._imports(day, now_s)]
+        wires = self._wires(now_s, imports, orders)
+        if not (first := self._taken(wires)):
+            return
+        produced = self._make_block(first)
+        while following := self._taken(wires):
+            produced = self._make_block(following)
+        self._finish(produced)
+
+    def _wires(self, now_s: int, imports: Sequence[Day], orders: Sequence[Day]) -> Iterator[bytes]:
+        """The transactions that bring ledger time to ``now_s``, then energies, then orders."""
+        if now_s != self._ledger.ledger_time_s:
+            yield self._step(now_s)
+        for day in imports:
+            yield from self._imports(day, now_s)
         for day in orders:
             placed = order_batches(self._ledger, self._dataset, day.slots, now_s)
-            wires += [self._sign(content, attachment) for content, attachment in placed]
-        if not wires:
-            return
-        self._finish(self._make_block(wires))
-        if self._progress is not None:
-            settled = np.searchsorted(self._dataset.slot_start_s, self._next_run_s())
-            self._progress(int(settled), len(self._dataset.slot_start_s))
+            yield from (self._sign(content, attachment) for content, attachment in placed)
+
+    def _taken(self, wires: Iterator[bytes]) -> list[bytes]:
+        """The transactions of the next block: all that are left, unless the ledger leaves time for several blocks."""
+        return list(islice(wires, WIRES_OF_BLOCK if self._has_parts else None))
 
     def _make_block(self, wires: Sequence[bytes]) -> Produced:
         examined = self._ledger.examine(wires)
@@ -233,6 +268,7 @@ class _Importer:
             if code is not Code.ACCEPTED:
                 raise GridError(REFUSALS.get(code, f"the ledger refuses what the files say: {code.name}"))
         produced = self._ledger.make_block(examined)
+        self._tell()
         for result in produced.results:
             for refused in result.rows:
                 party, word = self._ledger.registry.parties[refused.meter], Code(refused.code).name
@@ -277,8 +313,7 @@ class _Importer:
 
     def _import(self, day: Day, points: Int64, given: Energies, now_s: int) -> bytes:
         slot_s = self._dataset.slot_s
-        energies = given.of_points(points)
-        columns = IntervalColumns(secrets.token_bytes(32), self._numbers[points], *energies)
+        columns = IntervalColumns(secrets.token_bytes(32), self._numbers[points], *given.columns_of(points))
         content = IntervalImport(
             client_id=secrets.token_bytes(16),
             valid_until_s=now_s + VALID_S,
@@ -289,7 +324,7 @@ class _Importer:
             meters=len(points),
             rows_root=columns.rows_root(day.first_slot_s, slot_s),
             slot_s=slot_s,
-            slots=len(energies.quality),
+            slots=len(columns.quality),
         )
         return self._sign(content, columns.encode())
 

@@ -19,7 +19,7 @@ ROLE: Final = "household"
 
 def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[Listed]:
     """Party, point and installation of each, in the dataset's order."""
-    trading, keys = set(dataset.orders.party), keys_of(dataset)
+    trading, keys = dataset.orders.traders, keys_of(dataset)
     for number, point in enumerate(dataset.points, 1):
         yield from party_rows(dataset, point, trading, importer, organisation)
         for from_s, record in histories_of(dataset, point, keys.get(point.point, [])):

@@ -46,16 +46,16 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
         write_rows(folder / KEYS, ("point", "share_ppm", "priority", "valid_from"), _keys(dataset))
     if dataset.agreements:
         write_rows(folder / AGREEMENTS, _AGREEMENTS, _agreements(dataset))
-    if len(dataset.orders.slot):
-        conditions = dataset.orders.conditions
+    if dataset.orders.how_many:
+        conditions = dataset.all_orders.conditions
         names = (*_ORDERS, *(_CONDITIONS if conditions is not None else ()))
-        write_rows(folder / ORDERS, names, _orders(dataset.slot_start_s.tolist(), dataset.orders, conditions))
+        write_rows(folder / ORDERS, names, _orders(dataset.slot_start_s.tolist(), dataset.all_orders, conditions))
 
 
 def _rules(dataset: Dataset) -> list[str]:
     rules = dataset.rules
     timeline: dict[str, object] = {"slot_s": dataset.slot_s, "timezone": dataset.timezone}
-    if len(dataset.orders.slot):
+    if dataset.orders.how_many:
         timeline["gate_before_start_s"] = rules.gate_before_start_s
         timeline["metering_deadline_s"] = rules.metering_deadline_s
     return toml_lines(

@@ -179,7 +179,7 @@ def test_other_orders_of_a_cleared_slot_are_refused(tmp_path: Path) -> None:
     dataset = auction(10, 3)
     with settled_ledger(dataset, tmp_path):
         pass
-    dataset.orders.quantity_wh[0] += 1
+    dataset.all_orders.quantity_wh[0] += 1
     with pytest.raises(GridError, match="has other orders of it"), settled_ledger(dataset, tmp_path):
         pass
 

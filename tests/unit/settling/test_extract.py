@@ -110,7 +110,8 @@ def as_said(dataset: Dataset) -> object:
     """What a dataset says beside energies, but for limits and moduli, which bound what files may say."""
     points = [point[:3] + tuple(point[5:]) for point in dataset.points]
     orders = [
-        column if column is None or isinstance(column, list) else list(map(str, column)) for column in dataset.orders
+        column if column is None or isinstance(column, list) else list(map(str, column))
+        for column in dataset.all_orders
     ]
     series = [
         (*rows[:3], rows.start_s.tolist(), rows.price_micro_per_kwh.tolist())

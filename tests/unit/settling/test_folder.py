@@ -126,11 +126,11 @@ def test_orders_come_by_slot_and_the_bytes_of_their_ids(tmp_path: Path) -> None:
         ]
     )
     dataset = read_folder(make_folder(tmp_path, {"orders.csv": orders, "rules.toml": AUCTION + 'timezone = "UTC"\n'}))
-    assert dataset.orders.slot.tolist() == [0, 0, 1]
-    assert list(dataset.orders.order) == ["M2/1748736000/10", "M2/1748736000/2", "M1/1748736900/1"]
-    assert list(dataset.orders.party) == ["M2", "M2", "M1"]
-    assert dataset.orders.side.tolist() == [1, 1, 0]
-    assert dataset.orders.quantity_wh.tolist() == [8, 7, 5]
+    assert dataset.all_orders.slot.tolist() == [0, 0, 1]
+    assert list(dataset.all_orders.order) == ["M2/1748736000/10", "M2/1748736000/2", "M1/1748736900/1"]
+    assert list(dataset.all_orders.party) == ["M2", "M2", "M1"]
+    assert dataset.all_orders.side.tolist() == [1, 1, 0]
+    assert dataset.all_orders.quantity_wh.tolist() == [8, 7, 5]
     assert dataset.rules.terms == {"reference_price_micro_per_kwh": 370_000, "rationing": "pro_rata"}
 
 

@@ -244,8 +244,9 @@ def test_a_folder_without_energy_has_no_sample(tmp_path: Path) -> None:
 
 
 def test_runs_are_corrected_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    dataset = dataset_of(np.full((4, len(POINTS)), 900), np.zeros((4, len(POINTS)), dtype=np.int64), POINTS)
-    energies = [dataset.import_wh + 100 * number for number in range(12)]
+    import_wh = np.full((4, len(POINTS)), 900)
+    dataset = dataset_of(import_wh, np.zeros((4, len(POINTS)), dtype=np.int64), POINTS)
+    energies = [import_wh + 100 * number for number in range(12)]
     runs = list(runs_of(dataset))
     for number in (10, 2, 1, 9, 3, 4, 5, 6, 7, 8, 11):  # as they may be found, slot by slot
         runs += runs_of(dataset, f"correction-{number}", [number % 4], import_wh=energies[number])

@@ -1,0 +1,72 @@
+"""direct: a day of many metering points through ``simulate run --direct --no-bills``; direct_1m: of a million.
+
+The demonstration's feeder again and again, 154 meters each, 96 slots: the world and its power flow, its tables, a ledger founded, a day imported
+and settled, read back and written. ``keys``: every area shares by keys; ``orders``: every home trades in an auction, each slot. CPU seconds, of
+both processes where a world is large, and the peak memory of the larger one go to stderr. A million needs 48 GB of disk with keys.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from gridcore.errors import require
+from gridledger.bench import Benchmark, Measurement
+
+HOMES_OF_FEEDER: Final = 113
+METERS_OF_FEEDER: Final = 154
+KEYS: Final = """
+[market]
+contract = "sharing_keys/1"
+method = "static"
+trade_price_micro_per_kwh = 370000
+
+[prices]
+residual_price_micro_per_kwh = 460000
+feed_in_price_micro_per_kwh = 280000
+network_traded_micro_per_kwh = 150000
+network_residual_micro_per_kwh = 180000
+levy_micro_per_kwh = 40000
+"""
+
+
+def _day(feeders: int, *, has_orders: bool) -> Benchmark:
+    def measure() -> Measurement:
+        from simulators.scenarios.gallery import DEMONSTRATION, find_scenario
+
+        with TemporaryDirectory() as folder:
+            text = find_scenario(DEMONSTRATION).data.decode()
+            path, rules = Path(folder) / "many.toml", Path(folder) / "rules.toml"
+            homes = feeders * HOMES_OF_FEEDER
+            path.write_text(text.replace(f"trading = {HOMES_OF_FEEDER}\n", f"trading = {homes}\n"))
+            rules.write_text(KEYS)
+            command = [sys.executable, "-m", "gridledger", "simulate", "run", str(path), "--direct", "--no-bills"]
+            command += ["--out", f"{folder}/out", "--json", *([] if has_orders else ["--rules", str(rules)])]
+            begin = time.perf_counter()
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            seconds = time.perf_counter() - begin
+            require(json.loads(done.stdout)["meters"] == feeders * METERS_OF_FEEDER, "every meter is settled")
+            _say(feeders * METERS_OF_FEEDER)
+        return Measurement(feeders * METERS_OF_FEEDER, seconds)
+
+    return measure
+
+
+def _say(meters: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s, mib = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    print(f"{meters} meters: cpu_s so far {cpu_s:.1f}, mib {mib:.0f}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "direct/keys": _day(130, has_orders=False),
+    "direct/orders": _day(130, has_orders=True),
+    "direct_1m/keys": _day(6_494, has_orders=False),
+    "direct_1m/orders": _day(6_494, has_orders=True),
+}
