@@ -109,6 +109,7 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     check_disk([dataset], plan.out)
     with made_whole(plan.out.absolute()) as work:
         with _written(work, plan, world):
+            arrays.forget()
             settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
         progress("writing")
         settled.write(work)
