@@ -11,10 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 from firmware_profiles import MqttProfile, load_profile
-from gridcore.errors import GridError
+from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
 from gridcore.serving.ports import HOST, free_port
 from gridledger.demo.scene import Scene
@@ -22,6 +23,8 @@ from gridledger.supervised import Supervised
 from simulators.grid.world import World
 from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
 from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice
+from simulators.scenarios.gallery import Found
+from simulators.scenarios.schema import DEAD_BROKER
 
 BROKER: Final = "loopback"
 ANSWERS_S_MAX: Final = 5.0
@@ -99,6 +102,15 @@ class Broker:
             self.process.resume()
         elif self.own is not None:
             await self.own.start()
+
+
+def check_broker(found: Found) -> None:
+    """UsageError naming the file and the event where a scenario kills a broker and there is nothing here to be one."""
+    kinds = [event.kind for event in found.scenario.events]
+    if DEAD_BROKER not in kinds or mosquitto_program() is not None or find_spec("amqtt") is not None:
+        return
+    what = f"events[{kinds.index(DEAD_BROKER)}]: {DEAD_BROKER!r} needs an MQTT broker, and none is installed"
+    raise UsageError(f"{found.path}: {what} (Debian: apt-get install mosquitto); install it, or leave the event out")
 
 
 @asynccontextmanager
