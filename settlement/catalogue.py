@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ledger.contract import Contract, LineWords, Vocabulary
 from settlement.contracts import (
@@ -42,7 +42,7 @@ _ROOT: Final = Path(__file__).resolve().parent
 class Entry:
     """One contract, and what it is built from: folders from the settlement package's on, its kits and the contracts whose code it takes.
 
-    words_of: the contract whose words it has, by id; its own where that is "".
+    words_of: the contract, by id, whose words it has beside those of its own ``texts.toml``; "" where all are its own.
     """
 
     contract: Contract
@@ -57,9 +57,11 @@ class Entry:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """What people read about it, by language."""
-        texts = tomllib.loads(
-            (_ROOT / _folder_of(self.words_of or self.contract.contract_id) / "texts.toml").read_text("utf-8")
-        )
+        ids = [contract_id for contract_id in (self.words_of, self.contract.contract_id) if contract_id]
+        files = [_ROOT / _folder_of(contract_id) / "texts.toml" for contract_id in ids]
+        texts: dict[str, Any] = {}
+        for file in files:
+            texts |= tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
         kinds = {kind: LineWords(**words) for kind, words in texts["line_kinds"].items()}
         return Vocabulary(kinds, texts["accounts"], texts["prices"], texts.get("not_checked", ()))
 

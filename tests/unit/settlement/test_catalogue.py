@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gridcore import verify
 from gridweb.i18n import LANGUAGES
 from settlement.catalogue import CATALOGUE, CONTRACTS, Entry, pins
 
@@ -20,6 +21,13 @@ def test_line_kinds_name_declared_accounts_and_each_kind_stands_once(entry: Entr
     assert len(set(kinds)) == len(kinds) <= 256
     assert {kind.account for kind in entry.contract.line_kinds} == set(entry.contract.accounts)
     assert {kind.sign for kind in entry.contract.line_kinds} <= {1, -1}
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
+def test_what_a_bundle_leaves_open_has_a_text_in_every_language(entry: Entry) -> None:
+    texts = entry.vocabulary.not_checked
+    assert [text["en"] for text in texts] == list(verify.CONTRACTS[entry.contract.contract_id].not_checked)
+    assert all(set(text) == set(LANGUAGES) and all(text.values()) for text in texts)
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
