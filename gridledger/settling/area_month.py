@@ -33,7 +33,6 @@ def documents_of_area(reader: LedgerReader, area: str, month: str, *, party: str
         has = f"it has {', '.join(months)}" if months else "none is settled yet"
         raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
     slots = months[month]
-    of_month = slots_of_month(reader, scope, month, slots)
     billed = billed_in(reader, scope, slots, None if party is None else [party])
     names = sorted(parties_of(billed.points), key=str.encode)
     own = set(names[start : start + PARTIES_AT_ONCE])
@@ -45,8 +44,8 @@ def documents_of_area(reader: LedgerReader, area: str, month: str, *, party: str
     except (ContractError, GridError) as error:
         raise UsageError(f"month {month}: {error}") from None
     return AreaMonth(
-        slots_expected=of_month.expected,
-        slots_settled=of_month.settled,
+        slots_expected=slots_of_month(reader, scope, month),
+        slots_settled=len(slots),
         documents=documents,
         without_tariff=charged.without_tariff,
         following=start + PARTIES_AT_ONCE if start + PARTIES_AT_ONCE < len(names) else None,

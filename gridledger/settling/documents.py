@@ -94,7 +94,17 @@ def opened_books(folder: DocumentFolder) -> Iterator[Books]:
             raise UsageError(f"{where}: {words}; start the node, it catches up by itself")
         if month.height and reader.digest(month.height).hex() != month.digest:
             raise UsageError(f"{where}: its block {month.height} is another one than that of {folder.out}/{MONTH}")
+        zones = reader.registry.zone_place if not month.area else _zone_names(reader, month.area)
+        if month.zone not in zones:
+            of_what = f"zone {month.zone}" if not month.area else f"area {month.area} in zone {month.zone}"
+            raise UsageError(f"{where}: has no {of_what}, of which {folder.out}/{MONTH} says that the documents are")
         yield Books(reader, Scope(month.zone, month.height, month.area or None), month.month, is_of_files=False)
+
+
+def _zone_names(reader: LedgerReader, area: str) -> Sequence[str]:
+    """The zone that an area is in; none for a name that no area has."""
+    found = reader.registry.zone_of_area(area)
+    return [] if found is None else [found[0].name]
 
 
 @contextmanager

@@ -17,8 +17,6 @@ from gridledger.settling.results.writing import Written, write_documents
 from gridledger.settling.whole import check_disk, check_out, made_whole
 from gridledger.tables.files import write_rows
 from ledger.leaves.chain import CHAIN
-from ledger.leaves.columns import Int64
-from ledger.leaves.runs import RUNS
 from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
@@ -30,13 +28,6 @@ class Made(NamedTuple):
     month: DocumentedMonth
     written: Written
     without_tariff: Sequence[str]
-
-
-class MonthSlots(NamedTuple):
-    """How many slots a local month has since its zone's first one, and how many of them are settled."""
-
-    expected: int
-    settled: int
 
 
 def make_documents(
@@ -64,7 +55,6 @@ def make_documents(
         found = month_billing(Books(reader, scope, month, is_of_files=False), months[month])
         check_disk([found.billing.dataset], out)
         written = write_documents(work, found.billing, progress)
-        slots = slots_of_month(reader, scope, month, months[month])
         documented = DocumentedMonth(
             month=month,
             chain=reader.chain,
@@ -72,8 +62,8 @@ def make_documents(
             area=scope.area or "",
             height=scope.height,
             digest=reader.digest(scope.height).hex(),
-            slots=slots.expected,
-            slots_settled=slots.settled,
+            slots=slots_of_month(reader, scope, month),
+            slots_settled=len(months[month]),
             parties=len(found.billing.points_of_party),
             without_tariff=len(found.without_tariff),
         )
@@ -95,13 +85,11 @@ def scope_of(reader: LedgerReader, area: str | None) -> Scope:
     return Scope(zones[0].name, reader.height)
 
 
-def slots_of_month(reader: LedgerReader, scope: Scope, month: str, slot_start_s: Int64) -> MonthSlots:
-    """How much of a month there is, and is settled by the blocks of a scope; ``slot_start_s``: the slots of it that have a run."""
+def slots_of_month(reader: LedgerReader, scope: Scope, month: str) -> int:
+    """How many slots a local month has since its zone's first one."""
     first = date(int(month[:4]), int(month[5:]), 1)
     after = (first + timedelta(days=31)).replace(day=1)
     zone = ZoneInfo(timezone_of(reader, scope))
     begins_s, end_s = (midnight_s(day.toordinal(), zone) for day in (first, after))
     slot_s, first_slot_s = CHAIN.must(reader).slot_s, reader.registry.zone(scope.zone).timeline.first_slot_start_s
-    expected = len(range(max(first_slot_s, -(-begins_s // slot_s) * slot_s), end_s, slot_s))
-    runs = (RUNS.load(reader, start_s, scope.zone) for start_s in slot_start_s.tolist())
-    return MonthSlots(expected, sum(one is not None and one.runs[0][1] <= scope.height for one in runs))
+    return len(range(max(first_slot_s, -(-begins_s // slot_s) * slot_s), end_s, slot_s))

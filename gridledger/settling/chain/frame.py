@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.errors import UsageError, broken
+from gridcore.errors import UsageError
 from gridcore.registry.area import AREA
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.reading import BilledThere, billed_there
@@ -17,7 +18,8 @@ from gridledger.settling.files.orders import no_orders
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
-from ledger.registry.bodies import newest
+from ledger.leaves.runs import RUNS
+from ledger.registry.bodies import in_force
 from ledger.registry.calendars import must_calendar
 from ledger.store.reader import LedgerReader
 
@@ -36,20 +38,30 @@ def files_scope(reader: LedgerReader) -> Scope:
 
 
 def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
-    """The starts of the slots of a zone that are settled, UTC seconds, ascending without a gap; a run of one may be newer than the scope."""
+    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap."""
     first_s = reader.registry.zone(scope.zone).timeline.first_slot_start_s
-    end_s = PROGRESS.must(reader, scope.zone).run_slot_start_s
-    return np.arange(first_s, end_s, CHAIN.must(reader).slot_s)
+    starts = range(first_s, PROGRESS.must(reader, scope.zone).run_slot_start_s, CHAIN.must(reader).slot_s)
+
+    def settled_by(slot_start_s: int) -> int:
+        return RUNS.must(reader, slot_start_s, scope.zone).runs[0][1]
+
+    # initial runs are made slot by slot, so the heights of their blocks ascend
+    return np.array(starts[: bisect_right(starts, scope.height, key=settled_by)], dtype=np.int64)
 
 
 def timezone_of(reader: LedgerReader, scope: Scope) -> str:
-    """The time zone of a scope's months. UsageError where its areas have several."""
+    """The time zone of a scope's months: of its areas as the last settled slot has them. UsageError where they have several, or none is there yet."""
     areas = reader.registry.zone(scope.zone).areas if scope.area is None else [scope.area]
+    starts = settled_slots(reader, scope)
+    at_s = int(starts[-1]) if len(starts) else 0
     found: dict[str, str] = {}
     for area in areas:
-        registered = newest(reader, AREA, area) or broken("an area of a zone is registered")
-        found.setdefault(must_calendar(reader, registered.record.calendar, reader.height).tz, area)
-    if len(found) != 1:
+        registered = in_force(reader, AREA, area, at_s, scope.height)
+        if registered is not None:
+            found.setdefault(must_calendar(reader, registered.record.calendar, scope.height).tz, area)
+    if not found:
+        raise UsageError(f"zone {scope.zone}: no slot of {' and '.join(areas)} is settled by block {scope.height}")
+    if len(found) > 1:
         several = ", ".join(f"{area} has those of {name}" for name, area in found.items())
         raise UsageError(f"the areas of zone {scope.zone} have months of their own ({several}); name one with --area")
     return next(iter(found))

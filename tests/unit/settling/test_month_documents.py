@@ -6,11 +6,13 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridcore.master_data import Named
+from gridcore.registry.calendar import calendar_rows
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.row import Row
@@ -25,7 +27,8 @@ from tests.unit.settling.folders import RULES, make_folder
 from tests.unit.settling.test_documents_explained import NEWER
 from tests.unit.settling.test_documents_explained import TARIFF as COMPONENTS_OF_FILES
 from tests.unit.settling.test_registered_tariffs import DAYS, readings
-from tests.worlds.consortium import FIRST_S, SLOT_S, UTILITY, Consortium
+from tests.worlds.consortium import DAYS as DAYS_OF_CALENDAR
+from tests.worlds.consortium import FIRST_S, SLOT_S, UTILITY, Consortium, area
 from tests.worlds.ledgers import decide, ledger_with, open_ledger
 from tests.worlds.tariffed import (
     COMPONENTS,
@@ -222,12 +225,51 @@ def test_documents_are_computed_again_by_the_blocks_that_they_were_made_of(
         (f",{row['height']},", (",99999,", "the documents of")),
         (f"\n{MONTH}", ("\n2027-13", "month: is no month")),
         ("z-1", ("z 1", "zone: is no zone")),
+        ("z-1", ("z-7", "has no zone z-7, of which")),
+        ("z-1,", ("z-1,a-9", "has no area a-9 in zone z-1, of which")),
     ):
         month.write_text(text.replace(other, said[0]))
         assert main(["settle", "replay", "--data", str(data), "--documents", str(tmp_path / "after")]) == 2
         told = capsys.readouterr().err
         assert said[1] in told
         assert len(told.splitlines()) == 1
+
+
+def test_documents_of_a_month_so_far_are_computed_again_when_further_days_of_it_are_settled(tmp_path: Path) -> None:
+    """l-1 names a tariff from the third day on: documents that were made on the second one have none of it, then and later."""
+    tenant = Party("a-1", UTILITY, trades=False, contracted_w={"demand": 5_000}, tariff="home")
+    calendar = TARIFFED.calendar._replace(days=[*DAYS_OF_CALENDAR, DAYS_OF_CALENDAR[-1] + 86_400])
+    world = replace(with_more(Named(PARTY, "l-1", tenant, from_s=DAYS_OF_CALENDAR[-1])), calendar=calendar)
+    data, sender = tmp_path / "ledger", world.sender()
+    with ledger_with(data, world, first_slots(sender)):
+        pass
+    assert make(data, tmp_path / "before") == 0
+    ledger = open_ledger(data, world)
+    for wire in sender.clocks(DAYS_OF_CALENDAR[-1] + 4 * SLOT_S):
+        assert decide(ledger, [wire]) == [0]
+    ledger.close()
+    assert make(data, tmp_path / "after") == 0
+    assert {row["party"] for row in rows(tmp_path / "before", "invoices.csv")} == {"p-1", "p-2"}
+    assert {row["party"] for row in rows(tmp_path / "after", "invoices.csv")} == {"p-1", "p-2", "l-1"}
+    for name in ("before", "after"):
+        assert main(["settle", "replay", "--data", str(data), "--documents", str(tmp_path / name)]) == 0
+
+
+def test_documents_go_by_the_time_zone_that_their_area_had_in_their_slots(tmp_path: Path) -> None:
+    """Another calendar is registered for the days to come: of what is settled, night stays night."""
+    data, sender = tmp_path / "ledger", TARIFFED.sender()
+    with ledger_with(data, TARIFFED, first_slots(sender)):
+        pass
+    assert make(data, tmp_path / "before") == 0
+    far_east = calendar_rows("c-2", TARIFFED.calendar._replace(tz="Pacific/Kiritimati"))
+    moves = area("a-1", calendar="c-2")._replace(from_s=DAYS_OF_CALENDAR[-1]).rows()
+    ledger = open_ledger(data, TARIFFED)
+    assert decide(ledger, [sender.register([*far_east, *moves])]) == [0]
+    ledger.close()
+    assert make(data, tmp_path / "after") == 0
+    assert rows(tmp_path / "before", "invoice_lines.csv") == rows(tmp_path / "after", "invoice_lines.csv")
+    for name in ("before", "after"):
+        assert main(["settle", "replay", "--data", str(data), "--documents", str(tmp_path / name)]) == 0
 
 
 # ------------------------------------------------------------------------------------------------------- a new tenant
