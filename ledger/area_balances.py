@@ -96,8 +96,9 @@ class AreaBalances:
 
     def _heights(self, slot_start_s: int, own: Sequence[tuple[str, int]]) -> Iterator[int]:
         """The blocks after which something else may be known."""
-        zones = {border.zone.name: border.zone for border in self._borders_at(slot_start_s, self.reader.height)}
-        for zone in zones.values():
+        late, zones = self._late_points(slot_start_s)
+        yield from late
+        for zone in zones:
             yield from (height for _, height in self._runs(zone, slot_start_s))
         yield from (height for _, height in own)
         terms = open_entity(self.reader, BALANCE_TERMS, self.area_id)
@@ -108,7 +109,21 @@ class AreaBalances:
             for name in (terms.open(self.reader, entry).record.series or {}).values():
                 series = open_entity(self.reader, PRICE_SERIES, name)
                 entities += [] if series is None else [series.leaf]
-        yield from (entry.recorded_height for leaf in entities for entry in leaf.entries)
+        dated = (entry for leaf in entities for entry in leaf.entries)
+        yield from (entry.recorded_height for entry in dated if entry.from_s <= slot_start_s)
+
+    def _late_points(self, slot_start_s: int) -> tuple[Sequence[int], Sequence[Zone]]:
+        """The blocks that recorded what holds in a slot of points that are, or ever were said to be, at a border of the area; and the zones of those of other areas."""
+        with self.reader.frozen():
+            registry = self.reader.registry
+        columns, place = registry.columns, registry.area_place[self.area_id]
+        entries = columns.point_entries
+        seen_here = np.unique(entries.entity[columns.point_exchange_area == place])
+        is_near = columns.point_area == place
+        is_near[seen_here] = True
+        holds = is_near[entries.entity] & (entries.from_s <= slot_start_s)
+        zones = {zone.name: zone for zone, _ in map(registry.row_of, seen_here.tolist())}
+        return np.unique(entries.recorded_height[holds]).tolist(), list(zones.values())
 
     def _runs(self, zone: Zone, slot_start_s: int) -> Sequence[tuple[str, int]]:
         runs = RUNS.load(self.reader, slot_start_s, zone.name)

@@ -75,9 +75,13 @@ def _as_json(balance: AreaBalance) -> dict[str, object]:
 
 
 def _text(balance: AreaBalance) -> str:
+    """Sums of the slots of which all borders are known, so that they balance; where there is no such slot, what points say alone."""
     whole = [line for line in balance.lines if line.loss_wh is not None]
     unknown = len(balance.lines) - len(whole)
-    words = [f"{len(balance.lines)} slots" + (f", of {unknown} of them a border is not known" if unknown else "")]
+    of_unknown = f", of {unknown} of them a border is not known, or the area has none: they are not in these sums"
+    words = [f"{len(balance.lines)} slots" + (of_unknown if unknown and whole else "")]
+    if not whole:
+        words.append("what crossed the borders is not known in any of them, or the area has none: so no losses are")
     for name, label in (
         ("in_wh", "came in over borders"),
         ("produced_wh", "produced"),
@@ -86,13 +90,18 @@ def _text(balance: AreaBalance) -> str:
         ("loss_wh", "lost"),
         ("gain_wh", "more came out than went in"),
     ):
-        total_wh = sum(getattr(line, name) for line in whole)
-        words.append(f"{label:<28} {total_wh / 1000:>14,.3f} kWh")
-    others: dict[str, int] = {}
+        known = [wh for line in whole or balance.lines if (wh := getattr(line, name)) is not None]
+        words += [_energy_text(label, sum(known))] if known else []
+    others: dict[str, list[int]] = {}
     for line in balance.crossings:
-        others[line.other_area] = others.get(line.other_area, 0) + (line.net_wh or 0)
+        own = others.setdefault(line.other_area, [])
+        own += [] if line.net_wh is None else [line.net_wh]
     for other in sorted(others, key=str.encode):
         label = f"from {other}, less to it"
-        words.append(f"{label:<28} {others[other] / 1000:>14,.3f} kWh")
+        words.append(_energy_text(label, sum(others[other])) if others[other] else f"{label:<28} {'not known':>14}")
     words += [f"{total.account:<28} {total.balance_nano / 10**9:>14,.2f} owed" for total in balance.accounts]
     return "\n".join(words)
+
+
+def _energy_text(label: str, wh: int) -> str:
+    return f"{label:<28} {wh / 1000:>14,.3f} kWh"

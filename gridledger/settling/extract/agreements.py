@@ -28,7 +28,7 @@ class Agreed(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """The slots in which an entry of an agreement holds: the first one's and the last one's start."""
+    """The slots in which an agreement holds: the first one's and the last one's start."""
 
     agreement: Agreement
     first_s: int
@@ -45,7 +45,7 @@ class AgreementFacts:
         self._before_s = 0
 
     def note(self, slot_start_s: int, in_force: ZoneInForce) -> None:
-        """A zone as it is in a slot; slots come in order. UsageError for an agreement that changes, or holds again after its end."""
+        """A zone as it is in a slot; slots come in order. UsageError for an agreement that changes, or holds again after a gap."""
         for name, agreement in self._holding(in_force):
             known = self._spans.setdefault(name, _Span(agreement, slot_start_s, slot_start_s))
             if known.agreement != agreement or known.last_s not in (self._before_s, slot_start_s):
@@ -55,13 +55,19 @@ class AgreementFacts:
         self._before_s = slot_start_s
 
     def _holding(self, in_force: ZoneInForce) -> Iterator[tuple[str, Agreement]]:
-        """The agreements of the rows that have not ended."""
-        for name, seller, _, digest in in_force.agreements:
+        """The agreements of the rows that have not ended, and whose points are billed to those who agreed: a folder names points alone."""
+        for name, seller, buyer, digest in in_force.agreements:
             if digest not in self._records:
                 self._records[digest] = AGREEMENT.record_of(row_of(self._reader, digest).value)
             record = self._records[digest]
             if seller in self._rows and isinstance(record, Agreement):
-                yield name, record
+                billed = [self._party(in_force, row) for row in (seller, buyer)]
+                if billed == [record.seller, record.buyer]:
+                    yield name, record
+
+    def _party(self, in_force: ZoneInForce, row: int) -> str | None:
+        number = int(in_force.party[row])
+        return None if number < 0 else self._reader.registry.parties[number]
 
     def found(self, slots: Int64) -> Agreed:
         """All of it, beside the slots of the dataset."""

@@ -50,16 +50,22 @@ class PriceFacts:
         self._changes: Changes[_Price] = Changes()
         self._by_series: set[str] = set()
         self._own: set[int] = set()
+        self._settled: set[int] = set()
         self._area_of: dict[int, int] = {}
         self._terms: Mapping[str, Any] | None = None
 
     def note(self, leaf: RunLeaf, in_force: ZoneInForce) -> None:
-        """A zone as a run settled its slot; slots come in order. UsageError where areas or slots have other terms."""
+        """A zone as a run settled its slot; slots come in order. UsageError where areas or slots have other terms.
+
+        A run knows the areas that were registered before it: a later one has no rules there, and no points.
+        """
+        areas = [area for area in self._areas if in_force.rules_digests[int(in_force.rules[area])]]
+        self._settled.update(areas)
         stated: dict[int, Rules] = {}
-        for place in np.unique([*in_force.rules[self._areas], *in_force.own_rules[self._rows]]).tolist():
+        for place in np.unique([*in_force.rules[areas], *in_force.own_rules[self._rows]]).tolist():
             if place >= 0:
                 stated[place] = self._rules(leaf, in_force.rules_digests[place])
-        of_area = {area: stated[int(in_force.rules[area])] for area in self._areas}
+        of_area = {area: stated[int(in_force.rules[area])] for area in areas}
         for area, rules in of_area.items():
             self._note_terms(leaf, area, rules)
             self._note_prices(leaf, _Price("", area, -1), rules)
@@ -68,27 +74,40 @@ class PriceFacts:
         self._own.update(self._rows[own >= 0].tolist())
         for row in sorted(self._own):
             place, area = int(in_force.own_rules[row]), int(in_force.area[row])
+            if area not in of_area:
+                continue
             self._area_of[row] = area
             self._note_prices(leaf, _Price("", -1, row), stated[place] if place >= 0 else of_area[area])
 
     def stated(self, points: Sequence[str], rows: Int64, days: LocalTime) -> Stated:
-        """All of it. ``points``: the names of ``rows``, of those that are in the folder; days: when local days begin."""
+        """All of it. ``points``: the names of ``rows``, of those that are in the folder; days: when local days begin.
+
+        UsageError where no run knows any of the areas.
+        """
         name_of = dict(zip(rows.tolist(), points, strict=True))
-        found, first = self._changes.found, self._areas[0]
+        if not self._settled:
+            names = ", ".join(self._zone.areas[area] for area in self._areas)
+            raise UsageError(f"no run of these slots knows {names}, registered after them; name later days")
+        found, first = self._changes.found, self._known_areas[0]
         prices = {price.key: changes[0].value for price, changes in found.items() if price.area == first}
         dated = [key for key in prices if self._is_dated(key, days)]
         series = [rows for key in prices for rows in self._series(key, name_of, is_dated=key in dated)]
         return Stated(prices, self._terms or {}, list(self._later(prices, dated)), series)
 
+    @property
+    def _known_areas(self) -> list[int]:
+        """Those of the areas that some run knows."""
+        return [area for area in self._areas if area in self._settled]
+
     def _is_dated(self, key: str, days: LocalTime) -> bool:
         """Whether a price is the same in all areas, said by rules alone, and changes with local days."""
-        one, *others = [self._changes.found[_Price(key, area, -1)] for area in self._areas]
+        one, *others = [self._changes.found[_Price(key, area, -1)] for area in self._known_areas]
         begin = [change.from_s for change in one[1:]]
         is_same = key not in self._by_series and all(changes == one for changes in others)
         return is_same and all(int(days.midnights(from_s, from_s)[0]) == from_s for from_s in begin)
 
     def _later(self, prices: Mapping[str, int], dated: Sequence[str]) -> Iterator[LaterPrices]:
-        changes = {key: self._changes.found[_Price(key, self._areas[0], -1)][1:] for key in dated}
+        changes = {key: self._changes.found[_Price(key, self._known_areas[0], -1)][1:] for key in dated}
         held = dict(prices)
         for from_s in sorted({change.from_s for own in changes.values() for change in own}):
             held |= {key: change.value for key, own in changes.items() for change in own if change.from_s == from_s}
@@ -96,7 +115,7 @@ class PriceFacts:
 
     def _series(self, key: str, name_of: Mapping[int, str], *, is_dated: bool) -> Iterator[SeriesRows]:
         found = self._changes.found
-        of_areas = {area: found[_Price(key, area, -1)] for area in self._areas}
+        of_areas = {area: found[_Price(key, area, -1)] for area in self._known_areas}
         one, *others = of_areas.values()
         if not is_dated and all(changes == one for changes in others):
             yield _series(key, None, None, one)

@@ -147,6 +147,35 @@ def test_terms_that_are_registered_later_for_a_slot_that_is_settled_post_from_th
     assert (owed["grid"], owed["new-grid"]) == (0, 40 * 400_000)
 
 
+def test_a_border_that_is_said_later_to_lead_elsewhere_is_taken_from_one_area_and_counts_for_the_other(
+    tmp_path: Path,
+) -> None:
+    others = [household(7, "p-7", area="a-3", gateway="gw-3", trades=False), feeder(8, area="a-3", gateway="gw-3")]
+    world = replace(
+        WORLD,
+        zones=[*WORLD.zones, zone("z-3")],
+        areas=[*WORLD.areas, area("a-3", zone="z-3")],
+        gateways=[*WORLD.gateways, gateway("gw-3")],
+        meters=[*WORLD.meters, *others],
+    )
+    sender = world.sender()
+    moved = Named(POINT, "P-3", Point("a-1", "exchange", exchange_area="a-3"), FIRST_S)
+    blocks = blocks_of(world, then=[*moved.rows()])
+    blocks[1].append(sender.batch("gw-3", FIRST_S, [(7, 0, 0), (8, 0, 0)]))
+    blocks[3].append(sender.batch("gw-3", FIRST_S + SLOT_S, [(7, 350, 0), (8, 600, 0)]))
+    with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
+        found = [
+            area_balance(name, slot_histories(ledger, name, FIRST_S, FIRST_S + SLOT_S))
+            for name in ("a-1", "a-2", "a-3")
+        ]
+    assert [[tuple(one)[1:] for one in balance.crossings] for balance in found] == [
+        [("P-3", "a-3", 300, 60, 240)],
+        [],
+        [("P-3", "a-1", 60, 300, -240)],
+    ]
+    assert [(line.loss_wh, line.gain_wh) for balance in found for line in balance.lines] == [(40, 0), (270, 0), (10, 0)]
+
+
 def test_the_command_prints_sums_and_writes_all_four_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with settled(tmp_path / "ledger"):
         pass
@@ -166,6 +195,23 @@ def test_the_command_prints_sums_and_writes_all_four_tables(tmp_path: Path, caps
         == 2
     )
     assert "--area x: is no area of this chain" in capsys.readouterr().err
+
+
+def test_where_a_border_is_not_known_in_any_slot_the_command_says_so_and_prints_no_zero_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = [replace(meter, limit_wh=299) if meter.number == 3 else meter for meter in WORLD.meters]
+    with settled(tmp_path / "ledger", replace(WORLD, meters=limited)):
+        pass
+    words = ["settle", "balance", "--data", str(tmp_path / "ledger"), "--area", "a-2", "--from", str(FIRST_S)]
+    assert main([*words, "--until", str(FIRST_S + SLOT_S)]) == 0
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()] == [
+        "1 slots",
+        "what crossed the borders is not known in any of them, or the area has none: so no losses are",
+        "produced 0.500 kWh",
+        "consumed 0.000 kWh",
+        "from a-1, less to it not known",
+    ]
 
 
 async def test_a_node_states_what_was_known_as_of_each_block(tmp_path: Path) -> None:

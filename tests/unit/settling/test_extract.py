@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.unit.settling import test_orders_with_conditions as wanted
 from tests.unit.settling.folders import READINGS, make_folder
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
+from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, household
+from tests.worlds.ledgers import ledger_with
 
 ROOT = Path(__file__).parents[3]
 FIELDS = (
@@ -73,6 +76,11 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict
     assert main(["settle", *map(str, arguments), "--json"]) == 0
     answer: dict[str, object] = json.loads(capsys.readouterr().out)
     return answer
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -216,3 +224,45 @@ def test_the_zone_of_settled_files_is_the_only_one_and_needs_no_name(
     answered(capsys, "files", make_folder(tmp_path / "in", {"points.csv": TWO_AREAS}), "--out", tmp_path / "out")
     answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", "--out", tmp_path / "a")
     assert (answer["areas"], ZONE_NAME) == (2, "files")
+
+
+NEW_TENANT = "point,party,area,valid_from\nA,MA,X,\nB,MB,X,\nC,MC,X,\nB,MN,X,2025-06-01T00:15:00Z\n"
+FOR_B = agreed.HEADER + "a-fixed,A,B,fixed_quantity,300000,0.3,,,,\n"
+
+
+@pytest.mark.parametrize("span", [(), ("--from", "2025-06-01T00:15:00Z")])
+def test_a_new_tenant_is_not_bound_by_what_the_one_before_agreed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], span: tuple[str, ...]
+) -> None:
+    folder = agreed.folder(tmp_path / "in", points_csv=NEW_TENANT, agreements_csv=FOR_B, prices_csv=None)
+    answered(capsys, "files", folder, "--out", tmp_path / "first")
+    data = ("--data", tmp_path / "first" / "ledger")
+    answered(capsys, "extract", *data, *span, "--out", tmp_path / "extracted")
+    answered(capsys, "files", tmp_path / "extracted", "--out", tmp_path / "again")
+    first, again = (rows_of(tmp_path / name / "statements.csv") for name in ("first", "again"))
+    assert again == [row for row in first if row["slot_start_s"] >= again[0]["slot_start_s"]]
+    kinds = [row["line_kind"] for row in again if row["slot_start_s"] == again[-1]["slot_start_s"]]
+    assert "residual_import" in kinds
+    assert "agreement_buy" not in kinds
+
+
+def test_an_area_that_was_registered_behind_the_settled_slots_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Consortium(meters=[household(1, "p-1", trades=False), feeder(2)], roles={"admin": ["administrator"]})
+    sender = world.sender()
+    blocks = [
+        [sender.clock(FIRST_S)],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0), (2, 0, 0)])],
+        [sender.clock(FIRST_S + SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + SLOT_S, [(1, 500, 0), (2, 600, 0)])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
+        [sender.register([*area("a-9").rows()])],
+    ]
+    with ledger_with(tmp_path / "ledger", world, blocks):
+        pass
+    data = ("extract", "--data", tmp_path / "ledger")
+    assert answered(capsys, *data, "--out", tmp_path / "all")["points"] == 1
+    assert "P-1,0.500,0.000" in (tmp_path / "all" / "readings.csv").read_text()
+    line = refused(capsys, *data, "--area", "a-9", "--out", tmp_path / "new")
+    assert "no run of these slots knows a-9, registered after them; name later days" in line
