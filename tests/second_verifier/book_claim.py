@@ -44,12 +44,11 @@ def _rows(case: Case, data: bytes) -> list[bytes]:
 
 def _require_party(case: Case, book: list[BookRow], pairs: list[Pair] | None) -> None:
     """Each filled order of the party has a row of its own."""
-    shown = any(order.trades for order in case.bundle.orders)
-    rows = [(*_terms(row), *_come_to(pairs, row.rank, shown=shown)) for row in book]
+    are_shown = any(order.trades for order in case.bundle.orders)
+    rows = [(*_terms(row), *_come_to(pairs, row.rank, shown=are_shown)) for row in book]
     for fill, order in zip(case.fills, case.bundle.orders, strict=True):
-        trades = sorted(
-            (one.energy_wh, one.price_micro_per_kwh) for one in map(read_trade, [p.row for p in order.trades])
-        )
+        read = map(read_trade, [shown.row for shown in order.trades])
+        trades = sorted((one.energy_wh, one.price_micro_per_kwh, one.fee_micro_per_kwh or 0) for one in read)
         money = () if pairs is None else (fill.amount_nano, fill.fee_nano or 0, trades)
         wanted = (*_terms(fill), *money)
         require(wanted in rows, "a filled order of the party is not in the book")
@@ -64,9 +63,13 @@ def _come_to(pairs: list[Pair] | None, rank: int, *, shown: bool) -> tuple[objec
     """The amount of a rank's trades, and they themselves where the bundle shows its party's; nothing with one price for all."""
     if pairs is None:
         return ()
-    own = [(pair.energy_wh, pair.price_micro_per_kwh) for pair in pairs if rank in (pair.buy, pair.sell)]
+    own = [
+        (pair.energy_wh, pair.price_micro_per_kwh, pair.fee_micro_per_kwh)
+        for pair in pairs
+        if rank in (pair.buy, pair.sell)
+    ]
     fees = sum(pair.energy_wh * pair.fee_micro_per_kwh for pair in pairs if rank == pair.buy)
-    return sum(energy * price for energy, price in own), fees, sorted(own) if shown else []
+    return sum(energy * price for energy, price, _ in own), fees, sorted(own) if shown else []
 
 
 def _bid(row: BookRow) -> Bid:

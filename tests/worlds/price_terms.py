@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import pytest
+
+from settlement.catalogue import CONTRACTS
+from settlement.contract_kit_2 import PRICE_K
+from settlement.contracts.p2p_call_auction_1 import PRO_RATA, TIME
 from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, rules, zone
 from tests.worlds.pairs import CONTINUOUS, PAIRS, one_continuous_slot, one_paired_slot
 from tests.worlds.placed import GRID, PLACED, one_placed_slot
@@ -101,3 +106,26 @@ PRICE_TERMS = {
         },
     ),
 }
+
+
+def clear_by_other_terms(monkeypatch: pytest.MonkeyPatch, told: PriceTerms) -> None:
+    """Let ledgers of a world clear its gates by other terms than those of its rules, as a liar's would: another price, turn or fraction."""
+    (of_world,) = told.world.zones
+    contract: Any = type(CONTRACTS[of_world.record.contract])
+    honest = contract.clear
+
+    def clear(self: object, *columns: object, terms: Mapping[str, Any], **more: object) -> object:
+        return honest(self, *columns, terms=_otherwise(terms), **more)
+
+    monkeypatch.setattr(contract, "clear", clear)
+
+
+def _otherwise(terms: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(terms)
+    if PRICE_K in terms:
+        changed[PRICE_K] = 3 * K_PPM
+    if terms.get("rationing") == TIME:
+        changed["rationing"] = PRO_RATA
+    if "grid_places" in terms:
+        changed["grid_places"] = [{**place, "fee_ppm": place["fee_ppm"] + 1_000} for place in terms["grid_places"]]
+    return changed

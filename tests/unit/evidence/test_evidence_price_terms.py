@@ -18,7 +18,7 @@ from tests.twin.twin import Twin
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.keys import is_cheaply_signed, sign_cheaply
 from tests.worlds.ledgers import MemoryLedger, ledger_with
-from tests.worlds.price_terms import PRICE_TERMS, PriceTerms
+from tests.worlds.price_terms import PRICE_TERMS, PriceTerms, clear_by_other_terms
 from tests.worlds.transactions import Sender
 
 EACH = pytest.mark.parametrize("told", PRICE_TERMS.values(), ids=PRICE_TERMS)
@@ -42,6 +42,22 @@ def test_each_line_is_verified_with_the_book_and_without(told: PriceTerms, tmp_p
                 assert (again.answer, again.claim) == ("verified", None), again
         leaf = RESULTS.must(ledger, FIRST_S, "z-1", "initial", 0)
         assert [int(leaf.totals["clearing"][0]), int(leaf.totals_nano["clearing"][0])] == [0, 0]
+
+
+@EACH
+def test_lines_of_a_gate_that_was_cleared_by_other_terms_than_the_rules_say_are_refused_beside_the_book(
+    told: PriceTerms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear_by_other_terms(monkeypatch, told)
+    trust_file = json.dumps(trust_of(told.world.genesis)).encode()
+    trust = verify.decode_trust(trust_file)
+    with ledger_with(tmp_path, told.world, told.slot(told.world.sender())) as ledger:
+        book = build_book(ledger, "a-1", FIRST_S)
+        for party, kind in told.lines:
+            data = build_bundle(ledger, CONTRACTS, party=party, slot_start_s=FIRST_S, line_kind=kind)
+            verdict, again = verify.verify_bundle(data, trust, book), verify_again(data, trust_file, book)
+            assert (verdict.answer, verdict.reason.partition(":")[0]) == (verify.NOT_VERIFIED, "book")
+            assert (again.answer, again.claim and again.claim.word) == ("not_verified", "book")
 
 
 @EACH

@@ -25,7 +25,7 @@ from tests.unit.verify.test_verifiers_agree import SEED
 from tests.worlds.consortium import FIRST_S
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.placed import PLACED, one_placed_slot
-from tests.worlds.price_terms import PRICE_TERMS
+from tests.worlds.price_terms import PRICE_TERMS, clear_by_other_terms
 from tests.worlds.wanted import POOLED, WANTED, one_pooled_slot, one_ramped_slot, one_wanted_slot
 
 pytestmark = needs("node", INSTALL)
@@ -107,6 +107,23 @@ def test_both_say_the_same_of_what_orders_are_asked_for(name: str, in_javascript
         in_javascript, [Mutant(name, data, trust, book, is_unkeyed=True) for data in flips], tmp_path
     )
     assert verify.VERIFIED not in said
+
+
+@pytest.mark.parametrize("name", PRICE_TERMS)
+def test_it_too_refuses_lines_of_a_gate_that_was_cleared_by_other_terms(
+    name: str, in_javascript: JavaScript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = PRICE_TERMS[name]
+    clear_by_other_terms(monkeypatch, told)
+    trust = json.dumps(trust_of(told.world.genesis)).encode()
+    with ledger_with(tmp_path, told.world, told.slot(told.world.sender())) as ledger:
+        book = build_book(ledger, "a-1", FIRST_S)
+        bundles = [
+            build_bundle(ledger, CONTRACTS, party=party, slot_start_s=FIRST_S, line_kind=kind)
+            for party, kind in told.lines
+        ]
+    asked = [Mutant(name, data, trust, book, is_unkeyed=True) for data in bundles]
+    assert check_agreement(in_javascript, asked, tmp_path) == {"book": len(asked)}
 
 
 # -------------------------------------------------------------------------------------------------------- as a command
