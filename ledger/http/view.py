@@ -295,12 +295,11 @@ class LedgerView:
         names = (columns.areas[place] for place, meter in zip(of_area, meters, strict=True) if meter == code)
         return min(names, key=str.encode, default=None)
 
-    def borders_elsewhere(self, area: Area, time_s: int) -> int:
-        """How many borders of an area have their meters in other areas at a time."""
+    def borders_elsewhere(self, area: Area, boundary_s: int) -> int:
+        """How many borders of an area have their meters in other areas in the slot that ends at a boundary: what points are changes where slots begin."""
         registry = area.registry
-        return int(
-            np.count_nonzero(registry.at(time_s, self.reader.height).exchange_area == registry.area_place[area.id])
-        )
+        then = registry.at(boundary_s - 1, self.reader.height)
+        return int(np.count_nonzero(then.exchange_area == registry.area_place[area.id]))
 
     @property
     def reads_of(self) -> Reads:

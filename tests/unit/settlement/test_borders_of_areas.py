@@ -227,3 +227,18 @@ async def test_a_node_states_what_was_known_as_of_each_block(tmp_path: Path) -> 
         ]
         (priced,) = (await node.client("util").query(f"areas/a-1/days/{DAYS[1]}/balance"))["slots"]
         assert priced["known"][-1]["terms"] == {"loss_responsible": "grid", "prices": {**PRICES, LOSS_PRICE: 410_000}}
+
+
+async def test_a_border_that_leads_elsewhere_from_a_boundary_on_still_counts_in_the_slot_before_it(
+    tmp_path: Path,
+) -> None:
+    moved = Named(POINT, "P-3", Point("a-1", "feeder"), FIRST_S + SLOT_S)
+    async with running_node(tmp_path / "ledger", WORLD) as node:
+        await submit_all(node.client("util"), blocks_of(WORLD, then=[*moved.rows()]))
+        counted = [
+            (await node.client("util").query("areas/a-2/coverage", boundary_s=FIRST_S + slots * SLOT_S))[
+                "borders_elsewhere"
+            ]
+            for slots in (1, 2)
+        ]
+    assert counted == [1, 0]
