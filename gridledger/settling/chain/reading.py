@@ -27,7 +27,7 @@ from ledger.registry.bodies import open_entity, row_of
 from ledger.registry.in_force import VIEWS_MAX
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
-from ledger.runs import load_rows
+from ledger.runs import SettledRows, load_rows
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
@@ -97,10 +97,10 @@ def read_runs(
             areas = places.by_area(_zone_of_run(reader, made.leaf))
             now = np.concatenate([area.places for area in areas])
             withdrawn = np.setdiff1d(billed, now)
-            for area in areas:
+            for area, settled in zip(areas, _settled_by_area(reader, made.leaf, areas), strict=True):
                 own = places.in_area(withdrawn, area.number)
                 if area.rows.size or own.size:
-                    yield _area_of_run(reader, made, area, own, rules)
+                    yield _area_of_run(reader, made, _SettledArea(area, settled, own), rules)
             billed = np.union1d(billed, now)
 
 
@@ -201,10 +201,27 @@ class _RulesByDigest:
         return rules_of_slot(self._reader, contract, self._stated[digest], leaf.slot_start_s, leaf.as_of_height)
 
 
-def _area_of_run(
-    reader: LedgerReader, made: MadeRun, area: _AreaRows, withdrawn: Int64, rules: _RulesByDigest
-) -> RunColumns:
-    leaf, zone = made.leaf, _zone_of_run(reader, made.leaf)
+class _SettledArea(NamedTuple):
+    """An area's rows in a run, what they settled with, and places that the run takes back."""
+
+    area: _AreaRows
+    settled: SettledRows
+    withdrawn: Int64
+
+
+def _settled_by_area(reader: LedgerReader, leaf: RunLeaf, areas: Sequence[_AreaRows]) -> Iterator[SettledRows]:
+    """The rows of each area, read together: a chunk of positions may have rows of all of them."""
+    settled = load_rows(reader, leaf, np.concatenate([area.rows for area in areas]))
+    end = 0
+    for area in areas:
+        start, end = end, end + len(area.rows)
+        columns = {name: column[start:end] for name, column in settled.columns.items()}
+        yield SettledRows(settled.rows[start:end], columns, settled.quality[start:end])
+
+
+def _area_of_run(reader: LedgerReader, made: MadeRun, of: _SettledArea, rules: _RulesByDigest) -> RunColumns:
+    (area, settled, withdrawn), leaf = of, made.leaf
+    zone = _zone_of_run(reader, leaf)
     chunk, at = split_row(area.number)
     results = RESULTS.must(reader, leaf.slot_start_s, leaf.zone, leaf.run, chunk)
     cleared = load_cleared(reader, leaf.slot_start_s, leaf.zone, leaf.areas)
@@ -212,7 +229,6 @@ def _area_of_run(
     own = zone.own_rules[area.rows]
     distinct = np.unique(own[own >= 0])
     tariffs = [of_area, *(rules.of(zone.rules_digests[place], leaf) for place in distinct.tolist())]
-    settled = load_rows(reader, leaf, area.rows)
     return RunColumns(
         area=area.name,
         slot_start_s=leaf.slot_start_s,
