@@ -13,6 +13,9 @@ people = "people.db"                 # gridledger people
 
 [series]                             # gridseries.config
 path = "series.db"
+
+[replay]                             # gridledger.remaking; without: runs are not made again on the pages
+archive = "archive"
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from tempfile import TemporaryDirectory
@@ -41,6 +45,7 @@ from gridcore.signers import SCHEMES, open_signer
 from gridcore.sm import Signer
 from gridcore.verify import Halt, Trust, decode_trust
 from gridledger import __version__
+from gridledger.remaking import ReplayConfig, remake
 from gridseries.config import SeriesConfig
 from gridseries.projection import Projector
 from gridseries.stores import open_series
@@ -53,6 +58,7 @@ from gridweb.feed import Feed
 from gridweb.freshness import Pulse
 from gridweb.health import Health
 from gridweb.people import PEOPLE, People
+from gridweb.replays import Replays
 from gridweb.sessions import Sessions
 from gridweb.site import SIGN_INS, Site
 from gridweb.source import NOT_FOUND, Source
@@ -91,6 +97,7 @@ class ServeConfig:
     key: KeyConfig
     web: WebConfig
     series: SeriesConfig
+    replay: ReplayConfig | None = None
     node_authority: Path | None = None
     log_level: str = field(default="info", metadata={"choices": LEVELS})
 
@@ -161,7 +168,12 @@ async def serve_pages(
     series = open_series(config.series)
     try:
         with closing(open_database(config.web.users)) as database, _people(config.web) as people:
-            async with _client(parts, PAGE_TIMEOUT_S) as client, _client(parts) as follower, _exports() as jobs:
+            async with (
+                _client(parts, PAGE_TIMEOUT_S) as client,
+                _client(parts) as follower,
+                _exports() as jobs,
+                _replays(config.replay) as replays,
+            ):
                 if config.web.demo:
                     await _check_simulated(client)
                 health = Health(WallClock())
@@ -169,8 +181,10 @@ async def serve_pages(
                 health.on_change = feed.publish_status
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
                 source = Source(client, series, projector, health)
-                site = _site(config, database, people, source, health, feed, jobs, stop)
+                site = _site(config, database, people, source, health, feed, jobs, replays, stop)
                 jobs.on_broken = site.take_down
+                if replays is not None:
+                    replays.on_broken = site.take_down
                 async with (
                     _beside(projector.run(stop), stop),
                     _beside(_tell_heights(projector, feed, stop), stop),
@@ -193,6 +207,19 @@ async def _exports() -> AsyncIterator[Jobs]:
             yield jobs
         finally:
             await jobs.close()
+
+
+@asynccontextmanager
+async def _replays(config: ReplayConfig | None) -> AsyncIterator[Replays | None]:
+    """Runs that are made again beside the pages, where there is something to make them from."""
+    if config is None:
+        yield None
+        return
+    replays = Replays(WallClock(), partial(remake, config))
+    try:
+        yield replays
+    finally:
+        await replays.close()
 
 
 @contextmanager
@@ -237,6 +264,7 @@ def _site(
     health: Health,
     feed: Feed,
     jobs: Jobs,
+    replays: Replays | None,
     stop: asyncio.Event,
 ) -> Site:
     clock = WallClock()
@@ -254,6 +282,7 @@ def _site(
         version=__version__,
         stop=stop,
         people=people,
+        replays=replays,
     )
 
 

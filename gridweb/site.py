@@ -17,6 +17,7 @@ from gridweb.exports.jobs import Jobs
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import People
+from gridweb.replays import Replays
 from gridweb.sessions import Sessions
 from gridweb.source import Source
 from gridweb.throttle import Throttle
@@ -29,7 +30,7 @@ SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "o
 class Site:
     """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``.
 
-    ``people``: None where the configuration names none. ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
+    ``people``, ``replays``: None where the configuration names none. ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
     """
 
     config: WebConfig
@@ -45,6 +46,7 @@ class Site:
     version: str
     stop: asyncio.Event
     people: People | None = None
+    replays: Replays | None = None
     broken: list[BaseException] = field(default_factory=list)
 
     def take_down(self, error: BaseException) -> None:

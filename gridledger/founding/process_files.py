@@ -54,6 +54,7 @@ def web_table(listen: ListenConfig, hands: Hands) -> dict[str, Any]:
             "listen": {"host": listen.host, "port": listen.pages_port},
         },
         "series": {"path": "series.db"},
+        "replay": {"archive": "archive", "folder": "replica", "ledger": "ledger"},
     }
 
 

@@ -151,6 +151,7 @@ PLACES = (
     Place("registry-entity", "/registry/party/{party}", "utility"),
     Place("runs", "/runs", "utility"),
     Place("documents", "/documents", "utility"),
+    Place("replays", "/replays?area={area}&slot={slot}", "regulator"),
     Place("exports", "/exports", "utility"),
     Place("imbalance", "/imbalance", "utility"),
     Place("balance", "/balance", "utility"),

@@ -32,6 +32,7 @@ EXAMPLES: dict[str, str] = {
     "party": OWN,
     "point": "P-1",
     "proposal": "ab" * 32,
+    "replay": "ab" * 16,
     "row": "0",
     "slot": str(FIRST_S),
     "slot_start_s": str(FIRST_S),
