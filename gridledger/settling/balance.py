@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,24 +46,28 @@ def run(args: argparse.Namespace) -> int:
             args.out.mkdir()
         except OSError as error:
             raise UsageError(f"--out {args.out}: {error.strerror}; name a folder that is not there yet") from None
-        write_balance(args.out, balance)
+        write_balances(args.out, {args.area: balance})
     print_result(args, _as_json(balance), _text(balance))
     return 0
 
 
-def write_balance(folder: Path, balance: AreaBalance) -> None:
-    """Make ``balance.csv``, ``borders.csv``, ``entries.csv`` and ``accounts.csv``."""
+FILES: Final = ("balance.csv", "borders.csv", "balance_entries.csv", "balance_accounts.csv")
+"""What ``write_balances`` makes."""
+
+
+def write_balances(folder: Path, balances: Mapping[str, AreaBalance]) -> None:
+    """Make ``FILES`` in a folder: each row begins with its area."""
     from gridledger.tables.files import write_rows
     from settlement.area_balance import AccountTotal, BalanceLine, CrossingLine, Entry
 
-    tables: tuple[tuple[str, Any, Any], ...] = (
-        ("balance.csv", BalanceLine, balance.lines),
-        ("borders.csv", CrossingLine, balance.crossings),
-        ("entries.csv", Entry, balance.entries),
-        ("accounts.csv", AccountTotal, balance.accounts),
-    )
-    for name, record, rows in tables:
-        write_rows(folder / name, record._fields, [["" if value is None else value for value in row] for row in rows])
+    records: tuple[Any, ...] = (BalanceLine, CrossingLine, Entry, AccountTotal)
+    for place, (name, record) in enumerate(zip(FILES, records, strict=True)):
+        rows = [
+            [area, *("" if value is None else value for value in row)]
+            for area, balance in balances.items()
+            for row in balance[place]
+        ]
+        write_rows(folder / name, ("area", *record._fields), rows)
 
 
 def _as_json(balance: AreaBalance) -> dict[str, object]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from gridcore.errors import GridError, broken
 from gridcore.registry.agreement import Agreement
+from gridcore.registry.balance_terms import BalanceTerms
+from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.components import Component
@@ -26,13 +28,16 @@ LIMIT_WH_MAX: Final = 10**9
 
 EnergyGrid = NDArray[np.int64] | NDArray[np.int32]
 """Energies of slots and points; an energy of a slot fits 32 bits (``LIMIT_WH_MAX``)."""
+ROLE: Final = "household"
+"""Of every point at which somebody is billed."""
 
 
 class PointRow(NamedTuple):
     """A point, who is billed for it, and its area: names. limit_wh: the most a slot can hold; modulus_wh: 0 for none.
 
     later: who is billed from when on (UTC seconds, where a slot starts), ascending; before the first of them it is ``party``. grid_place,
-    energy_kind: as of ``Point``, None where the file says nothing.
+    energy_kind, exchange_area, balance_responsible_...: as of ``Point``, None where the file says nothing. role: ``ROLE``, or that of a
+    border of the area, at which nobody is billed: party is "".
     """
 
     point: str
@@ -43,11 +48,20 @@ class PointRow(NamedTuple):
     later: Sequence[tuple[int, str]] = ()
     grid_place: int | None = None
     energy_kind: str | None = None
+    role: str = ROLE
+    exchange_area: str | None = None
+    balance_responsible_import: str | None = None
+    balance_responsible_export: str | None = None
+
+    @property
+    def is_border(self) -> bool:
+        """Whether it measures what crosses the border of its area."""
+        return self.role in BORDER_ROLES
 
     @property
     def parties(self) -> Sequence[str]:
-        """Everybody who is ever billed for it, each once."""
-        return list(dict.fromkeys([self.party, *(party for _, party in self.later)]))
+        """Everybody who is ever billed for it, each once; nobody at a border."""
+        return [] if self.is_border else list(dict.fromkeys([self.party, *(party for _, party in self.later)]))
 
     def party_at(self, time_s: int) -> str:
         """Who is billed for it in the slot that starts then."""
@@ -183,6 +197,13 @@ class AgreementRow(NamedTuple):
     agreement: Agreement
     valid_from_s: int | None
     valid_until_s: int | None
+
+
+class BalanceRules(NamedTuple):
+    """``[balance]``: the terms of every area's balance, with the names that the file gives to series; series: their prices for all, from the first slot on."""
+
+    terms: BalanceTerms
+    series: Sequence[SeriesRows] = ()
 
 
 class InvoiceTerms(NamedTuple):
@@ -327,6 +348,7 @@ class Dataset(NamedTuple):
     notes: Sequence[str] = ()
     agreements: Sequence[AgreementRow] = ()
     references: Sequence[SeriesRows] = ()
+    balance: BalanceRules | None = None
     unusual: UnusualPower | None = None
 
     @property

@@ -16,6 +16,9 @@ import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.files import locked
+from gridcore.registry.balance_terms import BALANCE_TERMS
+from gridledger.settling.area_slots import slot_histories
+from gridledger.settling.balance import write_balances
 from gridledger.settling.chain import billed_points, read_runs, settled_ledger, tariffs_of_ledger, write_proof
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
@@ -23,6 +26,7 @@ from gridledger.settling.results import Results, write_results
 from gridledger.settling.runs import RunColumns
 from ledger.leaves.progress import PROGRESS
 from ledger.store.ledger import Ledger
+from settlement.area_balance import area_balance
 
 WORK: Final = ".unfinished"
 """Ends the name of the folder in which results are made."""
@@ -88,8 +92,20 @@ def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> 
         frame = _all_slots(dataset, ledger)
         runs = _noting_quality(read_runs(ledger, frame), frame)
         results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written)
+        _write_balances(ledger, frame, work)
         write_proof(ledger, home, results.sample)
     return Settled(frame, results)
+
+
+def _write_balances(ledger: Ledger, frame: Dataset, work: Path) -> None:
+    """Borders, losses and imbalances of all areas, where one has terms of its balance or a border that the files measure."""
+    areas = ledger.registry.zone(ZONE_NAME).areas
+    first_s, end_s = int(frame.slot_start_s[0]), int(frame.slot_start_s[-1]) + frame.slot_s
+    if ledger.leaf_keys(f"{BALANCE_TERMS.kind}/", limit=1) or len(ledger.registry.zone(ZONE_NAME)) > len(
+        {point.point for point in frame.points}
+    ):
+        histories = {area: slot_histories(ledger, area, first_s, end_s) for area in areas}
+        write_balances(work, {area: area_balance(area, slots) for area, slots in histories.items()})
 
 
 def _all_slots(dataset: Dataset, ledger: Ledger) -> Dataset:

@@ -15,7 +15,7 @@ from settlement.errors import SettlementError
 BOTH: Final = "both"
 SHORT_ONLY: Final = "short_only"
 _PPM: Final = 1_000_000
-_CERTIFICATE_WH: Final = 1_000_000
+CERTIFICATE_WH: Final = 1_000_000
 
 
 class PricedEnergy(NamedTuple):
@@ -108,7 +108,7 @@ def green_certificates(entries_wh: Sequence[int]) -> Certificates:
     carries_wh: list[int] = []
     for month, entry_wh in enumerate(entries_wh):
         # floor: a positive carry issues its whole MWh, a negative one cancels as many as bring it back to 0 or above
-        change, carry_wh = divmod(carry_wh + entry_wh, _CERTIFICATE_WH)
+        change, carry_wh = divmod(carry_wh + entry_wh, CERTIFICATE_WH)
         outstanding += change
         if outstanding < 0:
             raise SettlementError(f"entry {month} cancels {-outstanding} certificates more than are outstanding")

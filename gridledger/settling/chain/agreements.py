@@ -18,7 +18,7 @@ from ledger.store.ledger import Ledger
 def agreement_rows(dataset: Dataset) -> Iterator[Listed]:
     """Series, then agreements, each with its end."""
     for rows in dataset.references:
-        yield from series_rows(dataset, rows.key, _column(rows, dataset.slot_start_s))
+        yield from series_rows(dataset, rows.key, column_of(rows, dataset.slot_start_s))
     for name, agreement, valid_from_s, valid_until_s in dataset.agreements:
         yield Named(AGREEMENT, name, agreement, valid_from_s or 0)
         if valid_until_s is not None:
@@ -39,12 +39,12 @@ def check_agreements(ledger: Ledger, dataset: Dataset) -> None:
         if not is_same_end or isinstance(ended, Agreement) or isinstance(before, EndedAgreement):
             raise GridError(f"agreements.csv: agreement {name}: valid_until is another one in the ledger; {after}")
     for rows in dataset.references:
-        column = _column(rows, dataset.slot_start_s)
+        column = column_of(rows, dataset.slot_start_s)
         if (known_prices(ledger, rows.key, dataset.slot_start_s, column) != column).any():
             raise GridError(f"prices.csv: {rows.key}: the ledger has other prices; prices do not change afterwards")
 
 
-def _column(rows: SeriesRows, slot_start_s: Int64) -> Int64:
+def column_of(rows: SeriesRows, slot_start_s: Int64) -> Int64:
     """int64[slots]: a price that has begun at the first slot."""
     place = np.searchsorted(rows.start_s, slot_start_s, side="right") - 1
     return rows.price_micro_per_kwh[place] if (place >= 0).all() else broken("the series begins with the first slot")

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from gridcore.errors import GridError, broken
 from gridcore.master_data import Named
 from gridcore.registry.area import AREA
+from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.rules import RULES, Rules
+from gridledger.settling.chain.agreements import column_of
+from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
@@ -42,6 +45,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
         *tariff_amendments(ledger, dataset),
         *_party_rows(ledger, dataset),
         *_point_rows(ledger, dataset),
+        *_balance_rows(ledger, dataset),
     ]
     return [row for named in rows for row in named.rows()]
 
@@ -162,6 +166,18 @@ def _entries(name: str, first_s: int, slot_s: int, prices: Int64) -> Iterator[Na
         yield Named(PRICE_SERIES, name, record, first_s + first * span_s)
 
 
+def _balance_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
+    """Prices of balances in the dataset's slots, and terms from its first slot on, where they are otherwise than it says."""
+    if dataset.balance is None:
+        return
+    first_s, wanted = int(dataset.slot_start_s[0]), terms_of(dataset.balance)
+    for rows in dataset.balance.series:
+        yield from _series_rows(ledger, dataset, series_of(rows.key), column_of(rows, dataset.slot_start_s))
+    for area in dict.fromkeys(point.area for point in dataset.points):
+        if ledger.in_force(BALANCE_TERMS, area, first_s) != wanted:
+            yield Named(BALANCE_TERMS, area, wanted, first_s)
+
+
 # ------------------------------------------------------------------------------------------------------ areas and points
 
 
@@ -216,6 +232,6 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
             if dataset.series and at_s >= first_s:
                 wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
             if at_s >= first_s:
-                wanted = wanted._replace(party=point.party_at(at_s))
+                wanted = wanted._replace(party=point.party_at(at_s) or None)
             if wanted != found:
                 yield Named(POINT, point.point, wanted, at_s)

@@ -62,9 +62,13 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
         for column, has, stated in (
             ("grid_place", found.grid_place, point.grid_place),
             ("energy_kind", found.energy_kind, point.energy_kind),
+            ("role", found.role, point.role),
+            ("exchange_area", found.exchange_area, point.exchange_area),
+            ("balance_responsible_import", found.balance_responsible_import, point.balance_responsible_import),
+            ("balance_responsible_export", found.balance_responsible_export, point.balance_responsible_export),
         ):
             if has != stated:
-                what = f"the ledger has {column} {has}, not {stated}; gates were cleared by it"
+                what = f"the ledger has {column} {has}, not {stated}; slots were settled by it"
                 raise GridError(f"points.csv: point {point.point}: {what}")
         _check_parties(ledger, point, first_s)
     left_out = set(ledger.registry.zone(ZONE_NAME).points) - {point.point for point in dataset.points}
@@ -79,7 +83,7 @@ def _check_parties(ledger: Ledger, point: PointRow, first_s: int) -> None:
     for at_s in (max(first_s - 1, 0), *changes, *([first_s] if first_s < next_s else [])):
         found = ledger.in_force(POINT, point.point, at_s) or broken("points of files are in force from the beginning")
         stated = point.party_at(at_s)
-        if found.party != stated:
+        if (found.party or "") != stated:
             has = f"from {instant(at_s)} on the ledger bills {found.party}, not {stated}"
             right = f"who is billed may change from {instant(next_s)} on, where nothing is settled yet"
             raise GridError(f"points.csv: point {point.point}: {has}; {right}")

@@ -17,6 +17,7 @@ from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
 from gridledger.founding.local_days import calendar_of
 from gridledger.settling.chain.agreements import agreement_rows
+from gridledger.settling.chain.balance import balance_rows
 from gridledger.settling.chain.points import point_rows
 from gridledger.settling.chain.prices import WHOLE, rules_of_area, rules_rows
 from gridledger.settling.chain.tariffs import tariff_rows
@@ -142,3 +143,4 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
         yield Named(AREA, area, Area(ZONE_NAME, rules_of_area(dataset, area), ZONE_NAME))
     yield from point_rows(dataset, IMPORTER, OPERATOR)
     yield from agreement_rows(dataset)
+    yield from balance_rows(dataset)

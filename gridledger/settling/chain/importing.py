@@ -18,6 +18,7 @@ import numpy as np
 from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.errors import GridError
+from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
@@ -31,6 +32,7 @@ from gridcore.transactions.registry_register import ROWS_MAX as ENTITIES_MAX
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
 from gridledger.founding.folder import save_key_and_password
 from gridledger.settling.chain.amending import amendments
+from gridledger.settling.chain.balance import WORD as BALANCE
 from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
 from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, rows_of
 from gridledger.settling.chain.founding import (
@@ -56,7 +58,7 @@ from ledger.store.directory import found_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
-_OF_MONTHS: Final = (f"{TARIFF.kind}/", f"{PARTY.kind}/")
+_OF_MONTHS: Final = (f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{PRICE_SERIES.kind}/{BALANCE}-")
 """Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16
 """Rows of price series in one transaction."""

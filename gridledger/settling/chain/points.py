@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Final
 
 from gridcore.genesis import IMPORTED
 from gridcore.master_data import Listed, Named
@@ -13,8 +12,6 @@ from gridcore.registry.point import POINT, Point
 from gridledger.settling.chain.prices import rules_of_point
 from gridledger.settling.chain.tariffs import changes_s, charged_at
 from gridledger.settling.dataset import Dataset, KeyRow, PointRow
-
-ROLE: Final = "household"
 
 
 def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[Listed]:
@@ -63,8 +60,11 @@ def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Itera
     """The entries of a point: from the beginning, and from each instant at which another key holds or somebody else is billed."""
     record = Point(
         point.area,
-        ROLE,
-        point.party,
+        point.role,
+        point.party or None,
+        balance_responsible_import=point.balance_responsible_import,
+        balance_responsible_export=point.balance_responsible_export,
+        exchange_area=point.exchange_area,
         rules=rules_of_point(dataset, point.point),
         energy_kind=point.energy_kind,
         grid_place=point.grid_place,
@@ -73,7 +73,7 @@ def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Itera
     for row in keys:
         own.setdefault(row.valid_from_s or 0, []).append(row)
     for at_s in sorted({*own, *(from_s for from_s, _ in point.later)}):
-        record = record._replace(party=point.party_at(at_s))
+        record = record._replace(party=point.party_at(at_s) or None)
         for row in own.get(at_s, ()):
             if row.share_ppm is not None:
                 record = record._replace(share_ppm=row.share_ppm)

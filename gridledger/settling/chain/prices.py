@@ -81,6 +81,11 @@ def series_name(scope: Scope, key: str) -> str:
     return _named(key.removesuffix("_price_micro_per_kwh").removesuffix("_micro_per_kwh"), *map(str, scope))
 
 
+def other_series_name(word: str, key: str) -> str:
+    """The name of a series that no rules name, after the key of prices.csv: the same in every dataset."""
+    return _named(word, key)
+
+
 def _named(word: str, *parts: str) -> str:
     return f"{word[:40]}-{sm3('/'.join(parts).encode()).hex()[:12]}"
 

@@ -147,17 +147,24 @@ def references_of(
     agreements: Sequence[AgreementRow], series: Sequence[SeriesRows], slots: Int64Column
 ) -> list[SeriesRows]:
     """The prices for all that agreements name; FilesError where one is not there from the first slot on."""
+    names = {
+        row.agreement.series: f"the agreement {row.name}" for row in agreements if row.agreement.series is not None
+    }
+    return prices_named(names, series, slots, FILE)
+
+
+def prices_named(
+    names: Mapping[str, str], series: Sequence[SeriesRows], slots: Int64Column, file: str
+) -> list[SeriesRows]:
+    """The prices for all of some keys, by the bytes of the keys; FilesError where one is not there from the first slot on. names: by key what names it, in ``file``."""
     for_all = {rows.key: rows for rows in series if rows.area is None and rows.point is None}
-    names = {row.agreement.series: row.name for row in agreements if row.agreement.series is not None}
     for rows in series:
         if rows.key in names and rows.key not in for_all:
             right = "give it with area and point empty"
             raise fault(PRICES, f"{rows.key}, which {names[rows.key]} names, has no price for all", right)
-    for name, agreement in names.items():
+    for name, words in names.items():
         if name not in for_all or for_all[name].start_s[0] > slots[0]:
-            what = (
-                f"the agreement {agreement} names the series {excerpt(name)}, which has no price from the first slot on"
-            )
+            what = f"{words} names the series {excerpt(name)}, which has no price from the first slot on"
             right = f"give {PRICES} rows with the key {name}, the first at {to_iso(int(slots[0]))} or before"
-            raise fault(FILE, what, right)
+            raise fault(file, what, right)
     return [for_all[name] for name in sorted(names, key=str.encode)]

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from gridledger.settling.dataset import (
     AgreementRow,
+    BalanceRules,
     Counts,
     Dataset,
     InputFile,
@@ -18,7 +19,7 @@ from gridledger.settling.dataset import (
     UnusualPower,
     parties_of,
 )
-from gridledger.settling.files.agreements import read_agreements, references_of
+from gridledger.settling.files.agreements import prices_named, read_agreements, references_of
 from gridledger.settling.files.estimates import Gap, fill
 from gridledger.settling.files.fault import fault, nearest
 from gridledger.settling.files.grid import Grid, Place, grid_of
@@ -56,11 +57,12 @@ class _Energies(NamedTuple):
 
 
 class _Priced(NamedTuple):
-    """Agreements, the prices that they name, the prices of the contract that vary, and the files."""
+    """Agreements, the prices that they name, the prices of the contract that vary, the terms of balances with theirs, and the files."""
 
     agreements: Sequence[AgreementRow]
     references: Sequence[SeriesRows]
     series: Sequence[SeriesRows]
+    balance: BalanceRules | None
     inputs: Sequence[InputFile]
 
 
@@ -77,20 +79,21 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
     _must(folder, POINTS)
     rules = read_rules(other_rules or folder / RULES)
     points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract, rules.zone)
+    billed = [point for point in points if not point.is_border]
     energies = _read_energies(folder, layout, points, rules)
     starts = energies.grid.slot_start_s
     inputs = [rules.input_file, points_file, *energies.inputs]
     contract = rules.contract
-    priced = _read_priced(folder, rules, points, starts)
+    priced = _read_priced(folder, rules, billed, starts)
     series = priced.series
     inputs += priced.inputs
     keys: Sequence[KeyRow] = []
     orders = OrdersRead(no_orders(), rules.input_file)
     if uses_keys(contract) and (folder / KEYS).exists():
-        keys, keys_file = read_keys(folder / KEYS, points, rules.zone, rules.slot_s)
+        keys, keys_file = read_keys(folder / KEYS, billed, rules.zone, rules.slot_s)
         inputs.append(keys_file)
     if contract.takes_orders and (folder / ORDERS).exists():
-        orders = read_orders(folder / ORDERS, points, starts)
+        orders = read_orders(folder / ORDERS, billed, starts)
         if orders.orders.conditions is not None and CONDITIONS not in contract.order_terms:
             what = f"has conditions (bid, seller, energy_kind), and {contract.contract_id} takes none"
             raise fault(ORDERS, what, "leave these columns empty, or settle under conditional_bid/1")
@@ -99,7 +102,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         rules, starts, other_prices=_first_prices(series, rules, starts), has_orders=len(orders.orders.slot) > 0
     )
     _check_tariff(rules, points)
-    check_prices(series, settled, points, starts, lambda prices: fault_of_terms(rules, prices))
+    check_prices(series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, points, energies.grid)
     zone = rules.zone or Zone(UTC)
@@ -122,6 +125,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         notes=_notes(folder, [file.name for file in inputs], rules, energies.unusual),
         agreements=priced.agreements,
         references=priced.references,
+        balance=priced.balance,
         unusual=energies.unusual,
     )
 
@@ -137,11 +141,22 @@ def _read_priced(folder: Path, rules: RulesRead, points: Sequence[PointRow], sta
     own = rules.price_keys()
     if (folder / PRICES).exists():
         named = {row.agreement.series for row in agreements if row.agreement.series is not None}
+        named |= set(_balance_series(rules))
         keys = [*own, *sorted(named.difference(own))]
         series, prices_file = read_prices(folder / PRICES, keys, points, rules.zone, rules.slot_s)
         inputs.append(prices_file)
     references = references_of(agreements, series, starts)
-    return _Priced(agreements, references, [rows for rows in series if rows.key in own], inputs)
+    balance = None
+    if rules.balance is not None:
+        of_balance = prices_named(dict.fromkeys(_balance_series(rules), "[balance]"), series, starts, RULES)
+        balance = BalanceRules(rules.balance, of_balance)
+    return _Priced(agreements, references, [rows for rows in series if rows.key in own], balance, inputs)
+
+
+def _balance_series(rules: RulesRead) -> Sequence[str]:
+    """The keys of prices.csv that ``[balance]`` names."""
+    series = None if rules.balance is None else rules.balance.series
+    return list((series or {}).values())
 
 
 def uses_keys(contract: Contract) -> bool:
@@ -226,7 +241,7 @@ def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[Point
     if method == "priority":
         having = {key.point for key in keys if key.priority is not None}
         for point, energy_wh in zip(points, grid.import_wh.T, strict=True):
-            if (energy_wh > 0).any() and point.point not in having:
+            if (energy_wh > 0).any() and not point.is_border and point.point not in having:
                 raise fault(
                     KEYS, f"{point.point} has no priority", "method priority needs one of each point that imports"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,8 +11,8 @@ import numpy as np
 from gridcore.errors import excerpt
 from gridcore.forms import NAME
 from gridcore.registry.installation import MODULUS_WH_MAX
-from gridcore.registry.point import ENERGY_KINDS, GRID_PLACE_MAX
-from gridledger.settling.dataset import LIMIT_WH_MAX, InputFile, PointRow
+from gridcore.registry.point import BORDER_ROLES, ENERGY_KINDS, GRID_PLACE_MAX, POINT, Point
+from gridledger.settling.dataset import LIMIT_WH_MAX, ROLE, InputFile, PointRow
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Names, decimals, integers
 from gridledger.settling.files.instants import of_slot_starts
@@ -21,8 +22,10 @@ from ledger.contract import Contract
 
 NAME_OF_FILE: Final = "points.csv"
 POINTS_MAX: Final = 100_000
+_PARTNERS: Final = ("balance_responsible_import", "balance_responsible_export")
 _HEADER: Final = Header(
-    ("point", "party", "area"), ("limit_kw", "modulus_kwh", "valid_from", "grid_place", "energy_kind")
+    ("point", "party", "area"),
+    ("limit_kw", "modulus_kwh", "valid_from", "grid_place", "energy_kind", "role", "exchange_area", *_PARTNERS),
 )
 MOVES_MAX: Final = 50
 """Times at which somebody else is billed for a point: an entity keeps 64 entries."""
@@ -58,18 +61,22 @@ def read_points(path: Path, slot_s: int, contract: Contract, zone: Zone | None) 
                     what += f", in the area {other.area}"
                 right = "give each point once, in one area; a row of somebody else from a time on has a valid_from"
                 raise fault(table.name, what, right, row=row, column="point")
-            area = area_of.setdefault(point.party, point.area)
+            area = point.area if point.is_border else area_of.setdefault(point.party, point.area)
             if area != point.area:
                 what = f"the party {point.party} has points of the area {area} already"
                 raise fault(table.name, what, "give it one name for each area", row=row, column="party")
+            if at_s is not None and point.is_border:
+                what = f"{point.point} is a border: nobody is ever billed at it"
+                raise fault(table.name, what, "leave valid_from empty", row=row, column="valid_from")
             if at_s is not None:
                 moves.append((at_s, row, point))
                 continue
             rows[point.point], row_of[point.point] = point, row
         if max(len(rows), len(moves)) > POINTS_MAX:
             raise fault(table.name, f"holds more than {POINTS_MAX} points or moves", "settle fewer at once")
-    if not rows:
-        raise fault(table.name, "holds no points", "give at least one")
+    if all(point.is_border for point in rows.values()):
+        raise fault(table.name, "holds no points", "give at least one at which somebody is billed")
+    _check_areas(rows.values(), row_of)
     for at_s, row, point in sorted(moves, key=lambda move: move[:2]):
         rows[point.point] = _moved(rows.get(point.point), at_s, row, point)
     return PointsRead([rows[name] for name in sorted(rows, key=str.encode)], table.input_file())
@@ -101,6 +108,18 @@ def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> Poin
     if (point.grid_place, point.energy_kind) not in ((known.grid_place, known.energy_kind), (None, None)):
         what = f"{point.point} has another grid_place or energy_kind in its first row"
         raise fault(NAME_OF_FILE, what, "leave both empty here", row=row, column=column)
+    partners = point.balance_responsible_import, point.balance_responsible_export
+    if partners not in ((known.balance_responsible_import, known.balance_responsible_export), (None, None)):
+        what = f"{point.point} has other balance responsible parties in its first row"
+        raise fault(NAME_OF_FILE, what, "leave both empty here", row=row, column=column)
+    if known.is_border:
+        raise fault(
+            NAME_OF_FILE,
+            f"{point.point} is a border: nobody is ever billed at it",
+            "leave the row out",
+            row=row,
+            column=column,
+        )
     if known.later and known.later[-1][0] == at_s:
         what = f"somebody is billed for {point.point} from {to_iso(at_s)} on already"
         raise fault(NAME_OF_FILE, what, "give one of the two rows another time", row=row, column=column)
@@ -124,11 +143,13 @@ def _points_of(block: Block, slot_s: int) -> list[PointRow]:
     count = len(block.row)
     limit_wh = np.full(count, LIMIT_WH_MAX)
     modulus_wh = np.zeros(count, dtype=np.int64)
-    names = []
+    names, roles = [], _texts_of(block, "role")
     for column in _HEADER.required:
         fields = block.columns[column]
         texts = fields.texts()
         for index, text in enumerate(texts):
+            if column == "party" and roles[index] is not None and not text:
+                continue  # whether the role is a border's is judged below
             if not NAME.holds(text):
                 what = f"{excerpt(text)} is no name" if text else "is empty"
                 raise fields.fault(index, what, f"a name has {NAME.words}; use a code, never a person's name")
@@ -150,7 +171,58 @@ def _points_of(block: Block, slot_s: int) -> list[PointRow]:
             )
         modulus_wh = found.value
     columns = (limit_wh.tolist(), modulus_wh.tolist(), [()] * count, _grid_places_of(block), _energy_kinds_of(block))
-    return [PointRow(*row) for row in zip(*names, *columns, strict=True)]
+    others = (_names_of(block, column) for column in ("exchange_area", *_PARTNERS))
+    rows = zip(*names, *columns, (role or ROLE for role in roles), *others, strict=True)
+    points = [PointRow(*row) for row in rows]
+    for index, point in enumerate(points):
+        if point.role != ROLE or point.exchange_area is not None or not point.party:
+            _check_border(block, index, point)
+    return points
+
+
+def _texts_of(block: Block, column: str) -> list[str | None]:
+    """The texts of a column that may be absent; None where a field is empty."""
+    return (
+        [text or None for text in block.columns[column].texts()] if column in block.columns else [None] * len(block.row)
+    )
+
+
+def _names_of(block: Block, column: str) -> list[str | None]:
+    """The same, of names."""
+    found = _texts_of(block, column)
+    for index, text in enumerate(found):
+        if text is not None and not NAME.holds(text):
+            raise block.columns[column].fault(index, f"{excerpt(text)} is no name", f"a name has {NAME.words}")
+    return found
+
+
+def _check_border(block: Block, index: int, point: PointRow) -> None:
+    """A border is a feeder or an exchange with another area, and bills nobody."""
+    if point.role not in (ROLE, *BORDER_ROLES):
+        right = f"give {' or '.join(BORDER_ROLES)}, or leave it empty where somebody is billed"
+        raise block.columns["role"].fault(index, f"{excerpt(point.role)} is no role", right)
+    if point.is_border and point.party:
+        raise block.columns["party"].fault(
+            index, f"somebody is billed at a point whose role is {point.role}", "leave it empty"
+        )
+    if not point.is_border and not point.party:
+        raise block.columns["party"].fault(index, "is empty", f"only {' and '.join(BORDER_ROLES)} bill nobody")
+    record = Point(point.area, point.role, exchange_area=point.exchange_area)
+    if words := POINT.fault_of(POINT.encode(record)):
+        column = "exchange_area" if "exchange_area" in block.columns else "role"
+        raise block.columns[column].fault(
+            index, words.removeprefix("exchange_area: "), "docs/settle-files.md has an example"
+        )
+
+
+def _check_areas(points: Iterable[PointRow], row_of: Mapping[str, int]) -> None:
+    """The area on the other side of a border is one of the file's."""
+    areas = {point.area for point in points}
+    for point in points:
+        if point.exchange_area is not None and point.exchange_area not in areas:
+            what = f"{point.exchange_area} is no area of {NAME_OF_FILE}"
+            right = "borders to areas of others are feeders"
+            raise fault(NAME_OF_FILE, what, right, row=row_of[point.point], column="exchange_area")
 
 
 def _grid_places_of(block: Block) -> list[int | None]:

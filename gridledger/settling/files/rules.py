@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.config import ConfigError, decode_toml, parse_config, read_config
 from gridcore.errors import excerpt
 from gridcore.genesis import CURRENCY, SLOT_S_CHOICES
+from gridcore.registry.balance_terms import BALANCE_PRICES, BALANCE_TERMS, BalanceTerms
 from gridcore.registry.run_calendar import calendar_fault
 from gridcore.registry.tariff import WORD
 from gridcore.registry.zone import FINAL_S_MAX
@@ -93,6 +94,7 @@ class RulesRead(NamedTuple):
     estimate: EstimateTerms
     tariff: Sequence[Component]
     runs: RunTerms | None
+    balance: BalanceTerms | None
     input_file: InputFile
 
     def price_keys(self) -> Sequence[str]:
@@ -113,6 +115,7 @@ def read_rules(path: Path) -> RulesRead:
     if not isinstance(market, dict) or not isinstance(market.get("contract"), str):
         raise fault(NAME, "[market] contract is missing", f"name a contract, {_shown_contracts()}")
     tariff, prices = table.pop("tariff", {}), table.pop(_PRICES, {})
+    balance = table.pop("balance", None)
     runs = table.get("runs")
     as_of = runs.pop("as_of", None) if isinstance(runs, dict) else None
     contract_id = market.pop("contract")
@@ -149,6 +152,7 @@ def read_rules(path: Path) -> RulesRead:
         estimate=EstimateTerms(**vars(file.estimate)),
         tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
         runs=_runs(file, local_day("[runs] as_of", as_of, days)),
+        balance=None if balance is None else _balance(balance),
         input_file=InputFile(NAME, sm3(data), 0),
     )
 
@@ -232,6 +236,18 @@ def _runs(file: _File, as_of_s: int | None) -> RunTerms | None:
     if words:
         raise fault(NAME, f"[runs]: {words}", "docs/settlement-runs.md has an example")
     return RunTerms(calendar, final_after_s, as_of_s)
+
+
+def _balance(table: object) -> BalanceTerms:
+    """The terms of the areas' balances: who answers for losses, the four prices, and which keys of prices.csv vary some of them."""
+    right = f"docs/settle-files.md has an example; its keys are loss_responsible, {', '.join(BALANCE_PRICES)}, series"
+    if not isinstance(table, dict):
+        raise fault(NAME, "[balance] is no table", right)
+    stated = {key: value for key, value in table.items() if key not in BALANCE_PRICES}
+    value = {**stated, "prices": {key: table[key] for key in BALANCE_PRICES if key in table}}
+    if words := BALANCE_TERMS.fault_of(value):
+        raise fault(NAME, f"[balance] {words}", right)
+    return BALANCE_TERMS.record_of(value)
 
 
 def _tariff(table: object, contract: Contract) -> Sequence[Component]:

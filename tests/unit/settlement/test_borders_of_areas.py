@@ -186,7 +186,7 @@ def test_the_command_prints_sums_and_writes_all_four_tables(tmp_path: Path, caps
     with (tmp_path / "out" / "balance.csv").open() as file:
         (line,) = csv.DictReader(file)
     assert (line["loss_wh"], line["loss_nano"]) == ("40", str(40 * 410_000))
-    with (tmp_path / "out" / "accounts.csv").open() as file:
+    with (tmp_path / "out" / "balance_accounts.csv").open() as file:
         assert sum(int(row["balance_nano"]) for row in csv.DictReader(file)) == 0
     assert main([*words, "--until", str(FIRST_S)]) == 2
     assert "area a-1 has no settled slot there" in capsys.readouterr().err

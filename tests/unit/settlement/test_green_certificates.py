@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridledger.cli import main
-from settlement.certificates import CertificateLine, OnGridEnergy, certificate_lines
+from settlement.certificates import (
+    CertificateLine,
+    GivenEnergy,
+    OnGridEnergy,
+    Origin,
+    certificate_lines,
+    certificates_of,
+)
+from settlement.errors import SettlementError
 from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, household, zone
 from tests.worlds.ledgers import ledger_with
 
@@ -54,6 +63,67 @@ def test_certificates_outstanding_are_the_whole_mwh_of_what_was_given_at_any_tim
         assert (outstanding, line.carry_wh) == divmod(given_wh, MWH)
         assert 0 in (line.issued, line.cancelled)
     assert given_wh == sum(last_wh for _, _, _, last_wh in slots)
+
+
+# --------------------------------------------------------------------------------------------- one certificate at a time
+
+
+def given_of(*rows: tuple[int, int, int, str, int]) -> list[GivenEnergy]:
+    return [GivenEnergy(*row) for row in rows]
+
+
+def test_a_certificate_names_the_slots_and_points_that_its_energy_is_of() -> None:
+    (one,) = certificates_of(given_of((1, 1, 900, "roof", 700_000), (1, 1, 1800, "barn", 500_000)))
+    assert (one.number, one.month_s, one.issued_month_s, one.cancelled_month_s) == (1, 1, 1, None)
+    assert list(one.origins) == [Origin(900, "roof", 700_000), Origin(1800, "barn", 300_000)]
+
+
+def test_a_correction_that_the_carry_bears_puts_its_energy_in_place_of_what_was_taken() -> None:
+    first = given_of((1, 1, 900, "roof", 1_000_000), (1, 1, 1800, "roof", 400_000))
+    (one,) = certificates_of([*first, GivenEnergy(2, 1, 900, "roof", -300_000)])
+    assert list(one.origins) == [Origin(900, "roof", 700_000), Origin(1800, "roof", 300_000)]
+    assert one.cancelled_month_s is None
+
+
+def test_a_correction_beyond_the_carry_cancels_the_newest_that_has_the_energy_and_its_number_never_comes_back() -> None:
+    first = given_of((1, 1, 900, "roof", 2_000_000), (1, 1, 1800, "roof", 100_000))
+    more = [GivenEnergy(2, 1, 900, "roof", -200_000), GivenEnergy(3, 3, 2700, "roof", 200_000)]
+    found = certificates_of([*first, *more])
+    assert [(one.number, one.cancelled_month_s) for one in found] == [(1, None), (2, 2), (3, None)]
+    assert sum(origin.energy_wh for origin in found[2].origins) == MWH
+
+
+def test_a_correction_of_what_was_never_given_is_refused() -> None:
+    with pytest.raises(SettlementError, match="takes 1 Wh that roof never gave in the slot at 900"):
+        certificates_of(given_of((1, 1, 900, "roof", 5), (2, 1, 900, "roof", -6)))
+
+
+@given(ENERGIES)
+def test_no_energy_stands_behind_two_certificates_and_none_is_cancelled_twice(
+    slots: list[tuple[int, int, int, int]],
+) -> None:
+    """Each slot a place of its own: whatever is corrected, certificates that stand have whole MWh of energy that was given, each Wh once."""
+    given = [GivenEnergy(month, month, at, f"P-{at % 3}", first) for at, (month, _, first, _) in enumerate(slots)]
+    given += [
+        GivenEnergy(month + later, month, at, f"P-{at % 3}", last - first)
+        for at, (month, later, first, last) in enumerate(slots)
+    ]
+    found = certificates_of(given)
+    standing = [one for one in found if one.cancelled_month_s is None]
+    used: Counter[tuple[int, str]] = Counter()
+    for one in standing:
+        assert sum(origin.energy_wh for origin in one.origins) == MWH
+        used.update({origin[:2]: origin.energy_wh for origin in one.origins})
+    last_wh = {(at, f"P-{at % 3}"): last for at, (_, _, _, last) in enumerate(slots)}
+    assert all(used[place] <= last_wh[place] for place in used)
+    assert len(standing) == sum(last_wh.values()) // MWH
+    assert [one.number for one in found] == list(range(1, len(found) + 1))
+    lines = certificate_lines(OnGridEnergy(one.month_s, one.known_month_s, one.energy_wh) for one in given)
+    assert sum(line.issued for line in lines) == len(found)
+    for line in lines:
+        of_month = [one for one in found if one.cancelled_month_s == line.known_month_s]
+        cancelled = sum(other.cancelled for other in lines if other.known_month_s == line.known_month_s)
+        assert len(of_month) == cancelled
 
 
 VILLAGE = Consortium(zones=[zone(metering_deadline_s=0)], meters=[household(1, "p-1", limit_wh=10**7, ratio=100)])
