@@ -8,14 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gridcore.errors import UsageError, broken
+from gridcore.registry.point import ENERGY_KINDS, RENEWABLE_KINDS
 from gridledger.commands import print_result
 
 if TYPE_CHECKING:
     from ledger.store.reader import LedgerReader
-    from settlement.certificates import OnGridEnergy
+    from settlement.certificates import GivenEnergy
+
+_RENEWABLE: Final = [ENERGY_KINDS.index(kind) for kind in RENEWABLE_KINDS]
+"""Whose energy has certificates: storage has no kind, and gets none."""
+_HALF_MONTH_S: Final = 15 * 86_400
 
 
 class PartyLine(NamedTuple):
@@ -30,6 +35,33 @@ class PartyLine(NamedTuple):
     carry_wh: int
 
 
+class RegisterRow(NamedTuple):
+    """Energy of one certificate; a certificate has a row for each slot and point that its energy is of.
+
+    certificate: CHAIN/AREA/PARTY/NUMBER, never given twice; month: of its newest energy, issued, cancelled: when it became known, valid_through: the
+    last month in which it holds, local months; state: valid, expired or cancelled as of ledger time.
+    """
+
+    certificate: str
+    party: str
+    state: str
+    month: str
+    issued: str
+    cancelled: str
+    valid_through: str
+    slot_start_s: int
+    point: str
+    energy_wh: int
+
+
+class GivenByParty(NamedTuple):
+    """What the eligible points of each party have given, the chain's name, and ledger time in local months."""
+
+    of_party: dict[str, list[GivenEnergy]]
+    chain: str
+    now_month_s: int
+
+
 def declare(actions: Any) -> None:
     """Declare the action."""
     certificates = actions.add_parser("certificates", help="green certificates by party and month, with carry")
@@ -37,7 +69,10 @@ def declare(actions: Any) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="a ledger's data directory that no node uses"
     )
     certificates.add_argument("--area", required=True, metavar="ID")
-    certificates.add_argument("--out", type=Path, metavar="FILE", help="a CSV file to make")
+    certificates.add_argument("--out", type=Path, metavar="FILE", help="a CSV file to make: a line a party and month")
+    certificates.add_argument(
+        "--register", type=Path, metavar="FILE", help="a CSV file to make: every certificate and what its energy is of"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,25 +80,48 @@ def run(args: argparse.Namespace) -> int:
     from gridledger.tables.files import write_rows
     from ledger.store.offline import reading
     from settlement.catalogue import CONTRACTS
-    from settlement.certificates import certificate_lines
+    from settlement.certificates import OnGridEnergy, certificate_lines
 
-    given: dict[str, list[OnGridEnergy]] = defaultdict(list)
     with reading(args.data, CONTRACTS) as reader:
-        for party, energy in _given(reader, args.area):
-            given[party].append(energy)
-    parties = sorted(given, key=str.encode)
-    lines = [PartyLine(party, *line) for party in parties for line in certificate_lines(given[party])]
-    if args.out is not None:
-        try:
-            write_rows(args.out, PartyLine._fields, lines)
-        except FileExistsError:
-            raise UsageError(f"--out {args.out}: is there already; name a file that is not") from None
-    print_result(args, {"certificates": [line._asdict() for line in lines]}, _text(lines))
+        given = _given(reader, args.area)
+    lines, register = list[PartyLine](), list[RegisterRow]()
+    for party in sorted(given.of_party, key=str.encode):
+        own = given.of_party[party]
+        energies = (OnGridEnergy(one.month_s, one.known_month_s, one.energy_wh) for one in own)
+        lines += [PartyLine(party, *line) for line in certificate_lines(energies)]
+        register += register_rows(given, args.area, party)
+    for option, path, fields, rows in (
+        ("--out", args.out, PartyLine._fields, lines),
+        ("--register", args.register, RegisterRow._fields, register),
+    ):
+        if path is not None:
+            try:
+                write_rows(path, fields, rows)
+            except FileExistsError:
+                raise UsageError(f"{option} {path}: is there already; name a file that is not") from None
+    shown = {"certificates": [line._asdict() for line in lines], "register": [row._asdict() for row in register]}
+    print_result(args, shown, _text(lines))
     return 0
 
 
-def _given(reader: LedgerReader, area_id: str) -> Iterator[tuple[str, OnGridEnergy]]:
-    """What the settled points of an area have given: by the first run of a slot, then what each later one says more."""
+def register_rows(given: GivenByParty, area: str, party: str) -> Iterator[RegisterRow]:
+    """The certificates of a party, origin by origin."""
+    from settlement.certificates import VALID_MONTHS, certificates_of
+
+    now = _month_number(given.now_month_s)
+    for one in certificates_of(given.of_party[party]):
+        last = _month_number(one.month_s) + VALID_MONTHS
+        state = "cancelled" if one.cancelled_month_s is not None else "expired" if now > last else "valid"
+        months = (_month(one.month_s), _month(one.issued_month_s), _month(one.cancelled_month_s or 0))
+        for origin in one.origins:
+            name = f"{given.chain}/{area}/{party}/{one.number}"
+            yield RegisterRow(name, party, state, *months, f"{last // 12:04}-{last % 12 + 1:02}", *origin)
+
+
+def _given(reader: LedgerReader, area_id: str) -> GivenByParty:
+    """What points of renewable kinds of energy have given: by the first run of a slot, then what each later one says more."""
+    import numpy as np
+
     from gridcore.registry.area import AREA
     from ledger.leaves.chain import CHAIN
     from ledger.leaves.progress import PROGRESS
@@ -73,7 +131,7 @@ def _given(reader: LedgerReader, area_id: str) -> Iterator[tuple[str, OnGridEner
     from ledger.registry.bodies import newest
     from ledger.registry.calendars import must_calendar
     from ledger.runs import load_rows
-    from settlement.certificates import OnGridEnergy
+    from settlement.certificates import GivenEnergy
 
     found, registered = reader.registry.zone_of_area(area_id), newest(reader, AREA, area_id)
     if found is None or registered is None:
@@ -85,23 +143,27 @@ def _given(reader: LedgerReader, area_id: str) -> Iterator[tuple[str, OnGridEner
         at = bisect_right(months, time_s)
         return months[at - 1] if at else 0
 
+    of_party: dict[str, list[GivenEnergy]] = defaultdict(list)
     next_s = PROGRESS.must(reader, zone.name).run_slot_start_s
     for slot_start_s in range(zone.timeline.first_slot_start_s, next_s, CHAIN.must(reader).slot_s):
-        said: dict[str, int] = defaultdict(int)
+        said: dict[tuple[str, str], int] = {}
         runs = RUNS.load(reader, slot_start_s, zone.name)
         for place, (name, height) in enumerate(() if runs is None else runs.runs):
             leaf = RUN.load(reader, slot_start_s, zone.name, name) or broken(f"run {name} of a slot is kept")
             area = Area(area_id, number, reader.zone_at(zone, slot_start_s, leaf.as_of_height), reader.registry)
-            now: dict[str, int] = defaultdict(int)
-            given_wh = load_rows(reader, leaf, area.settling).columns["export_wh"].tolist()
-            for billed, energy_wh in zip(area.billed(area.settling), given_wh, strict=True):
-                now[billed.party] += energy_wh
+            rows = area.settling[np.isin(area.in_force.energy_kind[area.settling], _RENEWABLE)]
+            given_wh = load_rows(reader, leaf, rows).columns["export_wh"].tolist()
+            now = {
+                (billed.party, billed.point): wh for billed, wh in zip(area.billed(rows), given_wh, strict=True) if wh
+            }
             month_s = month_of(slot_start_s)
             known_s = month_s if place == 0 else max(month_s, month_of(reader.header(height).ledger_time_s))
-            for party in sorted({*said, *now}):
-                if now[party] != said[party]:
-                    yield party, OnGridEnergy(month_s, known_s, now[party] - said[party])
+            for party, point in sorted({*said, *now}):
+                more_wh = now.get((party, point), 0) - said.get((party, point), 0)
+                if more_wh:
+                    of_party[party].append(GivenEnergy(known_s, month_s, slot_start_s, point, more_wh))
             said = now
+    return GivenByParty(of_party, reader.chain, month_of(reader.ledger_time_s))
 
 
 def _text(lines: list[PartyLine]) -> str:
@@ -116,3 +178,14 @@ def _text(lines: list[PartyLine]) -> str:
 
 def _day(month_s: int) -> str:
     return datetime.fromtimestamp(month_s, UTC).date().isoformat() if month_s else "-"
+
+
+def _month_number(month_s: int) -> int:
+    """Months since year 0 of a local month by its begin: half a month later it is the same one in UTC."""
+    middle = datetime.fromtimestamp(month_s + _HALF_MONTH_S, UTC)
+    return middle.year * 12 + middle.month - 1
+
+
+def _month(month_s: int) -> str:
+    number = _month_number(month_s)
+    return f"{number // 12:04}-{number % 12 + 1:02}" if month_s else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridcore.master_data import Named
+from gridcore.registry.point import POINT, Point
 from gridledger.cli import main
+from gridledger.settling.certificates import GivenByParty, register_rows
 from settlement.certificates import (
     CertificateLine,
     GivenEnergy,
@@ -126,28 +130,57 @@ def test_no_energy_stands_behind_two_certificates_and_none_is_cancelled_twice(
         assert len(of_month) == cancelled
 
 
-VILLAGE = Consortium(zones=[zone(metering_deadline_s=0)], meters=[household(1, "p-1", limit_wh=10**7, ratio=100)])
+def kind_of(number: int, kind: str | None) -> Named[Point]:
+    return Named(POINT, f"P-{number}", Point("a-1", "household", f"p-{number}", energy_kind=kind), 1)
 
 
-def test_the_command_reads_first_runs_and_corrections_from_the_ledger(
+VILLAGE = Consortium(
+    zones=[zone(metering_deadline_s=0)],
+    meters=[household(number, f"p-{number}", limit_wh=10**7, ratio=100) for number in (1, 2, 3)],
+    more=[kind_of(1, "solar"), kind_of(2, "coal"), kind_of(3, None)],
+)
+
+
+def test_the_command_reads_first_runs_and_corrections_of_renewable_points_from_the_ledger(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sender = VILLAGE.sender()
     submissions = [
         [sender.clock(FIRST_S)],
-        [sender.batch("gw-1", FIRST_S, [(1, 0, 0)])],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0), (2, 0, 0), (3, 0, 0)])],
         [sender.clock(FIRST_S + 2 * SLOT_S)],
-        [sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 0, 50_000)])],
+        [sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 0, 50_000), (2, 0, 50_000), (3, 0, 50_000)])],
         [sender.clock(FIRST_S + 3 * SLOT_S)],
     ]
-    with ledger_with(tmp_path / "ledger", VILLAGE, submissions):
-        pass
+    with ledger_with(tmp_path / "ledger", VILLAGE, submissions) as ledger:
+        chain = ledger.chain
     words = ["settle", "certificates", "--data", str(tmp_path / "ledger"), "--area", "a-1"]
     assert main([*words, "--json"]) == 0
-    (line,) = json.loads(capsys.readouterr().out)["certificates"]
+    said = json.loads(capsys.readouterr().out)
+    (line,) = said["certificates"]
     assert (line["party"], line["energy_wh"], line["issued"], line["carry_wh"]) == ("p-1", 5 * MWH, 5, 0)
-    assert main([*words, "--out", str(tmp_path / "out.csv")]) == 0
+    files = ["--out", str(tmp_path / "out.csv"), "--register", str(tmp_path / "register.csv")]
+    assert main([*words, *files]) == 0
     assert "5 certificates of 1 MWh" in capsys.readouterr().out
-    assert (tmp_path / "out.csv").read_text().splitlines()[0].startswith("party,known_month_s,month_s,energy_wh")
-    assert main([*words[:-1], "nowhere"]) == 2
-    assert "--area nowhere: is no area of this chain" in capsys.readouterr().err
+    with (tmp_path / "register.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    energies: Counter[str] = Counter()
+    for row in rows:
+        energies[row["certificate"]] += int(row["energy_wh"])
+    assert energies == {f"{chain}/a-1/p-1/{number}": MWH for number in range(1, 6)}
+    assert {(row["state"], row["point"]) for row in rows} == {("valid", "P-1")}
+    assert {int(row["slot_start_s"]) for row in rows} == {FIRST_S, FIRST_S + SLOT_S}
+    assert main([*words, *files]) == 2
+    assert "is there already; name a file that is not" in capsys.readouterr().err
+
+
+def test_a_certificate_ends_with_the_month_that_lies_two_years_behind_that_of_its_energy() -> None:
+    """Delivered in January 2027, it holds through January 2029, and has expired in February."""
+    january_s, last_s = 1_798_761_600, 1_861_920_000
+    given = {"p": given_of((january_s, january_s, january_s, "roof", MWH))}
+    months = [last_s, last_s + 31 * 86_400]
+    rows = [next(iter(register_rows(GivenByParty(given, "chain", month_s), "a", "p"))) for month_s in months]
+    assert [(row.month, row.valid_through, row.state) for row in rows] == [
+        ("2027-01", "2029-01", "valid"),
+        ("2027-01", "2029-01", "expired"),
+    ]
