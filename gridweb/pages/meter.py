@@ -19,14 +19,31 @@ from gridweb.pages.gateway import find_gateway, read_refusals, table_of_meters
 from gridweb.pages.meters import ROLE_TITLES, Meter, find_meter, read_meters
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
-from gridweb.source import AreaInfo, Source, part_of
+from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("meter", __name__)
 
+VALUE_STATES: Final = {"counts": N_("counts"), "superseded": N_("superseded")}
 SLOT_COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
+    Column("import_wh", N_("Import"), "energy_wh"),
+    Column("export_wh", N_("Export"), "energy_wh"),
+    Column("quality", N_("Quality"), "quality"),
+)
+
+
+VALUE_COLUMNS: Final = (
+    Column("slot_start_s", N_("Slot"), "slot"),
+    Column("recorded_s", N_("Recorded"), "instant"),
+    Column("height", N_("Block"), "count"),
+    Column("run", N_("Run")),
+    Column("state", N_("State"), words=VALUE_STATES),
+    Column("start_import", N_("Import register before")),
+    Column("end_import", N_("Import register after")),
+    Column("start_export", N_("Export register before")),
+    Column("end_export", N_("Export register after")),
     Column("import_wh", N_("Import"), "energy_wh"),
     Column("export_wh", N_("Export"), "energy_wh"),
     Column("quality", N_("Quality"), "quality"),
@@ -46,6 +63,32 @@ async def meter_slots_table(source: Source, meter: str, *, day: str | None = Non
     one = await find_meter(source, meter)
     area, as_of = await source.area(one.area), await source.as_of()
     return await read_slots(source, one, area, parse_day(area, day) if day else newest_day(area, as_of.ledger_time_s))
+
+
+@serves_table("/meters/<meter>/values", *READS_ALL)
+async def meter_values_table(source: Source, meter: str, *, day: str | None = None) -> Table:
+    """Slots of a local day in which a later run knew another value of a meter: each value with its slot and when and by which block it was recorded."""
+    one = await find_meter(source, meter)
+    area, as_of = await source.area(one.area), await source.as_of()
+    return await read_values(source, one, area, parse_day(area, day) if day else newest_day(area, as_of.ledger_time_s))
+
+
+async def read_values(source: Source, meter: Meter, area: AreaInfo, day: Day) -> Table:
+    """The values of slots that have more than one, slot by slot, as they were recorded. SourceAway while the node is away."""
+    path = f"areas/{area.area}/days/{day.start_s}/values"
+    try:
+        slots = (await source.cached(path, meter=meter.meter))["slots"]
+    except SourceMissing:
+        slots = []
+    rows = []
+    for slot in slots:
+        values = slot["values"]
+        for value in values if len(values) + slot["left_off"] > 1 else ():
+            state = "counts" if value is values[-1] else "superseded"
+            known = {"slot_start_s": slot["slot_start_s"], "state": state, **value}
+            rows.append(tuple(known[column.key] for column in VALUE_COLUMNS))
+    title = _("Values of %(day)s that were superseded", day=day.date)
+    return Table("meter-values", VALUE_COLUMNS, rows, title=title, tz=area.tz)
 
 
 async def read_slots(source: Source, meter: Meter, area: AreaInfo, day: Day) -> Table:
@@ -108,6 +151,8 @@ async def _read(meter: Meter) -> dict[str, Any]:
         "gateway": gateway,
         "offset_ms": (await part_of(_offset_ms(meter, gateway.known.last_boundary_s))).value,
         "slots": await part_of(read_slots(source(), meter, area, day)),
+        "values": await part_of(read_values(source(), meter, area, day)),
+        "values_url": table_url(meter_values_table, meter=meter.meter, day=date),
         "slots_url": table_url(meter_slots_table, meter=meter.meter, day=date),
         "refused": refused,
         "correction_path": correction_path(

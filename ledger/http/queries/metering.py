@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import EncodingError
@@ -20,6 +22,7 @@ from ledger.http.queries.answers import leaf_page, plain, window
 from ledger.http.roles import GATEWAY_ITSELF, OWN_ROWS, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
+from ledger.known_values import KnownValue, values_of_slot
 from ledger.leaves.delivery import DELIVERY
 from ledger.leaves.exception import EXCEPTION
 
@@ -153,6 +156,28 @@ def _observed(view: LedgerView, gateway_id: str, boundary_s: int) -> list[bytes]
     return [data for data in observed if data]
 
 
+def known_values(view: LedgerView, area_id: str, day_start_s: int, code: str) -> Json:
+    """What runs knew of a meter in the slots of a local day, value after value: the last one counts, those before it were superseded."""
+    area = view.area(area_id)
+    day_end_s, slots = view.day_slots(area, day_start_s)
+    numbers = view.reader.installations_of(code)
+    installations = np.flatnonzero(np.isin(area.registry.numbers, numbers)).tolist()
+    if not installations:
+        raise Problem("not-found", f"no meter {code!r} was ever installed on this chain")
+    found = []
+    for slot_start_s in slots:
+        known = values_of_slot(view.reader, area.zone, installations, slot_start_s)
+        if known.values:
+            values = [_known(value) for value in known.values]
+            found.append({"slot_start_s": slot_start_s, "values": values, "left_off": known.left_off})
+    return {"area": area_id, "meter": code, "day_start_s": day_start_s, "day_end_s": day_end_s, "slots": found}
+
+
+def _known(value: KnownValue) -> Json:
+    word, flags = quality_words(value.quality)
+    return {**value._asdict(), "quality": word, "flags": list(flags)}
+
+
 ROUTES: Final = (
     Query(
         rule=f"{API}/gateways", summary="All gateways.", access=READERS, query=gateways, parameters=(parameters.START,)
@@ -177,6 +202,14 @@ ROUTES: Final = (
         access=READERS,
         query=exceptions,
         parameters=(parameters.OF_GATEWAY, parameters.START),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/days/<day>/values",
+        summary="Values of a meter that superseded one another.",
+        access=READERS,
+        query=known_values,
+        is_long=True,
+        parameters=(parameters.AREA, parameters.DAY, parameters.OF_METER),
     ),
     Query(
         rule=f"{API}/areas/<area>/registers",
