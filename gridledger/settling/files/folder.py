@@ -82,11 +82,9 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
     billed = [point for point in points if not point.is_border]
     energies = _read_energies(folder, layout, points, rules)
     starts = energies.grid.slot_start_s
-    inputs = [rules.input_file, points_file, *energies.inputs]
     contract = rules.contract
     priced = _read_priced(folder, rules, billed, starts)
-    series = priced.series
-    inputs += priced.inputs
+    series, inputs = priced.series, [rules.input_file, points_file, *energies.inputs, *priced.inputs]
     keys: Sequence[KeyRow] = []
     orders = OrdersRead(no_orders(), rules.input_file)
     if uses_keys(contract) and (folder / KEYS).exists():
