@@ -48,7 +48,7 @@ async def payments_table(source: Source, viewer: Viewer, party: str) -> Table:
         note=_(
             "Recorded by the party's organisation. The reference stands for the words that name the movement, such as a bank's line; they stay with both."
         ),
-        links=[f"/blocks/{paid['height']}" for paid in reversed(found)],
+        links=[f"/blocks/{paid['height']}" for paid in reversed(found)] if viewer.reads_all else (),
         tz=point.area.tz,
         currency=(await source.as_of()).currency,
     )

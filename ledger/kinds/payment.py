@@ -66,13 +66,16 @@ def take_payment(draft: Draft, transaction: Transaction, content: Payment) -> Co
 
 
 def _was_billed(draft: Draft, point: OpenedEntity[Point], party: str) -> bool:
-    """Whether a point is billed to a party, or was at some time."""
-    begun = {
-        entry.from_s: entry
+    """Whether a point is billed to a party, or was at some time: also by an entry that one of the same instant has replaced since, for runs
+
+    have billed by it, and what was paid for these goes back.
+    """
+    begun = (
+        entry
         for entry in point.leaf.entries
         if entry.from_s <= draft.ledger_time_s and entry.recorded_height < draft.height
-    }  # of one instant the entry that was recorded last
-    return any(point.open(draft, entry).record.party == party for entry in begun.values())
+    )
+    return any(point.open(draft, entry).record.party == party for entry in begun)
 
 
 def _post(draft: Draft, content: Payment, row: int, transaction_id: bytes) -> None:

@@ -49,9 +49,10 @@ def take_payment(twin: Twin, tx: Transaction) -> int:
 
 
 def was_billed(twin: Twin, point: str, party: str) -> bool:
-    """Whether some row of the point that has begun names the party."""
-    known = twin.registry.known(f"point/{point}", twin.height - 1)
-    return any(row.get("party") == party for from_s, row in known if from_s <= twin.ledger_time_s)
+    """Whether some row of the point that has begun names the party, one that another of the same instant has replaced too."""
+    entries = twin.leaves.get(f"point/{point}", {"entries": []})["entries"]
+    begun = [digest for from_s, height, digest in entries if from_s <= twin.ledger_time_s and height < twin.height]
+    return any(twin.registry.read(digest).get("party") == party for digest in begun)
 
 
 def post(twin: Twin, tx: Transaction, body: Any) -> None:

@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.codes import Code
+from gridcore.master_data import Named
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.row import Row
 from gridcore.transactions.payment import AMOUNT_NANO_MAX, GROUNDS
 from ledger.http.queries.credit import payments
 from ledger.http.view import LedgerView
@@ -22,6 +25,7 @@ from ledger.leaves.payments import PAYMENTS
 from ledger.store.ledger import Ledger
 from settlement import statements
 from settlement.catalogue import CONTRACTS
+from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.ledgers import decide, ledger_with
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
@@ -120,6 +124,37 @@ def test_a_point_takes_sixteen_payments_a_day_and_keeps_the_newest(tmp_path: Pat
         assert (leaf.recorded, len(leaf.newest), leaf.of_day) == (days * OF_DAY_MAX, KEPT, OF_DAY_MAX)
 
 
+def test_who_was_billed_by_a_row_that_was_corrected_since_gets_its_money_back(tmp_path: Path) -> None:
+    """Somebody else was registered at a point by mistake, and paid; the right row begins at the same instant."""
+    at_s = FIRST_S + 2 * SLOT_S
+    with settled(tmp_path) as (ledger, sender):
+        assert decide(ledger, [sender.register([moved("p-1", at_s)])]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.clock(at_s + SLOT_S)]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.payment("P-3", "p-1", 70)]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.register([moved("p-2", at_s)])]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.payment("P-3", "p-1", 70, ground="paid_out")]) == [Code.ACCEPTED]
+        assert [paid.ground for paid in PAYMENTS.must(ledger, "P-3").newest] == ["received", "paid_out"]
+
+
+def test_who_moves_in_reads_no_payment_of_whom_it_follows(tmp_path: Path) -> None:
+    at_s = FIRST_S + 3 * SLOT_S
+    with settled(tmp_path) as (ledger, sender):
+        assert decide(ledger, [sender.register([moved("p-1", at_s)])]) == [Code.ACCEPTED]
+        assert decide(ledger, [sender.payment("P-3", "p-1", 6)]) == [Code.NEVER_BILLED], "it has not moved in yet"
+        assert decide(ledger, [sender.clock(at_s + SLOT_S)]) == [Code.ACCEPTED]
+        wires = [sender.payment("P-3", "l-1", 7, reference=7), sender.payment("P-3", "p-1", 8, reference=8)]
+        assert decide(ledger, wires) == [Code.ACCEPTED] * 2
+        view = LedgerView(ledger, CONTRACTS, statements)
+        told = {party: [one["amount_nano"] for one in payments(view, party)["payments"]] for party in ("p-1", "l-1")}
+        assert told == {"p-1": [8], "l-1": [7]}
+
+
+def moved(party: str, from_s: int) -> Row:
+    """The load P-3, billed to another party from a slot on."""
+    (row,) = Named(POINT, "P-3", Point("a-1", "load", party=party), from_s).rows()
+    return row
+
+
 def test_a_party_reads_its_payments_with_their_heights(tmp_path: Path) -> None:
     with settled(tmp_path) as (ledger, sender):
         assert decide(ledger, [sender.payment("P-1", "p-1", 7), sender.payment("P-2", "p-2", 8)]) == [0, 0]
@@ -127,3 +162,4 @@ def test_a_party_reads_its_payments_with_their_heights(tmp_path: Path) -> None:
         (paid,) = payments(view, "p-1")["payments"]
         assert (paid["point"], paid["amount_nano"], paid["ground"], paid["signer"]) == ("P-1", 7, "received", "util")
         assert paid["height"] == ledger.height
+        assert set(paid) == {"point", "amount_nano", "ground", "height", "party", "reference", "signer", "time_s"}

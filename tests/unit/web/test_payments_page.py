@@ -35,7 +35,7 @@ async def test_a_household_reads_what_it_owes_and_what_new_orders_may_cost(tmp_p
     assert "You owe" in page
     assert "46.874" in page
     assert page.index("paid to the party") < page.index("paid by the party")
-    assert "/blocks/7" in page
+    assert "/blocks/" not in page, "a household may not open blocks"
     chinese = await household(world, "zh_CN").text(PAGE)
     assert "您欠" in chinese
 
@@ -56,6 +56,10 @@ async def test_a_balance_is_told_in_words_whatever_its_sign_and_bound(
 ) -> None:
     page = await household(paid_world(tmp_path, **credit)).text(PAGE)
     assert [one for one in words if one not in page] == []
+
+
+async def test_who_may_open_blocks_is_led_to_those_of_the_payments(tmp_path: Path) -> None:
+    assert "/blocks/7" in await paid_world(tmp_path).browser(Role.UTILITY).text(PAGE)
 
 
 async def test_nobody_reads_the_payments_of_a_neighbour(tmp_path: Path) -> None:
