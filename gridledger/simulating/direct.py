@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from gridledger.beside import done_beside
 from gridledger.demo.prepare import prepare
 from gridledger.demo.rules import rules_toml
 from gridledger.founding.folder import write_new
@@ -19,7 +20,6 @@ from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.files.rules import read_rules
 from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle
-from gridledger.simulating.beside import done_beside
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, write_manifest
 from gridledger.simulating.report import Money, write_report

@@ -85,14 +85,14 @@ def contract_of(dataset: Dataset) -> Contract:
 
 
 def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
-    """The genesis of a dataset's chain. public_keys: of ``OPERATOR`` and ``IMPORTER``, 65 bytes. GridError: what does not fit together."""
+    """The genesis of a dataset's chain, for ``check_chain``. public_keys: of ``OPERATOR`` and ``IMPORTER``, 65 bytes. GridError: no such contract."""
     contract_of(dataset)
     timeline = timeline_of(dataset)
     end_s = int(dataset.slot_start_s[-1]) + dataset.slot_s
     calendar = calendar_of(dataset.timezone, timeline.noon_s, end_s + CALENDAR_DAYS * DAY_S)
     # Data may end within a month: contracts that settle by the month close what there is of it.
     calendar = calendar._replace(months=sorted({*calendar.months, end_s}))
-    genesis = MasterData(
+    return MasterData(
         name="files-",
         clock=IMPORTED,
         currency=dataset.rules.invoice.currency,
@@ -103,8 +103,11 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
         listed=_Entities(dataset, timeline, public_keys[IMPORTER]),
         salt_seed=secrets.token_bytes(32),
     ).genesis()
+
+
+def check_chain(genesis: Genesis) -> None:
+    """UsageError: what does not fit together."""
     check_genesis(genesis, CONTRACTS, pins())
-    return genesis
 
 
 class _Entities(Iterable[Listed]):

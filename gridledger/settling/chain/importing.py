@@ -7,6 +7,7 @@ onto one: then what differs is imported again, and settled again as a correction
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -19,6 +20,7 @@ from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.registry.balance_terms import BALANCE_TERMS
+from gridcore.genesis import Genesis
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
@@ -30,6 +32,7 @@ from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, ImportedFile, IntervalImport
 from gridcore.transactions.registry_register import ROWS_MAX as ENTITIES_MAX
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
+from gridledger.beside import done_beside
 from gridledger.founding.folder import save_key_and_password
 from gridledger.settling.chain.amending import amendments
 from gridledger.settling.chain.balance import WORD as BALANCE
@@ -41,6 +44,7 @@ from gridledger.settling.chain.founding import (
     OPERATOR,
     VALID_S,
     ZONE_NAME,
+    check_chain,
     found_chain,
     is_large,
     timeline_of,
@@ -109,9 +113,23 @@ def _bytes_of_day(dataset: Dataset) -> int:
 
 
 def _make(dataset: Dataset, folder: Path) -> None:
-    """Keys first: a ledger without them would be of no use."""
+    """Keys first: a ledger without them would be of no use. Of many points the check of what they are founded on takes as long as the rest: it is done beside."""
     keys = {name: SigningKey.generate() for name in (OPERATOR, IMPORTER)}
     genesis = found_chain(dataset, {name: key.public_key for name, key in keys.items()})
+    if not is_large(dataset):
+        check_chain(genesis)
+        _found(folder, keys, genesis)
+        return
+    try:
+        with done_beside(lambda: check_chain(genesis)):
+            _found(folder, keys, genesis)
+    except GridError:
+        for made in (folder / LEDGER, folder / KEYS):
+            shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _found(folder: Path, keys: Mapping[str, SigningKey], genesis: Genesis) -> None:
     (folder / KEYS).mkdir(mode=0o700)
     for name, key in keys.items():
         save_key_and_password(folder / KEYS, name, key)

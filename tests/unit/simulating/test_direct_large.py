@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.settling.chain import founding, importing
+from gridcore.errors import GridError
+from gridledger.settling.chain import founding, importing, settled_ledger
 from gridledger.simulating import direct
 from gridledger.simulating.direct import DirectPlan, run_direct
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from simulators.grid import large_arrays
 from simulators.scenarios.gallery import find_scenario
+from tests.worlds.datasets import community
 
 FOUND = find_scenario("demonstration")
 KEYS = """
@@ -58,3 +60,14 @@ def test_a_large_world_comes_out_as_a_small_one(
     parts = written(tmp_path / "parts", rules)
     assert parts == whole
     assert heights(tmp_path / "parts") > heights(tmp_path / "whole")
+
+
+def test_what_does_not_fit_together_is_refused_beside_the_founding_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(founding, "BLOCK_VALUES_MAX", 1)
+    dataset = community(10, 2, areas=2)
+    points = [point._replace(party="H") for point in dataset.points]
+    with pytest.raises(GridError, match="party/H"), settled_ledger(dataset._replace(points=points), tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Work that a process of its own does while this one goes on: writing tables of millions of rows takes as long as founding a ledger."""
+"""Work that a process of its own does while this one goes on: checking a genesis of millions of rows, writing their tables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from gridcore.errors import GridError
+from gridcore.processes import end_with_parent
 
 _ANSWER_BYTES_MAX = 4096
 
 
 @contextmanager
 def done_beside(work: Callable[[], None]) -> Iterator[None]:
-    """Do ``work``, which writes files, while the block runs; done when the block is left. GridError with what went wrong in it.
+    """Do ``work``, which writes files or refuses something, while the block runs; done when the block is left. GridError with what went wrong in it.
 
     The process is a copy of this one: it sees all that is here now, and what it changes is seen by nobody.
     """
@@ -40,6 +41,7 @@ def done_beside(work: Callable[[], None]) -> Iterator[None]:
 
 def _do(work: Callable[[], None], answer: int) -> NoReturn:
     """In the copy: nothing that this process would do at its end is done twice."""
+    end_with_parent()
     status = 1
     try:
         work()

@@ -1,0 +1,65 @@
+"""Work of a process beside this one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gridcore.errors import GridError, UsageError
+from gridledger.beside import done_beside
+from tests.waiting import wait_until
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_is_done_beside_is_there_when_the_block_is_left(tmp_path: Path) -> None:
+    def work() -> None:
+        (tmp_path / "one").write_text("done")
+
+    with done_beside(work):
+        pass
+    assert (tmp_path / "one").read_text() == "done"
+
+
+def test_what_goes_wrong_beside_is_told_in_its_own_words() -> None:
+    def full() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(GridError, match=r"^no space left$"), done_beside(full):
+        pass
+
+
+def test_a_fault_in_the_block_ends_what_is_done_beside(tmp_path: Path) -> None:
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(UsageError, match=r"^ours$"), done_beside(endless):
+        raise UsageError("ours")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_done_beside_a_process_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, time\n"
+        "from gridledger.beside import done_beside\n"
+        "def endless():\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(3600)\n"
+        "with done_beside(endless):\n"
+        "    time.sleep(3600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        beside = int(process.stdout.readline())
+        process.kill()
+    wait_until(lambda: not is_running(beside), "the process beside it is gone")
