@@ -19,8 +19,8 @@ import numpy as np
 from gridcore.clock import WallClock
 from gridcore.codes import Code
 from gridcore.errors import GridError
-from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.genesis import Genesis
+from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
