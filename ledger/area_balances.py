@@ -17,12 +17,13 @@ from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.point import FEEDER, POINT
 from gridcore.registry.price_series import PRICE_SERIES
 from ledger.balance_groups import GroupsOfSlots, GroupSums
+from ledger.leaves.columns import Int64
 from ledger.leaves.positions import REGISTERS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import OPENED_TOGETHER_MAX, in_force, open_entity
-from ledger.registry.in_force import InForce
+from ledger.registry.in_force import InForce, Registry
 from ledger.registry.prices import prices_of_slot
 from ledger.registry.zones import Zone
 from ledger.runs import SettledRows, load_rows
@@ -68,6 +69,18 @@ class _Border(NamedTuple):
     is_own: bool
 
 
+class _NearPoints(NamedTuple):
+    """Points that are an area's, or ever were said to be a border of it: from_s, recorded_height int64[n] of their entries.
+
+    zones: of those of other areas.
+    """
+
+    registry: Registry
+    from_s: Int64
+    recorded_height: Int64
+    zones: Sequence[Zone]
+
+
 @dataclass
 class AreaBalances:
     """The balances of one area, slot by slot. Between two changes of the registry its borders and groups are looked up once."""
@@ -78,6 +91,7 @@ class AreaBalances:
     number: int
     _groups: GroupsOfSlots = field(init=False)
     _borders: tuple[InForce, Sequence[_Border]] | None = field(init=False, default=None)
+    _near: _NearPoints | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._groups = GroupsOfSlots(self.reader)
@@ -96,9 +110,9 @@ class AreaBalances:
 
     def _heights(self, slot_start_s: int, own: Sequence[tuple[str, int]]) -> Iterator[int]:
         """The blocks after which something else may be known."""
-        late, zones = self._late_points(slot_start_s)
-        yield from late
-        for zone in zones:
+        near = self._near_points()
+        yield from np.unique(near.recorded_height[near.from_s <= slot_start_s]).tolist()
+        for zone in near.zones:
             yield from (height for _, height in self._runs(zone, slot_start_s))
         yield from (height for _, height in own)
         terms = open_entity(self.reader, BALANCE_TERMS, self.area_id)
@@ -112,18 +126,20 @@ class AreaBalances:
         dated = (entry for leaf in entities for entry in leaf.entries)
         yield from (entry.recorded_height for entry in dated if entry.from_s <= slot_start_s)
 
-    def _late_points(self, slot_start_s: int) -> tuple[Sequence[int], Sequence[Zone]]:
-        """The blocks that recorded what holds in a slot of points that are, or ever were said to be, at a border of the area; and the zones of those of other areas."""
+    def _near_points(self) -> _NearPoints:
+        """Between two changes of the registry looked up once."""
         with self.reader.frozen():
             registry = self.reader.registry
-        columns, place = registry.columns, registry.area_place[self.area_id]
-        entries = columns.point_entries
-        seen_here = np.unique(entries.entity[columns.point_exchange_area == place])
-        is_near = columns.point_area == place
-        is_near[seen_here] = True
-        holds = is_near[entries.entity] & (entries.from_s <= slot_start_s)
-        zones = {zone.name: zone for zone, _ in map(registry.row_of, seen_here.tolist())}
-        return np.unique(entries.recorded_height[holds]).tolist(), list(zones.values())
+        if self._near is None or self._near.registry is not registry:
+            columns, place = registry.columns, registry.area_place[self.area_id]
+            seen_here = np.unique(columns.point_entries.entity[columns.point_exchange_area == place])
+            is_near = columns.point_area == place
+            is_near[seen_here] = True
+            entries = np.flatnonzero(is_near[columns.point_entries.entity])
+            zones = {zone.name: zone for zone, _ in map(registry.row_of, seen_here.tolist())}
+            of_entries = (columns.point_entries.from_s[entries], columns.point_entries.recorded_height[entries])
+            self._near = _NearPoints(registry, *of_entries, list(zones.values()))
+        return self._near
 
     def _runs(self, zone: Zone, slot_start_s: int) -> Sequence[tuple[str, int]]:
         runs = RUNS.load(self.reader, slot_start_s, zone.name)
