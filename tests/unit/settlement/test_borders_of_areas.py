@@ -26,8 +26,8 @@ from gridledger.cli import main
 from gridledger.settling.area_slots import slot_histories
 from ledger.store.ledger import Ledger
 from settlement.area_balance import AreaBalance, area_balance
-from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, zone
-from tests.worlds.ledgers import ledger_with
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, rules, zone
+from tests.worlds.ledgers import decide, ledger_with
 from tests.worlds.nodes import running_node, submit_all
 
 PRICES = {LOSS_PRICE: 400_000, GAIN_PRICE: 250_000, SURPLUS_PRICE: 200_000, SHORTFALL_PRICE: 600_000}
@@ -242,3 +242,32 @@ async def test_a_border_that_leads_elsewhere_from_a_boundary_on_still_counts_in_
             for slots in (1, 2)
         ]
     assert counted == [1, 0]
+
+
+def test_what_a_series_said_of_a_final_slot_and_has_folded_is_refused_and_not_taken_at_another_price(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = [FIRST_S + slots * SLOT_S for slots in range(66)]
+    said = [Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [45_000]), from_s) for from_s in (0, *starts)]
+    follows_spot = rules()._replace(record=rules().record._replace(series={"levy_micro_per_kwh": "spot"}))
+    world = Consortium(
+        zones=[zone("z-1", final_after_s=4 * SLOT_S)],
+        rules=[follows_spot],
+        meters=[household(1, "p-1", trades=False), feeder(2)],
+        roles={"admin": ["administrator"]},
+        more=[*said[:64], Named(BALANCE_TERMS, "a-1", TERMS, FIRST_S)],
+    )
+    sender = world.sender()
+    blocks = [[sender.clock(starts[0])], [sender.batch("gw-1", starts[0], [(1, 0, 0), (2, 0, 0)])]]
+    for slots, start_s in enumerate(starts[1:9], 1):
+        blocks += [[sender.clock(start_s)], [sender.batch("gw-1", start_s, [(1, 500 * slots, 0), (2, 600 * slots, 0)])]]
+    words = ["settle", "balance", "--data", str(tmp_path / "ledger"), "--area", "a-1", "--from", str(FIRST_S)]
+    words += ["--until", str(FIRST_S + SLOT_S)]
+    with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
+        before = area_balance("a-1", slot_histories(ledger, "a-1", FIRST_S, FIRST_S + SLOT_S))
+        assert before.lines[0].loss_nano == 100 * 45_000
+        assert decide(ledger, [sender.register([row for one in said[64:] for row in one.rows()])]) == [0]
+    assert main(words) != 0
+    assert f"price series spot has folded what it said of the slot {FIRST_S}" in capsys.readouterr().err
+    assert main(["settle", "extract", "--data", str(tmp_path / "ledger"), "--out", str(tmp_path / "out")]) == 2
+    assert "price series spot has folded what it said of the slot" in capsys.readouterr().err
