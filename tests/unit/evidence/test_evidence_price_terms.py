@@ -49,6 +49,7 @@ def test_lines_of_a_gate_that_was_cleared_by_other_terms_than_the_rules_say_are_
     told: PriceTerms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clear_by_other_terms(monkeypatch, told)
+    assert told.lines
     trust_file = json.dumps(trust_of(told.world.genesis)).encode()
     trust = verify.decode_trust(trust_file)
     with ledger_with(tmp_path, told.world, told.slot(told.world.sender())) as ledger:
