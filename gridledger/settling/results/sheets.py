@@ -91,6 +91,7 @@ class Sheets:
     def before(self, name: str, sheet: Sheet) -> Sheet:
         """What held before the run: on its slots, of each of its rows the last run that was made before."""
         found = _Filling(sheet.has.shape, tuple(sheet.columns))
+        found.groups.update(sheet.groups)  # where no run was before its rows are zeros: any terms do
         for earlier in self.names[: self.names.index(name)]:
             other = self._on(sheet.slots, self._sheets[earlier])
             at = sheet.has & other.has

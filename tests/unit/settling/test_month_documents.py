@@ -325,6 +325,22 @@ def test_a_party_from_which_its_point_is_taken_for_all_slots_is_charged_nothing_
         assert derive_document(DocumentFolder(tmp_path / "out", data), name).holds
 
 
+def test_a_party_that_a_correction_bills_in_slots_that_it_never_had_is_explained_by_itself(tmp_path: Path) -> None:
+    """t-1 has the last slot of P-5 at first; the slots that are settled again say that it was there earlier, and none of them was its own before."""
+    tenant = Named(PARTY, "t-1", Party("a-1", UTILITY, trades=False, contracted_w={"demand": 5_000}, tariff="home"))
+    world = with_more(tenant, Named(POINT, "P-5", Point("a-1", "load", "t-1"), FIRST_S + 3 * SLOT_S))
+    data, out, sender = tmp_path / "ledger", tmp_path / "out", world.sender()
+    with ledger_with(data, world, first_slots(sender)) as ledger:
+        registered = sender.register([moved("P-5", "t-1", FIRST_S + SLOT_S)])
+        for wires in [[registered], *late_reading(sender, 700)]:
+            assert decide(ledger, wires) == [0]
+    assert make(data, out) == 0
+    assert runs_of(out, "t-1") == ["initial", "correction-1"]
+    for row in rows(out, "invoice_lines.csv"):
+        name = DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
+        assert derive_document(DocumentFolder(out, data), name).holds
+
+
 def with_moved(row: Row) -> Consortium:
     return with_more(Named(POINT, "P-5", POINT.record_of(row.value), from_s=row.from_s))
 
