@@ -13,7 +13,7 @@ from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
-from gridweb.source import AreaInfo, Source, SourceMissing, part_of
+from gridweb.source import AreaInfo, Source, SourceGone, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 from settlement.area_balance import (
@@ -115,9 +115,11 @@ async def balance_accounts_table(source: Source, area: str, day: str) -> Table:
 
 
 async def _read(source: Source, area: AreaInfo, day: Day) -> AreaBalance:
-    """The balance of a local day; empty before its first run. SourceAway."""
+    """The balance of a local day; empty before its first run. SourceAway, and SourceGone where prices of the day were folded."""
     try:
         answer: Mapping[str, Any] = await source.cached(f"areas/{area.area}/days/{day.start_s}/balance")
+    except SourceGone:
+        raise
     except SourceMissing:
         return area_balance(area.area, [])
     slots = (SlotHistory(slot["slot_start_s"], [_known(known) for known in slot["known"]]) for slot in answer["slots"])

@@ -18,7 +18,7 @@ from ledger.runs import slots_brought
 def area_balance(view: LedgerView, area_id: str, day_start_s: int) -> Json:
     """What is known of every settled slot of a local day, first knowledge first; energies in Wh, null while a border is not known.
 
-    Problem 404 where a price of its terms was folded since.
+    Problem 410 where a price of its terms was folded since.
     """
     area = view.area(area_id)
     day_end_s, slots = view.day_slots(area, day_start_s)
@@ -32,7 +32,7 @@ def area_balance(view: LedgerView, area_id: str, day_start_s: int) -> Json:
             if history
         ]
     except FoldedPricesError as error:
-        raise Problem("not-found", str(error)) from None
+        raise Problem("gone", str(error)) from None
     return {"area": area_id, "day_start_s": day_start_s, "day_end_s": day_end_s, "slots": found}
 
 

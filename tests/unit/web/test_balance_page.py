@@ -9,6 +9,7 @@ import pytest
 
 from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE
 from gridweb.access import Role
+from ledger.client import NodeRefused
 from tests.unit.web.household_world import DAY_START_S, SLOT_S, household, household_world
 from tests.unit.web.web_world import World
 
@@ -86,6 +87,16 @@ async def test_without_terms_the_page_says_that_nothing_is_posted(tmp_path: Path
 async def test_a_day_without_a_run_has_no_rows(tmp_path: Path) -> None:
     browser = household_world(tmp_path).browser(Role.UTILITY)
     assert (await (await browser.get(f"{PATH}/balance")).get_json())["rows"] == []
+
+
+async def test_a_day_whose_prices_were_folded_is_gone_and_not_said_to_post_nothing(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+
+    def folded(**_: object) -> object:
+        raise NodeRefused("GET: folded", 410, "price series spot has folded what it said of the slot")
+
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/balance"] = folded
+    assert (await world.browser(Role.UTILITY).get(f"/balance?area=A1&day={DAY_START_S}")).status_code == 410
 
 
 async def test_balances_are_not_for_a_household(world: World) -> None:
