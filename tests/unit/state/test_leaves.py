@@ -38,6 +38,7 @@ from ledger.leaves.latest import LatestLeaf
 from ledger.leaves.money import Money
 from ledger.leaves.offence import OffenceLeaf
 from ledger.leaves.orders import ORDERS, OrdersLeaf
+from ledger.leaves.payments import Paid, PaymentsLeaf
 from ledger.leaves.pending import PendingLeaf
 from ledger.leaves.period import PeriodLeaf
 from ledger.leaves.permissions import PermissionsLeaf
@@ -152,6 +153,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         ),
     ),
     "disputes": (("p",), DisputesLeaf([DIGEST, SEED], 20_000, 2)),
+    "payments": (("P",), PaymentsLeaf(20_000, [Paid(5, "received", 7, "p", DIGEST, "util", 1_000)], 1, 3)),
     "turn": ((), TurnLeaf("Z")),
     "validators": (
         (),

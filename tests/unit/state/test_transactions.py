@@ -26,6 +26,7 @@ from gridcore.transactions.market_order import Condition, MarketOrder
 from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
+from gridcore.transactions.payment import Payment
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
@@ -104,9 +105,13 @@ STEPS = [
     kind(client_id=bytes(16), valid_until_s=0, dispute=bytes(32), outcome=kind.outcomes[0], statement=bytes(32))
     for kind in (DisputeAnswer, DisputeDecision, DisputeWithdrawal)
 ]
+PAYMENT = Payment(
+    client_id=bytes(16), valid_until_s=0, amount_nano=5, ground="received", party="p", point="P", reference=bytes(32)
+)
 CONTENTS = [
     DISPUTE,
     *STEPS,
+    PAYMENT,
     IMPORT,
     ADVANCE,
     ACCEPT,
