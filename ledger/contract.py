@@ -404,7 +404,11 @@ class Positions(NamedTuple):
 
 
 class DayTotal(NamedTuple):
-    """The sums of a point's positions; ``saving_nano`` = supplier only - pays, negative where trading cost more."""
+    """The sums of a point's positions; ``saving_nano`` = supplier only - pays, negative where trading cost more.
+
+    ``not_taken_wh``: what was bought beyond the import, ``not_fed_in_wh``: sold beyond the export. Both are summed slot by slot: what one
+    slot took too little is not set off against what another took too much.
+    """
 
     party: str
     point: str
@@ -415,6 +419,8 @@ class DayTotal(NamedTuple):
     pays_nano: int
     supplier_only_nano: int
     saving_nano: int
+    not_taken_wh: int
+    not_fed_in_wh: int
 
     def plus(self, other: DayTotal) -> DayTotal:
         """The sums of both, of one point and party."""

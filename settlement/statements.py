@@ -124,12 +124,21 @@ def slot_totals(positions: Positions, billed: Sequence[Billed]) -> list[SlotTota
 def day_totals(slots: Iterable[Positions], billed: Sequence[Billed]) -> list[DayTotal]:
     """Each point's totals over ``slots``; exact at any size."""
     sums = [_Sums(len(billed)) for _ in Positions._fields]
+    taken, fed_in = _Sums(len(billed)), _Sums(len(billed))  # of what was traded: a difference could leave int64
     for positions in slots:
         for column_sum, column in zip(sums, positions, strict=True):
             column_sum.add(column)
-    *energies, pays, alone = (column_sum.values() for column_sum in sums)
-    savings = [supplier_only - paid for supplier_only, paid in zip(alone, pays, strict=True)]
-    return [DayTotal(*row, *sums) for row, *sums in zip(billed, *energies, pays, alone, savings, strict=True)]
+        taken.add(np.minimum(positions.bought_wh, positions.import_wh))
+        fed_in.add(np.minimum(positions.sold_wh, positions.export_wh))
+    columns = [column_sum.values() for column_sum in sums]
+    _imports, _exports, bought, sold, pays, alone = columns
+    columns.append(_differences(alone, pays))
+    columns += [_differences(bought, taken.values()), _differences(sold, fed_in.values())]
+    return [DayTotal(*row, *of_row) for row, *of_row in zip(billed, *columns, strict=True)]
+
+
+def _differences(whole: Sequence[int], part: Sequence[int]) -> list[int]:
+    return [one - other for one, other in zip(whole, part, strict=True)]
 
 
 class _Sums:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, Final
 
 from quart import Blueprint, request
@@ -32,11 +33,14 @@ POSITION_COLUMNS: Final = (
     Column("export_wh", N_("Export"), "energy_wh"),
     Column("bought_wh", N_("Bought"), "energy_wh"),
     Column("sold_wh", N_("Sold"), "energy_wh"),
+    Column("not_taken_wh", N_("Bought, not taken"), "energy_wh"),
+    Column("not_fed_in_wh", N_("Sold, not fed in"), "energy_wh"),
+    Column("deviation_wh", N_("Deviation"), "energy_wh"),
     Column("pays_nano", N_("Pays"), "amount_nano"),
     Column("supplier_only_nano", N_("With the supplier alone"), "amount_nano"),
     Column("saving_nano", N_("Saving"), "amount_nano"),
 )
-"""What a slot, or a day, comes to for a party."""
+"""What a slot, or a day, comes to for a party. Deviation: the two before it together, of a day the sums over its slots."""
 COLUMNS: Final = (Column("party", N_("Party")), *POSITION_COLUMNS)
 
 
@@ -59,12 +63,12 @@ async def read_parties(source: Source, area: AreaInfo, day: Day, run: str | None
 
 
 def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: Day, currency: str) -> Table:
-    """Statements as a table, each row leading to the party's own page."""
-    keys = [column.key for column in POSITION_COLUMNS]
-    sums: dict[str, list[int]] = {}  # over the points of each party
+    """Statements as a table, each row leading to the party's own page. A node that does not say what was not taken leaves it unknown."""
+    sums: dict[str, list[int | None]] = {}  # over the points of each party
     for statement in (statement for answer in answers for statement in answer["statements"]):
-        of_party = sums.setdefault(statement["party"], [0] * len(keys))
-        sums[statement["party"]] = [total + statement[key] for total, key in zip(of_party, keys, strict=True)]
+        position = _position(statement)
+        of_party = sums.get(statement["party"])
+        sums[statement["party"]] = position if of_party is None else list(map(_plus, of_party, position))
     rows: list[tuple[Any, ...]] = [(party, *of_party) for party, of_party in sums.items()]
     note = _("No slot of this day is settled yet.")
     if answers:
@@ -77,10 +81,22 @@ def table_of_parties(answers: Sequence[Mapping[str, Any]], area: AreaInfo, day: 
         title=_("Parties of area %(area)s on %(day)s", area=area.area, day=day.date),
         note=note,
         links=[f"/households/{row[0]}?day={day.date}" for row in rows],
-        totals=[None, *(sum(row[at] for row in rows) for at in range(1, len(COLUMNS)))] if rows else None,
+        totals=[None, *(reduce(_plus, column) for column in zip(*sums.values(), strict=True))] if rows else None,
         tz=area.tz,
         currency=currency,
     )
+
+
+def _position(statement: Mapping[str, Any]) -> list[int | None]:
+    """The values of POSITION_COLUMNS of one statement."""
+    deviation_wh = _plus(statement.get("not_taken_wh"), statement.get("not_fed_in_wh"))
+    values = {**statement, "deviation_wh": deviation_wh}
+    return [values.get(column.key) for column in POSITION_COLUMNS]
+
+
+def _plus(one: int | None, more: int | None) -> int | None:
+    """The sum; None where one of the two is not known."""
+    return None if one is None or more is None else one + more
 
 
 def cut(table: Table, rows_max: int = ROWS_SHOWN_MAX) -> Table:

@@ -195,13 +195,15 @@ def table_of_positions(
     pages_of_positions: Sequence[Mapping[str, Any]], area: AreaInfo, slot_start_s: int, currency: str
 ) -> Table:
     """Positions as a table, each row leading to the party's own page."""
-    names = ("parties", "meters", "import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano")
     rows: list[tuple[Any, ...]] = []
     for page in pages_of_positions:
-        columns = [page[name] for name in names]
-        savings = [alone - paid for alone, paid in zip(page["supplier_only_nano"], page["pays_nano"], strict=True)]
-        rows += zip(*columns, savings, (quality_words(byte)[0] for byte in page["quality"]), strict=True)
-    totals = [None, None, *(sum(row[at] for row in rows) for at in range(2, 9)), None]
+        energies = [page[name] for name in ("import_wh", "export_wh", "bought_wh", "sold_wh")]
+        deviations = zip(*(_deviation(*of_party) for of_party in zip(*energies, strict=True)), strict=True)
+        money = page["pays_nano"], page["supplier_only_nano"]
+        savings = [alone - paid for paid, alone in zip(*money, strict=True)]
+        quality = (quality_words(byte)[0] for byte in page["quality"])
+        rows += zip(page["parties"], page["meters"], *energies, *deviations, *money, savings, quality, strict=True)
+    totals = [None, None, *(sum(row[at] for row in rows) for at in range(2, len(PARTY_COLUMNS) - 1)), None]
     return Table(
         "positions",
         PARTY_COLUMNS,
@@ -212,6 +214,12 @@ def table_of_positions(
         tz=area.tz,
         currency=currency,
     )
+
+
+def _deviation(import_wh: int, export_wh: int, bought_wh: int, sold_wh: int) -> tuple[int, int, int]:
+    """What of a slot was bought and not taken, sold and not fed in, and both together."""
+    not_taken_wh, not_fed_in_wh = max(bought_wh - import_wh, 0), max(sold_wh - export_wh, 0)
+    return not_taken_wh, not_fed_in_wh, not_taken_wh + not_fed_in_wh
 
 
 async def _read(

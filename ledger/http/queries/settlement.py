@@ -14,7 +14,7 @@ from gridcore.registry.point import POINT
 from gridcore.serving.openapi import TEXT, TEXT_OR_NULL, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
 from gridevidence.sources import EvidenceError, EvidenceNotYetError
-from ledger.contract import Billed, DayTotal
+from ledger.contract import Billed, DayTotal, Positions
 from ledger.evidence import build_bundle, build_row_bundle
 from ledger.http import parameters
 from ledger.http.queries.answers import plain, settling_page, window
@@ -354,7 +354,7 @@ def _proved(view: LedgerView, build: Callable[..., bytes], which: Mapping[str, A
         raise Problem("not-found", str(error)) from None
 
 
-_SUMS: Final = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
+_SUMS: Final = (*Positions._fields, "saving_nano", "not_taken_wh", "not_fed_in_wh")
 _DAY: Final = Schema(
     "Day",
     object_of(

@@ -22,6 +22,7 @@ from tests.worlds.two_areas import one_settled_slot
 DAY = f"areas/a-1/days/{DAYS[1]}/statements"
 KINDS = f"areas/a-1/days/{DAYS[1]}/kinds"
 SUMS = ("import_wh", "export_wh", "bought_wh", "sold_wh", "pays_nano", "supplier_only_nano", "saving_nano")
+NOT_MET = ("not_taken_wh", "not_fed_in_wh")
 
 
 async def settle_two_slots(node: RunningNode) -> None:
@@ -53,7 +54,7 @@ async def test_a_days_statement_sums_up_its_slots(tmp_path: Path) -> None:
         shown = {entry["party"]: [entry[name] for name in SUMS[:4]] for entry in day["statements"]}
         assert shown == {"p-1": [1000, 7, 300, 0], "p-2": [0, 800, 0, 300], "l-1": [120, 0, 0, 0]}
         for row, entry in enumerate(day["statements"]):
-            assert tuple(entry) == ("party", "point", *SUMS)
+            assert tuple(entry) == ("party", "point", *SUMS, *NOT_MET)
             for name in ("pays_nano", "supplier_only_nano"):
                 assert entry[name] == sum(run["parties"][row][name] for run in runs)
             assert entry["saving_nano"] == entry["supplier_only_nano"] - entry["pays_nano"]

@@ -336,6 +336,8 @@ def test_daily_total_shows_a_negative_saving_too() -> None:
         2 * 980_000_000,
         2 * 770_000_000,
         2 * (770_000_000 - 980_000_000),
+        0,
+        0,
     )
     assert seller == (
         "seller",
@@ -347,7 +349,17 @@ def test_daily_total_shows_a_negative_saving_too() -> None:
         -2 * 900_000_000,
         -2 * 350_000_000,
         2 * (900_000_000 - 350_000_000),
+        0,
+        0,
     )
+
+
+def test_what_one_slot_did_not_take_is_not_set_off_against_what_another_took_too_much() -> None:
+    first = settle([Row(700, 0, 1000, 0), Row(0, 1000, 0, 1000)], 500_000).positions
+    second = settle([Row(1400, 0, 1000, 0), Row(0, 900, 0, 1000)], 500_000).positions
+    buyer, seller = statements.day_totals([first, second], billed("buyer", "seller"))
+    assert (buyer.not_taken_wh, buyer.not_fed_in_wh) == (300, 0)
+    assert (seller.not_taken_wh, seller.not_fed_in_wh) == (0, 100)
 
 
 @settings(max_examples=50, deadline=None)
@@ -359,7 +371,8 @@ def test_daily_totals_are_exact_at_any_size(data: st.DataObject, slot_count: int
     totals = statements.day_totals((Positions(*columns(*slot)) for slot in day), billed(*map(str, range(parties))))
     for row, total in enumerate(totals):
         sums = [sum(slot[index][row] for slot in day) for index in range(len(Positions._fields))]
-        assert total == (str(row), f"P-{row}", *sums, sums[5] - sums[4])
+        not_met = [sum(max(slot[2 + side][row] - slot[side][row], 0) for slot in day) for side in (0, 1)]
+        assert total == (str(row), f"P-{row}", *sums, sums[5] - sums[4], *not_met)
     assert len(totals) == parties
 
 

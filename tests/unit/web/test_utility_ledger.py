@@ -177,7 +177,8 @@ async def test_money_by_line_adds_up_to_what_the_parties_pay_and_a_household_get
     assert [row["party"] for row in positions] == ["p-1", "p-2", "l-1"]
     assert [(row["party"], row["sold_wh"], row["pays_nano"]) for row in one] == [("p-2", 300, own.totals[5])]
     assert parties.totals is not None
-    assert parties.totals[3:5] == [300, 300]
+    assert parties.totals[3:8] == [300, 300, 0, 0, 0]
+    assert [row["deviation_wh"] for row in positions] == [0, 0, 0]
 
 
 TABLES_WITH_CODES = (
