@@ -369,8 +369,8 @@ def _end(
     with reader.frozen():
         gateway = registry.gateways[int(registry.at(boundary_s, as_of_height).gateway[place])]
     number = int(registry.numbers[place])
-    for transaction_id in reader.accepted_acts(ApproveReading.kind, as_of_height + 1):
-        decided = _transaction(reader, transaction_id)
+    for act in reader.accepted_acts(ApproveReading.kind, as_of_height + 1):
+        decided = _transaction(reader, act.id)
         transaction = decode_transaction(decided.wire)
         approval = ApproveReading.decode(transaction)
         if (approval.installation, approval.boundary_s) == (number, boundary_s):

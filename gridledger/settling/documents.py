@@ -31,6 +31,7 @@ from gridledger.settling.files.table import Header, Table
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
 from gridledger.settling.results.months import months_of
+from gridledger.settling.results.payments import PAYMENTS, PaymentRow
 from gridledger.settling.whole import LEDGER
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
@@ -38,7 +39,11 @@ from ledger.store.offline import StateBehindError, reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
-COLUMNS: Final[Mapping[str, Sequence[str]]] = {INVOICES: InvoiceRow._fields, INVOICE_LINES: InvoiceLineRow._fields}
+COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    INVOICES: InvoiceRow._fields,
+    INVOICE_LINES: InvoiceLineRow._fields,
+    PAYMENTS: PaymentRow._fields,
+}
 
 
 class Books(NamedTuple):

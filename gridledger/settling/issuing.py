@@ -72,6 +72,7 @@ def _as_json(made: Made, out: Path) -> dict[str, object]:
         "postings": written.postings,
         "postings_sum_nano": written.postings_sum_nano,
         "documents": len(written.issued),
+        "payments": len(made.payments),
         "results_root": written.results_root.hex(),
         "out": str(out),
     }
@@ -83,5 +84,6 @@ def _text(made: Made) -> str:
     by_run = ", ".join(f"{count} of run {run}" for run, count in runs.items())
     return (
         f"{month.month}, zone {month.zone}, up to block {month.height}: {month.parties} parties, {month.slots_settled} of {month.slots} slots settled\n"
-        f"{written.statements} lines, {len(written.issued)} documents ({by_run or 'none'}); debits equal credits"
+        f"{written.statements} lines, {len(written.issued)} documents ({by_run or 'none'}); debits equal credits\n"
+        f"{len(made.payments)} payments of the month"
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.settling.chain import Scope, timezone_of
-from gridledger.settling.chain.tariffs import midnight_s
+from gridledger.settling.chain import Scope, payments_of_month, timezone_of
 from gridledger.settling.documented_month import MONTH, MONTH_FORM, DocumentedMonth
 from gridledger.settling.documents import Books, month_billing, slots_of_months
+from gridledger.settling.results.months import span_of_month
+from gridledger.settling.results.payments import PaymentRow, write_payments
 from gridledger.settling.results.writing import Written, write_documents
 from gridledger.settling.whole import check_disk, check_out, made_whole
 from gridledger.tables.files import write_rows
@@ -23,11 +22,12 @@ from settlement.catalogue import CONTRACTS
 
 
 class Made(NamedTuple):
-    """A folder that was made. without_tariff: names of who is billed and has no documents."""
+    """A folder that was made. without_tariff: names of who is billed and has no documents; payments: of the month, of all parties."""
 
     month: DocumentedMonth
     written: Written
     without_tariff: Sequence[str]
+    payments: Sequence[PaymentRow]
 
 
 def make_documents(
@@ -53,8 +53,10 @@ def make_documents(
             has = f"it has {', '.join(months)}" if months else "none is settled yet"
             raise UsageError(f"--month {month}: the ledger has no settled slot of it; {has}")
         found = month_billing(Books(reader, scope, month, is_of_files=False), months[month])
+        payments = payments_of_month(reader, scope, month)
         check_disk([found.billing.dataset], out)
-        written = write_documents(work, found.billing, progress)
+        written = write_documents(work, found.billing, progress, payments)
+        write_payments(work, payments)
         documented = DocumentedMonth(
             month=month,
             chain=reader.chain,
@@ -68,7 +70,7 @@ def make_documents(
             without_tariff=len(found.without_tariff),
         )
         write_rows(work / MONTH, DocumentedMonth._fields, [documented])
-    return Made(documented, written, found.without_tariff)
+    return Made(documented, written, found.without_tariff, payments)
 
 
 def scope_of(reader: LedgerReader, area: str | None) -> Scope:
@@ -87,9 +89,6 @@ def scope_of(reader: LedgerReader, area: str | None) -> Scope:
 
 def slots_of_month(reader: LedgerReader, scope: Scope, month: str) -> int:
     """How many slots a local month has since its zone's first one."""
-    first = date(int(month[:4]), int(month[5:]), 1)
-    after = (first + timedelta(days=31)).replace(day=1)
-    zone = ZoneInfo(timezone_of(reader, scope))
-    begins_s, end_s = (midnight_s(day.toordinal(), zone) for day in (first, after))
+    begins_s, end_s = span_of_month(month, timezone_of(reader, scope))
     slot_s, first_slot_s = CHAIN.must(reader).slot_s, reader.registry.zone(scope.zone).timeline.first_slot_start_s
     return len(range(max(first_slot_s, -(-begins_s // slot_s) * slot_s), end_s, slot_s))

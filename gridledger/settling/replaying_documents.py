@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from gridledger.settling.chain import payments_of_month
 from gridledger.settling.documents import DocumentFolder, billings, opened_books, stated_rows
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES
+from gridledger.settling.results.payments import PAYMENTS
 from gridledger.tables.columns import utf8
 
 Fields = tuple[str, ...]
@@ -46,6 +48,10 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
             issued = list(billing.invoices.issued(billing.sheets.names))
             computed[INVOICES] += [tuple(map(str, row)) for row in billing.invoices.rows(issued)]
             computed[INVOICE_LINES] += [tuple(map(str, row)) for row in billing.invoices.line_rows(issued)]
+        if books.month is not None:
+            computed[PAYMENTS] = [
+                tuple(map(str, row)) for row in payments_of_month(books.reader, books.scope, books.month)
+            ]
     for rows in computed.values():
         rows.sort(key=lambda row: (utf8(row[0]), row[1]))  # by party, then by month; within a month they are in order
     found = (_first_differing(folder, name, month, rows) for name, rows in computed.items())

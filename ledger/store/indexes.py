@@ -66,10 +66,10 @@ class Indexes:
         query = "SELECT * FROM acts WHERE height > ? AND height <= ? ORDER BY height, position LIMIT ?"
         return [Act(*row) for row in self._tables.rows(query, after_height, height, limit)]
 
-    def accepted_acts(self, kind: str, to_height: int) -> list[bytes]:
-        """Ids of the accepted transactions of a kind up to a height, the newest first; of kinds that are kept for ever."""
-        query = "SELECT id FROM acts WHERE kind = ? AND code = 0 AND height <= ? ORDER BY height DESC, position DESC"
-        return [found for (found,) in self._tables.rows(query, kind, to_height)]
+    def accepted_acts(self, kind: str, to_height: int, after_height: int = 0) -> list[Act]:
+        """The accepted transactions of a kind after a height, up to another, the newest first; of kinds that are kept for ever."""
+        query = "SELECT * FROM acts WHERE height > ? AND height <= ? AND kind = ? AND code = 0 ORDER BY height DESC, position DESC"
+        return [Act(*row) for row in self._tables.rows(query, after_height, to_height, kind)]
 
     def refused_rows(self, gateway: str, epoch: int, counter: int) -> bytes:
         """The rows of an accepted batch that were not used: see RefusedRows. Empty where every row was."""

@@ -394,10 +394,10 @@ class LedgerReader:
         with self._lock:
             return self._db.indexes.find_batches(gateway, first_boundary_s, last_boundary_s, after)
 
-    def accepted_acts(self, kind: str, to_height: int) -> list[bytes]:
+    def accepted_acts(self, kind: str, to_height: int, after_height: int = 0) -> list[Act]:
         """See ``Indexes.accepted_acts``."""
         with self._lock:
-            return self._db.indexes.accepted_acts(kind, to_height)
+            return self._db.indexes.accepted_acts(kind, to_height, after_height)
 
     def refused_rows(self, gateway: str, epoch: int, counter: int) -> list[RowVerdict]:
         """The rows of an accepted batch that were not used, and why, ascending by index."""

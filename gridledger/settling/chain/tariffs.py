@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
+from gridledger.settling.results.months import midnight_s
 from ledger.leaves.columns import Int64
 from ledger.registry.bodies import in_force, open_entity
 from ledger.store.reader import LedgerReader
@@ -86,11 +87,6 @@ def _begins(dataset: Dataset) -> list[tuple[int, int | None]]:
 def _day_at(dataset: Dataset, at_s: int) -> int | None:
     """The last day of change that has begun at a time; None before the first one."""
     return [day for from_s, day in _begins(dataset) if from_s <= at_s][-1]
-
-
-def midnight_s(day: int, zone: ZoneInfo) -> int:
-    """Where a local day begins, UTC seconds."""
-    return int(datetime.combine(date.fromordinal(day), time(), zone).timestamp())
 
 
 def _tariff(dataset: Dataset, components: Sequence[Component], day: int | None) -> Tariff:

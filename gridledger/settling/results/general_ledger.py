@@ -11,6 +11,7 @@ import numpy as np
 
 from gridledger.settling.results.invoices import Issued
 from gridledger.settling.results.party_lines import Sides, exact_sums
+from gridledger.settling.results.payments import PaymentRow
 from gridledger.tables.columns import Places
 from gridledger.tables.files import write_rows
 from settlement.contract_kit_1 import Int64Column
@@ -23,7 +24,7 @@ class EntryRow(NamedTuple):
     """An entry: amount_nano > 0 is owed by one account to the other. date: a local day, of tax and rounding the month's last one.
 
     entry: its id, the same on every machine: run, date, party, counter-account, kind. kind: day (lines of the contract), charge (of
-    the tariff), tax or rounding.
+    the tariff), tax, rounding or payment. A payment is of no run (empty), and its id is that of its transaction.
     """
 
     entry: str
@@ -64,11 +65,22 @@ class GeneralLedger:
             nano = issued.document.rounding_nano
             self._enter(issued.run, "rounding", when, issued.party, ROUNDING_ACCOUNT, nano)
 
+    def add_payment(self, payment: PaymentRow) -> None:
+        """A payment, by itself."""
+        sides = _sides(payment.party, payment.account, payment.owed_nano)
+        entry = f"payment/{payment.transaction}"
+        self._rows.append(EntryRow(entry, payment.date, "", "payment", *sides, payment.amount_nano))
+
     def write(self, out: Path) -> None:
         """Make ``general_ledger.csv``, by date, then by party."""
         rows = sorted(self._rows, key=lambda row: (row.date, row.entry))
         write_rows(out / "general_ledger.csv", EntryRow._fields, rows)
 
     def _enter(self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int) -> None:
-        sides = (party, account) if owed_nano > 0 else (account, party)
+        sides = _sides(party, account, owed_nano)
         self._rows.append(EntryRow(f"{run}/{when}/{party}/{account}/{kind}", when, run, kind, *sides, abs(owed_nano)))
+
+
+def _sides(party: str, account: str, owed_nano: int) -> tuple[str, str]:
+    """Debit and credit of what a party owes an account more; below 0: less."""
+    return (party, account) if owed_nano > 0 else (account, party)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,19 @@ class Months(NamedTuple):
     names: Sequence[str]
     first_slot: Places
     calendar: Calendar
+
+
+def midnight_s(day: int, zone: ZoneInfo) -> int:
+    """Where a local day begins, UTC seconds."""
+    return int(datetime.combine(date.fromordinal(day), time(), zone).timestamp())
+
+
+def span_of_month(month: str, timezone: str) -> tuple[int, int]:
+    """Where a local month, as ``2026-06``, begins and where it ends, UTC seconds."""
+    first = date(int(month[:4]), int(month[5:]), 1)
+    after = (first + timedelta(days=31)).replace(day=1)
+    zone = ZoneInfo(timezone)
+    return midnight_s(first.toordinal(), zone), midnight_s(after.toordinal(), zone)
 
 
 def months_of(slot_start_s: Int64Column, slot_s: int, timezone: str) -> Months:

@@ -19,6 +19,7 @@ from gridledger.settling.results.general_ledger import GeneralLedger
 from gridledger.settling.results.invoices import Issued
 from gridledger.settling.results.participants import participants_of
 from gridledger.settling.results.party_lines import sides_of
+from gridledger.settling.results.payments import PaymentRow
 from gridledger.settling.results.postings import Postings
 from gridledger.settling.results.sample import Sample
 from gridledger.settling.results.statements import statement_table
@@ -86,10 +87,15 @@ def write_results(
     )
 
 
-def write_documents(out: Path, billing: Billing, progress: Progress | None = None) -> Written:
-    """Make statements, postings, documents and general ledger of all parties in ``out``. Errors as of ``write_results``."""
+def write_documents(
+    out: Path, billing: Billing, progress: Progress | None = None, payments: Sequence[PaymentRow] = ()
+) -> Written:
+    """Make statements, postings, documents and general ledger of all parties in ``out``. Errors as of ``write_results``.
+
+    payments: which the general ledger has too, also of parties that have no documents.
+    """
     try:
-        return _Writer(billing).write(out, progress or _quietly)
+        return _Writer(billing, payments).write(out, progress or _quietly)
     except ContractError as error:
         raise GridError(f"results cannot be written: {error}") from None
 
@@ -97,17 +103,20 @@ def write_documents(out: Path, billing: Billing, progress: Progress | None = Non
 class _Writer:
     """The runs of a folder, and what is made of them party by party."""
 
-    def __init__(self, billing: Billing) -> None:
+    def __init__(self, billing: Billing, payments: Sequence[PaymentRow]) -> None:
         self.billing, self.dataset, self.months = billing, billing.dataset, billing.months
         accounts = [*billing.contract.accounts, *(kind.account for kind in billing.kinds)]
         self.accounts = list(dict.fromkeys(accounts))
-        for account in self.accounts:
-            if account in billing.points_of_party:
+        parties = {*billing.points_of_party, *(one.party for one in payments)}
+        for account in dict.fromkeys([*self.accounts, *(one.account for one in payments)]):
+            if account in parties:
                 raise GridError(
                     f"{account} is both a party and an account; name the party or the tariff's account otherwise"
                 )
         self.postings = Postings(self.dataset.slot_start_s, list(billing.points_of_party), self.accounts)
         self.book = GeneralLedger(self.months.calendar.day)
+        for one in payments:
+            self.book.add_payment(one)
         self.sample = Sample(self.dataset.slot_start_s, billing.kinds, billing.contract.line_kinds)
         self.statements = 0
 

@@ -42,7 +42,9 @@ from tests.worlds.tariffed import (
 )
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
-FILES = ("statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "general_ledger.csv", "month.csv")
+FILES = (
+    "statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "general_ledger.csv", "month.csv", "payments.csv", "paid.csv",
+)  # fmt: skip
 PRICES = {"residual_import": 460_000, "network_residual": 180_000, "levy": 40_000, "residual_export": -280_000}
 
 
