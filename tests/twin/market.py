@@ -165,7 +165,7 @@ def fill_names(market: Any, *, is_paired: bool) -> tuple[str, ...]:
 def clear_whole(market: Any, orders: Sequence[Order], terms: Leaf) -> Gate:
     """The gate of an area; orders that are all or none and lack energy are left out, half of them a time, and after 32 times all."""
     left = list(range(len(orders)))
-    for number in range(1, 18):
+    for number in range(1, 34):
         gate: Gate = market.clear([orders[rank] for rank in left], terms)
         got = dict(zip(left, gate.filled_wh, strict=True))
         lacks = {rank: orders[rank].quantity_wh - got[rank] for rank in left if orders[rank].whole}
