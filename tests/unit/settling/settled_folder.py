@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from gridledger.settling.dataset import (
     parties_of,
 )
 from gridledger.settling.runs import RunColumns
-from ledger.contract import SlotRows, Tariffs
+from ledger.contract import Agreements, Period, SlotRows, Tariffs, TradeAmounts
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs.components import Component
 
@@ -35,6 +35,21 @@ PRICES = {
     "levy_micro_per_kwh": 40_000,
 }
 Grid = NDArray[np.int64]
+Places = NDArray[np.int64]
+
+
+class Handed(NamedTuple):
+    """What a ledger hands a contract beside what was metered in a slot of an area: fields of ``SlotRows``, and the price of the gate."""
+
+    bought_wh: Grid | None = None
+    sold_wh: Grid | None = None
+    trade_price_micro_per_kwh: int | None = None
+    amounts: TradeAmounts | None = None
+    period: Period | None = None
+    agreements: Agreements | None = None
+
+
+NOTHING = Handed()
 
 
 def dataset_of(
@@ -89,9 +104,17 @@ def tariffs_of(dataset: Dataset) -> dict[str, PartyTariff]:
 
 
 def runs_of(
-    dataset: Dataset, run: str = "initial", slots: Sequence[int] | None = None, **changed: Grid
+    dataset: Dataset,
+    run: str = "initial",
+    slots: Sequence[int] | None = None,
+    *,
+    handed: Callable[[int, Places], Handed] | None = None,
+    **changed: Grid,
 ) -> Iterator[RunColumns]:
-    """Every area's run of every slot, or of some; ``changed``: other energies than the folder's, for a correction."""
+    """Every area's run of every slot, or of some; ``changed``: other energies than the folder's, for a correction.
+
+    handed: what there is beside meters, by slot and the places of an area's points; None for nothing.
+    """
     contract = CONTRACTS[dataset.rules.contract]
     imports, exports = changed.get("import_wh", dataset.import_wh), changed.get("export_wh", dataset.export_wh)
     for slot in range(len(imports)) if slots is None else slots:
@@ -103,9 +126,14 @@ def runs_of(
             imported, exported = imports[slot, rows], exports[slot, rows]
             terms: dict[str, Any] = {"prices": dataset.rules.prices, **dataset.rules.terms}
             of_points = dict.fromkeys(contract.point_terms, none - 1)
+            more = NOTHING if handed is None else handed(slot, rows)
+            bought, sold = (none if column is None else column for column in (more.bought_wh, more.sold_wh))
+            of_slot = SlotRows(
+                none, imported, exported, bought, sold, tariffs, of_points, more.amounts, more.period, more.agreements
+            )
             settled = contract.settle(
-                SlotRows(none, imported, exported, none, none, tariffs, of_points),
-                trade_prices_micro_per_kwh=[None],
+                of_slot,
+                trade_prices_micro_per_kwh=[more.trade_price_micro_per_kwh],
                 terms=[terms],
             )
             yield RunColumns(
@@ -117,7 +145,7 @@ def runs_of(
                 rows=rows,
                 columns={"import_wh": imported, "export_wh": exported, **settled.columns},
                 quality=dataset.quality[slot, rows],
-                trade_price_micro_per_kwh=None,
+                trade_price_micro_per_kwh=more.trade_price_micro_per_kwh,
                 terms=terms,
                 tariffs=tariffs,
             )
