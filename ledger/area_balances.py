@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gridcore.errors import GridError
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, MISSING
 from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.point import FEEDER, POINT
@@ -25,17 +24,13 @@ from ledger.leaves.runs import RUNS
 from ledger.registry.areas import Area
 from ledger.registry.bodies import OPENED_TOGETHER_MAX, in_force, open_entity
 from ledger.registry.in_force import InForce, Registry
-from ledger.registry.prices import folded_series, prices_of_slot
+from ledger.registry.prices import prices_of_slot
 from ledger.registry.zones import Zone
 from ledger.runs import SettledRows, load_rows
 from ledger.store.reader import LedgerReader
 
 ABSENT: Final = -1
 """A register that was not read, in a position."""
-
-
-class FoldedPricesError(GridError):
-    """A price of the terms was folded away since: what a slot came to cannot be computed again, and is not what another price gives."""
 
 
 class BorderFlow(NamedTuple):
@@ -214,10 +209,6 @@ class AreaBalances:
         if found is None:
             return None
         terms = found.record
-        if name := folded_series(self.reader, terms.series, slot_start_s, height):
-            raise FoldedPricesError(
-                f"price series {name} has folded what it said of the slot {slot_start_s}: ask for later slots"
-            )
         prices = prices_of_slot(self.reader, terms.prices, terms.series, slot_start_s, height)
         return TermsOfSlot(terms.loss_responsible, prices)
 

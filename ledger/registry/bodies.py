@@ -105,6 +105,9 @@ class Registered(Leaves, Protocol):
     def body(self, digest: bytes) -> bytes:
         """The salted row of a digest that an entity's leaf holds."""
 
+    def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
+        """The entries of a price series that its leaf has folded, oldest first. A state that decides has none: they speak of final slots alone."""
+
 
 class ManyRegistered(Registered, Protocol):
     """A state in which many are read together."""
@@ -131,6 +134,18 @@ def in_force(registered: Registered, entity: Entity[R], name: str, time_s: int, 
     found = open_entity(registered, entity, name)
     entry = None if found is None else found.leaf.in_force(time_s, height)
     return None if found is None or entry is None else found.open(registered, entry)
+
+
+def in_force_ever(registered: Registered, entity: Entity[R], name: str, time_s: int, height: int) -> Opened[R] | None:
+    """The same, though what was in force may have been folded since."""
+    found = in_force(registered, entity, name, time_s, height)
+    opened = open_entity(registered, entity, name) if found is None else None
+    if opened is None or opened.leaf.folded_to_s < 0:
+        return found
+    folded = registered.folded(entity.key(name), opened.leaf)
+    known = (one for one in reversed(folded) if one.from_s <= time_s and one.recorded_height <= height)
+    entry = next(known, None)
+    return None if entry is None else opened.open(registered, entry)
 
 
 def newest(registered: Registered, entity: Entity[R], name: str) -> Opened[R] | None:

@@ -10,7 +10,7 @@ from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import Rules
 from ledger.contract import Contract
 from ledger.leaves.columns import Int64
-from ledger.registry.bodies import Registered, in_force, open_entity
+from ledger.registry.bodies import Registered, in_force_ever
 
 
 def rules_of_slot(registered: Registered, contract: Contract, rules: Rules, slot_start_s: int, height: int) -> Rules:
@@ -31,22 +31,10 @@ def prices_of_slot(
     """Prices, micro per kWh, with what the price series of some say of a slot by what was recorded up to ``height``; where one says none, its own."""
     found = dict(prices)
     for key, name in (series or {}).items():
-        entry = in_force(registered, PRICE_SERIES, name, slot_start_s, height)
+        entry = in_force_ever(registered, PRICE_SERIES, name, slot_start_s, height)
         price = None if entry is None else entry.record.price_at(entry.entry.from_s, slot_start_s)
         found[key] = found[key] if price is None else price
     return found
-
-
-def folded_series(registered: Registered, series: Mapping[str, str] | None, slot_start_s: int, height: int) -> str:
-    """Of the price series of some prices one that said a price of a slot, or may have, which was folded since; "" where none has.
-
-    Whoever settles a slot needs none of those; whoever computes again what a final slot came to cannot do it without.
-    """
-    for name in sorted(set((series or {}).values())):
-        found = open_entity(registered, PRICE_SERIES, name)
-        if found is not None and found.leaf.folded_to_s >= 0 and found.leaf.in_force(slot_start_s, height) is None:
-            return name
-    return ""
 
 
 def prices_by_key(rules: Sequence[Rules]) -> dict[str, Int64]:

@@ -17,6 +17,7 @@ from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
 from ledger.registry.certificates import IsSigned
+from ledger.registry.entries import EntityLeaf, Entry
 from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
@@ -186,6 +187,11 @@ class Draft:
     def opened(self) -> OpenedEntities:
         """Entities that were opened before."""
         return self._state.opened
+
+    def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
+        """None: slots that are settled are not final, and what is folded speaks of final ones."""
+        del key, leaf
+        return ()
 
     def body(self, digest: bytes) -> bytes:
         """The salted registry row whose digest a leaf holds."""

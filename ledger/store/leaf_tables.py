@@ -12,6 +12,7 @@ from ledger.leaves.families import FAMILIES
 from ledger.registry.columns import COLUMN_PREFIXES
 from ledger.state.state import StateChange
 from ledger.store.errors import StoreError
+from ledger.store.folded_table import FoldedTable
 from ledger.store.meter_table import MeterTable
 from ledger.store.pruned_tables import PrunedTables
 from ledger.store.tables import Tables
@@ -27,7 +28,8 @@ class LeafTable:
     """A LeafSource. What it gives is compared with the tree by whoever asks (``ledger.state.state``); that a key has no leaf
     rests on ``check_keys``, which a start does once.
 
-    tiles: of the tree over the leaves; meters: installations by the codes of their meters.
+    tiles: of the tree over the leaves; meters: installations by the codes of their meters; folded: entries of price
+    series that their leaves hold no more.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -35,6 +37,7 @@ class LeafTable:
         self._pruned = PrunedTables(tables)
         self.tiles = StateTiles(tables)
         self.meters = MeterTable(tables)
+        self.folded = FoldedTable(tables)
 
     def load_leaf(self, key: str) -> tuple[int, bytes] | None:
         """Number and canonical [key, value] of a leaf, or None. PrunedError where the body was pruned."""
@@ -185,6 +188,7 @@ class LeafTable:
             ((height, number) for number in provable),
         )
         self.tiles.save_replaced(change.tree, height)
+        self.folded.save_replaced(change.leaves)
         self.keep_genesis(change)
 
     def keep_genesis(self, change: StateChange) -> None:

@@ -24,12 +24,14 @@ from ledger.application import Application, data_hashes
 from ledger.leaves.exception import RowVerdict, decode_verdicts
 from ledger.leaves.family import Value
 from ledger.registry.bodies import OpenedEntities, in_force
+from ledger.registry.entries import EntityLeaf, Entry
 from ledger.registry.in_force import Registry
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord
 from ledger.store.errors import NotCertifiedError, PrunedError
 from ledger.store.files import Files
+from ledger.store.folded_table import is_whole
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
 from ledger.store.rows import Act, Change, Decision, IndexedBatch, ResultEntry, decode_results
@@ -170,6 +172,15 @@ class LedgerReader:
         """``body`` of each of many digests."""
         with self._lock:
             return self.application.state.bodies(digests)
+
+    def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
+        """The entries of a price series that its leaf has folded, oldest first. PrunedError where this node does not have all of them."""
+        with self._lock:
+            entries = self._db.leaves.folded.entries(key)
+        if not is_whole(entries, leaf):
+            words = f"what it said up to {leaf.folded_to_s} is not on this node, which did not apply all blocks"
+            raise PrunedError(f"{key}: {words}; ask one that has from the first on")
+        return entries
 
     @property
     def opened(self) -> OpenedEntities:

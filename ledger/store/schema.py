@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.files import make_private
 from ledger.store.errors import OlderDatabaseError, StoreError
 
-SCHEMA_VERSION: Final = 14
+SCHEMA_VERSION: Final = 15
 SCHEMA: Final = """
 CREATE TABLE origin (genesis BLOB NOT NULL, clock TEXT NOT NULL, header BLOB NOT NULL);
 CREATE TABLE validator_sets (height INTEGER PRIMARY KEY, named_height INTEGER NOT NULL, validators BLOB NOT NULL);
@@ -22,6 +22,8 @@ CREATE UNIQUE INDEX leaves_by_key ON leaves (key);
 CREATE INDEX leaves_by_height ON leaves (height, key);
 CREATE TABLE bodies (digest BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE meters (code TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (code, number)) WITHOUT ROWID;
+CREATE TABLE folded_entries (key TEXT NOT NULL, from_s INTEGER NOT NULL, height INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (key, from_s, height)) WITHOUT ROWID;
 CREATE TABLE state_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE history_tiles (tile INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE replaced_digests (height INTEGER NOT NULL, tile INTEGER NOT NULL, slots BLOB NOT NULL,
@@ -46,7 +48,8 @@ CREATE TABLE kept_transactions (height INTEGER NOT NULL, position INTEGER NOT NU
   PRIMARY KEY (height, position)) WITHOUT ROWID;
 """
 """``origin``: one row: digest of the genesis file, its clock, the header of height 0. ``validator_sets``: see ``SetChange``; height 0:
-that of genesis. ``bodies``: salted registry rows. ``meters``: numbers of installations by the codes of their meters.
+that of genesis. ``bodies``: salted registry rows. ``meters``: numbers of installations by the codes of their meters. ``folded_entries``:
+of price series, what their leaves hold no more.
 ``blocks``: height 0 is genesis; ``leaves``, ``keys_check``: number of leaves, and sum over their keys, after the block;
 ``registered``: the height up to it that wrote an entity of the registry's columns last.
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.errors import UsageError, broken
+from gridcore.errors import broken
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset, PointRow
-from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.runs import RunColumns, SlotColumns
 from ledger.contract import SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
@@ -26,7 +25,7 @@ from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import open_entity, row_of
 from ledger.registry.in_force import VIEWS_MAX
-from ledger.registry.prices import folded_series, prices_by_key, rules_of_slot
+from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.runs import SettledRows, load_rows
 from ledger.store.reader import LedgerReader
@@ -199,9 +198,6 @@ class _RulesByDigest:
         if digest not in self._stated:
             self._stated[digest] = RULES.record_of(row_of(self._reader, digest).value)
         contract, stated = CONTRACTS[leaf.contract], self._stated[digest]
-        if name := folded_series(self._reader, stated.series, leaf.slot_start_s, leaf.as_of_height):
-            what = f"price series {name} has folded what it said of the slot from {to_iso(leaf.slot_start_s)} on"
-            raise UsageError(f"{what}: its lines cannot be computed again; take later slots")
         return rules_of_slot(self._reader, contract, stated, leaf.slot_start_s, leaf.as_of_height)
 
 

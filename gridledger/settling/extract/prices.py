@@ -16,7 +16,7 @@ from gridledger.settling.files.stamps import to_iso
 from ledger.leaves.columns import Int64
 from ledger.leaves.run import RunLeaf
 from ledger.registry.bodies import row_of
-from ledger.registry.prices import folded_series, rules_of_slot
+from ledger.registry.prices import rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
@@ -131,9 +131,6 @@ class PriceFacts:
         if digest not in self._records:
             self._records[digest] = RULES.record_of(row_of(self._reader, digest).value)
         contract, stated = CONTRACTS[leaf.contract], self._records[digest]
-        if name := folded_series(self._reader, stated.series, leaf.slot_start_s, leaf.as_of_height):
-            what = f"price series {name} has folded what it said of the slot from {to_iso(leaf.slot_start_s)} on"
-            raise UsageError(f"{what}; name later days")
         return rules_of_slot(self._reader, contract, stated, leaf.slot_start_s, leaf.as_of_height)
 
     def _note_prices(self, leaf: RunLeaf, of: _Price, rules: Rules) -> None:

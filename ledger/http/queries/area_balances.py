@@ -6,8 +6,7 @@ from typing import Final
 
 from gridcore.node_interface import API
 from gridcore.serving.openapi import Json
-from gridcore.serving.problems import Problem
-from ledger.area_balances import AreaBalances, FoldedPricesError, KnownBalance
+from ledger.area_balances import AreaBalances, KnownBalance
 from ledger.http import parameters
 from ledger.http.roles import READERS
 from ledger.http.route import Query
@@ -16,23 +15,17 @@ from ledger.runs import slots_brought
 
 
 def area_balance(view: LedgerView, area_id: str, day_start_s: int) -> Json:
-    """What is known of every settled slot of a local day, first knowledge first; energies in Wh, null while a border is not known.
-
-    Problem 410 where a price of its terms was folded since.
-    """
+    """What is known of every settled slot of a local day, first knowledge first; energies in Wh, null while a border is not known."""
     area = view.area(area_id)
     day_end_s, slots = view.day_slots(area, day_start_s)
     balances = AreaBalances(view.reader, area_id, area.zone, area.number)
     brought = slots_brought(view.reader, area.zone.name, slots, area.own)
     of_slots = ((slot_start_s, balances.history(slot_start_s)) for slot_start_s in brought)
-    try:
-        found = [
-            {"slot_start_s": slot_start_s, "known": [_known(known) for known in history]}
-            for slot_start_s, history in of_slots
-            if history
-        ]
-    except FoldedPricesError as error:
-        raise Problem("gone", str(error)) from None
+    found = [
+        {"slot_start_s": slot_start_s, "known": [_known(known) for known in history]}
+        for slot_start_s, history in of_slots
+        if history
+    ]
     return {"area": area_id, "day_start_s": day_start_s, "day_end_s": day_end_s, "slots": found}
 
 

@@ -37,6 +37,9 @@ class Entities:
         self.read += 1
         return self._bodies[digest]
 
+    def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
+        raise AssertionError(f"nobody asks for what {key} has folded ({leaf.folded_to_s})")
+
     def load_together(self, keys: Iterable[str]) -> None:
         assert set(keys) <= self._leaves.keys() | {SIGNER.key("nobody")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,8 +25,15 @@ from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.row import Row
 from gridledger.cli import main
 from gridledger.settling.area_slots import slot_histories
+from ledger.http.queries.settlement import run
+from ledger.http.roles import Scope
+from ledger.http.view import LedgerView
+from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.store.errors import PrunedError
 from ledger.store.ledger import Ledger
+from settlement import statements
 from settlement.area_balance import AreaBalance, area_balance
+from settlement.catalogue import CONTRACTS
 from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S, Consortium, area, feeder, gateway, household, rules, zone
 from tests.worlds.ledgers import decide, ledger_with
 from tests.worlds.nodes import running_node, submit_all
@@ -244,7 +252,7 @@ async def test_a_border_that_leads_elsewhere_from_a_boundary_on_still_counts_in_
     assert counted == [1, 0]
 
 
-def test_what_a_series_said_of_a_final_slot_and_has_folded_is_refused_and_not_taken_at_another_price(
+def test_what_a_series_said_of_a_final_slot_and_has_folded_still_prices_its_lines_and_balance_where_all_blocks_were_applied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     starts = [FIRST_S + slots * SLOT_S for slots in range(66)]
@@ -264,10 +272,24 @@ def test_what_a_series_said_of_a_final_slot_and_has_folded_is_refused_and_not_ta
     words = ["settle", "balance", "--data", str(tmp_path / "ledger"), "--area", "a-1", "--from", str(FIRST_S)]
     words += ["--until", str(FIRST_S + SLOT_S)]
     with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
+        view, all_parties = LedgerView(ledger, CONTRACTS, statements), Scope(None, reads_all=True)
         before = area_balance("a-1", slot_histories(ledger, "a-1", FIRST_S, FIRST_S + SLOT_S))
         assert before.lines[0].loss_nano == 100 * 45_000
+        lines = run(view, all_parties, "a-1", FIRST_S, None, 0)
         assert decide(ledger, [sender.register([row for one in said[64:] for row in one.rows()])]) == [0]
+        assert ENTITY_FAMILIES["price_series"].must(ledger, "spot").folded_to_s > FIRST_S
+        assert area_balance("a-1", slot_histories(ledger, "a-1", FIRST_S, FIRST_S + SLOT_S)) == before
+        assert run(view, all_parties, "a-1", FIRST_S, None, 0) == lines
+        assert {line["amount_nano"] for line in lines["lines"] if line["line_kind"] == "levy"} == {45_000 * 500}
+    assert main(words) == 0
+    assert main(["settle", "extract", "--data", str(tmp_path / "ledger"), "--out", str(tmp_path / "out")]) == 0
+    assert "levy_micro_per_kwh,,,45000" in (tmp_path / "out" / "prices.csv").read_text()
+    with sqlite3.connect(tmp_path / "ledger" / "state.db") as database:
+        assert database.execute("DELETE FROM folded_entries WHERE from_s = ?", (FIRST_S,)).rowcount == 1
+    capsys.readouterr()
     assert main(words) != 0
-    assert f"price series spot has folded what it said of the slot {FIRST_S}" in capsys.readouterr().err
-    assert main(["settle", "extract", "--data", str(tmp_path / "ledger"), "--out", str(tmp_path / "out")]) == 2
-    assert "price series spot has folded what it said of the slot" in capsys.readouterr().err
+    said_then = capsys.readouterr().err
+    assert "price_series/spot: what it said up to" in said_then
+    assert len(said_then.splitlines()) == 1
+    with ledger_with(tmp_path / "ledger", world, []) as ledger, pytest.raises(PrunedError, match="is not on this node"):
+        run(LedgerView(ledger, CONTRACTS, statements), all_parties, "a-1", FIRST_S, None, 0)
