@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -43,10 +43,11 @@ class BorderFlow(NamedTuple):
 
 
 class TermsOfSlot(NamedTuple):
-    """Who answers for losses, and the prices of ``gridcore.registry.balance_terms`` that hold in the slot, by their names."""
+    """Who answers for losses, and the prices of ``gridcore.registry.balance_terms`` that hold in the slot, by their names; penalty: as there."""
 
     loss_responsible: str
     prices: Mapping[str, int]
+    penalty: Mapping[str, Any] | None = None
 
 
 class KnownBalance(NamedTuple):
@@ -210,7 +211,7 @@ class AreaBalances:
             return None
         terms = found.record
         prices = prices_of_slot(self.reader, terms.prices, terms.series, slot_start_s, height)
-        return TermsOfSlot(terms.loss_responsible, prices)
+        return TermsOfSlot(terms.loss_responsible, prices, terms.penalty)
 
 
 def is_known(rows: SettledRows) -> bool:

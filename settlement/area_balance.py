@@ -2,7 +2,8 @@
 
 Of an area everything that goes in comes out again: production + import over its borders - consumption - export over its borders = loss.
 Whoever answers for losses buys them at their price, so that they are no imbalance of his balance group. Later knowledge posts what it
-changes, so that the sum of all entries is what is known last. Energy in Wh, prices in micro-currency per kWh, amounts in nano-currency;
+changes, so that the sum of all entries is what is known last. Terms may add a penalty for what a balance group leaves its schedule by beyond a
+tolerance (``deviation_penalty/1`` of the conformance vectors). Energy in Wh, prices in micro-currency per kWh, amounts in nano-currency;
 exact at any size.
 """
 
@@ -12,16 +13,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from gridcore.registry.balance_terms import BalancePenalty
 from settlement.balance_groups import GroupEnergy
 from settlement.tariffs.network import GridLoss, grid_loss
-from settlement.tariffs.schedules import deviation
+from settlement.tariffs.schedules import PricedEnergy, Tolerance, deviation, penalty_beyond
 
 LOSS: Final = "loss"
 GAIN: Final = "gain"
 SURPLUS: Final = "surplus"
 SHORTFALL: Final = "shortfall"
-KINDS: Final = (LOSS, GAIN, SURPLUS, SHORTFALL)
-"""Of entries. loss: more went into the area than came out; gain: less did."""
+PENALTY: Final = "penalty"
+KINDS: Final = (LOSS, GAIN, SURPLUS, SHORTFALL, PENALTY)
+"""Of entries. loss: more went into the area than came out; gain: less did; penalty: for what a group was off its schedule beyond the tolerance."""
+_PPM: Final = 1_000_000
 
 
 class Border(NamedTuple):
@@ -34,13 +38,17 @@ class Border(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Who answers for losses, and what a kWh is worth: paid for a loss and for a shortfall, received for a gain and for a surplus; of any sign."""
+    """Who answers for losses, and what a kWh is worth: paid for a loss and for a shortfall, received for a gain and for a surplus; of any sign.
+
+    penalty: what a balance group pays beside that for leaving its schedule beyond a tolerance, None where it does not.
+    """
 
     loss_responsible: str
     loss_micro_per_kwh: int
     gain_micro_per_kwh: int
     surplus_micro_per_kwh: int
     shortfall_micro_per_kwh: int
+    penalty: BalancePenalty | None = None
 
 
 class Known(NamedTuple):
@@ -64,7 +72,7 @@ class BalanceLine(NamedTuple):
     """An area in a slot by what is known last. in_wh, out_wh: over all borders; consumed_wh, produced_wh: of all points that are billed.
 
     in_wh to loss_nano: None where a border is not known, or where the area has none. loss_nano: what losses cost who answers for them,
-    imbalance_nano: what balance groups receive together; both None without terms.
+    imbalance_nano: what balance groups receive together for surpluses and shortfalls; both None without terms. Penalties are entries alone.
     """
 
     slot_start_s: int
@@ -94,6 +102,7 @@ class Entry(NamedTuple):
     """A posting of a slot by what became known with a block: ``debit_account`` owes ``credit_account`` the amount, above 0 (or 0 at a price of 0).
 
     party: who answers, "" where no party does; energy_wh: what the posting changes of it, below 0 where it takes back what an earlier one said.
+    Of a penalty the amount is a share of energy x price, floored, and so may be 0 at any price.
     """
 
     slot_start_s: int
@@ -127,11 +136,16 @@ class AreaBalance(NamedTuple):
 
 
 class _Owed(NamedTuple):
-    """What a party pays for an energy, below 0 for what it receives. energy_wh: above 0."""
+    """What a party pays for an energy, below 0 for what it receives. energy_wh: above 0; share_ppm: of the price, that is paid."""
 
     energy_wh: int
     price_micro_per_kwh: int
     pays_nano: int
+    share_ppm: int = _PPM
+
+    def has_price_of(self, other: _Owed) -> bool:
+        """Whether a kWh costs the same."""
+        return (self.price_micro_per_kwh, self.share_ppm) == (other.price_micro_per_kwh, other.share_ppm)
 
 
 _Key = tuple[str, str]
@@ -162,9 +176,24 @@ def imbalance_account(area: str) -> str:
     return f"{area}/imbalance"
 
 
+def penalties_account(area: str) -> str:
+    """The account that receives penalties."""
+    return f"{area}/penalties"
+
+
 def unassigned_account(area: str) -> str:
     """The account of points that name no balance responsible party."""
     return f"{area}/unassigned"
+
+
+_COUNTERS: Final = {
+    LOSS: losses_account,
+    GAIN: losses_account,
+    SURPLUS: imbalance_account,
+    SHORTFALL: imbalance_account,
+    PENALTY: penalties_account,
+}
+"""Whom the party of an entry of each kind pays, or is paid by."""
 
 
 def loss_of(known: Known) -> GridLoss | None:
@@ -209,7 +238,17 @@ def _owed(known: Known) -> dict[_Key, _Owed]:
         kind, price = (SURPLUS, prices[0]) if off.deviation_wh > 0 else (SHORTFALL, prices[1])
         if off.deviation_wh:
             found[kind, group.group] = _Owed(abs(off.deviation_wh), price, -off.amount_nano)
+        if terms.penalty is not None and (beyond := _beyond(group, terms.penalty)).energy_wh:
+            found[PENALTY, group.group] = beyond
     return found
+
+
+def _beyond(group: GroupEnergy, penalty: BalancePenalty) -> _Owed:
+    """What a group pays for leaving its schedule, in whichever direction that goes, beyond the tolerance."""
+    schedule = PricedEnergy(abs(group.schedule_wh), penalty.price_micro_per_kwh)
+    tolerance = Tolerance(penalty.tolerance_ppm, penalty.penalty_ppm, penalty.sides)
+    charged = penalty_beyond(schedule, group.imbalance_wh, tolerance)
+    return _Owed(charged.charged_wh, schedule.price, charged.amount_nano, penalty.penalty_ppm)
 
 
 def _entries(area: str, slot_start_s: int, history: Sequence[Known]) -> Iterator[Entry]:
@@ -227,7 +266,7 @@ def _changes(old: _Owed, new: _Owed) -> Iterator[_Owed]:
     if old == new:
         return
     price = new.price_micro_per_kwh
-    if _NOTHING in (old, new) or old.price_micro_per_kwh == price:
+    if _NOTHING in (old, new) or old.has_price_of(new):
         price = price if new.energy_wh else old.price_micro_per_kwh
         yield _Owed(new.energy_wh - old.energy_wh, price, new.pays_nano - old.pays_nano)
         return
@@ -237,7 +276,7 @@ def _changes(old: _Owed, new: _Owed) -> Iterator[_Owed]:
 
 def _entry(area: str, slot_start_s: int, known: Known, key: _Key, owed: _Owed) -> Entry:
     kind, party = key
-    counter = losses_account(area) if kind in (LOSS, GAIN) else imbalance_account(area)
+    counter = _COUNTERS[kind](area)
     own = party or unassigned_account(area)
     debit, credit = (counter, own) if owed.pays_nano < 0 else (own, counter)
     head = (slot_start_s, known.height, known.run, kind, party, owed.energy_wh, owed.price_micro_per_kwh)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE
+from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE, BalancePenalty
 from ledger.area_balances import AreaBalances, KnownBalance, TermsOfSlot
 from ledger.leaves.chain import CHAIN
 from settlement.area_balance import Border, Known, SlotHistory, Terms
@@ -45,5 +45,10 @@ def _known(known: KnownBalance) -> Known:
 def _terms(terms: TermsOfSlot) -> Terms:
     prices = terms.prices
     return Terms(
-        terms.loss_responsible, prices[LOSS_PRICE], prices[GAIN_PRICE], prices[SURPLUS_PRICE], prices[SHORTFALL_PRICE]
+        terms.loss_responsible,
+        prices[LOSS_PRICE],
+        prices[GAIN_PRICE],
+        prices[SURPLUS_PRICE],
+        prices[SHORTFALL_PRICE],
+        None if terms.penalty is None else BalancePenalty(**terms.penalty),
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE
+from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE, BalancePenalty
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
@@ -19,6 +19,7 @@ from gridweb.views import render_page
 from settlement.area_balance import (
     GAIN,
     LOSS,
+    PENALTY,
     SHORTFALL,
     SURPLUS,
     AreaBalance,
@@ -37,6 +38,7 @@ KIND_WORDS: Final = {
     GAIN: N_("gain"),
     SURPLUS: N_("Surplus"),
     SHORTFALL: N_("Shortfall"),
+    PENALTY: N_("penalty"),
 }
 SLOT: Final = Column("slot_start_s", N_("Slot"), "slot")
 RUN: Final = Column("run", N_("Run"))
@@ -144,6 +146,7 @@ def _terms(terms: Mapping[str, Any]) -> Terms:
         prices[GAIN_PRICE],
         prices[SURPLUS_PRICE],
         prices[SHORTFALL_PRICE],
+        BalancePenalty(**terms["penalty"]) if "penalty" in terms else None,
     )
 
 

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from gridcore.registry.balance_terms import BOTH, SHORT_ONLY, SIDES
 from settlement.errors import SettlementError
 
-BOTH: Final = "both"
-SHORT_ONLY: Final = "short_only"
 _PPM: Final = 1_000_000
 CERTIFICATE_WH: Final = 1_000_000
 
@@ -70,15 +69,24 @@ def deviation_penalty(contract: PricedEnergy, actual_wh: int, tolerance: Toleran
     SettlementError for a negative energy, price or share, and unknown sides.
     """
     _check_energies(contract.energy_wh, actual_wh)
-    if min(contract.price, tolerance.tolerance_ppm, tolerance.penalty_ppm) < 0:
+    return penalty_beyond(contract, actual_wh - contract.energy_wh, tolerance)
+
+
+def penalty_beyond(schedule: PricedEnergy, deviation_wh: int, tolerance: Tolerance) -> Penalty:
+    """The same for a deviation of any sign and size: above 0 where more was given, or less taken, than the schedule says.
+
+    SettlementError for a negative schedule, price or share, and unknown sides.
+    """
+    _check_energies(schedule.energy_wh)
+    if min(schedule.price, tolerance.tolerance_ppm, tolerance.penalty_ppm) < 0:
         raise SettlementError("neither price nor tolerance nor penalty may be negative")
-    if tolerance.sides not in (BOTH, SHORT_ONLY):
+    if tolerance.sides not in SIDES:
         raise SettlementError(f"unknown sides {tolerance.sides!r}: {BOTH} or {SHORT_ONLY}")
-    if tolerance.sides == SHORT_ONLY and actual_wh >= contract.energy_wh:
+    if tolerance.sides == SHORT_ONLY and deviation_wh >= 0:
         return Penalty(0, 0)
-    free_wh = contract.energy_wh * tolerance.tolerance_ppm // _PPM
-    charged_wh = max(0, abs(actual_wh - contract.energy_wh) - free_wh)
-    return Penalty(charged_wh, charged_wh * contract.price * tolerance.penalty_ppm // _PPM)
+    free_wh = schedule.energy_wh * tolerance.tolerance_ppm // _PPM
+    charged_wh = max(0, abs(deviation_wh) - free_wh)
+    return Penalty(charged_wh, charged_wh * schedule.price * tolerance.penalty_ppm // _PPM)
 
 
 class Deviation(NamedTuple):

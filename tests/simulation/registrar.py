@@ -8,7 +8,13 @@ from typing import Any
 
 from gridcore import cbor
 from gridcore.master_data import MeteredPoint, Named
-from gridcore.registry.balance_terms import BALANCE_PRICES, BALANCE_TERMS, BalanceTerms
+from gridcore.registry.balance_terms import (
+    BALANCE_PRICES,
+    BALANCE_TERMS,
+    SIDES,
+    BalancePenalty,
+    BalanceTerms,
+)
 from gridcore.registry.calendar import Calendar
 from gridcore.registry.gateway import GATEWAY, RetiredGateway
 from gridcore.registry.installation import INSTALLATION, RemovedInstallation
@@ -232,7 +238,8 @@ class Registrar:
         rng, slot_s = self.rng, self.world.slot_s
         prices = dict.fromkeys(BALANCE_PRICES, rng.choice([0, 7, -(10**9)]))
         series = rng.choice([None, None, {rng.choice(BALANCE_PRICES): rng.choice(["spot", "none"])}])
-        terms = BalanceTerms("grid", prices, series)
+        penalty = BalancePenalty(rng.choice([0, 10**6, 10**6 + 1]), 7, rng.choice(SIDES), 30_000)
+        terms = BalanceTerms("grid", prices, series, rng.choice([None, penalty._asdict()]))
         spot = Named(PRICE_SERIES, "spot", PriceSeries.of(slot_s, [5]), self.inside(now_s))
         named = Named(BALANCE_TERMS, rng.choice([*self.world.areas, "nowhere"]), terms, self.inside(now_s))
         return [*(spot.rows() if rng.random() < 0.4 else ()), *named.rows()]

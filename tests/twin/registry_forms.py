@@ -84,6 +84,12 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
                 f"{word}_price_micro_per_kwh": range(-(10**9), 10**9 + 1)
                 for word in ("gain", "loss", "shortfall", "surplus")
             },
+            "penalty?": {
+                "penalty_ppm": SHARE,
+                "price_micro_per_kwh": range(10**9 + 1),
+                "sides": re.compile("both|short_only"),
+                "tolerance_ppm": SHARE,
+            },
             "series?": dict,
         }
     ],

@@ -239,8 +239,8 @@ def _runs(file: _File, as_of_s: int | None) -> RunTerms | None:
 
 
 def _balance(table: object) -> BalanceTerms:
-    """The terms of the areas' balances: who answers for losses, the four prices, and which keys of prices.csv vary some of them."""
-    right = f"docs/settle-files.md has an example; its keys are loss_responsible, {', '.join(BALANCE_PRICES)}, series"
+    """The terms of the areas' balances: who answers for losses, the four prices, which keys of prices.csv vary some of them, and a penalty."""
+    right = f"docs/settle-files.md has an example; its keys are loss_responsible, {', '.join(BALANCE_PRICES)}, series, penalty"
     if not isinstance(table, dict):
         raise fault(NAME, "[balance] is no table", right)
     stated = {key: value for key, value in table.items() if key not in BALANCE_PRICES}

@@ -6,7 +6,7 @@ from typing import Final
 
 from gridcore.node_interface import API
 from gridcore.serving.openapi import Json
-from ledger.area_balances import AreaBalances, KnownBalance
+from ledger.area_balances import AreaBalances, KnownBalance, TermsOfSlot
 from ledger.http import parameters
 from ledger.http.roles import READERS
 from ledger.http.route import Query
@@ -35,8 +35,14 @@ def _known(known: KnownBalance) -> Json:
         "run": known.run,
         "groups": [sums._asdict() for sums in known.groups],
         "borders": [flow._asdict() for flow in known.borders],
-        "terms": None if known.terms is None else {**known.terms._asdict(), "prices": dict(known.terms.prices)},
+        "terms": None if known.terms is None else _terms(known.terms),
     }
+
+
+def _terms(terms: TermsOfSlot) -> Json:
+    """Without ``penalty`` where there is none."""
+    penalty = {} if terms.penalty is None else {"penalty": dict(terms.penalty)}
+    return {"loss_responsible": terms.loss_responsible, "prices": dict(terms.prices), **penalty}
 
 
 ROUTES: Final = (

@@ -25,6 +25,7 @@ from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, g
 
 PRICES = dict.fromkeys(BALANCE_PRICES, 300_000)
 TERMS = BalanceTerms("grid", PRICES)
+PENALTY = {"penalty_ppm": 50_000, "price_micro_per_kwh": 400_000, "sides": "both", "tolerance_ppm": 30_000}
 BORDER = Point("a-1", "exchange", exchange_area="a-2")
 
 
@@ -87,6 +88,33 @@ TERMS_FAULTS: Mapping[str, tuple[dict[str, Any], str]] = {
     "a price beyond its bound": ({"prices": {**PRICES, BALANCE_PRICES[0]: 10**9 + 1}}, "prices is a map of gain_price"),
     "a price that is no number": ({"prices": {**PRICES, BALANCE_PRICES[0]: True}}, "prices is a map of gain_price"),
     "a series of no price": ({"prices": PRICES, "series": {"x": "spot"}}, "series is a map of some of the prices"),
+    "a penalty without a tolerance": (
+        {"prices": PRICES, "penalty": {key: PENALTY[key] for key in PENALTY if key != "tolerance_ppm"}},
+        "penalty: tolerance_ppm is missing",
+    ),
+    "a penalty of more": ({"prices": PRICES, "penalty": {**PENALTY, "x": 1}}, "penalty: 'x' is no field of it"),
+    "a penalty above all of the price": (
+        {"prices": PRICES, "penalty": {**PENALTY, "penalty_ppm": 10**6 + 1}},
+        "penalty: penalty_ppm is a whole number, 0 to 1000000, not 1000001",
+    ),
+    "a tolerance above the schedule": (
+        {"prices": PRICES, "penalty": {**PENALTY, "tolerance_ppm": 10**6 + 1}},
+        "penalty: tolerance_ppm is a whole number",
+    ),
+    "a penalty that is received": (
+        {"prices": PRICES, "penalty": {**PENALTY, "price_micro_per_kwh": -1}},
+        "penalty: price_micro_per_kwh is a whole number",
+    ),
+    "a price of a penalty beyond its bound": (
+        {"prices": PRICES, "penalty": {**PENALTY, "price_micro_per_kwh": 10**9 + 1}},
+        "penalty: price_micro_per_kwh is a whole number",
+    ),
+    "a penalty of surpluses alone": (
+        {"prices": PRICES, "penalty": {**PENALTY, "sides": "long_only"}},
+        "penalty: sides is one of both, short_only, not 'long_only'",
+    ),
+    "a penalty that is no map": ({"prices": PRICES, "penalty": 5}, "penalty is a map of penalty_ppm"),
+    "no penalty": ({"prices": PRICES, "penalty": {}}, "penalty: penalty_ppm is missing"),
     "no series": ({"prices": PRICES, "series": {}}, "series is a map of some of the prices"),
 }
 
@@ -102,6 +130,20 @@ def test_terms_that_are_none_are_refused_in_words(name: str) -> None:
 @pytest.mark.parametrize("series", [None, {"loss_price_micro_per_kwh": "spot"}])
 def test_terms_have_their_form(series: dict[str, str] | None) -> None:
     value = BALANCE_TERMS.encode(TERMS._replace(series=series))
+    assert BALANCE_TERMS.fault_of(value) == ""
+    assert has_form("balance_terms", dict(value))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"penalty_ppm": 0, "tolerance_ppm": 0, "price_micro_per_kwh": 0},
+        {"penalty_ppm": 10**6, "tolerance_ppm": 10**6, "price_micro_per_kwh": 10**9, "sides": "short_only"},
+    ],
+)
+def test_a_penalty_has_its_form_up_to_its_bounds(changes: dict[str, Any]) -> None:
+    value = BALANCE_TERMS.encode(TERMS._replace(penalty={**PENALTY, **changes}))
     assert BALANCE_TERMS.fault_of(value) == ""
     assert has_form("balance_terms", dict(value))
 

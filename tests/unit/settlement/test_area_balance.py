@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from fractions import Fraction
+from math import floor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridcore.registry.balance_terms import BOTH, SHORT_ONLY, SIDES, BalancePenalty
 from settlement.area_balance import (
     GAIN,
     LOSS,
+    PENALTY,
     AreaBalance,
     Border,
     Known,
@@ -20,10 +23,12 @@ from settlement.area_balance import (
     area_balance,
     imbalance_account,
     losses_account,
+    penalties_account,
     unassigned_account,
 )
 from settlement.balance_groups import GroupEnergy
 from settlement.errors import SettlementError
+from tests.slow import grid_charges as slow
 
 TERMS = Terms("grid", 400_000, 250_000, 200_000, 600_000)
 EAST, WEST = GroupEnergy("east", 900, 0, 300, 0), GroupEnergy("west", 0, 500, 0, 300)
@@ -113,6 +118,77 @@ def test_terms_that_end_the_responsibility_of_one_party_post_to_the_next() -> No
     assert (owed["grid"], owed["new-grid"]) == (0, 50 * 400_000)
 
 
+# ------------------------------------------------------------------------------------------------------------ penalties
+
+
+def with_penalty(
+    *groups: GroupEnergy, sides: str = BOTH, share_ppm: int = 250_000, tolerance_ppm: int = 30_000, height: int = 5
+) -> Known:
+    penalty = BalancePenalty(share_ppm, 800_000, sides, tolerance_ppm)
+    return Known(height, "initial", groups, [], TERMS._replace(penalty=penalty))
+
+
+def penalties_of(*history: Known) -> list[tuple[str, str, int, int]]:
+    """Debit, credit, energy and amount of the penalties that are posted."""
+    entries = area_balance("north", [SlotHistory(0, history)]).entries
+    return [
+        (one.debit_account, one.credit_account, one.energy_wh, one.amount_nano)
+        for one in entries
+        if one.kind == PENALTY
+    ]
+
+
+def consumers(taken_wh: int, bought_wh: int = 1_000) -> GroupEnergy:
+    return GroupEnergy("east", taken_wh, 0, bought_wh, 0)
+
+
+@pytest.mark.parametrize("taken_wh", [970, 1_000, 1_030])
+def test_a_group_within_its_tolerance_pays_its_imbalance_and_no_penalty(taken_wh: int) -> None:
+    assert penalties_of(with_penalty(consumers(taken_wh))) == []
+
+
+@pytest.mark.parametrize(("taken_wh", "charged_wh"), [(1_031, 1), (1_050, 20), (969, 1), (0, 970)])
+def test_what_a_group_leaves_its_schedule_by_beyond_the_tolerance_costs_a_share_of_the_price(
+    taken_wh: int, charged_wh: int
+) -> None:
+    posted = penalties_of(with_penalty(consumers(taken_wh)))
+    assert posted == [("east", "north/penalties", charged_wh, charged_wh * 200_000)]
+
+
+def test_producers_that_were_to_give_and_took_pay_for_all_beyond_the_tolerance() -> None:
+    posted = penalties_of(with_penalty(GroupEnergy("west", 500, 0, 0, 1_000), sides=SHORT_ONLY))
+    assert posted == [("west", "north/penalties", 1_470, 1_470 * 200_000)]
+
+
+def test_with_a_penalty_for_shortfalls_alone_a_surplus_costs_nothing() -> None:
+    assert penalties_of(with_penalty(consumers(0), sides=SHORT_ONLY)) == []
+    assert penalties_of(with_penalty(consumers(1_050), sides=SHORT_ONLY)) != []
+
+
+def test_a_group_without_trades_has_no_schedule_and_no_tolerance() -> None:
+    assert penalties_of(with_penalty(consumers(10, bought_wh=0))) == [("east", "north/penalties", 10, 2_000_000)]
+
+
+def test_later_energy_posts_what_the_penalty_grows_by_and_takes_it_back_within_the_tolerance() -> None:
+    history = [
+        with_penalty(consumers(taken_wh), height=height) for height, taken_wh in ((5, 1_050), (6, 1_060), (7, 1_020))
+    ]
+    assert penalties_of(*history) == [
+        ("east", "north/penalties", 20, 20 * 200_000),
+        ("east", "north/penalties", 10, 10 * 200_000),
+        ("north/penalties", "east", -30, 30 * 200_000),
+    ]
+
+
+def test_another_share_takes_the_old_penalty_back_and_makes_a_new_one() -> None:
+    history = [with_penalty(consumers(1_050)), with_penalty(consumers(1_050), share_ppm=500_000, height=9)]
+    assert penalties_of(*history) == [
+        ("east", "north/penalties", 20, 20 * 200_000),
+        ("north/penalties", "east", -20, 20 * 200_000),
+        ("east", "north/penalties", 20, 20 * 400_000),
+    ]
+
+
 def test_a_negative_energy_is_refused() -> None:
     with pytest.raises(SettlementError, match="neither an exchange"):
         area_balance("north", [SlotHistory(0, [known(FEEDER._replace(in_wh=-1))])])
@@ -147,11 +223,25 @@ def borders(draw: st.DrawFn) -> list[Border]:
     return found
 
 
-TERMS_DRAWN = st.none() | st.builds(Terms, st.sampled_from(["grid", "a"]), PRICE, PRICE, PRICE, PRICE)
+SHARE_PPM = st.sampled_from([0, 10**6]) | st.integers(0, 10**6)
+PENALTIES = st.builds(BalancePenalty, SHARE_PPM, st.integers(0, 10**9), st.sampled_from(SIDES), SHARE_PPM)
+TERMS_DRAWN = st.none() | st.builds(
+    Terms, st.sampled_from(["grid", "a"]), PRICE, PRICE, PRICE, PRICE, st.none() | PENALTIES
+)
 KNOWN = st.builds(
     Known, st.integers(1, 9), st.sampled_from(["initial", "correction-1"]), groups(), borders(), TERMS_DRAWN
 )
 HISTORY = st.lists(KNOWN, min_size=1, max_size=4).map(lambda known: sorted(known, key=lambda one: one.height))
+
+
+def penalty_of(group: GroupEnergy, terms: BalancePenalty) -> Fraction:
+    """In units of the currency, by the slow reference of the vectors: a schedule in its own direction, and what was done of it."""
+    scheduled_wh, given_wh = group.sold_wh - group.bought_wh, group.export_wh - group.import_wh
+    done_wh = abs(scheduled_wh) + (given_wh - scheduled_wh)
+    left = slow.deviation_penalty(
+        abs(scheduled_wh), done_wh, terms.price_micro_per_kwh, terms.tolerance_ppm, terms.penalty_ppm, terms.sides
+    )
+    return Fraction(left.amount_nano, 10**9)
 
 
 def reference(area: str, known: Known) -> dict[str, Fraction]:
@@ -174,6 +264,10 @@ def reference(area: str, known: Known) -> dict[str, Fraction]:
         over_wh = (group.export_wh - group.import_wh) - (group.sold_wh - group.bought_wh)
         price = known.terms.surplus_micro_per_kwh if over_wh > 0 else known.terms.shortfall_micro_per_kwh
         pay(group.group, f"{area}/imbalance", -over_wh, price)
+        if known.terms.penalty is not None:
+            fine = penalty_of(group, known.terms.penalty)
+            owed[group.group or f"{area}/unassigned"] += fine
+            owed[f"{area}/penalties"] -= fine
     return {account: amount for account, amount in owed.items() if amount}
 
 
@@ -193,11 +287,28 @@ def test_debits_equal_credits_and_every_entry_has_both_sides(slots: list[list[Kn
     balance = area_balance("north", [SlotHistory(900 * number, known) for number, known in enumerate(slots)])
     assert sum(total.balance_nano for total in balance.accounts) == 0
     assert sum(total.debit_nano for total in balance.accounts) == sum(one.amount_nano for one in balance.entries)
-    counters = {losses_account("north"), imbalance_account("north")}
+    counters = {losses_account("north"), imbalance_account("north"), penalties_account("north")}
     for one in balance.entries:
         assert one.amount_nano >= 0
         assert len(counters & {one.debit_account, one.credit_account}) == 1
-        assert one.amount_nano == abs(one.energy_wh * one.price_micro_per_kwh)
+        priced_nano = abs(one.energy_wh * one.price_micro_per_kwh)
+        assert one.amount_nano <= priced_nano if one.kind == PENALTY else one.amount_nano == priced_nano
+
+
+@given(KNOWN)
+def test_a_penalty_is_posted_for_all_beyond_the_tolerance_and_for_nothing_within_it(known: Known) -> None:
+    entries = area_balance("north", [SlotHistory(0, [known])]).entries
+    plain = known if known.terms is None else known._replace(terms=known.terms._replace(penalty=None))
+    expected: dict[str, int] = {}
+    if known.terms is not None and known.terms.penalty is not None:
+        penalty = known.terms.penalty
+        for group in known.groups:
+            free_wh = floor(abs(group.schedule_wh) * Fraction(penalty.tolerance_ppm, 10**6))
+            is_free = penalty.sides == SHORT_ONLY and group.imbalance_wh > 0
+            if not is_free and abs(group.imbalance_wh) > free_wh:
+                expected[group.group] = abs(group.imbalance_wh) - free_wh
+    assert {one.party: one.energy_wh for one in entries if one.kind == PENALTY} == expected
+    assert [one for one in entries if one.kind != PENALTY] == area_balance("north", [SlotHistory(0, [plain])]).entries
 
 
 @given(KNOWN)

@@ -237,6 +237,21 @@ async def test_a_node_states_what_was_known_as_of_each_block(tmp_path: Path) -> 
         assert priced["known"][-1]["terms"] == {"loss_responsible": "grid", "prices": {**PRICES, LOSS_PRICE: 410_000}}
 
 
+async def test_a_node_states_the_penalty_of_terms_that_have_one_and_it_is_posted(tmp_path: Path) -> None:
+    penalty = {"penalty_ppm": 250_000, "price_micro_per_kwh": 800_000, "sides": "both", "tolerance_ppm": 30_000}
+    later = Named(BALANCE_TERMS, "a-1", TERMS._replace(penalty=penalty), FIRST_S)
+    blocks = blocks_of(WORLD, then=[*later.rows()])
+    async with running_node(tmp_path / "node", WORLD) as node:
+        await submit_all(node.client("util"), blocks)
+        (slot,) = (await node.client("util").query(f"areas/a-1/days/{DAYS[1]}/balance"))["slots"]
+        assert ["penalty" in known["terms"] for known in slot["known"]] == [False, True]
+        assert slot["known"][-1]["terms"]["penalty"] == penalty
+    with ledger_with(tmp_path / "ledger", WORLD, blocks) as ledger:
+        balance = area_balance("a-1", slot_histories(ledger, "a-1", FIRST_S, FIRST_S + SLOT_S))
+    posted = [one for one in balance.entries if one.kind == "penalty"]
+    assert [(one.debit_account, one.energy_wh, one.amount_nano) for one in posted] == [("east", 900, 900 * 200_000)]
+
+
 async def test_a_border_that_leads_elsewhere_from_a_boundary_on_still_counts_in_the_slot_before_it(
     tmp_path: Path,
 ) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridcore.registry.balance_terms import BOTH, SHORT_ONLY
 from settlement.errors import SettlementError
 from settlement.tariffs.network import VoltageLevel, network_charge_by_voltage, network_charge_capacity
-from settlement.tariffs.schedules import BOTH, SHORT_ONLY, PricedEnergy, Tolerance, deviation_penalty
+from settlement.tariffs.schedules import PricedEnergy, Tolerance, deviation_penalty
 from tests.slow import grid_charges as slow
 
 ENERGIES = st.integers(0, 10**3) | st.integers(0, 10**15)

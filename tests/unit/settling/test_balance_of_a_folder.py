@@ -33,6 +33,13 @@ series = {loss_price_micro_per_kwh = "spot"}
 PRICES = (
     "start,key,price_micro_per_kwh,area,point\n2025-06-30T21:00:00Z,spot,410000,,\n2025-06-30T21:15:00Z,spot,-20000,,\n"
 )
+PENALTY = """
+[balance.penalty]
+tolerance_ppm = 30000
+price_micro_per_kwh = 800000
+penalty_ppm = 250000
+sides = "both"
+"""
 STARTS = ("2025-06-30T21:00:00Z", "2025-06-30T21:15:00Z")
 
 
@@ -99,6 +106,40 @@ def test_losses_and_imbalances_are_posted_at_the_prices_of_their_slots(tmp_path:
     assert ("north", "shortfall", "east", "900", str(900 * 600_000)) in posted
     assert ("south", "surplus", "west", "500", str(500 * 200_000)) in posted
     assert sum(int(row["balance_nano"]) for row in rows_of(out, "balance_accounts.csv")) == 0
+
+
+def penalties_of(out: Path) -> list[tuple[str, ...]]:
+    return [
+        (row["area"], row["run"], row["debit_account"], row["credit_account"], row["energy_wh"], row["amount_nano"])
+        for row in rows_of(out, "balance_entries.csv")
+        if row["kind"] == "penalty"
+    ]
+
+
+def test_a_penalty_is_posted_to_its_own_account_and_leaves_all_other_entries_as_they_are(tmp_path: Path) -> None:
+    """Nothing is traded in this folder: the whole imbalance is beyond the tolerance."""
+    out, plain = settled(tmp_path / "one", rules_toml=RULES + BALANCE + PENALTY), settled(tmp_path / "other")
+    of_slot = [
+        ("north", "initial", "east", "north/penalties", "900", str(900 * 200_000)),
+        ("south", "initial", "west", "south/penalties", "500", str(500 * 200_000)),
+    ]
+    assert sorted(penalties_of(out)) == sorted(of_slot * 2)
+    assert penalties_of(plain) == []
+    others = [row for row in rows_of(out, "balance_entries.csv") if row["kind"] != "penalty"]
+    assert [{**row, "height": ""} for row in others] == [
+        {**row, "height": ""} for row in rows_of(plain, "balance_entries.csv")
+    ]
+    assert (out / "balance.csv").read_bytes() == (plain / "balance.csv").read_bytes()
+    assert sum(int(row["balance_nano"]) for row in rows_of(out, "balance_accounts.csv")) == 0
+
+
+def test_terms_of_newer_files_without_the_penalty_take_it_back(tmp_path: Path) -> None:
+    out = settled(tmp_path, rules_toml=RULES + BALANCE + PENALTY)
+    make_folder(tmp_path / "newer", {**FOLDER})
+    assert main(["settle", "files", str(tmp_path / "newer"), "--onto", str(out)]) == 0
+    owed = {(row["area"], row["account"]): int(row["balance_nano"]) for row in rows_of(out, "balance_accounts.csv")}
+    assert (owed["north", "north/penalties"], owed["south", "south/penalties"]) == (0, 0)
+    assert owed["north", "east"] == 2 * 900 * 600_000
 
 
 def test_a_border_that_comes_with_newer_files_is_posted_then(tmp_path: Path) -> None:
@@ -173,13 +214,17 @@ def test_a_border_that_is_none_is_one_line_with_row_and_column(tmp_path: Path, n
 TERMS_FAULTS = {
     "a price is missing": (("loss_price_micro_per_kwh = 400000\n", ""), "rules.toml: [balance] prices is a map"),
     "an unknown key": (("loss_responsible", "loss_party"), "rules.toml: [balance] "),
+    "a penalty on one side that is none": (
+        ('"both"', '"long"'),
+        "rules.toml: [balance] penalty: sides is one of both, short_only, not 'long'; docs/settle-files.md",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", TERMS_FAULTS)
 def test_terms_that_are_none_are_one_line(tmp_path: Path, name: str) -> None:
     (old, new), place = TERMS_FAULTS[name]
-    make_folder(tmp_path / "in", {**FOLDER, "rules.toml": RULES + BALANCE.replace(old, new)})
+    make_folder(tmp_path / "in", {**FOLDER, "rules.toml": RULES + (BALANCE + PENALTY).replace(old, new)})
     with pytest.raises(UsageError) as raised:
         read_folder(tmp_path / "in")
     assert str(raised.value).startswith(place), str(raised.value)

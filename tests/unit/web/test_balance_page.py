@@ -70,6 +70,15 @@ async def test_entries_name_the_block_that_brought_them_and_accounts_owe_nothing
     assert sum(row[3] for row in accounts["rows"]) == 0
 
 
+async def test_a_penalty_of_the_terms_is_an_entry_to_its_own_account(world: World) -> None:
+    penalty = {"penalty_ppm": 250_000, "price_micro_per_kwh": 800_000, "sides": "both", "tolerance_ppm": 30_000}
+    stated = known(4, "initial", FEEDER)
+    slots = [{"slot_start_s": DAY_START_S, "known": [{**stated, "terms": {**stated["terms"], "penalty": penalty}}]}]
+    world.node.answers[f"areas/A1/days/{DAY_START_S}/balance"] = {"slots": slots}
+    entries = await (await world.browser(Role.UTILITY).get(f"{PATH}/balance/entries")).get_json()
+    assert entries["rows"][-1][3:] == ["penalty", "town", 900, 800_000, "town", "A1/penalties", 900 * 200_000]
+
+
 async def test_the_page_says_of_how_many_slots_a_border_is_not_known(world: World) -> None:
     page = await world.browser(Role.UTILITY).text(f"/balance?area=A1&day={DAY_START_S}")
     assert "Of 1 slots a border is not known" in page
