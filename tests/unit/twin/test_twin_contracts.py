@@ -46,8 +46,9 @@ def test_cleared_price_volume_and_pro_rata_fills_are_those_of_the_vector(folder:
         )
         for number, row in enumerate(rows)
     ]
-    stated = {name: given[name] for name in ("price_k_ppm", "reference_price_micro_per_kwh") if name in given}
-    terms = {"reference_price_micro_per_kwh": None, **stated, "rationing": "pro_rata"}
+    names = ("price_k_ppm", "reference_price_micro_per_kwh")
+    terms: dict[str, Any] = {"reference_price_micro_per_kwh": None, "rationing": "pro_rata"}
+    terms.update((name, given[name]) for name in names if name in given)
     price, volume, fills = clear_auction(orders, terms)
     assert volume == expect.get("volume_wh", volume)
     assert price == expect.get("price_micro_per_kwh", 0)
