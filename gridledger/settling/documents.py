@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
 from gridledger.settling.chain import (
+    PartnersOfRuns,
     Scope,
     billed_in,
     files_scope,
@@ -28,6 +29,7 @@ from gridledger.settling.dataset import Dataset, PartyTariff, parties_of
 from gridledger.settling.documented_month import MONTH, read_month
 from gridledger.settling.files.fault import FilesError, nearest
 from gridledger.settling.files.table import Header, Table
+from gridledger.settling.partners import NOBODY
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
 from gridledger.settling.results.months import months_of
@@ -190,10 +192,11 @@ def charged_in(books: Books, slot_start_s: Int64, billed: BilledThere) -> Charge
     return Charged(frame, tariffs, without)
 
 
-def billing_of(books: Books, charged: Charged) -> Billing:
-    """What every run of the slots is to every party that names a tariff; there is one at least."""
+def billing_of(books: Books, charged: Charged, partners: PartnersOfRuns | None = None) -> Billing:
+    """What every run of the slots is to every party that names a tariff; there is one at least. ``partners``: where it matters whom points name."""
     reader, scope = books.reader, books.scope
-    return Billing(charged.frame, read_runs(reader, charged.frame, scope.zone, scope.height), charged.tariffs)
+    runs = read_runs(reader, charged.frame, scope.zone, scope.height, partners)
+    return Billing(charged.frame, runs, charged.tariffs, NOBODY if partners is None else partners.named)
 
 
 class MonthBilling(NamedTuple):
@@ -203,8 +206,13 @@ class MonthBilling(NamedTuple):
     without_tariff: Sequence[str]
 
 
-def month_billing(books: Books, slot_start_s: Int64, party: str | None = None) -> MonthBilling:
-    """What every run of some slots is to every party that names a tariff in them, or to one party. UsageError, GridError as ``billings``."""
+def month_billing(
+    books: Books, slot_start_s: Int64, party: str | None = None, partners: PartnersOfRuns | None = None
+) -> MonthBilling:
+    """What every run of some slots is to every party that names a tariff in them, or to one party. ``partners``: as of ``billing_of``.
+
+    UsageError, GridError as ``billings``.
+    """
     billed = billed_in(books.reader, books.scope, slot_start_s, None if party is None else [party])
     if party is not None and not billed.points:
         known = sorted(parties_of(billed_in(books.reader, books.scope, slot_start_s).points))
@@ -214,4 +222,4 @@ def month_billing(books: Books, slot_start_s: Int64, party: str | None = None) -
         who = "nobody who is billed names a" if party is None else f"party {party} names no"
         right = "register one and name it in the party's row (docs/tariffs.md)"
         raise UsageError(f"{who} tariff in these slots; {right}")
-    return MonthBilling(billing_of(books, charged), charged.without_tariff)
+    return MonthBilling(billing_of(books, charged, partners), charged.without_tariff)

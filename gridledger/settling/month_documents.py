@@ -1,4 +1,4 @@
-"""A folder of documents of a ledger's month: statements, postings, documents and general ledger, as ``settle files`` makes them."""
+"""A folder of documents of a ledger's month: statements, postings, documents, general ledger and receipts of partners, as ``settle files`` makes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.settling.chain import Scope, payments_of_month, timezone_of
+from gridledger.settling.chain import PartnersOfRuns, Scope, payments_of_month, timezone_of
 from gridledger.settling.documented_month import MONTH, MONTH_FORM, DocumentedMonth
 from gridledger.settling.documents import Books, month_billing, slots_of_months
 from gridledger.settling.results.months import span_of_month
@@ -52,7 +52,8 @@ def make_documents(
         if month not in months:
             has = f"it has {', '.join(months)}" if months else "none is settled yet"
             raise UsageError(f"--month {month}: the ledger has no settled slot of it; {has}")
-        found = month_billing(Books(reader, scope, month, is_of_files=False), months[month])
+        books = Books(reader, scope, month, is_of_files=False)
+        found = month_billing(books, months[month], partners=PartnersOfRuns(reader))
         payments = payments_of_month(reader, scope, month)
         check_disk([found.billing.dataset], out)
         written = write_documents(work, found.billing, progress, payments)

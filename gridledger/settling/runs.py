@@ -18,7 +18,8 @@ class RunColumns(NamedTuple):
     rows: int64[n], each row's place in ``Dataset.points``. columns: int64[n] by name, ``import_wh``, ``export_wh`` and the
     contract's position columns. quality: uint8[n]. trade_price_micro_per_kwh: of the gate, None without one. terms: of the area's
     rules. tariffs: with this run as its one group, the prices in force in this slot. withdrawn: places that an earlier run of the slot billed
-    and this one bills nothing, since somebody else, or nobody, is billed at the point by now; int64, None for none.
+    and this one bills nothing, since somebody else, or nobody, is billed at the point by now; int64, None for none. partners: int32[n], whom each
+    row names, a place in ``PartnersOfRuns.named``; None where it was not asked for.
     """
 
     area: str
@@ -33,6 +34,7 @@ class RunColumns(NamedTuple):
     terms: Mapping[str, Any]
     tariffs: Tariffs
     withdrawn: Int64Column | None = None
+    partners: NDArray[np.int32] | None = None
 
 
 class SlotColumns(NamedTuple):

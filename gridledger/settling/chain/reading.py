@@ -13,6 +13,7 @@ from gridcore.errors import broken
 from gridcore.registry.point import POINT
 from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.chain.partners import PartnersOfRuns
 from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.runs import RunColumns, SlotColumns
 from ledger.contract import SlotRows, Tariffs
@@ -81,12 +82,16 @@ class _Places:
 
 
 def read_runs(
-    reader: LedgerReader, dataset: Dataset, zone_name: str = ZONE_NAME, height: int | None = None
+    reader: LedgerReader,
+    dataset: Dataset,
+    zone_name: str = ZONE_NAME,
+    height: int | None = None,
+    partners: PartnersOfRuns | None = None,
 ) -> Iterator[RunColumns]:
     """Every run of the dataset's slots as far as they are settled, ascending by slot, then by run, then by area.
 
     ``dataset``: names the points, once for each who is ever billed there; of other points and parties nothing is read. height: of the last
-    block that counts, by itself the newest.
+    block that counts, by itself the newest. partners: tell whom the rows of each run name, which is not asked without them.
     """
     zone = reader.registry.zone(zone_name)
     places, rules = _Places(reader, zone, dataset.points), _RulesByDigest(reader)
@@ -94,13 +99,17 @@ def read_runs(
     for runs in _by_slot(run_leaves(reader, zone_name, dataset.slot_start_s, until)):
         billed = np.zeros(0, dtype=np.int64)
         for made in runs:
-            areas = places.by_area(_zone_of_run(reader, made.leaf))
+            in_force = _zone_of_run(reader, made.leaf)
+            areas = places.by_area(in_force)
             now = np.concatenate([area.places for area in areas])
             withdrawn = np.setdiff1d(billed, now)
+            rows = np.concatenate([area.rows for area in areas])
+            named = None if partners is None else partners.of_zone(in_force, made.leaf, rows)
             for area, settled in zip(areas, _settled_by_area(reader, made.leaf, areas), strict=True):
                 own = places.in_area(withdrawn, area.number)
                 if area.rows.size or own.size:
-                    yield _area_of_run(reader, made, _SettledArea(area, settled, own), rules)
+                    found = _area_of_run(reader, made, _SettledArea(area, settled, own), rules)
+                    yield found if named is None else found._replace(partners=named[area.rows])
             billed = np.union1d(billed, now)
 
 

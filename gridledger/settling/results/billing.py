@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff
+from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.results.invoices import Invoices, Issued, month_sums
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.party_lines import Kind, Rows, Signed, merged, rows_of
@@ -48,13 +49,23 @@ class Billed(NamedTuple):
 
 
 class Billing:
-    """The runs of some slots, and what is made of them party by party. points_of_party: places of points, parties by the bytes of their names."""
+    """The runs of some slots, and what is made of them party by party. points_of_party: places of points, parties by the bytes of their names.
 
-    def __init__(self, dataset: Dataset, runs: Iterable[RunColumns], tariffs: Mapping[str, PartyTariff]) -> None:
+    partners: what ``RunColumns.partners`` are places in, the first one of nobody; complete when all runs have been read.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        runs: Iterable[RunColumns],
+        tariffs: Mapping[str, PartyTariff],
+        partners: Sequence[Partners] = NOBODY,
+    ) -> None:
         self.dataset, self.tariffs = dataset, tariffs
         self.contract = CONTRACTS[dataset.rules.contract]
         self.sheets = Sheets(dataset, self.contract)
         self.sheets.collect(runs)
+        self.partners = partners
         self._latest: OfRun | None = None
         self.points_of_party = _points_of_party(dataset)
         self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
@@ -102,10 +113,15 @@ class Billing:
     def _parts(self, run: OfRun, party: str) -> list[Signed]:
         points = self.points_of_party[party]
         areas = [self.dataset.points[point].area for point in points]
-        parts = [Signed(1, lines_of(self.contract, run.sheet, points, areas))]
-        if run.before is not None:
-            parts.append(Signed(-1, lines_of(self.contract, run.before, points, areas)))
-        return parts
+        sheets = [(1, run.sheet)] if run.before is None else [(1, run.sheet), (-1, run.before)]
+        return [
+            Signed(
+                sign,
+                lines_of(self.contract, sheet, points, areas),
+                sheet.partners[:, points].ravel() if len(self.partners) > 1 else None,
+            )
+            for sign, sheet in sheets
+        ]
 
     def _billed_nano(self, name: str, party: str) -> MonthTotals:
         """What a run adds to a party's lines of the contract, by month and kind."""

@@ -53,10 +53,14 @@ class Sides(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """Lines that count (sign 1) or are taken back (-1). Their rows go by slot, then by point: as many points in every slot."""
+    """Lines that count (sign 1) or are taken back (-1). Their rows go by slot, then by point: as many points in every slot.
+
+    partners: int32[rows], whom each row names, a place in ``Billing.partners``; None where there is nobody but the first of them.
+    """
 
     sign: int
     lines: Sequence[LineLike]
+    partners: NDArray[np.int32] | None = None
 
 
 def rows_of(parts: Sequence[Signed], kinds: Sequence[Kind], slots: Places) -> list[Rows]:

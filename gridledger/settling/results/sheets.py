@@ -33,7 +33,7 @@ class Sheet(NamedTuple):
 
     slots: ascending places in ``Dataset.slot_start_s``. has: bool[slots, points], which rows it has; columns: by name
     int64[slots, points], 0 where it has none; tariff: int64[slots, points], places in ``tariffs``, each the prices by key;
-    groups: by slot and area.
+    groups: by slot and area; partners: int32[slots, points], as of ``RunColumns``, 0 where it has none.
     """
 
     slots: Places
@@ -42,6 +42,7 @@ class Sheet(NamedTuple):
     tariff: Grid
     tariffs: Sequence[Mapping[str, int]]
     groups: Mapping[tuple[int, str], Group]
+    partners: NDArray[np.int32]
 
 
 class Sheets:
@@ -75,6 +76,8 @@ class Sheets:
                 column[slot, run.rows] = run.columns[name]
             sheet.quality[slot, run.rows] = run.quality
             sheet.tariff[slot, run.rows] = self._places(run.tariffs)[run.tariffs.of_row]
+            if run.partners is not None:
+                sheet.partners[slot, run.rows] = run.partners
             sheet.groups[slot, run.area] = Group(run.trade_price_micro_per_kwh, run.terms)
 
     @property
@@ -97,10 +100,11 @@ class Sheets:
             at = sheet.has & other.has
             found.has[at] = True
             found.tariff[at] = other.tariff[at]
+            found.partners[at] = other.partners[at]
             for key, column in found.columns.items():
                 column[at] = other.columns[key][at]
             found.groups.update((where, group) for where, group in other.groups.items() if where in sheet.groups)
-        return Sheet(sheet.slots, found.has, found.columns, found.tariff, sheet.tariffs, found.groups)
+        return Sheet(sheet.slots, found.has, found.columns, found.tariff, sheet.tariffs, found.groups, found.partners)
 
     def last(self, name: str, until: str | None = None) -> Grid:
         """A column of the rows that hold now, or that held after the run ``until``: of each the last run that has it."""
@@ -136,7 +140,7 @@ class Sheets:
         at: Places | slice = slice(None) if every else slots
         columns = {name: column[at] for name, column in filling.columns.items()}
         tariffs = [dict(prices) for prices in self._tariffs]
-        return Sheet(slots, filling.has[at], columns, filling.tariff[at], tariffs, filling.groups)
+        return Sheet(slots, filling.has[at], columns, filling.tariff[at], tariffs, filling.groups, filling.partners[at])
 
     def _places(self, tariffs: Tariffs) -> Int64Column:
         """The place of each tariff of a run among those of all runs."""
@@ -155,6 +159,7 @@ class _Filling:
         self.columns: dict[str, Grid] = {name: np.zeros(shape, dtype=np.int64) for name in names}
         self.quality: NDArray[np.uint8] = np.full(shape, MEASURED, dtype=np.uint8)
         self.tariff: Grid = np.zeros(shape, dtype=np.int64)
+        self.partners: NDArray[np.int32] = np.zeros(shape, dtype=np.int32)
         self.groups: dict[tuple[int, str], Group] = {}
 
 

@@ -17,6 +17,7 @@ from gridledger.settling.results.billing import Billing, OfRun
 from gridledger.settling.results.figures import figures_of
 from gridledger.settling.results.general_ledger import GeneralLedger
 from gridledger.settling.results.invoices import Issued
+from gridledger.settling.results.market_partners import PartnerBook
 from gridledger.settling.results.participants import participants_of
 from gridledger.settling.results.party_lines import sides_of
 from gridledger.settling.results.payments import PaymentRow
@@ -90,7 +91,7 @@ def write_results(
 def write_documents(
     out: Path, billing: Billing, progress: Progress | None = None, payments: Sequence[PaymentRow] = ()
 ) -> Written:
-    """Make statements, postings, documents and general ledger of all parties in ``out``. Errors as of ``write_results``.
+    """Make statements, postings, documents, general ledger and receipts of partners of all parties in ``out``. Errors as of ``write_results``.
 
     payments: which the general ledger has too, also of parties that have no documents.
     """
@@ -117,6 +118,7 @@ class _Writer:
         self.book = GeneralLedger(self.months.calendar.day)
         for one in payments:
             self.book.add_payment(one)
+        self.partners = PartnerBook(self.months.calendar.day, billing.partners)
         self.sample = Sample(self.dataset.slot_start_s, billing.kinds, billing.contract.line_kinds)
         self.statements = 0
 
@@ -140,6 +142,7 @@ class _Writer:
         for one in issued:
             self.book.add_document(one, last_day[one.month], billing.terms(one).quantum_nano)
         self.book.write(out)
+        self.partners.write(out)
         return Written(
             statements=self.statements,
             postings=self.postings.count,
@@ -169,6 +172,8 @@ class _Writer:
         if charges:
             sides = sides_of_charges(charges, self.accounts, len(self.months.names))
             both.append(("charge", self.months.first_slot, sides))
+            self.partners.add_charges(run.name, self.months.first_slot, sides, self.accounts)
+        self.partners.add_lines(run.name, slots, parts)
         for kind, at, sides in both:
             self.postings.add(run.name, party, at, sides)
             self.book.add(run.name, kind, party, at, sides, self.accounts)

@@ -1,0 +1,29 @@
+"""Market partners of a point: who sells to its party, buys from it, and runs its grid; and on which accounts of contracts their money stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+
+class Partners(NamedTuple):
+    """Whom a point names, as of ``gridcore.registry.point.Point``; "" where it names nobody."""
+
+    supplier: str = ""
+    offtaker: str = ""
+    grid_operator: str = ""
+
+    def on(self, account: str) -> str:
+        """Who is behind an account, one of ``PARTNER_ACCOUNTS``."""
+        name: str = getattr(self, PARTNER_ACCOUNTS[account])
+        return name
+
+
+PARTNER_ACCOUNTS: Final[Mapping[str, str]] = {
+    "network": "grid_operator",
+    "offtaker": "offtaker",
+    "supplier": "supplier",
+}
+"""Accounts of contracts behind each of which stands whoever the point names in this field of ``Partners``."""
+NOBODY: Final[Sequence[Partners]] = (Partners(),)
+"""All that points name where nobody looked."""
