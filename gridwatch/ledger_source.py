@@ -25,7 +25,8 @@ from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import chunks
 from ledger.leaves.registers import REGISTERS
 from ledger.registry.zones import Zone, ZoneInForce
-from ledger.store.reader import DecidedTransaction, LedgerReader
+from ledger.store.reader import LedgerReader
+from ledger.store.rows import DecidedTransaction
 
 _VOLTAGES: Final = frozenset({"12.7.0", "32.7.0"})
 """OBIS codes of a voltage: of whatever there is, of L1."""

@@ -58,8 +58,8 @@ from ledger.state.columns import decode_batch
 from ledger.state.order_columns import decode_orders
 from ledger.state.settle import area_rows, position_rows
 from ledger.state.trades import trades_seed
-from ledger.store.reader import DecidedTransaction, LedgerReader
-from ledger.store.rows import IndexedBatch
+from ledger.store.reader import LedgerReader
+from ledger.store.rows import DecidedTransaction, IndexedBatch
 
 Registers = tuple[int, int]
 """Import and export, Wh as the meter shows them."""

@@ -29,7 +29,8 @@ from gridevidence.sources import (
 from ledger.leaves.proposal import PASSED, PROPOSAL, ProposalLeaf
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.store.errors import NotCertifiedError
-from ledger.store.reader import DecidedTransaction, LedgerReader
+from ledger.store.reader import LedgerReader
+from ledger.store.rows import DecidedTransaction
 
 
 class ReaderEvidence:

@@ -34,7 +34,7 @@ from ledger.store.files import Files
 from ledger.store.folded_table import is_whole
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
-from ledger.store.rows import Act, Change, Decision, IndexedBatch, ResultEntry, decode_results
+from ledger.store.rows import Act, Change, DecidedTransaction, Decision, IndexedBatch, ResultEntry, decode_results
 from ledger.store.state_db import PROVABLE_HEIGHTS, StateDb
 from ledger.store.validator_table import SetChange
 from ledger.tiles import prefix_tile, sided_path
@@ -45,18 +45,6 @@ KEYS_TOGETHER: Final = 32
 """Leaves that are read in one go while blocks wait: a chunk of positions has 100 KiB."""
 BLOCK_TREES_MAX: Final = 8
 """Blocks whose results are kept in memory, with the tree over them; the least recently asked for goes first."""
-
-
-@dataclass(frozen=True)
-class DecidedTransaction:
-    """One transaction of a block with what became of it. ``position``: in the block; ``id``: b"" when malformed."""
-
-    height: int
-    position: int
-    wire: bytes
-    digest: bytes
-    code: int
-    id: bytes
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,18 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class DecidedTransaction:
+    """One transaction of a block with what became of it. ``position``: in the block; ``id``: b"" when malformed."""
+
+    height: int
+    position: int
+    wire: bytes
+    digest: bytes
+    code: int
+    id: bytes
+
+
+@dataclass(frozen=True)
 class BatchEntry:
     """One accepted reading batch, by gateway and boundary. ``is_observed``: it carries observations."""
 

@@ -19,7 +19,8 @@ from gridledger.settling.results.payments import PaymentRow
 from gridledger.tables.columns import utf8
 from ledger.leaves.payments import PAYMENTS, PaymentsLeaf
 from ledger.registry.bodies import in_force
-from ledger.store.reader import DecidedTransaction, LedgerReader
+from ledger.store.reader import LedgerReader
+from ledger.store.rows import DecidedTransaction
 
 PAYMENTS_MAX: Final = 1 << 18
 """Payments of a folder: all of them are in memory."""
