@@ -129,7 +129,7 @@ def test_a_folder_with_places_of_the_grid_is_settled_with_their_fees(
     changes["points.csv"] = with_places("1", "1")
     newer = make_folder(tmp_path / "newer", changes)
     assert main(["settle", "files", str(newer), "--onto", str(out)]) == 1
-    assert "the ledger has grid_place 5, not 1; gates were cleared by it" in capsys.readouterr().err
+    assert "the ledger has grid_place 5, not 1; slots were settled by it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("place", "says"), [("0", "grid_place"), ("x", "grid_place"), ("65536", "grid_place")])
