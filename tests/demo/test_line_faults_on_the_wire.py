@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from gridledger.cli import main
 from gridledger.simulating.fault_scores import score_run
-from simulators.meters.bus import TcpClient
 from tests.demo.test_simulate_small import short_copy
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 SLOTS = 6
 EVENTS = (("duplicated", 2), ("reordered", 4))
-HEADER_BYTES = 6
 
 
-@dataclass
-class Tap:
-    """What meters write to the agent's connections: the transaction ids of the answers, connection by connection, while a line is faulty."""
+class Tapped(NamedTuple):
+    """A run's folder, and what meters wrote to the agent's connections while a line was faulty: ids of answers, connection by connection."""
 
-    twice: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    overtaken: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-
-
-def numbers_in(data: bytes) -> Iterator[int]:
-    """The transaction ids of whole Modbus TCP frames."""
-    while data:
-        yield int.from_bytes(data[:2], "big")
-        data = data[HEADER_BYTES + int.from_bytes(data[4:6], "big") :]
+    out: Path
+    twice: list[list[int]]
+    overtaken: list[list[int]]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -44,48 +36,37 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tap]:
-    """A run in this process, its node and its agent in theirs."""
-    folder, tap, write = tmp_path_factory.mktemp("wire"), Tap(), TcpClient.write
-
-    def noted(client: TcpClient, data: bytes) -> None:
-        fault = client._bus.fault
-        numbers = tap.twice if fault.twice else tap.overtaken if fault.overtaken_every else None
-        if numbers is not None:
-            numbers[id(client)] += numbers_in(data)
-        write(client, data)
-
-    path = Path(short_copy("village_day", folder, SLOTS))
+def tapped(tmp_path_factory: pytest.TempPathFactory) -> Tapped:
+    """A run whose meters are in a process that notes what they write; its node and its agent are in theirs."""
+    folder = tmp_path_factory.mktemp("wire")
+    path, tap = Path(short_copy("village_day", folder, SLOTS)), folder / "tap.json"
     with path.open("a") as file:
         for kind, slot in EVENTS:
             file.write(f'\n[[events]]\nlabel = "a {kind}"\nkind = "{kind}"\ntarget = "A1"\n')
             file.write(f"from_slot = {slot}\nuntil_slot = {slot + 1}\n")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(TcpClient, "write", noted)
-        assert main(["simulate", "run", str(path), "--out", str(folder / "out")]) == 0
-    return folder / "out", tap
+    command = [sys.executable, "-m", "tests.demo.tapped_run", str(path), str(folder / "out"), str(tap)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Tapped(folder / "out", *json.loads(tap.read_text()))
 
 
-def test_each_answer_reaches_the_agent_twice(tapped: tuple[Path, Tap]) -> None:
-    out, tap = tapped
-    meters = len(rows(out / "meters.csv"))
-    assert sum(map(len, tap.twice.values())) >= 2 * meters
-    for numbers in tap.twice.values():
+def test_each_answer_reaches_the_agent_twice(tapped: Tapped) -> None:
+    meters = len(rows(tapped.out / "meters.csv"))
+    assert sum(map(len, tapped.twice)) >= 2 * meters
+    for numbers in tapped.twice:
         assert numbers[::2] == numbers[1::2]
         assert len(set(numbers)) == len(numbers) // 2
 
 
-def test_answers_reach_the_agent_behind_later_ones(tapped: tuple[Path, Tap]) -> None:
-    _, tap = tapped
-    overtaken = [later for numbers in tap.overtaken.values() for later, number in pairwise(numbers) if number < later]
+def test_answers_reach_the_agent_behind_later_ones(tapped: Tapped) -> None:
+    overtaken = [later for numbers in tapped.overtaken for later, number in pairwise(numbers) if number < later]
     assert overtaken
 
 
-def test_both_are_reported_as_measured_and_as_counted(tapped: tuple[Path, Tap]) -> None:
-    out, _ = tapped
-    scores = {score.kind: score for score in score_run(out)}
+def test_both_are_reported_as_measured_and_as_counted(tapped: Tapped) -> None:
+    scores = {score.kind: score for score in score_run(tapped.out)}
     assert set(scores) == {kind for kind, _ in EVENTS}
     for score in scores.values():
         assert (score.recall_percent, score.precision_percent, score.qualities) == (100, 100, {"measured"})
-    reported = rows(out / "reported.csv")
+    reported = rows(tapped.out / "reported.csv")
     assert {row["quality"] for row in reported} == {"measured"}
