@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.codes import Code
 from gridcore.errors import UsageError
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_acting_arguments, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -47,12 +47,7 @@ def add_arguments(actions: Any) -> None:
     validators = actions.add_parser("validators", help="the set that certifies, as a file to change and to propose")
     for action in (propose, vote, proposals, validators):
         action.set_defaults(run=run)
-        action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
-        action.add_argument(
-            "--signer", required=True, metavar="ID", help="who asks: an administrator to propose and vote"
-        )
-        action.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
-        action.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+        add_acting_arguments(action, "who asks: an administrator to propose and vote")
 
 
 def run(args: argparse.Namespace) -> int:

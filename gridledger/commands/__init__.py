@@ -50,6 +50,14 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def add_acting_arguments(parser: argparse.ArgumentParser, who: str) -> None:
+    """Declare a node and who signs for it: ``url``, ``signer``, ``key``, ``password``. who: what ``--help`` says of the signer."""
+    parser.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
+    parser.add_argument("--signer", required=True, metavar="ID", help=who)
+    parser.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
+    parser.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+
+
 def print_progress(line: str) -> None:
     """Overwrite one line on a terminal's stderr; print nothing into a pipe. An empty ``line`` clears it."""
     if sys.stderr.isatty():

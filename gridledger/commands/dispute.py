@@ -16,7 +16,7 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.dispute_open import GROUNDS, DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_acting_arguments, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -69,10 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _action(actions: Any, name: str, words: str, *, states: bool = True) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=words)
-    action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
-    action.add_argument("--signer", required=True, metavar="ID", help="who acts")
-    action.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
-    action.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+    add_acting_arguments(action, "who acts")
     if states:
         action.add_argument(
             "--statement",

@@ -13,7 +13,7 @@ from gridcore.forms import TIME_S_MAX
 from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_acting_arguments, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -38,10 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``approve``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     approve = actions.add_parser("approve", help="answer for what a meter showed at a boundary, whatever stands there")
-    approve.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
-    approve.add_argument("--signer", required=True, metavar="ID", help="a signer of the role utility")
-    approve.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
-    approve.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+    add_acting_arguments(approve, "a signer of the role utility")
     approve.add_argument(
         "--installation", required=True, type=whole_number(0, NUMBER_MAX), metavar="N", help="its number"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore.codes import Code
 from gridcore.errors import UsageError
-from gridledger.commands import print_result
+from gridledger.commands import add_acting_arguments, print_result
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -35,10 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     approve = actions.add_parser("approve", help="agree to rows that another organisation has submitted")
     approve.add_argument("transaction", metavar="ID", help="of the transaction, 64 hex digits; show pending lists them")
     for action in (show, submit, approve):
-        action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
-        action.add_argument("--signer", required=True, metavar="ID", help="who asks: an administrator to submit")
-        action.add_argument("--key", required=True, metavar="URI", help="that signer's key, file:KEYSTORE")
-        action.add_argument("--password", required=True, metavar="URI", help="of the key: file:PATH or env:NAME")
+        add_acting_arguments(action, "who asks: an administrator to submit")
 
 
 def run(args: argparse.Namespace) -> int:

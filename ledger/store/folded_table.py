@@ -15,6 +15,8 @@ from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.state.state import LeafChange
 from ledger.store.tables import Tables
 
+KEPT_MAX: Final = 64
+"""Series whose folded entries are kept in memory."""
 _FAMILY: Final = ENTITY_FAMILIES[PRICE_SERIES.kind]
 
 
@@ -23,11 +25,22 @@ class FoldedTable:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._whole: dict[str, tuple[bytes, Sequence[Entry]]] = {}
+        """By key what a leaf's digest of folded entries has been found to stand for: lines ask for each slot and price."""
 
-    def entries(self, key: str) -> list[Entry]:
-        """What is known of the folded entries of an entity, oldest first."""
+    def whole(self, key: str, leaf: EntityLeaf) -> Sequence[Entry] | None:
+        """All entries that a leaf has folded, oldest first; None where some of them are not here."""
+        known = self._whole.get(key)
+        if known is not None and known[0] == leaf.folded:
+            return known[1]
         query = "SELECT from_s, height, digest FROM folded_entries WHERE key = ? ORDER BY from_s, height"
-        return [Entry(from_s, height, bytes(digest)) for from_s, height, digest in self._tables.rows(query, key)]
+        found = [Entry(from_s, height, bytes(digest)) for from_s, height, digest in self._tables.rows(query, key)]
+        if not is_whole(found, leaf):
+            return None
+        if len(self._whole) >= KEPT_MAX:
+            self._whole.clear()
+        self._whole[key] = leaf.folded, found
+        return found
 
     def save_replaced(self, leaves: Iterable[LeafChange]) -> None:
         """Keep the entries that a block is about to fold. sqlite3.Error when the disk does not take it."""

@@ -31,7 +31,6 @@ from ledger.store.block_log import BlockLog
 from ledger.store.block_record import BlockRecord
 from ledger.store.errors import NotCertifiedError, PrunedError
 from ledger.store.files import Files
-from ledger.store.folded_table import is_whole
 from ledger.store.leaf_tables import is_provable
 from ledger.store.room import Room, room_of
 from ledger.store.rows import Act, Change, DecidedTransaction, Decision, IndexedBatch, ResultEntry, decode_results
@@ -164,8 +163,8 @@ class LedgerReader:
     def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
         """The entries of a price series that its leaf has folded, oldest first. PrunedError where this node does not have all of them."""
         with self._lock:
-            entries = self._db.leaves.folded.entries(key)
-        if not is_whole(entries, leaf):
+            entries = self._db.leaves.folded.whole(key, leaf)
+        if entries is None:
             words = f"what it said up to {leaf.folded_to_s} is not on this node, which did not apply all blocks"
             raise PrunedError(f"{key}: {words}; ask one that has from the first on")
         return entries
