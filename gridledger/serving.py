@@ -52,7 +52,7 @@ from gridseries.stores import open_series
 from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.database import check_database, open_database
-from gridweb.exports.jobs import Jobs
+from gridweb.exports.jobs import Exports
 from gridweb.exports.pdf_file import check_fonts
 from gridweb.feed import Feed
 from gridweb.freshness import Pulse
@@ -171,7 +171,7 @@ async def serve_pages(
             async with (
                 _client(parts, PAGE_TIMEOUT_S) as client,
                 _client(parts) as follower,
-                _exports() as jobs,
+                _exports() as exports,
                 _replays(config.replay) as replays,
             ):
                 if config.web.demo:
@@ -181,8 +181,8 @@ async def serve_pages(
                 health.on_change = feed.publish_status
                 projector = Projector(follower, series, on_slots=feed.publish_slots, on_health=health.report)
                 source = Source(client, series, projector, health)
-                site = _site(config, database, people, source, health, feed, jobs, replays, stop)
-                jobs.on_broken = site.take_down
+                site = _site(config, database, people, source, health, feed, exports, replays, stop)
+                exports.on_broken = site.take_down
                 if replays is not None:
                     replays.on_broken = site.take_down
                 async with (
@@ -199,14 +199,14 @@ async def serve_pages(
 
 
 @asynccontextmanager
-async def _exports() -> AsyncIterator[Jobs]:
+async def _exports() -> AsyncIterator[Exports]:
     """What is made beside the pages: it ends with the process, and so do its files."""
     with TemporaryDirectory(prefix="gridledger-exports-") as folder:
-        jobs = Jobs(WallClock(), Path(folder))
+        exports = Exports(WallClock(), Path(folder))
         try:
-            yield jobs
+            yield exports
         finally:
-            await jobs.close()
+            await exports.close()
 
 
 @asynccontextmanager
@@ -263,7 +263,7 @@ def _site(
     source: Source,
     health: Health,
     feed: Feed,
-    jobs: Jobs,
+    exports: Exports,
     replays: Replays | None,
     stop: asyncio.Event,
 ) -> Site:
@@ -277,7 +277,7 @@ def _site(
         sessions=Sessions(database, clock, is_demo=config.web.demo),
         throttle=Throttle(time.monotonic),
         metrics=Metrics("web", SIGN_INS),
-        jobs=jobs,
+        exports=exports,
         clock=clock,
         version=__version__,
         stop=stop,

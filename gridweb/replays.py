@@ -1,12 +1,10 @@
-"""Settlement runs that are made again beside the pages: one at a time, each kept with what came out for a day.
+"""Settlement runs that are made again beside the pages (``gridweb.jobs``), one at a time.
 
 What makes a run again (``Remake``) is given by the composition root: it works on a copy of the ledger's blocks in a process of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -16,18 +14,18 @@ from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.serving.problems import Problem
 from gridweb.i18n import N_
+from gridweb.jobs import Bounds, Job, Jobs
 
-RUNNING_MAX: Final = 1
-"""At work at the same time, of all people: the copy of the ledger is one, and a processor is the node's."""
-KEPT_OF_ONE_MAX: Final = 8
-"""The oldest of one person goes when a further one begins."""
-KEPT_S: Final = 86_400
+_BUSY: Final = "another run is being made again: wait until that is done"
+BOUNDS: Final = Bounds(
+    working=1,
+    working_of_one=1,
+    busy=_BUSY,
+    busy_of_one=_BUSY,
+    missing="no such run of yours is being made again; they are kept for a day",
+)
+"""One of all people: the copy of the ledger is one, and a processor is the node's."""
 
-STATE_TITLES: Final = {
-    "working": N_("working"),
-    "done": N_("ready"),
-    "failed": N_("failed"),
-}
 STEP_TITLES: Final[Mapping[str, str]] = {
     "archive": N_("copying the blocks"),
     "restore": N_("applying new blocks of the copy, and comparing them with their certificates"),
@@ -86,25 +84,14 @@ Compare = Callable[[RunWanted, Made], Awaitable[Mapping[str, bool]]]
 """What was made again beside what the node answers: whether it is the same, by what was compared."""
 
 
-@dataclass
-class Replay:
-    """One job. state: a key of STATE_TITLES; reason: why it failed; same_as_node: of ``Compare``, once it is done."""
+@dataclass(kw_only=True)
+class Replay(Job):
+    """One run that is made again. same_as_node: of ``Compare``, once it is done."""
 
-    replay: str
-    owner: str
     wanted: RunWanted
-    started_s: int
-    state: str = "working"
     progress: Progress = BEGUN
-    reason: str = ""
     made: Made | None = None
     same_as_node: Mapping[str, bool] = field(default_factory=dict)
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    @property
-    def is_working(self) -> bool:
-        """Whether it goes on by itself."""
-        return self.state == "working"
 
     @property
     def is_same(self) -> bool:
@@ -112,58 +99,18 @@ class Replay:
         return self.made is not None and not self.made.differing_total and all(self.same_as_node.values())
 
 
-class Replays:
-    """The jobs of one process. To be closed: what works then stops."""
+class Replays(Jobs[Replay]):
+    """The runs that one process makes again."""
 
     def __init__(self, clock: Clock, remake: Remake) -> None:
-        self.on_broken: Callable[[BaseException], None] = lambda _error: None
-        """What is told of a broken promise in a job: the process is to end."""
-        self._clock = clock
+        super().__init__(clock, BOUNDS)
         self._remake = remake
-        self._jobs: dict[str, Replay] = {}
-
-    def of(self, owner: str) -> list[Replay]:
-        """The jobs of a person, the newest first."""
-        self._forget_old()
-        return [job for job in reversed(self._jobs.values()) if job.owner == owner]
 
     def start(self, owner: str, wanted: RunWanted, compare: Compare) -> Replay:
-        """Begin a job. Problem 503 while another one works."""
-        if sum(job.is_working for job in self._jobs.values()) >= RUNNING_MAX:
-            raise Problem("busy", "another run is being made again: wait until that is done")
-        for old in self.of(owner)[KEPT_OF_ONE_MAX - 1 :]:
-            self._jobs.pop(old.replay)
-        job = Replay(secrets.token_hex(16), owner, wanted, int(self._clock.now_s()))
-        self._jobs[job.replay] = job
-        job.task = asyncio.get_running_loop().create_task(self._work(job, compare))
-        job.task.add_done_callback(self._look_at_end)
-        return job
-
-    def stop(self, owner: str, replay: str) -> None:
-        """Stop a job of a person, if it works, and forget it. Problem 404 for anything else, somebody else's too."""
-        job = self._jobs.get(replay)
-        if job is None or job.owner != owner:
-            raise Problem("not-found", "no such run of yours is being made again; they are kept for a day")
-        if job.task is not None:
-            job.task.cancel()
-        self._jobs.pop(replay)
-
-    async def close(self) -> None:
-        """Stop everything."""
-        tasks = [job.task for job in self._jobs.values() if job.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _look_at_end(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.on_broken(error)
-
-    def _forget_old(self) -> None:
-        oldest_s = self._clock.now_s() - KEPT_S
-        for job in [one for one in self._jobs.values() if not one.is_working and one.started_s < oldest_s]:
-            self._jobs.pop(job.replay)
+        """Begin to make a run again. Problem 503 while another one is."""
+        self.check_room(owner)
+        job = Replay(owner=owner, started_s=int(self.clock.now_s()), wanted=wanted)
+        return self.begin(job, self._work(job, compare))
 
     async def _work(self, job: Replay, compare: Compare) -> None:
         def show(progress: Progress) -> None:

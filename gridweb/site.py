@@ -13,7 +13,7 @@ from gridcore.errors import broken
 from gridcore.serving.metrics import CounterKind, Metrics
 from gridweb.access import Viewer
 from gridweb.config import WebConfig
-from gridweb.exports.jobs import Jobs
+from gridweb.exports.jobs import Exports
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import People
@@ -41,7 +41,7 @@ class Site:
     sessions: Sessions
     throttle: Throttle
     metrics: Metrics
-    jobs: Jobs
+    exports: Exports
     clock: Clock
     version: str
     stop: asyncio.Event

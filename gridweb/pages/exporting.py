@@ -14,10 +14,13 @@ from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, Viewer, requires
 from gridweb.exports.format import Provenance
 from gridweb.exports.formats import FORMATS
-from gridweb.exports.jobs import STATE_TITLES, Job, Part
+from gridweb.exports.jobs import Export, Part
 from gridweb.i18n import N_, _, translate
+from gridweb.jobs import STATE_TITLES
+from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
 from gridweb.pages.documents import household_document_lines_table
 from gridweb.pages.households import parties_table
+from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
 from gridweb.pages.quality import missing_table
 from gridweb.pages.runs import runs_table
@@ -70,6 +73,19 @@ CONTENTS: Final[Mapping[str, Content]] = {
     ),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
+    "imbalance": Content(
+        N_("Balance groups slot by slot, a file for each day"), partial(_a_day_each, imbalance_slots_table)
+    ),
+    "exchanges": Content(
+        N_("Schedule exchanges between balance groups, a file for each day"), partial(_a_day_each, exchanges_table)
+    ),
+    "balance": Content(
+        N_("Balance of the area slot by slot, a file for each day"), partial(_a_day_each, area_balance_table)
+    ),
+    "borders": Content(N_("Borders to other areas, a file for each day"), partial(_a_day_each, borders_table)),
+    "entries": Content(
+        N_("Losses and imbalances as they are posted, a file for each day"), partial(_a_day_each, balance_entries_table)
+    ),
     "missing": Content(N_("Missing readings, a file for each day"), partial(_a_day_each, missing_table)),
 }
 
@@ -104,7 +120,7 @@ async def show_list() -> str:
 
 
 def _listed() -> dict[str, Any]:
-    return {"jobs": site().jobs.of(viewer().name), "state_titles": STATE_TITLES}
+    return {"jobs": site().exports.of(viewer().name), "state_titles": STATE_TITLES}
 
 
 @pages.post("/exports")
@@ -122,7 +138,7 @@ async def start_export() -> ResponseReturnValue:
     where = Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, _(as_of.mark) if as_of.mark else "")
     title = f"{translate(content.title)} · {area.area} · {month.name} · {chosen.title}"
     name = f"{area.area}-{form['content']}-{month.name}.zip"
-    site().jobs.start(viewer().name, title, name, parts, chosen, where)
+    site().exports.start(viewer().name, title, name, parts, chosen, where)
     return redirect("/exports", 303)
 
 
@@ -140,9 +156,9 @@ async def send_export(job: str) -> ResponseReturnValue:
 @requires(*READS_ALL)
 async def remove_export(job: str) -> ResponseReturnValue:
     """Stop an export, or remove its file."""
-    site().jobs.remove(_find(job))
+    site().exports.remove(_find(job))
     return redirect("/exports", 303)
 
 
-def _find(job: str) -> Job:
-    return site().jobs.find(viewer().name, job)
+def _find(job: str) -> Export:
+    return site().exports.find(viewer().name, job)

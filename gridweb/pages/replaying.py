@@ -11,8 +11,9 @@ from quart.typing import ResponseReturnValue
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_
+from gridweb.jobs import STATE_TITLES
 from gridweb.points import check_slot
-from gridweb.replays import STATE_TITLES, STEP_TITLES, Made, Replays, RunWanted
+from gridweb.replays import STEP_TITLES, Made, Replays, RunWanted
 from gridweb.site import site, source, viewer
 from gridweb.source import Source, SourceMissing
 from gridweb.views import render_fragment, render_page
@@ -97,7 +98,8 @@ async def start_replay() -> ResponseReturnValue:
 @requires(*READS_ALL)
 async def stop_replay(replay: str) -> ResponseReturnValue:
     """Stop one that works, or forget what came out."""
-    _replays().stop(viewer().name, replay)
+    replays = _replays()
+    replays.remove(replays.find(viewer().name, replay))
     return redirect("/replays", 303)
 
 

@@ -15,8 +15,9 @@ from gridweb.access import Role
 from gridweb.exports import jobs
 from gridweb.exports.csv_file import CSV
 from gridweb.exports.format import Format, Provenance
-from gridweb.exports.jobs import KEPT_OF_ONE_MAX, KEPT_S, Job, Jobs, Part
+from gridweb.exports.jobs import Export, Exports, Part
 from gridweb.health import Outage
+from gridweb.jobs import KEPT_OF_ONE_MAX, KEPT_S
 from gridweb.source import SourceBusy
 from gridweb.tables import Column, Table
 from tests.unit.web.household_world import DAY_START_S, PARTY, fill_day, household, household_world
@@ -31,7 +32,7 @@ TABLE = Table("t", (Column("a", "A", "count"),), [(1,), (2,)])
 
 async def ended(world: World, browser: Browser) -> str:
     """The list once nothing is at work any more."""
-    await asyncio.gather(*(job.task for job in world.site.jobs.of("utility-x") if job.task is not None))
+    await asyncio.gather(*(job.task for job in world.site.exports.of("utility-x") if job.task is not None))
     return await browser.text("/exports/list")
 
 
@@ -45,7 +46,7 @@ async def test_a_month_of_every_party_comes_as_a_zip_with_a_file_for_each(tmp_pa
     listed = await ended(world, browser)
     assert "2 of 2 files" in listed
     assert "hx-get" not in listed, "nothing is at work: the page asks no more"
-    (job,) = world.site.jobs.of("utility-x")
+    (job,) = world.site.exports.of("utility-x")
     answer = await browser.get(f"/exports/{job.job}/file")
     assert answer.headers["Content-Disposition"].endswith(f"A1-kinds-{MONTH}.zip")
     with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
@@ -54,7 +55,7 @@ async def test_a_month_of_every_party_comes_as_a_zip_with_a_file_for_each(tmp_pa
     alone = await browser.text(f"/api/v1/households/{PARTY}/month?month={MONTH}&format=csv")
     assert text == alone
     assert len(list(csv.reader(io.StringIO(text)))) > 1
-    await world.site.jobs.close()
+    await world.site.exports.close()
 
 
 async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_pa
     owner, other = world.browser(Role.UTILITY), world.browser(Role.REGULATOR)
     await owner.post("/exports", FORM)
     await ended(world, owner)
-    (job,) = world.site.jobs.of("utility-x")
+    (job,) = world.site.exports.of("utility-x")
     path = job.path
     assert path is not None
     assert path.exists()
@@ -73,13 +74,16 @@ async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_pa
     assert (await owner.post(f"/exports/{job.job}/remove")).status_code == 303
     assert not path.exists()
     assert (await owner.get(f"/exports/{job.job}/file")).status_code == 404
-    await world.site.jobs.close()
+    await world.site.exports.close()
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"content": "all"}, "content is one of lines, kinds, documents, parties, runs, missing"),
+        (
+            {"content": "all"},
+            "content is one of lines, kinds, documents, parties, runs, imbalance, exchanges, balance, borders, entries, missing",
+        ),
         ({"format": "doc"}, "format one of csv"),
         ({"month": "2024-13"}, "month: write YYYY-MM"),
     ],
@@ -89,7 +93,7 @@ async def test_a_form_with_something_unknown_begins_nothing(tmp_path: Path, chan
     answer = await world.browser(Role.UTILITY).post("/exports", FORM | change, headers={"Accept": "application/json"})
     assert answer.status_code == 400
     assert says in await answer.get_data(as_text=True)
-    assert world.site.jobs.of("utility-x") == []
+    assert world.site.exports.of("utility-x") == []
 
 
 async def table() -> Table:
@@ -108,13 +112,13 @@ def files_of(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
-def begin(of: Jobs, *parts: Part, owner: str = "anna", form: Format = CSV) -> Job:
+def begin(of: Exports, *parts: Part, owner: str = "anna", form: Format = CSV) -> Export:
     """A job of these parts."""
     return of.start(owner, "title", "file.zip", parts, form, WHERE)
 
 
 async def test_one_person_has_one_export_at_work_and_everybody_together_two(tmp_path: Path) -> None:
-    kept = Jobs(ManualClock(NOW_S), tmp_path)
+    kept = Exports(ManualClock(NOW_S), tmp_path)
     first = begin(kept, Part("a", never))
     with pytest.raises(Problem, match="an export of yours is at work"):
         begin(kept, Part("a", never))
@@ -131,7 +135,7 @@ async def test_one_person_has_one_export_at_work_and_everybody_together_two(tmp_
 
 async def test_the_oldest_of_one_person_goes_when_a_further_one_begins_and_all_go_after_a_day(tmp_path: Path) -> None:
     clock = ManualClock(NOW_S)
-    kept = Jobs(clock, tmp_path)
+    kept = Exports(clock, tmp_path)
     started = []
     for _number in range(KEPT_OF_ONE_MAX + 1):
         started.append(begin(kept, Part("a", table)))
@@ -144,7 +148,7 @@ async def test_the_oldest_of_one_person_goes_when_a_further_one_begins_and_all_g
 
 
 async def test_a_table_longer_than_the_format_bears_fails_the_export_by_its_name(tmp_path: Path) -> None:
-    kept = Jobs(ManualClock(NOW_S), tmp_path)
+    kept = Exports(ManualClock(NOW_S), tmp_path)
     job = begin(kept, Part("short", table), Part("long", table), form=CSV._replace(rows_max=1))
     assert job.task is not None
     await job.task
@@ -157,7 +161,7 @@ async def test_a_file_beyond_its_bytes_fails_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "BYTES_MAX", 64)
-    kept = Jobs(ManualClock(NOW_S), tmp_path)
+    kept = Exports(ManualClock(NOW_S), tmp_path)
     job = begin(kept, Part("a", table), Part("b", table))
     assert job.task is not None
     await job.task
@@ -177,7 +181,7 @@ async def test_a_node_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, m
             raise error
         return TABLE
 
-    kept = Jobs(ManualClock(NOW_S), tmp_path)
+    kept = Exports(ManualClock(NOW_S), tmp_path)
     job = begin(kept, Part("a", busy_once))
     assert job.task is not None
     await job.task
@@ -187,19 +191,19 @@ async def test_a_node_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, m
 
 async def test_a_broken_promise_in_an_export_takes_the_process_down(tmp_path: Path) -> None:
     world = household_world(tmp_path)
-    world.site.jobs.on_broken = world.site.take_down
+    world.site.exports.on_broken = world.site.take_down
 
     async def broken() -> Table:
         raise ZeroDivisionError
 
-    job = begin(world.site.jobs, Part("a", broken))
+    job = begin(world.site.exports, Part("a", broken))
     assert job.task is not None
     await asyncio.gather(job.task, return_exceptions=True)
     await asyncio.sleep(0)
     assert world.site.stop.is_set()
     with pytest.raises(ZeroDivisionError):
         world.site.check_whole()
-    await world.site.jobs.close()
+    await world.site.exports.close()
 
 
 async def test_a_year_by_months_comes_to_the_sums_of_its_days(tmp_path: Path) -> None:

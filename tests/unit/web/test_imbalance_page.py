@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,20 @@ async def test_a_day_without_a_run_has_no_rows(tmp_path: Path) -> None:
 
 async def test_imbalances_are_not_for_a_household(world: World) -> None:
     assert (await household(world).get("/imbalance")).status_code == 403
+
+
+async def test_a_month_is_made_beside_the_pages_with_a_file_for_each_day_as_the_day_itself_has_it(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    form = {"content": "exchanges", "area": "A1", "month": "2024-06", "format": "csv"}
+    assert (await browser.post("/exports", form)).status_code == 303
+    (job,) = world.site.exports.of("utility-x")
+    assert job.task is not None
+    await job.task
+    answer = await browser.get(f"/exports/{job.job}/file")
+    with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
+        held = {name: file.read(name).decode() for name in file.namelist()}
+    day = await browser.text(f"{PATH}/exchanges?format=csv")
+    assert len(day.splitlines()) == 3
+    assert [name for name, text in held.items() if text == day] == ["A1-2024-06-21.csv"]
+    assert len(held) == job.total
+    await world.site.exports.close()

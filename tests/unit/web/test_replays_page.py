@@ -13,7 +13,8 @@ import pytest
 
 from gridcore.errors import GridError
 from gridweb.access import Role
-from gridweb.replays import KEPT_OF_ONE_MAX, KEPT_S, Made, Progress, Replays, RunWanted
+from gridweb.jobs import KEPT_OF_ONE_MAX, KEPT_S
+from gridweb.replays import Made, Progress, Replays, RunWanted
 from tests.unit.web.household_world import START_S, household, household_world
 from tests.unit.web.web_world import Browser, World
 

@@ -30,7 +30,7 @@ from gridweb.app import create_app
 from gridweb.config import WebConfig
 from gridweb.cookies import Cookies
 from gridweb.database import open_database
-from gridweb.exports.jobs import Jobs
+from gridweb.exports.jobs import Exports
 from gridweb.feed import Feed
 from gridweb.health import Health
 from gridweb.people import PEOPLE, People
@@ -275,7 +275,7 @@ def make_world(folder: Path, **config: Any) -> World:
         sessions=Sessions(database, clock, is_demo=bool(config.get("demo"))),
         throttle=Throttle(clock.now_s),
         metrics=Metrics("web", SIGN_INS),
-        jobs=Jobs(clock, folder),
+        exports=Exports(clock, folder),
         clock=clock,
         version="0.0-test",
         stop=stop,
