@@ -15,7 +15,7 @@ from gridweb.access import READS_ALL, requires
 from gridweb.choosing import asked_choice, choose
 from gridweb.format import query_of
 from gridweb.i18n import N_, _
-from gridweb.pages.gateways import Gateway, gateways_of
+from gridweb.pages.gateways import STATE_COLUMNS, Gateway, gateways_of
 from gridweb.site import source
 from gridweb.source import Part, Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -24,19 +24,7 @@ from gridweb.views import render_fragment, render_page
 pages = Blueprint("fleet", __name__)
 
 KNOWN_COLUMNS: Final = (
-    Column("gateway", N_("Gateway")),
-    Column(
-        "state",
-        N_("State"),
-        words={
-            "in_time": N_("in time"),
-            "silent": N_("silent"),
-            "never_heard": N_("never heard"),
-            "not_due": N_("nothing due yet"),
-        },
-    ),
-    Column("silent_since_s", N_("Silent since"), "instant"),
-    Column("last_boundary_s", N_("Last boundary"), "instant"),
+    *STATE_COLUMNS,
     Column(
         "clock",
         N_("Clock"),

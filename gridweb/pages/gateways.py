@@ -14,7 +14,7 @@ from gridweb.tables import Column, Table, serves_table
 NEVER_S: Final = -1
 """``last_boundary_s`` of a gateway that has not sent a batch yet."""
 
-COLUMNS: Final = (
+STATE_COLUMNS: Final = (
     Column("gateway", N_("Gateway")),
     Column(
         "state",
@@ -28,6 +28,9 @@ COLUMNS: Final = (
     ),
     Column("silent_since_s", N_("Silent since"), "instant"),
     Column("last_boundary_s", N_("Last boundary"), "instant"),
+)
+COLUMNS: Final = (
+    *STATE_COLUMNS,
     Column("meters", N_("Meters"), "count"),
     Column("areas", N_("Areas")),
     Column("epoch", N_("Epoch"), "count"),
