@@ -73,12 +73,14 @@ def run(args: argparse.Namespace) -> int:
             check_free(args.port)  # before anything is made
         except UsageError as error:
             raise UsageError(f"gridledger demo: --{error}") from None
-    organisations = _organisations(args)
+    validators = _validators(args)
     slots = args.slots or (args.days or 1) * SLOTS_PER_DAY
-    found = find_scenario(DEMONSTRATION).sized(households=args.households, slots=slots, seed=args.seed)
+    found = find_scenario(DEMONSTRATION).sized(
+        households=args.households, slots=slots, seed=args.seed, validators=validators
+    )
     out = choose_folder(args.out, args.seed)
     pages_port = None if args.headless else args.port or 0
-    plan = Plan(out, found, pages_port, args.drop_ppm, organisations)
+    plan = Plan(out, found, pages_port, args.drop_ppm)
     try:
         outcome = perform(plan, _Terminal(args), "gridledger demo")
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if outcome.summary.readings_missing == dropped and outcome.summary.postings_sum_nano == 0 else 1
 
 
-def _organisations(args: argparse.Namespace) -> int | None:
+def _validators(args: argparse.Namespace) -> int | None:
     """How many have a validator; None for one node alone. UsageError where the engine is missing."""
     if args.engine == ENGINES[0]:
         if args.organisations is not None:

@@ -102,6 +102,7 @@ def _run_agents(args: argparse.Namespace) -> int:
     import asyncio
 
     from gridledger.demo.devices import check_broker
+    from gridledger.demo.nodes import check_engine
     from gridledger.demo.resuming import begin, is_begun
     from gridledger.demo.run import Plan, perform
     from gridledger.founding.folder import take_folder
@@ -114,6 +115,7 @@ def _run_agents(args: argparse.Namespace) -> int:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
         raise UsageError(f"{found.path}: households.trading {homes}: {right}")
     check_broker(found)
+    check_engine(found)
     goes_on = args.resume and is_begun(args.out, found)
     out = args.out.resolve() if goes_on else take_folder(args.out, "gridledger simulate run: --out")
     if not goes_on:
@@ -145,12 +147,14 @@ def _run_direct(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from gridledger.demo.devices import check_broker
+    from gridledger.demo.nodes import check_engine
     from gridledger.demo.prepare import prepare
     from simulators.scenarios.gallery import find_scenario
 
     found = find_scenario(args.scenario)
     world = prepare(found)
     check_broker(found)
+    check_engine(found)
     scenario = world.scenario
     facts = {"title": scenario.title, "slots": world.slots, "areas": len(world.areas), "meters": len(world.meters)}
     facts |= {"trading": len(world.traders), "seed": scenario.seed}

@@ -29,7 +29,8 @@ POLL_S: Final = 0.05
 async def relays_of(scene: Scene, troubles: Troubles) -> AsyncIterator[Mapping[str, Relay]]:
     """A relay, by area, for each gateway whose way to the node is not always as it should be."""
     async with AsyncExitStack() as stack:
-        relays = {area: Relay(scene.url) for area in sorted(troubles.areas_with_relay())}
+        url_of = {area: scene.node_of_gateway(number).url for number, area in enumerate(troubles.world.areas, 1)}
+        relays = {area: Relay(url_of[area]) for area in sorted(troubles.areas_with_relay())}
         for relay in relays.values():
             await relay.start()
             stack.push_async_callback(relay.close)

@@ -235,7 +235,7 @@ async def instruments_of(
                 endpoints += await fleet.start(HOST)
                 hung += zip(rows, fleet.meters, strict=True)
                 areas.append(AreaMeters(rows, fleet))
-            url = node_urls.get(area, scene.url)
+            url = node_urls.get(area, scene.node_of_gateway(number).url)
             text = _edge_toml(scene, world, number, url, endpoints, hung)
             if broker is not None and number == 1:
                 text += "\n" + devices_toml(broker.port, placed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gridcore.errors import UsageError
 from gridcore.genesis import Genesis
 from gridcore.master_data import Listed, Named
 from gridcore.registry.organisation import ORGANISATION, Organisation
@@ -17,7 +18,10 @@ from gridledger.founding.consortium import engine_genesis_of
 from gridledger.founding.folder import save_key_and_password, write_new
 from gridledger.founding.organisations import UTILITY
 from ledger.engines.cometbft.home import ONE_MACHINE, EngineKeys, HomeConfig, make_keys, write_home
+from ledger.engines.cometbft.program import find_engine
 from ledger.store.directory import init_ledger
+from simulators.scenarios.gallery import Found
+from simulators.scenarios.schema import Consortium
 
 _FOUNDERS: Final = ("operator", UTILITY, "regulator")
 """Organisations that every demonstration has: the first validators are theirs."""
@@ -37,11 +41,21 @@ class NodePlace:
         return int(self.url.rpartition(":")[2])
 
 
-def place_nodes(out: Path, organisations: int | None) -> tuple[NodePlace, ...]:
-    """One node, or one for each of so many organisations, on free ports."""
-    endings = ["", *(f"-{number}" for number in range(2, (organisations or 1) + 1))]
+def check_engine(found: Found) -> None:
+    """UsageError naming the file where the ledger of a scenario is held by validators and their engine is not installed."""
+    if found.scenario.consortium is None:
+        return
+    try:
+        find_engine()
+    except UsageError as error:
+        raise UsageError(f"{found.path}: consortium: {error}") from None
+
+
+def place_nodes(out: Path, consortium: Consortium | None, port_of: Callable[[str], int]) -> tuple[NodePlace, ...]:
+    """One node, or one for each validator; ``port_of``: the port of a node by its name."""
+    names = consortium.nodes if consortium is not None else ("node",)
     return tuple(
-        NodePlace(f"node{ending}", out / f"ledger{ending}", f"http://{HOST}:{free_port()}") for ending in endings
+        NodePlace(name, out / name.replace("node", "ledger"), f"http://{HOST}:{port_of(name)}") for name in names
     )
 
 

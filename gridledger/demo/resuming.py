@@ -17,10 +17,9 @@ from typing import Final
 from gridcore.cbor import decode, encode
 from gridcore.errors import GridError, UsageError
 from gridcore.files import replace_file, save_new
-from gridcore.serving.ports import HOST
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
-from gridledger.demo.nodes import NodePlace
+from gridledger.demo.nodes import place_nodes
 from gridledger.demo.scene import Scene, signer_names
 from gridledger.founding.folder import write_new
 from gridledger.simulating.manifest import FILES
@@ -37,7 +36,7 @@ SCALAR_BYTES: Final = 32
 ENDED_WITHIN_S: Final = 30.0
 """So long the processes of a run that was killed may take to end; they are told as soon as it is gone."""
 POLL_S: Final = 0.05
-_OTHERS: Final = ("trust.json", "scenario.toml", "grid.csv", "verify.py", "sample.evd", "sample.book", MANIFEST)
+_OTHERS: Final = ("trust.json", "scenario.toml", "grid.csv", "verify.py", "sample.book", MANIFEST)
 
 
 class Journal:
@@ -111,23 +110,30 @@ def is_begun(out: Path, found: Found) -> bool:
     for name in (*FILES, *_OTHERS):
         (out / name).unlink(missing_ok=True)
         (out / name).with_suffix(".parquet").unlink(missing_ok=True)
+    for sample in out.glob("sample*.evd"):
+        sample.unlink()
     if (out / "run" / KEYS).exists():
         return True
-    shutil.rmtree(out / "ledger", ignore_errors=True)
+    for place in place_nodes(out, found.scenario.consortium, lambda _: 0):
+        shutil.rmtree(place.data_dir, ignore_errors=True)
     shutil.rmtree(out / "run")
     return False
 
 
 def find_scene(out: Path, world: World) -> Scene:
-    """The scene that ``keep`` kept, of one node without pages. GridError where its files are not whole."""
+    """The scene that ``keep`` kept, without pages. GridError where its files are not whole."""
     run_dir, names = out / "run", signer_names(world)
     scalars = (run_dir / KEYS).read_bytes()
     if len(scalars) != SCALAR_BYTES * len(names):
         raise GridError(f"{run_dir / KEYS}: is not whole; begin anew in another folder")
     keys = {name: SigningKey.from_scalar(scalars[at * SCALAR_BYTES :][:SCALAR_BYTES]) for at, name in enumerate(names)}
-    port = tomllib.loads((run_dir / "node.toml").read_text())["listen"]["port"]
-    place = NodePlace("node", out / "ledger", f"http://{HOST}:{port}")
-    return Scene(out, run_dir, load_genesis(place.data_dir), keys, (place,), None)
+    places = place_nodes(out, world.scenario.consortium, lambda name: _port_in(run_dir / f"{name}.toml"))
+    return Scene(out, run_dir, load_genesis(places[0].data_dir), keys, places, None)
+
+
+def _port_in(config: Path) -> int:
+    """Where a node listens."""
+    return int(tomllib.loads(config.read_text())["listen"]["port"])
 
 
 def _identity(found: Found) -> bytes:

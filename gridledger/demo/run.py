@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
+from gridledger.demo.agreeing import check_same_state
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
@@ -51,7 +52,7 @@ _log = get_logger(__name__)
 class Plan:
     """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless.
 
-    ``drop_ppm``: of a million readings, how many are lost; ``organisations``: how many have a validator, None for one node alone;
+    ``drop_ppm``: of a million readings, how many are lost;
     ``speed``: simulated seconds in one second at most, None for no limit; ``has_parquet``: whether tables are written as Parquet too;
     ``is_resumable``: whether what is needed to go on is kept; ``is_begun``: whether ``out`` has a run that goes on.
     """
@@ -60,7 +61,6 @@ class Plan:
     found: Found
     pages_port: int | None = None
     drop_ppm: int = 0
-    organisations: int | None = None
     speed: int | None = None
     has_parquet: bool = False
     is_resumable: bool = False
@@ -176,7 +176,7 @@ def _scene_of(plan: Plan, world: World) -> Scene:
     """What an earlier process laid out where the run goes on, else a new scene."""
     if plan.is_begun:
         return find_scene(plan.out, world)
-    scene = lay_out(plan.out, world, plan.pages_port, plan.organisations, has_run_dir=plan.is_resumable)
+    scene = lay_out(plan.out, world, plan.pages_port, has_run_dir=plan.is_resumable)
     if plan.is_resumable:
         keep(scene, world)
     return scene
@@ -199,6 +199,7 @@ class _Collected:
 async def _collect(scene: Scene, client: Client, world: World) -> _Collected:
     tables = await fetch_tables(client, world)
     status = await patiently(client.status)
+    await check_same_state(scene, status)
     return _Collected(tables, status, await save_samples(scene, client, tables, world))
 
 
@@ -213,6 +214,8 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
     write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     copies = copy_tables(out) if plan.has_parquet else []
     inputs: dict[str, Any] = {"chain": scene.chain, **({"drop_ppm": plan.drop_ppm} if plan.drop_ppm else {})}
+    if (consortium := world.scenario.consortium) is not None:
+        inputs["validators"] = consortium.validators
     inputs |= {"copies": copies, "results_root": root.hex()}
     write_manifest(out, world, contract=money.contract, currency=money.currency, **inputs)
     summary = summarise(

@@ -22,7 +22,7 @@ from simulators.grid.world import World
 class Scene:
     """What was laid out. ``keys``: private keys by signer id; those of processes also lie encrypted in ``run/``.
 
-    ``nodes``: the first is the one that agents, households and pages talk to.
+    ``nodes``: the first is the one that households, clock and pages talk to.
     """
 
     out: Path
@@ -41,6 +41,10 @@ class Scene:
     def url(self) -> str:
         """Where the first node answers."""
         return self.nodes[0].url
+
+    def node_of_gateway(self, number: int) -> NodePlace:
+        """The node that the gateway of area ``number``, from 1, talks to: the nodes take turns, and the second one begins."""
+        return self.nodes[number % len(self.nodes)]
 
     def node_config(self, place: NodePlace) -> Path:
         """The configuration file of a node."""
@@ -62,15 +66,12 @@ def signer_names(world: World) -> list[str]:
     return [*SIGNER_ROLES, *gateways, *world.traders]
 
 
-def lay_out(
-    out: Path, world: World, pages_port: int | None, organisations: int | None = None, *, has_run_dir: bool = False
-) -> Scene:
+def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: bool = False) -> Scene:
     """Make keys, genesis and the nodes' directories under ``out`` (which has nothing of them), and choose ports.
 
     FileExistsError where something stands in their place; ``has_run_dir``: the folder ``run`` was made by who asks.
 
     ``pages_port``: where the pages will be, 0 for any free port, None without pages. UsageError when it is taken.
-    ``organisations``: how many have a validator on the consensus engine; None: one node alone certifies.
     """
     if pages_port:
         check_free(pages_port)
@@ -79,8 +80,9 @@ def lay_out(
     run_dir.mkdir(parents=True, exist_ok=has_run_dir)
     keys = {name: SigningKey.generate() for name in signer_names(world)}
     public_keys = {name: key.public_key for name, key in keys.items()}
-    places = place_nodes(out, organisations)
-    validators = Validators(run_dir, places) if organisations is not None else None
+    consortium = world.scenario.consortium
+    places = place_nodes(out, consortium, lambda _: free_port())
+    validators = Validators(run_dir, places) if consortium is not None else None
     genesis = build_genesis(
         world,
         public_keys,

@@ -115,6 +115,7 @@ def to_text(summary: Summary, losses: Losses | None, world: World, tables: Table
             *_estimates(losses),
             f"  {summary.orders:,} signed orders, {summary.fills:,} fills",
             f"  {summary.postings:,} postings, debits minus credits = {summary.postings_sum_nano} nano-CNY",
+            *_agreed(world),
             f"  {summary.height} blocks, state root {summary.state_root[:16]}..., results root {summary.results_root[:16]}...",
             "",
             f"  proof of one bill line ({sample.claim}):",
@@ -132,6 +133,12 @@ def _estimates(losses: Losses | None) -> list[str]:
         return []
     at_first = f"{losses.readings_dropped:,} readings lost: {losses.estimated_at_deadline:,} energies estimated at the deadline"
     return [f"  {at_first}, {losses.estimated:,} in the end; {losses.corrections:,} correction runs"]
+
+
+def _agreed(world: World) -> list[str]:
+    """Who holds the ledger, where it is more than one node alone."""
+    consortium = world.scenario.consortium
+    return [] if consortium is None else [f"  validators: {consortium.validators}, at the end all with one state root"]
 
 
 def compare(pays_nano: int, alone_nano: int) -> str:

@@ -102,6 +102,9 @@ def dataset_of(
 
 
 def _check(world: World, rules: RulesRead | None, source: Path) -> None:
+    if world.scenario.consortium is not None:
+        what = "validators need a network of nodes, which --direct has none of"
+        raise UsageError(f"{source}: consortium: {what}; leave --direct out, or the table")
     for number, event in enumerate(world.scenario.events):
         if event.kind not in _COUNTED:
             what = f"{event.kind!r} needs meters and agents, which --direct has none of"

@@ -26,9 +26,17 @@ class Found(NamedTuple):
         """Whether the file and a seed say all of it: of no other size than the file's."""
         return scenario_of(self.data, self.path).sized(seed=self.scenario.seed) == self.scenario
 
-    def sized(self, *, households: int | None = None, slots: int | None = None, seed: int | None = None) -> Found:
-        """The same with another number of trading homes, of slots, or another seed; UsageError for one out of range."""
-        return self._replace(scenario=self.scenario.sized(households=households, slots=slots, seed=seed))
+    def sized(
+        self,
+        *,
+        households: int | None = None,
+        slots: int | None = None,
+        seed: int | None = None,
+        validators: int | None = None,
+    ) -> Found:
+        """``Scenario.sized``, of the same file."""
+        sized = self.scenario.sized(households=households, slots=slots, seed=seed, validators=validators)
+        return self._replace(scenario=sized)
 
 
 def names() -> list[str]:

@@ -21,6 +21,8 @@ SLOT_S: Final = 900
 HOUSEHOLDS_MAX: Final = 1_130_000
 AGENT_HOUSEHOLDS_MAX: Final = 11_300
 """Homes that trade, where meters and agents run."""
+VALIDATORS_MAX: Final = 16
+"""Nodes that hold the ledger, all on one machine."""
 SLOTS_MAX: Final = 366 * 96
 SEED_MAX: Final = 2**63 - 1
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
@@ -380,6 +382,18 @@ class Timeline:
     metering_deadline_s: int = _whole(1, 31 * 86_400)
 
 
+@dataclass(frozen=True)
+class Consortium:
+    """Who holds the ledger: so many organisations, each with a validator. Without the table it is one node alone."""
+
+    validators: int = _whole(1, VALIDATORS_MAX)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of their nodes."""
+        return ("node", *(f"node-{number}" for number in range(2, self.validators + 1)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
@@ -428,6 +442,7 @@ class Scenario:
     batteries: Batteries | None = None
     vehicles: Vehicles | None = None
     heat_pumps: HeatPumps | None = None
+    consortium: Consortium | None = None
     events: tuple[Event, ...] = dataclasses.field(default=(), metadata={"max": EVENTS_MAX})
 
     def __post_init__(self) -> None:
@@ -437,16 +452,25 @@ class Scenario:
         if self.heat_pumps is not None and self.weather.model != CLEAR_SKY:
             raise UsageError(f"heat_pumps: need a temperature; give weather.model = {CLEAR_SKY!r}")
 
-    def sized(self, *, households: int | None = None, slots: int | None = None, seed: int | None = None) -> Scenario:
-        """The same with another number of trading homes, of slots, or another seed; UsageError for one out of range."""
+    def sized(
+        self,
+        *,
+        households: int | None = None,
+        slots: int | None = None,
+        seed: int | None = None,
+        validators: int | None = None,
+    ) -> Scenario:
+        """The same with another number of trading homes, of slots, of validators, or another seed; UsageError for one out of range."""
         _check_range("households", households, 1, HOUSEHOLDS_MAX)
         _check_range("slots", slots, 1, SLOTS_MAX)
         _check_range("seed", seed, 0, SEED_MAX)
+        _check_range("validators", validators, 1, VALIDATORS_MAX)
         trading = self.households.trading if households is None else households
         return dataclasses.replace(
             self,
             seed=self.seed if seed is None else seed,
             households=dataclasses.replace(self.households, trading=trading),
+            consortium=self.consortium if validators is None else Consortium(validators),
             calendar=self.calendar if slots is None else dataclasses.replace(self.calendar, days=None, slots=slots),
         )
 

@@ -8,7 +8,8 @@ import pytest
 
 from gridledger.cli import main
 from simulators.scenarios.gallery import DEMONSTRATION, find_scenario, names
-from simulators.scenarios.schema import Calendar
+from simulators.scenarios.schema import VALIDATORS_MAX, Calendar, Consortium
+from tests.external import NEEDS_COMETBFT
 
 TEXT = find_scenario(DEMONSTRATION).data.decode()
 
@@ -23,7 +24,12 @@ def said_of(path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> str:
     return said.partition(f"{path}: ")[2]
 
 
-@pytest.mark.parametrize("name", names())
+def needed_by(name: str) -> list[pytest.MarkDecorator]:
+    """Marks of a test that checks a scenario: where validators hold its ledger, their engine."""
+    return [] if find_scenario(name).scenario.consortium is None else NEEDS_COMETBFT
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needed_by(name)) for name in names()])
 def test_every_scenario_of_the_gallery_can_be_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "check", name]) == 0
     assert find_scenario(name).scenario.title in capsys.readouterr().out
@@ -66,6 +72,49 @@ def test_batteries_without_pv_are_refused(tmp_path: Path, capsys: pytest.Capture
     head, _, rest = TEXT.partition("[pv]")
     text = head + "[batteries]" + rest.partition("[batteries]")[2]
     assert "batteries: stand at homes with PV; give a table [pv] too" in said_of(tmp_path / "my.toml", text, capsys)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("validators = 0", "consortium.validators = 0 is out of range; allowed: 1 to 16"),
+        ("validators = 17", "consortium.validators = 17 is out of range; allowed: 1 to 16"),
+        ("", "consortium.validators is missing; give a whole number (1 to 16)"),
+        ("organisations = 4", "consortium.organisations is an unknown key"),
+    ],
+)
+def test_a_consortium_that_cannot_be_is_one_line(
+    table: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in said_of(tmp_path / "my.toml", f"{TEXT}\n[consortium]\n{table}\n", capsys)
+
+
+def test_the_largest_consortium_has_as_many_nodes_of_different_names() -> None:
+    assert Consortium(1).nodes == ("node",)
+    assert len(set(Consortium(VALIDATORS_MAX).nodes)) == VALIDATORS_MAX
+
+
+def test_validators_without_their_engine_are_one_line_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    out = tmp_path / "out"
+    for action in (["check", "four_organisations"], ["run", "four_organisations", "--out", str(out)]):
+        assert main(["simulate", *action]) == 2
+        said = capsys.readouterr().err
+        assert "four_organisations.toml: consortium: cometbft is missing: run make cometbft" in said
+        assert said.count("\n") == 1
+    assert not out.exists()
+
+
+def test_validators_are_not_fed_directly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["simulate", "run", "four_organisations", "--direct", "--out", str(out)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "consortium: validators need a network of nodes" in said
+    assert said.endswith("leave --direct out, or the table")
+    assert not out.exists()
 
 
 def test_a_scenario_that_is_not_there_names_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
