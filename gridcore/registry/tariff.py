@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from gridcore.errors import excerpt
-from gridcore.forms import BOOL, Form, choice, integer
+from gridcore.forms import BOOL, NAME, Form, choice, integer
 from gridcore.registry.entity import Entity, Shape, shown
 
 ENERGY_BASES: Final = ("import", "export", "traded", "residual")
@@ -97,13 +97,16 @@ _FORMS: Final[Mapping[str, Form]] = {
         lambda value: isinstance(value, list) and 1 <= len(value) <= OF_MAX and all(map(_is_word, value)),
     ),
     "price": _PRICE,
+    "price_series": NAME,
     "steps": Form(
         f"1 to {STEPS_MAX} pairs [from_wh, price], the first from 0, each from more than the one before", _are_steps
     ),
     "taxed": BOOL,
     "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
 }
-_OPTIONAL: Final = ("months", "of", "price", "steps", "windows")
+PRICED_BY: Final = ("price", "steps", "price_series")
+"""What says the price of a component: exactly one of them."""
+_OPTIONAL: Final = ("months", "of", *PRICED_BY, "windows")
 
 
 def _are_maps(value: Any) -> bool:
@@ -127,10 +130,10 @@ def _faults(component: Component, before: Sequence[str]) -> Iterator[str]:
 def _faults_together(component: Component, names: Sequence[str], place: int) -> Iterator[str]:
     """What does not go together in a component all of whose keys have their forms."""
     base = component["base"]
-    if ("price" in component) == ("steps" in component):
-        yield "it has either price or steps"
-    if base not in ENERGY_BASES and ("steps" in component or "windows" in component):
-        yield f"steps and windows are for {', '.join(ENERGY_BASES)} alone"
+    if sum(key in component for key in PRICED_BY) != 1:
+        yield f"it has one of {', '.join(PRICED_BY)}"
+    if base not in ENERGY_BASES and not {"steps", "price_series", "windows"}.isdisjoint(component):
+        yield f"steps, price_series and windows are for {', '.join(ENERGY_BASES)} alone"
     if (base == PERCENT) != ("of" in component):
         yield "of: the kinds of lines of which a percent component is a share, and only of one"
     later = [kind for kind in component.get("of", ()) if kind in names[place:]]
@@ -146,6 +149,11 @@ def _fault(tariff: Tariff) -> str:
         if fault:
             return f"components, {place + 1}: {fault}"
     return ""
+
+
+def series_of_tariff(tariff: Tariff) -> set[str]:
+    """The names of the price series that its components name."""
+    return {component["price_series"] for component in tariff.components if "price_series" in component}
 
 
 TARIFF: Final[Entity[Tariff]] = Entity(

@@ -19,6 +19,7 @@ from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from settlement.contract_kit_1 import Int8Column, Int64Column
+from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
 
 _COUNTER_DIGITS_MAX: Final = 9
@@ -224,10 +225,11 @@ class TariffFrom(NamedTuple):
 
 
 class PartyTariff(NamedTuple):
-    """What a party is charged by the month. terms: ascending by day, at least one."""
+    """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name."""
 
     components: Sequence[Component]
     terms: Sequence[TariffFrom]
+    prices: Mapping[str, SlotPrices] = {}
 
     def terms_of(self, first_day: int) -> InvoiceTerms:
         """Those of the month that begins on this day: in force then, or the first ones where none is yet."""
@@ -329,7 +331,7 @@ class Dataset(NamedTuple):
 
     ``import_wh``, ``export_wh`` int64 or int32 [slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
-    notes: lines for a person, of files that were not read and of ``unusual``. references: prices for all that agreements name, beside those of the rules.
+    notes: lines for a person, of files that were not read and of ``unusual``. references: prices for all that agreements name, beside those of the rules; tariff_series: those that components of the tariff name.
     """
 
     slot_start_s: Int64Column
@@ -348,6 +350,7 @@ class Dataset(NamedTuple):
     notes: Sequence[str] = ()
     agreements: Sequence[AgreementRow] = ()
     references: Sequence[SeriesRows] = ()
+    tariff_series: Sequence[SeriesRows] = ()
     balance: BalanceRules | None = None
     unusual: UnusualPower | None = None
 

@@ -180,6 +180,8 @@ def _of_energy(entry: _Entry) -> _Steps:
         f"{component.name}：{base['zh_CN']}，{span['zh_CN']}",
     )
     steps = [entry.step(english, chinese, _sum(of_day.values()), energy_wh, "Wh")]
+    if component.price_series:
+        return _by_series(entry, steps, energies_wh)
     if not component.steps:
         amount = energy_wh * component.price
         return [*steps, entry.price("kWh"), entry.amount(f"{energy_wh} × {bracketed(component.price)}", amount)], amount
@@ -194,6 +196,24 @@ def _of_energy(entry: _Entry) -> _Steps:
     english = f"Amount: the energy of each step × its price, {where['en']}"
     chinese = f"金额：各阶梯电量 × 各阶梯价格，{where['zh_CN']}"
     return [*steps, entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
+
+
+def _by_series(entry: _Entry, steps: list[Step], energies_wh: Sequence[int]) -> _Steps:
+    """The energy of each slot at the price that a series says of it."""
+    series = entry.component.price_series
+    prices = entry.billing.tariffs[entry.charging.party].prices[series].price_micro_per_kwh.tolist()
+    of_day = dict.fromkeys(entry.slots.days, 0)
+    for at, day in zip(entry.slots.places, entry.slots.day_of_place, strict=True):
+        of_day[day] += energies_wh[at] * prices[at]
+    amount = sum(of_day.values())
+    named = _registered(entry.billing, entry.charging.party, entry.component)
+    own = [prices[at] for at in entry.slots.places]
+    span = f"{min(own)}–{max(own)} × 1e-6 {_currency(entry.billing)}/kWh"
+    english = (
+        f"Amount: the energy of each slot × its price by price_series/{series} ({span}), by local day; {named['en']}"
+    )
+    chinese = f"金额：各时段电量 × price_series/{series} 在该时段的价格（{span}），按本地日；{named['zh_CN']}"
+    return [*steps, entry.step(english, chinese, _sum(of_day.values()), amount, _nano(entry.billing))], amount
 
 
 def _of_power(entry: _Entry) -> _Steps:

@@ -118,6 +118,9 @@ def _check(world: World, rules: RulesRead | None, source: Path) -> None:
         raise UsageError(
             f"{RULES}: {name} needs agreements, which homes of a scenario have none of; choose another contract"
         )
+    if named := [one.name for one in rules.tariff if one.price_series]:
+        what = f"component {named[0]} has a price_series, and a simulated world has no prices.csv"
+        raise UsageError(f"{RULES}: [[tariff.component]]: {what}; give it a price")
     if rules.zone is not None and rules.zone.name != world.scenario.calendar.time_zone:
         raise UsageError(
             f"{RULES}: [timeline] timezone is {rules.zone.name}, and {world.scenario.calendar.time_zone} in {source}; name the same, or none"

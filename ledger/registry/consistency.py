@@ -26,7 +26,7 @@ from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.standing_profile import STANDING_PROFILE
-from gridcore.registry.tariff import TARIFF
+from gridcore.registry.tariff import TARIFF, Tariff, series_of_tariff
 from gridcore.registry.zone import ROWS_MAX, ZONE
 from ledger.registry.histories import Fault, Histories, Stated
 
@@ -87,6 +87,8 @@ def named_entities(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]
         yield "its name", AREA, stated.key.partition("/")[2]
     if isinstance(stated.record, (Rules, BalanceTerms)):
         yield from (("series", PRICE_SERIES, name) for name in sorted(set((stated.record.series or {}).values())))
+    if isinstance(stated.record, Tariff):
+        yield from (("price_series", PRICE_SERIES, name) for name in sorted(series_of_tariff(stated.record)))
 
 
 def foreign_owners(histories: Histories, stated: Stated[Any], name: str) -> Iterator[Fault]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import Int64Column
+from settlement.errors import SettlementError
 from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
 
 _PPM: Final = 1_000_000
@@ -37,6 +39,21 @@ class Usage(NamedTuple):
     import_wh: Int64Column
     export_wh: Int64Column
     traded_wh: Int64Column
+
+
+class SlotPrices(NamedTuple):
+    """What a price series says of slots: micro per kWh, int64[slots]; is_said: bool[slots], where it says a price."""
+
+    price_micro_per_kwh: Int64Column
+    is_said: NDArray[np.bool_]
+
+
+class NoPriceError(SettlementError):
+    """A component holds in a slot of which its price series says no price. slot: its place in the calendar."""
+
+    def __init__(self, component: Component, slot: int) -> None:
+        super().__init__(f"{component.name}: price series {component.price_series} says no price of slot {slot}")
+        self.component, self.slot = component, slot
 
 
 class Charge(NamedTuple):
@@ -76,8 +93,11 @@ class Holding:
 class Tariff:
     """Components on a calendar. Tariffs of many parties are given the ``Holding`` of one: a column of all slots for each would not fit."""
 
-    def __init__(self, components: Sequence[Component], holding: Holding) -> None:
-        self.components, self.calendar = components, holding.calendar
+    def __init__(
+        self, components: Sequence[Component], holding: Holding, prices: Mapping[str, SlotPrices] | None = None
+    ) -> None:
+        """prices: of the calendar's slots, by the name of each price series that a component names."""
+        self.components, self.calendar, self._prices = components, holding.calendar, prices or {}
         self._holds = [holding.of(component) for component in components]
         self._months = len(self.calendar.days_of_month)
         self._starts = np.searchsorted(self.calendar.month, np.arange(self._months))
@@ -93,6 +113,7 @@ class Tariff:
 
         is_billed: bool[slots], in which it has a point; None: in all.
 
+        NoPriceError for a slot in which the party is billed, a component holds and its series says no price: nothing is charged at 0.
         A percent component counts lines and the components that stand before it; one that holds for a part of the month counts for that part of
         the days.
         """
@@ -122,9 +143,15 @@ class Tariff:
         slots = slice(int(self._starts[month]), int(end))
         holds = counts.holds
         if component.base in ENERGY_BASES:
-            energy_wh = int(_energy(component.base, usage)[slots][holds[slots]].sum())
-            price = None if component.steps else component.price
-            amount = stepped(component, energy_wh) if component.steps else energy_wh * component.price
+            places = slots.start + np.flatnonzero(holds[slots])
+            of_slot = _energy(component.base, usage)[places]
+            energy_wh, price = int(of_slot.sum()), None
+            if component.price_series:
+                amount = self._by_series(component, places, of_slot)
+            elif component.steps:
+                amount = stepped(component, energy_wh)
+            else:
+                price, amount = component.price, energy_wh * component.price
             return Charge(component.name, component.account, month, energy_wh, price, amount)
         days, days_billed = (int(np.unique(self.calendar.day[slots][mask[slots]]).size) for mask in counts)
         if component.base == PERCENT:
@@ -141,6 +168,14 @@ class Tariff:
         # W x micro per kW = nano; a part of a month costs its share of the month's days
         amount = power_w * component.price * days // self.calendar.days_of_month[month]
         return Charge(component.name, component.account, month, 0, None, amount)
+
+    def _by_series(self, component: Component, places: NDArray[np.intp], energy_wh: Int64Column) -> int:
+        """Each slot's energy at its own price: exact at any size."""
+        prices = self._prices[component.price_series]
+        unsaid = places[~prices.is_said[places]]
+        if unsaid.size:
+            raise NoPriceError(component, int(unsaid[0]))
+        return sum(map(mul, energy_wh.tolist(), prices.price_micro_per_kwh[places].tolist()))
 
 
 def stepped(component: Component, energy_wh: int) -> int:

@@ -39,7 +39,7 @@ class Component(NamedTuple):
     name: the kind of its lines; account: who receives it; base: one of BASES. price: micro per kWh, per kW and month, or per day; of
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
-    whole day; steps: empty for one price. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
+    whole day; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Component(NamedTuple):
     months: Sequence[int] = ()
     windows: Sequence[Window] = ()
     steps: Sequence[Step] = ()
+    price_series: str = ""
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()

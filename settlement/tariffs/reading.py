@@ -8,6 +8,8 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
+from gridcore.errors import excerpt
+from gridcore.forms import NAME
 from settlement.errors import SettlementError
 from settlement.tariffs.components import (
     BASES,
@@ -32,7 +34,7 @@ _PRICE_KEYS: Final = {
 }
 _KEYS: Final = (
     "name account base taxed valid_from valid_until months windows steps parties contracted_kw of levels user_level highest_level "
-    "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm"
+    "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
 
 
@@ -127,6 +129,10 @@ class _Table:
 
     def price(self, base: str, *, has_steps: bool) -> int:
         wanted = _PRICE_KEYS[base]
+        if "price_series" in self._values:
+            if has_steps or not {wanted, "levels"}.isdisjoint(self._values) or base not in ENERGY_BASES:
+                raise self.fault("price_series", "it says the price alone, of a component per kWh")
+            return 0
         if "levels" in self._values:
             if has_steps or wanted in self._values or base not in ENERGY_BASES:
                 raise self.fault("levels", "they have the price, of a component per kWh")
@@ -196,6 +202,14 @@ class _Table:
             found.append(Step(until_wh, price))
         return tuple(found)
 
+    def series(self) -> str:
+        if "price_series" not in self._values:
+            return ""
+        name = self.text("price_series")
+        if not NAME.holds(name):
+            raise self.fault("price_series", f"{NAME.words} is needed, not {excerpt(name)}")
+        return name
+
     def contracted(self) -> Mapping[str, int]:
         value = self._values.get("contracted_kw", {})
         if not isinstance(value, dict):
@@ -230,6 +244,7 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         months=months,
         windows=windows,
         steps=steps,
+        price_series=table.series(),
         parties=table.texts("parties"),
         contracted_w=contracted_w,
         of=of,

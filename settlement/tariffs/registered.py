@@ -33,7 +33,9 @@ def row_of(component: Component) -> dict[str, Any]:
         "name": component.name,
         "taxed": component.is_taxed,
     }
-    if component.steps:
+    if component.price_series:
+        row["price_series"] = component.price_series
+    elif component.steps:
         begins_wh = [0, *(step.until_wh or 0 for step in component.steps)]
         row["steps"] = [
             [from_wh, step.price_micro_per_kwh] for from_wh, step in zip(begins_wh, component.steps, strict=False)
@@ -62,6 +64,7 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         months=tuple(row.get("months", ())),
         windows=tuple(Window(*window) for window in row.get("windows", ())),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
+        price_series=row.get("price_series", ""),
         contracted_w=contracted_w if row["base"] == POWER_BASES[0] else {},
         of=tuple(row.get("of", ())),
     )

@@ -12,7 +12,7 @@ from settlement.tariffs.components import Component
 
 
 class Slot(NamedTuple):
-    """One slot: where it lies in the local calendar, and what the party took, gave and traded in it, Wh."""
+    """One slot: where it lies in the local calendar, what the party took, gave and traded in it, Wh, and what price series say of it."""
 
     month: int
     month_of_year: int
@@ -21,6 +21,7 @@ class Slot(NamedTuple):
     import_wh: int
     export_wh: int
     traded_wh: int
+    prices: Mapping[str, int] = {}
 
 
 class Days(NamedTuple):
@@ -77,6 +78,10 @@ def charge(
             "traded": [slot.traded_wh for slot in inside],
             "residual": [slot.import_wh - slot.traded_wh for slot in inside],
         }
+        if component.price_series:
+            own = [Fraction(slot.prices[component.price_series], 1_000) for slot in inside]
+            kwh = [Fraction(energy_wh, 1_000) for energy_wh in energies[component.base]]
+            return int(sum((of_slot * price for of_slot, price in zip(kwh, own, strict=True)), Fraction(0)) * 10**6)
         energy_wh = sum(energies[component.base])
         return by_steps(component, energy_wh) if component.steps else energy_wh * component.price
     if component.base == "day":

@@ -236,6 +236,7 @@ COMPONENT: dict[str, Any] = {
     "name": str,
     "of?": list,
     "price?": range(-(10**12), 10**12 + 1),
+    "price_series?": NAME,
     "steps?": list,
     "taxed": bool,
     "windows?": list,
@@ -268,10 +269,11 @@ def is_tariff(components: list[Any]) -> bool:
 
 def is_component(one: Leaf) -> bool:
     """Whether the parts of a component go together."""
-    is_energy, has_steps = one["base"] in ("import", "export", "traded", "residual"), "steps" in one
-    if ("price" in one) == has_steps or ("of" in one) != (one["base"] == "percent"):
+    is_energy, has_price = one["base"] in ("import", "export", "traded", "residual"), "price" in one
+    has_steps, has_series = "steps" in one, "price_series" in one
+    if has_price + has_steps + has_series != 1 or ("of" in one) != (one["base"] == "percent"):
         return False
-    if not is_energy and (has_steps or "windows" in one):
+    if not is_energy and (has_steps or has_series or "windows" in one):
         return False
     if not all(map(is_word, [one["name"], one["account"], *one.get("of", ["x"])])) or one.get("of") == []:
         return False

@@ -26,7 +26,7 @@ from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
-from gridledger.settling.chain.tariffs import changes_s, charged_at, tariff_amendments
+from gridledger.settling.chain.tariffs import changes_s, charged_at, series_of_component, tariff_amendments
 from gridledger.settling.dataset import Dataset, parties_of
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
@@ -42,6 +42,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
     rows = [
         *_price_rows(ledger, dataset),
         *_area_rows(ledger, dataset),
+        *_tariff_series_rows(ledger, dataset),
         *tariff_amendments(ledger, dataset),
         *_party_rows(ledger, dataset),
         *_point_rows(ledger, dataset),
@@ -164,6 +165,13 @@ def _entries(name: str, first_s: int, slot_s: int, prices: Int64) -> Iterator[Na
     for first in range(0, len(spans), SPANS_MAX):
         record = PriceSeries.of(span_s, spans[first : first + SPANS_MAX].tolist())
         yield Named(PRICE_SERIES, name, record, first_s + first * span_s)
+
+
+def _tariff_series_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[PriceSeries]]:
+    """Prices that components of the tariff name, in the dataset's slots."""
+    for rows in dataset.tariff_series:
+        column = column_of(rows, dataset.slot_start_s)
+        yield from _series_rows(ledger, dataset, series_of_component(rows.key), column)
 
 
 def _balance_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:

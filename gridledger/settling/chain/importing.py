@@ -50,6 +50,7 @@ from gridledger.settling.chain.founding import (
     timeline_of,
 )
 from gridledger.settling.chain.orders import order_batches
+from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
 from ledger.leaves.intervals import DAY_S
@@ -62,7 +63,9 @@ from ledger.store.directory import found_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
-_OF_MONTHS: Final = (f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{PRICE_SERIES.kind}/{BALANCE}-")
+_OF_MONTHS: Final = (
+    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
+)  # fmt: skip
 """Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16
 """Rows of price series in one transaction."""

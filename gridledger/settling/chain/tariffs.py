@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from gridcore import cbor
 from gridcore.errors import GridError
-from gridcore.master_data import Named
+from gridcore.master_data import Listed, Named
 from gridcore.registry.party import CONTRACTED_MAX, PARTY
+from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
-from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE
+from gridledger.settling.chain.agreements import column_of
+from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE, other_series_name, series_rows
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
 from gridledger.settling.results.months import midnight_s
 from ledger.leaves.columns import Int64
-from ledger.registry.bodies import in_force, open_entity
+from ledger.registry.bodies import in_force, in_force_ever, open_entity
 from ledger.store.reader import LedgerReader
+from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
 from settlement.tariffs.registered import (
     FromDay,
@@ -33,6 +37,9 @@ from settlement.tariffs.registered import (
     row_of,
 )
 
+SERIES: Final = "tariff"
+"""Begins the names of the series that components name."""
+
 
 class Charged(NamedTuple):
     """What a party's row says of its tariff."""
@@ -41,13 +48,15 @@ class Charged(NamedTuple):
     contracted_w: Mapping[str, int] | None
 
 
-def tariff_rows(dataset: Dataset) -> Iterator[Named[Tariff]]:
-    """Every tariff that parties have: an entry from the beginning, and one from each day on which other components hold.
+def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
+    """The series that components name, then every tariff that parties have: an entry from the beginning, and one from each day on which other components hold.
 
     Every party has one, of no component where it is charged nothing: by its terms invoices are made.
 
     GridError for what no registry takes.
     """
+    for rows in dataset.tariff_series:
+        yield from series_rows(dataset, series_of_component(rows.key), column_of(rows, dataset.slot_start_s))
     for name, components in _tariffs(dataset).items():
         entries: list[Named[Tariff]] = []
         for at_s, day in _begins(dataset):
@@ -73,6 +82,11 @@ def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
     return Charged(_name_of(dataset, components), contracted_w or None)
 
 
+def series_of_component(key: str) -> str:
+    """The name on the chain of the series of a key of prices.csv."""
+    return other_series_name(f"{SERIES}-{key}", key)
+
+
 def changes_s(dataset: Dataset) -> list[int]:
     """When what rows of tariffs and parties say begins to hold, UTC seconds: 0, then local midnights, ascending."""
     return [at_s for at_s, _ in _begins(dataset)]
@@ -92,11 +106,17 @@ def _day_at(dataset: Dataset, at_s: int) -> int | None:
 def _tariff(dataset: Dataset, components: Sequence[Component], day: int | None) -> Tariff:
     """GridError for what no registry takes."""
     terms = dataset.rules.invoice
-    rows = [row_of(one) for one in components if holds_on(one, day)]
+    rows = [row_of(_on_chain(one)) for one in components if holds_on(one, day)]
     tariff = Tariff(rows, terms.quantum_nano, terms.rounding, terms.tax_ppm)
     if words := fault_of(tariff):
         raise GridError(f"rules.toml: [[tariff.component]]: a ledger does not take them: {words}")
     return tariff
+
+
+def _on_chain(component: Component) -> Component:
+    """With the name that its series has on the chain."""
+    key = component.price_series
+    return component._replace(price_series=series_of_component(key)) if key else component
 
 
 def _tariffs(dataset: Dataset) -> dict[str, Sequence[Component]]:
@@ -141,13 +161,26 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
     An entry holds from the first local day on that begins with it or behind it.
     """
     days, until = _Days(dataset), reader.height if height is None else height
+    prices_of = cache(lambda name: _slot_prices(reader, name, dataset.slot_start_s, until))
     found: dict[str, PartyTariff] = {}
     for party in sorted(parties_of(dataset.points)):
         said = list(_said_of(reader, party, days, until))
         terms = [TariffFrom(one.day, _terms(dataset, one.tariff), one.name) for one in said if one.tariff is not None]
         if terms:
-            found[party] = PartyTariff(components_in_force(party, said), terms)
+            components = components_in_force(party, said)
+            series = {one.price_series for one in components if one.price_series}
+            found[party] = PartyTariff(components, terms, {name: prices_of(name) for name in sorted(series)})
     return found
+
+
+def _slot_prices(reader: LedgerReader, name: str, slot_start_s: Int64, height: int) -> SlotPrices:
+    """What a price series says of slots, by blocks up to a height, though entries may have been folded since."""
+    said: list[int | None] = []
+    for start_s in slot_start_s.tolist():
+        found = in_force_ever(reader, PRICE_SERIES, name, start_s, height)
+        said.append(None if found is None else found.record.price_at(found.entry.from_s, start_s))
+    prices: Int64 = np.array([price or 0 for price in said], dtype=np.int64)
+    return SlotPrices(prices, np.array([price is not None for price in said], dtype=np.bool_))
 
 
 def _without_terms(party: str) -> GridError:

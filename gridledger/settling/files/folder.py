@@ -57,12 +57,13 @@ class _Energies(NamedTuple):
 
 
 class _Priced(NamedTuple):
-    """Agreements, the prices that they name, the prices of the contract that vary, the terms of balances with theirs, and the files."""
+    """Agreements, the prices that they name, the prices of the contract that vary, the terms of balances with theirs, those that the tariff names, and the files."""
 
     agreements: Sequence[AgreementRow]
     references: Sequence[SeriesRows]
     series: Sequence[SeriesRows]
     balance: BalanceRules | None
+    tariff: Sequence[SeriesRows]
     inputs: Sequence[InputFile]
 
 
@@ -81,8 +82,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
     points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract, rules.zone)
     billed = [point for point in points if not point.is_border]
     energies = _read_energies(folder, layout, points, rules)
-    starts = energies.grid.slot_start_s
-    contract = rules.contract
+    starts, contract = energies.grid.slot_start_s, rules.contract
     priced = _read_priced(folder, rules, billed, starts)
     series, inputs = priced.series, [rules.input_file, points_file, *energies.inputs, *priced.inputs]
     keys: Sequence[KeyRow] = []
@@ -124,6 +124,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         agreements=priced.agreements,
         references=priced.references,
         balance=priced.balance,
+        tariff_series=priced.tariff,
         unusual=energies.unusual,
     )
 
@@ -139,7 +140,7 @@ def _read_priced(folder: Path, rules: RulesRead, points: Sequence[PointRow], sta
     own = rules.price_keys()
     if (folder / PRICES).exists():
         named = {row.agreement.series for row in agreements if row.agreement.series is not None}
-        named |= set(_balance_series(rules))
+        named |= {*_balance_series(rules), *_tariff_series(rules)}
         keys = [*own, *sorted(named.difference(own))]
         series, prices_file = read_prices(folder / PRICES, keys, points, rules.zone, rules.slot_s)
         inputs.append(prices_file)
@@ -148,13 +149,19 @@ def _read_priced(folder: Path, rules: RulesRead, points: Sequence[PointRow], sta
     if rules.balance is not None:
         of_balance = prices_named(dict.fromkeys(_balance_series(rules), "[balance]"), series, starts, RULES)
         balance = BalanceRules(rules.balance, of_balance)
-    return _Priced(agreements, references, [rows for rows in series if rows.key in own], balance, inputs)
+    tariff = prices_named(_tariff_series(rules), series, starts, RULES)
+    return _Priced(agreements, references, [rows for rows in series if rows.key in own], balance, tariff, inputs)
 
 
 def _balance_series(rules: RulesRead) -> Sequence[str]:
     """The keys of prices.csv that ``[balance]`` names."""
     series = None if rules.balance is None else rules.balance.series
     return list((series or {}).values())
+
+
+def _tariff_series(rules: RulesRead) -> dict[str, str]:
+    """The keys of prices.csv that components of the tariff name, and what names each."""
+    return {one.price_series: f"the tariff component {one.name}" for one in rules.tariff if one.price_series}
 
 
 def uses_keys(contract: Contract) -> bool:

@@ -68,7 +68,10 @@ def _row(of: ComponentFigures, currency: str) -> list[Cell]:
 
 
 def _price(component: Component, currency: str) -> str:
-    """The price with its unit; of steps each with the energy above which it counts."""
+    """The price with its unit; of steps each with the energy above which it counts; where a series says it, the name of that."""
+    if component.price_series:
+        name = component.price_series
+        return say(Text(f"by slot: series {name}", f"按时段：价格序列 {name}"))
     if component.base == PERCENT:
         return f"{money(component.price, _PERCENT_NANO)} %"
     if component.steps:

@@ -87,7 +87,17 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
     for tariff in tariffs:
         for one in tariff.components:
             listed = map(tuple, (one.months, one.windows, one.steps, one.of))
-            key = (one.name, one.account, one.base, one.price, one.is_taxed, one.from_day, one.until_day, *listed)
+            key = (
+                one.name,
+                one.account,
+                one.base,
+                one.price,
+                one.price_series,
+                one.is_taxed,
+                one.from_day,
+                one.until_day,
+                *listed,
+            )
             known = found.get(key, ComponentFigures(one, 0))
             found[key] = known._replace(parties=known.parties + 1)
     return list(found.values())

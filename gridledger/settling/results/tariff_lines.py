@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gridledger.settling.dataset import PartyTariff
+from gridcore.errors import GridError
+from gridledger.settling.dataset import Dataset, PartyTariff
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Sheets
 from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
-from settlement.tariffs.charges import Charge, Holding, Tariff, Usage
+from settlement.tariffs.charges import Charge, Holding, NoPriceError, Tariff, Usage
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -46,10 +49,10 @@ def chargings(
 ) -> Iterator[Charging]:
     """What each party whose tariff has components is charged after each run: by run, then by party.
 
-    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party.
+    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
-    of_party = {party: Tariff(one.components, holding) for party, one in tariffs.items() if one.components}
+    of_party = {party: Tariff(one.components, holding, one.prices) for party, one in tariffs.items() if one.components}
     if not of_party:
         return
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
@@ -64,8 +67,21 @@ def chargings(
             import_wh, export_wh, traded_wh = (energy[:, points].sum(axis=1) for energy in energies)
             usage = Usage(import_wh, export_wh, traded_wh)
             has_point = np.any(is_billed[:, points], axis=1)
-            charges = tariff.charges(party, usage, billed[party], has_point)
+            try:
+                charges = tariff.charges(party, usage, billed[party], has_point)
+            except NoPriceError as error:
+                raise GridError(_without_price(error, party, sheets.dataset)) from None
             yield Charging(run, party, usage, has_point, [dict(of_month) for of_month in billed[party]], charges)
+
+
+def _without_price(error: NoPriceError, party: str, dataset: Dataset) -> str:
+    """Which series says no price, of which slot, and who is charged by it."""
+    start = datetime.fromtimestamp(int(dataset.slot_start_s[error.slot]), ZoneInfo(dataset.timezone))
+    series, component = error.component.price_series, error.component.name
+    return (
+        f"price series {series} says no price of the slot that starts at {start.isoformat(timespec='minutes')}, by which component {component} "
+        f"of {party} is charged; register it"
+    )
 
 
 def signed_charges(found: Iterable[Charging]) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:

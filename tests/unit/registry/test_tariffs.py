@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ from gridcore.codes import Code
 from gridcore.genesis import Thresholds
 from gridcore.master_data import Named
 from gridcore.registry.party import PARTY, Party
+from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import BASES, COMPONENTS_MAX, PRICE_MAX, TARIFF, Tariff
 from gridledger.registering.rows_file import read_rows
+from tests.twin.registration import is_known
 from tests.twin.registry_forms import has_form
 from tests.unit.registry.test_registry_approvals import WORLD, Chain
-from tests.worlds.consortium import FIRST_S, START_S, UTILITY
+from tests.worlds.consortium import FIRST_S, SLOT_S, START_S, UTILITY
 from tests.worlds.transactions import transaction_id
 
 ENERGY: dict[str, Any] = {"account": "grid", "base": "import", "name": "energy", "price": 5, "taxed": True}
@@ -70,6 +73,23 @@ def test_a_tariff_may_be_dated_back_and_is_said_once_more_where_it_was_wrong(cha
     assert submitted(chain, tariff({**ENERGY, "price": 7}), from_s=START_S) == 0
 
 
+def test_a_component_names_a_price_series_that_has_begun(chain: Chain) -> None:
+    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"})
+    assert submitted(chain, dynamic) == Code.REGISTRY_UNKNOWN
+    spot = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [5, -7]), FIRST_S)
+    assert chain.decide(chain.sender.register([*spot.rows()])) == 0
+    assert submitted(chain, dynamic, from_s=FIRST_S - 1) == Code.REGISTRY_UNKNOWN
+    assert submitted(chain, dynamic) == 0
+    assert chain.has("tariff/home")
+    histories: dict[str, list[tuple[int, dict[str, Any]]]] = {"price_series/spot": [(FIRST_S, {})]}
+    twin: Any = SimpleNamespace(registry=SimpleNamespace(history=lambda key: histories.get(key, [])))
+    value = dict(TARIFF.encode(dynamic))
+    assert [is_known(twin, "tariff/home", from_s, value) for from_s in (FIRST_S - 1, FIRST_S)] == [False, True]
+    assert not is_known(
+        twin, "tariff/home", FIRST_S, dict(TARIFF.encode(tariff({**STEPPED, "price_series": "retail"})))
+    )
+
+
 def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_one() -> None:
     chain = Chain()
     wire = chain.sender.register([*Named(TARIFF, "home", tariff(ENERGY), FIRST_S).rows()])
@@ -79,14 +99,15 @@ def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_
     assert chain.has("tariff/home")
 
 
-def test_the_file_of_docs_tariffs_is_registered(tmp_path: Path, chain: Chain) -> None:
+def test_the_files_of_docs_tariffs_are_registered(tmp_path: Path, chain: Chain) -> None:
     page = Path(__file__).parents[3].joinpath("docs", "tariffs.md").read_text("utf-8")
-    (block,) = [one for one in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if one.startswith("[[tariff]]")]
-    file = tmp_path / "tariff.toml"
-    file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
-    assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
-    assert chain.has("tariff/home")
-    assert chain.has("party/house")
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    registered = [one for one in blocks if one.startswith(("[[tariff]]", "[[price_series]]"))]
+    for number, block in enumerate(registered):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
+        assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
+    assert [chain.has(name) for name in ("tariff/home", "party/house", "tariff/dynamic")] == [True] * 3
 
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -94,14 +115,26 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: 'rate' is no key of it; it has account, base"),
     "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
     "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
-    "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has either price or steps"),
-    "neither price nor steps": ([STEPPED], "components, 1: it has either price or steps"),
+    "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has one of price, steps, price_series"),
+    "neither price nor steps": ([STEPPED], "components, 1: it has one of price, steps, price_series"),
+    "price and series": (
+        [{**ENERGY, "price_series": "spot"}],
+        "components, 1: it has one of price, steps, price_series",
+    ),
+    "a series that is no name": (
+        [{**STEPPED, "price_series": "sp ot"}],
+        "components, 1: price_series is 1 to 64 of A-Z",
+    ),
+    "a share by a series": (
+        [ENERGY, {key: SHARE[key] for key in SHARE if key != "price"} | {"price_series": "spot"}],
+        "components, 2: steps, price_series and windows are for import, export, traded, residual alone",
+    ),
     "steps not from 0": ([{**STEPPED, "steps": [[1, 1]]}], "components, 1: steps is 1 to 16 pairs"),
     "steps that do not ascend": (
         [{**STEPPED, "steps": [[0, 1], [5, 1], [5, 2]]}],
         "components, 1: steps is 1 to 16 pairs",
     ),
-    "windows of a share": ([{**SHARE, "windows": [[0, 1]]}], "components, 1: steps and windows are for"),
+    "windows of a share": ([{**SHARE, "windows": [[0, 1]]}], "components, 1: steps, price_series and windows are for"),
     "windows over one another": ([{**ENERGY, "windows": [[0, 7200], [3600, 9000]]}], "components, 1: windows is"),
     "a window past midnight": ([{**ENERGY, "windows": [[79200, 93600]]}], "components, 1: windows is"),
     "months twice": ([{**ENERGY, "months": [1, 1]}], "components, 1: months is ascending months"),
@@ -165,6 +198,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "name": WORDS,
     "of": st.lists(WORDS, max_size=2),
     "price": NUMBERS,
+    "price_series": st.sampled_from(["spot", "s p", "", "x" * 65, 7]),
     "steps": PAIRS,
     "taxed": st.sampled_from([True, False, 1]),
     "windows": PAIRS,
@@ -177,7 +211,7 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     found = dict(draw(st.sampled_from([ENERGY, SHARE])))
     for key in draw(st.lists(st.sampled_from([*VALUES]), max_size=3)):
         found[key] = draw(VALUES[key])
-        if key == "steps":
+        if key in ("steps", "price_series"):
             found.pop("price", None)
     return found
 

@@ -7,12 +7,13 @@ from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.registry import tariff as registered
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, NoPriceError, SlotPrices, Tariff, Usage
 from settlement.tariffs.components import BASES, ENERGY_BASES, Component, Step, Window
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
@@ -23,6 +24,8 @@ SLOTS = 4 * 4
 PRICES = st.integers(-(10**12), 10**12)
 HOURS = st.integers(0, 24).map(lambda hour: hour * 3_600)
 NAMES = ("a", "b", "c", "d")
+SERIES = "spot"
+SPOT_PRICES = st.integers(-(10**9), 10**9)
 
 
 def windows() -> st.SearchStrategy[tuple[Window, ...]]:
@@ -36,18 +39,20 @@ def components(draw: st.DrawFn) -> list[Component]:
     for name in NAMES[: draw(st.integers(1, 4))]:
         base = draw(st.sampled_from(BASES))
         is_energy = base in ENERGY_BASES
+        priced_by = draw(st.sampled_from(["price", "steps", "price_series"])) if is_energy else "price"
         steps = (Step(1_000, draw(PRICES)), Step(5_000, draw(PRICES)), Step(None, draw(PRICES)))
         found.append(
             Component(
                 name=name,
                 account="grid",
                 base=base,
-                price=draw(PRICES),
+                price=draw(PRICES) if priced_by == "price" else 0,
                 from_day=draw(st.sampled_from([None, FIRST, FIRST + 1, FIRST + 2])),
                 until_day=draw(st.sampled_from([None, FIRST + 2, FIRST + 3])),
                 months=draw(st.sampled_from([(), (6,), (7,), (6, 7), (8,)])),
                 windows=draw(windows()) if is_energy else (),
-                steps=steps if is_energy and draw(st.booleans()) else (),
+                steps=steps if priced_by == "steps" else (),
+                price_series=SERIES if priced_by == "price_series" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
                 contracted_w={"P1": draw(st.integers(0, 10**9))} if base == "kw_contracted" else {},
                 of=("levy", *NAMES[: len(found)]) if base == "percent" else (),
@@ -57,11 +62,12 @@ def components(draw: st.DrawFn) -> list[Component]:
 
 
 class Usages(NamedTuple):
-    """What P1 took and gave at the turn of two months, for both ways to charge it."""
+    """What P1 took and gave at the turn of two months, and what a series says of each slot, for both ways to charge it."""
 
     slots: list[tariffs.Slot]
     calendar: Calendar
     usage: Usage
+    prices: dict[str, SlotPrices]
 
 
 @st.composite
@@ -72,9 +78,11 @@ def usages(draw: st.DrawFn) -> Usages:
     days = [FIRST + slot // 4 for slot in range(SLOTS)]
     months = [date.fromordinal(day).month for day in days]
     seconds = [slot % 4 * SLOT_S for slot in range(SLOTS)]
+    prices = draw(st.lists(SPOT_PRICES, min_size=SLOTS, max_size=SLOTS))
+    said = [{SERIES: price} for price in prices]
     slots = [
         tariffs.Slot(month - 6, month, *of_slot)
-        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, strict=True)
+        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, strict=True)
     ]
     calendar = Calendar(
         slot_s=SLOT_S,
@@ -84,13 +92,16 @@ def usages(draw: st.DrawFn) -> Usages:
         second=np.array(seconds, dtype=np.int64),
         days_of_month=[30, 31],
     )
-    return Usages(slots, calendar, Usage(*(np.array(column, dtype=np.int64) for column in (imports, exports, traded))))
+    usage = Usage(*(np.array(column, dtype=np.int64) for column in (imports, exports, traded)))
+    is_said = np.ones(SLOTS, dtype=np.bool_)
+    return Usages(slots, calendar, usage, {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)})
 
 
 def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int, str], int]:
     """Nano by month and name."""
     found: dict[tuple[int, str], int] = {}
-    for charge in Tariff(parts, Holding(of.calendar)).charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
+    tariff = Tariff(parts, Holding(of.calendar), of.prices)
+    for charge in tariff.charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
         key = (charge.month, charge.name)
         found[key] = found.get(key, 0) + charge.amount_nano
     return {key: nano for key, nano in found.items() if nano}
@@ -150,6 +161,39 @@ def test_steps_go_on_where_another_component_changes_inside_a_month() -> None:
     usage = Usage(days * 0 + 200, days * 0, days * 0)
     charges = Tariff(components_in_force("P1", said), Holding(calendar)).charges("P1", usage, [{}])
     assert [(one.name, one.amount_nano) for one in charges] == [("energy", 11_000), ("fee", 3_000), ("fee", 14_000)]
+
+
+@given(usages(), st.integers(0, SLOTS - 1), st.sampled_from(ENERGY_BASES), windows())
+@settings(max_examples=60, deadline=None)
+def test_a_slot_of_which_the_series_says_no_price_is_never_charged_at_nothing(
+    of: Usages, silent: int, base: str, hours: tuple[Window, ...]
+) -> None:
+    """Where the component does not hold, or the party is not billed, no price is needed."""
+    of.prices[SERIES].is_said[silent] = False
+    part = Component("a", "grid", base, 0, windows=hours, price_series=SERIES)
+    tariff, everywhere = Tariff([part], Holding(of.calendar), of.prices), np.ones(SLOTS, dtype=np.bool_)
+    elsewhere = everywhere & (np.arange(SLOTS) != silent)
+    if tariffs.holds(part, of.slots[silent]):
+        with pytest.raises(NoPriceError, match=f"^a: price series spot says no price of slot {silent}$"):
+            tariff.charges("P1", of.usage, [{}, {}], everywhere)
+    else:
+        assert tariff.charges("P1", of.usage, [{}, {}], everywhere) == tariff.charges(
+            "P1", of.usage, [{}, {}], elsewhere
+        )
+    found = sum(one.amount_nano for one in tariff.charges("P1", of.usage, [{}, {}], elsewhere))
+    others = [slot for place, slot in enumerate(of.slots) if place != silent]
+    assert found == sum(tariffs.charges([part], "P1", others, SLOT_S, [30, 31], {}).values())
+
+
+def test_energies_and_prices_at_their_widths_are_charged_exactly() -> None:
+    days = np.array([FIRST + 2] * 4)
+    calendar = Calendar(SLOT_S, days * 0, days * 0 + 7, days, np.arange(4) * SLOT_S, [31])
+    usage = Usage(days * 0 + 10**15, days * 0, days * 0)
+    prices = {SERIES: SlotPrices(np.array([10**9, 10**9, 10**9, -(10**9) + 1]), np.ones(4, dtype=np.bool_))}
+    (charge,) = Tariff([Component("a", "grid", "import", 0, price_series=SERIES)], Holding(calendar), prices).charges(
+        "P1", usage, [{}]
+    )
+    assert (charge.amount_nano, charge.price_micro_per_kwh) == (10**15 * (2 * 10**9 + 1), None)
 
 
 @given(

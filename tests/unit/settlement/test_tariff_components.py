@@ -91,8 +91,9 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    example = next(block for block in blocks if block.startswith("[[tariff.component]]"))
-    found = components_of(tomllib.loads(example)["tariff"]["component"], KINDS)
+    examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
+    (dynamic,), found = (components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples)
+    assert (dynamic.base, dynamic.price_series) == ("residual", "spot")
     assert [component.base for component in found].count("residual") == 4
     assert found[-1].of[-1] == "demand_charge"
 

@@ -28,10 +28,10 @@ from gridledger.settling.results.billing import Billing
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs import charges
-from settlement.tariffs.charges import Calendar
+from settlement.tariffs.charges import Calendar, SlotPrices
 from settlement.tariffs.components import Component
 from tests.slow import tariffs
-from tests.unit.settlement.test_charges_by_the_text import FIRST, components
+from tests.unit.settlement.test_charges_by_the_text import FIRST, SERIES, components
 from tests.unit.settling.folders import AUCTION, RULES, make_folder
 from tests.unit.settling.settled_folder import SLOT_S, dataset_of, runs_of
 from tests.unit.settling.test_from_files import PAIRED, UTC_READINGS, orders_of
@@ -122,7 +122,9 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
     runs = [list(runs_of(dataset)), list(runs_of(dataset, "correction-1", range(7, 200), import_wh=other))]
     own = [one for one in drawn if not one.parties or "P1" in one.parties]
     days = sorted({FIRST - 2, *(one.from_day for one in own if one.from_day is not None)})
-    tariff = PartyTariff(own, [TariffFrom(day, dataset.rules.invoice, "t") for day in days])
+    spot = chance.integers(-(10**9), 10**9, slots)
+    prices = {SERIES: SlotPrices(spot, np.ones(slots, dtype=np.bool_))}
+    tariff = PartyTariff(own, [TariffFrom(day, dataset.rules.invoice, "t") for day in days], prices)
     billing = Billing(dataset, [*runs[0], *runs[1]], {"P1": tariff})
     calendar, bought = billing.months.calendar, np.zeros(slots, dtype=np.int64)
     for run, of_run, imports in zip(("initial", "correction-1"), runs, (first, other), strict=True):
@@ -130,10 +132,11 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
             bought[(one.slot_start_s - int(dataset.slot_start_s[0])) // SLOT_S] = one.columns["bought_wh"][0]
         lines = month_lines(billing, "P1", run)
         of_contract = {kind.kind for kind in billing.contract.line_kinds}
-        places = zip(
-            calendar.month_of_year, calendar.day, calendar.second, imports[:, 0], exports[:, 0], bought, strict=True
-        )
-        of_month = [tariffs.Slot(0, *map(int, place)) for place in places]
+        columns = (calendar.month_of_year, calendar.day, calendar.second, imports[:, 0], exports[:, 0], bought, spot)
+        of_month = [
+            tariffs.Slot(0, of_year, day, second, took_wh, gave_wh, traded_wh, {SERIES: price})
+            for of_year, day, second, took_wh, gave_wh, traded_wh, price in np.column_stack(columns).tolist()
+        ]
         billed = {line.kind: line.amount_nano for line in lines if line.kind in of_contract}
         expected = tariffs.charges(own, "P1", of_month, SLOT_S, [30], billed)
         found = {line.kind: line.amount_nano for line in lines if line.kind not in of_contract and line.amount_nano}

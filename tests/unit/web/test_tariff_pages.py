@@ -134,6 +134,19 @@ async def test_a_page_leaves_out_what_no_component_has_and_the_table_has_all(cha
     assert "hours" in [column["key"] for column in table["columns"]]
 
 
+async def test_a_component_by_a_series_is_told_with_its_name_in_both_languages(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    market = {key: value for key, value in component("market", "residual", 0).items() if key != "price"}
+    entries[:] = [{**entries[0], "value": {"components": [{**market, "price_series": "spot-north"}, DEMAND], **TERMS}}]
+    for language, head in (("en", "Per kWh, by slot: price series"), ("zh_CN", "每千瓦时，按时段：价格序列")):
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        assert head in page
+        assert "spot-north" in page
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    place = [column["key"] for column in table["columns"]].index("price_series")
+    assert [row[place] for row in table["rows"]] == ["spot-north", None]
+
+
 async def test_a_party_without_a_tariff_is_told_that_nothing_is_charged_by_the_month(world: World) -> None:
     assert "Nothing is charged by the month" in await household(world).text(f"/households/{PARTY}/tariff")
 
