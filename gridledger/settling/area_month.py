@@ -1,17 +1,29 @@
-"""The documents of a month of an area as a node answers them: of one party, or of some parties at a time."""
+"""The documents of a month of an area as a node answers them: of one party, or of some parties at a time.
+
+What was answered is kept as long as nothing changes from which it follows: a balance needs the documents of every month before.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.errors import GridError, UsageError
+from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.tariff import TARIFF
+from gridcore.sm3 import sm3
 from gridledger.settling.chain import Scope, billed_in
 from gridledger.settling.dataset import parties_of
 from gridledger.settling.documents import Books, billing_of, charged_in, slots_of_months
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.billing import Billing
 from ledger.http.documents import AreaMonth, DocumentLine, MonthDocument
+from ledger.leaves.columns import Int64
+from ledger.leaves.runs import RUNS
+from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.in_force import Registry
 from ledger.store.reader import LedgerReader
 from settlement.contract_kit_1 import ContractError
 
@@ -19,36 +31,111 @@ PARTIES_AT_ONCE: Final = 64
 """Parties of one answer: their month is held in memory, about 100 KiB for each point and run."""
 
 
-def documents_of_area(reader: LedgerReader, area: str, month: str, *, party: str | None, start: int) -> AreaMonth:
-    """The documents of a month of an area that is there, as of the newest block: of one party, or of PARTIES_AT_ONCE from the ``start``-th on.
+LINES_KEPT_MAX: Final = 1 << 17
+"""Lines of all documents that are kept, about 250 bytes each."""
 
-    UsageError for a month without settled slots, and one that two contracts have settled.
+
+class _Asked(NamedTuple):
+    """A question that was answered."""
+
+    area: str
+    month: str
+    party: str | None
+    start: int
+
+
+class _Basis(NamedTuple):
+    """From what the documents of a month follow. runs, newest_height: how many its slots have, and the height of the newest one: a ledger
+
+    never takes a run back. registry: which a later state has another one of; prices: SM3 of the leaves of tariffs and price series, which it
+    does not hold.
     """
-    found = reader.registry.zone_of_area(area)
-    if found is None:
-        raise UsageError(f"no area {area!r} on this chain")
-    scope = Scope(found[0].name, reader.height, area)
-    months = slots_of_months(reader, scope)
-    if month not in months:
-        has = f"it has {', '.join(months)}" if months else "none is settled yet"
-        raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
-    slots = months[month]
-    billed = billed_in(reader, scope, slots, None if party is None else [party])
+
+    runs: int
+    newest_height: int
+    registry: Registry
+    prices: bytes
+
+
+class _Kept(NamedTuple):
+    basis: _Basis
+    answer: AreaMonth
+
+    @property
+    def lines(self) -> int:
+        """How much room it takes."""
+        return 1 + sum(1 + len(document.lines) for document in self.answer.documents)
+
+
+class AreaDocuments:
+    """The documents of one node (``ledger.http.documents.Documents``). Callable from several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[_Asked, _Kept] = OrderedDict()
+        self._lines = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int) -> AreaMonth:
+        """Of one party, or of PARTIES_AT_ONCE from the ``start``-th on, as of the newest block.
+
+        UsageError for a month without settled slots, and one that two contracts have settled.
+        """
+        found = reader.registry.zone_of_area(area)
+        if found is None:
+            raise UsageError(f"no area {area!r} on this chain")
+        scope, asked = Scope(found[0].name, reader.height, area), _Asked(area, month, party, start)
+        months = slots_of_months(reader, scope)
+        if month not in months:
+            has = f"it has {', '.join(months)}" if months else "none is settled yet"
+            raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
+        basis = _basis_of(reader, scope, months[month])
+        with self._lock:
+            kept = self._kept.get(asked)
+        if kept is None or kept.basis != basis:
+            kept = _Kept(basis, _answer(reader, scope, months[month], asked))
+        self._keep(asked, kept)
+        return kept.answer
+
+    def _keep(self, asked: _Asked, kept: _Kept) -> None:
+        """Keep an answer, those used least recently go first."""
+        with self._lock:
+            before = self._kept.pop(asked, None)
+            self._lines += kept.lines - (0 if before is None else before.lines)
+            self._kept[asked] = kept
+            while self._lines > LINES_KEPT_MAX and len(self._kept) > 1:
+                self._lines -= self._kept.popitem(last=False)[1].lines
+
+
+def _basis_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Basis:
+    keys = [key for entity in (TARIFF, PRICE_SERIES) for key in reader.leaf_keys(ENTITY_FAMILIES[entity.kind].prefix)]
+    prices = sm3(b"".join(reader.leaf(key) or b"" for key in keys))
+    heights = [
+        height
+        for start_s in slot_start_s.tolist()
+        for _, height in RUNS.must(reader, start_s, scope.zone).runs
+        if height <= scope.height
+    ]
+    return _Basis(len(heights), max(heights), reader.registry, prices)
+
+
+def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> AreaMonth:
+    billed = billed_in(reader, scope, slot_start_s, None if asked.party is None else [asked.party])
     names = sorted(parties_of(billed.points), key=str.encode)
-    own = set(names[start : start + PARTIES_AT_ONCE])
-    books = Books(reader, scope, month, is_of_files=False)
+    end = asked.start + PARTIES_AT_ONCE
+    own = set(names[asked.start : end])
+    books = Books(reader, scope, asked.month, is_of_files=False)
     points = [point for point in billed.points if point.party in own]
-    charged = charged_in(books, slots, billed._replace(points=points))
+    charged = charged_in(books, slot_start_s, billed._replace(points=points))
     try:
         documents = list(_documents(billing_of(books, charged))) if charged.tariffs else []
     except (ContractError, GridError) as error:
-        raise UsageError(f"month {month}: {error}") from None
+        raise UsageError(f"month {asked.month}: {error}") from None
     return AreaMonth(
-        slots_expected=slots_of_month(reader, scope, month),
-        slots_settled=len(slots),
+        slots_expected=slots_of_month(reader, scope, asked.month),
+        slots_settled=len(slot_start_s),
         documents=documents,
         without_tariff=charged.without_tariff,
-        following=start + PARTIES_AT_ONCE if start + PARTIES_AT_ONCE < len(names) else None,
+        following=end if end < len(names) else None,
     )
 
 
@@ -69,6 +156,7 @@ def _documents(billing: Billing) -> Iterator[MonthDocument]:
             party=issued.party,
             run=issued.run,
             net=document.net,
+            taxed=billing.taxed(issued),
             tax=document.tax,
             gross=document.gross,
             rounding_nano=document.rounding_nano,

@@ -19,11 +19,15 @@ class DocumentLine(NamedTuple):
 
 
 class MonthDocument(NamedTuple):
-    """A document: the first of a party is its invoice. net, tax, gross: whole quanta; rounding_nano: what rounding added to the exact lines."""
+    """A document: the first of a party is its invoice. net, tax, gross: whole quanta; taxed: how much of net tax is paid on.
+
+    rounding_nano: what rounding added to the exact lines.
+    """
 
     party: str
     run: str
     net: int
+    taxed: int
     tax: int
     gross: int
     rounding_nano: int

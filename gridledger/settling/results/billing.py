@@ -71,8 +71,8 @@ class Billing:
         self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
         components = [one for tariff in tariffs.values() for one in tariff.components]
         self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
-        untaxed = {one.name for one in components if not one.is_taxed}
-        is_taxed = [kind.line_kind not in untaxed for kind in self.kinds]
+        self._untaxed = {one.name for one in components if not one.is_taxed}
+        is_taxed = [kind.line_kind not in self._untaxed for kind in self.kinds]
         self.invoices = Invoices(self.months.names, self.kinds, is_taxed, self._terms_of)
 
     def run(self, name: str) -> OfRun:
@@ -100,6 +100,10 @@ class Billing:
     def terms(self, issued: Issued) -> InvoiceTerms:
         """By which terms a document was made."""
         return self._terms_of(issued.party, self.months.names.index(issued.month))
+
+    def taxed(self, issued: Issued) -> int:
+        """How much of the net amount of a document tax is paid on, in quanta."""
+        return sum(amount for kind, amount in issued.document.lines.items() if kind not in self._untaxed)
 
     def contract_rows(self, name: str, party: str) -> Rows:
         """What a run adds to the contract's lines of a party, as lines of statements."""

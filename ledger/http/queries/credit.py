@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
+from gridcore.errors import UsageError
 from gridcore.node_interface import API
 from gridcore.registry.party import PARTY as PARTY_ENTITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
-from ledger.http.parameters import OF_PARTY
+from ledger.http.parameters import AREA, OF_PARTY, PARTY, START, needed, read_whole
 from ledger.http.queries.settlement import owed_nano
-from ledger.http.roles import PARTY_ITSELF
+from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.columns import split_row
 from ledger.leaves.held import HELD
 from ledger.leaves.payments import PAYMENTS
+from ledger.paid import PaidFor, payments_between
 
 POINTS_MAX: Final = 1_000
 """Points of a party whose payments are looked up, by the bytes of their names."""
+PAYMENTS_AT_ONCE: Final = 4_096
+"""Payments of one answer."""
 
 
 def credit(view: LedgerView, party: str) -> Json:
@@ -59,7 +64,50 @@ def payments(view: LedgerView, party: str) -> Json:
     return {"party": party, "payments": sorted(shown, key=lambda paid: (paid["height"], paid["point"]))}
 
 
+def payments_of_area(view: LedgerView, scope: Scope, area_id: str, from_s: int, until_s: int, start: int) -> Json:
+    """The payments for an area's points in a span of ledger time, in the order of their blocks: all of them, by the blocks."""
+    area = view.area(area_id)
+    paid_for = PaidFor(area.zone.name, view.reader.height, area_id, scope.party)
+    try:
+        recorded = payments_between(view.reader, paid_for, range(from_s, until_s), "that time")
+        found = list(islice(recorded, start, start + PAYMENTS_AT_ONCE + 1))
+    except UsageError as error:
+        raise Problem("not-found", str(error)) from None
+    return {
+        "area": area_id,
+        "payments": [
+            {
+                "amount_nano": one.said.amount_nano,
+                "ground": one.said.ground,
+                "height": one.height,
+                "party": one.said.party,
+                "point": one.said.point,
+                "reference": one.said.reference.hex(),
+                "signer": one.signer,
+                "time_s": one.time_s,
+                "transaction": one.transaction.hex(),
+            }
+            for one in found[:PAYMENTS_AT_ONCE]
+        ],
+        "next": start + PAYMENTS_AT_ONCE if len(found) > PAYMENTS_AT_ONCE else None,
+    }
+
+
 ROUTES: Final = (
+    Query(
+        rule=f"{API}/areas/<area>/payments",
+        summary="The payments for an area's points in a span of ledger time.",
+        access=OWN_ROWS,
+        query=payments_of_area,
+        is_long=True,
+        parameters=(
+            AREA,
+            needed("from_s", "Where the span begins, UTC seconds.", read_whole),
+            needed("until_s", "Where it ends: the first second behind it.", read_whole),
+            PARTY,
+            START,
+        ),
+    ),
     Query(
         rule=f"{API}/credit",
         summary="What a party owes, and what is held of it for its orders.",

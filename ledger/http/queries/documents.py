@@ -47,7 +47,7 @@ _DOCUMENT: Final = object_of(
     {
         "party": TEXT,
         "run": TEXT,
-        **dict.fromkeys(("net", "tax", "gross", "rounding_nano", "quantum_nano", "tax_ppm"), WHOLE),
+        **dict.fromkeys(("net", "taxed", "tax", "gross", "rounding_nano", "quantum_nano", "tax_ppm"), WHOLE),
         "lines": {
             "type": "array",
             "items": object_of(

@@ -19,9 +19,9 @@ from gridcore.registry.point import POINT, Point
 from gridcore.sm3 import sm3
 from gridledger.cli import main
 from gridledger.settling.chain import Scope, payments, payments_of_month
-from gridledger.settling.chain.payments import may_have_before
 from gridledger.settling.results.payments import PaymentRow
 from ledger.leaves.payments import PAYMENTS, Paid, PaymentsLeaf
+from ledger.paid import may_have_before
 from ledger.store.ledger import Ledger
 from ledger.store.offline import reading
 from ledger.store.pruning import prune

@@ -15,7 +15,7 @@ from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
-from gridledger.settling.area_month import documents_of_area
+from gridledger.settling.area_month import AreaDocuments
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
@@ -152,7 +152,7 @@ def test_a_price_that_is_not_said_yet_keeps_the_month_s_documents_back_and_says_
         reading(data, CONTRACTS) as reader,
         pytest.raises(UsageError, match=f"^month {MONTH}: price series spot says no price"),
     ):
-        documents_of_area(reader, "a-1", MONTH, party="p-1", start=0)
+        AreaDocuments()(reader, "a-1", MONTH, party="p-1", start=0)
     (more,) = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [9] * 13), FIRST_S + 3 * SLOT_S).rows()
     ledger = open_ledger(data, world)
     assert decide(ledger, [sender.register([more])]) == [0]

@@ -15,6 +15,7 @@ from gridweb.access import Role, Viewer
 from gridweb.pages import documents
 from gridweb.pages.documents import area_documents_table, household_document_lines_table, household_documents_table
 from ledger.client import NodeRefused
+from ledger.http.queries import credit
 from tests.unit.web.ledger_world import LedgerWorld, ledger_world
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.tariffed import MONTH, TARIFFED, first_slots, late_reading, with_more
@@ -111,9 +112,7 @@ async def test_a_household_without_a_tariff_has_no_documents_on_its_month(world:
     assert "Documents of" not in page
 
 
-async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(
-    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(world: LedgerWorld) -> None:
     table = await area_documents_table(world.source, "a-1", month=MONTH)
     assert [row[:3] for row in table.rows] == [
         ("p-1", "invoice", "initial"),
@@ -126,9 +125,13 @@ async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(
     assert "Documents of 2027-01, area a-1" in page
     browser = world.web.browser(Role.UTILITY, language="zh_CN")
     assert "红字" in await browser.text(f"/documents?area=a-1&month={MONTH}")
+
+
+async def test_of_more_parties_than_a_table_has_the_first_ones_are_there_and_it_says_so(
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(area_month, "PARTIES_AT_ONCE", 1)
     monkeypatch.setattr(documents, "PARTIES_MAX", 2)
-    world.source._cache._entries.clear()
     table = await area_documents_table(world.source, "a-1", month=MONTH)
     assert [row[0] for row in table.rows] == ["p-1"]
     assert "The first 2 parties; gridledger settle documents makes those of all." in table.note
@@ -140,3 +143,27 @@ async def test_an_area_of_which_nobody_names_a_tariff_says_so(tmp_path: Path) ->
         assert not table.rows
         assert table.note.startswith("There are no documents")
         assert TARIFFED.chain != world.node.chain
+
+
+async def test_the_node_answers_every_payment_of_a_span_and_a_party_its_own_alone(
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.submit([world.sender.payment("P-1", "p-1", 6)], [world.sender.payment("P-2", "p-2", 7)])
+    path, client = "areas/a-1/payments", world.node.client("reg")
+    span = {"from_s": 0, "until_s": 2**40}
+    whole: Any = await client.query(path, **span)
+    assert [(one["party"], one["amount_nano"]) for one in whole["payments"]] == [("p-1", 6), ("p-2", 7)]
+    at_s = whole["payments"][0]["time_s"]
+    for until_s, found in ((at_s, 0), (at_s + 1, 2)):
+        answer: Any = await client.query(path, from_s=0, until_s=until_s)
+        assert len(answer["payments"]) == found
+    own: Any = await world.node.client("p-2").query(path, **span)
+    assert own["payments"] == whole["payments"][1:]
+    with pytest.raises(NodeRefused, match="a party's data is for itself"):
+        await world.node.client("p-2").query(path, party="p-1", **span)
+    with pytest.raises(NodeRefused, match="no area 'a-9' on this chain"):
+        await client.query("areas/a-9/payments", **span)
+    monkeypatch.setattr(credit, "PAYMENTS_AT_ONCE", 1)
+    parts: list[Any] = [await client.query(path, start=start, **span) for start in range(2)]
+    assert [part["next"] for part in parts] == [1, None]
+    assert [one for part in parts for one in part["payments"]] == whole["payments"]

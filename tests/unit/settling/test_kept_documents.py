@@ -1,0 +1,113 @@
+"""Documents that a node keeps: the same answer as long as nothing changes from which it follows, and the right one afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from gridcore.codes import Code
+from gridcore.master_data import Named
+from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
+from gridcore.registry.tariff import TARIFF
+from gridledger.settling import area_month
+from gridledger.settling.area_month import AreaDocuments
+from ledger.http.documents import AreaMonth
+from ledger.store.ledger import Ledger
+from tests.unit.settling.test_tariffs_by_series import dynamic
+from tests.worlds.consortium import FIRST_S, SLOT_S, START_S
+from tests.worlds.ledgers import decide, ledger_with
+from tests.worlds.tariffed import HOME, MONTH, charged, first_slots, late_reading, moved
+from tests.worlds.transactions import Sender
+
+WORLD: Final = dynamic(4)
+"""p-1 is charged the prices of a series, p-2 those of its tariff."""
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return WORLD.sender()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, sender: Sender) -> Iterator[Ledger]:
+    """Four settled slots."""
+    with ledger_with(tmp_path / "ledger", WORLD, first_slots(sender)) as ledger:
+        yield ledger
+
+
+def ask(documents: AreaDocuments, ledger: Ledger, party: str | None = None) -> AreaMonth:
+    return documents(ledger, "a-1", MONTH, party=party, start=0)
+
+
+def corrected(sender: Sender) -> list[Sequence[bytes]]:
+    """A late reading, by which slots are settled again."""
+    return late_reading(sender, 700)
+
+
+def another_tariff(sender: Sender) -> list[Sequence[bytes]]:
+    """Other terms of the same tariff from the beginning on."""
+    entry = Named(TARIFF, "home", HOME._replace(tax_ppm=60_000), from_s=START_S)
+    return [[sender.register(list(entry.rows()))]]
+
+
+def another_price(sender: Sender) -> list[Sequence[bytes]]:
+    """The series by which the tariff charges the night says another price."""
+    entry = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [7_000] * 8), from_s=FIRST_S)
+    return [[sender.register(list(entry.rows()))]]
+
+
+def another_party_row(sender: Sender) -> list[Sequence[bytes]]:
+    """A party contracts for more."""
+    return [[sender.register(list(charged("p-2", 20_000).rows()))]]
+
+
+def another_payer(sender: Sender) -> list[Sequence[bytes]]:
+    """A point counts for another party, and its slots are settled again."""
+    return [[sender.register([moved("P-5", "p-1", FIRST_S + 2 * SLOT_S)])], *late_reading(sender, 700)]
+
+
+def test_what_was_answered_is_kept_while_only_time_goes_on(ledger: Ledger, sender: Sender) -> None:
+    documents = AreaDocuments()
+    first = ask(documents, ledger)
+    assert first.documents
+    assert decide(ledger, [sender.payment("P-1", "p-1", 7)]) == [Code.ACCEPTED]
+    assert ask(documents, ledger) is first
+    assert ask(documents, ledger, "p-2") == AreaDocuments()(ledger, "a-1", MONTH, party="p-2", start=0)
+
+
+@pytest.mark.parametrize("change", [corrected, another_tariff, another_price, another_party_row, another_payer])
+def test_what_changes_documents_changes_the_answer(
+    ledger: Ledger, sender: Sender, change: Callable[[Sender], list[Sequence[bytes]]]
+) -> None:
+    documents = AreaDocuments()
+    before = ask(documents, ledger)
+    for wires in change(sender):
+        assert decide(ledger, wires) == [Code.ACCEPTED] * len(wires)
+    after = ask(documents, ledger)
+    assert after == ask(AreaDocuments(), ledger)
+    assert after != before
+
+
+def test_as_many_lines_are_kept_as_there_may_be_and_of_one_more_the_oldest_answer_goes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = AreaDocuments()
+    first, second = ask(documents, ledger, "p-1"), ask(documents, ledger, "p-2")
+    lines = sum(1 + sum(1 + len(one.lines) for one in answer.documents) for answer in (first, second))
+    monkeypatch.setattr(area_month, "LINES_KEPT_MAX", lines)
+    assert ask(documents, ledger, "p-1") is first
+    assert ask(documents, ledger, "p-2") is second
+    monkeypatch.setattr(area_month, "LINES_KEPT_MAX", lines - 1)
+    assert ask(documents, ledger, "p-2") is second
+    assert ask(documents, ledger, "p-1") is not first
+
+
+def test_of_the_net_amount_that_is_said_to_be_taxed_the_tax_follows(ledger: Ledger) -> None:
+    (document,) = ask(AreaDocuments(), ledger, "p-1").documents
+    untaxed = sum(line.amount for line in document.lines if line.line_kind in ("stay", "funds"))
+    assert untaxed
+    assert document.taxed == document.net - untaxed
+    assert abs(document.tax * 1_000_000 - document.taxed * document.tax_ppm) <= 500_000
