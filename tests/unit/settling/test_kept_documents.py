@@ -22,7 +22,7 @@ from tests.worlds.ledgers import decide, ledger_with
 from tests.worlds.tariffed import HOME, MONTH, charged, first_slots, late_reading, moved
 from tests.worlds.transactions import Sender
 
-WORLD: Final = dynamic(4)
+WORLD: Final = dynamic(16)
 """p-1 is charged the prices of a series, p-2 those of its tariff."""
 
 
@@ -55,7 +55,7 @@ def another_tariff(sender: Sender) -> list[Sequence[bytes]]:
 
 def another_price(sender: Sender) -> list[Sequence[bytes]]:
     """The series by which the tariff charges the night says another price."""
-    entry = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [7_000] * 8), from_s=FIRST_S)
+    entry = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [7_000] * 16), from_s=FIRST_S)
     return [[sender.register(list(entry.rows()))]]
 
 
