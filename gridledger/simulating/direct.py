@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from gridledger.beside import done_beside
+from gridledger.beside import Beside, done_beside, made_in_two
 from gridledger.demo.prepare import prepare
 from gridledger.demo.rules import rules_toml
 from gridledger.founding.folder import write_new
@@ -21,7 +21,7 @@ from gridledger.settling.files.rules import read_rules
 from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle
 from gridledger.simulating.dataset import Traders, dataset_of
-from gridledger.simulating.manifest import copy_tables, write_manifest
+from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from gridledger.simulating.world_files import write_world
@@ -34,6 +34,7 @@ from simulators.grid.large_arrays import LargeArrays
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
 
+T = TypeVar("T")
 _NANO: Final = 10**9
 BESIDE_VALUES_MIN: Final = 1 << 22
 """Energies of a world whose tables are written while it is settled."""
@@ -104,11 +105,11 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     rules = None if plan.rules is None else read_rules(plan.rules)
     progress("building the world")
     arrays = LargeArrays(nearest_folder(plan.out.absolute()))
-    world = prepare(plan.found, arrays)
+    world = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
     dataset = dataset_of(world, rules, plan.found.path, plan.orders, arrays)
     check_disk([dataset], plan.out)
     with made_whole(plan.out.absolute()) as work:
-        with _written(work, plan, world):
+        with _written(work, plan, world) as inputs:
             arrays.forget()
             settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
         progress("writing")
@@ -118,43 +119,56 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
         write_report(work, settled, Money(rules_of.contract, currency, rules_of.prices, plan.options, later))
         copies = copy_tables(work) if plan.has_parquet else []
         write_manifest(
-            work, world, contract=rules_of.contract, currency=rules_of.invoice.currency, copies=copies, direct=True
+            work,
+            world,
+            contract=rules_of.contract,
+            currency=rules_of.invoice.currency,
+            copies=copies,
+            known=inputs.result,
+            direct=True,
         )
     wall_s = round(time.monotonic() - begun, 1)
     return Directed(_outcome(settled, rules_of, wall_s, plan.out.absolute()), settled)
 
 
 def _outcome(settled: Settled, rules: FileRules, wall_s: float, out: Path) -> DirectOutcome:
-    parties, world = settled.parties(), settled.world
+    world, sums = settled.world, settled.sums
     return DirectOutcome(
         slots=world.slots,
         meters=len(world.meters),
         contract=rules.contract,
-        energy_wh=sum(party.import_wh for party in parties),
-        traded_wh=sum(party.bought_wh for party in parties),
-        pays_nano=sum(party.pays_nano for party in parties),
-        supplier_only_nano=sum(party.supplier_only_nano for party in parties),
+        energy_wh=sums["import_wh"],
+        traded_wh=sums["bought_wh"],
+        pays_nano=sums["pays_nano"],
+        supplier_only_nano=sums["supplier_only_nano"],
         currency=rules.invoice.currency,
         wall_s=wall_s,
         out=str(out),
     )
 
 
-def _written(work: Path, plan: DirectPlan, world: World) -> AbstractContextManager[None]:
-    """The world's files, which are there when the block is left; of a large world they are written while it runs."""
+def _in_parts(arrays: LargeArrays, work: Callable[[range], list[T]], count: int) -> list[T]:
+    """Areas of a world: of one so large that its arrays are in files, half of them beside this process."""
+    return made_in_two(work, count) if arrays.are_shared else work(range(count))
+
+
+def _written(work: Path, plan: DirectPlan, world: World) -> AbstractContextManager[Beside[Mapping[str, str]]]:
+    """The world's files, which are there when the block is left, and their digests; of a large world they are written while it runs."""
     if world.import_wh.size > BESIDE_VALUES_MIN:
-        return done_beside(lambda: _write_inputs(work, plan, world))
-    _write_inputs(work, plan, world)
-    return nullcontext()
+        return done_beside(lambda: _write_inputs(work, plan, world), can_wait=True)
+    written = Beside[Mapping[str, str]]()
+    written.tell(_write_inputs(work, plan, world))
+    return nullcontext(written)
 
 
-def _write_inputs(work: Path, plan: DirectPlan, world: World) -> None:
+def _write_inputs(work: Path, plan: DirectPlan, world: World) -> Mapping[str, str]:
     write_world(work, world)
     write_new(work / "scenario.toml", plan.found.data)
     rules = rules_toml(world.scenario) if plan.rules is None else plan.rules.read_bytes()
     write_new(work / "rules.toml", rules)
     if world.scenario.grid.table is not None:
         write_new(work / "grid.csv", world.scenario.grid.table.read_bytes())
+    return digests_of(work)
 
 
 class _Run(NamedTuple):

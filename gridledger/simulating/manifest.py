@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ FILES: Final = (*NAMES, "reported.csv", "settlement.csv", "report.html", "rules.
 """What does not depend on keys, where it is there; with them their copies as Parquet."""
 _LIBRARIES: Final = ("numpy", "power-grid-model", "pymodbus", "cryptography")
 _BLOCK_BYTES: Final = 1 << 20
+NONE_KNOWN: Final[Mapping[str, str]] = {}
 
 
 def copy_tables(out: Path) -> list[Path]:
@@ -32,10 +33,22 @@ def copy_tables(out: Path) -> list[Path]:
     return [copy_as_parquet(table) for table in tables if table.exists()]
 
 
+def digests_of(out: Path) -> Mapping[str, str]:
+    """SM3 of those of ``FILES`` that are in a folder, hexadecimal, by name."""
+    return {name: _sm3(out / name) for name in FILES if (out / name).exists()}
+
+
 def write_manifest(
-    out: Path, world: World, *, contract: str, currency: str, copies: Iterable[Path] = (), **inputs: Any
+    out: Path,
+    world: World,
+    *,
+    contract: str,
+    currency: str,
+    copies: Iterable[Path] = (),
+    known: Mapping[str, str] = NONE_KNOWN,
+    **inputs: Any,
 ) -> None:
-    """Make it of the folder ``out`` as it is. inputs: what else it is to say, behind the versions."""
+    """Make it of the folder ``out`` as it is. known: digests of some of its files, which are not read again; inputs: what else it is to say, behind the versions."""
     profiles = sorted({meter.profile for meter in world.meters})
     data = resources.files("simulators.grid")
     manifest = {
@@ -60,7 +73,7 @@ def write_manifest(
             **{f"profile {name}": load_profile(name).digest.hex() for name in profiles},
         },
         "sm3": {
-            **{name: _sm3(out / name) for name in FILES if (out / name).exists()},
+            **{name: known.get(name) or _sm3(out / name) for name in FILES if (out / name).exists()},
             **{copy.name: _sm3(copy) for copy in copies},
         },
     }

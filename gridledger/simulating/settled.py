@@ -22,6 +22,7 @@ from gridledger.simulating.world_files import by_slot
 from gridledger.tables.columns import Int64Column, Table, TextColumn
 from gridledger.tables.files import write_csv, write_rows
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
+from settlement.contract_kit_1.columns import exact_sum
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import EXCHANGED
@@ -99,6 +100,12 @@ class Settled:
         if account == CLEARING_ACCOUNT and owed_nano:
             self.traded_wh[slot] += energy_wh
             self.traded_nano[slot] += owed_nano
+
+    @property
+    def sums(self) -> Mapping[str, int]:
+        """What all parties come to, by the names of ``SUMS``."""
+        has_party = np.array([bool(meter.party) for meter in self.world.meters])
+        return {name: exact_sum(column[has_party]) for name, column in zip(SUMS, self._sums, strict=True)}
 
     def parties(self) -> list[PartyRow]:
         """Every party, in the order of the world's meters."""

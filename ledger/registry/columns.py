@@ -22,7 +22,6 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE, Zone
 from ledger.leaves.columns import Int64
-from ledger.leaves.family import Leaves, Value
 from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
 from ledger.registry.said import SaidOfMeter, SaidOfPoint
@@ -47,14 +46,18 @@ COLUMN_PREFIXES: Final = tuple(ENTITY_FAMILIES[entity.kind].prefix for entity in
 """Of the keys that the columns follow from: a change of such a leaf makes other columns."""
 
 
-class AllRegistered(Leaves, Protocol):
-    """What the columns are read from."""
-
-    def each(self, prefix: str) -> Iterator[tuple[str, Value]]:
-        """Key and value of the leaves whose keys begin with ``prefix``."""
+class SaltedRows(Protocol):
+    """Where rows of the registry are read."""
 
     def bodies(self, digests: Sequence[bytes]) -> Sequence[bytes]:
         """The salted row of each of digests that entities' leaves hold."""
+
+
+class AllRegistered(SaltedRows, Protocol):
+    """What the columns are read from."""
+
+    def each_entity(self, kind: str) -> Iterator[tuple[str, EntityLeaf]]:
+        """Name and leaf of every entity of a kind."""
 
 
 @dataclass(frozen=True)
@@ -400,7 +403,7 @@ def _all(source: AllRegistered, entity: Entity[R], take: Callable[[R], T]) -> It
 
 
 def opened(
-    source: AllRegistered, entity: Entity[R], some: Sequence[Read[Any]], take: Callable[[R], T]
+    source: SaltedRows, entity: Entity[R], some: Sequence[Read[Any]], take: Callable[[R], T]
 ) -> Iterator[Read[T]]:
     """Entities with what ``take`` takes of their rows, which are loaded at once."""
     bodies = iter(source.bodies([entry.digest for found in some for entry in found.leaf.entries]))
@@ -411,9 +414,7 @@ def opened(
 
 def _unopened(source: AllRegistered, entity: Entity[Any]) -> Iterator[Read[Any]]:
     """The entities of a kind without their rows."""
-    family = ENTITY_FAMILIES[entity.kind]
-    for key, value in source.each(family.prefix):
-        yield Read(key.removeprefix(family.prefix), family.decode(**value), ())
+    return (Read(name, leaf, ()) for name, leaf in source.each_entity(entity.kind))
 
 
 def by_name(entity: Read[Any]) -> bytes:

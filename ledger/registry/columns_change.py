@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,9 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
 from ledger.leaves.columns import Int64
+from ledger.leaves.family import Leaves
 from ledger.registry.columns import (
     AgreementColumns,
-    AllRegistered,
     AreaColumns,
     MeterColumns,
     PartyColumns,
@@ -35,6 +35,7 @@ from ledger.registry.columns import (
     Read,
     RegistryColumns,
     RulesColumns,
+    SaltedRows,
     ZoneColumns,
     by_name,
     joined,
@@ -139,7 +140,11 @@ class _Merge:
         return np.concatenate(parts) if isinstance(old, np.ndarray) else tuple(chain.from_iterable(parts))
 
 
-def change_columns(columns: RegistryColumns, source: AllRegistered, keys: Iterable[str]) -> RegistryColumns:
+class LeavesAndRows(Leaves, SaltedRows, Protocol):
+    """Where changed entities are read."""
+
+
+def change_columns(columns: RegistryColumns, source: LeavesAndRows, keys: Iterable[str]) -> RegistryColumns:
     """The columns after entities of these keys were written; ``source`` holds them as they are now."""
     return _Change(columns, source, keys).columns()
 
@@ -147,7 +152,7 @@ def change_columns(columns: RegistryColumns, source: AllRegistered, keys: Iterab
 class _Change:
     """One change, kind by kind: those that others name come first."""
 
-    def __init__(self, old: RegistryColumns, source: AllRegistered, keys: Iterable[str]) -> None:
+    def __init__(self, old: RegistryColumns, source: LeavesAndRows, keys: Iterable[str]) -> None:
         self._old = old
         self._source = source
         self._keys = sorted(set(keys))

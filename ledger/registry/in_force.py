@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ledger.leaves.columns import Int64
 from ledger.registry.breaks import Breaks, Spans, breaks_of, spans_at
 from ledger.registry.columns import AllRegistered, RegistryColumns, read_columns
-from ledger.registry.columns_change import change_columns
+from ledger.registry.columns_change import LeavesAndRows, change_columns
 from ledger.registry.lookups import Lookups
 from ledger.registry.zones import AgreementInForce, Zone, ZoneInForce
 
@@ -54,7 +54,7 @@ class Registry:
         """Read every entity of a state once."""
         return cls(read_columns(source))
 
-    def after(self, source: AllRegistered, keys: Iterable[str]) -> Registry:
+    def after(self, source: LeavesAndRows, keys: Iterable[str]) -> Registry:
         """The registry after blocks wrote the entities of these keys, which ``source`` has as they are now."""
         registry = Registry(change_columns(self.columns, source, keys))
         if self._party_number:

@@ -124,6 +124,10 @@ class Draft:
         value = self._changes.get(key)
         return value if value is not None else self._state.get(key)
 
+    def load_together(self, keys: Sequence[str]) -> None:
+        """Bring the values of a few leaves into memory together, for a ``get`` of each to find them there."""
+        self._state.load_together(key for key in keys if key not in self._changes)
+
     def leaf_keys(self, prefix: str) -> Iterator[str]:
         """Keys that begin with ``prefix``: those of the state, then those that this block has brought."""
         yield from self._state.leaf_keys(prefix)

@@ -1,18 +1,21 @@
 """The state of genesis: which leaves a chain has before its first block, and in which order (docs/spec/header.md).
 
-A genesis may have millions of registry rows. Only what orders and numbers their entities is held of all of them, as columns; what
-a row says, its salted bytes and the leaf of an entity are made one after the other, each time that somebody asks for them.
+A genesis may have millions of registry rows. Of all of them what orders and numbers their entities is held, as columns, and the encoded
+leaves, back to back; what a row says and its salted bytes are made one after the other, each time that somebody asks for them.
 """
 
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore import cbor, merkle
 from gridcore.genesis import Genesis
@@ -33,21 +36,36 @@ from ledger.leaves.family import Value
 from ledger.leaves.progress import PROGRESS, ProgressLeaf
 from ledger.leaves.protocol import PROTOCOL, ProtocolLeaf
 from ledger.leaves.validators import VALIDATORS, ValidatorsLeaf
+from ledger.registry.columns import AllRegistered
 from ledger.registry.entries import ENTITY_FAMILIES, NUMBER_FIELDS, EntityLeaf, Entry
 from ledger.registry.histories import Numbering
 from ledger.state.state import LeafChange, StateChange
 from ledger.tiles import tree_over
 
 HASHED_TOGETHER: Final = 4_096
-"""Rows and leaves that are held at once to be hashed."""
+"""Rows and leaves that are hashed at once."""
+_HEAD_BYTES: Final = 8
+"""Of a digest, by which it is found: few have the same ones."""
+
+
+class GenesisState(NamedTuple):
+    """What a genesis makes of the empty state, and all that it registers: what ``registered`` gives follows from the rows, not from saved leaves."""
+
+    change: StateChange
+    registered: AllRegistered
+
+
+def genesis_state(genesis: Genesis) -> GenesisState:
+    """The state of a genesis, which ``check_genesis`` has passed; leaves are numbered in its order."""
+    digests = _digests(_salted(genesis))
+    registered = _Registered(genesis, _Entities.of(genesis.registry), digests)
+    leaves, hashes = _packed(_values(genesis, registered))
+    return GenesisState(StateChange(leaves, {}, tree_over(hashes), registered.bodies_by_digest), registered)
 
 
 def genesis_change(genesis: Genesis) -> StateChange:
-    """What a genesis, which ``check_genesis`` has passed, makes of the empty state; leaves are numbered in its order."""
-    digests = _digests(_salted(genesis))
-    leaves = _Leaves(genesis, _Entities.of(genesis.registry), digests)
-    tree = tree_over(_digests(leaf.leaf for leaf in leaves))
-    return StateChange(leaves, {}, tree, _Bodies(genesis, digests))
+    """The same without what it registers."""
+    return genesis_state(genesis).change
 
 
 @dataclass(frozen=True)
@@ -96,17 +114,19 @@ class _Entities:
         found = (key.partition("/")[2] for key in self.places if key.startswith(f"{kind}/"))
         return sorted(found, key=str.encode)
 
-    def leaves(self, digests: Sequence[bytes]) -> Iterator[tuple[str, EntityLeaf]]:
-        """Each entity's key and leaf, in order. digests: of the salted rows."""
+    def leaves(self, digests: Sequence[bytes], prefix: str = "") -> Iterator[tuple[str, EntityLeaf]]:
+        """Key and leaf of each entity whose key begins with ``prefix``, of all entities or of a kind, in order. digests: of the salted rows."""
         numbering, areas = Numbering(), iter(self.point_areas)
         order = np.argsort(self.of_row, kind="stable")
         ends = np.cumsum(np.bincount(self.of_row, minlength=len(self.places)))
         start = 0
         for key, end in zip(self.places, ends.tolist(), strict=True):
+            first, start = start, end
+            if not key.startswith(prefix):
+                continue
             leaf = EntityLeaf(())
-            for row in order[start:end].tolist():
+            for row in order[first:end].tolist():
                 leaf = leaf.added(Entry(int(self.from_s[row]), 0, digests[row]))
-            start = end
             kind, _, name = key.partition("/")
             if kind in NUMBER_FIELDS:
                 area = next(areas) if kind == POINT.kind else name
@@ -116,53 +136,115 @@ class _Entities:
 
 
 @dataclass(frozen=True)
-class _Leaves(Iterable[LeafChange]):
-    """The leaves of a genesis, made anew by each iteration."""
+class _Registered:
+    """All that a genesis registers: see ``AllRegistered``. digests: of the salted rows, in the order of the genesis."""
 
     genesis: Genesis
     entities: _Entities
-    digests: Sequence[bytes]
+    digests: PackedRows
+
+    def each_entity(self, kind: str) -> Iterator[tuple[str, EntityLeaf]]:
+        """See ``AllRegistered``."""
+        prefix = ENTITY_FAMILIES[kind].prefix
+        return ((key.removeprefix(prefix), leaf) for key, leaf in self.entities.leaves(self.digests, prefix))
+
+    def bodies(self, digests: Sequence[bytes]) -> Sequence[bytes]:
+        """See ``AllRegistered``."""
+        heads = np.frombuffer(b"".join(digest[:_HEAD_BYTES] for digest in digests), dtype=">u8")
+        found = np.searchsorted(self._heads, heads).tolist()
+        return [self._salted(self._place(digest, at)) for digest, at in zip(digests, found, strict=True)]
+
+    @property
+    def bodies_by_digest(self) -> Iterable[tuple[bytes, bytes]]:
+        """Digest and salted row of each, ascending by the digest's first eight bytes; made anew by each iteration."""
+        return _Bodies(self)
+
+    @cached_property
+    def order(self) -> Int64:
+        """int64[rows]: the rows, ascending by the first eight bytes of their digests."""
+        return np.argsort(self._heads_of_rows, kind="stable")
+
+    @cached_property
+    def salts(self) -> PackedRows:
+        """Of each row."""
+        return merkle.salts(self.genesis.salt_seed, len(self.genesis.registry))
+
+    @cached_property
+    def _heads(self) -> NDArray[np.uint64]:
+        return self._heads_of_rows[self.order]
+
+    @property
+    def _heads_of_rows(self) -> NDArray[np.uint64]:
+        return np.frombuffer(self.digests.data, dtype=">u8")[:: DIGEST_BYTES // _HEAD_BYTES].astype(np.uint64)
+
+    def _place(self, digest: bytes, at: int) -> int:
+        """The row of a digest. at: in the order of heads the first that may be it."""
+        rows = (int(row) for row in self.order[at:])
+        return next(row for row in rows if self.digests[row] == digest)
+
+    def _salted(self, row: int) -> bytes:
+        return self.salts[row] + self.genesis.registry[row]
+
+
+@dataclass(frozen=True)
+class _Bodies(Iterable[tuple[bytes, bytes]]):
+    """See ``_Registered.bodies_by_digest``."""
+
+    of: _Registered
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        rows, salts, digests = self.of.genesis.registry, self.of.salts, self.of.digests
+        return ((digests[row], salts[row] + rows[row]) for row in self.of.order.tolist())
+
+
+def _values(genesis: Genesis, registered: _Registered) -> Iterator[tuple[str, Value]]:
+    """Key and value of each leaf of a genesis, in order."""
+    entities = registered.entities
+    chain = ChainLeaf(genesis.clock, genesis.currency, genesis.name, genesis.slot_s, genesis.thresholds)
+    yield CHAIN.key(), CHAIN.encode(chain)
+    yield PROTOCOL.key(), PROTOCOL.encode(ProtocolLeaf(genesis.protocol))
+    yield CONTRACTS.key(), CONTRACTS.encode(_approved(entities.pins))
+    yield VALIDATORS.key(), VALIDATORS.encode(ValidatorsLeaf(tuple(genesis.validators)))
+    for key, leaf in entities.leaves(registered.digests):
+        yield key, ENTITY_FAMILIES[key.partition("/")[0]].encode(leaf)
+    for name in entities.names(GATEWAY.kind):
+        yield DELIVERY.key(name), DELIVERY.encode(DeliveryLeaf())
+    for name in entities.names(ZONE.kind):
+        yield PROGRESS.key(name), PROGRESS.encode(ProgressLeaf(entities.first_slot_s[name]))
+
+
+@dataclass(frozen=True)
+class _Leaves(Iterable[LeafChange]):
+    """The leaves of a genesis. parts: their bytes, ``HASHED_TOGETHER`` leaves back to back in each; sizes: int64[leaves]."""
+
+    keys: Sequence[str]
+    parts: Sequence[bytes]
+    sizes: Int64
 
     def __iter__(self) -> Iterator[LeafChange]:
-        for number, (key, value) in enumerate(self._values()):
-            yield LeafChange(number, key, cbor.encode([key, value]))
+        for number, part in enumerate(self.parts):
+            first, start = number * HASHED_TOGETHER, 0
+            for place, size in enumerate(self.sizes[first : first + HASHED_TOGETHER].tolist(), first):
+                yield LeafChange(place, self.keys[place], part[start : start + size])
+                start += size
 
-    def _values(self) -> Iterator[tuple[str, Value]]:
-        genesis, entities = self.genesis, self.entities
-        chain = ChainLeaf(genesis.clock, genesis.currency, genesis.name, genesis.slot_s, genesis.thresholds)
-        yield CHAIN.key(), CHAIN.encode(chain)
-        yield PROTOCOL.key(), PROTOCOL.encode(ProtocolLeaf(genesis.protocol))
-        yield CONTRACTS.key(), CONTRACTS.encode(_approved(entities.pins))
-        yield VALIDATORS.key(), VALIDATORS.encode(ValidatorsLeaf(tuple(genesis.validators)))
-        for key, leaf in entities.leaves(self.digests):
-            yield key, ENTITY_FAMILIES[key.partition("/")[0]].encode(leaf)
-        for name in entities.names(GATEWAY.kind):
-            yield DELIVERY.key(name), DELIVERY.encode(DeliveryLeaf())
-        for name in entities.names(ZONE.kind):
-            yield PROGRESS.key(name), PROGRESS.encode(ProgressLeaf(entities.first_slot_s[name]))
+
+def _packed(values: Iterator[tuple[str, Value]]) -> tuple[_Leaves, PackedRows]:
+    """Leaves of keys and values, each encoded once, and their hashes."""
+    keys, parts, sizes, hashes = list[str](), list[bytes](), array("q"), list[bytes]()
+    while some := list(islice(values, HASHED_TOGETHER)):
+        leaves = [cbor.encode([key, value]) for key, value in some]
+        keys.extend(key for key, _ in some)
+        sizes.extend(map(len, leaves))
+        parts.append(b"".join(leaves))
+        hashes.append(merkle.leaf_hashes(leaves).data)
+    return _Leaves(keys, parts, np.array(sizes, dtype=np.int64)), PackedRows(b"".join(hashes), DIGEST_BYTES)
 
 
 def _approved(pins: Mapping[str, bytes]) -> ContractsLeaf:
     """What zones of a genesis name is approved from the start."""
     approved = [ApprovedContract(contract, pin, 0) for contract, pin in pins.items()]
     return ContractsLeaf(sorted(approved, key=lambda known: known.contract.encode()))
-
-
-@dataclass(frozen=True)
-class _Bodies(Iterable[tuple[bytes, bytes]]):
-    """Digest and bytes of the salted rows of a genesis, ascending by the first eight bytes of the digest; made anew by each
-    iteration.
-    """
-
-    genesis: Genesis
-    digests: PackedRows
-
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        rows = self.genesis.registry
-        salts = merkle.salts(self.genesis.salt_seed, len(rows))
-        heads = np.frombuffer(self.digests.data, dtype=">u8")[:: DIGEST_BYTES // 8]
-        for place in np.argsort(heads, kind="stable"):
-            yield self.digests[place], salts[place] + rows[place]
 
 
 def _salted(genesis: Genesis) -> Iterator[bytes]:

@@ -30,6 +30,8 @@ from ledger.state.interval_columns import IntervalColumns
 
 IMPORTS_OF_DAY_MAX: Final = 64
 """Imports that give values to one chunk of one day: each leaves its id in the state for ever."""
+_LEAVES_TOGETHER: Final = 32
+"""Leaves of a day that are read and hashed side by side: 50 MB of them, less than a state keeps in memory."""
 Bools = NDArray[np.bool_]
 
 
@@ -175,7 +177,13 @@ def _leaves_of_day(draft: Draft, zone: Zone, day_s: int) -> Sequence[Value | Non
     asked = zone.name, day_s, len(zone)
     if asked not in draft.imported:
         draft.imported.clear()
-        draft.imported[asked] = [draft.get(INTERVALS.key(day_s, zone.name, chunk)) for chunk, _, _ in chunks(len(zone))]
+        keys = [INTERVALS.key(day_s, zone.name, chunk) for chunk, _, _ in chunks(len(zone))]
+        values: list[Value | None] = []
+        for first in range(0, len(keys), _LEAVES_TOGETHER):
+            some = keys[first : first + _LEAVES_TOGETHER]
+            draft.load_together(some)
+            values += [draft.get(key) for key in some]
+        draft.imported[asked] = values
     return draft.imported[asked]
 
 

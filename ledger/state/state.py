@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,14 +11,13 @@ from gridcore import cbor, merkle
 from ledger.leaves.family import Value
 from ledger.registry.bodies import OpenedEntities
 from ledger.registry.columns import COLUMN_PREFIXES
-from ledger.registry.entries import EntityLeaf, Entry
+from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.registry.in_force import Registry
+from ledger.state.leaf_cache import CachedLeaf, LeafCache
 from ledger.tiles import TileSource, TileTree, TreeChange
 
 CACHED_BYTES_MAX: Final = 64 * 1024 * 1024
 """Leaf bytes of the values kept in memory."""
-CACHED_ENTRY_BYTES: Final = 1024
-"""What an entry of the cache takes beside its leaf's bytes."""
 
 
 class LeafSource(TileSource, Protocol):
@@ -72,17 +70,9 @@ class StateChange:
     bodies: Iterable[tuple[bytes, bytes]] = ()
 
 
-class _Cached(NamedTuple):
-    """A leaf in memory; ``value`` None: there is no such leaf."""
-
-    number: int
-    value: Value | None
-    size: int
-
-
 _LEAVES_TOGETHER: Final = 1_024
 """How many are loaded and hashed at once where all of a kind are read."""
-_ABSENT: Final = _Cached(-1, None, 0)
+_ABSENT: Final = CachedLeaf(-1, None, 0)
 
 
 class State:
@@ -99,16 +89,18 @@ class State:
         self.chain = chain
         self._source = source
         self._tree = tree
-        self._cache: OrderedDict[str, _Cached] = OrderedDict()
-        self._cached_bytes = 0
-        self._cached_more_bytes = 0
+        self._cache = LeafCache()
+        self._cache_of_family = LeafCache()
+        self._cached_prefix, self._cached_more_bytes = "", 0
         self._registry: Registry | None = None
         self._registered: set[str] = set()
         self.opened = OpenedEntities()
 
-    def cache_more(self, more_bytes: int) -> None:
-        """Keep so many leaf bytes in memory beside ``CACHED_BYTES_MAX``: for who goes through the same leaves again and again."""
-        self._cached_more_bytes = more_bytes
+    def cache_more(self, prefix: str, more_bytes: int) -> None:
+        """Keep so many bytes of the leaves whose keys begin with ``prefix`` in memory beside ``CACHED_BYTES_MAX``: for who goes through the same
+        leaves again and again. They have this room for themselves: what is written meanwhile does not push them out.
+        """
+        self._cached_prefix, self._cached_more_bytes = prefix, more_bytes
 
     def __len__(self) -> int:
         return self._tree.size
@@ -118,23 +110,21 @@ class State:
 
     def get(self, key: str) -> Value | None:
         """The value of a leaf, or None."""
-        cached = self._cache.get(key)
+        cached = self._cache_for(key).use(key)
         if cached is None:
             cached = self._load(key)
             self._remember(key, cached)
-        else:
-            self._cache.move_to_end(key)
         return cached.value
 
     def load_together(self, keys: Iterable[str]) -> None:
         """Bring the values of leaves into memory together, for a ``get`` of each to find them there."""
-        wanted = (key for key in keys if key not in self._cache)
+        wanted = (key for key in keys if key not in self._cache_for(key))
         while some := list(islice(wanted, _LEAVES_TOGETHER)):
             found = self._source.load_leaves(some)
             hashes = merkle.leaf_hashes([leaf for _, leaf in found.values()])
             for (key, (number, leaf)), leaf_hash in zip(found.items(), hashes, strict=True):
                 self._check_leaf(number, key, leaf_hash)
-                self._remember(key, _Cached(number, self._value(key, leaf), len(leaf)))
+                self._remember(key, CachedLeaf(number, self._value(key, leaf), len(leaf)))
 
     def leaf(self, key: str) -> bytes:
         """Canonical [key, value] of a leaf that exists, compared with the tree. KeyError when there is none."""
@@ -163,13 +153,14 @@ class State:
                 raise self._source.damage(f"registry row {digest.hex()}")
         return bodies
 
-    def each(self, prefix: str) -> Iterator[tuple[str, Value]]:
-        """Key and value of the leaves whose keys begin with ``prefix``, in number order; they are not kept in memory."""
-        leaves = iter(self._source.leaves(prefix))
+    def each_entity(self, kind: str) -> Iterator[tuple[str, EntityLeaf]]:
+        """Name and leaf of the entities of a kind, in number order; they are not kept in memory."""
+        family = ENTITY_FAMILIES[kind]
+        leaves = iter(self._source.leaves(family.prefix))
         while some := list(islice(leaves, _LEAVES_TOGETHER)):
             for (number, key, leaf), leaf_hash in zip(some, merkle.leaf_hashes([row[2] for row in some]), strict=True):
                 self._check_leaf(number, key, leaf_hash)
-                yield key, self._value(key, leaf)
+                yield key.removeprefix(family.prefix), family.decode(**self._value(key, leaf))
 
     def number(self, key: str) -> int:
         """The permanent number of a leaf that exists. KeyError when there is none."""
@@ -227,21 +218,21 @@ class State:
         """Take over a change of this very state; the source holds it from now on."""
         self._tree.take(change.tree)
         for leaf in change.leaves:
-            self._remember(leaf.key, _Cached(leaf.number, change.values[leaf.key], len(leaf.leaf)))
+            self._remember(leaf.key, CachedLeaf(leaf.number, change.values[leaf.key], len(leaf.leaf)))
         self._registered |= {leaf.key for leaf in change.leaves if leaf.key.startswith(COLUMN_PREFIXES)}
 
     def _find_number(self, key: str) -> int | None:
-        cached = self._cache.get(key)
+        cached = self._cache_for(key).peek(key)
         if cached is not None:
             return None if cached.value is None else cached.number
         return self._source.find_number(key)
 
-    def _load(self, key: str) -> _Cached:
+    def _load(self, key: str) -> CachedLeaf:
         try:
             number, leaf = self._load_leaf(key)
         except KeyError:
             return _ABSENT
-        return _Cached(number, self._value(key, leaf), len(leaf))
+        return CachedLeaf(number, self._value(key, leaf), len(leaf))
 
     def _load_leaf(self, key: str) -> tuple[int, bytes]:
         found = self._source.load_leaf(key)
@@ -263,10 +254,10 @@ class State:
             raise self._source.damage(f"leaf {key}")
         return value
 
-    def _remember(self, key: str, cached: _Cached) -> None:
-        before = self._cache.pop(key, None)
-        self._cached_bytes += cached.size - (0 if before is None else before.size)
-        self._cache[key] = cached
-        most_bytes = CACHED_BYTES_MAX + self._cached_more_bytes
-        while self._cached_bytes + len(self._cache) * CACHED_ENTRY_BYTES > most_bytes:
-            self._cached_bytes -= self._cache.popitem(last=False)[1].size
+    def _remember(self, key: str, cached: CachedLeaf) -> None:
+        cache = self._cache_for(key)
+        cache.keep(key, cached, CACHED_BYTES_MAX if cache is self._cache else self._cached_more_bytes)
+
+    def _cache_for(self, key: str) -> LeafCache:
+        is_of_family = self._cached_more_bytes > 0 and key.startswith(self._cached_prefix)
+        return self._cache_of_family if is_of_family else self._cache

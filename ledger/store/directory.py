@@ -14,9 +14,11 @@ from gridcore.header import genesis_header
 from gridcore.sm3 import hasher
 from ledger.genesis_check import check_genesis
 from ledger.origin import Origin
-from ledger.state.genesis import genesis_change
+from ledger.registry.columns import read_columns
+from ledger.state.genesis import GenesisState, genesis_change, genesis_state
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
+from ledger.store.registry_file import REGISTRY_NAME, save_registry
 from ledger.store.state_db import DB_NAME, StateDb
 
 GENESIS_NAME = "genesis.cbor"
@@ -44,12 +46,21 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
 
 
 def found_ledger(data_dir: Path, genesis: Genesis) -> None:
-    """The same of a genesis that was made here and has passed ``check_genesis``: nothing of it is decoded again, and its state is saved at once."""
-    change, files = genesis_change(genesis), Files()
-    origin = Origin.of(genesis, change.tree.root)
+    """The same of a genesis that was made here and has passed ``check_genesis``, or will have before it is used: nothing of it is decoded again,
+    and its state is saved at once.
+    """
+    state, files = genesis_state(genesis), Files()
+    origin = Origin.of(genesis, state.change.tree.root)
     _place(data_dir, genesis.encode(), origin.header.digest(), files, None)
     with locked(data_dir):
-        StateDb.create(data_dir / DB_NAME, origin, change).close()
+        save_state(data_dir, origin, state, files).close()
+
+
+def save_state(data_dir: Path, origin: Origin, state: GenesisState, files: Files) -> StateDb:
+    """A new ``state.db`` with the state of genesis, and the registry's columns beside it: an opening reads no leaf for them. StoreWriteError: the disk refuses it."""
+    db = StateDb.create(data_dir / DB_NAME, origin, state.change)
+    save_registry(data_dir / REGISTRY_NAME, read_columns(state.registered), db, files)
+    return db
 
 
 def _place(data_dir: Path, genesis: bytes, digest: bytes, files: Files, guard: Path | None) -> None:

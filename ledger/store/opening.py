@@ -28,12 +28,12 @@ from ledger.protocol import VERSIONS
 from ledger.registry.bodies import open_entity
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.signatures import SignatureChecker
-from ledger.state.genesis import genesis_change
+from ledger.state.genesis import genesis_state
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.block_record import StoredRecord
-from ledger.store.directory import digest_of_genesis, load_genesis
+from ledger.store.directory import digest_of_genesis, load_genesis, save_state
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
@@ -114,8 +114,8 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     if blocks.height or (data_dir / DB_NAME).exists():
         log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
     decoded = load_genesis(data_dir)
-    change = genesis_change(decoded)
-    db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded, change.tree.root), change)
+    state = genesis_state(decoded)
+    db = save_state(data_dir, Origin.of(decoded, state.change.tree.root), state, files)
     resources.callback(db.close)
     return _with_registry(_fit(db, blocks, guard, ""), data_dir, files)
 

@@ -41,11 +41,16 @@ def load_registry(path: Path, db: StateDb, state: State, files: Files) -> Regist
         registry = Registry.from_state(state)
     else:
         registry = Registry(found[0]).after(state, db.leaves.registered_after(found[1]))
+    save_registry(path, registry.columns, db, files)
+    return registry
+
+
+def save_registry(path: Path, columns: RegistryColumns, db: StateDb, files: Files) -> None:
+    """``write_registry``; where the disk refuses it, it stands in the log: the next start makes the columns again."""
     try:
-        write_registry(path, registry.columns, db, files)
+        write_registry(path, columns, db, files)
     except OSError as error:
         log.warning("registry_file_not_written", file=str(path), reason=str(error))
-    return registry
 
 
 def _read(path: Path, db: StateDb) -> tuple[RegistryColumns, int] | None:

@@ -33,11 +33,14 @@ class LargeArrays:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._maps: list[mmap.mmap] = []
+        self.are_shared = True
+        """Whether all arrays so far are in files: what a copy of this process writes into them is seen here."""
 
     def __call__(self, shape: tuple[int, ...], dtype: type[Number]) -> NDArray[Number]:
         """See ``NewArray``. OSError where the disk has no room."""
         size = prod(shape) * np.dtype(dtype).itemsize
         if size <= IN_MEMORY_BYTES_MAX:
+            self.are_shared = False
             return np.zeros(shape, dtype=dtype)
         with TemporaryFile(dir=self._folder) as file:
             file.truncate(size)

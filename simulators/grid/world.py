@@ -6,10 +6,10 @@ Energies are whole Wh per 15-minute slot at the point itself (primary side, CT r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from simulators.scenarios.schema import (
     Scenario,
 )
 
+T = TypeVar("T")
 HOUSEHOLD_PROFILE_ID = "eastron_sdm630"
 DLT645_PROFILE_ID = "dlt645_2007"
 DLT645_MODULUS_WH = 10**9
@@ -204,12 +205,25 @@ class World:
         return {meter.party: column for column, meter in enumerate(self.meters) if meter.party}
 
 
-def build_world(scenario: Scenario, new_array: NewArray = in_memory) -> World:
+class InParts(Protocol):
+    """Makes what ``work`` makes of all numbers up to a count, in whatever parts, in their order."""
+
+    def __call__(self, work: Callable[[range], list[T]], count: int) -> list[T]:
+        """The same as ``work(range(count))``."""
+        ...
+
+
+def at_once(work: Callable[[range], list[T]], count: int) -> list[T]:
+    """``InParts`` with one part."""
+    return work(range(count))
+
+
+def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: InParts = at_once) -> World:
     """The world of a scenario, its first ``households.trading`` homes trading.
 
     So many homes as a feeder has live on one; more replicate it, each copy an area with its own seeded homes. The physics of an area does
-    not depend on how many trade, and a shorter world is the beginning of a longer one. new_array: makes those of every meter and slot.
-    UsageError where a meter could not carry its energy.
+    not depend on how many trade, and a shorter world is the beginning of a longer one. new_array: makes those of every meter and slot;
+    in_parts: asks for the areas, whose columns every part writes into these arrays. UsageError where a meter could not carry its energy.
     """
     feeder = feeder_of(scenario.grid)
     model = FeederModel(feeder)
@@ -219,12 +233,17 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory) -> World:
     count = -(-households // feeder.households)
     ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
     columns = _Columns((len(when), count * per_area), new_array)
-    built = []
-    for number in range(count):
-        slots = Slots(slot_start_s, when, _has_power(scenario, number, len(when)))
-        area, energies = _build_area(feeder, model, number, scenario, slots)
-        columns.put(number * per_area, energies)
-        built.append(area)
+
+    def build(numbers: range) -> list[_Area]:
+        built = []
+        for number in numbers:
+            slots = Slots(slot_start_s, when, _has_power(scenario, number, len(when)))
+            area, energies = _build_area(feeder, model, number, scenario, slots)
+            columns.put(number * per_area, energies)
+            built.append(area)
+        return built
+
+    built = in_parts(build, count)
     world = World(
         scenario=scenario,
         areas=tuple(_area(number) for number in range(count)),

@@ -53,7 +53,7 @@ from gridledger.settling.chain.orders import order_batches
 from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
-from ledger.leaves.intervals import DAY_S
+from ledger.leaves.intervals import DAY_S, INTERVALS
 from ledger.leaves.progress import PROGRESS, Correction
 from ledger.registry.entries import ENTRIES_MAX
 from ledger.state.interval_columns import IntervalColumns
@@ -101,7 +101,7 @@ def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = N
     operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
     ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
     try:
-        ledger.application.state.cache_more(min(_bytes_of_day(dataset), CACHED_MORE_MAX))
+        ledger.application.state.cache_more(INTERVALS.prefix, min(_bytes_of_day(dataset), CACHED_MORE_MAX))
         if not is_new:
             check_fits(ledger, dataset)
         _Importer(ledger, dataset, importer, progress).run(is_new=is_new)

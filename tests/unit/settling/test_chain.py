@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 
 from gridcore.errors import GridError, UsageError
 from gridcore.quality import CORRECTED, MISSING
-from gridledger.settling.chain import read_runs, read_slots, settled_ledger
+from gridledger.settling.chain import importing, read_runs, read_slots, settled_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
@@ -196,14 +196,15 @@ def test_imported_energies_are_not_loaded_again_for_each_slot_of_their_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
-    load_leaf = LeafTable.load_leaf
+    load_leaves = LeafTable.load_leaves
 
-    def noting(leaves: LeafTable, key: str) -> tuple[int, bytes] | None:
-        found = load_leaf(leaves, key)
-        loaded.extend([key] if found is not None and key.startswith("intervals/") else [])
+    def noting(leaves: LeafTable, keys: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        found = load_leaves(leaves, keys)
+        loaded.extend(key for key in found if key.startswith("intervals/"))
         return found
 
-    monkeypatch.setattr(LeafTable, "load_leaf", noting)
+    monkeypatch.setattr(LeafTable, "load_leaves", noting)
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)  # room for the leaves of a day, and for nothing that a slot writes
     monkeypatch.setattr(state, "CACHED_BYTES_MAX", 8 * 1024)
     monkeypatch.setattr(due, "Budget", partial(due.Budget, rows=1))  # a slot a block, as a million points have it
     dataset = community(200, 5, areas=2)

@@ -104,9 +104,21 @@ def test_values_at_hand_are_bounded_and_read_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(state_module, "CACHED_BYTES_MAX", 10 * 1050)
     for name in NAMES:
         state.get(name)
-    assert list(state._cache) == NAMES[-10:]
-    assert state._cached_bytes == sum(len(state.leaf(name)) for name in NAMES[-10:])
+    assert list(state._cache._leaves) == NAMES[-10:]
+    assert state._cache._bytes == sum(len(state.leaf(name)) for name in NAMES[-10:])
     assert state.get(NAMES[0]) == {"n": 1}
+
+
+def test_leaves_that_have_room_of_their_own_stay_whatever_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = reread(state_of(*NAMES))
+    monkeypatch.setattr(state_module, "CACHED_BYTES_MAX", 10 * 1050)
+    state.cache_more("a/1", 5 * 1050)
+    own, others = [name for name in NAMES if name.startswith("a/1")], [name for name in NAMES if name[:3] != "a/1"]
+    for name in [*own, *others]:
+        state.get(name)
+    assert list(state._cache_of_family._leaves) == own[-5:]
+    assert list(state._cache._leaves) == others[-10:]
+    assert state.get(own[0]) == state_of(*NAMES).get(own[0])
 
 
 def test_a_registry_row_with_one_bit_changed_is_not_read() -> None:
