@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.forms import TIME_S_MAX
 from gridcore.sm3 import sm3
 from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
+from gridcore.transactions.dispute_document import LINE, MONTH, DisputeDocument, stated_nano
 from gridcore.transactions.dispute_open import GROUNDS, DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
 from gridledger.commands import add_acting_arguments, print_result, whole_number
@@ -28,6 +30,7 @@ EXAMPLE = (
 )
 VALID_S: Final = 3600
 STATEMENT_BYTES_MAX: Final = 1024 * 1024
+_AMOUNT: Final = re.compile(r"(-?)([0-9]{1,9})(?:\.([0-9]{1,9}))?", re.ASCII)
 STEPS: Final[Mapping[str, type[DisputeStep]]] = {
     "answer": DisputeAnswer,
     "decide": DisputeDecision,
@@ -35,8 +38,8 @@ STEPS: Final[Mapping[str, type[DisputeStep]]] = {
 }
 WHY_REFUSED: Final[Mapping[int, str]] = {
     Code.NOT_PERMITTED: "a party contests and withdraws its own, a utility of its organisation answers, a regulator decides",
-    Code.NOTHING_TO_DISPUTE: "no such dispute, or the point was not billed to the party, or the slot has no such last run, or is final",
-    Code.DISPUTED_ALREADY: "an open dispute of the party is of this point and slot",
+    Code.NOTHING_TO_DISPUTE: "no such dispute; or the point was not billed to the party, or the slot has no such last run; or its tariffs have no such component, or the month has not begun; or all of it is final",
+    Code.DISPUTED_ALREADY: "an open dispute of the party is of this point and slot, or of this line of the month",
     Code.TOO_MANY_DISPUTES: "16 disputes of the party are open, or it has opened 64 today: wait until one is over, or for tomorrow",
     Code.DISPUTE_CLOSED: "it is over, or was answered already",
     Code.NOT_ANSWERED_YET: "its organisation still has time to answer",
@@ -48,16 +51,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
-    opening = _action(actions, "open", "contest what a point pays for a slot")
-    opening.add_argument("--point", required=True, metavar="ID", help="one of the party's points")
-    opening.add_argument(
-        "--slot", required=True, type=whole_number(0, TIME_S_MAX), metavar="S", help="slot start, UTC seconds"
-    )
-    opening.add_argument(
-        "--run", dest="run_name", default="initial", metavar="NAME", help="the slot's last run (initial)"
-    )
-    opening.add_argument("--line", default="", metavar="KIND", help="the line that is contested (all of them)")
-    opening.add_argument("--ground", required=True, choices=GROUNDS, help="what is wrong")
+    _declare_opening(_action(actions, "open", "contest what a point pays for a slot, or a line of a month's documents"))
     for name, kind in STEPS.items():
         step = _action(actions, name, (kind.__doc__ or "").splitlines()[0].rstrip(".").lower())
         step.add_argument("dispute", metavar="ID", help="the dispute: 64 hex digits")
@@ -65,6 +59,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             step.add_argument("--outcome", required=True, choices=kind.outcomes)
     listing = _action(actions, "list", "list disputes, a party its own", states=False)
     listing.add_argument("--open", action="store_true", help="only those that are not over")
+
+
+def _declare_opening(opening: argparse.ArgumentParser) -> None:
+    opening.add_argument("--ground", required=True, choices=GROUNDS, help="what is wrong")
+    opening.add_argument("--line", default="", metavar="KIND", help="the line that is contested (all of them)")
+    slot = opening.add_argument_group("of a slot")
+    slot.add_argument("--point", metavar="ID", help="one of the party's points")
+    slot.add_argument("--slot", type=whole_number(0, TIME_S_MAX), metavar="S", help="slot start, UTC seconds")
+    slot.add_argument("--run", dest="run_name", metavar="NAME", help="the slot's last run (initial)")
+    month = opening.add_argument_group("of a month's documents")
+    month.add_argument("--month", metavar="YYYY-MM", help="by the party's local clock")
+    month.add_argument("--tax", action="store_true", help="the tax, in place of a line")
+    month.add_argument(
+        "--amount",
+        type=_amount_nano,
+        metavar="N",
+        help="what it comes to in the documents, as 58.20 (what the node says)",
+    )
+
+
+def _amount_nano(text: str) -> int:
+    """An amount of the currency, of either sign, in nano."""
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{excerpt(text)} is no amount: at most 9 digits and 9 places, as 58.20 or -3.5"
+        )
+    nano = int(found[2]) * 10**9 + int((found[3] or "").ljust(9, "0"))
+    return -nano if found[1] else nano
 
 
 def _action(actions: Any, name: str, words: str, *, states: bool = True) -> argparse.ArgumentParser:
@@ -90,11 +113,13 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(args, run_with_client(args.url, _fetch, signer_id=args.signer, signer=signer))
     statement = _statement(args.statement)
+    if args.action == "open":
+        _check_opening(args)
 
     async def act(client: Client) -> Answer:
         return await _submit(args, statement, signer, client)
 
-    answer = run_with_client(args.url, act)
+    answer = run_with_client(args.url, act, signer_id=args.signer, signer=signer)
     is_taken = answer.code in (Code.ACCEPTED, Code.EXISTS)
     result = {"id": answer.id.hex(), "code": answer.code, "name": answer.name, "height": answer.height}
     dispute = answer.id.hex() if args.action == "open" else args.dispute
@@ -123,6 +148,49 @@ def _dispute_id(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
+def _check_opening(args: argparse.Namespace) -> None:
+    """UsageError unless a slot of a point or a month is named, and what is said of it belongs to it."""
+    of_slot = {"--point": args.point, "--slot": args.slot, "--run": args.run_name}
+    if args.month is None:
+        if missing := next((name for name in ("--point", "--slot") if of_slot[name] is None), None):
+            raise UsageError(f"{missing} is missing: name --point and --slot, or --month for a line of its documents")
+        if foreign := "--tax" if args.tax else "--amount" if args.amount is not None else "":
+            raise UsageError(f"{foreign} is of a month's documents: name --month in place of --slot")
+        return
+    if foreign := next((name for name, value in of_slot.items() if value is not None), ""):
+        raise UsageError(f"{foreign} is of a slot: a month's documents are named by --month, and --line or --tax")
+    if not MONTH.holds(args.month):
+        raise UsageError(f"--month {excerpt(args.month)}: {MONTH.words}")
+    if args.tax and args.line:
+        raise UsageError("--tax and --line: contest one of them")
+
+
+async def _opening(args: argparse.Namespace, client: Client, named: Mapping[str, Any]) -> Content:
+    """What is signed to open a dispute. UsageError where the documents of the month have no such line."""
+    if args.month is None:
+        return DisputeOpen(
+            ground=args.ground,
+            line_kind=args.line,
+            point=args.point,
+            run=args.run_name or "initial",
+            slot_start_s=args.slot,
+            **named,
+        )
+    part = "tax" if args.tax else LINE if args.line else "total"
+    amount_nano = args.amount
+    if amount_nano is None:
+        area = (await client.query("credit", party=args.signer))["area"]
+        found = await client.query(f"areas/{area}/months/{args.month}/documents", party=args.signer)
+        amount_nano = stated_nano(found["documents"], part, args.line)
+        if amount_nano is None:
+            kinds = dict.fromkeys(line["line_kind"] for one in found["documents"] for line in one["lines"])
+            words = f"they have {', '.join(kinds)}" if kinds else "it has none"
+            raise UsageError(f"the documents of {args.month} have no such line; {words}")
+    return DisputeDocument(
+        amount_nano=amount_nano, ground=args.ground, line_kind=args.line, month=args.month, part=part, **named
+    )
+
+
 async def _submit(args: argparse.Namespace, statement: bytes, signer: Signer, client: Client) -> Answer:
     named: dict[str, Any] = {"client_id": secrets.token_bytes(CLIENT_ID_BYTES), "statement": statement}
     if args.action != "open":
@@ -131,14 +199,7 @@ async def _submit(args: argparse.Namespace, statement: bytes, signer: Signer, cl
     named["valid_until_s"] = status.ledger_time_s + VALID_S
     content: Content
     if args.action == "open":
-        content = DisputeOpen(
-            ground=args.ground,
-            line_kind=args.line,
-            point=args.point,
-            run=args.run_name,
-            slot_start_s=args.slot,
-            **named,
-        )
+        content = await _opening(args, client, named)
     else:
         kind = STEPS[args.action]
         content = kind(outcome=args.outcome if len(kind.outcomes) > 1 else kind.outcomes[0], **named)
@@ -167,5 +228,7 @@ def _list(args: argparse.Namespace, disputes: list[dict[str, Any]]) -> int:
 def _line(one: Mapping[str, Any]) -> str:
     until = datetime.fromtimestamp(one["answer_by_s"], UTC).strftime("%Y-%m-%d %H:%M UTC")
     runs = f"; since then {', '.join(one['later_runs'])}" if one["later_runs"] else ""
-    what = f"{one['party']} {one['point']} slot {one['slot_start_s']} run {one['run']}"
+    of_slot = f"{one['point']} slot {one['slot_start_s']} run {one['run']}"
+    of_month = f"{one['month']} {one['line_kind'] or one['part']}"
+    what = f"{one['party']} {of_month if one['month'] else of_slot}"
     return f"{one['dispute']}  {one['status']:<9}  {what}, {one['ground']}, {one['amount_nano']} nano frozen, answer by {until}{runs}"

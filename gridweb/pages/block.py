@@ -27,6 +27,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "metering/interval_import": N_("imported energies"),
     "settlement/payment": N_("payment"),
     "settlement/dispute": N_("dispute"),
+    "settlement/dispute_document": N_("dispute of a document"),
     "settlement/dispute_answer": N_("answer to a dispute"),
     "settlement/dispute_decision": N_("decision of a dispute"),
     "settlement/dispute_withdrawal": N_("withdrawal of a dispute"),

@@ -10,9 +10,10 @@ from gridcore.errors import broken
 from gridcore.registry.area import AREA
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
+from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from ledger.leaves.columns import split_row
-from ledger.leaves.dispute import DISPUTE, DisputeLeaf
+from ledger.leaves.dispute import DISPUTE, ContestedDocument, ContestedRow, DisputeLeaf
 from ledger.leaves.disputes import DISPUTES, DisputesLeaf
 from ledger.leaves.intervals import DAY_S
 from ledger.leaves.positions import POSITIONS
@@ -41,29 +42,35 @@ def open_dispute(draft: Draft, transaction: Transaction, content: DisputeOpen) -
     zone, amount_nano = _contested(draft, party, content)
     if amount_nano is None:
         return Code.NOTHING_TO_DISPUTE
-    day = draft.ledger_time_s // DAY_S
+    contested = ContestedRow(content.line_kind, content.point, content.run, content.slot_start_s, zone)
+    return keep_dispute(draft, transaction, content, contested, amount_nano)
+
+
+def keep_dispute(
+    draft: Draft,
+    transaction: Transaction,
+    content: DisputeOpen | DisputeDocument,
+    contested: ContestedRow | ContestedDocument,
+    amount_nano: int,
+) -> Code:
+    """Keep a dispute of the signer, unless an open one is of the same, or it has too many."""
+    party, day = transaction.signer, draft.ledger_time_s // DAY_S
     before = DISPUTES.load(draft, party) or DisputesLeaf([], day, 0)
     of_day = before.of_day if before.day == day else 0
-    for dispute in before.open:
-        other = DISPUTE.must(draft, dispute.hex())
-        if (other.point, other.slot_start_s) == (content.point, content.slot_start_s):
-            return Code.DISPUTED_ALREADY
+    if any(DISPUTE.must(draft, dispute.hex()).contested.what == contested.what for dispute in before.open):
+        return Code.DISPUTED_ALREADY
     if len(before.open) >= OPEN_MAX or of_day >= OF_DAY_MAX:
         return Code.TOO_MANY_DISPUTES
     leaf = DisputeLeaf(
         amount_nano=amount_nano,
         answer_by_s=draft.ledger_time_s + ANSWER_S,
+        contested=contested,
         ground=content.ground,
-        line_kind=content.line_kind,
         opened_height=draft.height,
         opened_s=draft.ledger_time_s,
         party=party,
-        point=content.point,
-        run=content.run,
-        slot_start_s=content.slot_start_s,
         statement=content.statement,
         steps=[],
-        zone=zone,
     )
     DISPUTE.save(draft, leaf, transaction.id.hex())
     DISPUTES.save(draft, DisputesLeaf([*before.open, transaction.id], day, of_day + 1), party)

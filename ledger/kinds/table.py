@@ -8,6 +8,7 @@ from typing import Any, Final
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
+from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.governance_propose import GovernancePropose
@@ -25,6 +26,7 @@ from gridcore.transactions.registry_register import RegistryRegister
 from ledger.kinds.approve_reading import approve_reading
 from ledger.kinds.clock_accept import accept_clock
 from ledger.kinds.clock_advance import advance_clock
+from ledger.kinds.dispute_document import dispute_document
 from ledger.kinds.dispute_open import open_dispute
 from ledger.kinds.dispute_step import answer_dispute, decide_dispute, withdraw_dispute
 from ledger.kinds.governance_propose import propose
@@ -58,6 +60,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     ProfileEnd.kind: Kind("prosumer", ProfileEnd, end_profile),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
     DisputeOpen.kind: Kind("prosumer", DisputeOpen, open_dispute),
+    DisputeDocument.kind: Kind("prosumer", DisputeDocument, dispute_document),
     DisputeAnswer.kind: Kind("utility", DisputeAnswer, answer_dispute),
     DisputeDecision.kind: Kind("regulator", DisputeDecision, decide_dispute),
     DisputeWithdrawal.kind: Kind("prosumer", DisputeWithdrawal, withdraw_dispute),

@@ -1,4 +1,4 @@
-"""``dispute/<id of a settlement/dispute>``: what a party contests, and what became of it."""
+"""``dispute/<id of a settlement/dispute or dispute_document>``: what a party contests, and what became of it."""
 
 from __future__ import annotations
 
@@ -21,26 +21,50 @@ class Step(NamedTuple):
     statement: bytes
 
 
-class DisputeLeaf(NamedTuple):
-    """What is contested: the row of a point in a run of a slot.
+class ContestedRow(NamedTuple):
+    """The row of a point in a run of a slot. line_kind: the line that the party names, "" for all of them."""
 
-    amount_nano: what the point pays in that run, frozen; ground, line_kind, statement: as the party said; opened_s, opened_height: when;
-    answer_by_s: until then its organisation has time, UTC seconds; steps: what was said since, in order.
+    line_kind: str
+    point: str
+    run: str
+    slot_start_s: int
+    zone: str
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What is contested once at a time: whatever line, in whatever run."""
+        return (self.point, str(self.slot_start_s))
+
+
+class ContestedDocument(NamedTuple):
+    """A line of the documents of a month (part "line", line_kind: a component), or their "tax" or "total"."""
+
+    line_kind: str
+    month: str
+    part: str
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What is contested once at a time."""
+        return (self.month, self.part, self.line_kind)
+
+
+class DisputeLeaf(NamedTuple):
+    """amount_nano: frozen: what the point pays in the contested run, or what the party says that the line comes to in its documents.
+
+    ground, statement: as the party said; opened_s, opened_height: when; answer_by_s: until then its organisation has time, UTC seconds;
+    steps: what was said since, in order.
     """
 
     amount_nano: int
     answer_by_s: int
+    contested: ContestedRow | ContestedDocument
     ground: str
-    line_kind: str
     opened_height: int
     opened_s: int
     party: str
-    point: str
-    run: str
-    slot_start_s: int
     statement: bytes
     steps: Sequence[Step]
-    zone: str
 
     @property
     def outcome(self) -> str:
@@ -58,11 +82,14 @@ def _key(dispute: str) -> str:
 
 
 def _decode(steps: Sequence[Sequence[object]], **rest: object) -> DisputeLeaf:
-    return DisputeLeaf(steps=[Step(*step) for step in steps], **rest)  # type: ignore[arg-type]  # as stored
+    sort = ContestedDocument if "month" in rest else ContestedRow
+    contested = sort(**{name: rest.pop(name) for name in sort._fields})  # type: ignore[arg-type]  # as stored
+    return DisputeLeaf(contested=contested, steps=[Step(*step) for step in steps], **rest)  # type: ignore[arg-type]  # as stored
 
 
 def _encode(record: DisputeLeaf) -> Value:
-    return {**record._asdict(), "steps": [list(step) for step in record.steps]}
+    fields = record._asdict()
+    return {**fields.pop("contested")._asdict(), **fields, "steps": [list(step) for step in record.steps]}
 
 
 DISPUTE: Final = Family("dispute", _key, _decode, _encode, is_provable=True)

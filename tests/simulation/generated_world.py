@@ -18,11 +18,13 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.rules import Rules
 from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from gridcore.registry.tariff import TARIFF
 from gridcore.registry.zone import Zone
 from gridcore.validator import Validator
 from tests.simulation.drawn_agreements import draw_agreements
 from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 from tests.worlds.keys import key
+from tests.worlds.tariffed import HOME
 
 SILENT = "gw-silent"
 """A gateway that never sends: its epochs are opened again and again."""
@@ -60,15 +62,26 @@ class World:
         """By area: the price around which its orders lie."""
         self.meters = {found.number: found for found in self.consortium.meters}
         self.parties = {found.party: found.area for found in self.consortium.meters if found.party}
+        self.charged = next(iter(self.parties), "") if seed % 3 == 2 else ""
+        """The party that names a tariff; "" for none."""
         self.breaks: dict[int, list[tuple[int, tuple[int, int]]]] = {}
         """By meter: from when on its registers go on from others, and from which."""
         self._truth: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self.consortium = replace(
             self.consortium,
-            more=[*self.consortium.more, *self.draw_breaks()],
+            more=[*self.consortium.more, *self.draw_breaks(), *self.charge()],
             thresholds=Thresholds(1 + seed % 2, 1 + seed % 3, 2 if seed % 4 == 1 else 1, 1 + seed % 5 % 3),
             validators=draw_validators(random.Random(seed)) if seed % 3 == 0 else (),
         )
+
+    def charge(self) -> Iterator[Named[Any]]:
+        """A tariff, and the row of the party that names it from the beginning of the chain on."""
+        found = next((one for one in self.consortium.meters if self.charged and one.party == self.charged), None)
+        if found is not None:
+            party = Party(
+                found.area, found.organisation, found.trades, found.aggregator, found.credit_nano, tariff="home"
+            )
+            yield from (Named(TARIFF, "home", HOME), Named(PARTY, self.charged, party, self.time_s))
 
     def contract_of(self, area_name: str) -> str:
         """The contract that an area's zone has at first."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridcore.transactions.dispute_open import GROUNDS
 from tests.worlds.consortium import UTILITY
+from tests.worlds.tariffed import COMPONENTS
 
 if TYPE_CHECKING:
     from tests.simulation.generator import BlockMaker, Content, Wire
@@ -26,6 +28,8 @@ class Quarrels:
         """Some disputes and steps of one block."""
         rng = self.rng
         found = [self.contest(twin) for _ in range(rng.choice([0, 0, 0, 1, 1, 2]))]
+        if self.maker.world.charged:
+            found += [self.contest_document(twin) for _ in range(rng.choice([0, 0, 1, 2]))]
         known = [key.removeprefix("dispute/") for key in twin.leaves if key.startswith("dispute/")]
         if known or rng.random() < 0.05:
             found += [self.step(known) for _ in range(rng.choice([0, 0, 1, 1, 2]))]
@@ -50,6 +54,28 @@ class Quarrels:
         }
         party = str(meter.party) if rng.random() < 0.95 else str(rng.choice(points).party)
         return self.send("settlement/dispute", party, body)
+
+    def contest_document(self, twin: Twin) -> Wire:
+        """Mostly of a line of this month, by the party that names a tariff."""
+        rng, world = self.rng, self.maker.world
+        now = datetime.fromtimestamp(twin.ledger_time_s, UTC)
+        months = [f"{now:%Y-%m}"] * 8 + [
+            f"{now - timedelta(days=31):%Y-%m}",
+            f"{now + timedelta(days=31):%Y-%m}",
+            "2027-13",
+        ]
+        part = rng.choice(["line", "line", "line", "tax", "total", "half"])
+        line_kind = rng.choice([*(one["name"] for one in COMPONENTS), "levy"]) if part == "line" else ""
+        body: Content = {
+            "amount_nano": rng.choice([0, -(10**18), 10**18, 10**18 + 1, rng.randrange(-(10**12), 10**12)]),
+            "ground": rng.choice(GROUNDS),
+            "line_kind": line_kind if rng.random() < 0.95 else rng.choice(["", "demand"]),
+            "month": rng.choice(months),
+            "part": part,
+            "statement": rng.randbytes(32),
+        }
+        party = world.charged if rng.random() < 0.9 else rng.choice(sorted(world.parties))
+        return self.send("settlement/dispute_document", party, body)
 
     def step(self, known: list[str]) -> Wire:
         """Mostly of a dispute there is, by who may."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.twin.forms import Leaf, Transaction, first
@@ -31,24 +33,55 @@ def open_dispute(twin: Twin, tx: Transaction) -> int:
     positions = twin.leaves.get(f"positions/{slot}/{zone}/{body['run']}/{row // CHUNK}")
     if positions is None or row % CHUNK >= len(positions["columns"]["pays_nano"]):
         return 74
-    day = twin.ledger_time_s // 86_400
+    amount_nano = positions["columns"]["pays_nano"][row % CHUNK]
+    return keep(twin, tx, {"zone": zone, "amount_nano": amount_nano}, ("point", "slot_start_s"))
+
+
+def dispute_document(twin: Twin, tx: Transaction) -> int:
+    """The party contests a line of the documents of a month."""
+    body, party = tx.content["body"], twin.in_force("party/" + tx.signer)
+    if party is None:
+        return 15
+    zone = twin.registry.find_zone(party["area"])
+    year, month = map(int, body["month"].split("-"))
+    begins_s = int(datetime(year, month, 1, tzinfo=UTC).timestamp())
+    end_s = begins_s + 86_400 * monthrange(year, month)[1]
+    if zone is None or begins_s - 14 * 3_600 > twin.ledger_time_s:
+        return 74
+    if twin.is_final(zone, end_s + 12 * 3_600 - twin.slot_s):
+        return 74
+    tariffs = {row["tariff"] for row in stood(twin, "party/" + tx.signer) if "tariff" in row}
+    components = {one["name"] for name in tariffs for row in stood(twin, f"tariff/{name}") for one in row["components"]}
+    if not tariffs or (body["part"] == "line" and body["line_kind"] not in components):
+        return 74
+    return keep(twin, tx, {}, ("month", "part", "line_kind"))
+
+
+def stood(twin: Twin, key: str) -> list[Leaf]:
+    """What entries of an entity say that stood before this block."""
+    entries = twin.leaves.get(key, {"entries": []})["entries"]
+    return [twin.registry.read(digest) for _, recorded, digest in entries if recorded < twin.height]
+
+
+def keep(twin: Twin, tx: Transaction, more: Leaf, naming: tuple[str, ...]) -> int:
+    """A dispute unless an open one is of the same (``naming``: by which fields), or there are too many."""
+    body, party, day = tx.content["body"], tx.signer, twin.ledger_time_s // 86_400
     known = twin.leaves.get(f"disputes/{party}", {"open": [], "day": day, "of_day": 0})
     opened, of_day = known["open"], known["of_day"] if known["day"] == day else 0
     others = [twin.leaves[f"dispute/{dispute.hex()}"] for dispute in opened]
-    is_again = any((other["point"], other["slot_start_s"]) == (point, slot) for other in others)
+    is_again = any([other.get(name) for name in naming] == [body[name] for name in naming] for other in others)
     code = first((is_again, 75), (len(opened) >= OPEN_MAX or of_day >= OF_DAY_MAX, 76))
     if code:
         return code
     twin.leaves[f"disputes/{party}"] = {"open": [*opened, tx.id], "day": day, "of_day": of_day + 1}
     twin.leaves[f"dispute/{tx.id.hex()}"] = {
         **body,
-        "amount_nano": positions["columns"]["pays_nano"][row % CHUNK],
+        **more,
         "answer_by_s": twin.ledger_time_s + ANSWER_S,
         "opened_height": twin.height,
         "opened_s": twin.ledger_time_s,
         "party": party,
         "steps": [],
-        "zone": zone,
     }
     return 0
 

@@ -148,6 +148,19 @@ KINDS: dict[str, tuple[str, Any, Any, Any]] = {  # kind: role, identity, body, a
         },
         0,
     ),
+    "settlement/dispute_document": (
+        "prosumer",
+        ONCE,
+        {
+            "amount_nano": range(-(10**18), 10**18 + 1),
+            "ground": re.compile("reading|energy|trade|price|tariff|other"),
+            "line_kind": re.compile(".{0,64}", re.DOTALL),
+            "month": re.compile("(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])", re.ASCII),
+            "part": re.compile("line|tax|total"),
+            "statement": 32,
+        },
+        0,
+    ),
     "settlement/dispute_answer": ("utility", ONCE, {**STEP, "outcome": re.compile("agreed|rejected")}, 0),
     "settlement/dispute_decision": ("regulator", ONCE, {**STEP, "outcome": re.compile("upheld|dismissed")}, 0),
     "settlement/dispute_withdrawal": ("prosumer", ONCE, {**STEP, "outcome": "withdrawn"}, 0),
@@ -290,6 +303,9 @@ def has_form(tx: Transaction) -> bool:
             return False
         if most != [body["quantity_wh"], body["price_micro_per_kwh"]]:
             return False
+    is_of_document = tx.content["kind"] == "settlement/dispute_document" and fits(body, forms[1])
+    if is_of_document and (body["part"] == "line") != (body["line_kind"] != ""):
+        return False
     return all(map(fits, (tx.content["identity"], tx.content["body"], tx.attachment), forms))
 
 

@@ -285,6 +285,8 @@ class Twin:
             code = metering.approve(self, tx)
         elif kind == "settlement/dispute":
             code = disputes.open_dispute(self, tx)
+        elif kind == "settlement/dispute_document":
+            code = disputes.dispute_document(self, tx)
         elif kind.startswith("settlement/dispute_"):
             code = disputes.take_step(self, tx)
         elif kind == "settlement/payment":

@@ -19,6 +19,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content
+from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeStep
 from gridcore.transactions.governance_propose import GovernancePropose
@@ -121,6 +122,22 @@ class Sender:
             run=run,
             slot_start_s=slot_start_s,
             statement=sm3(b"the meter was exchanged"),
+        )
+        return self.signed(party, content)
+
+    def dispute_document(
+        self, party: str, month: str, line_kind: str = "", *, amount_nano: int = 5, **said: Any
+    ) -> bytes:
+        """settlement/dispute_document, of the total where no line is named, valid for an hour. said: ``part``, ``again``."""
+        content = DisputeDocument(
+            client_id=sm3(f"{party}/{month}/{line_kind}/{amount_nano}/{said}".encode())[:16],
+            valid_until_s=self.now_s + 3_600,
+            amount_nano=amount_nano,
+            ground="tariff",
+            line_kind=line_kind,
+            month=month,
+            part=said.get("part", "line" if line_kind else "total"),
+            statement=sm3(b"the price was agreed otherwise"),
         )
         return self.signed(party, content)
 

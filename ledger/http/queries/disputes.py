@@ -12,7 +12,7 @@ from ledger.http.queries.answers import leaf_page
 from ledger.http.roles import OWN_AREAS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
-from ledger.leaves.dispute import DISPUTE, DisputeLeaf
+from ledger.leaves.dispute import DISPUTE, ContestedDocument, ContestedRow, DisputeLeaf
 from ledger.leaves.runs import RUNS
 
 PAGE_DISPUTES_MAX: Final = 1_000
@@ -43,16 +43,10 @@ def dispute(view: LedgerView, scope: Scope, transaction_id: bytes) -> Json:
 
 def _shown(view: LedgerView, name: str, leaf: DisputeLeaf) -> dict[str, Any]:
     is_overdue = not leaf.steps and view.reader.ledger_time_s > leaf.answer_by_s
-    runs = RUNS.load(view.reader, leaf.slot_start_s, leaf.zone)
-    names = [] if runs is None else [run for run, _ in runs.runs]
     return {
         "dispute": name,
         "party": leaf.party,
-        "point": leaf.point,
-        "slot_start_s": leaf.slot_start_s,
-        "zone": leaf.zone,
-        "run": leaf.run,
-        "line_kind": leaf.line_kind,
+        **_contested(view, leaf.contested),
         "ground": leaf.ground,
         "amount_nano": leaf.amount_nano,
         "statement": leaf.statement.hex(),
@@ -62,8 +56,18 @@ def _shown(view: LedgerView, name: str, leaf: DisputeLeaf) -> dict[str, Any]:
         "status": leaf.outcome or (OVERDUE if is_overdue else OPEN),
         "is_closed": leaf.is_closed,
         "steps": [{**step._asdict(), "statement": step.statement.hex()} for step in leaf.steps],
-        "later_runs": names[names.index(leaf.run) + 1 :] if leaf.run in names else [],
     }
+
+
+def _contested(view: LedgerView, contested: ContestedRow | ContestedDocument) -> dict[str, Any]:
+    """What is contested: null in place of what a dispute of the other sort has."""
+    absent = dict.fromkeys((*ContestedRow._fields, *ContestedDocument._fields))
+    if isinstance(contested, ContestedDocument):
+        return {**absent, **contested._asdict(), "later_runs": []}
+    runs = RUNS.load(view.reader, contested.slot_start_s, contested.zone)
+    names = [] if runs is None else [run for run, _ in runs.runs]
+    later = names[names.index(contested.run) + 1 :] if contested.run in names else []
+    return {**absent, **contested._asdict(), "later_runs": later}
 
 
 ROUTES: Final = (

@@ -16,7 +16,7 @@ from ledger.http.roles import Scope
 from ledger.http.view import LedgerView
 from ledger.kinds.dispute_open import ANSWER_S, OF_DAY_MAX, OPEN_MAX
 from ledger.leaves.balance import BALANCE
-from ledger.leaves.dispute import DISPUTE
+from ledger.leaves.dispute import DISPUTE, ContestedRow
 from ledger.leaves.disputes import DISPUTES
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
@@ -48,7 +48,8 @@ def test_a_dispute_freezes_what_the_point_pays_and_posts_nothing(tmp_path: Path)
         before = BALANCE.must(ledger, "z-1", 0)
         dispute = opened(ledger, sender)
         leaf = DISPUTE.must(ledger, dispute.hex())
-        assert (leaf.party, leaf.point, leaf.run, leaf.zone, leaf.outcome) == ("p-1", "P-1", "initial", "z-1", "")
+        assert (leaf.party, leaf.outcome) == ("p-1", "")
+        assert leaf.contested == ContestedRow("", "P-1", "initial", FIRST_S, "z-1")
         assert leaf.amount_nano != 0
         assert leaf.answer_by_s == leaf.opened_s + ANSWER_S
         assert DISPUTES.must(ledger, "p-1").open == [dispute]

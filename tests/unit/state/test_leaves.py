@@ -25,7 +25,7 @@ from ledger.leaves.clock import ClockLeaf
 from ledger.leaves.columns import CHUNK_ROWS, digests
 from ledger.leaves.contracts import ContractsLeaf
 from ledger.leaves.delivery import DeliveryLeaf
-from ledger.leaves.dispute import DisputeLeaf, Step
+from ledger.leaves.dispute import ContestedRow, DisputeLeaf, Step
 from ledger.leaves.disputes import DisputesLeaf
 from ledger.leaves.exception import ExceptionLeaf
 from ledger.leaves.families import FAMILIES
@@ -139,17 +139,13 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
         DisputeLeaf(
             amount_nano=-5,
             answer_by_s=1_800,
+            contested=ContestedRow("", "P", "initial", 0, "Z"),
             ground="reading",
-            line_kind="",
             opened_height=3,
             opened_s=900,
             party="p",
-            point="P",
-            run="initial",
-            slot_start_s=0,
             statement=DIGEST,
             steps=[Step("rejected", "util", 1_000, 4, SEED)],
-            zone="Z",
         ),
     ),
     "disputes": (("p",), DisputesLeaf([DIGEST, SEED], 20_000, 2)),

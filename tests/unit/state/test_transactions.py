@@ -16,6 +16,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.clock_accept import ClockAccept
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
+from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.governance_propose import GovernancePropose
@@ -101,6 +102,16 @@ DISPUTE = DisputeOpen(
     slot_start_s=TIME_S_MAX,
     statement=bytes(32),
 )
+DOCUMENT = DisputeDocument(
+    client_id=bytes(16),
+    valid_until_s=0,
+    amount_nano=-(10**18),
+    ground="tariff",
+    line_kind="kW peak",
+    month="2026-06",
+    part="line",
+    statement=bytes(32),
+)
 STEPS = [
     kind(client_id=bytes(16), valid_until_s=0, dispute=bytes(32), outcome=kind.outcomes[0], statement=bytes(32))
     for kind in (DisputeAnswer, DisputeDecision, DisputeWithdrawal)
@@ -110,6 +121,8 @@ PAYMENT = Payment(
 )
 CONTENTS = [
     DISPUTE,
+    DOCUMENT,
+    replace(DOCUMENT, part="tax", line_kind=""),
     *STEPS,
     PAYMENT,
     IMPORT,
@@ -215,6 +228,13 @@ def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) ->
         (VOTE, "in_favour", 1),
         (VOTE, "proposal", bytes(31)),
         (PLACED, "zone", ""),
+        (DOCUMENT, "month", "2026-13"),
+        (DOCUMENT, "month", "1969-12"),
+        (DOCUMENT, "part", "half"),
+        (DOCUMENT, "line_kind", "x" * 65),
+        (DOCUMENT, "line_kind", ""),
+        (DOCUMENT, "amount_nano", 10**18 + 1),
+        (DOCUMENT, "amount_nano", -(10**18) - 1),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(content: Content, name: str, value: Any) -> None:
