@@ -20,6 +20,8 @@ def body_of(table: Table) -> Markup:
         map(escape, added[place]) if place in added else _cells(table, place) for place in range(len(table.columns))
     )
     of_columns = [_tagged(table, place, cells) for place, cells in enumerate(columns)]
+    if table.buttons:
+        of_columns.append([_button(table.button, href) for href in table.buttons])
     rows = (f"<tr>{''.join(row)}</tr>" for row in zip(*of_columns, strict=True))
     return Markup("\n".join(rows))  # noqa: S704 - each cell is escaped
 
@@ -46,6 +48,11 @@ def _tagged(table: Table, place: int, cells: Iterable[Markup]) -> list[str]:
         f'<th scope="row"{of_class}>{_link(href, cell) if href else cell}</th>'
         for cell, href in ((cell, table.link(row)) for row, cell in enumerate(cells))
     ]
+
+
+def _button(title: str, href: str | None) -> str:
+    shown = f'<a role="button" class="secondary" href="{escape(href)}">{escape(title)}</a>' if href else ""
+    return f"<td>{shown}</td>"
 
 
 def _link(href: str, cell: Markup) -> str:

@@ -36,12 +36,13 @@ LINES_KEPT_MAX: Final = 1 << 17
 
 
 class _Asked(NamedTuple):
-    """A question that was answered."""
+    """A question that was answered. height: of the last block that counts; None for the newest, whichever that is."""
 
     area: str
     month: str
     party: str | None
     start: int
+    height: int | None
 
 
 class _Basis(NamedTuple):
@@ -75,15 +76,18 @@ class AreaDocuments:
         self._lines = 0
         self._lock = threading.Lock()
 
-    def __call__(self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int) -> AreaMonth:
-        """Of one party, or of PARTIES_AT_ONCE from the ``start``-th on, as of the newest block.
+    def __call__(
+        self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int, height: int | None = None
+    ) -> AreaMonth:
+        """Of one party, or of PARTIES_AT_ONCE from the ``start``-th on, as of a block that is there, by itself the newest.
 
         UsageError for a month without settled slots, and one that two contracts have settled.
         """
         found = reader.registry.zone_of_area(area)
         if found is None:
             raise UsageError(f"no area {area!r} on this chain")
-        scope, asked = Scope(found[0].name, reader.height, area), _Asked(area, month, party, start)
+        scope = Scope(found[0].name, reader.height if height is None else height, area)
+        asked = _Asked(area, month, party, start, height)
         months = slots_of_months(reader, scope)
         if month not in months:
             has = f"it has {', '.join(months)}" if months else "none is settled yet"

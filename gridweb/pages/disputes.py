@@ -17,6 +17,7 @@ from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, req
 from gridweb.acts import act_frame, is_taken, read_act, told
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
+from gridweb.pages.document_versions import PART_TITLES, document_versions
 from gridweb.pages.household_tables import line_url
 from gridweb.points import find_point
 from gridweb.site import site, source, viewer
@@ -55,6 +56,9 @@ COLUMNS: Final = (
     Column("party", N_("Party"), "name"),
     Column("point", N_("Point"), "name"),
     Column("slot_start_s", N_("Slot"), "slot"),
+    Column("month", N_("Month")),
+    Column("part", N_("Of the documents"), words=PART_TITLES),
+    Column("line_kind", N_("Line"), "name"),
     Column("ground", N_("Ground"), words=GROUND_TITLES),
     Column("amount_nano", N_("Frozen"), "amount_nano"),
     Column("opened_s", N_("Opened"), "instant"),
@@ -131,7 +135,7 @@ async def _table(source: Source, disputes: Sequence[Mapping[str, Any]], name: st
     rows = [(*(one[column.key] for column in COLUMNS[:-1]), len(one["later_runs"])) for one in found]
     frozen_nano = sum(one["amount_nano"] for one in found if not one["is_closed"])
     note = _(
-        "Frozen is what the point pays in the contested run. Amounts of disputes that are over are not due any more as such."
+        "Frozen is what the point pays in the contested run, or what the party says that the line comes to in its documents. Amounts of disputes that are over are not due any more as such."
     )
     return Table(
         name,
@@ -140,7 +144,7 @@ async def _table(source: Source, disputes: Sequence[Mapping[str, Any]], name: st
         title=title,
         note=note if rows else "",
         links=[f"/disputes/{one['dispute']}" for one in found],
-        totals=(*[None] * 6, frozen_nano, None, None, None) if rows else None,
+        totals=(*[None] * 9, frozen_nano, None, None, None) if rows else None,
         tz=await site_zone(source),
         currency=(await source.as_of()).currency,
     )
@@ -174,7 +178,7 @@ async def dispute_versions_table(source: Source, viewer: Viewer, dispute: str) -
     """What a contested point has and pays in the contested run, and in each run of the slot since."""
     one = await _read(source, dispute)
     check_party(viewer, one["party"])
-    return await _versions(source, one)
+    return await (document_versions(source, one) if one["month"] else _versions(source, one))
 
 
 async def _versions(source: Source, one: Mapping[str, Any]) -> Table:
@@ -240,10 +244,14 @@ async def show_dispute(dispute: str) -> str:
         slot_s=as_of.slot_s,
         left_s=max(one["answer_by_s"] - as_of.ledger_time_s, 0),
         point=point.value,
-        line_address=line_url(one["party"], one["slot_start_s"], kind, one["point"]) if kind else None,
+        line_address=line_url(one["party"], one["slot_start_s"], kind, one["point"])
+        if kind and not one["month"]
+        else None,
         line_title=point.value.area.contract.line_title(kind) if kind and point.value else kind,
+        part_title=PART_TITLES.get(one["part"], ""),
+        month_address=f"/households/{one['party']}/month?month={one['month']}",
         words_kept=_words_kept(one["party"]),
-        versions=await part_of(_versions(source(), one)),
+        versions=await part_of(document_versions(source(), one) if one["month"] else _versions(source(), one)),
         versions_url=table_url(dispute_versions_table, dispute=dispute),
         ground_titles=GROUND_TITLES,
         status_titles=STATUS_TITLES,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
-from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridcore.transactions.dispute_document import LINE
+from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
 from gridweb.i18n import N_, _
 from gridweb.pages.components import percent_text
 from gridweb.pages.month_tables import choose_month
@@ -58,14 +60,17 @@ NOTHING: Final[Answer] = {"documents": (), "slots_expected": 0, "slots_settled":
 async def household_documents_table(source: Source, viewer: Viewer, party: str, *, month: str | None = None) -> Table:
     """The documents of a household's local month: its invoice, and a credit note or further debit for each correction. Above 0 it is owed."""
     check_party(viewer, party)
-    area, name, answer = await _of_party(source, party, month)
+    area, name, answer = await documents_of_party(source, party, month)
     rows = list(document_rows(answer["documents"]))
+    contest = contest_url(party, name, "total") if viewer.role is Role.HOUSEHOLD else None
     return Table(
         name=f"{party}-documents-{name}",
         columns=COLUMNS,
         rows=rows,
         title=_("Documents of %(month)s, party %(party)s", month=name, party=party),
         note=_note(answer),
+        buttons=[contest if row[0] == "invoice" else None for row in rows] if contest else (),
+        button=_("Contest"),
         totals=_sums(rows, 2),
         tz=area.tz,
         currency=(await source.as_of()).currency,
@@ -78,10 +83,11 @@ async def household_document_lines_table(
 ) -> Table:
     """The lines of these documents, tax and subscriptions included: exact, and as they are rounded once. Above 0 it is owed."""
     check_party(viewer, party)
-    area, name, answer = await _of_party(source, party, month)
+    area, name, answer = await documents_of_party(source, party, month)
     kinds = list(area.contract.lines)
     rows = [row for document in answer["documents"] for row in line_rows(document, kinds)]
     words = {**area.contract.line_titles, "": N_("Tax")}
+    is_own = viewer.role is Role.HOUSEHOLD
     columns = tuple(replace(column, words=words) if column.key == "line_kind" else column for column in LINE_COLUMNS)
     return Table(
         name=f"{party}-document-lines-{name}",
@@ -89,6 +95,8 @@ async def household_document_lines_table(
         rows=rows,
         title=_("Lines of the documents of %(month)s, party %(party)s", month=name, party=party),
         note=_note(answer),
+        buttons=[_contest_line(party, name, kind, kinds) for _run, kind, *_rest in rows] if is_own else (),
+        button=_("Contest"),
         totals=(None, None, None, None, sum(row[4] for row in rows), None) if rows else None,
         tz=area.tz,
         currency=(await source.as_of()).currency,
@@ -116,7 +124,20 @@ async def area_documents_table(source: Source, area: str, *, month: str | None =
     )
 
 
-async def _of_party(source: Source, party: str, month: str | None) -> tuple[AreaInfo, str, Answer]:
+def contest_url(party: str, month: str, part: str, line_kind: str = "") -> str:
+    """Where a household contests a line of its documents, their tax or their total."""
+    named = {"month": month, "part": part, **({"line": line_kind} if line_kind else {})}
+    return f"/households/{quote(party)}/contest-document?{urlencode(named)}"
+
+
+def _contest_line(party: str, month: str, line_kind: str, of_contract: Sequence[str]) -> str | None:
+    """Of a row of the lines: its component, or the tax; None of a line of the contract, which is contested slot by slot."""
+    if line_kind in of_contract:
+        return None
+    return contest_url(party, month, LINE, line_kind) if line_kind else contest_url(party, month, "tax")
+
+
+async def documents_of_party(source: Source, party: str, month: str | None) -> tuple[AreaInfo, str, Answer]:
     """The area of a party, the month by name, and what the node says of it; nothing of a party that never named a tariff."""
     area = (await find_point(source, party)).area
     chosen, _names = await choose_month(source, area, month)

@@ -53,5 +53,10 @@ class AreaMonth(NamedTuple):
 class Documents(Protocol):
     """What makes the documents of a node."""
 
-    def __call__(self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int) -> AreaMonth:
-        """Those of a month (``2026-07``) of an area that is there, of one party or of all from the ``start``-th on. UsageError says why there are none."""
+    def __call__(
+        self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int, height: int | None = None
+    ) -> AreaMonth:
+        """Those of a month (``2026-07``) of an area that is there, of one party or of all from the ``start``-th on.
+
+        height: of the last block that counts, entries of the registry included; None for the newest. UsageError says why there are none.
+        """

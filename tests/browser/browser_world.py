@@ -169,6 +169,7 @@ PLACES = (
     Place("own-disputes", "/households/{party}/disputes", "household"),
     Place("orders", "/households/{party}/orders", "household"),
     Place("contest", "/households/{party}/contest/{slot}?line={kind}", "household"),
+    Place("contest-document", "/households/{party}/contest-document?part=total", "household"),
     Place("year", "/households/{party}/year", "household"),
     Place("statement", "/households/{party}/statement", "household"),
     Place("line", _LINE, "household"),

@@ -24,6 +24,15 @@ const dispute = (fixed, given) => ({
   statement: sm3(utf8(given.statement)),
 });
 
+const documentDispute = (fixed, given) => ({
+  amount_nano: BigInt(fixed.amount_nano),
+  ground: given.ground,
+  line_kind: fixed.line_kind,
+  month: fixed.month,
+  part: fixed.part,
+  statement: sm3(utf8(given.statement)),
+});
+
 const step = (fixed, given) => ({ dispute: fromHex(fixed.dispute), outcome: given.outcome, statement: sm3(utf8(given.statement)) });
 
 const approval = (fixed, given) => ({
@@ -36,6 +45,7 @@ const approval = (fixed, given) => ({
 const BODIES = {
   "metering/approve": approval,
   "settlement/dispute": dispute,
+  "settlement/dispute_document": documentDispute,
   "settlement/dispute_answer": step,
   "settlement/dispute_decision": step,
   "settlement/dispute_withdrawal": step,

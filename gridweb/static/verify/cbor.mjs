@@ -11,9 +11,9 @@ const WIDTHS = [1, 2, 4, 8]; // bytes of an argument behind the first byte
 export const BOOLEANS = new Map([[0xf4, false], [0xf5, true]]);
 const NO_SIMPLE = new Map();
 
-/** Canonical bytes of what this verifier hashes: non-negative integers, bytes, texts and arrays of them. */
+/** Canonical bytes of what this verifier hashes and the forms of acts sign: integers, bytes, texts and arrays of them. */
 export function encode(value) {
-  if (typeof value === "bigint") return head(0, value);
+  if (typeof value === "bigint") return value < 0n ? head(1, -1n - value) : head(0, value);
   if (isBytes(value)) return joined(head(2, BigInt(value.length)), value);
   if (typeof value === "string") {
     const bytes = utf8(value);

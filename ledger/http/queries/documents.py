@@ -9,7 +9,7 @@ from gridcore.errors import UsageError
 from gridcore.node_interface import API
 from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
-from ledger.http.parameters import AREA, PARTY, START, in_path
+from ledger.http.parameters import AREA, PARTY, START, in_path, optional, read_whole_or_earlier
 from ledger.http.roles import OWN_ROWS, Scope
 from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
@@ -17,18 +17,22 @@ from ledger.http.view import LedgerView
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 
-def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: int) -> Json:
-    """The documents of a local month as the newest block knows it; they follow from the ledger, and no bundle proves them."""
+def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: int, height: int) -> Json:
+    """The documents of a local month as a block knows it, by itself the newest; they follow from the ledger, and no bundle proves them."""
     view.area(area_id)
+    if height > view.reader.height:
+        raise Problem("not-found", f"there is no block {height} yet; the newest is {view.reader.height}")
+    as_of = None if height < 0 else height
     if view.documents is None:
         raise Problem("not-found", "this node makes no documents of months")
     try:
-        found = view.documents(view.reader, area_id, month, party=scope.party, start=start)
+        found = view.documents(view.reader, area_id, month, party=scope.party, start=start, height=as_of)
     except UsageError as error:
         raise Problem("not-found", str(error)) from None
     return {
         "area": area_id,
         "month": month,
+        "height": view.reader.height if as_of is None else as_of,
         "slots_expected": found.slots_expected,
         "slots_settled": found.slots_settled,
         "documents": [{**one._asdict(), "lines": [line._asdict() for line in one.lines]} for one in found.documents],
@@ -72,6 +76,7 @@ ROUTES: Final = (
             in_path("month", "month", "A month by the clock of the area, as 2026-07.", _read_month),
             PARTY,
             START,
+            optional("height", "As of this block; default the newest.", read_whole_or_earlier, "integer"),
         ),
         schema=Schema(
             "AreaMonth",
@@ -79,6 +84,7 @@ ROUTES: Final = (
                 {
                     "area": TEXT,
                     "month": TEXT,
+                    "height": WHOLE,
                     "slots_expected": WHOLE,
                     "slots_settled": WHOLE,
                     "documents": {"type": "array", "items": _DOCUMENT},

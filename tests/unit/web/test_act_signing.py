@@ -18,6 +18,7 @@ from gridcore.sm import SigningKey, is_valid_signature
 from gridcore.sm.keystore import encode_private_key
 from gridcore.sm3 import sm3
 from gridcore.transactions.approve_reading import ApproveReading
+from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.market_order import MarketOrder
@@ -158,6 +159,20 @@ DISPUTE = {"line_kind": "residual_import", "point": "P-2", "run": "correction-1"
             ),
             DISPUTE,
             {"ground": "reading", "statement": WORDS},
+        ),
+        (
+            DisputeDocument(
+                client_id=b"",
+                valid_until_s=0,
+                amount_nano=-(10**18),
+                ground="tariff",
+                line_kind="平 tariff · kW peak",
+                month="2026-06",
+                part="line",
+                statement=sm3(WORDS.encode()),
+            ),
+            {"amount_nano": str(-(10**18)), "line_kind": "平 tariff · kW peak", "month": "2026-06", "part": "line"},
+            {"ground": "tariff", "statement": WORDS},
         ),
         *(
             (

@@ -49,6 +49,15 @@ def test_the_body_of_a_table_escapes_its_cells_links_its_heads_and_says_that_the
     assert empty == '<tr><td colspan="3" class="empty">No rows</td></tr>'
 
 
+def test_a_button_behind_a_row_is_escaped_and_a_row_without_one_has_an_empty_cell() -> None:
+    rows = [("a", None), ("b", None)]
+    shown = Table("t", (COLUMNS[0], COLUMNS[0]), rows, buttons=["/x?a=1&b=2", None], button="<Go>")
+    with speaking("en"):
+        first, second = body_of(shown).splitlines()
+    assert first.endswith('<td><a role="button" class="secondary" href="/x?a=1&amp;b=2">&lt;Go&gt;</a></td></tr>')
+    assert second.endswith("<td></td></tr>")
+
+
 def test_json_is_exact_and_names_units() -> None:
     value = to_json(table(("a", 1, 2**70), ("b", None, -1)))
     assert value["rows"] == (("a", 1, 2**70), ("b", None, -1))
