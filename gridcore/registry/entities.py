@@ -11,6 +11,7 @@ from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.installation import INSTALLATION
 from gridcore.registry.key_policy import KEY_POLICY
 from gridcore.registry.organisation import ORGANISATION
@@ -25,7 +26,7 @@ from gridcore.registry.zone import ZONE
 
 _ALL: Final = (
     ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, TARIFF, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
-    AGREEMENT, KEY_POLICY, BALANCE_TERMS,
+    AGREEMENT, KEY_POLICY, BALANCE_TERMS, GRID_CONNECTION,
 )  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""

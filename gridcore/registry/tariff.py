@@ -28,6 +28,7 @@ PRICE_MAX: Final = 10**12
 """A price is at most a million of the currency, of either sign."""
 WINDOWS_MAX: Final = 24
 STEPS_MAX: Final = 16
+LEVELS_MAX: Final = 16
 STEP_WH_MAX: Final = 10**15
 OF_MAX: Final = 64
 QUANTUM_NANO_MAX: Final = 10**12
@@ -79,6 +80,10 @@ def _are_windows(value: Any) -> bool:
     return all(start_s < end_s for start_s, end_s in value) and instants == sorted(instants)
 
 
+def _are_levels(value: Any) -> bool:
+    return _are_pairs(value, LEVELS_MAX, WORD, _PRICE) and len({level for level, _ in value}) == len(value)
+
+
 def _are_steps(value: Any) -> bool:
     if not _are_pairs(value, STEPS_MAX, integer(0, STEP_WH_MAX), _PRICE):
         return False
@@ -90,6 +95,8 @@ _PRICE: Final = integer(-PRICE_MAX, PRICE_MAX)
 _FORMS: Final[Mapping[str, Form]] = {
     "account": WORD,
     "base": choice(*BASES),
+    "highest_level": WORD,
+    "levels": Form(f"1 to {LEVELS_MAX} pairs [level, price], no level twice", _are_levels),
     "months": Form("ascending months, 1 to 12", lambda value: _ascends(value, 12, integer(1, 12))),
     "name": WORD,
     "of": Form(
@@ -102,11 +109,13 @@ _FORMS: Final[Mapping[str, Form]] = {
         f"1 to {STEPS_MAX} pairs [from_wh, price], the first from 0, each from more than the one before", _are_steps
     ),
     "taxed": BOOL,
+    "user_level": WORD,
     "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
 }
-PRICED_BY: Final = ("price", "steps", "price_series")
+PRICED_BY: Final = ("price", "steps", "price_series", "levels")
 """What says the price of a component: exactly one of them."""
-_OPTIONAL: Final = ("months", "of", *PRICED_BY, "windows")
+LEVELS_NAMED: Final = ("user_level", "highest_level")
+_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "windows")
 
 
 def _are_maps(value: Any) -> bool:
@@ -132,13 +141,26 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
     base = component["base"]
     if sum(key in component for key in PRICED_BY) != 1:
         yield f"it has one of {', '.join(PRICED_BY)}"
-    if base not in ENERGY_BASES and not {"steps", "price_series", "windows"}.isdisjoint(component):
-        yield f"steps, price_series and windows are for {', '.join(ENERGY_BASES)} alone"
+    if base not in ENERGY_BASES and not {"steps", "price_series", "levels", "windows"}.isdisjoint(component):
+        yield f"steps, price_series, levels and windows are for {', '.join(ENERGY_BASES)} alone"
+    yield from _faults_of_levels(component)
     if (base == PERCENT) != ("of" in component):
         yield "of: the kinds of lines of which a percent component is a share, and only of one"
     later = [kind for kind in component.get("of", ()) if kind in names[place:]]
     if later:
         yield f"of: {later[0]} does not stand before it"
+
+
+def _faults_of_levels(component: Component) -> Iterator[str]:
+    """Levels that a component names are among its levels, the user's not above the highest."""
+    levels = [level for level, _ in component.get("levels", ())]
+    named = [(key, component[key]) for key in LEVELS_NAMED if key in component]
+    for key, level in named:
+        if level not in levels:
+            yield f"{key}: {excerpt(level)} is none of its levels{': ' if levels else ''}{', '.join(levels)}"
+            return
+    if len(named) == len(LEVELS_NAMED) and levels.index(named[1][1]) < levels.index(named[0][1]):
+        yield f"highest_level: {named[1][1]} lies below user_level {named[0][1]}"
 
 
 def _fault(tariff: Tariff) -> str:

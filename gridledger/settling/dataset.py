@@ -37,7 +37,7 @@ class PointRow(NamedTuple):
     """A point, who is billed for it, and its area: names. limit_wh: the most a slot can hold; modulus_wh: 0 for none.
 
     later: who is billed from when on (UTC seconds, where a slot starts), ascending; before the first of them it is ``party``. grid_place,
-    energy_kind, exchange_area, balance_responsible_...: as of ``Point``, None where the file says nothing. role: ``ROLE``, or that of a
+    energy_kind, exchange_area, balance_responsible_...: as of ``Point``, voltage_level: of ``GridConnection``, None where the file says nothing. role: ``ROLE``, or that of a
     border of the area, at which nobody is billed: party is "".
     """
 
@@ -53,6 +53,7 @@ class PointRow(NamedTuple):
     exchange_area: str | None = None
     balance_responsible_import: str | None = None
     balance_responsible_export: str | None = None
+    voltage_level: str | None = None
 
     @property
     def is_border(self) -> bool:
@@ -225,11 +226,15 @@ class TariffFrom(NamedTuple):
 
 
 class PartyTariff(NamedTuple):
-    """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name."""
+    """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name.
+
+    levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it.
+    """
 
     components: Sequence[Component]
     terms: Sequence[TariffFrom]
     prices: Mapping[str, SlotPrices] = {}
+    levels: Mapping[str, Sequence[tuple[int, str]]] = {}
 
     def terms_of(self, first_day: int) -> InvoiceTerms:
         """Those of the month that begins on this day: in force then, or the first ones where none is yet."""

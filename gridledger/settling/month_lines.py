@@ -16,6 +16,7 @@ from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
+from settlement.tariffs.charges import Usage
 from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
 
 _PPM: Final = 1_000_000
@@ -163,17 +164,9 @@ _Steps = tuple[list[Step], int]
 
 def _of_energy(entry: _Entry) -> _Steps:
     """Per kWh, at one price or by steps of the month's energy."""
-    component, usage = entry.component, entry.charging.usage
-    imports, exports, traded = (column.tolist() for column in usage)
-    energies_wh = {
-        "import": imports,
-        "export": exports,
-        "traded": traded,
-        "residual": [took - of_it for took, of_it in zip(imports, traded, strict=True)],
-    }[component.base]
-    of_day = dict.fromkeys(entry.slots.days, 0)
-    for at, day in zip(entry.slots.places, entry.slots.day_of_place, strict=True):
-        of_day[day] += energies_wh[at]
+    component = entry.component
+    energies_wh = _energies_of(component.base, entry.charging.usage)
+    of_day = _by_day(entry.slots, energies_wh)
     energy_wh, base, span = sum(of_day.values()), _BASES[component.base], _span(entry)
     english, chinese = (
         f"{component.name}: {base['en']}, {span['en']}",
@@ -182,6 +175,8 @@ def _of_energy(entry: _Entry) -> _Steps:
     steps = [entry.step(english, chinese, _sum(of_day.values()), energy_wh, "Wh")]
     if component.price_series:
         return _by_series(entry, steps, energies_wh)
+    if component.levels:
+        return _by_levels(entry, steps)
     if not component.steps:
         amount = energy_wh * component.price
         return [*steps, entry.price("kWh"), entry.amount(f"{energy_wh} × {bracketed(component.price)}", amount)], amount
@@ -198,13 +193,51 @@ def _of_energy(entry: _Entry) -> _Steps:
     return [*steps, entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
 
 
+def _energies_of(base: str, usage: Usage) -> list[int]:
+    """Wh of each slot that a base counts."""
+    imports, exports, traded = usage.import_wh.tolist(), usage.export_wh.tolist(), usage.traded_wh.tolist()
+    residual = [took - of_it for took, of_it in zip(imports, traded, strict=True)]
+    found: list[int] = {"import": imports, "export": exports, "traded": traded, "residual": residual}[base]
+    return found
+
+
+def _by_day(slots: _Slots, of_slot: Sequence[int]) -> dict[int, int]:
+    """The sum of something of the slots by local day."""
+    of_day = dict.fromkeys(slots.days, 0)
+    for at, day in zip(slots.places, slots.day_of_place, strict=True):
+        of_day[day] += of_slot[at]
+    return of_day
+
+
+def _by_levels(entry: _Entry, steps: list[Step]) -> _Steps:
+    """The energy at each voltage level at its price, less that of the highest level where a trade covers no more."""
+    component, parts = entry.component, []
+    prices, where = dict(component.levels), _registered(entry.billing, entry.charging.party, entry.component)
+    for level, (usage, is_billed) in sorted(entry.charging.usage.at_level.items()):
+        billed = is_billed.tolist()
+        if not any(billed[at] for at in entry.slots.places):
+            continue
+        energies_wh, named = _energies_of(component.base, usage), level or component.user_level
+        of_day, price = _by_day(entry.slots, energies_wh), prices[named]
+        formula, upto = str(price), ""
+        if component.highest_level:
+            price -= prices[component.highest_level]
+            formula, upto = f"{formula} − {bracketed(prices[component.highest_level])}", f" − {component.highest_level}"
+        energy_wh, unit = sum(of_day.values()), f"1e-6 {_currency(entry.billing)}/kWh"
+        steps.append(entry.step(f"Of it at {named}", f"其中电压等级 {named}", _sum(of_day.values()), energy_wh, "Wh"))
+        english, chinese = f"Price {named}{upto}: {where['en']}", f"价格 {named}{upto}：{where['zh_CN']}"
+        steps.append(entry.step(english, chinese, formula, price, unit))
+        parts.append((energy_wh, price))
+    amount = sum(energy_wh * price for energy_wh, price in parts)
+    formula = " + ".join(f"{energy_wh} × {bracketed(price)}" for energy_wh, price in parts)
+    return [*steps, entry.amount(formula, amount)], amount
+
+
 def _by_series(entry: _Entry, steps: list[Step], energies_wh: Sequence[int]) -> _Steps:
     """The energy of each slot at the price that a series says of it."""
     series = entry.component.price_series
     prices = entry.billing.tariffs[entry.charging.party].prices[series].price_micro_per_kwh.tolist()
-    of_day = dict.fromkeys(entry.slots.days, 0)
-    for at, day in zip(entry.slots.places, entry.slots.day_of_place, strict=True):
-        of_day[day] += energies_wh[at] * prices[at]
+    of_day = _by_day(entry.slots, [energy_wh * price for energy_wh, price in zip(energies_wh, prices, strict=True)])
     amount = sum(of_day.values())
     named = _registered(entry.billing, entry.charging.party, entry.component)
     own = [prices[at] for at in entry.slots.places]

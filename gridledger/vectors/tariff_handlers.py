@@ -117,7 +117,8 @@ def tariff_month(case: CaseInput) -> dict[str, object]:
     tariff = Tariff(components_of(case.tables("components"), line_kinds), Holding(calendar))
     months = sorted({f"{day:%Y-%m}" for day in days})
     billed = dict(case.integer_table("billed_nano")) if case.has("billed_nano") else {}
-    usage = Usage(*(np.array(column, dtype=np.int64) for column in energies))
+    import_wh, export_wh, traded_wh = (np.array(column, dtype=np.int64) for column in energies)
+    usage = Usage(import_wh, export_wh, traded_wh)
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for charge in tariff.charges(case.text("party"), usage, [billed for _ in months]):
         found[months[charge.month]][charge.name] += charge.amount_nano

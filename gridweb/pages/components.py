@@ -21,6 +21,7 @@ from gridweb.site import source
 from gridweb.source import Part, Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
+from settlement.tariffs.registered import component_of
 
 pages = Blueprint("components", __name__)
 
@@ -46,6 +47,8 @@ COLUMNS: Final = (
     Column("component", N_("Component"), "name"),
     Column("base", N_("Charged by"), words=BASES),
     Column("above_wh", N_("Of the month's energy above"), "energy_wh"),
+    Column("level", N_("At voltage level"), "name"),
+    Column("highest_level", N_("Trades cover up to"), "name"),
     Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
     Column("price_series", N_("Per kWh, by slot: price series"), "name"),
     Column("rate_nano", N_("Per kW and month, or per day"), "amount_nano"),
@@ -144,11 +147,13 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
     for component, from_s, until_s, state in spans(told):
         base, is_energy = component["base"], component["base"] in ENERGY_BASES
         windows, months = component.get("windows", ()), component.get("months", ())
-        for above_wh, price in component.get("steps") or [(None, component.get("price"))]:
+        for above_wh, level, price in _priced(component):
             yield (
                 component["name"],
                 base,
                 above_wh,
+                level,
+                component.get("highest_level"),
                 price if is_energy else None,
                 component.get("price_series"),
                 None if is_energy or base == PERCENT else price * NANO_PER_MICRO,
@@ -162,6 +167,15 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 until_s,
                 state,
             )
+
+
+def _priced(component: Entry) -> Sequence[tuple[int | None, str | None, Any]]:
+    """The prices of a component, each with the energy above which, or the voltage level at which it counts."""
+    if "levels" in component:
+        return [(None, *priced) for priced in component_of(component, {}).prices_at_levels()]
+    if "steps" in component:
+        return [(above_wh, None, price) for above_wh, price in component["steps"]]
+    return [(None, None, component.get("price"))]
 
 
 def told(table: Table | None) -> Table | None:

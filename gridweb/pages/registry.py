@@ -41,6 +41,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "agreement": N_("Agreements"),
     "key_policy": N_("Key policy"),
     "balance_terms": N_("Terms of areas' balances"),
+    "grid_connection": N_("Connections to the grid"),
 }
 STATES: Final = {
     "future": N_("from then on"),

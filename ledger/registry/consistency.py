@@ -18,6 +18,7 @@ from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.calendar import CALENDAR
 from gridcore.registry.entity import Entity
 from gridcore.registry.gateway import GATEWAY
+from gridcore.registry.grid_connection import GridConnection
 from gridcore.registry.installation import INSTALLATION, Installation, InstalledFrom, faults_of_history
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY, Party
@@ -85,6 +86,8 @@ def named_entities(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]
             yield field, entity, name
     if isinstance(stated.record, BalanceTerms):
         yield "its name", AREA, stated.key.partition("/")[2]
+    if isinstance(stated.record, GridConnection):
+        yield "its name", POINT, stated.key.partition("/")[2]
     if isinstance(stated.record, (Rules, BalanceTerms)):
         yield from (("series", PRICE_SERIES, name) for name in sorted(set((stated.record.series or {}).values())))
     if isinstance(stated.record, Tariff):

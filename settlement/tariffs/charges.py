@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
 from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+from settlement.tariffs.network import price_at_level
 
 _PPM: Final = 1_000_000
 _HOUR_S: Final = 3_600
@@ -34,11 +35,22 @@ class Calendar(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a party took and gave, Wh int64[slots]: all its points together. traded_wh: the part of the import that was traded."""
+    """What a party took and gave, Wh int64[slots]: all its points together. traded_wh: the part of the import that was traded.
+
+    at_level: the same of its points at each voltage level, "" for those of which none is known; empty where nobody asks for levels.
+    """
 
     import_wh: Int64Column
     export_wh: Int64Column
     traded_wh: Int64Column
+    at_level: Mapping[str, LevelUsage] = {}
+
+
+class LevelUsage(NamedTuple):
+    """What a party took and gave at a voltage level; is_billed: bool[slots], in which it has a point there."""
+
+    usage: Usage
+    is_billed: NDArray[np.bool_]
 
 
 class SlotPrices(NamedTuple):
@@ -54,6 +66,14 @@ class NoPriceError(SettlementError):
     def __init__(self, component: Component, slot: int) -> None:
         super().__init__(f"{component.name}: price series {component.price_series} says no price of slot {slot}")
         self.component, self.slot = component, slot
+
+
+class NoLevelError(SettlementError):
+    """A component has its prices by voltage level, and none for a level ("" where none is known) at which the party has a point in a slot."""
+
+    def __init__(self, component: Component, level: str, slot: int, words: str) -> None:
+        super().__init__(f"{component.name}: {words}")
+        self.component, self.level, self.slot, self.words = component, level, slot, words
 
 
 class Charge(NamedTuple):
@@ -113,7 +133,8 @@ class Tariff:
 
         is_billed: bool[slots], in which it has a point; None: in all.
 
-        NoPriceError for a slot in which the party is billed, a component holds and its series says no price: nothing is charged at 0.
+        NoPriceError for a slot in which the party is billed, a component holds and its series says no price, NoLevelError for one in
+        which it has a point whose level gives no price: nothing is charged at 0.
         A percent component counts lines and the components that stand before it; one that holds for a part of the month counts for that part of
         the days.
         """
@@ -146,7 +167,9 @@ class Tariff:
             places = slots.start + np.flatnonzero(holds[slots])
             of_slot = _energy(component.base, usage)[places]
             energy_wh, price = int(of_slot.sum()), None
-            if component.price_series:
+            if component.levels:
+                price, amount = _by_level(component, usage, places)
+            elif component.price_series:
                 amount = self._by_series(component, places, of_slot)
             elif component.steps:
                 amount = stepped(component, energy_wh)
@@ -176,6 +199,41 @@ class Tariff:
         if unsaid.size:
             raise NoPriceError(component, int(unsaid[0]))
         return sum(map(mul, energy_wh.tolist(), prices.price_micro_per_kwh[places].tolist()))
+
+
+class LevelPrice(NamedTuple):
+    """What a component charges a kWh at a voltage level ("" for points of which none is known); energy_wh: of a party in some slots."""
+
+    level: str
+    price_micro_per_kwh: int
+    energy_wh: int
+
+
+def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -> list[LevelPrice]:
+    """Of each level at which the party has a point in some slots, by the levels' names. NoLevelError as of ``Tariff.charges``."""
+    found: list[LevelPrice] = []
+    everywhere = {"": LevelUsage(usage, np.ones(usage.import_wh.size, dtype=np.bool_))}
+    for level, (own, is_billed) in sorted((usage.at_level or everywhere).items()):
+        billed = places[is_billed[places]]
+        if not billed.size:
+            continue
+        named = level or component.user_level
+        if not named:
+            raise NoLevelError(component, level, int(billed[0]), "no voltage level of it is known")
+        try:
+            price = price_at_level(component.levels, named, component.highest_level)
+        except SettlementError as error:
+            raise NoLevelError(component, level, int(billed[0]), str(error)) from None
+        found.append(LevelPrice(level, price, int(_energy(component.base, own)[billed].sum())))
+    return found
+
+
+def _by_level(component: Component, usage: Usage, places: NDArray[np.intp]) -> tuple[int | None, int]:
+    """The one price of all its kWh, None where levels have several, and the amount."""
+    found = level_prices(component, usage, places)
+    prices = {one.price_micro_per_kwh for one in found}
+    amount = sum(one.energy_wh * one.price_micro_per_kwh for one in found)
+    return (prices.pop() if len(prices) == 1 else None), amount
 
 
 def stepped(component: Component, energy_wh: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gridcore.registry.tariff import BASES, DAY, DAY_S, ENERGY_BASES, PERCENT, POWER_BASES, PRICE_MAX
+from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
     "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "PERCENT", "POWER_BASES", "PRICE_MAX", "Component", "Step", "Window",
@@ -39,7 +40,9 @@ class Component(NamedTuple):
     name: the kind of its lines; account: who receives it; base: one of BASES. price: micro per kWh, per kW and month, or per day; of
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
-    whole day; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
+    whole day; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
+    voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
+    of which no level is known, "" for none. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
 
     name: str
@@ -53,6 +56,15 @@ class Component(NamedTuple):
     windows: Sequence[Window] = ()
     steps: Sequence[Step] = ()
     price_series: str = ""
+    levels: Sequence[VoltageLevel] = ()
+    highest_level: str = ""
+    user_level: str = ""
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()
+
+    def prices_at_levels(self) -> list[VoltageLevel]:
+        """What a kWh costs at each of its levels, up to the highest that a trade covers."""
+        names = [level.name for level in self.levels]
+        priced = self.levels[: names.index(self.highest_level) + 1] if self.highest_level else self.levels
+        return [VoltageLevel(one.name, price_at_level(self.levels, one.name, self.highest_level)) for one in priced]

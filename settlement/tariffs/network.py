@@ -49,6 +49,16 @@ def network_charge_by_voltage(levels: Sequence[VoltageLevel], user_level: str, h
     return levels[places[user_level]].price - levels[places[highest_level]].price
 
 
+def price_at_level(levels: Sequence[VoltageLevel], user_level: str, highest_level: str) -> int:
+    """The price per kWh of a user's level, or the charge up to the highest that is covered where one is named. Errors as of ``network_charge_by_voltage``."""
+    if highest_level:
+        return network_charge_by_voltage(levels, user_level, highest_level)
+    prices = dict(levels)
+    if user_level not in prices:
+        raise SettlementError(f"{user_level!r} is none of the voltage levels {', '.join(prices)}")
+    return prices[user_level]
+
+
 def network_charge_capacity(capacity_charge_nano: int, capacity_w: int, energy_price: int, load_factor_ppm: int) -> int:
     """A month's charge of a project that consumes nearby: nothing by the energy it takes, all by what it is connected with.
 

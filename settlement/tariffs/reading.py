@@ -24,7 +24,7 @@ from settlement.tariffs.components import (
     Step,
     Window,
 )
-from settlement.tariffs.network import VoltageLevel, network_charge_by_voltage
+from settlement.tariffs.network import VoltageLevel
 
 _PRICE_KEYS: Final = {
     **dict.fromkeys(ENERGY_BASES, "price_micro_per_kwh"),
@@ -136,7 +136,7 @@ class _Table:
         if "levels" in self._values:
             if has_steps or wanted in self._values or base not in ENERGY_BASES:
                 raise self.fault("levels", "they have the price, of a component per kWh")
-            return self._charge_by_voltage()
+            return 0
         for key in set(_PRICE_KEYS.values()) - {wanted}:
             if key in self._values:
                 raise self.fault(key, f"a component of base {base} has {wanted}")
@@ -148,17 +148,26 @@ class _Table:
             raise self.fault(wanted, "missing")
         return self.whole(wanted, self._values[wanted], -PRICE_MAX, PRICE_MAX)
 
-    def _charge_by_voltage(self) -> int:
-        """The price of the user's level less that of the highest one that is covered (``network_charge_by_voltage/1``)."""
+    def levels(self) -> tuple[VoltageLevel, ...]:
+        """Those that have the price (``network_charge_by_voltage/1``); what a file names of them is among them."""
         levels: list[VoltageLevel] = []
         for item in self.items("levels"):
             if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
                 raise self.fault("levels", 'pairs of a level and its price are needed, as [["10kV", 200000]]')
             levels.append(VoltageLevel(item[0], self.whole("levels", item[1], -PRICE_MAX, PRICE_MAX)))
-        try:
-            return network_charge_by_voltage(levels, self.text("user_level"), self.text("highest_level"))
-        except SettlementError as error:
-            raise self.fault("levels", str(error)) from None
+        if len({level.name for level in levels}) != len(levels):
+            raise self.fault("levels", "a voltage level is named twice")
+        names = [level.name for level in levels]
+        named = [(key, self.text(key)) for key in ("user_level", "highest_level") if key in self._values]
+        for key, name in named:
+            if name not in names:
+                raise self.fault(key, f"{name!r} is none of the voltage levels {', '.join(names)}")
+        if len(named) == 2 and names.index(named[1][1]) < names.index(named[0][1]):
+            raise self.fault("highest_level", f"{named[1][1]} lies below the user's level {named[0][1]}")
+        return tuple(levels)
+
+    def level(self, key: str) -> str:
+        return self.text(key) if key in self._values else ""
 
     def items(self, key: str) -> Sequence[Any]:
         value = self._values.get(key, [])
@@ -245,6 +254,9 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         windows=windows,
         steps=steps,
         price_series=table.series(),
+        levels=table.levels(),
+        highest_level=table.level("highest_level"),
+        user_level=table.level("user_level"),
         parties=table.texts("parties"),
         contracted_w=contracted_w,
         of=of,

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.row import ROW_BYTES_MAX, Row
-from gridcore.registry.tariff import TARIFF, Tariff
+from gridcore.registry.tariff import LEVELS_NAMED, TARIFF, Tariff
 from settlement.tariffs.components import PERCENT, POWER_BASES, Component, Step, Window
+from settlement.tariffs.network import VoltageLevel
 
 _LONGEST_NAME: Final = "x" * 64
 
@@ -33,7 +34,10 @@ def row_of(component: Component) -> dict[str, Any]:
         "name": component.name,
         "taxed": component.is_taxed,
     }
-    if component.price_series:
+    if component.levels:
+        row["levels"] = [list(level) for level in component.levels]
+        row |= {key: getattr(component, key) for key in LEVELS_NAMED if getattr(component, key)}
+    elif component.price_series:
         row["price_series"] = component.price_series
     elif component.steps:
         begins_wh = [0, *(step.until_wh or 0 for step in component.steps)]
@@ -65,6 +69,9 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         windows=tuple(Window(*window) for window in row.get("windows", ())),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
         price_series=row.get("price_series", ""),
+        levels=tuple(VoltageLevel(*level) for level in row.get("levels", ())),
+        highest_level=row.get("highest_level", ""),
+        user_level=row.get("user_level", ""),
         contracted_w=contracted_w if row["base"] == POWER_BASES[0] else {},
         of=tuple(row.get("of", ())),
     )

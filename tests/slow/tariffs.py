@@ -12,7 +12,10 @@ from settlement.tariffs.components import Component
 
 
 class Slot(NamedTuple):
-    """One slot: where it lies in the local calendar, what the party took, gave and traded in it, Wh, and what price series say of it."""
+    """One slot: where it lies in the local calendar, what the party took, gave and traded in it, Wh, and what price series say of it.
+
+    at_level: import, export and traded of its points at each voltage level.
+    """
 
     month: int
     month_of_year: int
@@ -22,6 +25,7 @@ class Slot(NamedTuple):
     export_wh: int
     traded_wh: int
     prices: Mapping[str, int] = {}
+    at_level: Mapping[str, tuple[int, int, int]] = {}
 
 
 class Days(NamedTuple):
@@ -78,6 +82,8 @@ def charge(
             "traded": [slot.traded_wh for slot in inside],
             "residual": [slot.import_wh - slot.traded_wh for slot in inside],
         }
+        if component.levels:
+            return sum(at_level(component, slot) for slot in inside)
         if component.price_series:
             own = [Fraction(slot.prices[component.price_series], 1_000) for slot in inside]
             kwh = [Fraction(energy_wh, 1_000) for energy_wh in energies[component.base]]
@@ -93,6 +99,16 @@ def charge(
     if component.base == "kw_peak":
         watts = max((slot.import_wh * 3_600 // slot_s for slot in inside), default=0)
     return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, of_month.in_calendar))
+
+
+def at_level(component: Component, slot: Slot) -> int:
+    """Nano of a slot: the energy at each level at what its price is above that of the highest level."""
+    prices, amount = dict(component.levels), Fraction(0)
+    for level, (took, gave, traded) in slot.at_level.items():
+        energy_wh = {"import": took, "export": gave, "traded": traded, "residual": took - traded}[component.base]
+        micro = prices[level or component.user_level] - prices.get(component.highest_level, 0)
+        amount += Fraction(energy_wh, 1_000) * micro * 1_000
+    return int(amount)
 
 
 def by_steps(component: Component, energy_wh: int) -> int:

@@ -344,6 +344,8 @@ def is_known(twin: Twin, key: str, from_s: int, value: Leaf) -> bool:
     keys += [f"price_series/{name}" for name in (series.values() if isinstance(series, dict) else [series])]
     components = value["components"] if key.startswith("tariff/") else []
     keys += [f"price_series/{one['price_series']}" for one in components if "price_series" in one]
+    if key.startswith("grid_connection/"):
+        keys.append("point/" + key.split("/")[1])
     if key.startswith("balance_terms/"):
         keys.append("area/" + key.split("/")[1])
     begun = [twin.registry.history(key) for key in keys]

@@ -94,6 +94,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "standing_profile": [{"export_wh": list, "import_wh": list}],
+    "grid_connection": [{"voltage_level": str}],
     "point": [
         {
             "area": NAME,
@@ -207,6 +208,8 @@ def has_form(kind: str, value: Leaf) -> bool:
         contracted = value.get("contracted_w", {"": 0} if "contracted_w" not in value else {})
         names = [name for name in contracted if "contracted_w" in value]
         return 1 <= len(contracted) <= 16 and all(map(is_word, names)) and are_in(contracted.values(), 0, 10**12)
+    if kind == "grid_connection":
+        return is_word(value["voltage_level"])
     if kind == "tariff":
         return is_tariff(value["components"])
     if kind == "price_series":
@@ -232,6 +235,8 @@ def has_form(kind: str, value: Leaf) -> bool:
 COMPONENT: dict[str, Any] = {
     "account": str,
     "base": re.compile("import|export|traded|residual|kw_contracted|kw_peak|day|percent"),
+    "highest_level?": str,
+    "levels?": list,
     "months?": list,
     "name": str,
     "of?": list,
@@ -239,6 +244,7 @@ COMPONENT: dict[str, Any] = {
     "price_series?": NAME,
     "steps?": list,
     "taxed": bool,
+    "user_level?": str,
     "windows?": list,
 }
 
@@ -270,10 +276,12 @@ def is_tariff(components: list[Any]) -> bool:
 def is_component(one: Leaf) -> bool:
     """Whether the parts of a component go together."""
     is_energy, has_price = one["base"] in ("import", "export", "traded", "residual"), "price" in one
-    has_steps, has_series = "steps" in one, "price_series" in one
-    if has_price + has_steps + has_series != 1 or ("of" in one) != (one["base"] == "percent"):
+    has_steps, has_series, has_levels = "steps" in one, "price_series" in one, "levels" in one
+    if has_price + has_steps + has_series + has_levels != 1 or ("of" in one) != (one["base"] == "percent"):
         return False
-    if not is_energy and (has_steps or has_series or "windows" in one):
+    if not has_right_levels(one):
+        return False
+    if not is_energy and (has_steps or has_series or has_levels or "windows" in one):
         return False
     if not all(map(is_word, [one["name"], one["account"], *one.get("of", ["x"])])) or one.get("of") == []:
         return False
@@ -288,6 +296,19 @@ def is_component(one: Leaf) -> bool:
     are_windows = 1 <= len(windows) <= 24 and are_in(instants, 0, 86_400) and instants == sorted(instants)
     is_dear = not are_in([step[1] for step in steps], -(10**12), 10**12)
     return are_steps and are_windows and not is_dear and all(start < end for start, end in windows)
+
+
+def has_right_levels(one: Leaf) -> bool:
+    """Whether a component's voltage levels, if it has some, are different ones, and those that it names are among them in their order."""
+    named = [one[key] for key in ("user_level", "highest_level") if key in one]
+    if "levels" not in one:
+        return not named
+    pairs = one["levels"]
+    if not 1 <= len(pairs) <= 16 or not all(fits(pair, [str, range(-(10**12), 10**12 + 1)]) for pair in pairs):
+        return False
+    names = [pair[0] for pair in pairs]
+    are_theirs = all(map(is_word, names)) and len(set(names)) == len(names) and set(named) <= set(names)
+    return are_theirs and [name for name in names if name in named] == list(dict.fromkeys(named))
 
 
 def has_run_dates(zone: Leaf) -> bool:

@@ -16,6 +16,7 @@ from gridcore.errors import GridError, broken
 from gridcore.master_data import Named
 from gridcore.registry.area import AREA
 from gridcore.registry.balance_terms import BALANCE_TERMS
+from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
@@ -47,6 +48,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
         *_party_rows(ledger, dataset),
         *_point_rows(ledger, dataset),
         *_balance_rows(ledger, dataset),
+        *_connection_rows(ledger, dataset),
     ]
     return [row for named in rows for row in named.rows()]
 
@@ -218,6 +220,20 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
             if wanted != (known if holds is None or at_s in begun_s else holds):
                 yield Named(PARTY, party, wanted, at_s)
             holds = wanted
+
+
+def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridConnection]]:
+    """Points that are said to be at another voltage level: from the dataset's first slot on, whatever was to begin later."""
+    first_s = int(dataset.slot_start_s[0])
+    for point in dataset.points:
+        if point.voltage_level is None:
+            continue
+        wanted, opened = GridConnection(point.voltage_level), open_entity(ledger, GRID_CONNECTION, point.point)
+        later = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > first_s]
+        for at_s in sorted({first_s, *later}):
+            before = ledger.in_force(GRID_CONNECTION, point.point, at_s)
+            if before != wanted:
+                yield Named(GRID_CONNECTION, point.point, wanted, at_s)
 
 
 def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:

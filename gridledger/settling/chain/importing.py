@@ -21,6 +21,7 @@ from gridcore.codes import Code
 from gridcore.errors import GridError
 from gridcore.genesis import Genesis
 from gridcore.registry.balance_terms import BALANCE_TERMS
+from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
@@ -64,7 +65,7 @@ from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
 _OF_MONTHS: Final = (
-    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
+    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
 )  # fmt: skip
 """Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16

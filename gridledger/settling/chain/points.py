@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from gridcore.genesis import IMPORTED
 from gridcore.master_data import Listed, Named
+from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
@@ -21,6 +22,8 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
         yield from party_rows(dataset, point, trading, importer, organisation)
         for from_s, record in histories_of(dataset, point, keys.get(point.point, [])):
             yield Named(POINT, point.point, record, from_s)
+        if point.voltage_level is not None:
+            yield Named(GRID_CONNECTION, point.point, GridConnection(point.voltage_level))
         installation = Installation(
             gateway=importer,
             limit_wh=point.limit_wh,

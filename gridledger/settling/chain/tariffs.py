@@ -13,6 +13,7 @@ import numpy as np
 from gridcore import cbor
 from gridcore.errors import GridError
 from gridcore.master_data import Listed, Named
+from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import CONTRACTED_MAX, PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.tariff import TARIFF, Tariff
@@ -169,7 +170,21 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
         if terms:
             components = components_in_force(party, said)
             series = {one.price_series for one in components if one.price_series}
-            found[party] = PartyTariff(components, terms, {name: prices_of(name) for name in sorted(series)})
+            prices = {name: prices_of(name) for name in sorted(series)}
+            own = [point.point for point in dataset.points if point.party == party]
+            levels = _levels(reader, own, until) if any(one.levels for one in components) else {}
+            found[party] = PartyTariff(components, terms, prices, levels)
+    return found
+
+
+def _levels(reader: LedgerReader, points: Sequence[str], height: int) -> dict[str, Sequence[tuple[int, str]]]:
+    """The voltage level of each point from each of some times on, by blocks up to a height; none where nothing is registered."""
+    found: dict[str, Sequence[tuple[int, str]]] = {}
+    for point in points:
+        opened = open_entity(reader, GRID_CONNECTION, point)
+        times_s = sorted({entry.from_s for entry in opened.leaf.entries}) if opened is not None else ()
+        said = [(at_s, in_force(reader, GRID_CONNECTION, point, at_s, height)) for at_s in times_s]
+        found[point] = [(at_s, one.record.voltage_level) for at_s, one in said if one is not None]
     return found
 
 

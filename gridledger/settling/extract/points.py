@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from gridcore.errors import UsageError
+from gridcore.forms import TIME_S_MAX
+from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import ENERGY_KINDS
 from gridledger.settling.dataset import KeyRow, PointRow
@@ -16,6 +18,7 @@ from gridledger.settling.extract.changes import Change, RowChanges
 from gridledger.settling.files.points import MOVES_MAX
 from gridledger.settling.files.stamps import to_iso
 from ledger.leaves.columns import Int64
+from ledger.registry.bodies import open_entity
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.reader import LedgerReader
 
@@ -28,10 +31,12 @@ class PointFacts:
 
     def __init__(self, reader: LedgerReader, zone: Zone, rows: Int64) -> None:
         self._reader, self._zone, self._rows = reader, zone, rows
+        self._span_s = (TIME_S_MAX, 0)
         self._changes = {name: RowChanges() for name in ("area", "party", *_KEYS, *_CONSTANT)}
 
     def note(self, slot_start_s: int, in_force: ZoneInForce) -> None:
         """A zone as it is in a slot; slots come in order."""
+        self._span_s = (min(slot_start_s, self._span_s[0]), slot_start_s)
         for name, changes in self._changes.items():
             changes.note(slot_start_s, getattr(in_force, name)[self._rows])
 
@@ -89,7 +94,22 @@ class PointFacts:
             later=later,
             grid_place=constant["grid_place"] or None,
             energy_kind=None if kind < 0 else ENERGY_KINDS[kind],
+            voltage_level=self._level(name),
         )
+
+    def _level(self, point: str) -> str | None:
+        """The voltage level that ``points.csv`` says for all slots, by the newest block; None where none is registered."""
+        opened = open_entity(self._reader, GRID_CONNECTION, point)
+        if opened is None:
+            return None
+        first_s, last_s = self._span_s
+        later = sorted({entry.from_s for entry in opened.leaf.entries if first_s < entry.from_s <= last_s})
+        first, *others = ((at_s, self._reader.in_force(GRID_CONNECTION, point, at_s)) for at_s in (first_s, *later))
+        if changed := [at_s for at_s, said in others if said != first[1]]:
+            raise UsageError(
+                f"point {point} has another voltage_level from {to_iso(changed[0])} on; name days of one of them"
+            )
+        return None if first[1] is None else first[1].voltage_level
 
     def _constant(self, point: str, key: str, changes: Sequence[Change]) -> int:
         """A value that ``points.csv`` says for all slots."""

@@ -35,7 +35,11 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
     """Make the files in an empty folder. UsageError for an order that asks for kinds of energy which no word names."""
     lines = [*(f"# {note}" for note in dataset.notes), *_rules(dataset)]
     (folder / RULES).write_text("\n".join(lines).lstrip() + "\n", "utf-8")
-    write_rows(folder / POINTS, ("point", "party", "area", "valid_from", "grid_place", "energy_kind"), _points(dataset))
+    write_rows(
+        folder / POINTS,
+        ("point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level"),
+        _points(dataset),
+    )
     names = ("start", "point", "import_kwh", "export_kwh", "quality")
     tables = (table_of(names, _readings(dataset, slot)) for slot in range(len(dataset.slot_start_s)))
     write_csv(folder / READINGS, names, tables)
@@ -87,9 +91,9 @@ def _day(timezone: str, from_s: int) -> date:
 def _points(dataset: Dataset) -> Iterator[Sequence[int | str]]:
     for point in dataset.points:
         place = "" if point.grid_place is None else point.grid_place
-        yield point.point, point.party, point.area, "", place, point.energy_kind or ""
+        yield point.point, point.party, point.area, "", place, point.energy_kind or "", point.voltage_level or ""
         for from_s, party in point.later:
-            yield point.point, party, point.area, to_iso(from_s), "", ""
+            yield point.point, party, point.area, to_iso(from_s), "", "", ""
 
 
 def _readings(dataset: Dataset, slot: int) -> list[Sequence[str]]:

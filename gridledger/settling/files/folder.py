@@ -37,6 +37,9 @@ from gridledger.settling.files.unusual import unusual_power
 from ledger.contract import Contract
 from ledger.state.order_terms import CONDITIONS
 from settlement.contract_kit_1 import Int64Column
+from settlement.errors import SettlementError
+from settlement.tariffs.components import Component
+from settlement.tariffs.network import price_at_level
 
 POINTS, READINGS, REGISTERS, PRICES = "points.csv", "readings.csv", "registers.csv", "prices.csv"
 KEYS, ORDERS, AGREEMENTS = "keys.csv", "orders.csv", "agreements.csv"
@@ -238,6 +241,26 @@ def _check_tariff(rules: RulesRead, points: Sequence[PointRow]) -> None:
             if party not in parties:
                 what = f"[[tariff.component]] {component.name}: {party} is no party of {POINTS}"
                 raise fault(RULES, what, nearest(party, sorted(parties)))
+        if component.levels:
+            _check_levels(component, points)
+
+
+def _check_levels(component: Component, points: Sequence[PointRow]) -> None:
+    """A component by voltage level has a price for every point of who pays it."""
+    for point in points:
+        level = point.voltage_level or component.user_level
+        if point.is_border or (component.parties and not {*component.parties}.intersection(point.parties)):
+            continue
+        if not level:
+            what = (
+                f"point {point.point} has no voltage_level, by which [[tariff.component]] {component.name} is charged"
+            )
+            raise fault(POINTS, what, f"give it in the column voltage_level, or user_level in {RULES}")
+        try:
+            price_at_level(component.levels, level, component.highest_level)
+        except SettlementError as error:
+            what = f"point {point.point} and [[tariff.component]] {component.name} of {RULES}: {error}"
+            raise fault(POINTS, what, "give the point one of its levels, or the component more") from None
 
 
 def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, points: Sequence[PointRow], grid: Grid) -> None:

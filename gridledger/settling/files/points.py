@@ -12,6 +12,7 @@ from gridcore.errors import excerpt
 from gridcore.forms import NAME
 from gridcore.registry.installation import MODULUS_WH_MAX
 from gridcore.registry.point import BORDER_ROLES, ENERGY_KINDS, GRID_PLACE_MAX, POINT, Point
+from gridcore.registry.tariff import WORD
 from gridledger.settling.dataset import LIMIT_WH_MAX, ROLE, InputFile, PointRow
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Names, decimals, integers
@@ -25,7 +26,17 @@ POINTS_MAX: Final = 100_000
 _PARTNERS: Final = ("balance_responsible_import", "balance_responsible_export")
 _HEADER: Final = Header(
     ("point", "party", "area"),
-    ("limit_kw", "modulus_kwh", "valid_from", "grid_place", "energy_kind", "role", "exchange_area", *_PARTNERS),
+    (
+        "limit_kw",
+        "modulus_kwh",
+        "valid_from",
+        "grid_place",
+        "energy_kind",
+        "role",
+        "exchange_area",
+        *_PARTNERS,
+        "voltage_level",
+    ),
 )
 MOVES_MAX: Final = 50
 """Times at which somebody else is billed for a point: an entity keeps 64 entries."""
@@ -108,6 +119,9 @@ def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> Poin
     if (point.grid_place, point.energy_kind) not in ((known.grid_place, known.energy_kind), (None, None)):
         what = f"{point.point} has another grid_place or energy_kind in its first row"
         raise fault(NAME_OF_FILE, what, "leave both empty here", row=row, column=column)
+    if point.voltage_level not in (known.voltage_level, None):
+        what = f"{point.point} has another voltage_level in its first row"
+        raise fault(NAME_OF_FILE, what, "leave it empty here", row=row, column=column)
     partners = point.balance_responsible_import, point.balance_responsible_export
     if partners not in ((known.balance_responsible_import, known.balance_responsible_export), (None, None)):
         what = f"{point.point} has other balance responsible parties in its first row"
@@ -172,7 +186,7 @@ def _points_of(block: Block, slot_s: int) -> list[PointRow]:
         modulus_wh = found.value
     columns = (limit_wh.tolist(), modulus_wh.tolist(), [()] * count, _grid_places_of(block), _energy_kinds_of(block))
     others = (_names_of(block, column) for column in ("exchange_area", *_PARTNERS))
-    rows = zip(*names, *columns, (role or ROLE for role in roles), *others, strict=True)
+    rows = zip(*names, *columns, (role or ROLE for role in roles), *others, _levels_of(block), strict=True)
     points = [PointRow(*row) for row in rows]
     for index, point in enumerate(points):
         if point.role != ROLE or point.exchange_area is not None or not point.party:
@@ -231,6 +245,17 @@ def _grid_places_of(block: Block) -> list[int | None]:
         return [None] * len(block.row)
     found = integers(block.columns["grid_place"], 1, GRID_PLACE_MAX, may_be_empty=True)
     return [None if place == ABSENT else place for place in found.tolist()]
+
+
+def _levels_of(block: Block) -> list[str | None]:
+    """The voltage level of each row's point; None where the field is empty."""
+    found = _texts_of(block, "voltage_level")
+    for index, text in enumerate(found):
+        if text is not None and not WORD.holds(text):
+            raise block.columns["voltage_level"].fault(
+                index, f"{excerpt(text)} is no voltage level", f"give {WORD.words}"
+            )
+    return found
 
 
 def _energy_kinds_of(block: Block) -> list[str | None]:

@@ -68,7 +68,10 @@ def _row(of: ComponentFigures, currency: str) -> list[Cell]:
 
 
 def _price(component: Component, currency: str) -> str:
-    """The price with its unit; of steps each with the energy above which it counts; where a series says it, the name of that."""
+    """The price with its unit; of steps each with the energy above which it counts, of levels each with its name; where a series says it, the name of that."""
+    if component.levels:
+        prices = component.prices_at_levels()
+        return escape(f"{'; '.join(f'{level}: {_amount(price)}' for level, price in prices)} {currency}/kWh")
     if component.price_series:
         name = component.price_series
         return say(Text(f"by slot: series {name}", f"按时段：价格序列 {name}"))

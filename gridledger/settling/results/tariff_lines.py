@@ -8,15 +8,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.errors import GridError
 from gridledger.settling.dataset import Dataset, PartyTariff
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
-from gridledger.settling.results.sheets import Sheets
+from gridledger.settling.results.sheets import Grid, Sheets
 from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
-from settlement.tariffs.charges import Charge, Holding, NoPriceError, Tariff, Usage
+from settlement.tariffs.charges import Charge, Holding, LevelUsage, NoLevelError, NoPriceError, Tariff, Usage
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -64,24 +65,66 @@ def chargings(
             for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
                 for kind, nano in more.items():
                     of_month[kind] = of_month.get(kind, 0) + nano
-            import_wh, export_wh, traded_wh = (energy[:, points].sum(axis=1) for energy in energies)
-            usage = Usage(import_wh, export_wh, traded_wh)
             has_point = np.any(is_billed[:, points], axis=1)
+            own = [energy[:, points] for energy in energies]
+            usage = Usage(*(energy.sum(axis=1) for energy in own))
+            levels = _levels(tariffs[party], points, sheets.dataset)
+            usage = usage._replace(at_level=_at_level(levels, own, is_billed[:, points]))
             try:
                 charges = tariff.charges(party, usage, billed[party], has_point)
             except NoPriceError as error:
                 raise GridError(_without_price(error, party, sheets.dataset)) from None
+            except NoLevelError as error:
+                at = np.flatnonzero((levels[error.slot] == error.level) & is_billed[error.slot, points])
+                point = sheets.dataset.points[int(points[at[0]])].point
+                raise GridError(_without_level(error, party, point, sheets.dataset)) from None
             yield Charging(run, party, usage, has_point, [dict(of_month) for of_month in billed[party]], charges)
 
 
 def _without_price(error: NoPriceError, party: str, dataset: Dataset) -> str:
     """Which series says no price, of which slot, and who is charged by it."""
-    start = datetime.fromtimestamp(int(dataset.slot_start_s[error.slot]), ZoneInfo(dataset.timezone))
-    series, component = error.component.price_series, error.component.name
+    series, component, start = error.component.price_series, error.component.name, _start(dataset, error.slot)
+    return f"price series {series} says no price of the slot that starts at {start}, by which component {component} of {party} is charged; register it"
+
+
+def _without_level(error: NoLevelError, party: str, point: str, dataset: Dataset) -> str:
+    """Which point's level gives no price, from which slot on, and who is charged by it."""
+    component, start = error.component.name, _start(dataset, error.slot)
     return (
-        f"price series {series} says no price of the slot that starts at {start.isoformat(timespec='minutes')}, by which component {component} "
-        f"of {party} is charged; register it"
+        f"point {point} in the slot that starts at {start}: {error.words}; by it component {component} of {party} is charged: register "
+        f"grid_connection/{point} with one of {', '.join(level.name for level in error.component.levels)}"
     )
+
+
+def _start(dataset: Dataset, slot: int) -> str:
+    """When a slot starts, for people."""
+    return datetime.fromtimestamp(int(dataset.slot_start_s[slot]), ZoneInfo(dataset.timezone)).isoformat(
+        timespec="minutes"
+    )
+
+
+def _levels(tariff: PartyTariff, points: Places, dataset: Dataset) -> NDArray[np.str_]:
+    """The voltage level of each of a party's points in each slot, [slots, points]: "" where none is known; no slot where no component asks for it."""
+    if not any(one.levels for one in tariff.components):
+        return np.zeros((0, len(points)), dtype=np.str_)
+    columns = []
+    for place in points.tolist():
+        said = tariff.levels.get(dataset.points[place].point, ())
+        names = np.array(["", *(level for _, level in said)])
+        columns.append(names[np.searchsorted([from_s for from_s, _ in said], dataset.slot_start_s, side="right")])
+    return np.stack(columns, axis=1)
+
+
+def _at_level(
+    levels: NDArray[np.str_], energies: Sequence[Grid], is_billed: NDArray[np.bool_]
+) -> dict[str, LevelUsage]:
+    """What a party took and gave at each level. energies: import, export and what was bought, [slots, points], as the others."""
+    found: dict[str, LevelUsage] = {}
+    for level in np.unique(levels).tolist():
+        there = levels == level
+        usage = Usage(*(np.where(there, energy, 0).sum(axis=1) for energy in energies))
+        found[level] = LevelUsage(usage, np.any(there & is_billed, axis=1))
+    return found
 
 
 def signed_charges(found: Iterable[Charging]) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:

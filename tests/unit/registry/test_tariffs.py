@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gridcore.codes import Code
 from gridcore.genesis import Thresholds
 from gridcore.master_data import Named
+from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import BASES, COMPONENTS_MAX, PRICE_MAX, TARIFF, Tariff
@@ -90,6 +91,26 @@ def test_a_component_names_a_price_series_that_has_begun(chain: Chain) -> None:
     )
 
 
+def test_a_utility_says_at_which_level_a_point_is_connected(chain: Chain) -> None:
+    def said(point: str, level: str, from_s: int = FIRST_S, signer: str = "admin") -> int:
+        rows = [*Named(GRID_CONNECTION, point, GridConnection(level), from_s).rows()]
+        return chain.decide(chain.sender.register(rows, signer=signer))
+
+    assert said("P-9", "10kV") == Code.REGISTRY_UNKNOWN
+    assert said("P-1", "") == Code.REGISTRY_FORM
+    assert said("P-1", "x" * 65) == Code.REGISTRY_FORM
+    assert said("P-1", "x" * 64) == 0
+    assert said("P-1", "10kV", START_S) == 0
+    assert chain.has("grid_connection/P-1")
+    histories: dict[str, list[tuple[int, dict[str, Any]]]] = {"point/P-1": [(FIRST_S, {})]}
+    twin: Any = SimpleNamespace(registry=SimpleNamespace(history=lambda key: histories.get(key, [])))
+    value = {"voltage_level": "10kV"}
+    assert [is_known(twin, f"grid_connection/{point}", FIRST_S, value) for point in ("P-1", "P-9")] == [True, False]
+    forms: list[dict[str, Any]] = [value, {"voltage_level": ""}, {"voltage_level": 7}, {**value, "level": "x"}, {}]
+    assert [has_form("grid_connection", one) for one in forms] == [True, False, False, False, False]
+    assert [GRID_CONNECTION.fault_of(one) == "" for one in forms] == [True, False, False, False, False]
+
+
 def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_one() -> None:
     chain = Chain()
     wire = chain.sender.register([*Named(TARIFF, "home", tariff(ENERGY), FIRST_S).rows()])
@@ -102,12 +123,12 @@ def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_
 def test_the_files_of_docs_tariffs_are_registered(tmp_path: Path, chain: Chain) -> None:
     page = Path(__file__).parents[3].joinpath("docs", "tariffs.md").read_text("utf-8")
     blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    registered = [one for one in blocks if one.startswith(("[[tariff]]", "[[price_series]]"))]
+    registered = [one for one in blocks if not one.startswith("[[tariff.component]]")]
     for number, block in enumerate(registered):
         file = tmp_path / f"{number}.toml"
         file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
         assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
-    assert [chain.has(name) for name in ("tariff/home", "party/house", "tariff/dynamic")] == [True] * 3
+    assert [chain.has(name) for name in ("tariff/home", "party/house", "tariff/dynamic", "tariff/levels")] == [True] * 4
 
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -115,26 +136,46 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: 'rate' is no key of it; it has account, base"),
     "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
     "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
-    "price and steps": ([{**ENERGY, "steps": [[0, 1]]}], "components, 1: it has one of price, steps, price_series"),
-    "neither price nor steps": ([STEPPED], "components, 1: it has one of price, steps, price_series"),
+    "price and steps": (
+        [{**ENERGY, "steps": [[0, 1]]}],
+        "components, 1: it has one of price, steps, price_series, levels",
+    ),
+    "neither price nor steps": ([STEPPED], "components, 1: it has one of price, steps, price_series, levels"),
     "price and series": (
         [{**ENERGY, "price_series": "spot"}],
-        "components, 1: it has one of price, steps, price_series",
+        "components, 1: it has one of price, steps, price_series, levels",
     ),
     "a series that is no name": (
         [{**STEPPED, "price_series": "sp ot"}],
         "components, 1: price_series is 1 to 64 of A-Z",
     ),
+    "a level twice": ([{**STEPPED, "levels": [["a", 1], ["a", 2]]}], "components, 1: levels is 1 to 16 pairs"),
+    "too many levels": (
+        [{**STEPPED, "levels": [[f"{at}", 1] for at in range(17)]}],
+        "components, 1: levels is 1 to 16",
+    ),
+    "a user above the highest level": (
+        [{**STEPPED, "levels": [["a", 2], ["b", 1]], "user_level": "b", "highest_level": "a"}],
+        "components, 1: highest_level: a lies below user_level b",
+    ),
+    "a highest level that is none": (
+        [{**STEPPED, "levels": [["a", 2]], "highest_level": "b"}],
+        "components, 1: highest_level: 'b' is none of its levels: a",
+    ),
+    "a level of a price": ([{**ENERGY, "user_level": "b"}], "components, 1: user_level: 'b' is none of its levels"),
     "a share by a series": (
         [ENERGY, {key: SHARE[key] for key in SHARE if key != "price"} | {"price_series": "spot"}],
-        "components, 2: steps, price_series and windows are for import, export, traded, residual alone",
+        "components, 2: steps, price_series, levels and windows are for import, export, traded, residual alone",
     ),
     "steps not from 0": ([{**STEPPED, "steps": [[1, 1]]}], "components, 1: steps is 1 to 16 pairs"),
     "steps that do not ascend": (
         [{**STEPPED, "steps": [[0, 1], [5, 1], [5, 2]]}],
         "components, 1: steps is 1 to 16 pairs",
     ),
-    "windows of a share": ([{**SHARE, "windows": [[0, 1]]}], "components, 1: steps, price_series and windows are for"),
+    "windows of a share": (
+        [{**SHARE, "windows": [[0, 1]]}],
+        "components, 1: steps, price_series, levels and windows are for",
+    ),
     "windows over one another": ([{**ENERGY, "windows": [[0, 7200], [3600, 9000]]}], "components, 1: windows is"),
     "a window past midnight": ([{**ENERGY, "windows": [[79200, 93600]]}], "components, 1: windows is"),
     "months twice": ([{**ENERGY, "months": [1, 1]}], "components, 1: months is ascending months"),
@@ -194,6 +235,8 @@ WORDS = st.sampled_from(["energy", "share", "levy", "电", "", "x" * 64, "x" * 6
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "account": WORDS,
     "base": st.sampled_from([*BASES, "water"]),
+    "highest_level": WORDS,
+    "levels": st.lists(st.tuples(st.sampled_from(["energy", "share", "levy"]), NUMBERS).map(list), max_size=3),
     "months": st.lists(NUMBERS, max_size=3),
     "name": WORDS,
     "of": st.lists(WORDS, max_size=2),
@@ -201,6 +244,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "price_series": st.sampled_from(["spot", "s p", "", "x" * 65, 7]),
     "steps": PAIRS,
     "taxed": st.sampled_from([True, False, 1]),
+    "user_level": WORDS,
     "windows": PAIRS,
 }
 
@@ -211,7 +255,7 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     found = dict(draw(st.sampled_from([ENERGY, SHARE])))
     for key in draw(st.lists(st.sampled_from([*VALUES]), max_size=3)):
         found[key] = draw(VALUES[key])
-        if key in ("steps", "price_series"):
+        if key in ("steps", "price_series", "levels"):
             found.pop("price", None)
     return found
 

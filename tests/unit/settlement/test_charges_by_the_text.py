@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -13,8 +14,18 @@ from hypothesis import strategies as st
 
 from gridcore.registry import tariff as registered
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
-from settlement.tariffs.charges import Calendar, Holding, NoPriceError, SlotPrices, Tariff, Usage
+from settlement.tariffs.charges import (
+    Calendar,
+    Holding,
+    LevelUsage,
+    NoLevelError,
+    NoPriceError,
+    SlotPrices,
+    Tariff,
+    Usage,
+)
 from settlement.tariffs.components import BASES, ENERGY_BASES, Component, Step, Window
+from settlement.tariffs.network import VoltageLevel
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
 
@@ -39,7 +50,8 @@ def components(draw: st.DrawFn) -> list[Component]:
     for name in NAMES[: draw(st.integers(1, 4))]:
         base = draw(st.sampled_from(BASES))
         is_energy = base in ENERGY_BASES
-        priced_by = draw(st.sampled_from(["price", "steps", "price_series"])) if is_energy else "price"
+        priced_by = draw(st.sampled_from(["price", "steps", "price_series", "levels"])) if is_energy else "price"
+        levels = tuple(VoltageLevel(level, draw(PRICES)) for level in ("10kV", "35kV", "110kV"))
         steps = (Step(1_000, draw(PRICES)), Step(5_000, draw(PRICES)), Step(None, draw(PRICES)))
         found.append(
             Component(
@@ -53,6 +65,9 @@ def components(draw: st.DrawFn) -> list[Component]:
                 windows=draw(windows()) if is_energy else (),
                 steps=steps if priced_by == "steps" else (),
                 price_series=SERIES if priced_by == "price_series" else "",
+                levels=levels if priced_by == "levels" else (),
+                highest_level=draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else "",
+                user_level="35kV" if priced_by == "levels" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
                 contracted_w={"P1": draw(st.integers(0, 10**9))} if base == "kw_contracted" else {},
                 of=("levy", *NAMES[: len(found)]) if base == "percent" else (),
@@ -80,9 +95,16 @@ def usages(draw: st.DrawFn) -> Usages:
     seconds = [slot % 4 * SLOT_S for slot in range(SLOTS)]
     prices = draw(st.lists(SPOT_PRICES, min_size=SLOTS, max_size=SLOTS))
     said = [{SERIES: price} for price in prices]
+    shares = draw(st.lists(st.integers(0, 1), min_size=SLOTS, max_size=SLOTS))
+    columns = np.array([imports, exports, traded])
+    low, unknown = columns * np.array(shares) // 3, columns - columns * np.array(shares) // 3
+    split = [
+        {"10kV": (here[0], here[1], here[2]), "": (there[0], there[1], there[2])}
+        for here, there in zip(low.T.tolist(), unknown.T.tolist(), strict=True)
+    ]
     slots = [
         tariffs.Slot(month - 6, month, *of_slot)
-        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, strict=True)
+        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, split, strict=True)
     ]
     calendar = Calendar(
         slot_s=SLOT_S,
@@ -92,8 +114,9 @@ def usages(draw: st.DrawFn) -> Usages:
         second=np.array(seconds, dtype=np.int64),
         days_of_month=[30, 31],
     )
-    usage = Usage(*(np.array(column, dtype=np.int64) for column in (imports, exports, traded)))
     is_said = np.ones(SLOTS, dtype=np.bool_)
+    of_levels = {"10kV": LevelUsage(Usage(*low), is_said), "": LevelUsage(Usage(*unknown), is_said)}
+    usage = Usage(*columns)._replace(at_level=of_levels)
     return Usages(slots, calendar, usage, {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)})
 
 
@@ -183,6 +206,25 @@ def test_a_slot_of_which_the_series_says_no_price_is_never_charged_at_nothing(
     found = sum(one.amount_nano for one in tariff.charges("P1", of.usage, [{}, {}], elsewhere))
     others = [slot for place, slot in enumerate(of.slots) if place != silent]
     assert found == sum(tariffs.charges([part], "P1", others, SLOT_S, [30, 31], {}).values())
+
+
+def test_a_point_whose_level_gives_no_price_is_never_charged_at_nothing() -> None:
+    days = np.array([FIRST + 2] * 4)
+    calendar = Calendar(SLOT_S, days * 0, days * 0 + 7, days, np.arange(4) * SLOT_S, [31])
+    nothing = Usage(days * 0, days * 0, days * 0)
+    levels = (VoltageLevel("10kV", 5), VoltageLevel("35kV", 3))
+    part = Component("grid", "grid", "traded", 0, levels=levels, highest_level="10kV")
+    for level, words in (
+        ("", "no voltage level of it is known"),
+        ("6kV", "'6kV' is none of the voltage levels 10kV, 35kV"),
+        ("35kV", "10kV lies below the user's level 35kV"),
+    ):
+        usage = nothing._replace(at_level={level: LevelUsage(nothing, days * 0 + np.arange(4) > 1)})
+        with pytest.raises(NoLevelError, match=f"^grid: {re.escape(words)}$") as error:
+            Tariff([part], Holding(calendar)).charges("P1", usage, [{}])
+        assert (error.value.level, error.value.slot) == (level, 2)
+        nowhere = nothing._replace(at_level={level: LevelUsage(nothing, days < 0)})
+        assert Tariff([part], Holding(calendar)).charges("P1", nowhere, [{}]) == []
 
 
 def test_energies_and_prices_at_their_widths_are_charged_exactly() -> None:

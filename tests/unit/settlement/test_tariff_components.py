@@ -92,8 +92,12 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (dynamic,), found = (components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples)
+    (dynamic,), (traded, residual), found = (
+        components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
+    )
     assert (dynamic.base, dynamic.price_series) == ("residual", "spot")
+    assert [one.price for one in traded.prices_at_levels()] == [30_000, 0]
+    assert [one.price for one in residual.prices_at_levels()] == [200_000, 170_000, 150_000]
     assert [component.base for component in found].count("residual") == 4
     assert found[-1].of[-1] == "demand_charge"
 
@@ -174,16 +178,21 @@ LEVELS = {
 
 
 def test_a_charge_by_voltage_is_the_difference_of_two_levels() -> None:
-    (component,) = components_of([LEVELS | {"user_level": "10kV", "highest_level": "110kV"}], KINDS)
-    assert component.price == 50_000
+    for keys, price in ({"user_level": "10kV", "highest_level": "110kV"}, 50_000), ({"user_level": "35kV"}, 170_000):
+        found = charges([LEVELS | {"base": "import"} | keys], [1_000] * SLOTS)
+        assert found
+        assert all(nano == energy_wh * price for _, _, energy_wh, nano in found)
+    (component,) = components_of([LEVELS | {"highest_level": "35kV"}], KINDS)
+    assert component.prices_at_levels() == [("10kV", 30_000), ("35kV", 0)]
 
 
 @pytest.mark.parametrize(
     ("keys", "word"),
     [
-        ({"user_level": "35kV", "highest_level": "10kV"}, "10kV lies below the user's level 35kV"),
-        ({"user_level": "6kV", "highest_level": "10kV"}, "'6kV' is none of the voltage levels"),
-        ({"user_level": "10kV"}, "highest_level: a text is needed"),
+        ({"user_level": "35kV", "highest_level": "10kV"}, "highest_level: 10kV lies below the user's level 35kV"),
+        ({"user_level": "6kV", "highest_level": "10kV"}, "user_level: '6kV' is none of the voltage levels 10kV, 35kV"),
+        ({"highest_level": "6kV"}, "highest_level: '6kV' is none of the voltage levels 10kV, 35kV"),
+        ({"levels": [["10kV", 1], ["10kV", 2]]}, "levels: a voltage level is named twice"),
         ({"user_level": "10kV", "highest_level": "35kV", "price_micro_per_kwh": 3}, "levels: they have the price"),
         ({"user_level": "10kV", "highest_level": "35kV", "levels": [["10kV"]]}, "pairs of a level and its price"),
     ],

@@ -124,7 +124,10 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
     days = sorted({FIRST - 2, *(one.from_day for one in own if one.from_day is not None)})
     spot = chance.integers(-(10**9), 10**9, slots)
     prices = {SERIES: SlotPrices(spot, np.ones(slots, dtype=np.bool_))}
-    tariff = PartyTariff(own, [TariffFrom(day, dataset.rules.invoice, "t") for day in days], prices)
+    # from the hundredth slot on the point is at 10 kV, before at the level of those of which nothing is registered
+    change_s = int(dataset.slot_start_s[100])
+    levels = {"Z1": [(change_s, "10kV")]}
+    tariff = PartyTariff(own, [TariffFrom(day, dataset.rules.invoice, "t") for day in days], prices, levels)
     billing = Billing(dataset, [*runs[0], *runs[1]], {"P1": tariff})
     calendar, bought = billing.months.calendar, np.zeros(slots, dtype=np.int64)
     for run, of_run, imports in zip(("initial", "correction-1"), runs, (first, other), strict=True):
@@ -132,10 +135,30 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
             bought[(one.slot_start_s - int(dataset.slot_start_s[0])) // SLOT_S] = one.columns["bought_wh"][0]
         lines = month_lines(billing, "P1", run)
         of_contract = {kind.kind for kind in billing.contract.line_kinds}
-        columns = (calendar.month_of_year, calendar.day, calendar.second, imports[:, 0], exports[:, 0], bought, spot)
+        begins = dataset.slot_start_s < change_s
+        columns = (
+            begins,
+            calendar.month_of_year,
+            calendar.day,
+            calendar.second,
+            imports[:, 0],
+            exports[:, 0],
+            bought,
+            spot,
+        )
         of_month = [
-            tariffs.Slot(0, of_year, day, second, took_wh, gave_wh, traded_wh, {SERIES: price})
-            for of_year, day, second, took_wh, gave_wh, traded_wh, price in np.column_stack(columns).tolist()
+            tariffs.Slot(
+                0,
+                of_year,
+                day,
+                second,
+                took,
+                gave,
+                traded,
+                {SERIES: price},
+                {"" if is_before else "10kV": (took, gave, traded)},
+            )
+            for is_before, of_year, day, second, took, gave, traded, price in np.column_stack(columns).tolist()
         ]
         billed = {line.kind: line.amount_nano for line in lines if line.kind in of_contract}
         expected = tariffs.charges(own, "P1", of_month, SLOT_S, [30], billed)

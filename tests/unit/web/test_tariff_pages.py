@@ -147,6 +147,24 @@ async def test_a_component_by_a_series_is_told_with_its_name_in_both_languages(c
     assert [row[place] for row in table["rows"]] == ["spot-north", None]
 
 
+async def test_a_component_by_voltage_level_has_a_row_for_each_level_up_to_the_highest(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    grid = {key: value for key, value in component("grid", "traded", 0).items() if key != "price"}
+    grid |= {"levels": [["10kV", 200_000], ["35kV", 170_000], ["110kV", 150_000]], "highest_level": "35kV"}
+    entries[:] = [{**entries[0], "value": {"components": [grid], **TERMS}}]
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    keys = [column["key"] for column in table["columns"]]
+    rows = [dict(zip(keys, row, strict=True)) for row in table["rows"]]
+    told = [(row["level"], row["highest_level"], row["price_micro_per_kwh"]) for row in rows]
+    assert told == [("10kV", "35kV", 30_000), ("35kV", "35kV", 0)]
+    for language, heads in (
+        ("en", ("At voltage level", "Trades cover up to")),
+        ("zh_CN", ("电压等级", "交易覆盖的最高电压等级")),
+    ):
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        assert all(head in page for head in heads)
+
+
 async def test_a_party_without_a_tariff_is_told_that_nothing_is_charged_by_the_month(world: World) -> None:
     assert "Nothing is charged by the month" in await household(world).text(f"/households/{PARTY}/tariff")
 
