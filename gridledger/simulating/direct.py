@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,7 @@ from gridledger.beside import Beside, done_beside, made_in_two
 from gridledger.demo.prepare import prepare
 from gridledger.demo.rules import rules_toml
 from gridledger.founding.folder import write_new
+from gridledger.freed_memory import give_back_memory
 from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.files.rules import read_rules
@@ -108,12 +110,15 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     world = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
     dataset = dataset_of(world, rules, plan.found.path, plan.orders, arrays)
     check_disk([dataset], plan.out)
+    gc.freeze()  # records of a million meters stay until the end: the collector need not walk them again and again
     with made_whole(plan.out.absolute()) as work:
         with _written(work, plan, world) as inputs:
             arrays.forget()
             settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
+        give_back_memory()
         progress("writing")
         settled.write(work)
+        arrays.forget()
         rules_of = dataset.rules
         currency, later = rules_of.invoice.currency, rules_of.later_prices
         write_report(work, settled, Money(rules_of.contract, currency, rules_of.prices, plan.options, later))

@@ -112,7 +112,7 @@ class _Report:
         taken_wh, traded_wh = (sum(getattr(party, name) for party in parties) for name in ("import_wh", "bought_wh"))
         alone = sum(party.supplier_only_nano for party in trading)
         saved = alone - sum(party.pays_nano for party in trading)
-        fed_wh = int(world.import_wh[:, self.is_feeder].sum() + world.export_wh[:, ~self.is_feeder].sum())
+        fed_wh = int((_sums(world.import_wh, self.is_feeder) + _sums(world.export_wh, ~self.is_feeder)).sum())
         measured, all_settled = self._measured()
         items = [
             (f"{traded_wh / 1000:,.1f} kWh", Text("traded between neighbours", "邻里间成交电量")),
@@ -150,16 +150,16 @@ class _Report:
             Series(
                 Text("given by homes (PV, batteries)", "住户送出（光伏、电池）"),
                 "homes",
-                self._kw(world.export_wh[:, homes].sum(axis=1)),
+                self._kw(_sums(world.export_wh, homes)),
             ),
             Series(
                 Text("from the grid above", "来自上级电网"),
                 "grid",
-                self._kw(world.import_wh[:, self.is_feeder].sum(axis=1)),
+                self._kw(_sums(world.import_wh, self.is_feeder)),
             ),
         ]
         taken = Series(
-            Text("taken by homes and others", "住户等用电"), "taken", self._kw(world.import_wh[:, homes].sum(axis=1))
+            Text("taken by homes and others", "住户等用电"), "taken", self._kw(_sums(world.import_wh, homes))
         )
         bought = Series(Text("traded among neighbours", "邻居间交易"), "price", self._kw(self.settled.traded_wh))
         what = Text(
@@ -255,12 +255,15 @@ class _Report:
     def _voltage_cells(self) -> str:
         """Of each place in time what is farthest from the rated voltage; a meter without power has none."""
         world = self.world
-        per_mille = np.rint(world.voltage_pu * 1000).astype(np.int16)
-        off = np.where(per_mille > 0, np.abs(per_mille - 1000), -1)
-        worst = np.lexsort((np.arange(off.shape[1]), -off.max(axis=0)))[:ROWS_MAX].tolist()
+        farthest = np.full(len(world.meters), -1, dtype=np.int16)
+        for of_slot in world.voltage_pu:
+            np.maximum(farthest, _off(_per_mille(of_slot)), out=farthest)
+        worst = np.lexsort((np.arange(farthest.size), -farthest))[:ROWS_MAX].tolist()
         looks, titles = [], []
         for column in worst:
-            shown = [per_mille[place, column][off[place, column].argmax()] for place in self.places]
+            per_mille = _per_mille(world.voltage_pu[:, column])
+            off = _off(per_mille)
+            shown = [per_mille[place][off[place].argmax()] for place in self.places]
             classes = np.searchsorted(_VOLTS_PER_MILLE, shown, side="right").tolist()
             looks.append([f"v{number}" if value else "" for value, number in zip(shown, classes, strict=True)])
             titles.append(self._range_of(column))
@@ -424,6 +427,21 @@ _BADNESS: Final = ["measured", "estimated", "suspect"]
 
 def _saved(party: PartyRow) -> int:
     return party.supplier_only_nano - party.pays_nano
+
+
+def _sums(energies_wh: NDArray[np.int32], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64[slots]: what some meters have together, of [slots, meters]; slot by slot, as there may be millions."""
+    return np.array([of_slot[which].sum(dtype=np.int64) for of_slot in energies_wh], dtype=np.int64)
+
+
+def _per_mille(voltage_pu: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Voltages in per mille of the rated one."""
+    return np.rint(voltage_pu * 1000).astype(np.int16)
+
+
+def _off(per_mille: NDArray[np.int16]) -> NDArray[np.int16]:
+    """How far voltages are from the rated one; -1 without power."""
+    return np.where(per_mille > 0, np.abs(per_mille - 1000), np.int16(-1))
 
 
 def _volts(voltage_pu: float) -> float | None:

@@ -129,8 +129,12 @@ class Settled:
         words = [quality_words(code) for code in range(ABSENT_QUALITY + 1)]
         qualities, flags = [word for word, _ in words], [" ".join(of_code) for _, of_code in words]
         first = 0
-        grids = [self.import_wh[:, columns], self.export_wh[:, columns]]
-        for table in by_slot(REPORTED[:4], self.world.slot_start_s, [names[place] for place in order.tolist()], grids):
+
+        def energies(some: slice) -> list[NDArray[np.int32]]:
+            return [self.import_wh[some][:, columns], self.export_wh[some][:, columns]]
+
+        names = [names[place] for place in order.tolist()]
+        for table in by_slot(REPORTED[:4], self.world.slot_start_s, names, energies):
             slots = table.rows // len(names)
             codes = self.quality[first : first + slots][:, columns].ravel().astype(np.int32)
             yield Table(REPORTED, [*table.columns, TextColumn(qualities, codes), TextColumn(flags, codes)])

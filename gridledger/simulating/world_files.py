@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,33 +39,37 @@ def write_world(out: Path, world: World) -> None:
     write_rows(out / "events.csv", EVENTS, events)
     write_rows(out / "meters.csv", METERS, [[getattr(meter, name) for name in METERS] for meter in world.meters])
     meters = [meter.meter for meter in world.meters]
-    energies = [world.import_wh, world.export_wh]
+
+    def energies(some: slice) -> Sequence[NDArray[Any]]:
+        return [world.import_wh[some], world.export_wh[some]]
+
+    def voltages_mv(some: slice) -> Sequence[NDArray[Any]]:
+        return [np.rint(world.voltage_pu[some].astype(np.float64) * RATED_PHASE_V * _MILLI)]
+
     write_csv(out / "truth.csv", TRUTH, by_slot(TRUTH, world.slot_start_s, meters, energies))
-    write_csv(out / "losses.csv", LOSSES, by_slot(LOSSES, world.slot_start_s, world.areas, [world.loss_wh]))
-    write_csv(out / "voltages.csv", VOLTAGES, _voltages(world, meters))
+    write_csv(
+        out / "losses.csv", LOSSES, by_slot(LOSSES, world.slot_start_s, world.areas, lambda some: [world.loss_wh[some]])
+    )
+    write_csv(out / "voltages.csv", VOLTAGES, by_slot(VOLTAGES, world.slot_start_s, meters, voltages_mv))
 
 
 def by_slot(
-    names: Sequence[str], slot_start_s: NDArray[np.int64], things: Sequence[str], grids: Sequence[NDArray[Any]]
+    names: Sequence[str],
+    slot_start_s: NDArray[np.int64],
+    things: Sequence[str],
+    grids_of: Callable[[slice], Sequence[NDArray[Any]]],
 ) -> Iterator[Table]:
-    """A row for each slot and thing, a whole number of each grid [slots, things]; some slots at once."""
+    """A row for each slot and thing, a whole number of each grid; some slots at once. grids_of: of some slots the grids [slots, things]."""
     thing = text_column(things)
     for first in range(0, len(slot_start_s), _step(things)):
-        slots = slot_start_s[first : first + _step(things)]
+        some = slice(first, first + _step(things))
+        slots = slot_start_s[some]
         columns: list[Column] = [
             IntColumn(np.repeat(slots, len(things))),
             thing._replace(codes=np.tile(thing.codes, len(slots))),
         ]
-        columns += [IntColumn(grid[first : first + len(slots)].ravel().astype(np.int64)) for grid in grids]
+        columns += [IntColumn(grid.ravel().astype(np.int64)) for grid in grids_of(some)]
         yield Table(names, columns)
-
-
-def _voltages(world: World, meters: Sequence[str]) -> Iterator[Table]:
-    step = _step(meters)
-    for first in range(0, world.slots, step):
-        some = slice(first, first + step)
-        shown_mv = np.rint(world.voltage_pu[some].astype(np.float64) * RATED_PHASE_V * _MILLI).astype(np.int64)
-        yield from by_slot(VOLTAGES, world.slot_start_s[some], meters, [shown_mv])
 
 
 def _step(things: Sequence[str]) -> int:

@@ -103,7 +103,9 @@ def load_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
 def load_all_orders(leaves: Leaves, slot_start_s: int, zone: str) -> BookLeaf:
     """All orders of a slot, withdrawn ones among them."""
     found = ORDERS.load(leaves, slot_start_s, zone)
-    return join_orders([BOOK.must(leaves, slot_start_s, zone, chunk) for chunk in (found.chunks if found else ())])
+    return join_orders(
+        list(BOOK.must_each(leaves, ((slot_start_s, zone, chunk) for chunk in (found.chunks if found else ()))))
+    )
 
 
 def has_orders_of(leaves: Leaves, slot_start_s: int, zone: str, chunk: int, transaction_id: bytes) -> bool:

@@ -79,7 +79,7 @@ FILLS: Final = Family("fills", _key, _decode, _encode, is_prunable=True)
 
 def load_fills(leaves: Leaves, slot_start_s: int, zone: str, orders: int) -> FillsLeaf:
     """All fills of a cleared slot with this number of orders; without orders there is no seed: b""."""
-    parts = [FILLS.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(orders)]
+    parts = list(FILLS.must_each(leaves, ((slot_start_s, zone, chunk) for chunk, _, _ in chunks(orders))))
     names = parts[0].columns if parts else _COLUMNS
     columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in names}
     return FillsLeaf(**columns, seed=parts[-1].seed if parts else b"")

@@ -56,7 +56,7 @@ TRADES: Final = Family("trades", _key, _decode, _encode, is_prunable=True)
 
 def load_trades(leaves: Leaves, slot_start_s: int, zone: str, trades: int) -> TradesLeaf:
     """All trades of a cleared slot with this number of trades; without any there is no seed: b""."""
-    parts = [TRADES.must(leaves, slot_start_s, zone, chunk) for chunk, _, _ in chunks(trades)]
+    parts = list(TRADES.must_each(leaves, ((slot_start_s, zone, chunk) for chunk, _, _ in chunks(trades))))
     names = parts[0].columns if parts else _COLUMNS
     columns: dict[str, Any] = {name: join_columns(getattr(part, name) for part in parts) for name in names}
     return TradesLeaf(**columns, seed=parts[-1].seed if parts else b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gridcore import merkle
@@ -124,7 +124,7 @@ class Draft:
         value = self._changes.get(key)
         return value if value is not None else self._state.get(key)
 
-    def load_together(self, keys: Sequence[str]) -> None:
+    def load_together(self, keys: Iterable[str]) -> None:
         """Bring the values of a few leaves into memory together, for a ``get`` of each to find them there."""
         self._state.load_together(key for key in keys if key not in self._changes)
 

@@ -13,7 +13,7 @@ from gridcore.quality import ABSENT_QUALITY
 from gridcore.sm3 import sm3
 from gridcore.transactions.interval_import import QUALITIES
 from ledger.leaves.columns import NO_SEED, Int64, UInt8, chunk_bounds, chunks, chunks_of, groups
-from ledger.leaves.family import Value
+from ledger.leaves.family import Value, values_of
 from ledger.leaves.intervals import (
     DAY_S,
     INTERVALS,
@@ -30,8 +30,6 @@ from ledger.state.interval_columns import IntervalColumns
 
 IMPORTS_OF_DAY_MAX: Final = 64
 """Imports that give values to one chunk of one day: each leaves its id in the state for ever."""
-_LEAVES_TOGETHER: Final = 32
-"""Leaves of a day that are read and hashed side by side: 50 MB of them, less than a state keeps in memory."""
 Bools = NDArray[np.bool_]
 
 
@@ -178,12 +176,7 @@ def _leaves_of_day(draft: Draft, zone: Zone, day_s: int) -> Sequence[Value | Non
     if asked not in draft.imported:
         draft.imported.clear()
         keys = [INTERVALS.key(day_s, zone.name, chunk) for chunk, _, _ in chunks(len(zone))]
-        values: list[Value | None] = []
-        for first in range(0, len(keys), _LEAVES_TOGETHER):
-            some = keys[first : first + _LEAVES_TOGETHER]
-            draft.load_together(some)
-            values += [draft.get(key) for key in some]
-        draft.imported[asked] = values
+        draft.imported[asked] = list(values_of(draft, keys))
     return draft.imported[asked]
 
 

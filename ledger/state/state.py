@@ -98,9 +98,10 @@ class State:
 
     def cache_more(self, prefix: str, more_bytes: int) -> None:
         """Keep so many bytes of the leaves whose keys begin with ``prefix`` in memory beside ``CACHED_BYTES_MAX``: for who goes through the same
-        leaves again and again. They have this room for themselves: what is written meanwhile does not push them out.
+        leaves again and again. They have this room for themselves: what is written meanwhile does not push them out. 0 bytes: it is given back.
         """
         self._cached_prefix, self._cached_more_bytes = prefix, more_bytes
+        self._cache_of_family = LeafCache()
 
     def __len__(self) -> int:
         return self._tree.size

@@ -35,6 +35,7 @@ from gridcore.transactions.registry_register import ROWS_MAX as ENTITIES_MAX
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
 from gridledger.beside import done_beside
 from gridledger.founding.folder import save_key_and_password
+from gridledger.freed_memory import give_back_memory
 from gridledger.settling.chain.amending import amendments
 from gridledger.settling.chain.balance import WORD as BALANCE
 from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
@@ -99,6 +100,7 @@ def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = N
     is_new = not (folder / LEDGER).exists()
     if is_new:
         _make(dataset, folder)
+        give_back_memory()
     operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
     ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
     try:
@@ -106,6 +108,7 @@ def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = N
         if not is_new:
             check_fits(ledger, dataset)
         _Importer(ledger, dataset, importer, progress).run(is_new=is_new)
+        ledger.application.state.cache_more("", 0)
         yield ledger
     finally:
         ledger.close()

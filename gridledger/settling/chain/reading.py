@@ -29,7 +29,7 @@ from ledger.registry.in_force import VIEWS_MAX
 from ledger.registry.prices import prices_by_key, rules_of_slot
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.runs import SettledRows, load_rows
-from ledger.store.reader import KEYS_TOGETHER, LedgerReader
+from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 
 _REGISTERS = frozenset(HEAD[:4])
@@ -277,12 +277,8 @@ def _zone_of_run(reader: LedgerReader, leaf: RunLeaf) -> ZoneInForce:
 
 def _positions(reader: LedgerReader, leaf: RunLeaf) -> PositionsLeaf:
     """The rows of all chunks of a run; the leaves are read and hashed a few together."""
-    parts: list[PositionsLeaf] = []
-    of_run = [(leaf.slot_start_s, ZONE_NAME, leaf.run, chunk) for chunk, _, _ in chunks(leaf.rows)]
-    for first in range(0, len(of_run), KEYS_TOGETHER):
-        some = of_run[first : first + KEYS_TOGETHER]
-        reader.load_together(POSITIONS.key(*names) for names in some)
-        parts += [POSITIONS.must(reader, *names) for names in some]
+    names = ((leaf.slot_start_s, ZONE_NAME, leaf.run, chunk) for chunk, _, _ in chunks(leaf.rows))
+    parts = list(POSITIONS.must_each(reader, names))
     if len(parts) == 1:
         return parts[0]
     return parts[0]._replace(

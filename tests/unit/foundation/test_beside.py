@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gridcore.errors import GridError, UsageError
-from gridledger.beside import done_beside
+from gridcore.errors import GridError, InvariantError, UsageError
+from gridledger.beside import done_beside, made_in_two
 from tests.waiting import wait_until
 
 
@@ -28,6 +29,29 @@ def test_what_is_done_beside_is_there_when_the_block_is_left(tmp_path: Path) -> 
     with done_beside(work):
         pass
     assert (tmp_path / "one").read_text() == "done"
+
+
+def test_what_is_made_beside_is_known_when_the_block_is_left() -> None:
+    with done_beside(lambda: {"made by": os.getpid()}, can_wait=True) as beside, pytest.raises(InvariantError):
+        str(beside.result)
+    assert beside.result["made by"] != os.getpid()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_what_two_processes_make_stands_in_order(count: int) -> None:
+    made = made_in_two(lambda numbers: [(number, os.getpid()) for number in numbers], count)
+    assert [number for number, _ in made] == list(range(count))
+    assert len({process for _, process in made}) == min(count, 2)
+
+
+def test_what_goes_wrong_in_the_second_half_is_told() -> None:
+    def picky(numbers: range) -> list[int]:
+        if 9 in numbers:
+            raise UsageError("no nine")
+        return list(numbers)
+
+    with pytest.raises(GridError, match=r"^no nine$"):
+        made_in_two(picky, 10)
 
 
 def test_what_goes_wrong_beside_is_told_in_its_own_words() -> None:

@@ -12,9 +12,13 @@ from gridcore.genesis import Genesis
 from gridcore.registry.row import Row, decode_row
 from ledger import genesis_rows
 from ledger.genesis_check import check_genesis
+from ledger.registry.columns import read_columns
+from ledger.registry.columns_file import encode_columns
 from ledger.registry.histories import Stated
 from ledger.state import genesis as genesis_state
 from ledger.state.genesis import genesis_change
+from ledger.state.genesis import genesis_state as genesis_state_of
+from ledger.state.memory import MemoryState
 from ledger.state.state import LeafChange
 from settlement.catalogue import CONTRACTS, pins
 from tests.worlds.consortium import Consortium, household
@@ -64,6 +68,13 @@ def test_the_state_of_a_genesis_decodes_one_row_at_a_time(monkeypatch: pytest.Mo
     assert len(alive.counts) >= 3 * HOUSEHOLDS // 50
     assert max(alive.counts) <= 2
     assert change.tree.size == sum(1 for _ in change.leaves) > 3 * HOUSEHOLDS
+
+
+def test_what_a_genesis_registers_is_what_its_saved_state_registers() -> None:
+    state = MemoryState(GENESIS)
+    ours = encode_columns(read_columns(genesis_state_of(GENESIS).registered))
+    assert list(ours) == list(encode_columns(read_columns(state)))
+    assert state.registry.numbers.tolist() == list(range(HOUSEHOLDS))
 
 
 @pytest.mark.parametrize("part", [lambda change: change.leaves, lambda change: change.bodies])

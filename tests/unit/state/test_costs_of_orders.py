@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,9 @@ def test_an_id_that_lies_across_two_others_is_none_of_the_book() -> None:
         def get(self, key: str) -> dict[str, bytes] | None:
             first, second, third = b"\x01" * 31 + b"\x02", b"\x03" * 32, bytes([1]) * 32
             return {"ids": first + second + third} if key == "book/0/z/0" else None
+
+        def load_together(self, keys: Iterable[str]) -> None:
+            """They are in memory."""
 
     assert has_orders_of(Leaves(), 0, "z", 0, b"\x03" * 32)
     assert has_orders_of(Leaves(), 0, "z", 0, b"\x01" * 32)

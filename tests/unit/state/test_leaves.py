@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,9 @@ class Leaves:
     def get(self, key: str) -> Value | None:
         leaf = self._leaves.get(key)
         return None if leaf is None else dict(cbor.decode(leaf, items_max=len(leaf)))
+
+    def load_together(self, keys: Iterable[str]) -> None:
+        """They are in memory."""
 
     def put(self, key: str, value: Value) -> None:
         self._leaves[key] = cbor.encode(value)

@@ -218,6 +218,20 @@ def test_a_start_with_a_registry_file_decodes_no_registry_row(copied: Path, monk
         assert ledger.registry.numbers.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("is_founded", [True, False], ids=["founded here", "made of a file"])
+def test_the_first_start_makes_the_columns_of_the_genesis_and_reads_no_leaf_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_founded: bool
+) -> None:
+    if is_founded:
+        found_ledger(tmp_path, decode_genesis(FEEDERS.genesis_file))
+    else:
+        init_ledger(tmp_path, FEEDERS.genesis_file)
+    monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("leaves were read"))
+    with closing(Ledger.open(tmp_path, CONTRACTS, key("operator"), ManualClock(START_S))) as ledger:
+        state, columns = ledger.application.state, ledger.registry.columns
+        assert list(encode_columns(columns)) == list(encode_columns(read_columns(state)))
+
+
 def test_what_was_registered_since_the_registry_file_was_written_is_read_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
