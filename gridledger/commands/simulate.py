@@ -1,4 +1,4 @@
-"""``gridledger simulate``: what a scenario and a seed decide. ``run``, ``compare``, ``score``, ``check`` and ``list``: grids with meters, agents and ledger;
+"""``gridledger simulate``: what a scenario and a seed decide. ``run``, ``compare``, ``score``, ``check``, ``import-grid`` and ``list``: grids with meters, agents and ledger;
 ``consensus``: nodes of a consortium under faults, all in this process.
 """
 
@@ -20,6 +20,7 @@ LOG_LEVEL = "error"
 SEED_MAX = 2**63 - 1
 COUNT_MAX = 10**9
 SPEED_MAX = 86_400
+ANNUAL_KWH_MAX = 1_000_000
 EXIT_TERMINATED = 143
 _SCENARIO = "a name of the gallery (gridledger simulate list), or a path ending in .toml"
 
@@ -52,6 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_it.add_argument("--no-bills", action="store_true", help="with --direct, for scale: no statements and invoices")
     check = actions.add_parser("check", help="whether a scenario can be run, without running it")
     check.add_argument("scenario", metavar="SCENARIO", help=_SCENARIO)
+    imported = actions.add_parser(
+        "import-grid", help="a net of pandapower as the table of an own grid, with a scenario"
+    )
+    imported.add_argument("net", type=Path, metavar="NET.json", help="a file that pandapower.to_json has written")
+    imported.add_argument("--out", type=Path, required=True, metavar="DIR", help="an absent or empty folder")
+    imported.add_argument(
+        "--profile", default="H0-A", metavar="NAME", help="load shape of loads that name none of ours (default H0-A)"
+    )
+    imported.add_argument(
+        "--annual-kwh",
+        type=whole_number(1, ANNUAL_KWH_MAX),
+        metavar="N",
+        help="what each of these takes in a year (default: what its p_mw comes to as the shape's largest power)",
+    )
     compare = actions.add_parser("compare", help="two runs of the same time and homes, party by party")
     compare.add_argument("a", type=Path, metavar="A", help="a folder that simulate run has made")
     compare.add_argument("b", type=Path, metavar="B", help="another one: another tariff, mechanism, or other devices")
@@ -80,7 +95,14 @@ def _speed(text: str) -> int | None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; the exit status is 1 where readings are missing that no event explains, books do not balance, or a promise was broken."""
-    actions = {"run": _run, "check": _check, "compare": _compare, "score": _score, "list": _list}
+    actions = {
+        "run": _run,
+        "check": _check,
+        "import-grid": _import_grid,
+        "compare": _compare,
+        "score": _score,
+        "list": _list,
+    }
     return {**actions, "consensus": _consensus}[args.action](args)
 
 
@@ -160,6 +182,19 @@ def _check(args: argparse.Namespace) -> int:
     facts |= {"trading": len(world.traders), "seed": scenario.seed}
     text = f"{scenario.title}: {world.slots} slots, {len(world.meters)} meters, {len(world.traders)} homes that trade; it can be run"
     print_result(args, facts, text)
+    return 0
+
+
+def _import_grid(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from gridledger.settling.whole import check_out
+    from gridledger.simulating.import_grid import import_net
+    from simulators.grid.pandapower_grid import Homes
+
+    check_out(args.out)
+    imported = import_net(args.net, args.out, Homes(args.profile, args.annual_kwh))
+    print_result(args, asdict(imported), imported.text())
     return 0
 
 

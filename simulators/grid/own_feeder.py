@@ -10,43 +10,73 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
 from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, TransformerRating, load_feeder, rated_w, reactive_ratio
-from simulators.scenarios.schema import Transformer
+from simulators.scenarios.schema import PPM, Transformer
 
 BUSBAR: Final = "busbar"
 TABLE_BYTES_MAX: Final = 1 << 20
 NODES_MAX: Final = 2_000
 LOADS_MAX: Final = 2_000
 HOMES_MIN: Final = 2
+_U_LOWER_V: Final = 400.0
+_NODE_CHARACTERS_MAX: Final = 40
+_FIGURES_MAX: Final = 9
+
+
+class Numbers(NamedTuple):
+    """A range of numbers, with so many digits behind the point at most."""
+
+    low: int
+    high: int
+    digits: int = 0
+
+    def read(self, cell: str) -> int | None:
+        """The number in units of its last digit; None where it is none of these."""
+        whole, point, behind = cell.strip().partition(".")
+        figures = whole + behind
+        is_number = figures.isascii() and figures.isdecimal() and whole and bool(behind) == bool(point)
+        if not is_number or len(whole) > _FIGURES_MAX or len(behind) > self.digits:
+            return None
+        value = int(figures) * 10 ** (self.digits - len(behind))
+        return value if self.low * 10**self.digits <= value <= self.high * 10**self.digits else None
+
+    def __str__(self) -> str:
+        """In the words of a refusal."""
+        if not self.digits:
+            return f"whole number from {self.low} to {self.high}"
+        return f"number from {self.low} to {self.high} with at most {self.digits} digits behind the point"
+
+
 COLUMNS: Final = {
     "node": None,
     "from": None,
-    "length_m": (1, 10_000),
-    "r_micro_ohm_per_m": (1, 100_000),
-    "x_micro_ohm_per_m": (1, 100_000),
-    "i_max_a": (1, 10_000),
-    "units": (0, 200),
+    "length_m": Numbers(1, 10_000, 3),
+    "r_micro_ohm_per_m": Numbers(1, 100_000, 3),
+    "x_micro_ohm_per_m": Numbers(1, 100_000, 3),
+    "i_max_a": Numbers(1, 10_000),
+    "units": Numbers(0, 200),
     "profile": None,
-    "annual_kwh": (0, 1_000_000),
+    "annual_kwh": Numbers(0, 1_000_000),
 }
-"""Columns of the table, and the range of those that hold whole numbers."""
-_U_LOWER_V: Final = 400.0
-_NODE_CHARACTERS_MAX: Final = 40
+"""Columns of the table, and what those hold that hold numbers."""
+OPTIONAL: Final = {"c_pico_farad_per_m": Numbers(0, 100_000, 3)}
+"""Columns that may be left out: 0 then."""
 
 
 @dataclass(frozen=True)
 class _Row:
     node: str
     feeding: str
-    length_m: int
-    r_micro_ohm_per_m: int
-    x_micro_ohm_per_m: int
+    length_mm: int
+    r_nano_ohm_per_m: int
+    x_nano_ohm_per_m: int
+    c_femto_farad_per_m: int
     i_max_a: int
     units: int
     profile: str
@@ -72,9 +102,10 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
     for name in COLUMNS:
         if name not in head:
             raise UsageError(f"{path}: has no column {name!r}; it needs {', '.join(COLUMNS)}")
-    if len(head) != len(COLUMNS):
-        more = next((name for name in head if name not in COLUMNS), head[-1])
-        raise UsageError(f"{path}: the column {more!r} is unknown or there twice; known: {', '.join(COLUMNS)}")
+    known = {**COLUMNS, **OPTIONAL}
+    more = [name for place, name in enumerate(head) if name not in known or name in head[:place]]
+    if more:
+        raise UsageError(f"{path}: the column {more[0]!r} is unknown or there twice; known: {', '.join(known)}")
     for number, cells in enumerate(reader, 2):
         if not cells:
             continue
@@ -90,18 +121,28 @@ def _row(where: str, cells: dict[str, str]) -> _Row:
     for name in ("node", "from"):
         if not 1 <= len(cells[name]) <= _NODE_CHARACTERS_MAX or not cells[name].isprintable():
             raise UsageError(f"{where}: {name} is a name of 1 to {_NODE_CHARACTERS_MAX} characters")
-    numbers = {}
-    for name, bounds in COLUMNS.items():
-        if bounds is None:
+    numbers = dict.fromkeys(OPTIONAL, 0)
+    for name, bounds in {**COLUMNS, **OPTIONAL}.items():
+        if bounds is None or name not in cells:
             continue
-        cell, (low, high) = cells[name].strip(), bounds
-        digits = cell.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 9 and low <= int(cell) <= high):
-            raise UsageError(f"{where}: {name} = {cells[name]!r:.40} is no whole number from {low} to {high}")
-        numbers[name] = int(cell)
+        value = bounds.read(cells[name])
+        if value is None:
+            raise UsageError(f"{where}: {name} = {cells[name]!r:.40} is no {bounds}")
+        numbers[name] = value
     if numbers["units"] and not (cells["profile"] and numbers["annual_kwh"]):
         raise UsageError(f"{where}: a node with units has a profile and annual_kwh")
-    return _Row(cells["node"], cells["from"], profile=cells["profile"], **numbers)
+    return _Row(
+        cells["node"],
+        cells["from"],
+        length_mm=numbers["length_m"],
+        r_nano_ohm_per_m=numbers["r_micro_ohm_per_m"],
+        x_nano_ohm_per_m=numbers["x_micro_ohm_per_m"],
+        c_femto_farad_per_m=numbers["c_pico_farad_per_m"],
+        i_max_a=numbers["i_max_a"],
+        units=numbers["units"],
+        profile=cells["profile"],
+        annual_kwh=numbers["annual_kwh"],
+    )
 
 
 def _check_connected(path: Path, rows: Sequence[_Row]) -> None:
@@ -145,17 +186,17 @@ def _feeder(path: Path, rows: Sequence[_Row], transformer: Transformer) -> Feede
     node = np.array([each[0] for each in loads], dtype=np.int32)
     profiles = np.array([each[1] for each in loads], dtype=np.int32)
     power_w = np.array([each[2] for each in loads], dtype=np.float64)
-    length_m = np.array([row.length_m for row in rows])
+    length_mm = np.array([row.length_mm for row in rows])
     return replace(
         shipped,
         node_u_rated_v=np.array([transformer.upper_v, *[_U_LOWER_V] * (len(rows) + 1)], dtype=np.float64),
         line_nodes=np.array([[number_of[row.feeding], number_of[row.node]] for row in rows], dtype=np.int32).T,
-        line_r_ohm=length_m * np.array([row.r_micro_ohm_per_m for row in rows]) / 1e6,
-        line_x_ohm=length_m * np.array([row.x_micro_ohm_per_m for row in rows]) / 1e6,
-        line_c_f=np.zeros(len(rows)),
+        line_r_ohm=length_mm * np.array([row.r_nano_ohm_per_m for row in rows]) / 1e12,
+        line_x_ohm=length_mm * np.array([row.x_nano_ohm_per_m for row in rows]) / 1e12,
+        line_c_f=length_mm * np.array([row.c_femto_farad_per_m for row in rows]) / 1e18,
         line_i_max_a=np.array([row.i_max_a for row in rows], dtype=np.float64),
         line_names=tuple(f"to {row.node}" for row in rows),
-        source_u_pu=transformer.source_per_mille / 1000,
+        source_u_pu=transformer.source_ppm / PPM,
         transformer=_rating(transformer),
         load_node=node,
         load_profile=profiles,
@@ -172,9 +213,9 @@ def _rating(transformer: Transformer) -> TransformerRating:
         u_upper_v=float(transformer.upper_v),
         u_lower_v=_U_LOWER_V,
         sn_va=transformer.rating_kva * 1000.0,
-        uk=transformer.short_circuit_per_mille / 1000,
+        uk=transformer.short_circuit_ppm / PPM,
         pk_w=float(transformer.load_loss_w),
-        i0=transformer.no_load_current_per_mille / 1000,
+        i0=transformer.no_load_current_ppm / PPM,
         p0_w=float(transformer.no_load_loss_w),
         clock=5,
         tap_position=0,

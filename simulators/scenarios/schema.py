@@ -28,6 +28,7 @@ SEED_MAX: Final = 2**63 - 1
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
 GROUP: Final = 10
 """Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
+PPM: Final = 1_000_000
 SIMBENCH: Final = "simbench"
 SIMBENCH_SEMIURB4: Final = "simbench:semiurb4"
 SIMBENCH_URBAN6: Final = "simbench:urban6"
@@ -159,24 +160,24 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Transformer:
-    """The transformer of an own grid, to 400 V. ``source_per_mille``: voltage at its upper side, of ``upper_v``."""
+    """The transformer of an own grid, to 400 V. ``source_ppm``: voltage at its upper side, of ``upper_v``."""
 
     rating_kva: int = _whole(1, 10_000)
     load_loss_w: int = _whole(1, 1_000_000)
     no_load_loss_w: int = _whole(1, 1_000_000)
     upper_v: int = _whole(1_000, 110_000, 10_000)
-    short_circuit_per_mille: int = _whole(1, 200, 40)
-    no_load_current_per_mille: int = _whole(1, 200, 10)
-    source_per_mille: int = _whole(900, 1_100, 1_000)
+    short_circuit_ppm: int = _whole(1_000, 200_000, 40_000)
+    no_load_current_ppm: int = _whole(100, 200_000, 10_000)
+    source_ppm: int = _whole(900_000, 1_100_000, 1_000_000)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
         rating_va = self.rating_kva * 1000
-        if self.load_loss_w * 1000 >= rating_va * self.short_circuit_per_mille:
-            raise UsageError(f"load_loss_w {self.load_loss_w} is too much for this rating and short_circuit_per_mille")
-        if self.no_load_loss_w * 1000 >= rating_va * self.no_load_current_per_mille:
+        if self.load_loss_w * PPM >= rating_va * self.short_circuit_ppm:
+            raise UsageError(f"load_loss_w {self.load_loss_w} is too much for this rating and short_circuit_ppm")
+        if self.no_load_loss_w * PPM > rating_va * self.no_load_current_ppm:
             raise UsageError(
-                f"no_load_loss_w {self.no_load_loss_w} is too much for this rating and no_load_current_per_mille"
+                f"no_load_loss_w {self.no_load_loss_w} is too much for this rating and no_load_current_ppm"
             )
 
 

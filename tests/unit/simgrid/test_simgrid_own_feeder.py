@@ -21,7 +21,7 @@ from simulators.scenarios.schema import Transformer
 ROOT = Path(__file__).parents[3]
 VILLAGE = ROOT / "simulators" / "scenarios" / "gallery" / "village.csv"
 ORACLE = json.loads((Path(__file__).parent / "oracle_village.json").read_text())
-TRANSFORMER = Transformer(100, 1_500, 210, no_load_current_per_mille=20)
+TRANSFORMER = Transformer(100, 1_500, 210, no_load_current_ppm=20_000)
 TEXT = VILLAGE.read_text()
 
 
@@ -71,7 +71,16 @@ def test_homes_come_first_and_take_in_a_year_what_the_table_says() -> None:
         ("N4,N3", "N3,N3", "row 5: the node 'N3' is there already"),
         ("N4,N3", "busbar,N3", "row 5: the node 'busbar' is there already"),
         ("82,215,4,H0-C", "82,-215,4,H0-C", "row 4: i_max_a = '-215' is no whole number from 1 to 10000"),
-        ("N1,busbar,60,", "N1,busbar,6.0,", "row 2: length_m = '6.0' is no whole number from 1 to 10000"),
+        (
+            "N1,busbar,60,",
+            "N1,busbar,6.0001,",
+            "row 2: length_m = '6.0001' is no number from 1 to 10000 with at most 3 digits",
+        ),
+        ("N1,busbar,60,", "N1,busbar,0.999,", "row 2: length_m = '0.999' is no number from 1 to 10000"),
+        ("N1,busbar,60,", "N1,busbar,10000.001,", "row 2: length_m = '10000.001' is no number from 1 to 10000"),
+        ("N1,busbar,60,", "N1,busbar,60.,", "row 2: length_m = '60.' is no number from 1 to 10000"),
+        ("N1,busbar,60,208,", "N1,busbar,60,.5,", "row 2: r_micro_ohm_per_m = '.5' is no number from 1 to 100000"),
+        (",270,2,H0-A", ",270,2.0,H0-A", "row 2: units = '2.0' is no whole number from 0 to 200"),
         ("H0-G", "H0-Z", "row 5: the profile 'H0-Z' is not there; known: APLS_A_11.0,"),
         ("2,H0-A,3200", "2,,3200", "row 2: a node with units has a profile and annual_kwh"),
         ("2,H0-A,3200", "2,H0-A", "row 2 has 8 cells and the head 9"),
@@ -90,6 +99,17 @@ def test_a_table_that_is_no_grid_is_one_line(old: str, new: str, words: str, tmp
     assert words in str(caught.value)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_lengths_and_impedances_may_have_three_digits_behind_the_point(tmp_path: Path) -> None:
+    path = tmp_path / "grid.csv"
+    path.write_text(TEXT.replace("N1,busbar,60,208,80,", "N1,busbar,60.5,207.125,80.25,"))
+    feeder = read_own_feeder(path, TRANSFORMER)
+    assert feeder.line_r_ohm[0] == 60.5 * 207.125 / 1e6
+    assert feeder.line_x_ohm[0] == 60.5 * 80.25 / 1e6
+    whole = read_own_feeder(VILLAGE, TRANSFORMER)
+    assert (feeder.line_r_ohm[1:] == whole.line_r_ohm[1:]).all()
+    assert whole.line_r_ohm[0] == 60 * 208 / 1e6
 
 
 def test_a_grid_without_homes_is_refused(tmp_path: Path) -> None:
