@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     submit = actions.add_parser("submit", help="register the rows of a file; what stands already is left alone")
     submit.add_argument("file", type=Path, metavar="FILE", help="rows as .toml or .csv (docs/registry.md)")
     submit.add_argument("--check", action="store_true", help="only ask the node what it would say")
+    submit.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an account of your own that tariffs of the file charge to (docs/tariffs.md); may be given several times",
+    )
     approve = actions.add_parser("approve", help="agree to rows that another organisation has submitted")
     approve.add_argument("transaction", metavar="ID", help="of the transaction, 64 hex digits; show pending lists them")
     for action in (show, submit, approve):
@@ -83,7 +90,7 @@ def _submit(args: argparse.Namespace) -> int:
     rows = read_rows(args.file)
 
     async def submit(client: Client) -> Registered:
-        return await register(client, args.signer, _signer(args), rows, is_dry=args.check)
+        return await register(client, args.signer, _signer(args), rows, is_dry=args.check, accounts=args.account)
 
     done = _with_client(args, submit)
     result = {

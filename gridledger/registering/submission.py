@@ -13,6 +13,7 @@ from gridcore.sm import Signer
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
+from gridledger.registering.accounts import unknown_account
 from gridledger.registering.parts import split_rows
 from gridledger.registering.rows_file import FileRow
 from ledger.client import Answer, Client
@@ -36,13 +37,22 @@ class Registered:
 
 
 async def register(
-    client: Client, signer_id: str, signer: Signer, rows: Sequence[FileRow], *, is_dry: bool
+    client: Client,
+    signer_id: str,
+    signer: Signer,
+    rows: Sequence[FileRow],
+    *,
+    is_dry: bool,
+    accounts: Sequence[str] = (),
 ) -> Registered:
     """Submit what is new of ``rows``, transaction by transaction, up to the first that is refused. is_dry: only ask.
 
+    accounts: of one's own, that tariffs may charge to; where one charges to an account that nobody knows, nothing is submitted.
     A dry run asks about each transaction as if those before it were not there.
     """
-    done = Registered(len(rows))
+    done = Registered(len(rows), refused=await unknown_account(client, rows, accounts))
+    if done.refused:
+        return done
     for part in split_rows(rows):
         answer = await client.query_about("registry/check", AttachedRows(bytes(SEED_BYTES), _encoded(part)).encode())
         standing = set(answer["standing"])

@@ -29,6 +29,7 @@ from settlement.contracts.p2p_call_auction_1 import PRO_RATA, TIME
 from settlement.errors import SettlementError
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
 from settlement.tariffs import components_of
+from settlement.tariffs.accounts import known_accounts
 from settlement.tariffs.components import Component
 
 NAME: Final = "rules.toml"
@@ -36,8 +37,6 @@ UTC: Final = "UTC"
 REFERENCE_DAYS_MAX: Final = 14
 _SECONDS_MAX: Final = 40 * 86_400
 _PRICES: Final = "prices"
-TARIFF_ACCOUNTS: Final = ("funds", "grid")
-"""Who receives what tariffs charge, beside the accounts of the contracts: public funds and whoever runs the grid."""
 OWN_ACCOUNTS_MAX: Final = 64
 
 
@@ -275,8 +274,7 @@ def _accounts(own: object) -> Sequence[str]:
     if not isinstance(own, list) or len(own) > OWN_ACCOUNTS_MAX or not all(map(WORD.holds, own)):
         right = f"give at most {OWN_ACCOUNTS_MAX} names, each {WORD.words}"
         raise fault(NAME, "[tariff] accounts is no list of accounts", right)
-    of_contracts = {account for entry in CATALOGUE.values() for account in entry.contract.accounts}
-    return sorted({*own, *TARIFF_ACCOUNTS, *of_contracts})
+    return known_accounts(own)
 
 
 def _shown_contracts() -> str:
