@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.commands import print_result, whole_number
@@ -33,12 +33,15 @@ def declare(actions: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the sums, or all of it as JSON."""
     from gridledger.settling.area_slots import slot_histories
+    from gridledger.tables.files import write_rows
     from ledger.store.offline import reading
     from settlement.area_balance import area_balance
     from settlement.catalogue import CONTRACTS
 
     with reading(args.data, CONTRACTS) as reader:
         balance = area_balance(args.area, slot_histories(reader, args.area, args.from_s, args.until_s))
+        height = reader.height
+        basis = BalanceBasis(reader.chain, args.area, args.from_s, args.until_s, height, reader.digest(height).hex())
     if not balance.lines:
         raise UsageError(f"--from {args.from_s} --until {args.until_s}: area {args.area} has no settled slot there")
     if args.out is not None:
@@ -47,17 +50,37 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"--out {args.out}: {error.strerror}; name a folder that is not there yet") from None
         write_balances(args.out, {args.area: balance})
+        write_rows(args.out / BASIS, BalanceBasis._fields, [basis])
     print_result(args, _as_json(balance), _text(balance))
     return 0
 
 
 FILES: Final = ("balance.csv", "borders.csv", "balance_entries.csv", "balance_accounts.csv")
 """What ``write_balances`` makes."""
+BASIS: Final = "balance_ledger.csv"
 
 
-def write_balances(folder: Path, balances: Mapping[str, AreaBalance]) -> None:
-    """Make ``FILES`` in a folder: each row begins with its area."""
-    from gridledger.tables.files import write_rows
+class BalanceBasis(NamedTuple):
+    """The one row of ``BASIS``: of which slots a folder's balance is, and up to which block; digest: of that."""
+
+    chain: str
+    area: str
+    from_s: int
+    until_s: int
+    height: int
+    digest: str
+
+
+class BalanceTable(NamedTuple):
+    """A file of a balance: its name, columns and rows."""
+
+    file: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[int | str]]
+
+
+def balance_tables(balances: Mapping[str, AreaBalance]) -> Iterator[BalanceTable]:
+    """``FILES`` as tables: each row begins with its area."""
     from settlement.area_balance import AccountTotal, BalanceLine, CrossingLine, Entry
 
     records: tuple[Any, ...] = (BalanceLine, CrossingLine, Entry, AccountTotal)
@@ -67,7 +90,15 @@ def write_balances(folder: Path, balances: Mapping[str, AreaBalance]) -> None:
             for area, balance in balances.items()
             for row in balance[place]
         ]
-        write_rows(folder / name, ("area", *record._fields), rows)
+        yield BalanceTable(name, ("area", *record._fields), rows)
+
+
+def write_balances(folder: Path, balances: Mapping[str, AreaBalance]) -> None:
+    """Make ``FILES`` in a folder."""
+    from gridledger.tables.files import write_rows
+
+    for table in balance_tables(balances):
+        write_rows(folder / table.file, table.columns, table.rows)
 
 
 def _as_json(balance: AreaBalance) -> dict[str, object]:

@@ -13,6 +13,7 @@ from gridcore.errors import EncodingError, UsageError, excerpt
 from gridledger.commands import print_result
 
 if TYPE_CHECKING:
+    from gridledger.settling.balance_derivation import BalanceDerivation
     from gridledger.settling.derivation import Derivation, Step, Text
     from gridledger.settling.month_derivation import MonthDerivation
 
@@ -60,6 +61,11 @@ def declare(actions: Any) -> None:
         metavar="PARTY/SLOT/KIND",
         help="H001/1781971200/levy: slot start in UTC seconds; of --settled and --documents also P01/2026-06/levy, and P01/2026-06 for a document's totals",
     )
+    explain.add_argument(
+        "--area",
+        metavar="ID",
+        help="the line is an entry of this area's balance, ACCOUNT/SLOT/KIND: grid/1781971200/loss",
+    )
     explain.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     explain.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
     explain.add_argument("--language", choices=tuple(_WORDS), help="of the words (of the environment)")
@@ -69,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
     if args.documents is not None and args.data is None:
         raise UsageError(f"--documents {args.documents}: is of a ledger; name its data directory with --data")
+    if args.area is not None:
+        return _explain_balance(args)
     parts = args.line.rsplit("/", 2)
     if len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]):
         return _explain_document(args, *parts)
@@ -114,6 +122,33 @@ def _explain_document(args: argparse.Namespace, party: str, month: str, kind: st
     head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)
     print_result(args, _document_json(derivation, language), "\n".join(lines))
+    return 0 if derivation.holds else 1
+
+
+def _explain_balance(args: argparse.Namespace) -> int:
+    from gridledger.settling.area_slots import slot_histories
+    from gridledger.settling.balance_derivation import EntryName, check_kind, derive_entry
+    from gridledger.settling.whole import LEDGER
+    from ledger.leaves.chain import CHAIN
+    from ledger.store.offline import reading
+    from settlement.catalogue import CONTRACTS
+
+    for flag, value in (("--bundle", args.bundle), ("--documents", args.documents), ("--point", args.point)):
+        if value is not None:
+            raise UsageError(f"{flag}: no entry of a balance is there; name its ledger with --data or --settled")
+    line = _line_name(args.line)
+    check_kind(line.kind)
+    name = EntryName(args.area, line.party, line.slot_start_s, line.kind, args.run_name)
+    with reading(args.data or args.settled / LEDGER, CONTRACTS, args.guard) as reader:
+        chain = CHAIN.must(reader)
+        found = [*slot_histories(reader, args.area, name.slot_start_s, name.slot_start_s + chain.slot_s)]
+    if not found or found[0].slot_start_s != name.slot_start_s:
+        raise UsageError(f"--line {excerpt(args.line)}: area {args.area} has no settled slot that starts then")
+    derivation = derive_entry(found[0], name, chain.currency)
+    language = args.language or _language()
+    head = f"{derivation.title[language]} ({args.area}, {args.line}), {_WORDS[language]['run']} {derivation.run}"
+    lines = _lines(head, derivation.steps, derivation.not_checked, language)
+    print_result(args, _balance_json(derivation, language), "\n".join(lines))
     return 0 if derivation.holds else 1
 
 
@@ -198,6 +233,25 @@ def _document_json(derivation: MonthDerivation, language: str) -> dict[str, obje
         **derivation.amounts,
         "holds": derivation.holds,
         "steps": _steps_json(derivation.steps, language),
+        "not_checked": [text[language] for text in derivation.not_checked],
+    }
+
+
+def _balance_json(derivation: BalanceDerivation, language: str) -> dict[str, object]:
+    name = derivation.name
+    return {
+        "area": name.area,
+        "account": name.account,
+        "slot_start_s": name.slot_start_s,
+        "kind": name.kind,
+        "title": derivation.title[language],
+        "run": derivation.run,
+        "height": derivation.height,
+        "energy_wh": derivation.energy_wh,
+        "pays_nano": derivation.pays_nano,
+        "holds": derivation.holds,
+        "steps": _steps_json(derivation.steps, language),
+        "entries": [entry._asdict() for entry in derivation.entries],
         "not_checked": [text[language] for text in derivation.not_checked],
     }
 

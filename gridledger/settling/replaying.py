@@ -1,4 +1,4 @@
-"""``gridledger settle replay``: make a settlement run again from the blocks alone, or a folder's documents from their ledger, and compare."""
+"""``gridledger settle replay``: make a settlement run again from the blocks alone, a folder's documents or balance from their ledger, and compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from gridcore.errors import UsageError
 from gridledger.commands import print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
-    from gridledger.settling.replaying_documents import DocumentsAgain
+    from gridledger.settling.replaying_balance import BalanceAgain
+    from gridledger.settling.replaying_documents import Differing, DocumentsAgain
     from ledger.store.rerun import Rerun
 
 _LAST_SLOT_S = 253_402_300_799
@@ -18,7 +19,7 @@ _LAST_SLOT_S = 253_402_300_799
 
 def declare(actions: Any) -> None:
     """Declare the action."""
-    replay = actions.add_parser("replay", help="make a settlement run, or documents, again and compare")
+    replay = actions.add_parser("replay", help="make a settlement run, documents or a balance again and compare")
     where = replay.add_mutually_exclusive_group(required=True)
     where.add_argument(
         "--settled",
@@ -35,6 +36,9 @@ def declare(actions: Any) -> None:
     replay.add_argument(
         "--documents", type=Path, metavar="OUT", help="of --data: a folder that settle documents has made of it"
     )
+    replay.add_argument(
+        "--balance", type=Path, metavar="OUT", help="of --data: a folder that settle balance has made of it"
+    )
     replay.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     replay.add_argument("--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all)")
     replay.add_argument("--area", metavar="ID", help="of --data: of which area; the run is of its whole zone")
@@ -49,8 +53,14 @@ def run(args: argparse.Namespace) -> int:
     given = [name for name, value in of_run.items() if value is not None]
     if args.settled is not None and args.documents is not None:
         raise UsageError("--documents: is of --data; --settled holds its ledger itself")
+    if args.balance is not None:
+        if args.data is None or args.documents is not None:
+            raise UsageError("--balance: is of --data alone, without --documents")
+        if given or args.month is not None:
+            raise UsageError(f"{given[0] if given else '--month'}: the slots of --balance stand in its folder")
+        return _balance(args)
     if args.guard is not None and args.documents is None:
-        raise UsageError("--guard: is of the node behind --documents")
+        raise UsageError("--guard: is of the node behind --documents or --balance")
     if args.settled is not None or args.documents is not None:
         if given:
             raise UsageError(
@@ -74,6 +84,14 @@ def _documents(args: argparse.Namespace) -> int:
     print_progress("")
     print_result(args, _documents_json(again), _documents_text(again))
     return 1 if again.differing else 0
+
+
+def _balance(args: argparse.Namespace) -> int:
+    from gridledger.settling.replaying_balance import balance_again
+
+    again = balance_again(args.balance, args.data, args.guard)
+    print_result(args, _balance_json(again), _balance_text(again))
+    return 0 if again.is_same else 1
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -150,7 +168,31 @@ def _documents_text(again: DocumentsAgain) -> str:
     found, span = again.differing, " to ".join(dict.fromkeys((again.months[0], again.months[-1])))
     if found is None:
         return f"the same: {again.documents} documents and {again.lines} lines of {span} computed again from the ledger"
+    return _differing_text(found)
+
+
+def _differing_text(found: Differing) -> str:
     where = "behind its end" if found.row is None else f"row {found.row}"
     says = "nothing" if found.stated is None else ",".join(found.stated)
     gives = "nothing" if found.computed is None else ",".join(found.computed)
     return f"NOT THE SAME: {found.file}, {where}, says {says}; the ledger gives {gives}"
+
+
+def _balance_json(again: BalanceAgain) -> dict[str, object]:
+    return {
+        "area": again.area,
+        "slots": again.slots,
+        "entries": again.entries,
+        "differing": None if again.differing is None else again.differing._asdict(),
+        "underived": None if again.underived is None else again.underived._asdict(),
+        "same": again.is_same,
+    }
+
+
+def _balance_text(again: BalanceAgain) -> str:
+    if again.differing is not None:
+        return _differing_text(again.differing)
+    if again.underived is not None:
+        return f"NOT THE SAME: plain sums do not give the entry {','.join(map(str, again.underived))}"
+    what = f"{again.entries} entries of {again.slots} slots of area {again.area}"
+    return f"the same: {what} computed again from the ledger, by the program that posts them and by plain sums"
