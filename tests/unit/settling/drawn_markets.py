@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.runs import RunColumns
 from ledger.contract import BUY, SELL, Agreements, Period, TradeAmounts
 from settlement.catalogue import CONTRACTS
+from settlement.contracts.conditional_bid_1.matching import ANY_KIND
 from tests.unit.settling.settled_folder import PRICES, SLOT_S, Grid, Handed, Places, dataset_of, runs_of
 
 RETAIL, FEED_IN = PRICES["residual_price_micro_per_kwh"], PRICES["feed_in_price_micro_per_kwh"]
@@ -119,25 +121,42 @@ def cleared(dataset: Dataset, slot: int, places: Places) -> Handed:
     quantity_wh = np.append(bought_wh, sold_wh)
     price = np.append(470_000 - 60_000 * np.arange(count), 300_000 + 50_000 * np.arange(count))
     orders = np.flatnonzero(quantity_wh)
+    asked = _asked(side[orders], orders % count)
     gate = contract.clear(
         side[orders],
         quantity_wh[orders],
         price[orders],
         terms={"prices": dataset.rules.prices, **dataset.rules.terms},
-        order_terms={name: np.arange(len(orders)) for name in contract.order_terms} or None,
+        until_rank=np.full(len(orders), len(orders)) if contract.ranks_by_arrival else None,
+        order_terms={name: asked[name] for name in contract.order_terms} or None,
     )
     filled_wh = np.zeros(2 * count, dtype=np.int64)
     filled_wh[orders] = gate.filled_wh
     amounts = None
     if gate.trades is not None:
-        nano = np.zeros(2 * count, dtype=np.int64)
+        nano, fee_nano = np.zeros(2 * count, dtype=np.int64), np.zeros(2 * count, dtype=np.int64)
         worth = gate.trades.energy_wh * gate.trades.price_micro_per_kwh
         np.add.at(nano, orders[gate.trades.buy], worth)
         np.add.at(nano, orders[gate.trades.sell], worth)
-        amounts = TradeAmounts(_back(nano[:count], by_name), _back(nano[count:], by_name))
+        if gate.fees_micro_per_kwh is not None:
+            np.add.at(fee_nano, orders[gate.trades.buy], gate.trades.energy_wh * gate.fees_micro_per_kwh)
+        amounts = TradeAmounts(*(_back(of, by_name) for of in (nano[:count], nano[count:], fee_nano[:count])))
     return Handed(
         _back(filled_wh[:count], by_name), _back(filled_wh[count:], by_name), gate.price_micro_per_kwh, amounts
     )
+
+
+def _asked(side: NDArray[np.int8], point: Places) -> dict[str, Grid]:
+    """What contracts ask of orders: they came by row, each is a bid of its own for any energy of anybody, their points stand at two places in turn."""
+    rows = np.arange(len(side))
+    return {
+        "arrival": rows,
+        "grid_place": 2 + point % 2,
+        "bid": rows,
+        "choice": np.zeros_like(rows),
+        "energy_kinds": np.where(side == BUY, ANY_KIND, 1),
+        "seller": np.where(side == BUY, 0, 1 + point),
+    }
 
 
 def _back(column: Places, by_name: Places) -> Places:
@@ -157,17 +176,27 @@ COMMUNITIES: Final = (
 """An area is metered as a whole, and shares what stays inside."""
 TRADERS_GRID: Final = ("supplier", "offtaker", "balance", "clearing")
 BY_AGREEMENT: Final = Market("bilateral_agreements/1", {}, TRADERS_GRID, 0, PRICES, agreed, left_over_nano=0)
-AUCTIONS: Final = (
-    Market(
-        "p2p_call_auction/2",
-        {"rationing": "time", "price_k_ppm": 250_000},
-        TRADERS_GRID,
-        0,
-        TRADERS,
-        cleared,
-        left_over_nano=0,
-    ),
-    Market("pay_as_bid/1", {}, TRADERS_GRID, 0, TRADERS, cleared, left_over_nano=0),
+BY_SCHEDULE: Final = Market("schedules_and_deviations/1", {}, TRADERS_GRID, 0, TRADERS, agreed, left_over_nano=0)
+GRID_PLACES: Final = (
+    {"place": 1, "fee_micro_per_kwh": 20_000},
+    {"place": 2, "parent": 1, "fee_micro_per_kwh": 10_000},
+    {"place": 3, "parent": 1, "fee_micro_per_kwh": 5_000},
 )
-TRADING: Final = (BY_AGREEMENT, *AUCTIONS)
+TERMS_OF_AUCTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "p2p_call_auction/1": {"rationing": "pro_rata", "reference_price_micro_per_kwh": 370_000},
+    "p2p_call_auction/2": {"rationing": "time", "price_k_ppm": 250_000},
+    "pay_as_bid/1": {},
+    "pay_as_bid/2": {"price_k_ppm": 333_333},
+    "continuous_double_auction/1": {},
+    "continuous_double_auction/2": {"price_k_ppm": 500_000},
+    "trade_reduction/1": {},
+    "conditional_bid/1": {"price_rule": "pay_as_offer"},
+    "grid_fee_path/1": {"price_rule": "pay_as_bid", "grid_places": list(GRID_PLACES)},
+    "grid_fee_path/2": {"grid_places": [{**place, "fee_ppm": 50_000} for place in GRID_PLACES]},
+}
+AUCTIONS: Final = tuple(
+    Market(contract, terms, TRADERS_GRID, 0, TRADERS, cleared, left_over_nano=0)
+    for contract, terms in TERMS_OF_AUCTIONS.items()
+)
+TRADING: Final = (BY_AGREEMENT, BY_SCHEDULE, *AUCTIONS)
 """Points trade with each other, and each is billed by the grid for the rest."""
