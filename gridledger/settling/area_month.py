@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gridcore.errors import GridError, UsageError
-from gridcore.registry.price_series import PRICE_SERIES
-from gridcore.registry.tariff import TARIFF
-from gridcore.sm3 import sm3
+from gridcore.transactions.registry_approve import RegistryApprove
+from gridcore.transactions.registry_register import RegistryRegister
 from gridledger.settling.chain import Scope, billed_in
 from gridledger.settling.dataset import parties_of
 from gridledger.settling.documents import Books, billing_of, charged_in, slots_of_months
@@ -22,8 +21,6 @@ from gridledger.settling.results.billing import Billing
 from ledger.http.documents import AreaMonth, DocumentLine, MonthDocument
 from ledger.leaves.columns import Int64
 from ledger.leaves.runs import RUNS
-from ledger.registry.entries import ENTITY_FAMILIES
-from ledger.registry.in_force import Registry
 from ledger.store.reader import LedgerReader
 from settlement.contract_kit_1 import ContractError
 
@@ -33,6 +30,8 @@ PARTIES_AT_ONCE: Final = 64
 
 LINES_KEPT_MAX: Final = 1 << 17
 """Lines of all documents that are kept, about 250 bytes each."""
+REGISTERING: Final = (RegistryRegister.kind, RegistryApprove.kind)
+"""Kinds of transactions by which the registry says something else."""
 
 
 class _Asked(NamedTuple):
@@ -45,21 +44,18 @@ class _Asked(NamedTuple):
     height: int | None
 
 
-class _Basis(NamedTuple):
-    """From what the documents of a month follow. runs, newest_height: how many its slots have, and the height of the newest one: a ledger
+class _Runs(NamedTuple):
+    """The runs of a month's slots: how many were made, and the height of the newest one. A ledger never takes one back, so both tell whether there are others."""
 
-    never takes a run back. registry: which a later state has another one of; prices: SM3 of the leaves of tariffs and price series, which it
-    does not hold.
-    """
-
-    runs: int
+    made: int
     newest_height: int
-    registry: Registry
-    prices: bytes
 
 
 class _Kept(NamedTuple):
-    basis: _Basis
+    """An answer, and what it follows from: the runs of the month's slots, and the registry up to a height."""
+
+    runs: _Runs
+    height: int
     answer: AreaMonth
 
     @property
@@ -92,12 +88,12 @@ class AreaDocuments:
         if month not in months:
             has = f"it has {', '.join(months)}" if months else "none is settled yet"
             raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
-        basis = _basis_of(reader, scope, months[month])
+        runs = _runs_of(reader, scope, months[month])
         with self._lock:
             kept = self._kept.get(asked)
-        if kept is None or kept.basis != basis:
-            kept = _Kept(basis, _answer(reader, scope, months[month], asked))
-        self._keep(asked, kept)
+        if kept is None or kept.runs != runs or _is_registered_between(reader, kept.height, scope.height):
+            kept = _Kept(runs, scope.height, _answer(reader, scope, months[month], asked))
+        self._keep(asked, kept._replace(height=scope.height))
         return kept.answer
 
     def _keep(self, asked: _Asked, kept: _Kept) -> None:
@@ -110,16 +106,19 @@ class AreaDocuments:
                 self._lines -= self._kept.popitem(last=False)[1].lines
 
 
-def _basis_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Basis:
-    keys = [key for entity in (TARIFF, PRICE_SERIES) for key in reader.leaf_keys(ENTITY_FAMILIES[entity.kind].prefix)]
-    prices = sm3(b"".join(reader.leaf(key) or b"" for key in keys))
+def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Runs:
     heights = [
         height
         for start_s in slot_start_s.tolist()
         for _, height in RUNS.must(reader, start_s, scope.zone).runs
         if height <= scope.height
     ]
-    return _Basis(len(heights), max(heights), reader.registry, prices)
+    return _Runs(len(heights), max(heights))
+
+
+def _is_registered_between(reader: LedgerReader, after_height: int, height: int) -> bool:
+    """Whether blocks after a height, up to another, have registered anything: tariffs, parties, points, prices."""
+    return any(reader.accepted_acts(kind, height, after_height) for kind in REGISTERING)
 
 
 def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> AreaMonth:

@@ -1,18 +1,20 @@
-"""``gridledger settle documents``: the documents of a month of any ledger whose parties name tariffs, as ``settle files`` makes them."""
+"""``gridledger settle documents``: the documents of a month, or the accounts of a year, of any ledger whose parties name tariffs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gridledger.commands import print_progress, print_result
 
 if TYPE_CHECKING:
+    from gridledger.settling.documented_month import DocumentedMonth
     from gridledger.settling.month_documents import Made
+    from gridledger.settling.year_documents import DocumentedYear
 
 _PARTIES_NAMED_MAX: Final = 8
 
@@ -20,19 +22,26 @@ _PARTIES_NAMED_MAX: Final = 8
 def declare(actions: Any) -> None:
     """Declare the action."""
     documents = actions.add_parser(
-        "documents", help="make the documents of a month of a ledger (docs/month-documents.md)"
+        "documents",
+        help="make the documents of a month, or the accounts of a year, of a ledger (docs/month-documents.md)",
     )
     documents.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="a ledger's data directory that no node uses"
     )
     documents.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
-    documents.add_argument("--month", required=True, metavar="YYYY-MM", help="a month by the clock of its areas")
+    span = documents.add_mutually_exclusive_group(required=True)
+    span.add_argument("--month", metavar="YYYY-MM", help="a month by the clock of its areas")
+    span.add_argument("--year", metavar="YYYY", help="a year: each party's balances, documents, payments and taxes")
     documents.add_argument("--area", metavar="ID", help="of one area alone (of all that the ledger's zone has)")
     documents.add_argument("--out", type=Path, required=True, metavar="OUT", help="an absent or empty folder")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the files; 1 where the books do not balance."""
+    return _run_year(args) if args.year is not None else _run_month(args)
+
+
+def _run_month(args: argparse.Namespace) -> int:
     from gridledger.settling.month_documents import make_documents
 
     made = make_documents(
@@ -44,22 +53,59 @@ def run(args: argparse.Namespace) -> int:
         progress=lambda done, of: print_progress(f"written {100 * done // max(of, 1)} %"),
     )
     print_progress("")
-    for note in _notes(made):
-        print(note, file=sys.stderr, flush=True)
+    if not made.month.is_complete:
+        _say_incomplete(made.month.month, made.month, "documents of the month")
+    _say_without_tariff(made.without_tariff)
     print_result(args, _as_json(made, args.out), _text(made))
     return 0 if made.written.postings_sum_nano == 0 else 1
 
 
-def _notes(made: Made) -> Iterator[str]:
-    """What a person has to know before documents are sent."""
-    month = made.month
-    if not month.is_complete:
-        yield f"{month.month} is not complete: {month.slots_settled} of its {month.slots} slots are settled; these are documents of the month so far"
-    if made.without_tariff:
-        named = ", ".join(made.without_tariff[:_PARTIES_NAMED_MAX])
-        more = len(made.without_tariff) - _PARTIES_NAMED_MAX
+def _run_year(args: argparse.Namespace) -> int:
+    from gridledger.settling.year_documents import make_year
+
+    made = make_year(
+        args.data,
+        args.year,
+        args.out.absolute(),
+        area=args.area,
+        guard=args.guard,
+        progress=lambda done, of: print_progress(f"month {done + 1} of {of}"),
+    )
+    print_progress("")
+    year = made.year
+    if not year.is_complete:
+        _say_incomplete(year.year, year, "accounts of the year")
+    _say_without_tariff(made.without_tariff)
+    answer = {
+        **year._asdict(),
+        "complete": year.is_complete,
+        "without_tariff": list(made.without_tariff),
+        "entries": made.entries,
+        "closing_nano": made.closing_nano,
+        "out": str(args.out),
+    }
+    text = (
+        f"{year.year}, zone {year.zone}, up to block {year.height}: accounts of {year.parties} parties, {made.entries} entries; "
+        f"{year.slots_settled} of {year.slots} slots settled\n"
+        f"together they owe {made.closing_nano} nano at the end"
+    )
+    print_result(args, answer, text)
+    return 0
+
+
+def _say_incomplete(span: str, settled: DocumentedMonth | DocumentedYear, what: str) -> None:
+    words = f"{settled.slots_settled} of its {settled.slots} slots are settled; these are {what} so far"
+    print(f"{span} is not complete: {words}", file=sys.stderr, flush=True)
+
+
+def _say_without_tariff(parties: Sequence[str]) -> None:
+    """Whom a person has to know of before documents are sent."""
+    if parties:
+        named = ", ".join(parties[:_PARTIES_NAMED_MAX])
+        more = len(parties) - _PARTIES_NAMED_MAX
         others = f" and {more} more" if more > 0 else ""
-        yield f"no documents of {named}{others}: they are billed and name no tariff (docs/tariffs.md)"
+        words = f"no documents of {named}{others}: they are billed and name no tariff (docs/tariffs.md)"
+        print(words, file=sys.stderr, flush=True)
 
 
 def _as_json(made: Made, out: Path) -> dict[str, object]:

@@ -48,6 +48,7 @@ MODULES: Final = (
     "gridweb.pages.line",
     "gridweb.pages.orders",
     "gridweb.pages.payments",
+    "gridweb.pages.balances",
     "gridweb.pages.interface",
     "gridweb.pages.verify",
     "gridweb.pages.sample",

@@ -24,15 +24,16 @@ from gridweb.site import source
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
+from settlement.invoicing.account import CREDIT, DEBIT, INVOICE, sort_of
 
 pages = Blueprint("documents", __name__)
 
 PARTIES_MAX: Final = 512
 """Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""
 SORTS: Final[Mapping[str, str]] = {
-    "invoice": N_("invoice"),
-    "credit": N_("credit note"),
-    "debit": N_("further debit"),
+    INVOICE: N_("invoice"),
+    CREDIT: N_("credit note"),
+    DEBIT: N_("further debit"),
 }
 COLUMNS: Final = (
     Column("document", N_("Document"), words=SORTS),
@@ -141,8 +142,7 @@ async def documents_of_party(source: Source, party: str, month: str | None) -> t
     """The area of a party, the month by name, and what the node says of it; nothing of a party that never named a tariff."""
     area = (await find_point(source, party)).area
     chosen, _names = await choose_month(source, area, month)
-    entries = await read_entries(source, "party", party)
-    if all(entry["value"].get("tariff") is None for entry in entries):
+    if not await names_tariff(source, party):
         return area, chosen.name, NOTHING
     try:
         path = f"areas/{area.area}/months/{chosen.name}/documents"
@@ -150,6 +150,11 @@ async def documents_of_party(source: Source, party: str, month: str | None) -> t
     except SourceMissing:
         answer = NOTHING
     return area, chosen.name, answer
+
+
+async def names_tariff(source: Source, party: str) -> bool:
+    """Whether a party names a tariff, or ever did: who never did has no documents."""
+    return any(entry["value"].get("tariff") is not None for entry in await read_entries(source, "party", party))
 
 
 async def _of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
@@ -164,7 +169,7 @@ def document_rows(documents: Sequence[Answer]) -> Iterator[tuple[Any, ...]]:
     """Documents as rows of ``COLUMNS``: of each party the first one is its invoice."""
     before = ""
     for one in documents:
-        sort = "invoice" if one["party"] != before else "credit" if one["gross"] < 0 else "debit"
+        sort = sort_of(one["gross"], is_first=one["party"] != before)
         before = one["party"]
         amounts = [one[key] * one["quantum_nano"] for key in ("net", "tax", "gross")]
         yield (sort, one["run"], *amounts, one["rounding_nano"])

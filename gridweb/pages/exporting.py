@@ -12,13 +12,15 @@ from quart.typing import ResponseReturnValue
 
 from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, Viewer, requires
+from gridweb.books import BooksReading
 from gridweb.exports.format import Provenance
 from gridweb.exports.formats import FORMATS
 from gridweb.exports.jobs import Export, Part
 from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
-from gridweb.pages.documents import household_document_lines_table
+from gridweb.pages.balances import PartyBooks, Span, account_table, balances_table, choose_span
+from gridweb.pages.documents import household_document_lines_table, names_tariff
 from gridweb.pages.households import parties_table
 from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
@@ -37,10 +39,15 @@ TableOfParty = Callable[..., Awaitable[Table]]
 
 @dataclass(frozen=True)
 class Content:
-    """What an export of a month holds. ``parts``: its files, in order."""
+    """What an export of a month, or of the year around it, holds. ``parts``: its files, in order."""
 
     title: str
     parts: Callable[[Source, Viewer, AreaInfo, Month], Awaitable[Sequence[Part]]]
+    is_of_year: bool = False
+
+    def span(self, month: Month) -> str:
+        """The name of the month or of its year."""
+        return month.name[:4] if self.is_of_year else month.name
 
 
 async def _a_party_each(
@@ -62,6 +69,33 @@ async def _runs_of(source: Source, area: str, day: str) -> Table:
     return await runs_table(source, area, day=day)
 
 
+async def _accounts_of_year(source: Source, _viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    """The balances of all parties, a file for each month, then the account of each party: what all months have is read once."""
+    span = await choose_span(source, area, None, month.name[:4])
+    reading = BooksReading(source, area, span.known, span.newest)
+    parties = await parties_of(source, area)
+    return [
+        *(
+            Part(f"{area.area}-balances-{name}", partial(_balances_of, source, area, reading, name))
+            for name in span.months
+        ),
+        *(
+            Part(f"{party}-account-{span.name}", partial(_account_of, source, area, reading, span, party))
+            for party in parties
+        ),
+    ]
+
+
+async def _balances_of(source: Source, area: AreaInfo, reading: BooksReading, month: str) -> Table:
+    span = await choose_span(source, area, month, None)
+    return balances_table(area, span, await reading.through(month), (await source.as_of()).currency)
+
+
+async def _account_of(source: Source, area: AreaInfo, reading: BooksReading, span: Span, party: str) -> Table:
+    books = await reading.through(span.known[-1])
+    return await account_table(source, PartyBooks(party, area, span, books, await names_tariff(source, party)))
+
+
 CONTENTS: Final[Mapping[str, Content]] = {
     "lines": Content(N_("Statement lines, a file for each party"), partial(_a_party_each, household_month_lines_table)),
     "kinds": Content(
@@ -70,6 +104,11 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "documents": Content(
         N_("Lines of invoices and credit notes, a file for each party"),
         partial(_a_party_each, household_document_lines_table),
+    ),
+    "accounts": Content(
+        N_("Accounts of the year, a file for each party, and balances, a file for each month"),
+        _accounts_of_year,
+        is_of_year=True,
     ),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
@@ -136,8 +175,8 @@ async def start_export() -> ResponseReturnValue:
     parts = await content.parts(source(), viewer(), area, month)
     as_of = await source().as_of()
     where = Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, _(as_of.mark) if as_of.mark else "")
-    title = f"{translate(content.title)} · {area.area} · {month.name} · {chosen.title}"
-    name = f"{area.area}-{form['content']}-{month.name}.zip"
+    title = f"{translate(content.title)} · {area.area} · {content.span(month)} · {chosen.title}"
+    name = f"{area.area}-{form['content']}-{content.span(month)}.zip"
     site().exports.start(viewer().name, title, name, parts, chosen, where)
     return redirect("/exports", 303)
 

@@ -1,0 +1,118 @@
+"""The account of a party: what its documents come to less what was paid, over some months, from an opening to a closing balance. Pure, in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+INVOICE: Final = "invoice"
+CREDIT: Final = "credit"
+DEBIT: Final = "debit"
+DOCUMENTS: Final = (INVOICE, CREDIT, DEBIT)
+
+
+class Entry(NamedTuple):
+    """What moves an account. month: a local one, as ``2026-07``; sort: of a document one of DOCUMENTS, of a payment its ground.
+
+    name: of a document its run, of a payment its reference; date: of a payment its local day, "" of a document, which is of its whole month;
+    net_nano, taxed_nano (of net, what tax is paid on), tax_ppm, tax_nano: of a document; owed_nano: what the party owes more, below 0: less.
+    """
+
+    month: str
+    sort: str
+    name: str
+    date: str
+    owed_nano: int
+    net_nano: int = 0
+    taxed_nano: int = 0
+    tax_ppm: int = 0
+    tax_nano: int = 0
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is an invoice or a correction of one."""
+        return self.sort in DOCUMENTS
+
+
+class TaxSum(NamedTuple):
+    """The documents of one tax rate: how many, and what they come to; net_nano + tax_nano = gross_nano."""
+
+    tax_ppm: int
+    documents: int
+    net_nano: int
+    taxed_nano: int
+    tax_nano: int
+    gross_nano: int
+
+
+class Account(NamedTuple):
+    """Some months of an account: opening_nano and all entries come to closing_nano; above 0 the party owes."""
+
+    opening_nano: int
+    entries: Sequence[Entry]
+
+    @property
+    def invoiced_nano(self) -> int:
+        """What the documents come to, tax included."""
+        return sum(entry.owed_nano for entry in self.entries if entry.is_document)
+
+    @property
+    def paid_nano(self) -> int:
+        """What the payments take off, debts that were given up included."""
+        return -sum(entry.owed_nano for entry in self.entries if not entry.is_document)
+
+    @property
+    def closing_nano(self) -> int:
+        """What the party owes afterwards."""
+        return self.opening_nano + self.invoiced_nano - self.paid_nano
+
+    @property
+    def taxes(self) -> Sequence[TaxSum]:
+        """The documents by tax rate, the highest first."""
+        by_rate: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.is_document:
+                by_rate.setdefault(entry.tax_ppm, []).append(entry)
+        return [_tax_sum(rate, by_rate[rate]) for rate in sorted(by_rate, reverse=True)]
+
+
+def account_of(entries: Iterable[Entry], first_month: str, last_month: str) -> Account:
+    """The account of a party from one month to another, both included. entries: all there ever were up to then, those of a month in order.
+
+    A correction of a month is of that month, whenever it was made; a payment is of the month in which it was recorded. Entries are put in
+    order by month, in a month its documents before its payments.
+    """
+    opening_nano, found = 0, list[Entry]()
+    for entry in entries:
+        if entry.month < first_month:
+            opening_nano += entry.owed_nano
+        elif entry.month <= last_month:
+            found.append(entry)
+    return Account(opening_nano, sorted(found, key=lambda entry: (entry.month, not entry.is_document)))
+
+
+def by_month(account: Account, months: Sequence[str]) -> Mapping[str, Account]:
+    """The same account month by month: each begins with what the one before ends with. months: ascending, at least those of its entries."""
+    found, opening_nano = {}, account.opening_nano
+    for month in months:
+        found[month] = Account(opening_nano, [entry for entry in account.entries if entry.month == month])
+        opening_nano = found[month].closing_nano
+    return found
+
+
+def sort_of(owed_nano: int, *, is_first: bool) -> str:
+    """What a document is called: the first one of a party and month its invoice, of later ones what lowers it a credit note."""
+    if is_first:
+        return INVOICE
+    return CREDIT if owed_nano < 0 else DEBIT
+
+
+def _tax_sum(tax_ppm: int, documents: Sequence[Entry]) -> TaxSum:
+    return TaxSum(
+        tax_ppm=tax_ppm,
+        documents=len(documents),
+        net_nano=sum(one.net_nano for one in documents),
+        taxed_nano=sum(one.taxed_nano for one in documents),
+        tax_nano=sum(one.tax_nano for one in documents),
+        gross_nano=sum(one.owed_nano for one in documents),
+    )
