@@ -118,6 +118,8 @@ class Tariff:
     ) -> None:
         """prices: of the calendar's slots, by the name of each price series that a component names."""
         self.components, self.calendar, self._prices = components, holding.calendar, prices or {}
+        slots = self.calendar.day.size
+        self._silent = SlotPrices(np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.bool_))
         self._holds = [holding.of(component) for component in components]
         self._months = len(self.calendar.days_of_month)
         self._starts = np.searchsorted(self.calendar.month, np.arange(self._months))
@@ -194,7 +196,7 @@ class Tariff:
 
     def _by_series(self, component: Component, places: NDArray[np.intp], energy_wh: Int64Column) -> int:
         """Each slot's energy at its own price: exact at any size."""
-        prices = self._prices[component.price_series]
+        prices = self._prices.get(component.price_series, self._silent)
         unsaid = places[~prices.is_said[places]]
         if unsaid.size:
             raise NoPriceError(component, int(unsaid[0]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridcore import cbor
 from gridcore.codes import Code
 from gridcore.genesis import Thresholds
 from gridcore.master_data import Named
@@ -20,11 +20,13 @@ from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import BASES, COMPONENTS_MAX, PRICE_MAX, TARIFF, Tariff
 from gridledger.registering.rows_file import read_rows
-from tests.twin.registration import is_known
 from tests.twin.registry_forms import has_form
+from tests.twin.twin import Twin
 from tests.unit.registry.test_registry_approvals import WORLD, Chain
 from tests.worlds.consortium import FIRST_S, SLOT_S, START_S, UTILITY
-from tests.worlds.transactions import transaction_id
+from tests.worlds.keys import is_cheaply_signed, sign_cheaply
+from tests.worlds.ledgers import MemoryLedger
+from tests.worlds.transactions import Sender, transaction_id
 
 ENERGY: dict[str, Any] = {"account": "grid", "base": "import", "name": "energy", "price": 5, "taxed": True}
 SHARE: dict[str, Any] = {
@@ -82,13 +84,6 @@ def test_a_component_names_a_price_series_that_has_begun(chain: Chain) -> None:
     assert submitted(chain, dynamic, from_s=FIRST_S - 1) == Code.REGISTRY_UNKNOWN
     assert submitted(chain, dynamic) == 0
     assert chain.has("tariff/home")
-    histories: dict[str, list[tuple[int, dict[str, Any]]]] = {"price_series/spot": [(FIRST_S, {})]}
-    twin: Any = SimpleNamespace(registry=SimpleNamespace(history=lambda key: histories.get(key, [])))
-    value = dict(TARIFF.encode(dynamic))
-    assert [is_known(twin, "tariff/home", from_s, value) for from_s in (FIRST_S - 1, FIRST_S)] == [False, True]
-    assert not is_known(
-        twin, "tariff/home", FIRST_S, dict(TARIFF.encode(tariff({**STEPPED, "price_series": "retail"})))
-    )
 
 
 def test_a_utility_says_at_which_level_a_point_is_connected(chain: Chain) -> None:
@@ -102,13 +97,38 @@ def test_a_utility_says_at_which_level_a_point_is_connected(chain: Chain) -> Non
     assert said("P-1", "x" * 64) == 0
     assert said("P-1", "10kV", START_S) == 0
     assert chain.has("grid_connection/P-1")
-    histories: dict[str, list[tuple[int, dict[str, Any]]]] = {"point/P-1": [(FIRST_S, {})]}
-    twin: Any = SimpleNamespace(registry=SimpleNamespace(history=lambda key: histories.get(key, [])))
     value = {"voltage_level": "10kV"}
-    assert [is_known(twin, f"grid_connection/{point}", FIRST_S, value) for point in ("P-1", "P-9")] == [True, False]
     forms: list[dict[str, Any]] = [value, {"voltage_level": ""}, {"voltage_level": 7}, {**value, "level": "x"}, {}]
     assert [has_form("grid_connection", one) for one in forms] == [True, False, False, False, False]
     assert [GRID_CONNECTION.fault_of(one) == "" for one in forms] == [True, False, False, False, False]
+
+
+def test_ledger_and_twin_agree_on_series_and_levels_that_tariffs_name() -> None:
+    world = replace(WORLD, thresholds=Thresholds())
+    ledger, twin = MemoryLedger(world.genesis), Twin(cbor.decode(world.genesis.encode()))
+    sender = Sender(world.chain, START_S, sign_cheaply)
+    by_level = {**STEPPED, "name": "grid", "levels": [["10kV", 2], ["35kV", 1]], "highest_level": "35kV"}
+    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"}, by_level)
+    connection = GridConnection("10kV")
+    steps: list[tuple[Named[Any], int]] = [
+        (Named(TARIFF, "home", dynamic, FIRST_S), Code.REGISTRY_UNKNOWN),
+        (Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [5, -7]), FIRST_S), 0),
+        (Named(TARIFF, "home", dynamic, FIRST_S - 1), Code.REGISTRY_UNKNOWN),
+        (Named(TARIFF, "home", dynamic, FIRST_S), 0),
+        (Named(TARIFF, "home", tariff({**by_level, "highest_level": "6kV"}), FIRST_S), Code.REGISTRY_FORM),
+        (Named(GRID_CONNECTION, "P-9", connection, FIRST_S), Code.REGISTRY_UNKNOWN),
+        (Named(GRID_CONNECTION, "P-1", connection, FIRST_S), 0),
+        (Named(GRID_CONNECTION, "P-1", connection, 0), 0),
+        (Named(GRID_CONNECTION, "P-1", GridConnection(""), 0), Code.REGISTRY_FORM),
+    ]
+    for height, (named, code) in enumerate(steps, 1):
+        wire = sender.register([*named.rows()])
+        (result,) = ledger.apply([wire], START_S + height).results
+        assert ([int(result.code)], code) == (
+            twin.apply_block(height, START_S + height, [wire], is_cheaply_signed),
+            result.code,
+        )
+        assert ledger.state.root() == twin.state_root(), named
 
 
 def test_where_genesis_asks_for_two_organisations_a_tariff_waits_for_the_second_one() -> None:
