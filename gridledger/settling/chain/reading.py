@@ -55,15 +55,24 @@ class _Places:
         self._keys = np.array(keys, dtype=np.int64)[self._order]
         self._area = np.array([zone.areas.index(point.area) for point in points], dtype=np.int64)
         self._known: tuple[ZoneInForce, Sequence[_AreaRows]] | None = None
+        self._known_places: tuple[ZoneInForce, Int64] | None = None
 
     def of(self, zone: ZoneInForce) -> Int64:
-        """int64[rows]: the place of each row of the zone as it is in a slot; -1 where nobody of the dataset is billed."""
+        """int64[rows], read-only: the place of each row of the zone as it is in a slot; -1 where nobody of the dataset is billed. Worked out once for
+        slots between which nothing changed.
+        """
+        if self._known_places is None or self._known_places[0] is not zone:
+            self._known_places = zone, self._placed(zone)
+        return self._known_places[1]
+
+    def _placed(self, zone: ZoneInForce) -> Int64:
         place = np.full(len(zone.party), -1, dtype=np.int64)
         rows = zone.settling
         key = rows * self._parties + zone.party[rows]
         at = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
         is_own = self._keys[at] == key
         place[rows[is_own]] = self._order[at[is_own]]
+        place.setflags(write=False)
         return place
 
     def by_area(self, zone: ZoneInForce) -> Sequence[_AreaRows]:
