@@ -32,6 +32,7 @@ from gridledger.settling.files.table import Header, Table
 from gridledger.settling.partners import NOBODY
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
+from gridledger.settling.results.market_partners import PARTNER_MONTHS, PARTNERS, PartnerMonthRow, PartnerRow
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.payments import PAYMENTS, PaymentRow
 from gridledger.settling.whole import LEDGER
@@ -45,7 +46,13 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     INVOICES: InvoiceRow._fields,
     INVOICE_LINES: InvoiceLineRow._fields,
     PAYMENTS: PaymentRow._fields,
+    PARTNERS: PartnerRow._fields,
+    PARTNER_MONTHS: PartnerMonthRow._fields,
 }
+
+
+MONTH_CHARACTERS: Final = 7
+"""Of a month, and of the one in a date."""
 
 
 class Books(NamedTuple):
@@ -132,7 +139,7 @@ def _settled_reader(out: Path) -> Iterator[LedgerReader]:
 def stated_rows(
     folder: DocumentFolder, name: str, party: str | None = None, month: str | None = None
 ) -> Iterator[StatedRow]:
-    """The rows of a file of documents, of one party or month or of all. FilesError for what its maker does not write."""
+    """The rows of a file of documents, of one party or month (of a date too) or of all. FilesError for what its maker does not write."""
     path = folder.out / name
     if not path.is_file():
         raise UsageError(f"{folder.named}: holds no {name}; name a folder that {folder.maker} has made")
@@ -140,14 +147,18 @@ def stated_rows(
         for block in Table(path, Header(COLUMNS[name])).blocks():
             texts = [block.columns[column].texts() for column in COLUMNS[name]]
             for number, *fields in zip(block.row.tolist(), *texts, strict=True):
-                if party in (None, fields[0]) and month in (None, fields[1]):
+                if party in (None, fields[0]) and month in (None, fields[1][:MONTH_CHARACTERS]):
                     yield StatedRow(number, tuple(fields))
     except FilesError as error:
         raise FilesError(f"{folder.out}/{error}") from None
 
 
-def billings(books: Books, *, month: str | None = None, party: str | None = None) -> Iterator[Billing]:
+def billings(
+    books: Books, *, month: str | None = None, party: str | None = None, with_partners: bool = False
+) -> Iterator[Billing]:
     """Month by month, or of one, what every run is to every party that names a tariff; ``party``: to one party alone.
+
+    with_partners: whom points name is looked up too.
 
     UsageError for a month or party that the ledger has not; GridError where a ledger of files does not say how somebody is invoiced.
     """
@@ -160,7 +171,8 @@ def billings(books: Books, *, month: str | None = None, party: str | None = None
         raise UsageError(f"month {excerpt(wanted)}: the ledger has no slot of it; {has}")
     for name, of_month in slots.items():
         if wanted in (None, name):
-            yield month_billing(books, of_month, party).billing
+            partners = PartnersOfRuns(books.reader) if with_partners else None
+            yield month_billing(books, of_month, party, partners).billing
 
 
 def slots_of_months(reader: LedgerReader, scope: Scope) -> dict[str, Int64]:

@@ -8,8 +8,17 @@ from typing import NamedTuple
 
 from gridledger.settling.chain import payments_of_month
 from gridledger.settling.documents import DocumentFolder, billings, opened_books, stated_rows
+from gridledger.settling.results.billing import Billed, Billing, OfRun
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES
+from gridledger.settling.results.market_partners import (
+    PARTNER_MONTHS,
+    PARTNERS,
+    PartnerBook,
+    PartnerRow,
+    month_rows,
+)
 from gridledger.settling.results.payments import PAYMENTS
+from gridledger.settling.results.tariff_lines import sides_of_charges
 from gridledger.tables.columns import utf8
 
 Fields = tuple[str, ...]
@@ -34,17 +43,20 @@ class DocumentsAgain(NamedTuple):
 
 
 def documents_again(folder: DocumentFolder, month: str | None, progress: Callable[[str], None]) -> DocumentsAgain:
-    """Compute the documents of all months, or of one. UsageError for what is no folder of documents, and for a month that it has not."""
+    """Compute the documents of all months, or of one, and what market partners receive. UsageError for what is no folder of documents, and for a month that it has not."""
     months: list[str] = []
     computed: dict[str, list[Fields]] = {INVOICES: [], INVOICE_LINES: []}
+    partners: list[PartnerRow] = []
     with opened_books(folder) as books:
-        for billing in billings(books, month=month):
+        for billing in billings(books, month=month, with_partners=not books.is_of_files):
+            book = PartnerBook(billing.months.calendar.day, billing.partners)
             (name,) = billing.months.names
             progress(f"computing {name}")
             months.append(name)
-            for run in billing.sheets.names:
+            for run in map(billing.run, billing.sheets.names):
                 for party in billing.points_of_party:
-                    billing.billed(billing.run(run), party)
+                    _note(book, billing, run, billing.billed(run, party))
+            partners += book.rows()
             issued = list(billing.invoices.issued(billing.sheets.names))
             computed[INVOICES] += [tuple(map(str, row)) for row in billing.invoices.rows(issued)]
             computed[INVOICE_LINES] += [tuple(map(str, row)) for row in billing.invoices.line_rows(issued)]
@@ -54,9 +66,19 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
             ]
     for rows in computed.values():
         rows.sort(key=lambda row: (utf8(row[0]), row[1]))  # by party, then by month; within a month they are in order
+    computed[PARTNERS] = [tuple(map(str, row)) for row in partners]
+    computed[PARTNER_MONTHS] = [tuple(map(str, row)) for row in month_rows(partners)]
     found = (_first_differing(folder, name, month, rows) for name, rows in computed.items())
     differing = next((one for one in found if one is not None), None)
     return DocumentsAgain(months, len(computed[INVOICES]), len(computed[INVOICE_LINES]), differing)
+
+
+def _note(book: PartnerBook, billing: Billing, run: OfRun, billed: Billed) -> None:
+    """Tell the book of partners what a run is to a party."""
+    book.add_lines(run.name, run.sheet.slots, billed.parts)
+    if billed.charges:
+        sides = sides_of_charges(billed.charges, billing.accounts, len(billing.months.names))
+        book.add_charges(run.name, billing.months.first_slot, sides, billing.accounts)
 
 
 def _first_differing(

@@ -75,6 +75,11 @@ class Billing:
         is_taxed = [kind.line_kind not in self._untaxed for kind in self.kinds]
         self.invoices = Invoices(self.months.names, self.kinds, is_taxed, self._terms_of)
 
+    @cached_property
+    def accounts(self) -> Sequence[str]:
+        """Whom its lines and charges are booked to, each once."""
+        return list(dict.fromkeys([*self.contract.accounts, *(kind.account for kind in self.kinds)]))
+
     def run(self, name: str) -> OfRun:
         """A run by its name."""
         if self._latest is None or self._latest.name != name:

@@ -6,7 +6,7 @@ A contract knows one account ``supplier``; who is behind it is whom a point name
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -100,14 +100,14 @@ class PartnerBook:
                 self._add(run, "charge", of_days)
 
     def write(self, out: Path) -> None:
-        """Make ``partners.csv``, by date, then by id, and ``partner_months.csv`` by id; nothing is written of what nets to 0."""
-        rows = sorted(self._rows(), key=lambda row: (row.date, row.entry))
+        """Make ``partners.csv`` and ``partner_months.csv``."""
+        rows = self.rows()
         write_rows(out / PARTNERS, PartnerRow._fields, rows)
-        months: dict[tuple[str, str, str], int] = defaultdict(int)
-        for row in rows:
-            months[row.date[:7], row.account, row.partner] += row.received_nano
-        of_months = [PartnerMonthRow("/".join(key), *key, nano) for key, nano in months.items() if nano]
-        write_rows(out / PARTNER_MONTHS, PartnerMonthRow._fields, sorted(of_months))
+        write_rows(out / PARTNER_MONTHS, PartnerMonthRow._fields, month_rows(rows))
+
+    def rows(self) -> list[PartnerRow]:
+        """The rows of ``partners.csv``, by date, then by id; none of what nets to 0."""
+        return sorted(self._rows(), key=lambda row: (row.date, row.entry))
 
     def _add(self, run: str, kind: str, sums: Mapping[OfDay, int]) -> None:
         for of_day, nano in sums.items():
@@ -119,6 +119,14 @@ class PartnerBook:
                 when = date.fromordinal(day).isoformat()
                 entry = f"{run}/{when}/{account}/{partner}/{kind}"
                 yield PartnerRow(entry, when, run, kind, account, partner, nano)
+
+
+def month_rows(rows: Iterable[PartnerRow]) -> list[PartnerMonthRow]:
+    """The rows of ``partner_months.csv``, by id; none of what nets to 0."""
+    months: dict[tuple[str, str, str], int] = defaultdict(int)
+    for row in rows:
+        months[row.date[:7], row.account, row.partner] += row.received_nano
+    return sorted(PartnerMonthRow("/".join(key), *key, nano) for key, nano in months.items() if nano)
 
 
 def _by_name(

@@ -106,8 +106,7 @@ class _Writer:
 
     def __init__(self, billing: Billing, payments: Sequence[PaymentRow]) -> None:
         self.billing, self.dataset, self.months = billing, billing.dataset, billing.months
-        accounts = [*billing.contract.accounts, *(kind.account for kind in billing.kinds)]
-        self.accounts = list(dict.fromkeys(accounts))
+        self.accounts = billing.accounts
         parties = {*billing.points_of_party, *(one.party for one in payments)}
         for account in dict.fromkeys([*self.accounts, *(one.account for one in payments)]):
             if account in parties:

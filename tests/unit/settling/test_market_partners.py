@@ -265,3 +265,22 @@ def test_a_run_that_sees_another_supplier_takes_back_what_the_earlier_one_was_gi
     months = {(row["account"], row["partner"]): int(row["received_nano"]) for row in rows(out, "partner_months.csv")}
     assert months["supplier", "north"] == (4 - slots_again) * 1_000 * 460_000
     assert_is_the_receipt_of_accounts(out, "Asia/Shanghai")
+
+
+@pytest.mark.parametrize("name", ["partners.csv", "partner_months.csv"])
+def test_what_partners_receive_is_computed_again_and_a_changed_row_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    world = with_more(named("P-1", "p-1", FIRST_OF_NODE_S, supplier="north", grid_operator="dso"))
+    data, out, sender = tmp_path / "ledger", tmp_path / "out", world.sender()
+    with ledger_with(data, world, [*first_slots(sender), *late_reading(sender, 700)]):
+        pass
+    assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(out)]) == 0
+    replay = ["settle", "replay", "--data", str(data), "--documents", str(out)]
+    assert main(replay) == 0
+    whole = (out / name).read_text()
+    assert "north" in whole
+    (out / name).write_text(whole.replace("north", "south"))
+    capsys.readouterr()
+    assert main(replay) == 1
+    assert f"NOT THE SAME: {name}, row " in capsys.readouterr().out
