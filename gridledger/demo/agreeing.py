@@ -15,7 +15,7 @@ async def check_same_state(scene: Scene, first: NodeStatus) -> None:
     """Wait until every further node has come to the height at which the first one is; GridError where one does not, or has another state there."""
     for place in scene.nodes[1:]:
         async with Client(place.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"]) as node:
-            await _wait_for(node, place.name, first.height)
+            await wait_for_height(node, place.name, first.height)
             block = await patiently(partial(node.query, f"blocks/{first.height}"))
         if block["state_root"] != first.state_root.hex():
             told = (
@@ -24,7 +24,8 @@ async def check_same_state(scene: Scene, first: NodeStatus) -> None:
             raise GridError(f"the nodes differ at height {first.height}: {told}; logs: {scene.run_dir}")
 
 
-async def _wait_for(node: Client, name: str, height: int) -> None:
+async def wait_for_height(node: Client, name: str, height: int) -> None:
+    """Wait until a node has come to a height; GridError naming it where it does not."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             while (await patiently(node.status)).height < height:  # noqa: ASYNC110 - another process

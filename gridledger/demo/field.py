@@ -10,6 +10,7 @@ from typing import Final
 
 from edge.outbox_file import read_outbox
 from gridcore.errors import GridError
+from gridledger.demo.agreeing import wait_for_height
 from gridledger.demo.day import patiently
 from gridledger.demo.devices import Broker
 from gridledger.demo.exchange import exchanges_of, rows_of_exchange
@@ -29,8 +30,9 @@ POLL_S: Final = 0.05
 async def relays_of(scene: Scene, troubles: Troubles) -> AsyncIterator[Mapping[str, Relay]]:
     """A relay, by area, for each gateway whose way to the node is not always as it should be."""
     async with AsyncExitStack() as stack:
-        url_of = {area: scene.node_of_gateway(number).url for number, area in enumerate(troubles.world.areas, 1)}
-        relays = {area: Relay(url_of[area]) for area in sorted(troubles.areas_with_relay())}
+        own = {area: scene.node_of_gateway(number) for number, area in enumerate(troubles.world.areas, 1)}
+        stop = {area for area, place in own.items() if place.name in troubles.nodes_that_stop()}
+        relays = {area: Relay(own[area].url) for area in sorted(stop | troubles.areas_with_relay())}
         for relay in relays.values():
             await relay.start()
             stack.push_async_callback(relay.close)
@@ -46,6 +48,7 @@ class Field:
         troubles: Troubles,
         instruments: Instruments,
         agents: Mapping[str, Supervised],
+        nodes: Mapping[str, Supervised],
         relays: Mapping[str, Relay],
         broker: Broker | None,
         client: Client,
@@ -54,6 +57,8 @@ class Field:
         self._troubles = troubles
         self._instruments = instruments
         self._agents = agents
+        self._nodes = nodes
+        self._down: set[str] = set()
         self._relays = relays
         self._broker = broker
         self._client = client
@@ -70,6 +75,7 @@ class Field:
         if boundary_index is None:
             return
         await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
+        await self._arrange_nodes(self._troubles.nodes_down(boundary_index))
         for area, relay in self._relays.items():
             relay.is_cut = self._troubles.is_cut_from_node(boundary_index, area)
             relay.behind_s = self._troubles.clock_behind_s(boundary_index, area)
@@ -78,6 +84,25 @@ class Field:
                 await agent.pause()
             else:
                 agent.resume()
+
+    async def _arrange_nodes(self, down: set[str]) -> None:
+        """Stop and start validators; one that comes back has caught up before its gateways talk to it again."""
+        for name in down - self._down:
+            await self._nodes[name].pause()
+        for name in self._down - down:
+            self._nodes[name].resume()
+            await self._caught_up(name)
+        self._down = down
+        for number, area in enumerate(self._troubles.world.areas, 1):
+            if area in self._relays:
+                self._relays[area].lead_to(self._scene.node_instead(number, down).url)
+
+    async def _caught_up(self, name: str) -> None:
+        scene = self._scene
+        url = next(place.url for place in scene.nodes if place.name == name)
+        height = (await patiently(self._client.status)).height
+        async with Client(url, chain=scene.chain, signer_id=UTILITY, signer=scene.keys[UTILITY]) as node:
+            await wait_for_height(node, name, height)
 
     async def _arrange_broker(self, is_dead: bool) -> None:
         if self._broker is None or is_dead == self._is_broker_dead:

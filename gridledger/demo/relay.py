@@ -39,6 +39,15 @@ class Relay:
         self._server = await asyncio.start_server(self._serve, HOST, 0)
         self.url = f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
 
+    def lead_to(self, node_url: str) -> None:
+        """Lead to another node from now on, if it is another one: connections to the one before end."""
+        node = urlsplit(node_url)
+        if node == self._node:
+            return
+        self._node = node
+        for task in self._open:
+            task.cancel()
+
     async def close(self) -> None:
         """End all connections."""
         if self._server is not None:

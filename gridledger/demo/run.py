@@ -145,9 +145,9 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
             journal.boundary_index(),
             {area: relay.url for area, relay in relays.items()},
         ) as instruments,
-        _processes(scene, world.areas, broker) as agents,
+        _processes(scene, world.areas, broker) as (nodes, agents),
     ):
-        field = Field(scene, troubles, instruments, agents, relays, broker, client)
+        field = Field(scene, troubles, instruments, agents, nodes, relays, broker, client)
         await field.arrange(journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
@@ -240,10 +240,10 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
 @asynccontextmanager
 async def _processes(
     scene: Scene, areas: Sequence[str], broker: Broker | None
-) -> AsyncIterator[Mapping[str, Supervised]]:
-    """Keep node, agents, pages and broker alive inside the block; an error of one that cannot be kept alive ends the block.
+) -> AsyncIterator[tuple[Mapping[str, Supervised], Mapping[str, Supervised]]]:
+    """Keep nodes, agents, pages and broker alive inside the block; an error of one that cannot be kept alive ends the block.
 
-    The agents are told by their area.
+    The nodes are told by their name, the agents by their area.
 
     A broker only informs: without it the day goes on.
     """
@@ -252,7 +252,7 @@ async def _processes(
         Supervised(place.name, [*command, "node", "run", "--config", str(scene.node_config(place))], scene.run_dir)
         for place in scene.nodes
     ]
-    node = children[0]
+    node, nodes = children[0], {child.name: child for child in children}
     if broker is not None and broker.process is not None:
         children.append(broker.process)
     if scene.pages_url is not None:
@@ -269,7 +269,7 @@ async def _processes(
                 is_broker = broker is not None and child is broker.process
                 group.create_task(_run_if_it_can(child) if is_broker else child.run())
             try:
-                yield agents
+                yield nodes, agents
             finally:
                 for child in reversed(children):
                     await child.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,11 @@ class Scene:
     def node_of_gateway(self, number: int) -> NodePlace:
         """The node that the gateway of area ``number``, from 1, talks to: the nodes take turns, and the second one begins."""
         return self.nodes[number % len(self.nodes)]
+
+    def node_instead(self, number: int, down: Collection[str]) -> NodePlace:
+        """The node that it talks to while some are down: the next one in turn that runs."""
+        turn = (self.nodes[(number + step) % len(self.nodes)] for step in range(len(self.nodes)))
+        return next(place for place in turn if place.name not in down)
 
     def node_config(self, place: NodePlace) -> Path:
         """The configuration file of a node."""

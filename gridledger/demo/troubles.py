@@ -29,6 +29,7 @@ from simulators.scenarios.schema import (
     STOLEN_KEY,
     STUCK,
     SWAPPED,
+    VALIDATOR_DOWN,
     WORD_SWAP,
     Event,
 )
@@ -131,6 +132,14 @@ class Troubles:
     def is_broker_dead(self, boundary_index: int) -> bool:
         """Whether the broker of the devices does not run."""
         return any(event.kind == DEAD_BROKER for event in self._events.get(boundary_index, ()))
+
+    def nodes_down(self, boundary_index: int) -> set[str]:
+        """The nodes that do not run at a boundary."""
+        return {event.target for event in self._events.get(boundary_index, ()) if event.kind == VALIDATOR_DOWN}
+
+    def nodes_that_stop(self) -> set[str]:
+        """Those that do not run at some boundary."""
+        return {event.target for event in self.world.scenario.events if event.kind == VALIDATOR_DOWN}
 
     def areas_with_relay(self) -> set[str]:
         """The areas of which something may happen between gateway and node."""

@@ -32,6 +32,7 @@ from simulators.scenarios.schema import (
     ROLL_OVER,
     SLOT_S,
     STUCK,
+    VALIDATOR_DOWN,
 )
 
 FAULT_KINDS: Final = (*METER_KINDS, *AREA_KINDS)
@@ -41,6 +42,7 @@ BEHIND: Final = "measured, behind what has flowed"
 AS_IT_STOOD: Final = "measured, not `frozen`"
 ROLLED: Final = "measured, flagged `rollover`"
 UNSEEN: Final = "its devices are not observed"
+CAUGHT_UP: Final = "its own ledger has these blocks"
 _SIGNS: Final = {
     STUCK: BEHIND,
     ROLL_OVER: ROLLED,
@@ -106,7 +108,8 @@ def score_run(folder: Path) -> list[Score]:
             raise UsageError(f"{folder}: holds no {name}; {_RIGHT}")
     area_of = {row["meter"]: row["area"] for row in _rows(folder, "meters.csv")}
     labels = list(_labels(folder, area_of))
-    if not labels:
+    stops = [row for row in _rows(folder, "events.csv") if row["kind"] == VALIDATOR_DOWN]
+    if not labels and not stops:
         raise UsageError(f"{folder}: its scenario has no event that is a fault; there is nothing to score")
     signs = _signs_of(folder)
     qualities = {(row["meter"], int(row["slot_start_s"])): row for row in _rows(folder, "reported.csv")}
@@ -127,7 +130,8 @@ def score_run(folder: Path) -> list[Score]:
             scores[METER_CLOCK].elsewhere += any(
                 cell[0] in label.meters for label in labels if label.kind == METER_CLOCK
             )
-    return [*scores.values(), *_score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])]
+    devices = _score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])
+    return [*scores.values(), *devices, *_score_nodes(folder, stops)]
 
 
 def _labels(folder: Path, area_of: dict[str, str]) -> Iterator[_Label]:
@@ -216,6 +220,26 @@ def _score_devices(folder: Path, labels: Sequence[_Label]) -> Iterator[Score]:
             score.so += not is_seen
         else:
             score.elsewhere += not is_seen
+    yield score
+
+
+def _score_nodes(folder: Path, stops: Sequence[dict[str, str]]) -> Iterator[Score]:
+    """Of validators that were down: whether each has, in the end, every block that the others made meanwhile."""
+    if not stops:
+        return
+    score = Score(VALIDATOR_DOWN, CAUGHT_UP, qualities={"not billed"})
+    with reading(folder / "ledger", CONTRACTS) as first:
+        told = [(first.header(height).ledger_time_s, first.digest(height)) for height in range(1, first.height + 1)]
+    for stop in stops:
+        with reading(folder / stop["target"].replace("node", "ledger"), CONTRACTS) as node:
+            own = [node.digest(height) for height in range(1, node.height + 1)]
+        during = range(int(stop["from_s"]), int(stop["until_s"]))
+        has = [height < len(own) and own[height] == digest for height, (_, digest) in enumerate(told)]
+        score.concerned += sum(at_s in during for at_s, _ in told)
+        score.so += sum(at_s in during and is_there for (at_s, _), is_there in zip(told, has, strict=True))
+        score.elsewhere += sum(
+            at_s not in during and not is_there for (at_s, _), is_there in zip(told, has, strict=True)
+        )
     yield score
 
 

@@ -21,7 +21,7 @@ from ledger.contract import Vocabulary
 from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
 from simulators.grid.world import RATED_PHASE_V
-from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, Event
+from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, VALIDATOR_DOWN, Event
 
 NAME: Final = "report.html"
 POINTS_MAX: Final = 384
@@ -367,11 +367,11 @@ class _Report:
     def _event(self, event: Event) -> list[Cell]:
         world, settled = self.world, self.settled
         concerned = (event.target, event.other)
-        is_area = event.kind in (*AREA_KINDS, STOLEN_KEY)
+        is_area, is_node = event.kind in (*AREA_KINDS, STOLEN_KEY), event.kind == VALIDATOR_DOWN
         at = [
             column
             for column, meter in enumerate(world.meters)
-            if meter.party and (meter.area == event.target if is_area else meter.meter in concerned)
+            if meter.party and (is_node or (meter.area == event.target if is_area else meter.meter in concerned))
         ]
         slots = slice(max(0, event.from_slot - 1), min(world.slots, event.until_slot))
         quality = settled.quality[slots][:, at]

@@ -24,7 +24,7 @@ from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import Violation, violations_of
-from simulators.scenarios.events import check_events, check_protocols
+from simulators.scenarios.events import check_events, check_protocols, check_validators
 from simulators.scenarios.schema import (
     BLACKOUT,
     EUROPEAN_LV,
@@ -323,6 +323,7 @@ def _check(world: World) -> None:
     check_protocols(
         world.scenario.events, {meter.meter for meter in world.meters if meter.profile == DLT645_PROFILE_ID}
     )
+    check_validators(world.scenario.events, world.scenario.consortium)
     next(world.each_counted())  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
     for slot in range(world.slots):

@@ -20,7 +20,9 @@ from simulators.scenarios.schema import (
     ROLL_OVER,
     STOLEN_KEY,
     SWAPPED,
+    VALIDATOR_DOWN,
     WORD_SWAP,
+    Consortium,
     Event,
 )
 
@@ -85,8 +87,33 @@ def check_protocols(events: Sequence[Event], dlt645: Collection[str]) -> None:
             )
 
 
+def check_validators(events: Sequence[Event], consortium: Consortium | None) -> None:
+    """Raise UsageError where an event stops a node that is none, the one that the clock speaks to, or so many that no block is made."""
+    down = [(number, event) for number, event in enumerate(events) if event.kind == VALIDATOR_DOWN]
+    for number, event in down:
+        where = f"events[{number}]"
+        if consortium is None:
+            raise UsageError(
+                f"{where}: {VALIDATOR_DOWN!r} stops one of several validators; give the table [consortium]"
+            )
+        first, *others = consortium.nodes
+        if event.target not in others:
+            known = f"there are {', '.join(others)}" if others else "there is none"
+            raise UsageError(
+                f"{where}: target {event.target!r} is no node behind {first!r}, which the clock speaks to; {known}"
+            )
+        away = sorted({one.target for _, one in down if one.from_slot <= event.from_slot < one.until_slot})
+        if len(away) > consortium.away_max:
+            held = (
+                f"of {consortium.validators} validators at most {consortium.away_max} may be away, or no block is made"
+            )
+            raise UsageError(f"{where}: in slot {event.from_slot} {', '.join(away)} are down; {held}")
+
+
 def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) -> None:
     """Raise UsageError where an event concerns what is not there."""
+    if event.kind == VALIDATOR_DOWN:
+        return
     areas = list(dict.fromkeys(area_of_meter.values()))
     if event.kind in _OF_AREA:
         if event.target not in areas:
@@ -120,7 +147,7 @@ def _meters(event: Event) -> tuple[str, ...]:
 def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str]) -> bool:
     if one.until_slot <= other.from_slot or other.until_slot <= one.from_slot:
         return False
-    if STOLEN_KEY in (one.kind, other.kind):  # concerns no meter
+    if {STOLEN_KEY, VALIDATOR_DOWN} & {one.kind, other.kind}:  # these concern no meter
         return one.kind == other.kind and one.target == other.target
     if one.kind in AREA_KINDS or other.kind in AREA_KINDS:
         return bool(

@@ -67,6 +67,8 @@ AREA_KINDS: Final = (
     CLOCK_STEP,
     DEAD_BROKER,
 )
+VALIDATOR_DOWN: Final = "validator_down"
+"""Of a consortium one node, with its engine, does not run."""
 EXCHANGED: Final = "exchanged"
 """No fault: a meter gives way to a new one in the middle of the slot."""
 H1, H2, H3, H4, H5, H6 = "h1", "h2", "h3", "h4", "h5", "h6"
@@ -385,7 +387,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Consortium:
-    """Who holds the ledger: so many organisations, each with a validator. Without the table it is one node alone."""
+    """Who holds the ledger: so many organisations, each with a validator of the same power. Without the table it is one node alone."""
 
     validators: int = _whole(1, VALIDATORS_MAX)
 
@@ -394,17 +396,22 @@ class Consortium:
         """The names of their nodes."""
         return ("node", *(f"node-{number}" for number in range(2, self.validators + 1)))
 
+    @property
+    def away_max(self) -> int:
+        """How many may be away at once: more than two thirds make blocks."""
+        return (self.validators - 1) // 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
 
-    ``target``: a meter, or for the kinds that concern all of it an area; ``other``: of a swap, the meter that is found in
+    ``target``: a meter, for the kinds that concern all of it an area, or a validator's node; ``other``: of a swap, the meter that is found in
     the target's place; of a collusion the one that counts more; of an exchange the new meter.
     """
 
     label: str = dataclasses.field(metadata={"min": 1, "max": 60})
-    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, EXCHANGED, *FRAUD_KINDS)
+    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS)
     target: str = dataclasses.field(metadata={"min": 1, "max": 40})
     from_slot: int = _whole(1, SLOTS_MAX)
     until_slot: int = _whole(2, SLOTS_MAX)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridledger.demo.resuming import BOUNDARY
+from gridledger.simulating.fault_scores import score_run
 from gridledger.simulating.manifest import FILES
 from simulators.scenarios.gallery import find_scenario
 from tests.demo.demo_run import Finished, processes_of, run_simulation
@@ -23,13 +24,23 @@ NODES = ("node", "node-2", "node-3", "node-4")
 SLOTS = 4
 
 
-def scenario_in(folder: Path, *, validators: int | None) -> str:
+STOP = """
+[[events]]
+label = "off"
+kind = "validator_down"
+target = "node-2"
+from_slot = 1
+until_slot = 3
+"""
+
+
+def scenario_in(folder: Path, *, validators: int | None, events: str = "") -> str:
     """The begin of the gallery's scenario, beside its table."""
     head, _, _ = FOUND.data.decode().partition("# Who holds the ledger")
     path = folder / "villages.toml"
     path.write_text(head.replace("slots = 8\n", f"slots = {SLOTS}\n"))
     if validators is not None:
-        path.write_text(f"{path.read_text()}[consortium]\nvalidators = {validators}\n")
+        path.write_text(f"{path.read_text()}[consortium]\nvalidators = {validators}\n{events}")
     table = FOUND.scenario.grid.table
     assert table is not None
     shutil.copy(table, folder)
@@ -80,6 +91,22 @@ def test_gateways_talk_to_different_nodes(four: Finished) -> None:
     edges = [tomllib.loads((run / f"edge-{number}.toml").read_text())["node"] for number in (1, 2)]
     assert edges == [f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{ports[2]}"]
     assert processes_of(four.out) == []
+
+
+def test_a_ledger_goes_on_without_one_of_four_and_that_one_catches_up(alone: Finished, tmp_path: Path) -> None:
+    told = run_simulation(tmp_path / "out", scenario_in(tmp_path, validators=4, events=STOP))
+    assert (told.json["readings_missing"], told.json["faults"]) == (0, 1)
+    assert told.json["results_root"] == alone.json["results_root"]
+    kept = [name for name in FILES if name not in ("events.csv", "report.html") and (alone.out / name).exists()]
+    assert [name for name in kept if (told.out / name).read_bytes() != (alone.out / name).read_bytes()] == []
+    starts = [(told.out / "run" / f"{name}.log").read_text().count(" ready at ") for name in NODES]
+    assert starts == [1, 2, 1, 1]
+    first, second = (headers_of(told, name)[: told.json["height"]] for name in NODES[:2])
+    assert len(first) == told.json["height"]
+    assert first == second
+    (score,) = score_run(told.out)
+    assert (score.kind, score.recall_percent, score.precision_percent) == ("validator_down", 100, 100)
+    assert score.concerned > 8, "blocks of two slots"
 
 
 def test_a_run_that_is_killed_goes_on_with_its_validators(alone: Finished, tmp_path: Path) -> None:

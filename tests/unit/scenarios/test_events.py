@@ -10,10 +10,12 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridledger.cli import main
+from gridledger.demo.dropped import Dropped
+from gridledger.demo.troubles import Troubles
 from simulators.grid.world import build_world
 from simulators.scenarios.events import check_events
 from simulators.scenarios.gallery import find_scenario
-from simulators.scenarios.schema import Event, Scenario
+from simulators.scenarios.schema import Consortium, Event, Scenario
 
 VILLAGE = find_scenario("village_day").scenario.sized(slots=24)
 
@@ -58,6 +60,59 @@ def test_an_event_that_cannot_be_is_one_line(second: Event, words: str) -> None:
         build_world(with_events(event("lost", "M-H002", 4, 6), second))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("validators", "events", "words"),
+    [
+        (
+            None,
+            [("node-2", 1, 2)],
+            "events[0]: 'validator_down' stops one of several validators; give the table [consortium]",
+        ),
+        (
+            1,
+            [("node-2", 1, 2)],
+            "events[0]: target 'node-2' is no node behind 'node', which the clock speaks to; there is none",
+        ),
+        (
+            4,
+            [("node", 1, 2)],
+            "target 'node' is no node behind 'node', which the clock speaks to; there are node-2, node-3, node-4",
+        ),
+        (4, [("node-5", 1, 2)], "events[0]: target 'node-5' is no node behind 'node'"),
+        (3, [("node-2", 1, 2)], "events[0]: in slot 1 node-2 are down; of 3 validators at most 0 may be away"),
+        (
+            4,
+            [("node-2", 1, 4), ("node-3", 3, 5)],
+            "events[1]: in slot 3 node-2, node-3 are down; of 4 validators at most 1",
+        ),
+        (4, [("node-2", 1, 4), ("node-2", 3, 5)], "events[1]: overlaps events[0] on node-2 in slots 3 to 3"),
+    ],
+)
+def test_a_validator_stops_only_where_the_others_go_on(
+    validators: int | None, events: list[tuple[str, int, int]], words: str
+) -> None:
+    scenario = with_events(*(event("validator_down", *stop) for stop in events)).sized(validators=validators)
+    with pytest.raises(UsageError) as caught:
+        build_world(scenario)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_many_validators_as_may_be_away_stop_beside_other_faults() -> None:
+    stops = [event("validator_down", f"node-{number}", 2, 5) for number in (2, 3)]
+    scenario = with_events(*stops, event("blackout", "A1", 2, 4), event("validator_down", "node-4", 5, 7))
+    world = build_world(scenario.sized(validators=7))
+    assert [Consortium(number).away_max for number in (1, 3, 4, 6, 7, 16)] == [0, 0, 1, 1, 2, 5]
+    troubles = Troubles(world, Dropped(7))
+    assert [troubles.nodes_down(boundary) for boundary in (1, 2, 4, 5, 7)] == [
+        set(),
+        {"node-2", "node-3"},
+        {"node-2", "node-3"},
+        {"node-4"},
+        set(),
+    ]
 
 
 def test_a_broker_dies_where_devices_speak_to_one_and_nowhere_else() -> None:

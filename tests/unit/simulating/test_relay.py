@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -73,3 +73,23 @@ async def test_what_reaches_the_node_and_what_comes_back(
         await relay.close()
     assert asked == ([] if reaches is None else [reaches])
     assert answer == (b"" if time_s is None else b'HTTP/1.1 200 OK\r\n\r\n{"ledger_time_s":%d}' % time_s)
+
+
+async def test_a_relay_that_is_led_elsewhere_ends_its_connections_and_the_next_ones_come_to_the_other_node() -> None:
+    async with node() as (url, asked), node() as (other_url, asked_instead):
+        relay = Relay(url)
+        await relay.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(relay.url.rpartition(":")[2]))
+        for _ in range(2):  # leading it where it leads already ends nothing
+            relay.lead_to(url)
+            writer.write(SUBMIT)
+            assert (await asyncio.wait_for(reader.read(4096), 5)).startswith(b"HTTP/1.1 200")
+        relay.lead_to(other_url)
+        ended = b""
+        with suppress(ConnectionError):
+            ended = await asyncio.wait_for(reader.read(4096), 5)
+        assert ended == b""
+        writer.transport.abort()
+        assert (await ask(relay, CLOCK)).startswith(b"HTTP/1.1 200")
+        await relay.close()
+    assert (asked, asked_instead) == ([SUBMIT, SUBMIT], [CLOCK])
