@@ -68,12 +68,16 @@ OWNED: Final[Sequence[Entity[Any]]] = (SIGNER, GATEWAY, PARTY)
 
 
 def missing_references(histories: Histories, stated: Stated[Any]) -> Iterator[Fault]:
-    """Entities that a row names and that are not in force from the time on from which the row holds."""
+    """Entities that a row names and that are not in force from the time on from which the row holds.
+
+    What was folded has been in force: runs never read it again, so it counts where documents alone rest on the row.
+    """
+    is_of_documents = isinstance(stated.record, (BalanceTerms, Tariff))
     for field, entity, name in named_entities(stated):
         rows = histories.of(entity, name)
         if not rows:
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: there is no row {entity.key(name)}")
-        elif rows[0].from_s > stated.from_s:
+        elif rows[0].from_s > stated.from_s and not (is_of_documents and histories.has_folded(entity, name)):
             begins = f"{entity.key(name)} begins at {rows[0].from_s}, after this row at {stated.from_s}"
             yield Fault(stated, Code.REGISTRY_UNKNOWN, f"{field}: {begins}")
 

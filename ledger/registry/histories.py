@@ -132,6 +132,10 @@ class Histories(ABC):
     def of(self, entity: Entity[R], name: str) -> Sequence[Stated[R]]:
         """The rows of one entity in order of time, without those that a later row of the same ``from_s`` replaces."""
 
+    def has_folded(self, entity: Entity[Any], name: str) -> bool:
+        """Whether an entity began before the first of its rows: those before it were folded."""
+        return False
+
     @abstractmethod
     def number_of(self, entity: Entity[Any], name: str) -> int:
         """The number of an area, a party or a point that exists."""

@@ -153,7 +153,8 @@ class Judge:
             yield Fault(stated, Code.REGISTRY_NOT_AHEAD, words)
         elif leaf.first_after(stated.from_s) > self._needed_s(stated, kind):
             words = (
-                "it has 64 entries, and what may still be settled rests on the first of them: go on under another name"
+                "it has 64 entries, and what holds now or may still be settled rests on the first of them: "
+                "register what is next later, or under another name"
             )
             yield Fault(stated, Code.REGISTRY_CONFLICT, words)
         elif kind == POINT.kind and stated.from_s % self.registrations.slot_s:
@@ -176,10 +177,16 @@ class Judge:
 
     def _needed_s(self, stated: Stated[Any], kind: str) -> int:
         """The time from which on it must be told what was in force of an entity."""
-        if kind in _NEVER_BACK and kind != ZONE.kind:
+        is_of_now = kind in _NEVER_BACK and kind != ZONE.kind
+        if is_of_now or (kind == PRICE_SERIES.kind and not self._is_of_slots(stated)):
             return self._draft.ledger_time_s
         opens_s = stated.record.open_before_start_s if kind == ZONE.kind else 0
         return max(0, min(map(self.registrations.horizon_s, self.zones_of(stated)), default=0) - opens_s)
+
+    def _is_of_slots(self, series: Stated[Any]) -> bool:
+        """Whether rules or agreements name a price series. Else documents alone rest on it, which nodes make of what they keep beside the state."""
+        _, name = _kind_and_name(series.key)
+        return bool(self.registrations.rules_of_series(name) or self.registrations.zones_of_agreed_series(name))
 
     def zones_of(self, stated: Stated[Any]) -> set[str | None]:
         """The zones whose slots rest on an entity; None stands for one that is not known."""

@@ -141,6 +141,11 @@ class Registrations(Histories):
             self._histories[key] = known
         return known
 
+    def has_folded(self, entity: Entity[Any], name: str) -> bool:
+        """See Histories."""
+        leaf = self.leaf(entity.key(name))
+        return leaf is not None and leaf.folded_to_s >= 0
+
     def _stated(self, entity: Entity[R], name: str, leaf: EntityLeaf | None) -> Sequence[Stated[R]]:
         """The rows of an entity as of now."""
         last = {entry.from_s: entry for entry in leaf.entries} if leaf is not None else {}

@@ -193,17 +193,26 @@ class Registrar:
         return [*day.rows(), *Named(POINT, meter.point, point, self.beginning(now_s)).rows()]
 
     def series(self, now_s: int) -> list[Row]:
-        """Prices slot by slot, and rules that name them, mostly such as the contract takes."""
+        """Prices slot by slot, and rules that name them, mostly such as the contract takes. Nothing names ``free`` for long."""
         rng, slot_s = self.rng, self.world.slot_s
         found = rng.choice(self.world.consortium.areas)
         drawn = draw_rules(rng, found.record.rules, self.world.contract_of(found.name))
         key = rng.choice(sorted(drawn.record.prices))
         values = [drawn.record.prices[key] + rng.choice([0, 0, 1, -1, 10**8]) for _ in range(rng.choice([1, 4, 50]))]
         from_s = self.inside(now_s)
-        prices = Named(PRICE_SERIES, "spot", PriceSeries.of(rng.choice([slot_s, 2 * slot_s, 60]), values), from_s)
-        named = drawn.record._replace(series={key: rng.choice(["spot", "spot", "spot", "none"])})
+        prices = Named(
+            PRICE_SERIES,
+            rng.choice(["spot", "spot", "free"]),
+            PriceSeries.of(rng.choice([slot_s, 2 * slot_s, 60]), values),
+            from_s,
+        )
+        named = drawn.record._replace(series={key: rng.choice([prices.name, prices.name, "spot", "none"])})
         rows = list(prices.rows())
-        return rows if rng.random() < 0.3 else rows + list(drawn._replace(record=named, from_s=from_s).rows())
+        return (
+            rows
+            if rng.random() < (0.9 if prices.name == "free" else 0.3)
+            else rows + list(drawn._replace(record=named, from_s=from_s).rows())
+        )
 
     def own_prices(self, now_s: int) -> list[Row]:
         """Rules that a point has of its own, and its keys."""

@@ -265,9 +265,7 @@ def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str 
             registry.find_zone(registry.first(key)["area"]) for key in points
         ]
     if kind == "price_series":
-        rules = registry.keys("rules")
-        own = [key for key in rules if any(name in v.get("series", {}).values() for _, v in registry.history(key))]
-        agreed = [v for key in registry.keys("agreement") for _, v in registry.history(key) if v.get("series") == name]
+        own, agreed = of_series(registry, name)
         return [zone for key in own for zone in zones_of(registry, "rules", key.split("/")[1], {})] + [
             zone for value in agreed for zone in zones_of(registry, "agreement", "", value)
         ]
@@ -277,6 +275,14 @@ def zones_of(registry: Registry, kind: str, name: str, value: Leaf) -> list[str 
         point = registry.history("point/" + value["seller_point" if kind == "agreement" else "point"])
         return [registry.find_zone(point[0][1]["area"]) if point else None]
     return []
+
+
+def of_series(registry: Registry, name: str) -> tuple[list[str], list[Leaf]]:
+    """The keys of the rules that name a price series in an entry that is not folded, and such entries of agreements: replaced ones too."""
+    own = [
+        key for key in registry.keys("rules") if any(name in v.get("series", {}).values() for v in registry.ever(key))
+    ]
+    return own, [v for key in registry.keys("agreement") for v in registry.ever(key) if v.get("series") == name]
 
 
 def horizon_s(twin: Twin, zone: str | None) -> int:
@@ -302,6 +308,8 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
 def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
     """The time from which on it must be told what was in force."""
     if kind in ("organisation", "signer", "gateway", "key_policy"):
+        return twin.ledger_time_s
+    if kind == "price_series" and not any(of_series(twin.registry, name)):
         return twin.ledger_time_s
     horizon = min((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
     return max(0, horizon - value["open_before_start_s"]) if kind == "zone" else horizon
@@ -348,8 +356,18 @@ def is_known(twin: Twin, key: str, from_s: int, value: Leaf) -> bool:
         keys.append("point/" + key.split("/")[1])
     if key.startswith("balance_terms/"):
         keys.append("area/" + key.split("/")[1])
-    begun = [twin.registry.history(key) for key in keys]
+    begun = [twin.registry.history(named) for named in keys if not (is_of_documents(key) and has_folded(twin, named))]
     return all(rows and rows[0][0] <= from_s for rows in begun)
+
+
+def is_of_documents(key: str) -> bool:
+    """Whether documents alone rest on a row."""
+    return key.startswith(("balance_terms/", "tariff/"))
+
+
+def has_folded(twin: Twin, key: str) -> bool:
+    """Whether entries of an entity have been folded."""
+    return "folded" in twin.leaves.get(key, {})
 
 
 def leaves_orders(twin: Twin, key: str, from_s: int, value: Leaf, before: dict[str, Leaf]) -> bool:

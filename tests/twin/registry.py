@@ -152,6 +152,10 @@ class Registry:
         """Every entry of an entity with its value, in order of time; of one time the last that was recorded."""
         return self.known(key, 2**62)
 
+    def ever(self, key: str) -> list[Leaf]:
+        """The value of every entry that is not folded, replaced ones too."""
+        return [self.read(digest) for _, _, digest in self.leaves[key]["entries"]]
+
     def known(self, key: str, height: int) -> list[tuple[int, Leaf]]:
         """The same as of a height."""
         entries = [entry for entry in self.leaves.get(key, {"entries": []})["entries"] if entry[1] <= height]

@@ -105,15 +105,15 @@ class _Said(NamedTuple):
 
 
 class _Known:
-    """A series of the ledger: for each time the prices of the entry in force."""
+    """A series of the ledger: for each time the prices of the entry in force, though it may have been folded since."""
 
     def __init__(self, ledger: Ledger, name: str) -> None:
         found = open_entity(ledger, PRICE_SERIES, name)
         self.is_there = found is not None
-        entries = () if found is None else found.leaf.entries
-        self._records: Mapping[int, PriceSeries] = (
-            {} if found is None else {entry.from_s: found.open(ledger, entry).record for entry in entries}
-        )
+        self._records: dict[int, PriceSeries] = {}
+        if found is not None:
+            entries = [*ledger.folded(PRICE_SERIES.key(name), found.leaf), *found.leaf.entries]
+            self._records = {entry.from_s: found.open(ledger, entry).record for entry in entries}
         self.starts_s = np.array(sorted(self._records), dtype=np.int64)
 
     @property
