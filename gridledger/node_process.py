@@ -15,6 +15,7 @@ from gridcore.serving.asgi import open_socket
 from gridcore.serving.ports import HOST
 from gridcore.serving.tls import check_tls
 from gridledger import __version__
+from gridledger.settling.area_certificates import certificates_of_area
 from gridledger.settling.area_month import AreaDocuments
 from ledger.config import NodeConfig, load_key, load_signing_keys
 from ledger.engines.base import Engine
@@ -167,7 +168,8 @@ async def _serve(config: NodeConfig, ledger: AnyLedger, doors: Sequence[Door], r
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _engine_of(config, ledger) as engine:
-        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop, AreaDocuments())
+        makes = (AreaDocuments(), certificates_of_area)
+        node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop, *makes)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())
         async with _keeping_time(config, ledger.chain, engine):

@@ -32,6 +32,7 @@ KINDS: Final[Mapping[str, str]] = {
     "name": "",  # somebody's own, in whatever language
     "instant": "s",  # UTC seconds
     "slot": "s",  # its start, UTC seconds
+    "month": "",  # a local one, YYYY-MM
     "energy_wh": "Wh",
     "amount_nano": "1e-9 {currency}",
     "price_micro": "1e-6 {currency}/kWh",

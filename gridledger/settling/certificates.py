@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from settlement.certificates import OnGridEnergy, certificate_lines
 
     with reading(args.data, CONTRACTS) as reader:
-        given = _given(reader, args.area)
+        given = given_in(reader, args.area)
     lines, register = list[PartyLine](), list[RegisterRow]()
     for party in sorted(given.of_party, key=str.encode):
         own = given.of_party[party]
@@ -112,14 +112,17 @@ def register_rows(given: GivenByParty, area: str, party: str) -> Iterator[Regist
     for one in certificates_of(given.of_party[party]):
         last = _month_number(one.month_s) + VALID_MONTHS
         state = "cancelled" if one.cancelled_month_s is not None else "expired" if now > last else "valid"
-        months = (_month(one.month_s), _month(one.issued_month_s), _month(one.cancelled_month_s or 0))
+        months = (month_text(one.month_s), month_text(one.issued_month_s), month_text(one.cancelled_month_s or 0))
         for origin in one.origins:
             name = f"{given.chain}/{area}/{party}/{one.number}"
             yield RegisterRow(name, party, state, *months, f"{last // 12:04}-{last % 12 + 1:02}", *origin)
 
 
-def _given(reader: LedgerReader, area_id: str) -> GivenByParty:
-    """What points of renewable kinds of energy have given: by the first run of a slot, then what each later one says more."""
+def given_in(reader: LedgerReader, area_id: str, *, slots_max: int | None = None) -> GivenByParty:
+    """What points of renewable kinds of energy have given: by the first run of a slot, then what each later one says more.
+
+    UsageError for no area, and for more than ``slots_max`` settled slots.
+    """
     import numpy as np
 
     from gridcore.registry.area import AREA
@@ -145,7 +148,12 @@ def _given(reader: LedgerReader, area_id: str) -> GivenByParty:
 
     of_party: dict[str, list[GivenEnergy]] = defaultdict(list)
     next_s = PROGRESS.must(reader, zone.name).run_slot_start_s
-    for slot_start_s in range(zone.timeline.first_slot_start_s, next_s, CHAIN.must(reader).slot_s):
+    slots = range(zone.timeline.first_slot_start_s, next_s, CHAIN.must(reader).slot_s)
+    if slots_max is not None and len(slots) > slots_max:
+        raise UsageError(
+            f"area {area_id} has {len(slots)} settled slots, more than {slots_max}: gridledger settle certificates counts them"
+        )
+    for slot_start_s in slots:
         said: dict[tuple[str, str], int] = {}
         runs = RUNS.load(reader, slot_start_s, zone.name)
         for place, (name, height) in enumerate(() if runs is None else runs.runs):
@@ -186,6 +194,7 @@ def _month_number(month_s: int) -> int:
     return middle.year * 12 + middle.month - 1
 
 
-def _month(month_s: int) -> str:
+def month_text(month_s: int) -> str:
+    """A local month by its begin, as 2026-07; "" for none."""
     number = _month_number(month_s)
     return f"{number // 12:04}-{number % 12 + 1:02}" if month_s else ""

@@ -23,6 +23,7 @@ MODULES: Final = (
     "gridweb.pages.slot",
     "gridweb.pages.runs",
     "gridweb.pages.documents",
+    "gridweb.pages.certificates",
     "gridweb.pages.replaying",
     "gridweb.pages.exporting",
     "gridweb.pages.imbalance",

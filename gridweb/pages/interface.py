@@ -43,6 +43,7 @@ KIND_TITLES: Final = {
     "quality": N_("quality of a reading"),
     "share": N_("parts of a million"),
     "digest": N_("hexadecimal digits"),
+    "month": N_("a local month, YYYY-MM"),
 }
 
 

@@ -24,6 +24,7 @@ from ledger.contract import Contract, Statements
 from ledger.engines.base import Engine, Outcome, Sender
 from ledger.http.access import Authenticator
 from ledger.http.bodies import BodyRoom
+from ledger.http.certificates import Certificates
 from ledger.http.documents import Documents
 from ledger.http.reports import GatewayReports
 from ledger.http.roles import Access, Arguments
@@ -50,7 +51,8 @@ log = get_logger(__name__)
 class Node:
     """What the routes of a node work on. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
 
-    ``statements``: how settled slots become statements and postings; ``documents``: what makes the documents of a month, None for none.
+    ``statements``: how settled slots become statements and postings; ``documents``: what makes the documents of a month, ``certificates``: what counts green
+    certificates, None for none.
     """
 
     ledger: LedgerReader
@@ -61,6 +63,7 @@ class Node:
     version: str
     stop: asyncio.Event
     documents: Documents | None = None
+    certificates: Certificates | None = None
 
 
 def check_presented(presented: str, signer: str) -> None:
@@ -102,7 +105,7 @@ class Dispatcher:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
-        self._view = LedgerView(node.ledger, node.contracts, node.statements, node.documents)
+        self._view = LedgerView(node.ledger, node.contracts, node.statements, node.documents, node.certificates)
         self.instance = secrets.token_bytes(INSTANCE_BYTES)
         self._authenticator = Authenticator(Audience(node.ledger.chain, self.instance), self._view.asking, node.clock)
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")

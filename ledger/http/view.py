@@ -25,6 +25,7 @@ from gridcore.registry.zone import ZONE, Zone
 from gridcore.serving.problems import Problem
 from ledger.contract import Contract, Statements
 from ledger.governance.voters import was_removed
+from ledger.http.certificates import Certificates
 from ledger.http.contents import BlockContents
 from ledger.http.documents import Documents
 from ledger.leaves.chain import CHAIN
@@ -116,11 +117,13 @@ class LedgerView:
         contracts: Mapping[str, Contract],
         statements: Statements,
         documents: Documents | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
         self.documents = documents
+        self.certificates = certificates
         self.contents = BlockContents(reader)
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)

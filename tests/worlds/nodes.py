@@ -13,6 +13,7 @@ import httpx
 from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
 from gridcore.serving.tls import TlsFiles
+from gridledger.settling.area_certificates import certificates_of_area
 from gridledger.settling.area_month import AreaDocuments
 from ledger.client import Client
 from ledger.engines.embedded import EmbeddedEngine
@@ -81,7 +82,8 @@ async def running_node(
     with closing(open_ledger(data_dir, consortium, clock=WallClock())) as ledger:
         running = RunningNode(url_of(bound), consortium, ledger, stop, url_of(doors[-1].bound, doors[-1].tls))
         async with EmbeddedEngine(ledger, quotas=quotas) as engine:
-            node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop, AreaDocuments())
+            makes = (AreaDocuments(), certificates_of_area)
+            node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop, *makes)
             serving = asyncio.create_task(serve_node(node, *doors, ready=lambda _: ready.set()))
             await ready.wait()
             try:
