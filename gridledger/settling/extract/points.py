@@ -13,6 +13,7 @@ from gridcore.forms import TIME_S_MAX
 from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import ENERGY_KINDS
+from gridcore.registry.tariff import TARIFF, series_of_tariff
 from gridledger.settling.dataset import KeyRow, PointRow
 from gridledger.settling.extract.changes import Change, RowChanges
 from gridledger.settling.files.points import MOVES_MAX
@@ -59,14 +60,20 @@ class PointFacts:
         return [key for at in self._places(own) for key in self._keys(at, name)]
 
     def notes(self, own: Int64) -> list[str]:
-        """A line where parties are charged by tariffs, which a folder has otherwise."""
+        """Lines where parties are charged by tariffs, which a folder has otherwise, and by series that these name."""
         parties = {party for at in self._places(own) for party in self._parties(at).values()}
         records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
         charged = [party for party, record in records.items() if record is not None and record.tariff is not None]
         if not charged:
             return []
         words = f"{len(charged)} parties, {charged[0]} first, have tariffs, which rules.toml does not have"
-        return [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
+        found = [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
+        names = {record.tariff for record in records.values() if record is not None and record.tariff is not None}
+        tariffs = [tariff for name in sorted(names) if (tariff := self._reader.in_force(TARIFF, name)) is not None]
+        if series := sorted({name for tariff in tariffs for name in series_of_tariff(tariff)}):
+            said = f"their tariffs name {len(series)} price series, {series[0]} first, which prices.csv does not have"
+            found.append(f"{said}: write rows of these prices there, each series under a key of its own")
+        return found
 
     def _places(self, own: Int64) -> list[int]:
         place: list[int] = np.searchsorted(self._rows, own).tolist()
