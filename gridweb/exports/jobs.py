@@ -9,6 +9,7 @@ import asyncio
 import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -107,7 +108,7 @@ class Exports(Jobs[Export]):
                     data = await asyncio.to_thread(form.encode, table, where)
                     # One date for all: the same rows give the same bytes.
                     entry = zipfile.ZipInfo(f"{part.name}{form.suffix}")
-                    await asyncio.to_thread(file.writestr, entry, data, zipfile.ZIP_DEFLATED)
+                    await _to_its_end(partial(file.writestr, entry, data, zipfile.ZIP_DEFLATED))
                     job.done += 1
                     job.bytes = path.stat().st_size
                     if job.bytes > BYTES_MAX:
@@ -124,6 +125,16 @@ class Exports(Jobs[Export]):
             job.reason = str(error) if not isinstance(error, OSError) else _("the disk does not take the file")
             path.unlink(missing_ok=True)
             log.warning("export_failed", job=job.job, done=job.done, total=job.total, reason=str(error))
+
+
+async def _to_its_end(write: Callable[[], None]) -> None:
+    """Write in a thread, and when the job is stopped meanwhile wait for it: a file into which something is being written cannot be closed."""
+    writing = asyncio.ensure_future(asyncio.to_thread(write))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
 
 class _Failed(GridError):  # noqa: N818 - the name says what happened

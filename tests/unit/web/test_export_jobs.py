@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import threading
 import zipfile
 from pathlib import Path
 
@@ -187,6 +188,32 @@ async def test_a_node_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, m
     await job.task
     assert (job.state, job.done) == ("done", 1)
     await kept.close()
+
+
+async def test_an_export_that_is_removed_while_a_file_is_written_ends_by_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes, may_go_on = threading.Event(), threading.Event()
+
+    def write(file: zipfile.ZipFile, entry: zipfile.ZipInfo, data: bytes, _method: int) -> None:
+        with file.open(entry, "w") as inside:
+            writes.set()
+            may_go_on.wait(timeout=60)
+            inside.write(data)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", write)
+    kept, told = Exports(ManualClock(NOW_S), tmp_path), list[BaseException]()
+    kept.on_broken = told.append
+    job = begin(kept, Part("a", table))
+    assert job.task is not None
+    await asyncio.to_thread(writes.wait, 60)
+    kept.remove(job)
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.wait([job.task])
+    assert told == []
+    assert job.task.cancelled()
+    assert files_of(tmp_path) == []
 
 
 async def test_a_broken_promise_in_an_export_takes_the_process_down(tmp_path: Path) -> None:
