@@ -101,7 +101,7 @@ class State:
         leaves again and again. They have this room for themselves: what is written meanwhile does not push them out. 0 bytes: it is given back.
         """
         self._cached_prefix, self._cached_more_bytes = prefix, more_bytes
-        self._cache_of_family = LeafCache()
+        self._cache, self._cache_of_family = LeafCache(), LeafCache()  # each leaf has one place
 
     def __len__(self) -> int:
         return self._tree.size

@@ -121,6 +121,15 @@ def test_leaves_that_have_room_of_their_own_stay_whatever_others_are_read(monkey
     assert state.get(own[0]) == state_of(*NAMES).get(own[0])
 
 
+def test_leaves_whose_room_of_their_own_is_taken_back_are_what_was_written_last() -> None:
+    state = state_of("a/1")
+    assert state.get("a/1") == {"n": 1}
+    state.cache_more("a/", 1 << 20)
+    state.advance({"a/1": {"n": 2}})
+    state.cache_more("a/", 0)
+    assert state.get("a/1") == {"n": 2}
+
+
 def test_a_registry_row_with_one_bit_changed_is_not_read() -> None:
     state = MemoryState(TWO_AREAS.genesis)
     digest = (state.get("rules/r") or {})["entries"][0][2]
