@@ -94,7 +94,7 @@ class AreaDocuments:
         if kept is None or kept.runs != runs or _is_registered_between(reader, kept.height, scope.height):
             kept = _Kept(runs, scope.height, _answer(reader, scope, months[month], asked))
         self._keep(asked, kept._replace(height=scope.height))
-        return kept.answer
+        return kept.answer._replace(height=scope.height)
 
     def _keep(self, asked: _Asked, kept: _Kept) -> None:
         """Keep an answer, those used least recently go first."""
@@ -134,6 +134,7 @@ def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Ask
     except (ContractError, GridError) as error:
         raise UsageError(f"month {asked.month}: {error}") from None
     return AreaMonth(
+        height=scope.height,
         slots_expected=slots_of_month(reader, scope, asked.month),
         slots_settled=len(slot_start_s),
         documents=documents,

@@ -37,12 +37,15 @@ class MonthDocument(NamedTuple):
 
 
 class AreaMonth(NamedTuple):
-    """The documents of some parties of an area, by party, then by run. slots_expected: of the month; slots_settled: how many have a run.
+    """The documents of some parties of an area, by party, then by run. height: the block as of which they are;
+
+    slots_expected: of the month; slots_settled: how many have a run.
 
     without_tariff: names of those of these parties that are billed and name no tariff; following: the ``start`` of the next parties, None
     behind the last.
     """
 
+    height: int
     slots_expected: int
     slots_settled: int
     documents: Sequence[MonthDocument]

@@ -32,7 +32,7 @@ def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: i
     return {
         "area": area_id,
         "month": month,
-        "height": view.reader.height if as_of is None else as_of,
+        "height": found.height,
         "slots_expected": found.slots_expected,
         "slots_settled": found.slots_settled,
         "documents": [{**one._asdict(), "lines": [line._asdict() for line in one.lines]} for one in found.documents],
