@@ -147,8 +147,8 @@ async def documents_of_party(source: Source, party: str, month: str | None) -> t
     try:
         path = f"areas/{area.area}/months/{chosen.name}/documents"
         answer: Answer = await source.cached(path, party=party)
-    except SourceMissing:
-        answer = NOTHING
+    except SourceMissing as missing:
+        answer = _refused(missing)
     return area, chosen.name, answer
 
 
@@ -157,12 +157,23 @@ async def names_tariff(source: Source, party: str) -> bool:
     return any(entry["value"].get("tariff") is not None for entry in await read_entries(source, "party", party))
 
 
+async def why_refused(source: Source, party: str, month: str) -> str:
+    """Why the node makes no documents of a party's month: for want of a price, or while no slot is settled; "" where it does or no tariff is named."""
+    _area, _month, answer = await documents_of_party(source, party, month)
+    return str(answer.get("reason", ""))
+
+
 async def _of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
     """What the node says of the parties of an area, part by part."""
     try:
         return await source.pages(f"areas/{area.area}/months/{month}/documents", rows_max=PARTIES_MAX)
-    except SourceMissing:
-        return [NOTHING]
+    except SourceMissing as missing:
+        return [_refused(missing)]
+
+
+def _refused(missing: SourceMissing) -> Answer:
+    """No documents, and why the node makes none."""
+    return {**NOTHING, "reason": str(missing)}
 
 
 def document_rows(documents: Sequence[Answer]) -> Iterator[tuple[Any, ...]]:
@@ -198,6 +209,8 @@ def _sums(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
 
 def _note(answer: Answer) -> str:
     settled, expected = answer["slots_settled"], answer["slots_expected"]
+    if reason := answer.get("reason"):
+        return _("There are no documents. The node says: %(reason)s", reason=reason)
     if not answer["documents"]:
         return _("There are no documents: no tariff is named, or no slot of the month is settled yet.")
     notes = [_("Settled: %(settled)s of %(expected)s slots.", settled=settled, expected=expected)]

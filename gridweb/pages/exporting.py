@@ -20,7 +20,7 @@ from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
 from gridweb.pages.balances import PartyBooks, Span, account_table, balances_table, choose_span
-from gridweb.pages.documents import household_document_lines_table, names_tariff
+from gridweb.pages.documents import household_document_lines_table, names_tariff, why_refused
 from gridweb.pages.households import parties_table
 from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
@@ -28,7 +28,7 @@ from gridweb.pages.quality import missing_table
 from gridweb.pages.runs import runs_table
 from gridweb.points import parties_of
 from gridweb.site import site, source, viewer
-from gridweb.source import AreaInfo, Source
+from gridweb.source import AreaInfo, Source, SourceMissing
 from gridweb.tables import Table
 from gridweb.views import render_fragment, render_page
 
@@ -63,6 +63,13 @@ async def _a_day_each(
     read: Callable[[Source, str, str], Awaitable[Table]], source: Source, _viewer: Viewer, area: AreaInfo, month: Month
 ) -> Sequence[Part]:
     return [Part(f"{area.area}-{day.date}", partial(read, source, area.area, day.date)) for day in month.days]
+
+
+async def _document_lines_of(source: Source, viewer: Viewer, party: str, *, month: str) -> Table:
+    """A month of which the node makes no documents ends the export with the reason: a file without lines would be taken for one without charges."""
+    if reason := await why_refused(source, party, month):
+        raise SourceMissing(reason)
+    return await household_document_lines_table(source, viewer, party, month=month)
 
 
 async def _runs_of(source: Source, area: str, day: str) -> Table:
@@ -103,7 +110,7 @@ CONTENTS: Final[Mapping[str, Content]] = {
     ),
     "documents": Content(
         N_("Lines of invoices and credit notes, a file for each party"),
-        partial(_a_party_each, household_document_lines_table),
+        partial(_a_party_each, _document_lines_of),
     ),
     "accounts": Content(
         N_("Accounts of the year, a file for each party, and balances, a file for each month"),

@@ -17,7 +17,7 @@ from gridweb.bill import BillLine, Saying, Totals, say, sums_by_kind
 from gridweb.contract_words import ContractWords
 from gridweb.flows import Bars, Flows, flows_of, flows_of_slots
 from gridweb.health import Outage
-from gridweb.pages.documents import household_document_lines_table, household_documents_table
+from gridweb.pages.documents import household_document_lines_table, household_documents_table, why_refused
 from gridweb.pages.household_flows import bars_of_days, bars_of_hours, hour_start_s, hour_title, read_usual
 from gridweb.pages.household_tables import (
     DayBill,
@@ -143,6 +143,7 @@ async def show_month(party: str) -> str:
         bars=_bars(days),
         documents=await part_of(household_documents_table(source(), viewer(), party, month=month.name)),
         documents_url=table_url(household_documents_table, party=party, month=month.name),
+        refused=await part_of(why_refused(source(), party, month.name)),
         document_lines=await part_of(household_document_lines_table(source(), viewer(), party, month=month.name)),
         document_lines_url=table_url(household_document_lines_table, party=party, month=month.name),
         days_url=table_url(household_days_table, party=party, **span),

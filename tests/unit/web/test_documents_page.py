@@ -16,6 +16,7 @@ from gridweb.pages import documents
 from gridweb.pages.documents import area_documents_table, household_document_lines_table, household_documents_table
 from ledger.client import NodeRefused
 from ledger.http.queries import credit
+from tests.unit.settling.test_tariffs_by_series import dynamic
 from tests.unit.web.ledger_world import LedgerWorld, ledger_world
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.tariffed import MONTH, TARIFFED, first_slots, late_reading, with_more
@@ -135,6 +136,26 @@ async def test_of_more_parties_than_a_table_has_the_first_ones_are_there_and_it_
     table = await area_documents_table(world.source, "a-1", month=MONTH)
     assert [row[0] for row in table.rows] == ["p-1"]
     assert "The first 2 parties; gridledger settle documents makes those of all." in table.note
+
+
+async def test_where_a_price_is_missing_pages_and_exports_say_so_instead_of_no_documents(tmp_path: Path) -> None:
+    says = "price series spot says no price of the slot that starts at 2027-01-15T08:45"
+    async with ledger_world(tmp_path, consortium=dynamic(3), is_settled=False) as world:
+        await world.submit(*first_slots(world.sender))
+        tables = [
+            await area_documents_table(world.source, "a-1", month=MONTH),
+            await household_documents_table(world.source, UTILITY, "p-1", month=MONTH),
+            await household_document_lines_table(world.source, UTILITY, "p-1", month=MONTH),
+        ]
+        assert [(len(table.rows), says in table.note) for table in tables] == [(0, True)] * 3
+        browser = world.web.browser(Role.UTILITY, language="zh_CN")
+        assert says in await browser.text(f"/documents?area=a-1&month={MONTH}")
+        assert says in await browser.text(f"/households/p-1/month?month={MONTH}")
+        await browser.post("/exports", {"content": "documents", "area": "a-1", "month": MONTH, "format": "csv"})
+        (job,) = world.web.site.exports.of("utility-x")
+        assert job.task is not None
+        await job.task
+        assert (job.state, says in job.reason) == ("failed", True)
 
 
 async def test_an_area_of_which_nobody_names_a_tariff_says_so(tmp_path: Path) -> None:
