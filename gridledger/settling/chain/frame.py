@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, excerpt
 from gridcore.registry.area import AREA
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.reading import BilledThere, billed_there
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InvoiceTerms
 from gridledger.settling.files.grid import CELLS_MAX
 from gridledger.settling.files.orders import no_orders
+from gridledger.settling.files.stamps import Zone
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
@@ -64,7 +65,21 @@ def timezone_of(reader: LedgerReader, scope: Scope) -> str:
     if len(found) > 1:
         several = ", ".join(f"{area} has those of {name}" for name, area in found.items())
         raise UsageError(f"the areas of zone {scope.zone} have months of their own ({several}); name one with --area")
-    return next(iter(found))
+    return known_timezone(found)
+
+
+def known_timezone(area_of: Mapping[str, str]) -> str:
+    """The only one of some time zones; ``area_of``: an area of each, by its name. UsageError for a name that this machine's table lacks: a ledger
+
+    takes any.
+    """
+    ((timezone, area),) = area_of.items()
+    try:
+        Zone(timezone)
+    except ValueError:
+        words = f"the calendar of area {area} names the time zone {excerpt(timezone)}, which the table of this machine lacks"
+        raise UsageError(f"{words}; register the calendar with a name of the IANA table, as Asia/Shanghai") from None
+    return timezone
 
 
 def billed_in(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gridcore.errors import UsageError, broken
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MISSING
 from gridcore.registry.area import AREA
+from gridledger.settling.chain.frame import known_timezone
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms
 from gridledger.settling.extract.agreements import AgreementFacts
 from gridledger.settling.extract.orders import orders_of
@@ -169,4 +170,4 @@ def _timezone(reader: LedgerReader, areas: Sequence[str], first_s: int) -> str:
     if len(found) > 1:
         words = " and ".join(f"{area} of {tz}" for tz, area in found.items())
         raise UsageError(f"the areas {words} have months of their own; extract areas of one time zone")
-    return next(iter(found))
+    return known_timezone(found)
