@@ -12,7 +12,11 @@ from gridcore.errors import UsageError
 from gridcore.files import read_bounded
 
 NET_BYTES_MAX: Final = 64 << 20
+ELEMENTS: Final = ("bus", "line", "trafo", "load", "ext_grid", "switch", "sgen", "storage")
+"""Tables that an import reads: their rows are numbered, each number once."""
 _NUMBER_MAX: Final = 1e9
+_POSITIVE_MIN: Final = 1e-9
+"""What is smaller is no size of anything, and what is divided by it no number."""
 _RIGHT: Final = "save the net with pandapower.to_json(net, path)"
 
 
@@ -41,8 +45,8 @@ class Row:
     def positive(self, name: str, default: float | None = None) -> float:
         """A number above 0."""
         value = self.number(name, default)
-        if value <= 0:
-            raise self.refused(f"{name} is {value:g}; it must be above 0")
+        if value < _POSITIVE_MIN:
+            raise self.refused(f"{name} is {value:g}; it must be above 0, and {_POSITIVE_MIN:g} at least")
         return value
 
     def whole(self, name: str, default: int | None = None) -> int:
@@ -126,9 +130,12 @@ def _rows(path: Path, table: str, frame: Mapping[str, Any]) -> list[Row]:
         rows
     ):
         raise UsageError(f"{path}: table {table}: is not held by columns, index and data; {_RIGHT}")
-    if not all(isinstance(label, int) for label in index):
-        return []  # of no element: those are numbered
-    if not all(isinstance(name, str) for name in columns):
+    is_numbered = all(type(label) is int for label in index) and len(set(index)) == len(index)
+    if not is_numbered or not all(isinstance(name, str) for name in columns):
+        if table in ELEMENTS:
+            raise UsageError(
+                f"{path}: table {table}: its rows must be named by whole numbers, each once, and its columns by texts"
+            )
         return []
     if not all(isinstance(cells, list) and len(cells) == len(columns) for cells in rows):
         raise UsageError(f"{path}: table {table}: a row has other cells than there are columns; {_RIGHT}")

@@ -15,13 +15,12 @@ from typing import Final
 from gridcore.errors import UsageError
 from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, load_feeder, rated_w
 from simulators.grid.own_feeder import BUSBAR, COLUMNS, NODES_MAX, OPTIONAL
-from simulators.grid.pandapower_file import Net, Row
+from simulators.grid.pandapower_file import ELEMENTS, Net, Row
 from simulators.scenarios.schema import PPM, Transformer
 
 HEAD: Final = (*COLUMNS, *OPTIONAL)
 DRAWN: Final = ("sgen", "storage")
 """Tables that are left out, as a scenario draws PV and batteries itself."""
-_READ: Final = ("bus", "line", "trafo", "load", "ext_grid", "switch", *DRAWN)
 _NO_ELEMENTS: Final = ("controller", "measurement", "group")
 _INSTEAD: Final = {
     "trafo3w": "a grid of its own hangs on one transformer of two windings",
@@ -92,7 +91,7 @@ def import_grid(net: Net, homes: Homes) -> ImportedGrid:
 def _check_tables(net: Net) -> None:
     """Raise UsageError for elements that a table has no word for."""
     for name, rows in net.tables.items():
-        if name in _READ or name in _NO_ELEMENTS:
+        if name in ELEMENTS or name in _NO_ELEMENTS:
             continue
         for row in rows:
             if "in_service" in row.cells and row.is_in_service:

@@ -81,6 +81,15 @@ def changed(path: Path, change: Callable[[dict[str, Frame]], None], name: str = 
     return path
 
 
+def named(table: str, row: int, label: object) -> Callable[[dict[str, Frame]], None]:
+    """Another label of a row."""
+
+    def change(frames: dict[str, Frame]) -> None:
+        frames[table]["index"][row] = label
+
+    return change
+
+
 def put(table: str, row: int, **cells: object) -> Callable[[dict[str, Frame]], None]:
     """Other values in a row."""
 
@@ -151,6 +160,11 @@ def add(table: str, **cells: object) -> Callable[[dict[str, Frame]], None]:
         (put("trafo", 0, sn_mva=0.0), "trafo row 0: sn_mva is 0; it must be above 0"),
         (put("trafo", 0, tap_pos=99, tap_step_percent=-1.5), "trafo row 0: its tap lowers vn_hv_kv by 148%"),
         (put("trafo", 0, parallel=1e300), "trafo row 0: parallel is 1e+300; it must be a number within 1e+09"),
+        (put("trafo", 0, sn_mva=1e-320), "trafo row 0: sn_mva is 9.99989e-321; it must be above 0, and 1e-09 at least"),
+        (put("trafo", 0, vn_hv_kv=5e-324), "trafo row 0: vn_hv_kv is 4.94066e-324; it must be above 0"),
+        (named("load", 2, 3), "table load: its rows must be named by whole numbers, each once"),
+        (named("line", 2, "2"), "table line: its rows must be named by whole numbers, each once"),
+        (named("switch", 0, None), "table switch: its rows must be named by whole numbers, each once"),
         (put("load", 2, p_mw="much"), "load row 2: p_mw is 'much'; it must be a number"),
     ],
 )
