@@ -242,7 +242,7 @@ def show(value: object, kind: str, *, tz: str = "UTC", currency: str = "") -> st
         return digest(str(value))
     if kind == "name":
         return Markup('<span lang="">{}</span>').format(value)
-    if kind in ("text", "month", "quality"):
+    if kind in ("text", "month", "day", "run", "quality"):
         return quality(str(value)) if kind == "quality" else str(value)
     return _SHOWS[kind](int(str(value)), tz, currency)
 

@@ -39,8 +39,7 @@ def _cells(table: Table, place: int) -> Iterator[Markup]:
 def _tagged(table: Table, place: int, cells: Iterable[Markup]) -> list[str]:
     """The cells of a column as elements."""
     column = table.columns[place]
-    is_time = column.kind in ("instant", "slot", "month")
-    name = "number" if column.is_number else "time" if is_time else "words" if column.words and place else ""
+    name = "number" if column.is_number else "time" if column.is_time else "words" if column.has_words and place else ""
     of_class = f' class="{name}"' if name else ""
     if place:
         return [f"<td{of_class}>{cell}</td>" for cell in cells]

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode
 from gridcore.errors import require
 from gridcore.serving.problems import Problem
 from gridweb.access import Role, Viewer
+from gridweb.format import run
 from gridweb.i18n import translate
 from gridweb.source import Source
 
@@ -33,6 +34,8 @@ KINDS: Final[Mapping[str, str]] = {
     "instant": "s",  # UTC seconds
     "slot": "s",  # its start, UTC seconds
     "month": "",  # a local one, YYYY-MM
+    "day": "",  # a local one, YYYY-MM-DD
+    "run": "",  # the name of a settlement run: initial, correction-1, ...
     "energy_wh": "Wh",
     "amount_nano": "1e-9 {currency}",
     "price_micro": "1e-6 {currency}/kWh",
@@ -45,6 +48,8 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of columns and the unit of their exact values."""
 NUMBERS: Final = frozenset({"energy_wh", "amount_nano", "price_micro", "count", "voltage_milli", "share"})
 """Kinds that are set flush right, in tabular figures."""
+TIMES: Final = frozenset({"instant", "slot", "month", "day"})
+"""Kinds whose values stay on one line, however narrow the window is."""
 TABLE_ROWS_MAX: Final = 110_000
 """Rows of one answer: a year of one point fits, in quarter hours (35,040) and in five minutes (105,120)."""
 
@@ -67,13 +72,25 @@ class Column:
         require(self.kind in KINDS, f"column {self.key} is of a known kind")
 
     def shown(self, value: object) -> object:
-        """The value as a page has it: a code in words."""
+        """The value as a page has it: a code in words, and so is the name of a run."""
+        if self.kind == "run" and isinstance(value, str):
+            return run(value)
         return translate(self.words[value]) if isinstance(value, str) and value in self.words else value
 
     @property
     def is_number(self) -> bool:
         """Whether values are numbers that are compared from row to row."""
         return self.kind in NUMBERS
+
+    @property
+    def is_time(self) -> bool:
+        """Whether values are instants, days or months."""
+        return self.kind in TIMES
+
+    @property
+    def has_words(self) -> bool:
+        """Whether a page shows values in other words than CSV and JSON have."""
+        return bool(self.words) or self.kind == "run"
 
 
 @dataclass(frozen=True)

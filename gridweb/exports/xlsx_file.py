@@ -21,7 +21,7 @@ from gridweb.tables import TABLE_ROWS_MAX, Column, Table
 
 EXACT_MAX: Final = 10**15 - 1
 """Numbers of at most 15 digits are exact in a spreadsheet."""
-_WIDTH: Final = {"text": 26, "name": 30, "digest": 20, "instant": 27, "slot": 27, "amount_nano": 20}
+_WIDTH: Final = {"text": 26, "run": 26, "name": 30, "digest": 20, "instant": 27, "slot": 27, "amount_nano": 20}
 _WIDTH_OF_NUMBERS: Final = 16
 _OPTIONS: Final = {
     "in_memory": True,

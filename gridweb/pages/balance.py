@@ -41,7 +41,7 @@ KIND_WORDS: Final = {
     PENALTY: N_("penalty"),
 }
 SLOT: Final = Column("slot_start_s", N_("Slot"), "slot")
-RUN: Final = Column("run", N_("Run"))
+RUN: Final = Column("run", N_("Run"), "run")
 LINE_COLUMNS: Final = (
     SLOT,
     RUN,

@@ -38,9 +38,9 @@ ENTRY_WORDS: Final[Mapping[str, str]] = {
 }
 COLUMNS: Final = (
     Column("entry", N_("What happened"), words=ENTRY_WORDS),
-    Column("month", N_("Month")),
-    Column("run", N_("Run"), "name"),
-    Column("date", N_("Day")),
+    Column("month", N_("Month"), "month"),
+    Column("run", N_("Run"), "run"),
+    Column("date", N_("Day"), "day"),
     Column("net_nano", N_("Net amount"), "amount_nano"),
     Column("tax_ppm", N_("Tax rate"), "share"),
     Column("tax_nano", N_("Tax"), "amount_nano"),
@@ -60,7 +60,7 @@ BALANCE_COLUMNS: Final = (
     Column("paid_nano", N_("Paid"), "amount_nano"),
     Column("closing_nano", N_("Closing balance"), "amount_nano"),
 )
-MONTH_COLUMNS: Final = (Column("month", N_("Month")), *BALANCE_COLUMNS)
+MONTH_COLUMNS: Final = (Column("month", N_("Month"), "month"), *BALANCE_COLUMNS)
 PARTY_COLUMNS: Final = (Column("party", N_("Party")), *BALANCE_COLUMNS)
 
 

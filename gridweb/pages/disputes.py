@@ -12,7 +12,6 @@ from gridcore.codes import Code
 from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from gridweb import format as shown
 from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
 from gridweb.acts import act_frame, is_taken, read_act, told
 from gridweb.i18n import N_, _
@@ -56,7 +55,7 @@ COLUMNS: Final = (
     Column("party", N_("Party"), "name"),
     Column("point", N_("Point"), "name"),
     Column("slot_start_s", N_("Slot"), "slot"),
-    Column("month", N_("Month")),
+    Column("month", N_("Month"), "month"),
     Column("part", N_("Of the documents"), words=PART_TITLES),
     Column("line_kind", N_("Line"), "name"),
     Column("ground", N_("Ground"), words=GROUND_TITLES),
@@ -66,7 +65,7 @@ COLUMNS: Final = (
     Column("later_runs", N_("Corrected since"), "count"),
 )
 VERSION_COLUMNS: Final = (
-    Column("run", N_("Run")),
+    Column("run", N_("Run"), "run"),
     Column("import_wh", N_("Import"), "energy_wh"),
     Column("export_wh", N_("Export"), "energy_wh"),
     Column("quality", N_("Quality"), "quality"),
@@ -187,7 +186,7 @@ async def _versions(source: Source, one: Mapping[str, Any]) -> Table:
         found = await _row_of(source, one, run)
         difference = None if found is None or not rows else found["pays_nano"] - one["amount_nano"]
         values = [None] * 4 if found is None else [found[column.key] for column in VERSION_COLUMNS[1:5]]
-        rows.append((shown.run(run), *values, difference))
+        rows.append((run, *values, difference))
     return Table(
         "versions",
         VERSION_COLUMNS,

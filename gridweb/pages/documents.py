@@ -37,7 +37,7 @@ SORTS: Final[Mapping[str, str]] = {
 }
 COLUMNS: Final = (
     Column("document", N_("Document"), words=SORTS),
-    Column("run", N_("Run")),
+    Column("run", N_("Run"), "run"),
     Column("net_nano", N_("Net amount"), "amount_nano"),
     Column("tax_nano", N_("Tax"), "amount_nano"),
     Column("gross_nano", N_("Gross amount"), "amount_nano"),
@@ -45,7 +45,7 @@ COLUMNS: Final = (
 )
 AREA_COLUMNS: Final = (Column("party", N_("Party")), *COLUMNS)
 LINE_COLUMNS: Final = (
-    Column("run", N_("Run")),
+    Column("run", N_("Run"), "run"),
     Column("line_kind", N_("Line")),
     Column("energy_wh", N_("Energy"), "energy_wh"),
     Column("exact_nano", N_("Exact amount"), "amount_nano"),

@@ -56,7 +56,7 @@ INTERVAL_COLUMNS: Final = (
     Column("quality", N_("Quality"), "quality"),
 )
 DAY_COLUMNS: Final = (
-    Column("day", N_("Day")),
+    Column("day", N_("Day"), "day"),
     Column("slots_expected", N_("Slots"), "count"),
     Column("slots_settled", N_("Settled"), "count"),
     Column("import_wh", N_("Import"), "energy_wh"),

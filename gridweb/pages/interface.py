@@ -44,6 +44,8 @@ KIND_TITLES: Final = {
     "share": N_("parts of a million"),
     "digest": N_("hexadecimal digits"),
     "month": N_("a local month, YYYY-MM"),
+    "day": N_("a local day, YYYY-MM-DD"),
+    "run": N_("name of a settlement run"),
 }
 
 

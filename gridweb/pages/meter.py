@@ -38,7 +38,7 @@ VALUE_COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
     Column("recorded_s", N_("Recorded"), "instant"),
     Column("height", N_("Block"), "count"),
-    Column("run", N_("Run")),
+    Column("run", N_("Run"), "run"),
     Column("state", N_("State"), words=VALUE_STATES),
     Column("start_import", N_("Import register before")),
     Column("end_import", N_("Import register after")),

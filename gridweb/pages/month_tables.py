@@ -30,7 +30,7 @@ from gridweb.source import AreaInfo, Source, SourceAway, SourceMissing
 from gridweb.tables import Column, Table, serves_table
 
 YEARS: Final = range(1970, 9999)
-MONTH_COLUMNS: Final = (Column("month", N_("Month")), *DAY_COLUMNS[1:])
+MONTH_COLUMNS: Final = (Column("month", N_("Month"), "month"), *DAY_COLUMNS[1:])
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 

@@ -10,7 +10,6 @@ from quart import Blueprint, request
 from gridcore.registry.run_calendar import PPM
 from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL
 from gridcore.serving.problems import Problem
-from gridweb import format as shown
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
@@ -33,7 +32,7 @@ NEXT_RUN_TITLES: Final = {
 COLUMNS: Final = (
     Column("slot_start_s", N_("Slot"), "slot"),
     Column("runs", N_("Runs"), "count"),
-    Column("last_run", N_("Last run")),
+    Column("last_run", N_("Last run"), "run"),
     Column("height", N_("Block"), "count"),
     Column("due_s", N_("Was due"), "instant"),
     Column("measured_ppm", N_("Measured now"), "share"),
@@ -83,7 +82,7 @@ def _row(slot: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         slot["slot_start_s"],
         len(slot["runs"]),
-        shown.run(last["run"]),
+        last["run"],
         last["height"],
         last["due_s"],
         last["measured"] * PPM // max(last["rows"], 1),

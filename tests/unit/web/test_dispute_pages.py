@@ -139,8 +139,8 @@ async def test_both_versions_of_what_is_contested_stand_side_by_side(world: Worl
     world.node.answers[f"areas/A1/slots/{START_S}/positions"] = positions
     table = await (await household(world).get(f"/api/v1/disputes/{OWN}/versions")).get_json()
     assert [(row[0], row[4], row[5]) for row in table["rows"]] == [
-        ("initial run", -1_500_000_000, None),
-        ("correction 1", 250_000_000, 1_750_000_000),
+        ("initial", -1_500_000_000, None),
+        ("correction-1", 250_000_000, 1_750_000_000),
     ]
     assert (await household(world).get(f"/api/v1/disputes/{OTHER}/versions")).status_code == 403
 

@@ -98,6 +98,8 @@ async def test_a_household_sees_the_documents_of_its_own_slots_on_its_month(worl
     page = await browser.text(f"/households/p-2/month?month={MONTH}")
     assert "Documents of 2027-01, party p-2" in page
     assert "credit note" in page
+    assert "correction 1" in page
+    assert "correction-1" not in page
     assert "demand" in page
     for address in ("documents", "documents/lines"):
         assert (await browser.get(f"/api/v1/households/p-1/{address}?month={MONTH}")).status_code == 403
@@ -125,7 +127,11 @@ async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(wo
     page = await world.web.browser(Role.REGULATOR).text(f"/documents?area=a-1&month={MONTH}")
     assert "Documents of 2027-01, area a-1" in page
     browser = world.web.browser(Role.UTILITY, language="zh_CN")
-    assert "红字" in await browser.text(f"/documents?area=a-1&month={MONTH}")
+    page = await browser.text(f"/documents?area=a-1&month={MONTH}")
+    assert "红字" in page
+    assert ">更正 1<" in page
+    text = await browser.text(f"/api/v1/areas/a-1/documents?month={MONTH}&format=csv")
+    assert [line.split(",")[:3] for line in text.splitlines()[-1:]] == [["p-2", "credit", "correction-1"]]
 
 
 async def test_of_more_parties_than_a_table_has_the_first_ones_are_there_and_it_says_so(

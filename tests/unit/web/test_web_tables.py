@@ -19,6 +19,7 @@ from gridweb.i18n import LANGUAGES, speaking
 from gridweb.source import Source
 from gridweb.table_body import body_of
 from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url
+from tests.conftest import REPOSITORY
 
 COLUMNS = (
     Column("name", "Name"),
@@ -47,6 +48,32 @@ def test_the_body_of_a_table_escapes_its_cells_links_its_heads_and_says_that_the
         '<tr><th scope="row">c&amp;d</th><td class="words">&lt;i&gt;</td><td class="number">–</td>'
     )
     assert empty == '<tr><td colspan="3" class="empty">No rows</td></tr>'
+
+
+def test_months_and_days_stay_on_one_line_as_times_do() -> None:
+    columns = (Column("month", "Month", "month"), Column("day", "Day", "day"), Column("text", "Text"))
+    with speaking("en"):
+        (row,) = body_of(Table("t", columns, [("2026-06", "2026-06-21", "2026-06")])).splitlines()
+    assert row == ('<tr><th scope="row" class="time">2026-06</th><td class="time">2026-06-21</td><td>2026-06</td></tr>')
+    style = (REPOSITORY / "gridweb" / "static" / "gridledger.css").read_text("utf-8")
+    assert "tbody .time {\n  white-space: nowrap;\n}" in style
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ["initial run", "correction 2", "final run", "dispute run 1"]),
+        ("zh_CN", ["初算", "更正 2", "最终批次", "争议批次 1"]),
+    ],
+)
+def test_runs_stand_in_words_on_a_page_and_by_name_in_files(language: str, said: list[str]) -> None:
+    names = ["initial", "correction-2", "final", "dispute-1"]
+    runs = Table("t", (COLUMNS[0], Column("run", "Run", "run")), [("a", name) for name in names])
+    with speaking(language):
+        rows = body_of(runs).splitlines()
+    assert rows == [f'<tr><th scope="row">a</th><td class="words">{text}</td></tr>' for text in said]
+    assert [row[1] for row in to_json(runs)["rows"]] == names
+    assert [row[1] for row in csv.reader(io.StringIO(to_csv(runs).decode()))] == ["run", *names]
 
 
 def test_a_button_behind_a_row_is_escaped_and_a_row_without_one_has_an_empty_cell() -> None:
