@@ -87,8 +87,13 @@ def with_more(*more: Named[Any]) -> Consortium:
 
 def first_slots(sender: Sender, slots: int = SLOTS) -> list[Sequence[bytes]]:
     """Blocks in which the first slots are metered and settled: the second boundary of meter 2 is not there."""
-    blocks: list[Sequence[bytes]] = [[sender.clock(FIRST_S)]]
-    for place in range(slots + 1):
+    return [[sender.clock(FIRST_S)], *metered(sender, range(slots + 1))]
+
+
+def metered(sender: Sender, boundaries: range) -> list[Sequence[bytes]]:
+    """Blocks in which the registers are read at some boundaries of slots, counted from the first slot's start, and ledger time goes on."""
+    blocks: list[Sequence[bytes]] = []
+    for place in boundaries:
         boundary_s = FIRST_S + place * SLOT_S
         rows = [(meter, IMPORTS[meter] * place, EXPORTS[meter] * place) for meter in IMPORTS]
         own = [row for row in rows if boundary_s != LATE_S or row[0] != 2]

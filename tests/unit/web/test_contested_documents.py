@@ -26,7 +26,7 @@ from tests.unit.web.test_orders_page import post
 from tests.unit.web.web_world import Browser
 from tests.worlds.consortium import START_S
 from tests.worlds.keys import key
-from tests.worlds.tariffed import COMPONENTS, HOME, MONTH, TARIFFED, first_slots
+from tests.worlds.tariffed import COMPONENTS, HOME, MONTH, SLOTS, TARIFFED, first_slots, metered
 
 DOCUMENTS = f"areas/a-1/months/{MONTH}/documents"
 CONTEST = f"/households/p-1/contest-document?month={MONTH}"
@@ -129,6 +129,23 @@ async def test_a_household_contests_a_line_of_its_documents_and_sees_both_versio
     (row,) = (dict(zip(keys, row, strict=True)) for row in listed["rows"])
     assert (row["month"], row["part"], row["line_kind"], row["slot_start_s"]) == (MONTH, "line", "demand", None)
     assert MONTH in await browser.text("/households/p-1/disputes")
+
+
+async def test_what_further_slots_of_the_month_come_to_is_not_called_a_further_debit(world: LedgerWorld) -> None:
+    browser = household(world)
+    answer = await contest(world, browser, await browser.text(f"{CONTEST}&part=total"))
+    await world.submit(*metered(world.sender, range(SLOTS + 1, SLOTS + 3)))
+    await world.follow()
+    table: Any = await (await browser.get(f"/api/v1{answer['next']}/versions")).get_json()
+    keys = [column["key"] for column in table["columns"]]
+    then, now, difference = (dict(zip(keys, row, strict=True)) for row in table["rows"])
+    assert difference["gross_nano"] == now["gross_nano"] - then["gross_nano"] > 0
+    shown = await browser.text(answer["next"])
+    assert "further debit" not in shown
+    assert "The month went on: 4 slots of it were settled then, 6 are now." in shown
+    assert "该月仍在继续：当时已结算 4 个时段，现在为 6 个。" in await household(world, language="zh_CN").text(
+        answer["next"]
+    )
 
 
 async def test_an_amount_that_no_document_has_is_told_on_the_page_of_the_dispute(world: LedgerWorld) -> None:
