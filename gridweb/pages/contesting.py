@@ -6,6 +6,7 @@ The ledger's dispute is of a slot's row, with the kind of line and the ground th
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -146,6 +147,7 @@ async def show_document_form(party: str) -> str:
         month=month,
         part=part,
         line=line,
+        line_argument=f" --line={shlex.quote(line)}" if line else "",
         part_title=PART_TITLES[part],
         amount_nano=None if is_of_contract else stated_nano(answer["documents"], part, line),
         is_of_contract=is_of_contract,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -184,6 +187,20 @@ async def test_what_is_no_line_of_the_tariff_has_no_form(world: LedgerWorld, que
     page = await household(world).text(f"{CONTEST}&{query}")
     assert said in page
     assert form_of(page) == ""
+
+
+async def test_the_command_of_a_line_is_that_line_for_a_shell_whatever_its_name_is(tmp_path: Path) -> None:
+    name = "--it's; rm -r x"
+    components = [{**one, "name": name} if one["name"] == "stay" else one for one in COMPONENTS]
+    consortium = replace(
+        TARIFFED, more=[Named(TARIFF, "home", HOME._replace(components=components)), *TARIFFED.more[1:]]
+    )
+    async with ledger_world(tmp_path, consortium=consortium, is_settled=False) as world:
+        await world.submit(*first_slots(world.sender))
+        page = await household(world).text(f"{CONTEST}&part=line&{urlencode({'line': name})}")
+    (command,) = re.findall(r"<code>(gridledger dispute open .*?)</code>", page)
+    words = shlex.split(html.unescape(command))
+    assert [word for word in words if "rm" in word] == [f"--line={name}"]
 
 
 @pytest.mark.parametrize("query", ["part=half", "part=line", "part=tax&line=demand", "part=total&line=x"])
