@@ -18,6 +18,7 @@ from gridcore.registry.agreement import Agreement
 from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
+from gridledger.settling.partners import Partners
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
@@ -38,7 +39,7 @@ class PointRow(NamedTuple):
 
     later: who is billed from when on (UTC seconds, where a slot starts), ascending; before the first of them it is ``party``. grid_place,
     energy_kind, exchange_area, balance_responsible_...: as of ``Point``, voltage_level: of ``GridConnection``, None where the file says nothing. role: ``ROLE``, or that of a
-    border of the area, at which nobody is billed: party is "".
+    border of the area, at which nobody is billed: party is "". partners: whom it names in all slots.
     """
 
     point: str
@@ -54,6 +55,7 @@ class PointRow(NamedTuple):
     balance_responsible_import: str | None = None
     balance_responsible_export: str | None = None
     voltage_level: str | None = None
+    partners: Partners = Partners()
 
     @property
     def is_border(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from gridcore.registry.point import Point
+
 
 class Partners(NamedTuple):
     """Whom a point names, as of ``gridcore.registry.point.Point``; "" where it names nobody."""
@@ -12,6 +14,11 @@ class Partners(NamedTuple):
     supplier: str = ""
     offtaker: str = ""
     grid_operator: str = ""
+
+    @classmethod
+    def of(cls, point: Point) -> Partners:
+        """Whom an entry of a point names."""
+        return cls(point.supplier or "", point.offtaker or "", point.grid_operator or "")
 
     def on(self, account: str) -> str:
         """Who is behind an account, one of ``PARTNER_ACCOUNTS``."""

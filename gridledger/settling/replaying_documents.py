@@ -48,7 +48,7 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
     computed: dict[str, list[Fields]] = {INVOICES: [], INVOICE_LINES: []}
     partners: list[PartnerRow] = []
     with opened_books(folder) as books:
-        for billing in billings(books, month=month, with_partners=not books.is_of_files):
+        for billing in billings(books, month=month, with_partners=True):
             book = PartnerBook(billing.months.calendar.day, billing.partners)
             (name,) = billing.months.names
             progress(f"computing {name}")

@@ -19,9 +19,17 @@ from gridcore.files import locked
 from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridledger.settling.area_slots import slot_histories
 from gridledger.settling.balance import write_balances
-from gridledger.settling.chain import billed_points, read_runs, settled_ledger, tariffs_of_ledger, write_proof
+from gridledger.settling.chain import (
+    PartnersOfRuns,
+    billed_points,
+    read_runs,
+    settled_ledger,
+    tariffs_of_ledger,
+    write_proof,
+)
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
+from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.runs import RunColumns
 from ledger.leaves.progress import PROGRESS
@@ -90,8 +98,11 @@ def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> 
     """``home`` has the ledger, its keys and what proves a line; ``work`` gets the tables."""
     with settled_ledger(dataset, home, progress.settled) as ledger:
         frame = _all_slots(dataset, ledger)
-        runs = _noting_quality(read_runs(ledger, frame), frame)
-        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written)
+        is_named = any(point.partners != Partners() for point in frame.points)
+        partners = PartnersOfRuns(ledger) if is_named else None
+        runs = _noting_quality(read_runs(ledger, frame, partners=partners), frame)
+        named = NOBODY if partners is None else partners.named
+        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written, named)
         _write_balances(ledger, frame, work)
         write_proof(ledger, home, results.sample)
     return Settled(frame, results)

@@ -14,6 +14,7 @@ from gridledger.settling.chain.agreements import check_agreements
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.tariffs import check_tariff
 from gridledger.settling.dataset import Dataset, PointRow
+from gridledger.settling.partners import Partners
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
@@ -66,6 +67,7 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
             ("exchange_area", found.exchange_area, point.exchange_area),
             ("balance_responsible_import", found.balance_responsible_import, point.balance_responsible_import),
             ("balance_responsible_export", found.balance_responsible_export, point.balance_responsible_export),
+            *((name, getattr(found, name), getattr(point.partners, name) or None) for name in Partners._fields),
         ):
             if has != stated:
                 what = f"the ledger has {column} {has}, not {stated}; slots were settled by it"

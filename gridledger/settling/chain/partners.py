@@ -50,9 +50,7 @@ class PartnersOfRuns:
             for row in some:
                 found = in_force(self._reader, POINT, points[row], leaf.slot_start_s, leaf.as_of_height)
                 if found is not None:
-                    record = found.record
-                    names = Partners(record.supplier or "", record.offtaker or "", record.grid_operator or "")
-                    places[row] = self._place_of(names)
+                    places[row] = self._place_of(Partners.of(found.record))
         return places
 
     def _place_of(self, names: Partners) -> int:

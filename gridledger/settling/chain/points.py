@@ -71,6 +71,9 @@ def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Itera
         rules=rules_of_point(dataset, point.point),
         energy_kind=point.energy_kind,
         grid_place=point.grid_place,
+        supplier=point.partners.supplier or None,
+        offtaker=point.partners.offtaker or None,
+        grid_operator=point.partners.grid_operator or None,
     )
     own: dict[int, list[KeyRow]] = {0: []}
     for row in keys:

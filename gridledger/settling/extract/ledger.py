@@ -111,7 +111,7 @@ def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], rows: Int64, 
             raise UsageError(f"the slot from {to_iso(slot_start_s)} on has no run; name slots that are settled")
         in_force = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
         contracts.setdefault(leaf.contract, slot_start_s)
-        points.note(slot_start_s, in_force)
+        points.note(leaf, in_force)
         prices.note(leaf, in_force)
         agreements.note(slot_start_s, in_force)
         _note_energies(reader, leaf, rows, in_force.party[rows] >= 0, energies, at)

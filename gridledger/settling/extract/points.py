@@ -14,17 +14,22 @@ from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import ENERGY_KINDS
 from gridcore.registry.tariff import TARIFF, series_of_tariff
+from gridledger.settling.chain.partners import PartnersOfRuns
 from gridledger.settling.dataset import KeyRow, PointRow
 from gridledger.settling.extract.changes import Change, RowChanges
 from gridledger.settling.files.points import MOVES_MAX
 from gridledger.settling.files.stamps import to_iso
+from gridledger.settling.partners import Partners
 from ledger.leaves.columns import Int64
+from ledger.leaves.run import RunLeaf
 from ledger.registry.bodies import open_entity
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.reader import LedgerReader
 
 _KEYS: Final = ("share_ppm", "priority")
 _CONSTANT: Final = ("grid_place", "energy_kind")
+_NOT_BILLED: Final = -1
+"""Stands for whom a point names in a slot in which nobody is billed there."""
 
 
 class PointFacts:
@@ -34,10 +39,14 @@ class PointFacts:
         self._reader, self._zone, self._rows = reader, zone, rows
         self._span_s = (TIME_S_MAX, 0)
         self._changes = {name: RowChanges() for name in ("area", "party", *_KEYS, *_CONSTANT)}
+        self._named, self._partners = PartnersOfRuns(reader), RowChanges()
 
-    def note(self, slot_start_s: int, in_force: ZoneInForce) -> None:
-        """A zone as it is in a slot; slots come in order."""
+    def note(self, run: RunLeaf, in_force: ZoneInForce) -> None:
+        """A zone as a slot's run saw it; slots come in order."""
+        slot_start_s = run.slot_start_s
         self._span_s = (min(slot_start_s, self._span_s[0]), slot_start_s)
+        named = self._named.of_zone(in_force, run, self._rows)[self._rows]
+        self._partners.note(slot_start_s, np.where(in_force.party[self._rows] >= 0, named, _NOT_BILLED))
         for name, changes in self._changes.items():
             changes.note(slot_start_s, getattr(in_force, name)[self._rows])
 
@@ -60,7 +69,23 @@ class PointFacts:
         return [key for at in self._places(own) for key in self._keys(at, name)]
 
     def notes(self, own: Int64) -> list[str]:
-        """Lines where parties are charged by tariffs, which a folder has otherwise, and by series that these name."""
+        """Lines of what a folder has otherwise, or has not: market partners that change, tariffs of parties, series that these name."""
+        return [*self._notes_of_partners(own), *self._notes_of_tariffs(own)]
+
+    def _notes_of_partners(self, own: Int64) -> list[str]:
+        """No line of a statement rests on them: a folder without those that change is settled as the ledger was."""
+        changed = {
+            field: [self.name(int(self._rows[at])) for at in self._places(own) if len(self._named_at(at)[field]) > 1]
+            for field in Partners._fields
+        }
+        return [
+            f"points name another {field} from a slot on ({len(points)}, {points[0]} first), which points.csv cannot say: it is empty there"
+            for field, points in changed.items()
+            if points
+        ]
+
+    def _notes_of_tariffs(self, own: Int64) -> list[str]:
+        """Where parties are charged by tariffs, and what prices these name."""
         parties = {party for at in self._places(own) for party in self._parties(at).values()}
         records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
         charged = [party for party, record in records.items() if record is not None and record.tariff is not None]
@@ -102,7 +127,16 @@ class PointFacts:
             grid_place=constant["grid_place"] or None,
             energy_kind=None if kind < 0 else ENERGY_KINDS[kind],
             voltage_level=self._level(name),
+            partners=Partners(
+                **{field: names[0] if len(names) == 1 else "" for field, names in self._named_at(at).items()}
+            ),
         )
+
+    def _named_at(self, at: int) -> dict[str, list[str]]:
+        """Whom a row's point names in slots in which it is billed, by the field of ``Partners``: each name once, "" for nobody."""
+        places = [change.value for change in self._partners.of(at) if change.value != _NOT_BILLED]
+        said = [self._named.named[place] for place in places]
+        return {field: list(dict.fromkeys(getattr(one, field) for one in said)) for field in Partners._fields}
 
     def _level(self, point: str) -> str | None:
         """The voltage level that ``points.csv`` says for all slots, by the newest block; None where none is registered."""

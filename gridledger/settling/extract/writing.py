@@ -15,6 +15,7 @@ from gridledger.settling.dataset import Dataset, OrderConditions, Orders
 from gridledger.settling.files.folder import AGREEMENTS, KEYS, ORDERS, POINTS, PRICES, READINGS
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.stamps import to_iso
+from gridledger.settling.partners import Partners
 from gridledger.tables.columns import table_of
 from gridledger.tables.files import write_csv, write_rows
 from gridledger.toml_text import toml_lines
@@ -37,7 +38,7 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
     (folder / RULES).write_text("\n".join(lines).lstrip() + "\n", "utf-8")
     write_rows(
         folder / POINTS,
-        ("point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level"),
+        ("point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level", *Partners._fields),
         _points(dataset),
     )
     names = ("start", "point", "import_kwh", "export_kwh", "quality")
@@ -91,9 +92,10 @@ def _day(timezone: str, from_s: int) -> date:
 def _points(dataset: Dataset) -> Iterator[Sequence[int | str]]:
     for point in dataset.points:
         place = "" if point.grid_place is None else point.grid_place
-        yield point.point, point.party, point.area, "", place, point.energy_kind or "", point.voltage_level or ""
+        stated = point.energy_kind or "", point.voltage_level or "", *point.partners
+        yield point.point, point.party, point.area, "", place, *stated
         for from_s, party in point.later:
-            yield point.point, party, point.area, to_iso(from_s), "", "", ""
+            yield point.point, party, point.area, to_iso(from_s), "", *("" for _ in stated)
 
 
 def _readings(dataset: Dataset, slot: int) -> list[Sequence[str]]:

@@ -19,11 +19,12 @@ from gridledger.settling.files.fields import ABSENT, Names, decimals, integers
 from gridledger.settling.files.instants import of_slot_starts
 from gridledger.settling.files.stamps import Zone, to_iso
 from gridledger.settling.files.table import Block, Fields, Header, Table
+from gridledger.settling.partners import Partners
 from ledger.contract import Contract
 
 NAME_OF_FILE: Final = "points.csv"
 POINTS_MAX: Final = 100_000
-_PARTNERS: Final = ("balance_responsible_import", "balance_responsible_export")
+_BALANCE_PARTNERS: Final = ("balance_responsible_import", "balance_responsible_export")
 _HEADER: Final = Header(
     ("point", "party", "area"),
     (
@@ -34,8 +35,9 @@ _HEADER: Final = Header(
         "energy_kind",
         "role",
         "exchange_area",
-        *_PARTNERS,
+        *_BALANCE_PARTNERS,
         "voltage_level",
+        *Partners._fields,
     ),
 )
 MOVES_MAX: Final = 50
@@ -122,8 +124,11 @@ def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> Poin
     if point.voltage_level not in (known.voltage_level, None):
         what = f"{point.point} has another voltage_level in its first row"
         raise fault(NAME_OF_FILE, what, "leave it empty here", row=row, column=column)
-    partners = point.balance_responsible_import, point.balance_responsible_export
-    if partners not in ((known.balance_responsible_import, known.balance_responsible_export), (None, None)):
+    if point.partners not in (known.partners, Partners()):
+        what = f"{point.point} has another supplier, offtaker or grid_operator in its first row"
+        raise fault(NAME_OF_FILE, what, "leave all three empty here", row=row, column=column)
+    responsible = point.balance_responsible_import, point.balance_responsible_export
+    if responsible not in ((known.balance_responsible_import, known.balance_responsible_export), (None, None)):
         what = f"{point.point} has other balance responsible parties in its first row"
         raise fault(NAME_OF_FILE, what, "leave both empty here", row=row, column=column)
     if known.is_border:
@@ -185,8 +190,10 @@ def _points_of(block: Block, slot_s: int) -> list[PointRow]:
             )
         modulus_wh = found.value
     columns = (limit_wh.tolist(), modulus_wh.tolist(), [()] * count, _grid_places_of(block), _energy_kinds_of(block))
-    others = (_names_of(block, column) for column in ("exchange_area", *_PARTNERS))
-    rows = zip(*names, *columns, (role or ROLE for role in roles), *others, _levels_of(block), strict=True)
+    others = (_names_of(block, column) for column in ("exchange_area", *_BALANCE_PARTNERS))
+    rows = zip(
+        *names, *columns, (role or ROLE for role in roles), *others, _levels_of(block), _partners_of(block), strict=True
+    )
     points = [PointRow(*row) for row in rows]
     for index, point in enumerate(points):
         if point.role != ROLE or point.exchange_area is not None or not point.party:
@@ -208,6 +215,12 @@ def _names_of(block: Block, column: str) -> list[str | None]:
         if text is not None and not NAME.holds(text):
             raise block.columns[column].fault(index, f"{excerpt(text)} is no name", f"a name has {NAME.words}")
     return found
+
+
+def _partners_of(block: Block) -> list[Partners]:
+    """Whom each row's point names."""
+    columns = (_names_of(block, column) for column in Partners._fields)
+    return [Partners(*(name or "" for name in names)) for names in zip(*columns, strict=True)]
 
 
 def _check_border(block: Block, index: int, point: PointRow) -> None:

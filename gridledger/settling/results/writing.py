@@ -12,6 +12,7 @@ from gridcore.errors import GridError, require
 from gridledger.settling.dataset import Dataset, PartyTariff
 from gridledger.settling.participants import NAME as PARTICIPANTS
 from gridledger.settling.participants import Participant
+from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.report.page import report_page
 from gridledger.settling.results.billing import Billing, OfRun
 from gridledger.settling.results.figures import figures_of
@@ -64,14 +65,15 @@ def write_results(
     runs: Iterable[RunColumns],
     tariffs: Mapping[str, PartyTariff],
     progress: Progress | None = None,
+    partners: Sequence[Partners] = NOBODY,
 ) -> Results:
     """Make the files of ``out`` that hold what was decided; FileExistsError where one stands there already.
 
-    tariffs: of every party.
+    tariffs: of every party; partners: as of ``Billing``.
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """
-    billing = Billing(dataset, runs, tariffs)
+    billing = Billing(dataset, runs, tariffs, partners)
     written = write_documents(out, billing, progress)
     participants = participants_of(dataset, billing.sheets, billing.points_of_party, written.issued)
     write_rows(out / PARTICIPANTS, Participant._fields, participants)
