@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -163,6 +164,9 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
     """
     days, until = _Days(dataset), reader.height if height is None else height
     prices_of = cache(lambda name: _slot_prices(reader, name, dataset.slot_start_s, until))
+    points_of = defaultdict[str, list[str]](list)
+    for point in dataset.points:
+        points_of[point.party].append(point.point)
     found: dict[str, PartyTariff] = {}
     for party in sorted(parties_of(dataset.points)):
         said = list(_said_of(reader, party, days, until))
@@ -171,8 +175,7 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
             components = components_in_force(party, said)
             series = {one.price_series for one in components if one.price_series}
             prices = {name: prices_of(name) for name in sorted(series)}
-            own = [point.point for point in dataset.points if point.party == party]
-            levels = _levels(reader, own, until) if any(one.levels for one in components) else {}
+            levels = _levels(reader, points_of[party], until) if any(one.levels for one in components) else {}
             found[party] = PartyTariff(components, terms, prices, levels)
     return found
 

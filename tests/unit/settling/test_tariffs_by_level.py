@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +16,16 @@ from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridledger.cli import main
-from gridledger.settling.documents import DocumentFolder
+from gridledger.settling.chain import billed_in
+from gridledger.settling.chain.frame import frame_of_ledger
+from gridledger.settling.chain.tariffs import named_tariffs
+from gridledger.settling.dataset import PointRow
+from gridledger.settling.documents import DocumentFolder, slots_of_months
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
+from gridledger.settling.month_documents import scope_of
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
 from tests.unit.settling.folders import RULES, make_folder
 from tests.unit.settling.settled_folder import PRICES
 from tests.unit.settling.test_month_documents import make, rows
@@ -177,6 +185,28 @@ def test_a_point_of_which_no_level_is_registered_keeps_the_documents_back_unless
     settle(tmp_path / "other", of)
     assert make(tmp_path / "other", tmp_path / "by-default") == 0
     assert energies(tmp_path / "by-default", "statements.csv")["p-2", "grid_all"] == (800, 800 * 170_000)
+
+
+class Walked(list[PointRow]):
+    """Points that count how often somebody goes through all of them."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[PointRow]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_points_of_parties_with_levels_are_gone_through_as_often_however_many_parties_there_are(tmp_path: Path) -> None:
+    settle(tmp_path, world(connected("P-1", "10kV"), connected("P-2", "35kV"), connected("P-5", "10kV")))
+    with reading(tmp_path, CONTRACTS, None) as reader:
+        scope = scope_of(reader, None)
+        slots = slots_of_months(reader, scope)[MONTH]
+        frame = frame_of_ledger(reader, scope, slots, billed_in(reader, scope, slots))
+        points = Walked(frame.points)
+        found = named_tariffs(reader, frame._replace(points=points))
+    assert {party: sorted(one.levels) for party, one in found.items()} == {"p-1": ["P-1"], "p-2": ["P-2", "P-5"]}
+    assert points.walks == 2
 
 
 # ------------------------------------------------------------------------------------------------------------- folders
