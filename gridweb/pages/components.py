@@ -16,9 +16,10 @@ from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.exports.readable import decimal_text
 from gridweb.i18n import N_, _, translate
-from gridweb.pages.registry import STATES, read_entries, states_of
+from gridweb.pages.registry import STATES, in_force, read_entries, states_of
+from gridweb.points import find_point
 from gridweb.site import source
-from gridweb.source import Part, Source, part_of
+from gridweb.source import Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
 from settlement.tariffs.registered import component_of
@@ -62,6 +63,9 @@ COLUMNS: Final = (
     Column("until_s", N_("Until"), "instant"),
     Column("state", N_("State"), words=STATES),
 )
+_LEVEL: Final = [column.key for column in COLUMNS].index("level")
+POINTS_MAX: Final = 16
+"""Points of a party whose voltage level the note names: each is an entity of the registry that is asked for."""
 CONTRACTED: Final = Column("contracted_w", N_("Contracted, W"), "count")
 
 
@@ -82,7 +86,28 @@ async def household_components_table(source: Source, viewer: Viewer, party: str)
     if said.get("tariff") is None:
         note = _("Nothing is charged by the month beside the lines of the contract.")
         return Table("components", COLUMNS, [], title=_("Charges by the month"), note=note)
-    return await _read(source, said["tariff"], said.get("contracted_w") or {})
+    table = await _read(source, said["tariff"], said.get("contracted_w") or {})
+    if all(row[_LEVEL] is None for row in table.rows):
+        return table
+    return replace(table, note=f"{table.note} {await _levels_of(source, party)}".strip())
+
+
+async def _levels_of(source: Source, party: str) -> str:
+    """At which voltage level each point that counts for a party now is connected, or that nobody registered one."""
+    area, as_of = (await find_point(source, party)).area, await source.as_of()
+    pages = await source.pages(f"areas/{area.area}/installations", party=party)
+    points = list(dict.fromkeys(one["point"] for page in pages for one in page["installations"]))
+    told = []
+    for point in points[:POINTS_MAX]:
+        try:
+            entries = await read_entries(source, "grid_connection", point)
+        except SourceMissing:
+            entries = []
+        level = in_force(entries, as_of.ledger_time_s).get("voltage_level", _("not registered"))
+        told.append(f"{point} {level}")
+    if len(points) > POINTS_MAX:
+        told.append(_("%(count)s more", count=forms.count(len(points) - POINTS_MAX)))
+    return _("Voltage level of the points: %(levels)s.", levels=", ".join(told))
 
 
 async def _read(source: Source, name: str, contracted_w: Mapping[str, int] | None = None) -> Table:

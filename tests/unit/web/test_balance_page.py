@@ -85,6 +85,16 @@ async def test_the_page_says_of_how_many_slots_a_border_is_not_known(world: Worl
     assert "A1/losses" in page
 
 
+async def test_the_page_has_the_command_that_explains_an_entry_where_something_is_posted(world: World) -> None:
+    address, command = f"/balance?area=A1&day={DAY_START_S}", "gridledger settle explain --data DIR --area A1 --line "
+    page = await world.browser(Role.UTILITY).text(address)
+    assert f"<code>{command}ACCOUNT/SLOT/KIND</code>" in page
+    assert "party (A1/unassigned where it is empty)" in page
+    assert "逐步" in await world.browser(Role.UTILITY, language="zh_CN").text(address)
+    nothing_posted = f"/balance?area=A1&day={DAY_START_S + 86_400}"
+    assert command not in await world.browser(Role.UTILITY).text(nothing_posted)
+
+
 async def test_without_terms_the_page_says_that_nothing_is_posted(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     slots = [{"slot_start_s": DAY_START_S, "known": [known(4, "initial", FEEDER, has_terms=False)]}]

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridweb.access import Role
+from gridweb.pages import components
 from gridweb.pages.components import spans
-from tests.unit.web.household_world import NEIGHBOUR, PARTY, PRICES, household, household_world
+from tests.unit.web.household_world import METER, NEIGHBOUR, PARTY, PRICES, household, household_world
 from tests.unit.web.web_world import NOW_S, World
 
 LEVY = "levy_micro_per_kwh"
@@ -163,6 +164,52 @@ async def test_a_component_by_voltage_level_has_a_row_for_each_level_up_to_the_h
     ):
         page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
         assert all(head in page for head in heads)
+
+
+@pytest.fixture
+def by_level(charged: World) -> World:
+    """The same, whose tariff has prices by voltage level."""
+    grid = {key: value for key, value in component("grid", "traded", 0).items() if key != "price"}
+    grid |= {"levels": [["10kV", 200_000], ["35kV", 170_000]], "highest_level": "35kV"}
+    entries = [{"from_s": 0, "recorded_height": 0, "value": {"components": [grid], **TERMS}}]
+    charged.node.answers["registry/tariff/village"] = {"entries": entries}
+    return charged
+
+
+def connect(world: World, point: str, *levels: tuple[int, str]) -> None:
+    """Register the voltage levels of a point, each from an instant on."""
+    entries = [
+        {"from_s": from_s, "recorded_height": at, "value": {"voltage_level": level}}
+        for at, (from_s, level) in enumerate(levels)
+    ]
+    world.node.answers[f"registry/grid_connection/{point}"] = {"entries": entries}
+
+
+async def test_a_household_reads_the_voltage_level_of_its_points_that_is_in_force(by_level: World) -> None:
+    address, own = f"/households/{PARTY}/tariff", f"P-{METER}"
+    connect(by_level, own, (0, "35kV"), (1_000, "10kV"), (NOW_S + 1, "35kV"))
+    page = await household(by_level).text(address)
+    assert f"Voltage level of the points: {own} 10kV." in page
+
+
+async def test_of_more_points_than_the_note_names_it_says_how_many_are_left(
+    by_level: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = by_level.node.answers["areas/A1/installations"]["installations"]
+    rows.append({**rows[0], "meter": "M-more", "point": "P-more"})
+    connect(by_level, "P-more", (0, "10kV"))
+    monkeypatch.setattr(components, "POINTS_MAX", 2)
+    table = await (await household(by_level).get(f"/api/v1/households/{PARTY}/components")).get_json()
+    assert table["note"].endswith(f"Voltage level of the points: P-{METER} not registered, P-more 10kV.")
+    monkeypatch.setattr(components, "POINTS_MAX", 1)
+    table = await (await household(by_level).get(f"/api/v1/households/{PARTY}/components")).get_json()
+    assert table["note"].endswith(f"Voltage level of the points: P-{METER} not registered, 1 more.")
+
+
+async def test_a_tariff_without_levels_says_nothing_of_them(charged: World) -> None:
+    page = await household(charged).text(f"/households/{PARTY}/tariff")
+    assert "Charges by the month, tariff village" in page
+    assert "Voltage level" not in page
 
 
 async def test_a_party_without_a_tariff_is_told_that_nothing_is_charged_by_the_month(world: World) -> None:
