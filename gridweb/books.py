@@ -73,9 +73,15 @@ class BooksReading:
         self._months, self._newest = months, newest
         self._read: dict[str, _MonthRead] = {}
         self._payments: list[Answer] | None = None
+        self._latest: Books | None = None
 
     async def through(self, last: str) -> Books:
-        """The books up to the end of one of the months. SourceAway, SourceBusy."""
+        """The books up to the end of one of the months; those that were asked for last are kept. SourceAway, SourceBusy."""
+        if self._latest is None or self._latest.last != last or self._latest.fault:
+            self._latest = await self._books_through(last)
+        return self._latest
+
+    async def _books_through(self, last: str) -> Books:
         months = [month for month in self._months if month <= last]
         for month in months:
             if month not in self._read:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from gridcore.sm3 import sm3
+from gridweb import books
 from gridweb.access import Role
+from gridweb.books import document_entries
 from gridweb.pages import balances
+from settlement.invoicing.account import Entry
 from tests.unit.web.household_world import NEIGHBOUR, PARTY, household, household_world
 from tests.unit.web.ledger_world import ledger_world
 from tests.unit.web.web_world import Browser, World
@@ -223,7 +227,16 @@ async def test_month_year_and_documents_fetch_the_account_when_they_are_there(wo
     assert "Balances of 2026-10, area A1" in page
 
 
-async def test_a_year_of_all_parties_is_made_beside_the_pages_and_reads_each_month_once(world: World) -> None:
+async def test_a_year_of_all_parties_is_made_beside_the_pages_and_reads_each_month_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered: list[str] = []
+
+    def counted(month: str, documents: Iterable[Any]) -> Iterator[tuple[str, Entry]]:
+        gathered.append(month)
+        return document_entries(month, documents)
+
+    monkeypatch.setattr(books, "document_entries", counted)
     browser = world.browser(Role.UTILITY)
     world.node.asked.clear()
     form = {"content": "accounts", "area": "A1", "month": "2026-03", "format": "csv"}
@@ -235,6 +248,8 @@ async def test_a_year_of_all_parties_is_made_beside_the_pages_and_reads_each_mon
     assert (job.state, job.reason) == ("done", "")
     asked = [path for path, _params in world.node.asked if path.endswith("/documents")]
     assert len(asked) == 2 * len([month for month in MONTHS if month[:4] <= "2026"])
+    # a balance of each month gathers those up to it, in two parts; accounts are those of the last balance, however many parties
+    assert len(gathered) == 2 * sum(1 + at for at, month in enumerate(MONTHS) if month[:4] == "2026")
     answer = await browser.get(f"/exports/{job.job}/file")
     with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
         held = {name: file.read(name).decode() for name in file.namelist()}
