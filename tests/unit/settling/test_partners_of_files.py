@@ -147,6 +147,21 @@ def test_partners_receive_of_the_extracted_folder_what_they_receive_of_the_ledge
     assert {("supplier", "north"), ("offtaker", "east"), ("network", "dso"), ("network", "")} <= months(out).keys()
 
 
+def test_the_supplier_of_a_party_without_a_tariff_is_in_the_settled_folder_that_is_extracted_of_the_ledger(
+    tmp_path: Path,
+) -> None:
+    """l-1, who names no tariff, takes 40 Wh in each of four slots."""
+    of = with_more(named("P-3", "l-1", Partners("west")))
+    data, documents, folder, out = (tmp_path / name for name in ("ledger", "documents", "extracted", "settled"))
+    with ledger_with(data, of, first_slots(of.sender())):
+        pass
+    assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(documents)]) == 0
+    assert ("supplier", "west") not in months(documents)
+    assert main(["settle", "extract", "--data", str(data), "--out", str(folder)]) == 0
+    assert settled(folder, out) == 0
+    assert months(out)["supplier", "west"] == 4 * 40 * 460_000
+
+
 def test_a_supplier_that_changes_in_the_span_is_left_out_and_told(tmp_path: Path) -> None:
     of = world(
         named("P-1", "p-1", Partners("north", "east", "dso")),
