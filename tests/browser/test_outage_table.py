@@ -29,10 +29,9 @@ from tests.waiting import wait_until
 pytestmark = [*NEEDS_CHROMIUM, *NEEDS_INFLUXD, pytest.mark.slow]
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "outages.md"
 NOTICED_S, RETURN_S_MAX = 5.0, 90.0
-OPEN = [
-    place for place in PLACES if place.role in ("utility", "household") and place.name not in ("refused", "contest")
-]
-"""The pages of a household are open to the utility, too, but that on which it contests a line."""
+FOR_ONE_ROLE = ("refused", "contest", "contest-document")
+OPEN = [place for place in PLACES if place.role in ("utility", "household") and place.name not in FOR_ONE_ROLE]
+"""The pages of a household are open to the utility, too, but those on which it contests a line."""
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?( Asia/Shanghai)?")
 BAR = """
 const shown = (element) => element.checkVisibility();
