@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from gridledger.settling.month_derivation import MonthDerivation
 
 BUNDLE_BYTES_MAX: Final = 1024 * 1024
+BILL_LINE: Final = (
+    "PARTY/SLOT/KIND, as H001/1781971200/levy: the slot's start in UTC seconds;"
+    " a document's line is PARTY/MONTH/KIND, as P01/2026-06/levy, its totals PARTY/MONTH"
+)
+BALANCE_LINE: Final = "ACCOUNT/SLOT/KIND, as grid/1781971200/loss: the slot's start in UTC seconds"
+"""What --line has to say, without and with --area."""
 _WORDS: Final = {
     "en": {
         "run": "run",
@@ -90,7 +96,7 @@ def _explain_slot(args: argparse.Namespace) -> int:
     from gridledger.settling.derivation import derive_line
     from gridledger.settling.whole import LEDGER
 
-    name = _line_name(args.line)
+    name = _line_name(args.line, BILL_LINE)
     data_dir = args.data or (args.settled / LEDGER if args.settled else None)
     data = _read(args.bundle) if data_dir is None else _export(args, data_dir, name)
     try:
@@ -136,7 +142,7 @@ def _explain_balance(args: argparse.Namespace) -> int:
     for flag, value in (("--bundle", args.bundle), ("--documents", args.documents), ("--point", args.point)):
         if value is not None:
             raise UsageError(f"{flag}: no entry of a balance is there; name its ledger with --data or --settled")
-    line = _line_name(args.line)
+    line = _line_name(args.line, BALANCE_LINE)
     check_kind(line.kind)
     name = EntryName(args.area, line.party, line.slot_start_s, line.kind, args.run_name)
     with reading(args.data or args.settled / LEDGER, CONTRACTS, args.guard) as reader:
@@ -152,13 +158,10 @@ def _explain_balance(args: argparse.Namespace) -> int:
     return 0 if derivation.holds else 1
 
 
-def _line_name(text: str) -> LineName:
+def _line_name(text: str, form: str) -> LineName:
     parts = text.rsplit("/", 2)
     if len(parts) != 3 or not all(parts) or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) <= 12):
-        raise UsageError(
-            f"--line {excerpt(text)}: write PARTY/SLOT/KIND, as H001/1781971200/levy: the slot's start in UTC seconds;"
-            " a document's line is PARTY/MONTH/KIND, as P01/2026-06/levy, its totals PARTY/MONTH"
-        )
+        raise UsageError(f"--line {excerpt(text)}: write {form}")
     return LineName(parts[0], int(parts[1]), parts[2])
 
 

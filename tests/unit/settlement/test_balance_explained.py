@@ -100,7 +100,7 @@ def test_an_entry_is_explained_as_of_an_earlier_run_in_words_of_both_languages(
             f"gain: nothing of it is posted; the slot has east/{FIRST_S}/shortfall, grid/{FIRST_S}/loss",
         ),
         (["--line", f"grid/{FIRST_S + 9 * SLOT_S}/loss"], "area a-1 has no settled slot that starts then"),
-        (["--line", "grid/loss"], "write PARTY/SLOT/KIND"),
+        (["--line", "grid/loss"], "--line 'grid/loss': write ACCOUNT/SLOT/KIND"),
         (["--line", f"grid/{FIRST_S}/loss", "--run", "final"], "--run 'final': the slot has initial"),
         (["--line", f"grid/{FIRST_S}/loss", "--point", "P-1"], "--point: no entry of a balance is there"),
         (["--line", f"grid/{FIRST_S}/loss", "--area", "x"], "--area x: is no area of this chain"),
