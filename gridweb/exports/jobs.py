@@ -32,6 +32,8 @@ BOUNDS: Final = Bounds(
 )
 BYTES_MAX: Final = 512 * 1024 * 1024
 """Of one file; a job that grows beyond fails."""
+BYTES_OF_ONE_MAX: Final = 1024 * 1024 * 1024
+"""Of all files of a person; while they hold that much, it begins no further job, and others may."""
 BYTES_KEPT_MAX: Final = 2 * 1024 * 1024 * 1024
 """Of all files; while they hold that much no further job begins."""
 FILES_MAX: Final = 20_000
@@ -74,6 +76,8 @@ class Exports(Jobs[Export]):
     ) -> Export:
         """Begin an export. Problem 503 while as many work, or as much is kept, as there may be."""
         self.check_room(owner)
+        if sum(export.bytes for export in self.of(owner)) >= BYTES_OF_ONE_MAX:
+            raise Problem("busy", "your exports hold as much as those of one person may: remove one of them")
         if sum(export.bytes for export in self.kept()) >= BYTES_KEPT_MAX:
             raise Problem("busy", "as much is kept as there may be: remove exports of yours, or try again later")
         if not 0 < len(parts) <= FILES_MAX:

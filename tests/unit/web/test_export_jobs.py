@@ -172,6 +172,27 @@ async def test_a_file_beyond_its_bytes_fails_and_leaves_nothing(
     await kept.close()
 
 
+async def test_whose_exports_hold_as_much_as_one_person_may_begins_no_more_and_others_still_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Exports(ManualClock(NOW_S), tmp_path)
+    first = begin(kept, Part("a", table))
+    assert first.task is not None
+    await first.task
+    monkeypatch.setattr(jobs, "BYTES_OF_ONE_MAX", first.bytes)
+    with pytest.raises(Problem, match="your exports hold as much as those of one person may: remove one of them"):
+        begin(kept, Part("a", table))
+    other = begin(kept, Part("a", table), owner="ben")
+    assert other.task is not None
+    await other.task
+    monkeypatch.setattr(jobs, "BYTES_KEPT_MAX", first.bytes + other.bytes)
+    with pytest.raises(Problem, match="as much is kept as there may be"):
+        begin(kept, Part("a", table), owner="cora")
+    kept.remove(first)
+    begin(kept, Part("a", never))
+    await kept.close()
+
+
 async def test_a_node_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "RETRY_AFTER_S", 0)
     answers = iter([SourceBusy(Outage("node", NOW_S, "busy")), None])
