@@ -49,7 +49,7 @@ _RECEIVED: Final = (GAIN, SURPLUS)
 """Kinds whose party is paid where the price is above 0."""
 NOT_CHECKED: Final[Text] = {
     "en": "that the energies of points and borders follow from the blocks (gridledger settle replay --slot), and a stranger's view: no bundle proves a balance",
-    "zh_CN": "各计量点与边界的电量是否由区块得出（gridledger settle replay --slot）；外人无法据此核验：证据包不证明区域平衡",
+    "zh_CN": "各计量点与边界的电量是否由区块得出（gridledger settle replay --slot）；外人无法据此核验：证据包不证明台区平衡",
 }
 
 
@@ -249,7 +249,7 @@ def _loss_steps(known: Known, line: BalanceLine) -> Iterator[Step]:
 
 def _border_steps(border: Border) -> Iterator[Step]:
     other = (
-        (f"to area {border.other_area}", f"通往区域 {border.other_area}")
+        (f"to area {border.other_area}", f"通往台区 {border.other_area}")
         if border.other_area
         else ("to the grid above", "通往上级电网")
     )
