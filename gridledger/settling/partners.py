@@ -21,9 +21,9 @@ class Partners(NamedTuple):
         return cls(point.supplier or "", point.offtaker or "", point.grid_operator or "")
 
     def on(self, account: str) -> str:
-        """Who is behind an account, one of ``PARTNER_ACCOUNTS``."""
+        """Who is behind an account, one of ``PARTNER_ACCOUNTS``; ``unassigned`` where it names nobody."""
         name: str = getattr(self, PARTNER_ACCOUNTS[account])
-        return name
+        return name or unassigned(account)
 
 
 PARTNER_ACCOUNTS: Final[Mapping[str, str]] = {
@@ -34,3 +34,8 @@ PARTNER_ACCOUNTS: Final[Mapping[str, str]] = {
 """Accounts of contracts behind each of which stands whoever the point names in this field of ``Partners``."""
 NOBODY: Final[Sequence[Partners]] = (Partners(),)
 """All that points name where nobody looked."""
+
+
+def unassigned(account: str) -> str:
+    """Under which name stands what nobody is named for. No partner has it: their names have no slash."""
+    return f"{account}/unassigned"

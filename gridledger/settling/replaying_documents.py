@@ -18,7 +18,6 @@ from gridledger.settling.results.market_partners import (
     month_rows,
 )
 from gridledger.settling.results.payments import PAYMENTS
-from gridledger.settling.results.tariff_lines import sides_of_charges
 from gridledger.tables.columns import utf8
 
 Fields = tuple[str, ...]
@@ -76,9 +75,7 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
 def _note(book: PartnerBook, billing: Billing, run: OfRun, billed: Billed) -> None:
     """Tell the book of partners what a run is to a party."""
     book.add_lines(run.name, run.sheet.slots, billed.parts)
-    if billed.charges:
-        sides = sides_of_charges(billed.charges, billing.accounts, len(billing.months.names))
-        book.add_charges(run.name, billing.months.first_slot, sides, billing.accounts)
+    book.add_charges(run.name, billing.months.first_slot, billed.charges.of_partners)
 
 
 def _first_differing(

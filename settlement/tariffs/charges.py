@@ -77,7 +77,10 @@ class NoLevelError(SettlementError):
 
 
 class Charge(NamedTuple):
-    """One entry's charge for a month: energy_wh 0 where the base is none; price None where there is no one price of a kWh."""
+    """One entry's charge for a month: energy_wh 0 where the base is none; price None where there is no one price of a kWh.
+
+    entry: the place of its component among those of the tariff.
+    """
 
     name: str
     account: str
@@ -85,6 +88,7 @@ class Charge(NamedTuple):
     energy_wh: int
     price_micro_per_kwh: int | None
     amount_nano: int
+    entry: int = 0
 
 
 class _Counts(NamedTuple):
@@ -142,7 +146,7 @@ class Tariff:
         """
         of_month = [dict(of_kind) for of_kind in billed_nano]
         found: list[Charge] = []
-        for component, holds in zip(self.components, self._holds, strict=True):
+        for entry, (component, holds) in enumerate(zip(self.components, self._holds, strict=True)):
             if component.parties and party not in component.parties:
                 continue
             counts = _Counts(holds, np.ones_like(holds)) if is_billed is None else _Counts(holds & is_billed, is_billed)
@@ -150,7 +154,7 @@ class Tariff:
                 charge = self._charge(component, party, usage, month, counts, of_month[month])
                 if charge.energy_wh or charge.amount_nano:
                     of_month[month][component.name] = of_month[month].get(component.name, 0) + charge.amount_nano
-                    found.append(charge)
+                    found.append(charge._replace(entry=entry))
         return found
 
     def _charge(
@@ -167,7 +171,7 @@ class Tariff:
         holds = counts.holds
         if component.base in ENERGY_BASES:
             places = slots.start + np.flatnonzero(holds[slots])
-            of_slot = _energy(component.base, usage)[places]
+            of_slot = energy_of(component.base, usage)[places]
             energy_wh, price = int(of_slot.sum()), None
             if component.levels:
                 price, amount = _by_level(component, usage, places)
@@ -226,7 +230,7 @@ def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -
             price = price_at_level(component.levels, named, component.highest_level)
         except SettlementError as error:
             raise NoLevelError(component, level, int(billed[0]), str(error)) from None
-        found.append(LevelPrice(level, price, int(_energy(component.base, own)[billed].sum())))
+        found.append(LevelPrice(level, price, int(energy_of(component.base, own)[billed].sum())))
     return found
 
 
@@ -248,7 +252,8 @@ def stepped(component: Component, energy_wh: int) -> int:
     return amount
 
 
-def _energy(base: str, usage: Usage) -> Int64Column:
+def energy_of(base: str, usage: Usage) -> Int64Column:
+    """What a base of energy counts."""
     match base:
         case "import":
             return usage.import_wh

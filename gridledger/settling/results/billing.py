@@ -18,12 +18,12 @@ from gridledger.settling.results.months import months_of
 from gridledger.settling.results.party_lines import Kind, Rows, Signed, merged, rows_of
 from gridledger.settling.results.sheets import Sheet, Sheets, lines_of
 from gridledger.settling.results.tariff_lines import (
+    Added,
     Charging,
     MonthTotals,
-    SignedCharge,
+    added_charges,
     chargings,
     rows_of_charges,
-    signed_charges,
 )
 from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Places, utf8
@@ -44,7 +44,7 @@ class Billed(NamedTuple):
     """What a run is to a party. parts: the contract's lines, of a correction also those before it; rows: they and the charges, as lines of statements."""
 
     parts: Sequence[Signed]
-    charges: Sequence[SignedCharge]
+    charges: Added
     rows: Rows
 
 
@@ -91,8 +91,8 @@ class Billing:
     def billed(self, run: OfRun, party: str) -> Billed:
         """What a run is to a party; ``invoices`` is told what it comes to."""
         parts = self._parts(run, party)
-        charges = self._charges.get((run.name, party), [])
-        of_charges = rows_of_charges(charges, self.kinds, self.months.first_slot)
+        charges = self._charges.get((run.name, party), Added())
+        of_charges = rows_of_charges(charges.charges, self.kinds, self.months.first_slot)
         rows = merged([*rows_of(parts, self.kinds, run.sheet.slots), of_charges])
         month = self.months.calendar.month
         self.invoices.add(run.name, party, month_sums(rows, month, len(self.months.names), len(self.kinds)))
@@ -100,7 +100,7 @@ class Billing:
 
     def chargings(self) -> Iterator[Charging]:
         """What parties are charged after each run, and what of: run by run, in the order in which the ledger makes them."""
-        return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano)
+        return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano, self.partners)
 
     def terms(self, issued: Issued) -> InvoiceTerms:
         """By which terms a document was made."""
@@ -116,8 +116,8 @@ class Billing:
         return merged(rows_of(self._parts(run, party), self.kinds, run.sheet.slots))
 
     @cached_property
-    def _charges(self) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
-        return signed_charges(self.chargings())
+    def _charges(self) -> Mapping[tuple[str, str], Added]:
+        return added_charges(self.chargings())
 
     def _parts(self, run: OfRun, party: str) -> list[Signed]:
         points = self.points_of_party[party]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridledger.settling.partners import PARTNER_ACCOUNTS, Partners
-from gridledger.settling.results.party_lines import Sides, Signed, exact_sums
+from gridledger.settling.results.charge_partners import OfMonth
+from gridledger.settling.results.party_lines import Signed, exact_sums
 from gridledger.tables.columns import Places
 from gridledger.tables.files import write_rows
 from settlement.contract_kit_1 import Int64Column
@@ -28,7 +29,7 @@ class PartnerRow(NamedTuple):
     """What a partner receives of a run for a local day; below zero: pays.
 
     entry: its id, the same on every machine: run, date, account, partner, kind. kind: day (lines of the contract) or charge (of the tariff).
-    partner: "" where the point names nobody, and of charges, which are a party's and no point's.
+    partner: ``partners.unassigned`` where the points name nobody.
     """
 
     entry: str
@@ -90,14 +91,14 @@ class PartnerBook:
         if slots.size:
             self._add(run, "day", received(parts, self._day[slots], self._named))
 
-    def add_charges(self, run: str, slots: Places, sides: Sides, accounts: Sequence[str]) -> None:
-        """What the tariff charges a party on accounts of partners, by the first slot of each month."""
-        owed = sides.debit_nano - sides.credit_nano
-        for account, amounts in zip(accounts, owed.tolist(), strict=True):
-            if account in PARTNER_ACCOUNTS:
-                days = self._day[slots].tolist()
-                of_days = {OfDay(day, account, ""): nano for day, nano in zip(days, amounts, strict=True)}
-                self._add(run, "charge", of_days)
+    def add_charges(self, run: str, first_slot: Places, of_partners: Mapping[OfMonth, int]) -> None:
+        """What partners get of what the tariff charges a party; ``first_slot``: of each month."""
+        days = self._day[first_slot].tolist()
+        self._add(
+            run,
+            "charge",
+            {OfDay(days[month], account, name): nano for (month, account, name), nano in of_partners.items()},
+        )
 
     def write(self, out: Path) -> None:
         """Make ``partners.csv`` and ``partner_months.csv``."""

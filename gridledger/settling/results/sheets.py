@@ -116,6 +116,13 @@ class Sheets:
                 break
         return found
 
+    def last_partners(self, until: str) -> NDArray[np.int32]:
+        """Whom rows name after a run, int32[slots, points], as of ``RunColumns``: of each the last run up to ``until`` that has it."""
+        found: NDArray[np.int32] = np.zeros(self.dataset.import_wh.shape, dtype=np.int32)
+        for run in self.names[: self.names.index(until) + 1]:
+            np.copyto(found, self._sheets[run].partners, where=self._sheets[run].has)
+        return found
+
     def is_billed(self, until: str) -> Flags:
         """bool[slots, points]: the rows that somebody is billed for after a run: of each by the last run up to ``until`` that has it."""
         found: Flags = np.zeros(self.dataset.import_wh.shape, dtype=np.bool_)

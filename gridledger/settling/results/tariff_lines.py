@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from gridcore.errors import GridError
 from gridledger.settling.dataset import Dataset, PartyTariff
+from gridledger.settling.partners import Partners
+from gridledger.settling.results.charge_partners import ChargedRows, OfMonth, is_of_partner, partners_of_charge
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Grid, Sheets
@@ -31,7 +34,10 @@ class SignedCharge(NamedTuple):
 
 
 class Charging(NamedTuple):
-    """What a party is charged after a run, and what of. is_billed: bool[slots]; billed_nano: the contract's lines of all runs so far."""
+    """What a party is charged after a run, and what of. is_billed: bool[slots]; billed_nano: the contract's lines of all runs so far.
+
+    of_partners: of its charges on accounts of partners, what each of them gets.
+    """
 
     run: str
     party: str
@@ -39,6 +45,14 @@ class Charging(NamedTuple):
     is_billed: Flags
     billed_nano: MonthTotals
     charges: Sequence[Charge]
+    of_partners: Mapping[OfMonth, int]
+
+
+class Added(NamedTuple):
+    """What a run adds to what a party is charged; of_partners: and to what partners get of it."""
+
+    charges: Sequence[SignedCharge] = ()
+    of_partners: Mapping[OfMonth, int] = {}
 
 
 def chargings(
@@ -47,10 +61,11 @@ def chargings(
     sheets: Sheets,
     points_of_party: Mapping[str, Places],
     billed_nano: Callable[[str, str], MonthTotals],
+    partners: Sequence[Partners],
 ) -> Iterator[Charging]:
     """What each party whose tariff has components is charged after each run: by run, then by party.
 
-    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party. GridError for a slot of which a price series says no price.
+    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party; partners: as of ``Billing``. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
     of_party = {party: Tariff(one.components, holding, one.prices) for party, one in tariffs.items() if one.components}
@@ -59,7 +74,7 @@ def chargings(
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
     for run in sheets.names:
         energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
-        is_billed = sheets.is_billed(run)
+        is_billed, whom = sheets.is_billed(run), sheets.last_partners(run)
         for party, tariff in of_party.items():
             points = points_of_party[party]
             for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
@@ -78,7 +93,23 @@ def chargings(
                 at = np.flatnonzero((levels[error.slot] == error.level) & is_billed[error.slot, points])
                 point = sheets.dataset.points[int(points[at[0]])].point
                 raise GridError(_without_level(error, party, point, sheets.dataset)) from None
-            yield Charging(run, party, usage, has_point, [dict(of_month) for of_month in billed[party]], charges)
+            rows = ChargedRows(Usage(own[0], own[1], own[2]), is_billed[:, points], whom[:, points], partners)
+            of_partners = _of_partners(charges, tariff, holding, rows)
+            so_far = [dict(of_month) for of_month in billed[party]]
+            yield Charging(run, party, usage, has_point, so_far, charges, of_partners)
+
+
+def _of_partners(
+    charges: Sequence[Charge], tariff: Tariff, holding: Holding, rows: ChargedRows
+) -> Mapping[OfMonth, int]:
+    """What partners get of some charges of a party."""
+    found = defaultdict[OfMonth, int](int)
+    for charge in filter(is_of_partner, charges):
+        component = tariff.components[charge.entry]
+        counts = holding.of(component) & (holding.calendar.month == charge.month)
+        for of_month, nano in partners_of_charge(charge, component, counts, rows):
+            found[of_month] += nano
+    return found
 
 
 def _without_price(error: NoPriceError, party: str, dataset: Dataset) -> str:
@@ -127,18 +158,21 @@ def _at_level(
     return found
 
 
-def signed_charges(found: Iterable[Charging]) -> Mapping[tuple[str, str], Sequence[SignedCharge]]:
+def added_charges(found: Iterable[Charging]) -> Mapping[tuple[str, str], Added]:
     """What each run adds to what a party is charged, by the run's and the party's name."""
-    signed: dict[tuple[str, str], Sequence[SignedCharge]] = {}
-    before: dict[str, Sequence[Charge]] = {}
+    added: dict[tuple[str, str], Added] = {}
+    before: dict[str, Charging] = {}
     for one in found:
-        known = before.get(one.party, ())
-        signed[one.run, one.party] = [
+        earlier = before.get(one.party)
+        known, given = (earlier.charges, earlier.of_partners) if earlier else ((), {})
+        signed = [
             *(SignedCharge(1, charge) for charge in one.charges if charge not in known),
             *(SignedCharge(-1, charge) for charge in known if charge not in one.charges),
         ]
-        before[one.party] = one.charges
-    return signed
+        changed = {key: one.of_partners.get(key, 0) - given.get(key, 0) for key in {*one.of_partners, *given}}
+        added[one.run, one.party] = Added(signed, changed)
+        before[one.party] = one
+    return added
 
 
 def rows_of_charges(charges: Sequence[SignedCharge], kinds: Sequence[Kind], first_slot: Places) -> Rows:

@@ -170,10 +170,10 @@ class _Writer:
         slots = run.sheet.slots
         parts, charges, rows = self.billing.billed(run, party)
         both = [("day", slots, sides_of(parts, self.accounts, slots))]
-        if charges:
-            sides = sides_of_charges(charges, self.accounts, len(self.months.names))
+        if charges.charges:
+            sides = sides_of_charges(charges.charges, self.accounts, len(self.months.names))
             both.append(("charge", self.months.first_slot, sides))
-            self.partners.add_charges(run.name, self.months.first_slot, sides, self.accounts)
+        self.partners.add_charges(run.name, self.months.first_slot, charges.of_partners)
         self.partners.add_lines(run.name, slots, parts)
         for kind, at, sides in both:
             self.postings.add(run.name, party, at, sides)

@@ -48,6 +48,13 @@ HOURS_BEFORE_MIDNIGHT = 3
 """The slots lie around a local midnight."""
 TARIFF = [
     {"name": "stay", "account": "supplier", "base": "day", "price_micro_per_day": 300_000},
+    {
+        "name": "sold",
+        "account": "supplier",
+        "base": "import",
+        "price_micro_per_kwh": -100_003,
+        "windows": [["00:00", "23:30"]],
+    },
     {"name": "funds", "account": "levy", "base": "import", "price_micro_per_kwh": 29_000},
 ]
 Received = dict[tuple[str, str, str, str, str], int]
@@ -86,7 +93,7 @@ def of_one_run(run: RunColumns) -> dict[tuple[str, str], int]:
             supplier, offtaker, grid_operator = NAMED[place]
             behind = {"supplier": supplier, "offtaker": offtaker, "network": grid_operator}
             if line.account in behind:
-                found[line.account, behind[line.account]] += amount_nano
+                found[line.account, behind[line.account] or f"{line.account}/unassigned"] += amount_nano
     return found
 
 
@@ -102,6 +109,62 @@ def slow_count(runs: Iterable[RunColumns]) -> Received:
         before[run.slot_start_s, run.area].clear()
         before[run.slot_start_s, run.area].update(now)
     return {key: nano for key, nano in found.items() if nano}
+
+
+def slow_charges(dataset: Dataset, runs: Iterable[RunColumns]) -> dict[tuple[str, str, str], int]:
+    """What partners get of both charges to the account supplier, point by point: each run less the one before it."""
+    known: dict[tuple[int, int], tuple[int, str]] = {}  # energy and supplier of each slot and point by the last run
+    found: dict[tuple[str, str, str], int] = defaultdict(int)
+    before: dict[tuple[str, str], int] = {}
+    by_run: dict[str, list[RunColumns]] = defaultdict(list)
+    for run in runs:
+        by_run[run.run].append(run)
+    for name, of_run in by_run.items():
+        for run in of_run:
+            assert run.partners is not None
+            for row, wh, place in zip(
+                run.rows.tolist(), run.columns["import_wh"].tolist(), run.partners.tolist(), strict=True
+            ):
+                known[run.slot_start_s, row] = wh, NAMED[place].supplier or "supplier/unassigned"
+        now = state_of_charges(dataset, known)
+        for day, partner in {*now, *before}:
+            found[name, day, partner] += now.get((day, partner), 0) - before.get((day, partner), 0)
+        before = now
+    return {key: nano for key, nano in found.items() if nano}
+
+
+def state_of_charges(dataset: Dataset, known: Mapping[tuple[int, int], tuple[int, str]]) -> dict[tuple[str, str], int]:
+    """By the first day of the month and the partner: a day's price by slots of points, energy before 23:30 by Wh."""
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    starts = dataset.slot_start_s.tolist()
+    for party in {point.party for point in dataset.points}:
+        own = [row for row, point in enumerate(dataset.points) if point.party == party]
+        for month in {day_of(start_s)[:7] for start_s in starts}:
+            cells = [
+                (start_s, *known[start_s, row]) for start_s in starts for row in own if day_of(start_s)[:7] == month
+            ]
+            days = sorted({day_of(start_s) for start_s, _, _ in cells})
+            early = [
+                one
+                for one in cells
+                if datetime.fromtimestamp(one[0], ZoneInfo("Asia/Shanghai")).strftime("%H:%M") < "23:30"
+            ]
+            by_time = share_out(len(days) * 300_000_000, [(who, 1) for _, _, who in cells])
+            by_energy = share_out(-100_003 * sum(wh for _, wh, _ in early), [(who, wh) for _, wh, who in early])
+            for part in (by_time, by_energy):
+                for who, nano in part.items():
+                    found[days[0], who] += nano
+    return found
+
+
+def share_out(nano: int, weighted: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """An amount by weights, in the order of names: up to each of them the exact share of all so far, rounded down."""
+    total, so_far, given, found = sum(weight for _, weight in weighted), 0, 0, {}
+    for who in sorted({who for who, _ in weighted}):
+        so_far += sum(weight for name, weight in weighted if name == who)
+        found[who] = (nano * so_far // total if total else 0) - given
+        given += found[who]
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------ of a folder
@@ -158,8 +221,10 @@ def test_whom_points_name_in_each_slot_and_run_receives_what_a_slow_count_gives_
         if row["kind"] == "day"
     }
     assert lines == slow_count(runs)
-    # charges are of parties: nobody is named for them
-    assert {(row["account"], row["partner"]) for row in said if row["kind"] == "charge"} == {("supplier", "")}
+    charged = {
+        (row["run"], row["date"], row["partner"]): int(row["received_nano"]) for row in said if row["kind"] == "charge"
+    }
+    assert charged == slow_charges(dataset, runs)
     assert_is_the_receipt_of_accounts(out, "Asia/Shanghai")
     for row in said:
         assert row["entry"] == "/".join(row[key] for key in ("run", "date", "account", "partner", "kind"))
@@ -194,18 +259,49 @@ class OneLine(NamedTuple):
     amount_nano: NDArray[np.int64]
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_charge_of_a_party_whose_points_name_one_partner_is_all_of_this_partner(tmp_path: Path, swap: bool) -> None:
+    """Everybody names the same supplier in all slots, or a correction of one slot sees another one there: one slot of nine of P-2's July."""
+    energies = np.full((SLOTS, len(POINTS)), 1_000)
+    dataset = around_midnight(energies, 0 * energies)
+    names = np.full((SLOTS, len(POINTS)), 1)
+    runs = with_partners(runs_of(dataset), dataset, names)
+    if swap:
+        later = names.copy()
+        later[SLOTS - 1, 0] = 2
+        runs += with_partners(runs_of(dataset, "correction-1", [SLOTS - 1]), dataset, later)
+    write_documents(tmp_path, Billing(dataset, runs, tariffs_of(dataset), NAMED))
+    found = {
+        (row["run"], row["date"], row["partner"]): int(row["received_nano"])
+        for row in rows(tmp_path, "partners.csv")
+        if row["kind"] == "charge"
+    }
+    initial = {(run, day): nano for (run, day, name), nano in found.items() if run == "initial" and name == "north"}
+    assert len(initial) == 2
+    assert {name for run, _, name in found if run == "initial"} == {"north"}
+    assert {(run, day, name) for run, day, name in found if run != "initial"} == (
+        {("correction-1", "2026-07-01", "north"), ("correction-1", "2026-07-01", "south")} if swap else set()
+    )
+    if swap:
+        moved = found["correction-1", "2026-07-01", "south"]
+        assert moved == -found["correction-1", "2026-07-01", "north"]
+        assert (
+            moved == 300_000_000 - 300_000_000 * 8 // 9 - 1_000 * 100_003
+        )  # a ninth of the day's price; 1 kWh of the energy
+
+
 def test_amounts_that_no_64_bits_hold_together_are_added_up_exactly() -> None:
     most = 2**62
     line = OneLine("residual_import", "supplier", np.ones(6, dtype=np.int64), 1, np.full(6, most))
     of_rows = np.array([0, 1, 1, 1, 1, 2], dtype=np.int32)
     day = np.array([7, 7, 8], dtype=np.int64)
     assert received([Signed(1, [line], of_rows)], day, NAMED) == {
-        OfDay(7, "supplier", ""): most,
+        OfDay(7, "supplier", "supplier/unassigned"): most,
         OfDay(7, "supplier", "north"): 3 * most,
         OfDay(8, "supplier", "north"): most,
         OfDay(8, "supplier", "south"): most,
         OfDay(7, "supplier", "south"): 0,
-        OfDay(8, "supplier", ""): 0,
+        OfDay(8, "supplier", "supplier/unassigned"): 0,
     }
 
 
@@ -243,7 +339,7 @@ def test_a_supplier_that_changes_between_two_slots_receives_its_own_slots(tmp_pa
     assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(out)]) == 0
     found = receipts(out, "initial")
     assert found["supplier", "north"] == found["supplier", "south"] == 2 * 1_000 * 460_000
-    assert found["supplier", ""] == 4 * 200 * 460_000
+    assert found["supplier", "supplier/unassigned"] == 4 * 200 * 460_000
     assert found["network", "dso"] == 4 * 1_000 * 180_000
     assert_is_the_receipt_of_accounts(out, "Asia/Shanghai")
 

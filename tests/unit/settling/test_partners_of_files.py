@@ -144,7 +144,12 @@ def test_partners_receive_of_the_extracted_folder_what_they_receive_of_the_ledge
     ]  # fmt: skip
     assert settled(folder, out) == 0
     assert rows(out, "partner_months.csv") == rows(documents, "partner_months.csv")
-    assert {("supplier", "north"), ("offtaker", "east"), ("network", "dso"), ("network", "")} <= months(out).keys()
+    assert {
+        ("supplier", "north"),
+        ("offtaker", "east"),
+        ("network", "dso"),
+        ("network", "network/unassigned"),
+    } <= months(out).keys()
 
 
 def test_the_supplier_of_a_party_without_a_tariff_is_in_the_settled_folder_that_is_extracted_of_the_ledger(
