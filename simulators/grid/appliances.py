@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.grid.local_time import is_first_of_day
-from simulators.scenarios.schema import ON_ARRIVAL, HeatPumps, Vehicles
+from simulators.scenarios.home_devices import ON_ARRIVAL, HeatPumps, Vehicles
 
 SLOTS_PER_HOUR = 4
 COP_AT_0_C = 3.0

@@ -16,22 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.grid.appliances import heat_pump_loads, vehicle_loads
+from simulators.grid.batteries import BatteryOperation, battery_hours, operate_batteries, strategies_of
 from simulators.grid.feeder import SHAPE_SLOTS, Feeder
-from simulators.grid.local_time import SLOTS_PER_DAY, SLOTS_PER_HOUR, is_between
+from simulators.grid.local_time import SLOTS_PER_DAY, SLOTS_PER_HOUR
 from simulators.grid.weather import cloud_cover, level_w_per_m2, roof_shares, temperature_c
-from simulators.scenarios.schema import (
-    CLEAR_SKY,
-    GROUP,
-    NO_BATTERIES,
-    NO_PV,
-    Batteries,
-    Households,
-    Pv,
-    Scenario,
-    Weather,
-)
+from simulators.scenarios.home_devices import NO_BATTERIES, NO_PV, Pv
+from simulators.scenarios.keys import GROUP
+from simulators.scenarios.schema import CLEAR_SKY, Households, Scenario, Weather
 
-FIRST_CHARGE_PERCENT = (50, 90)  # of a battery's capacity, when the simulation begins
 SUMMER = (135, 258)  # wall-clock day of a leap year: 15 May to 14 September
 WINTER = (305, 80)  # 1 November to 20 March
 
@@ -57,19 +49,7 @@ class Stream(IntEnum):
     FRAUD = 15
     METER_ERRORS = 16
     FRAUD_PLACES = 17
-
-
-@dataclass(frozen=True, eq=False)
-class BatteryOperation:
-    """What the batteries of some homes do, in whole Wh; a home without one has capacity, reserve, charge and flow 0.
-
-    ``charge_wh[t + 1] - charge_wh[t]`` is the flow where energy is given, ``charge_percent`` of it (floored) where it is taken.
-    """
-
-    flow_wh: NDArray[np.int64]  # [slots, homes] taken (positive) or given (negative)
-    charge_wh: NDArray[np.int64]  # [slots + 1, homes] state of charge at the slot boundaries: reserve_wh .. capacity_wh
-    capacity_wh: NDArray[np.int64]  # [homes]
-    reserve_wh: NDArray[np.int64]  # [homes] below this nothing is given
+    BATTERY_STRATEGIES = 18
 
 
 class Slots(NamedTuple):
@@ -88,7 +68,7 @@ class HomeEnergy:
     export_wh: NDArray[np.int64]  # [slots, homes]
     q_var: NDArray[np.float64]  # [slots, homes]
     has_pv: NDArray[np.bool_]  # [homes]
-    has_battery: NDArray[np.bool_]  # [homes]
+    strategies: NDArray[np.int64]  # [homes] of their batteries (``batteries.STRATEGIES``)
     battery: BatteryOperation
 
 
@@ -196,38 +176,6 @@ def _roof_yield(key: tuple[int, ...], slots: Slots, homes: int, pv: Pv, weather:
     return np.minimum(shares * (pv.yield_percent / 100), 1.0)
 
 
-def operate_batteries(
-    rng: np.random.Generator,
-    sells: NDArray[np.bool_],
-    net_wh: NDArray[np.int64],
-    has_battery: NDArray[np.bool_],
-    spec: Batteries,
-) -> BatteryOperation:
-    """Run the batteries against ``net_wh`` = load - PV in whole Wh [slots, homes].
-
-    Greedy: surplus charges, own need discharges down to the reserve; in slots with ``sells`` each sells a little from what is left above it.
-    """
-    homes = len(has_battery)
-    low, high = spec.capacity_wh_min // 100, spec.capacity_wh_max // 100
-    capacity_wh = rng.integers(low, high, size=homes, endpoint=True) * 100 * has_battery
-    low, high = spec.sale_w_min // SLOTS_PER_HOUR, spec.sale_w_max // SLOTS_PER_HOUR
-    sale_wh = rng.integers(low, high, size=homes, endpoint=True)
-    first_wh = capacity_wh * rng.integers(*FIRST_CHARGE_PERCENT, size=homes, endpoint=True) // 100
-    reserve_wh = capacity_wh * spec.reserve_percent // 100
-    power_wh = spec.power_w // SLOTS_PER_HOUR
-    flow_wh = np.zeros_like(net_wh)
-    charges_wh = np.concatenate([first_wh[None, :], np.zeros_like(net_wh)])
-    for slot, charge_wh in enumerate(charges_wh[:-1]):
-        wanted = np.maximum(net_wh[slot], 0) + (sale_wh if sells[slot] else 0)
-        give = np.where(net_wh[slot] >= 0, np.minimum(np.minimum(wanted, power_wh), charge_wh - reserve_wh), 0)
-        give = np.maximum(give, 0)
-        room = (capacity_wh - charge_wh) * 100 // spec.charge_percent
-        take = np.minimum(np.minimum(np.maximum(-net_wh[slot], 0), power_wh), room)
-        charges_wh[slot + 1] = charge_wh + take * spec.charge_percent // 100 - give
-        flow_wh[slot] = take - give
-    return BatteryOperation(flow_wh, charges_wh, capacity_wh, reserve_wh)
-
-
 def home_energy(feeder: Feeder, key: tuple[int, ...], slots: Slots, scenario: Scenario) -> HomeEnergy:
     """Meter energies of all homes of a feeder in ``slots``; a pure function of its arguments."""
     load_wh, q_var = home_loads(feeder, key, slots.when, scenario.households)
@@ -237,15 +185,16 @@ def home_energy(feeder: Feeder, key: tuple[int, ...], slots: Slots, scenario: Sc
     owners = generator(*key, Stream.OWNERS)
     has_pv, has_battery = pv_and_battery_homes(owners, feeder.households, pv.homes_of_ten, batteries.homes_of_ten)
     net_wh = load_wh - pv_yield(feeder, key, slots, has_pv, pv, scenario.weather) * power
-    sells = is_between(slots.when, batteries.sale_from_hour, batteries.sale_until_hour) & slots.has_power
-    battery = operate_batteries(generator(*key, Stream.BATTERY), sells, net_wh, has_battery, batteries)
+    strategies = strategies_of(generator(*key, Stream.BATTERY_STRATEGIES), has_battery, batteries)
+    hours = battery_hours(slots.when, slots.has_power, batteries)
+    battery = operate_batteries(generator(*key, Stream.BATTERY), hours, net_wh, strategies, batteries)
     net_wh = net_wh + battery.flow_wh
     return HomeEnergy(
         import_wh=np.maximum(net_wh, 0),
         export_wh=np.maximum(-net_wh, 0),
         q_var=q_var,
         has_pv=has_pv,
-        has_battery=has_battery,
+        strategies=strategies,
         battery=battery,
     )
 

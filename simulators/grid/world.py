@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
+from simulators.grid.batteries import STRATEGIES, WITHOUT_BATTERY
 from simulators.grid.diversity import Slots, Stream, generator, home_energy
 from simulators.grid.european_lv import EXTRACT_NAME, load_european_lv
 from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_feeder
@@ -25,11 +26,11 @@ from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import Violation, violations_of
 from simulators.scenarios.events import check_events, check_protocols, check_validators
+from simulators.scenarios.keys import GROUP
 from simulators.scenarios.schema import (
     BLACKOUT,
     EUROPEAN_LV,
     FRAUDS_OF_DAY_BEFORE,
-    GROUP,
     METER_FRAUDS,
     ROLL_OVER,
     SIMBENCH_RURAL3,
@@ -85,6 +86,7 @@ class BatterySpec:
     party: str
     capacity_wh: int
     reserve_wh: int  # it is never discharged below this
+    strategy: str  # one of ``batteries.STRATEGIES``
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,7 +393,7 @@ def _build_area(
     upper = feeder.transformer.node_upper * feeder.phases + np.arange(feeder.phases)
     u_pu = flow.u_pu * (feeder.transformer.u_lower_v / RATED_V)
     low_voltage = np.delete(u_pu, upper, axis=1)
-    with_battery = np.flatnonzero(homes.has_battery)
+    with_battery = np.flatnonzero(homes.strategies != WITHOUT_BATTERY)
     meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv, scenario.households.dlt645_of_ten)
     # without load the flow has a voltage: what no device makes use of is no violation
     loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
@@ -405,6 +407,7 @@ def _build_area(
                 _household_code(number * feeder.households + home),
                 int(homes.battery.capacity_wh[home]),
                 int(homes.battery.reserve_wh[home]),
+                STRATEGIES[homes.strategies[home]],
             )
             for home in with_battery.tolist()
         ),

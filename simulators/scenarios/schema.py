@@ -10,11 +10,13 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.config import decode_config
 from gridcore.errors import UsageError
+from simulators.scenarios.home_devices import Batteries, HeatPumps, Pv, Vehicles
+from simulators.scenarios.keys import GROUP, check_order, one_of, whole
 
 SCHEMA_VERSION: Final = 1
 SLOT_S: Final = 900
@@ -26,8 +28,6 @@ VALIDATORS_MAX: Final = 16
 SLOTS_MAX: Final = 366 * 96
 SEED_MAX: Final = 2**63 - 1
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
-GROUP: Final = 10
-"""Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
 PPM: Final = 1_000_000
 SIMBENCH: Final = "simbench"
 SIMBENCH_SEMIURB4: Final = "simbench:semiurb4"
@@ -37,8 +37,6 @@ EUROPEAN_LV: Final = "ieee:european_lv"
 OWN_TABLE: Final = "csv"
 CLEAR_SKY: Final = "clear_sky"
 ZERO_INTELLIGENCE, FORECAST, GREEDY = "zero_intelligence", "forecast", "greedy"
-ON_ARRIVAL: Final = "on_arrival"
-AT_NIGHT: Final = "at_night"
 LATE, LOST, EXCEPTION, NO_VALUE = "late", "lost", "exception", "no_value"
 RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP = "reset", "stuck", "swapped", "roll_over", "word_swap"
 REBOOT, METER_CLOCK = "reboot", "meter_clock"
@@ -96,26 +94,6 @@ PAIR_KINDS: Final = (SWAPPED, COLLUSION)
 EVENTS_MAX: Final = 1_000
 
 
-def _whole(low: int, high: int, default: int | None = None) -> Any:
-    """A whole number in a range; required where it has no default."""
-    metadata = {"min": low, "max": high}
-    return (
-        dataclasses.field(metadata=metadata)
-        if default is None
-        else dataclasses.field(default=default, metadata=metadata)
-    )
-
-
-def _one_of(*choices: str) -> Any:
-    """One of some words; required."""
-    return dataclasses.field(metadata={"choices": choices})
-
-
-def _check_order(low: int, high: int, name: str) -> None:
-    if low > high:
-        raise UsageError(f"{name}_min {low} is above {name}_max {high}")
-
-
 @dataclass(frozen=True)
 class Calendar:
     """From the begin of a local day: so many local days, or so many slots of 15 minutes."""
@@ -164,13 +142,13 @@ class Calendar:
 class Transformer:
     """The transformer of an own grid, to 400 V. ``source_ppm``: voltage at its upper side, of ``upper_v``."""
 
-    rating_kva: int = _whole(1, 10_000)
-    load_loss_w: int = _whole(1, 1_000_000)
-    no_load_loss_w: int = _whole(1, 1_000_000)
-    upper_v: int = _whole(1_000, 110_000, 10_000)
-    short_circuit_ppm: int = _whole(1_000, 200_000, 40_000)
-    no_load_current_ppm: int = _whole(100, 200_000, 10_000)
-    source_ppm: int = _whole(900_000, 1_100_000, 1_000_000)
+    rating_kva: int = whole(1, 10_000)
+    load_loss_w: int = whole(1, 1_000_000)
+    no_load_loss_w: int = whole(1, 1_000_000)
+    upper_v: int = whole(1_000, 110_000, 10_000)
+    short_circuit_ppm: int = whole(1_000, 200_000, 40_000)
+    no_load_current_ppm: int = whole(100, 200_000, 10_000)
+    source_ppm: int = whole(900_000, 1_100_000, 1_000_000)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
@@ -187,12 +165,12 @@ class Transformer:
 class Grid:
     """The feeder: one that ships, or of a ``table`` (csv) with a transformer. Limits beyond which violations.csv has a row."""
 
-    source: str = _one_of(SIMBENCH_SEMIURB4, SIMBENCH_URBAN6, SIMBENCH_RURAL3, EUROPEAN_LV, OWN_TABLE)
+    source: str = one_of(SIMBENCH_SEMIURB4, SIMBENCH_URBAN6, SIMBENCH_RURAL3, EUROPEAN_LV, OWN_TABLE)
     table: Path | None = None
     transformer: Transformer | None = None
-    voltage_percent_min: int = _whole(50, 100, 90)
-    voltage_percent_max: int = _whole(100, 150, 110)
-    loading_percent_max: int = _whole(1, 1000, 100)
+    voltage_percent_min: int = whole(50, 100, 90)
+    voltage_percent_max: int = whole(100, 150, 110)
+    loading_percent_max: int = whole(1, 1000, 100)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
@@ -207,13 +185,13 @@ class Weather:
     clear_sky: our own model for a place on earth, with clouds; heat pumps need it too, for the temperature.
     """
 
-    model: str = _one_of(SIMBENCH, CLEAR_SKY)
-    days_ahead: int = _whole(0, 365, 0)
-    latitude_milli_degrees: int = _whole(-66_000, 66_000, 0)
-    longitude_milli_degrees: int = _whole(-180_000, 180_000, 0)
-    cloud_percent: int = _whole(0, 100, 0)
-    temperature_mean_c: int = _whole(-50, 50, 10)
-    temperature_swing_k: int = _whole(0, 30, 5)
+    model: str = one_of(SIMBENCH, CLEAR_SKY)
+    days_ahead: int = whole(0, 365, 0)
+    latitude_milli_degrees: int = whole(-66_000, 66_000, 0)
+    longitude_milli_degrees: int = whole(-180_000, 180_000, 0)
+    cloud_percent: int = whole(0, 100, 0)
+    temperature_mean_c: int = whole(-50, 50, 10)
+    temperature_swing_k: int = whole(0, 30, 5)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
@@ -228,112 +206,12 @@ class Weather:
 class Households:
     """How many homes trade, and how far homes of one shape differ."""
 
-    trading: int = _whole(1, HOUSEHOLDS_MAX)
-    shift_slots_max: int = _whole(0, 48)
-    day_noise_percent: int = _whole(0, 100)
-    slot_noise_percent: int = _whole(0, 100)
-    dlt645_of_ten: int = _whole(0, GROUP, 0)
+    trading: int = whole(1, HOUSEHOLDS_MAX)
+    shift_slots_max: int = whole(0, 48)
+    day_noise_percent: int = whole(0, 100)
+    slot_noise_percent: int = whole(0, 100)
+    dlt645_of_ten: int = whole(0, GROUP, 0)
     """So many of each ten homes, the last ones, have a meter of DL/T 645-2007; the others one of Modbus."""
-
-
-def _check_group(homes_of_ten: tuple[int, ...]) -> None:
-    for homes in homes_of_ten:
-        if not 0 <= homes <= GROUP:
-            raise UsageError(f"homes_of_ten: {homes} is not from 0 to {GROUP}")
-
-
-@dataclass(frozen=True)
-class Pv:
-    """PV behind the meters of homes. ``homes_of_ten``: of each ten homes, in turn.
-
-    Under a clear_sky weather roofs have a tilt, look so far from the equator's side at most, and give ``yield_percent`` of what they get.
-    """
-
-    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
-    peak_w_min: int = _whole(100, 100_000)
-    peak_w_max: int = _whole(100, 100_000)
-    noise_percent: int = _whole(0, 100)
-    tilt_degrees: int = _whole(0, 90, 30)
-    azimuth_spread_degrees: int = _whole(0, 180, 60)
-    yield_percent: int = _whole(1, 100, 85)
-
-    def __post_init__(self) -> None:
-        """Check what no range says."""
-        _check_group(self.homes_of_ten)
-        _check_order(self.peak_w_min, self.peak_w_max, "peak_w")
-
-
-@dataclass(frozen=True)
-class Batteries:
-    """Batteries of homes with PV. Surplus charges; own need discharges; at sale hours, ``sale_w`` is given besides (0: none)."""
-
-    homes_of_ten: int = _whole(0, GROUP)
-    capacity_wh_min: int = _whole(100, 1_000_000)
-    capacity_wh_max: int = _whole(100, 1_000_000)
-    power_w: int = _whole(4, 100_000)
-    reserve_percent: int = _whole(0, 50)
-    charge_percent: int = _whole(1, 100)
-    sale_w_min: int = _whole(0, 100_000)
-    sale_w_max: int = _whole(0, 100_000)
-    sale_from_hour: int = _whole(0, 23)
-    sale_until_hour: int = _whole(0, 23)
-
-    def __post_init__(self) -> None:
-        """Check what no range says."""
-        _check_order(self.capacity_wh_min, self.capacity_wh_max, "capacity_wh")
-        _check_order(self.sale_w_min, self.sale_w_max, "sale_w")
-
-
-NO_PV: Final = Pv(homes_of_ten=(0,), peak_w_min=100, peak_w_max=100, noise_percent=0)
-NO_BATTERIES: Final = Batteries(
-    homes_of_ten=0,
-    capacity_wh_min=100,
-    capacity_wh_max=100,
-    power_w=4,
-    reserve_percent=0,
-    charge_percent=100,
-    sale_w_min=0,
-    sale_w_max=0,
-    sale_from_hour=0,
-    sale_until_hour=0,
-)
-
-
-@dataclass(frozen=True)
-class Vehicles:
-    """Electric cars: home once a day between two hours, then charged for what they drove, at once or from ``night_hour`` on."""
-
-    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
-    power_w: int = _whole(4, 43_000)
-    daily_wh_min: int = _whole(0, 100_000)
-    daily_wh_max: int = _whole(0, 100_000)
-    arrive_from_hour: int = _whole(0, 23)
-    arrive_until_hour: int = _whole(0, 23)
-    strategy: str = _one_of(ON_ARRIVAL, AT_NIGHT)
-    night_hour: int = _whole(0, 23, 23)
-
-    def __post_init__(self) -> None:
-        """Check what no range says."""
-        _check_group(self.homes_of_ten)
-        _check_order(self.daily_wh_min, self.daily_wh_max, "daily_wh")
-        if self.arrive_from_hour > self.arrive_until_hour:
-            raise UsageError("arrive_from_hour is later than arrive_until_hour")
-
-
-@dataclass(frozen=True)
-class HeatPumps:
-    """Heat pumps. ``loss_w_per_k``: what a house loses for each kelvin between inside and outside."""
-
-    homes_of_ten: tuple[int, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP})
-    power_w: int = _whole(100, 40_000)
-    loss_w_per_k_min: int = _whole(1, 10_000)
-    loss_w_per_k_max: int = _whole(1, 10_000)
-    inside_c: int = _whole(0, 30, 20)
-
-    def __post_init__(self) -> None:
-        """Check what no range says."""
-        _check_group(self.homes_of_ten)
-        _check_order(self.loss_w_per_k_min, self.loss_w_per_k_max, "loss_w_per_k")
 
 
 @dataclass(frozen=True)
@@ -344,20 +222,20 @@ class Market:
     takes what makes a trade most certain.
     """
 
-    buy_micro_per_kwh_min: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-    buy_micro_per_kwh_max: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-    sell_micro_per_kwh_min: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-    sell_micro_per_kwh_max: int = _whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
-    price_step_micro_per_kwh: int = _whole(1, PRICE_MICRO_PER_KWH_MAX)
-    forecast_error_per_mille: int = _whole(0, 1000)
+    buy_micro_per_kwh_min: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    buy_micro_per_kwh_max: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    sell_micro_per_kwh_min: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    sell_micro_per_kwh_max: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
+    price_step_micro_per_kwh: int = whole(1, PRICE_MICRO_PER_KWH_MAX)
+    forecast_error_per_mille: int = whole(0, 1000)
     strategy: str = dataclasses.field(
         default=ZERO_INTELLIGENCE, metadata={"choices": (ZERO_INTELLIGENCE, FORECAST, GREEDY)}
     )
 
     def __post_init__(self) -> None:
         """Check what no range says."""
-        _check_order(self.buy_micro_per_kwh_min, self.buy_micro_per_kwh_max, "buy_micro_per_kwh")
-        _check_order(self.sell_micro_per_kwh_min, self.sell_micro_per_kwh_max, "sell_micro_per_kwh")
+        check_order(self.buy_micro_per_kwh_min, self.buy_micro_per_kwh_max, "buy_micro_per_kwh")
+        check_order(self.sell_micro_per_kwh_min, self.sell_micro_per_kwh_max, "sell_micro_per_kwh")
 
 
 @dataclass(frozen=True)
@@ -380,16 +258,16 @@ class Tariff:
 class Timeline:
     """When orders are taken, when the gate closes, and how long readings are waited for."""
 
-    open_before_start_s: int = _whole(0, 31 * 86_400)
-    gate_before_start_s: int = _whole(0, 86_400)
-    metering_deadline_s: int = _whole(1, 31 * 86_400)
+    open_before_start_s: int = whole(0, 31 * 86_400)
+    gate_before_start_s: int = whole(0, 86_400)
+    metering_deadline_s: int = whole(1, 31 * 86_400)
 
 
 @dataclass(frozen=True)
 class Consortium:
     """Who holds the ledger: so many organisations, each with a validator of the same power. Without the table it is one node alone."""
 
-    validators: int = _whole(1, VALIDATORS_MAX)
+    validators: int = whole(1, VALIDATORS_MAX)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -411,10 +289,10 @@ class Event:
     """
 
     label: str = dataclasses.field(metadata={"min": 1, "max": 60})
-    kind: str = _one_of(*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS)
+    kind: str = one_of(*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS)
     target: str = dataclasses.field(metadata={"min": 1, "max": 40})
-    from_slot: int = _whole(1, SLOTS_MAX)
-    until_slot: int = _whole(2, SLOTS_MAX)
+    from_slot: int = whole(1, SLOTS_MAX)
+    until_slot: int = whole(2, SLOTS_MAX)
     other: str = dataclasses.field(default="", metadata={"max": 40})
 
     def __post_init__(self) -> None:
@@ -436,9 +314,9 @@ class Event:
 class Scenario:
     """One simulated world and what happens in it."""
 
-    schema_version: int = _whole(SCHEMA_VERSION, SCHEMA_VERSION)
+    schema_version: int = whole(SCHEMA_VERSION, SCHEMA_VERSION)
     title: str = dataclasses.field(metadata={"min": 1, "max": 100})
-    seed: int = _whole(0, SEED_MAX)
+    seed: int = whole(0, SEED_MAX)
     calendar: Calendar
     grid: Grid
     weather: Weather

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulators.grid.appliances import heat_pump_loads, vehicle_loads
 from simulators.grid.diversity import generator
 from simulators.grid.local_time import is_between, is_first_of_day
-from simulators.scenarios.schema import AT_NIGHT, ON_ARRIVAL, HeatPumps, Vehicles
+from simulators.scenarios.home_devices import AT_NIGHT, ON_ARRIVAL, HeatPumps, Vehicles
 
 CARS = Vehicles((5,), 7_400, 4_000, 14_000, 17, 20, ON_ARRIVAL)
 PUMPS = HeatPumps((8,), 5_000, 120, 260)

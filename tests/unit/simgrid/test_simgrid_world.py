@@ -14,31 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.errors import UsageError
+from simulators.grid.batteries import WITHOUT_BATTERY
 from simulators.grid.diversity import (
     Slots,
     day_orders,
     generator,
     home_energy,
     home_loads,
-    operate_batteries,
     pv_and_battery_homes,
     pv_yield,
 )
 from simulators.grid.feeder import SHAPE_SLOTS, homes_at_line_ends, load_feeder
 from simulators.grid.households import orders_of_slot
-from simulators.grid.local_time import is_between, shape_positions
+from simulators.grid.local_time import shape_positions
 from simulators.grid.world import (
     World,
 )
-from simulators.scenarios.schema import (
-    AGENT_HOUSEHOLDS_MAX,
-    HOUSEHOLDS_MAX,
-    NO_BATTERIES,
-    NO_PV,
-    SEED_MAX,
-    SLOTS_MAX,
-    Calendar,
-)
+from simulators.scenarios.home_devices import NO_BATTERIES, NO_PV
+from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX, HOUSEHOLDS_MAX, SEED_MAX, SLOTS_MAX, Calendar
 from tests.worlds.simulated import demo_world, demonstration
 
 ROOT = Path(__file__).parents[3]
@@ -233,26 +226,6 @@ def test_pv_and_batteries_are_spread_over_every_ten_homes(seed: int, homes: int)
     assert not (has_battery & ~has_pv).any()
 
 
-@given(st.integers(0, 2**32), st.lists(st.integers(-2_000, 2_000), min_size=1, max_size=60))
-@settings(max_examples=50, deadline=None)
-def test_a_battery_keeps_its_energy_its_bounds_and_its_power(seed: int, net: list[int]) -> None:
-    net_wh = np.array([[value, value] for value in net], dtype=np.int64)
-    battery = operate_batteries(
-        generator(seed), is_between(np.arange(len(net)), 18, 6), net_wh, np.array([True, False]), BATTERIES
-    )
-    flow_wh, charge_wh = battery.flow_wh[:, 0], battery.charge_wh[:, 0]
-    kept_wh = np.where(flow_wh > 0, flow_wh * BATTERIES.charge_percent // 100, flow_wh)
-    assert (np.diff(charge_wh) == kept_wh).all()
-    assert BATTERIES.capacity_wh_min <= battery.capacity_wh[0] <= BATTERIES.capacity_wh_max
-    assert 0 < battery.reserve_wh[0] <= charge_wh.min() <= charge_wh.max() <= battery.capacity_wh[0]
-    assert np.abs(flow_wh).max() <= BATTERIES.power_w // 4
-    assert (np.maximum(flow_wh, 0) <= np.maximum(-net_wh[:, 0], 0)).all(), (
-        "it is charged from the home's own surplus only"
-    )
-    for array in (battery.flow_wh, battery.charge_wh, battery.capacity_wh[None], battery.reserve_wh[None]):
-        assert (array[:, 1] == 0).all(), "a home without a battery"
-
-
 def test_homes_meter_load_less_pv_plus_what_their_battery_takes_or_gives() -> None:
     feeder, key, when = load_feeder(), (7, 0), 96 * 172 + np.arange(96)
     slots = Slots(1_781_971_200 + 900 * np.arange(96), when, np.ones(96, dtype=np.bool_))
@@ -261,7 +234,7 @@ def test_homes_meter_load_less_pv_plus_what_their_battery_takes_or_gives() -> No
         feeder, key, slots, homes.has_pv, PV, DEMO.weather
     )
     assert (homes.import_wh - homes.export_wh == behind_wh + homes.battery.flow_wh).all()
-    assert (homes.battery.flow_wh.any(axis=0) == homes.has_battery).all()
+    assert (homes.battery.flow_wh.any(axis=0) == (homes.strategies != WITHOUT_BATTERY)).all()
 
 
 def test_state_of_charge_of_every_battery_stays_between_reserve_and_capacity_and_is_used(day: World) -> None:

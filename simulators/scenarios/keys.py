@@ -1,0 +1,32 @@
+"""Parts of a scenario's tables: whole numbers in a range, words, and pairs of a least and a largest one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from gridcore.errors import UsageError
+
+GROUP: Final = 10
+"""Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
+
+
+def whole(low: int, high: int, default: int | None = None) -> Any:
+    """A whole number in a range; required where it has no default."""
+    metadata = {"min": low, "max": high}
+    return (
+        dataclasses.field(metadata=metadata)
+        if default is None
+        else dataclasses.field(default=default, metadata=metadata)
+    )
+
+
+def one_of(*choices: str) -> Any:
+    """One of some words; required."""
+    return dataclasses.field(metadata={"choices": choices})
+
+
+def check_order(low: int, high: int, name: str) -> None:
+    """UsageError where the least of a range is above its largest; ``name``: of both keys, without _min and _max."""
+    if low > high:
+        raise UsageError(f"{name}_min {low} is above {name}_max {high}")
