@@ -22,6 +22,7 @@ from gridledger.settling.partners import Partners
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
+from settlement.validation import Thresholds
 
 _COUNTER_DIGITS_MAX: Final = 9
 LIMIT_WH_MAX: Final = 10**9
@@ -270,7 +271,7 @@ class FileRules(NamedTuple):
     """``rules.toml``. prices: by the contract's names, as of the first slot; terms: ``[market]`` without ``contract``, and without the prices.
 
     tariff: components that are charged beside the contract's lines, by month. The gate and the metering deadline are seconds before a slot's start and after its end.
-    later_prices: ascending; runs: None where every change is settled at once, for ever.
+    later_prices: ascending; runs: None where every change is settled at once, for ever. validation: from when on an energy is marked.
     """
 
     prices: Mapping[str, int]
@@ -283,6 +284,7 @@ class FileRules(NamedTuple):
     tariff: Sequence[Component] = ()
     later_prices: Sequence[LaterPrices] = ()
     runs: RunTerms | None = None
+    validation: Thresholds = Thresholds()
 
     def prices_at(self, time_s: int) -> Mapping[str, int]:
         """The prices of the rules that hold at a time."""

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder; print what it holds."""
     from gridledger.settling.extract import Span, extract
     from gridledger.settling.from_files import held, held_text
+    from gridledger.settling.marked import counts_by_rule, marked_in_files
     from gridledger.settling.whole import check_out, made_whole
 
     check_out(args.out)
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     with made_whole(out) as work:
         dataset = extract(args.data, args.area, Span(args.from_s, args.until_s), work)
     print_progress("")
-    print_result(args, {**held(dataset), "out": str(out)}, f"{held_text(dataset)}\n{out}")
+    marked = counts_by_rule(marked_in_files(dataset))
+    print_result(args, {**held(dataset, marked), "out": str(out)}, f"{held_text(dataset, marked)}\n{out}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if not (args.check or args.out or args.onto):
         raise UsageError(f"{_COMMAND}: --out is missing; name a folder for the results, or give --check")
     from gridledger.settling.files.folder import read_folder
+    from gridledger.settling.marked import counts_by_rule, marked_in_files
     from gridledger.settling.whole import check_out
 
     begun = time.monotonic()
@@ -49,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = read_folder(args.folder, args.preset)
     print_progress("")
     if args.check:
-        print_result(args, held(dataset), held_text(dataset))
+        marked = counts_by_rule(marked_in_files(dataset))
+        print_result(args, held(dataset, marked), held_text(dataset, marked))
         return 0
     return _settle(args, dataset, begun)
 
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     from gridledger.settling import whole
     from gridledger.settling.dataset import parties_of
+    from gridledger.settling.marked import counts_by_rule
 
     out: Path = (args.out or args.onto).absolute()
     needed = whole.check_disk([dataset], out)
@@ -77,6 +81,7 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
         "points": len({point.point for point in frame.points}),
         "parties": len(parties_of(frame.points)),
         **dataset.counts._asdict(),
+        "marked": counts_by_rule(results.marked),
         "energy_shared_wh": results.energy_shared_wh,
         "postings": results.postings,
         "postings_sum_nano": results.postings_sum_nano,
@@ -86,7 +91,7 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
         **({"notes": list(dataset.notes)} if dataset.notes else {}),
     }
     text = (
-        f"{held_text(frame._replace(counts=dataset.counts, notes=()))}\n"
+        f"{held_text(frame._replace(counts=dataset.counts, notes=()), counts_by_rule(results.marked))}\n"
         f"{results.energy_shared_wh / 1000:,.3f} kWh shared; {results.statements} lines, {results.documents} invoices; "
         f"debits equal credits\n{out / 'report.html'}\n{wall_s} s"
     )
@@ -104,8 +109,8 @@ def _list_presets(args: argparse.Namespace) -> int:
     return 0
 
 
-def held(dataset: Dataset) -> dict[str, object]:
-    """What a dataset holds, by names."""
+def held(dataset: Dataset, marked: Mapping[str, int]) -> dict[str, object]:
+    """What a dataset holds, by names; ``marked``: how many energies are hardly meant, by rule."""
     from gridledger.settling.dataset import parties_of
 
     return {
@@ -115,13 +120,14 @@ def held(dataset: Dataset) -> dict[str, object]:
         "areas": len({point.area for point in dataset.points}),
         "contract": dataset.rules.contract,
         **dataset.counts._asdict(),
+        "marked": marked,
         "orders": dataset.orders.how_many,
         "inputs": {file.name: file.sm3.hex() for file in dataset.inputs},
         "notes": list(dataset.notes),
     }
 
 
-def held_text(dataset: Dataset) -> str:
+def held_text(dataset: Dataset, marked: Mapping[str, int]) -> str:
     """The same for people."""
     from gridledger.settling.dataset import parties_of
     from gridledger.settling.files.stamps import to_iso
@@ -131,6 +137,13 @@ def held_text(dataset: Dataset) -> str:
         f"{len(starts)} slots of {dataset.slot_s} s from {to_iso(int(starts[0]))} to {to_iso(int(starts[-1]))}",
         f"{len({point.point for point in dataset.points})} points of {len(parties_of(dataset.points))} parties, {dataset.rules.contract}",
         f"{counts.readings} readings; {counts.missing} missing, {counts.estimated} estimated",
+        *([f"to look at: {_marked_text(marked)}"] if any(marked.values()) else []),
         *dataset.notes,
     ]
     return "\n".join(lines)
+
+
+def _marked_text(marked: Mapping[str, int]) -> str:
+    """Counts by rule in words."""
+    words = {"spike": "spikes", "zero_run": "runs of zeros", "new_direction": "new directions"}
+    return ", ".join(f"{words[rule]} {count}" for rule, count in marked.items() if count)

@@ -7,6 +7,7 @@
 - a slot with estimates, listed once for each method of them, puts itself in doubt, for everybody billed in the area: the mean energy of the area's settled slots of the
   day, or the sum of the limits;
 - a change after the final run that made no dispute run stakes what it would have changed;
+- a measured energy that is hardly meant (a spike, zeros for long, a new direction) stakes what it differs from the meter's own days before by;
 - a feeder's meter bills nobody: nothing is at stake; of a meter that the registry does not know, nobody can say.
 
 Stakes order a list. They overlap (a slot waits because a register is missing), so they are never added up.
@@ -28,8 +29,10 @@ from gridseries.series import INTERVALS, IntervalRow
 from gridweb.i18n import N_
 from gridweb.pages.day_figures import AllDays, AreaDay, SlotState
 from gridweb.pages.estimates import SlotEstimates, read_held
+from gridweb.pages.marks import MeterMark, can_mark, read_marks
 from gridweb.pages.meters import Meter, read_meters
-from gridweb.source import AreaInfo, Source, SourceMissing
+from gridweb.source import AreaInfo, Source, SourceAway, SourceMissing
+from settlement.validation import Mark, Rule
 
 EXCEPTION_PAGES_MAX: Final = 5
 """Pages of exceptions that are asked for (20,000 batches each); the page says when there are more."""
@@ -53,6 +56,9 @@ class TroubleKind(StrEnum):
     MISSING_REGISTER = "missing_register"
     ESTIMATED_SLOT = "estimated_slot"
     IMMATERIAL_CHANGE = "immaterial_change"
+    SPIKE = Rule.SPIKE.value
+    ZERO_RUN = Rule.ZERO_RUN.value
+    NEW_DIRECTION = Rule.NEW_DIRECTION.value
 
 
 KIND_TITLES: Final[Mapping[TroubleKind, str]] = {
@@ -60,6 +66,9 @@ KIND_TITLES: Final[Mapping[TroubleKind, str]] = {
     TroubleKind.MISSING_REGISTER: N_("register missing"),
     TroubleKind.ESTIMATED_SLOT: N_("slot with estimates"),
     TroubleKind.IMMATERIAL_CHANGE: N_("change after the final run"),
+    TroubleKind.SPIKE: N_("spike"),
+    TroubleKind.ZERO_RUN: N_("zeros for long"),
+    TroubleKind.NEW_DIRECTION: N_("new direction of energy"),
 }
 CODE_TITLES: Final[Mapping[Code, str]] = {
     Code.ROW_CORRECTION_CANDIDATE: N_("another value stands at this boundary"),
@@ -96,6 +105,7 @@ class Basis(StrEnum):
     MEAN = "mean"
     LIMIT = "limit"
     CHANGE = "change"
+    HISTORY = "history"
     NOT_BILLED = "not_billed"
     UNKNOWN = "unknown"
 
@@ -104,6 +114,7 @@ BASIS_TITLES: Final[Mapping[Basis, str]] = {
     Basis.MEAN: N_("from the mean of settled slots"),
     Basis.LIMIT: N_("from the limit: nothing settled yet"),
     Basis.CHANGE: N_("what a dispute run would have changed"),
+    Basis.HISTORY: N_("against the meter's own days before"),
     Basis.NOT_BILLED: N_("bills nobody"),
     Basis.UNKNOWN: N_("cannot be said"),
 }
@@ -114,6 +125,7 @@ class Trouble:
     """One thing that is wrong. ``at_s``: boundary, or start of the slot with estimates; ``stake_nano`` None: cannot be said.
 
     held: of a slot with estimates those of one method, None where they were not looked up; then ``rows`` is how many points they are of.
+    mark: of a measured energy that is hardly meant; then ``rows`` is how many slots it has.
     """
 
     kind: TroubleKind
@@ -127,14 +139,16 @@ class Trouble:
     stake_nano: int | None = None
     basis: Basis = Basis.UNKNOWN
     held: SlotEstimates | None = None
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
 class Troubles:
-    """All that is wrong, the largest stake first; ``is_cut``: there are more exceptions than were asked for."""
+    """All that is wrong, the largest stake first; ``is_cut``: there are more exceptions than were asked for; ``is_judged``: energies were compared with the days before."""
 
     items: tuple[Trouble, ...]
     is_cut: bool = False
+    is_judged: bool = True
 
 
 def full_price_micro(area: AreaInfo) -> int:
@@ -176,6 +190,22 @@ def meter_stake(trouble: Trouble, meter: Meter, area: AreaInfo, mean: int | None
     energy_wh, basis = (meter.limit_wh, Basis.LIMIT) if mean is None else (mean, Basis.MEAN)
     stake = slots_at(trouble.at_s, area) * energy_wh * full_price_micro(area)
     return replace(trouble, stake_nano=stake, basis=basis)
+
+
+def marked_trouble(marked: MeterMark, meter: Meter, area: AreaInfo) -> Trouble:
+    """A measured energy that is hardly meant, with what it stakes."""
+    stake = marked.mark.doubtful_wh * full_price_micro(area) if meter.is_billed else 0
+    return Trouble(
+        TroubleKind(marked.mark.rule.value),
+        marked.slot_start_s,
+        area=area.area,
+        meter=marked.meter,
+        gateway=meter.gateway,
+        rows=marked.mark.slots,
+        stake_nano=stake,
+        basis=Basis.HISTORY if meter.is_billed else Basis.NOT_BILLED,
+        mark=marked.mark,
+    )
 
 
 def estimated_troubles(day: AreaDay, meters: Iterable[Meter]) -> list[Trouble]:
@@ -341,15 +371,16 @@ async def read_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> 
 
 
 async def _find_troubles(source: Source, days: AllDays, *, is_day_only: bool) -> Troubles:
-    """Meters are read of areas in which something is wrong: of most there is nothing to say."""
+    """Where there are too many meters to compare their days, those of areas in which something is wrong are read: of most there is nothing to say."""
     batches, is_cut = await read_exceptions(source)
     if is_day_only:
         batches = [batch for batch in batches if _is_of_a_day(batch["boundary_s"], days)]
     concerned = await _areas_of(source, batches)
+    is_judged = can_mark(days)
     by_area = {
         day.area.area: await read_meters(source, day.area.area)
         for day in days.areas
-        if concerned is None or day.area.area in concerned or day.states.get(SlotState.ESTIMATED)
+        if is_judged or concerned is None or day.area.area in concerned or day.states.get(SlotState.ESTIMATED)
     }
     by_number = {meter.number: meter for meters in by_area.values() for meter in meters}
     refused = refused_rows(batches, by_number)
@@ -365,7 +396,13 @@ async def _find_troubles(source: Source, days: AllDays, *, is_day_only: bool) ->
         found += [meter_stake(trouble, meters[trouble.meter], day.area, means[trouble.meter]) for trouble in own]
         found += await with_methods(source, day, estimated_troubles(day, meters.values()), newest)
         found += await immaterial_changes(source, day.area, day.day.start_s, day.day.end_s)
-    return Troubles(ranked(found), is_cut)
+        if is_judged:
+            try:
+                marks = await read_marks(source, day, sorted(meters))
+            except SourceAway:  # what the node itself says is shown all the same
+                is_judged, marks = False, []
+            found += [marked_trouble(marked, meters[marked.meter], day.area) for marked in marks]
+    return Troubles(ranked(found), is_cut, is_judged)
 
 
 async def _areas_of(source: Source, batches: Sequence[Mapping[str, Any]]) -> set[str] | None:

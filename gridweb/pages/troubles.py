@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gridweb.access import READS_ALL
+from gridweb.format import count
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.day_figures import AllDays, read_day
 from gridweb.pages.day_tables import correction_path, slot_path
 from gridweb.pages.estimates import METHOD_REMEDIES, METHOD_TITLES, Method
+from gridweb.pages.marks import MARKED_METERS_MAX
 from gridweb.pages.stakes import (
     BASIS_TITLES,
     CODE_REMEDIES,
@@ -34,6 +36,9 @@ REASONS: Final[Mapping[str, str]] = {
     **{method: N_("a register at its start or end is missing") for method in LEDGER_METHODS},
     **{method: N_("the files have no measured value") for method in FILES_METHODS},
     NOT_MATERIAL: N_("below what is material: no dispute run was made"),
+    TroubleKind.SPIKE.value: N_("far above the meter's days before"),
+    TroubleKind.ZERO_RUN.value: N_("nothing taken or given for long, which is not usual here"),
+    TroubleKind.NEW_DIRECTION.value: N_("energy of a direction that the meter did not have before"),
     UNKNOWN_CODE: N_("a code that these pages do not know"),
 }
 """Why something is an exception: a refused row by the name of its code, and words of our own."""
@@ -44,6 +49,9 @@ REMEDIES: Final[Mapping[str, str]] = {
     NO_REGISTER: N_("wait: a later reading corrects the slot"),
     **METHOD_REMEDIES,
     NOT_MATERIAL: N_("nothing is posted: settle it outside the ledger, or leave it"),
+    TroubleKind.SPIKE.value: N_("ask whether it is true; correct the register if it is not"),
+    TroubleKind.ZERO_RUN.value: N_("ask whether somebody is away; else look at the meter and its line"),
+    TroubleKind.NEW_DIRECTION.value: N_("look at the wiring, or register the plant"),
     UNKNOWN_CODE: N_("look at the code in the documentation"),
 }
 """What to do, by the same keys as REASONS."""
@@ -52,6 +60,7 @@ OWN_REASONS: Final[Mapping[TroubleKind, str]] = {
     TroubleKind.MISSING_REGISTER: NO_VALUE,
     TroubleKind.ESTIMATED_SLOT: NO_REGISTER,
     TroubleKind.IMMATERIAL_CHANGE: NOT_MATERIAL,
+    **{kind: kind.value for kind in (TroubleKind.SPIKE, TroubleKind.ZERO_RUN, TroubleKind.NEW_DIRECTION)},
 }
 
 COLUMNS: Final = (
@@ -67,14 +76,15 @@ COLUMNS: Final = (
     Column("method", N_("Method of the estimate"), words=METHOD_TITLES),
     Column("estimated_wh", N_("Estimated"), "energy_wh"),
     Column("measured_wh", N_("Measured"), "energy_wh"),
+    Column("usual_wh", N_("Usual"), "energy_wh"),
     Column("gateway", N_("Gateway")),
     Column("counter", N_("Batch counter"), "count"),
 )
 
 STAKE_LINE: Final = N_(
     "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
-    "or its limit. A boundary touches two slots; a slot with estimates stakes all of it, and is listed once for each method of them. Stakes overlap and "
-    "are not added up."
+    "or its limit. A boundary touches two slots; a slot with estimates stakes all of it, and is listed once for each method of them; a spike, zeros and a "
+    "new direction stake what they differ from the meter's days before by. Stakes overlap and are not added up."
 )
 
 
@@ -97,6 +107,11 @@ def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, rows_max
     if troubles.is_cut:
         note += " " + _(
             "There are more exceptions than were read; the oldest names of gateways and counters come first."
+        )
+    if not troubles.is_judged:
+        note += " " + _(
+            "Spikes, zeros and new directions were not looked for: that needs the time series, and at most %(count)s meters (choose an area).",
+            count=count(MARKED_METERS_MAX),
         )
     return Table(
         "exceptions",
@@ -130,16 +145,25 @@ def _row(trouble: Trouble) -> tuple[object, ...]:
         trouble.rows,
         None if trouble.held is None else trouble.held.method.value,
         None if trouble.held is None else trouble.held.estimated_wh,
-        None if trouble.held is None else trouble.held.measured_wh,
+        _measured_wh(trouble),
+        None if trouble.mark is None else trouble.mark.usual_wh,
         trouble.gateway or None,
         trouble.counter,
     )
 
 
+def _measured_wh(trouble: Trouble) -> int | None:
+    if trouble.mark is not None:
+        return trouble.mark.energy_wh
+    return None if trouble.held is None else trouble.held.measured_wh
+
+
 def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
-    """The page of a slot; of a register, the one on which it is corrected."""
+    """The page of a slot; of a register, the one on which it is corrected; of a measured energy, the meter's day."""
     if trouble.area not in areas:
         return None
     if trouble.kind in (TroubleKind.REFUSED_ROW, TroubleKind.MISSING_REGISTER):
         return correction_path(trouble.meter, trouble.at_s)
+    if trouble.mark is not None:
+        return f"/meters/{trouble.meter}?day={trouble.at_s}"
     return slot_path(trouble.area, trouble.at_s)

@@ -31,6 +31,7 @@ from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
 from settlement.tariffs import components_of
 from settlement.tariffs.accounts import known_accounts
 from settlement.tariffs.components import Component
+from settlement.validation import Thresholds
 
 NAME: Final = "rules.toml"
 UTC: Final = "UTC"
@@ -38,6 +39,8 @@ REFERENCE_DAYS_MAX: Final = 14
 _SECONDS_MAX: Final = 40 * 86_400
 _PRICES: Final = "prices"
 OWN_ACCOUNTS_MAX: Final = 64
+HISTORY_DAYS_MAX: Final = 31
+_PERCENT_MAX: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,22 @@ class _Estimate:
 
 
 @dataclass(frozen=True)
+class _Validation:
+    history_days: int = field(default=Thresholds().history_days, metadata={"min": 1, "max": HISTORY_DAYS_MAX})
+    spike_percent: int = field(default=Thresholds().spike_percent, metadata={"min": 1, "max": _PERCENT_MAX})
+    spike_w_min: int = field(default=Thresholds().spike_w_min, metadata={"min": 0, "max": 10**9})
+    zero_run_s: int = field(default=Thresholds().zero_run_s, metadata={"min": 1, "max": _SECONDS_MAX})
+    zero_run_percent: int = field(default=Thresholds().zero_run_percent, metadata={"min": 100, "max": _PERCENT_MAX})
+    new_direction_wh: int = field(default=Thresholds().new_direction_wh, metadata={"min": 1, "max": 10**9})
+
+
+@dataclass(frozen=True)
 class _File:
     timeline: _Timeline = _Timeline()
     runs: RunsConfig | None = None
     invoice: _Invoice = _Invoice()
     estimate: _Estimate = _Estimate()
+    validation: _Validation = _Validation()
 
 
 class RulesRead(NamedTuple):
@@ -94,6 +108,7 @@ class RulesRead(NamedTuple):
     tariff: Sequence[Component]
     runs: RunTerms | None
     balance: BalanceTerms | None
+    validation: Thresholds
     input_file: InputFile
 
     def price_keys(self) -> Sequence[str]:
@@ -152,6 +167,7 @@ def read_rules(path: Path) -> RulesRead:
         tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
         runs=_runs(file, local_day("[runs] as_of", as_of, days)),
         balance=None if balance is None else _balance(balance),
+        validation=Thresholds(**vars(file.validation)),
         input_file=InputFile(NAME, sm3(data), 0),
     )
 
@@ -210,6 +226,7 @@ def file_rules(
         tariff=read.tariff,
         later_prices=[LaterPrices(from_s, later) for from_s, later in dated if from_s is not None and from_s > first_s],
         runs=read.runs,
+        validation=read.validation,
     )
 
 

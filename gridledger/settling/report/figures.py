@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gridledger.settling.dataset import UnusualPower
+from gridledger.settling.marked import MarkedRow
 from ledger.contract import Vocabulary
 from settlement.tariffs.components import Component
 
@@ -61,7 +62,7 @@ class ComponentFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; series: keys of prices that vary; quantum_nano: of amounts."""
+    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; marked: with the local time of each; series: keys of prices that vary; quantum_nano: of amounts."""
 
     first_slot: str
     last_slot_end: str
@@ -95,3 +96,4 @@ class Figures(NamedTuple):
     inputs: Sequence[tuple[str, int, str]]
     results_root: str
     unusual: UnusualPower | None
+    marked: Sequence[tuple[str, MarkedRow]]

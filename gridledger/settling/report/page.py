@@ -30,11 +30,27 @@ from gridledger.settling.report.figures import DocumentFigures, Figures, KindFig
 ROWS_MAX: Final = 500
 """Rows of a table of the page; the files have all of them."""
 _NANO_PER_MICRO: Final = 1_000
+_RULES: Final = {
+    ("spike", "import"): Text("import far above its days before", "用电量远高于前几日"),
+    ("spike", "export"): Text("export far above its days before", "上网电量远高于前几日"),
+    ("zero_run", "import"): Text("nothing for long, at a point that takes", "用电计量点长时间为零"),
+    ("zero_run", "export"): Text("nothing for long, at a point that feeds in", "上网计量点长时间为零"),
+    ("new_direction", "import"): Text("takes, and never did in its days before", "前几日从未用电，现有用电"),
+    ("new_direction", "export"): Text("feeds in, and never did in its days before", "前几日从未上网，现有上网"),
+}
+"""Why an energy is marked, by rule and side."""
 
 
 def report_page(figures: Figures) -> str:
     """The whole file ``report.html``."""
-    sections = (_figures(figures), _energy(figures), _documents(figures), _kinds(figures), _exceptions(figures))
+    sections = (
+        _figures(figures),
+        _energy(figures),
+        _documents(figures),
+        _kinds(figures),
+        _exceptions(figures),
+        _marked(figures),
+    )
     more = (components_section(figures), _method(figures), _inputs(figures), _checking(figures))
     return page(
         Text("Settlement report", "结算报告"),
@@ -175,6 +191,36 @@ def _exceptions(figures: Figures) -> str:
         "缺失时段按上表结算。取得新的读数后，放入文件夹并运行 gridledger settle files DIR --onto OUT：系统只记差额并生成更正单。",
     )
     return section(Text("Exceptions", "异常"), table(heads, rows), paragraph(what))
+
+
+def _marked(figures: Figures) -> str:
+    if not figures.marked:
+        return ""
+    heads = (
+        (Text("Point", "计量点"), False),
+        (Text("From", "起始"), False),
+        (Text("Slots", "时段数"), True),
+        (Text("Why", "原因"), False),
+        (Text("Measured, kWh", "实测电量"), True),
+        (Text("Usual, kWh", "惯常电量"), True),
+    )
+    rows = [
+        [
+            word(row.point),
+            word(start),
+            number(f"{row.slots:,}"),
+            Cell(say(_RULES[row.rule, row.side])),
+            number(kilo(row.energy_wh)),
+            number(kilo(row.usual_wh)),
+        ]
+        for start, row in figures.marked[:ROWS_MAX]
+    ]
+    what = Text(
+        "These were measured and are settled as they are: somebody should look at them. Those with the most doubtful energy come first; "
+        "validation.csv has all.",
+        "以上均为实测值并已按原值结算，但需人工核查。可疑电量最大者在前，全部见 validation.csv。",
+    )
+    return section(Text("Energies that are hardly meant", "可疑电量"), table(heads, rows), paragraph(what))
 
 
 def _method(figures: Figures) -> str:

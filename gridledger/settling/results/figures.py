@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gridcore.quality import CODE_MASK, ESTIMATED, MISSING, SUSPECT
 from gridledger.settling.dataset import Dataset, PartyTariff
+from gridledger.settling.marked import MarkedRow
 from gridledger.settling.report.figures import (
     Bar,
     ComponentFigures,
@@ -33,8 +34,8 @@ _DAYS_MAX: Final = 62
 _ENERGIES: Final = ("import_wh", "export_wh", "bought_wh")
 
 
-def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes) -> Figures:
-    """The figures of a settled folder; ``root``: its results_root."""
+def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes, marked: Sequence[MarkedRow]) -> Figures:
+    """The figures of a settled folder; ``root``: its results_root; ``marked``: energies that are hardly meant."""
     dataset, months, sheets, points_of_party = billing.dataset, billing.months, billing.sheets, billing.points_of_party
     rules = dataset.rules
     import_wh, export_wh, shared_wh = (sheets.last(name) for name in _ENERGIES)
@@ -78,6 +79,7 @@ def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes) -> Figur
         inputs=[(file.name, file.rows, file.sm3.hex()) for file in dataset.inputs],
         results_root=root.hex(),
         unusual=dataset.unusual,
+        marked=[(datetime.fromtimestamp(row.slot_start_s, zone).strftime("%Y-%m-%d %H:%M"), row) for row in marked],
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from gridcore.errors import GridError, require
 from gridledger.settling.dataset import Dataset, PartyTariff
+from gridledger.settling.marked import NAME as MARKED
+from gridledger.settling.marked import MarkedRow, Settled, marked_rows
 from gridledger.settling.participants import NAME as PARTICIPANTS
 from gridledger.settling.participants import Participant
 from gridledger.settling.partners import NOBODY, Partners
@@ -48,7 +50,10 @@ class Written(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What the files of a settled folder hold, as of ``Written``. documents: how many; energy_shared_wh: bought, by the last run of each slot."""
+    """What the files of a settled folder hold, as of ``Written``. documents: how many; energy_shared_wh: bought, by the last run of each slot.
+
+    marked: energies that are hardly meant.
+    """
 
     statements: int
     postings: int
@@ -57,6 +62,7 @@ class Results(NamedTuple):
     energy_shared_wh: int
     results_root: bytes
     sample: BillLine | None
+    marked: Sequence[MarkedRow]
 
 
 def write_results(
@@ -77,7 +83,9 @@ def write_results(
     written = write_documents(out, billing, progress)
     participants = participants_of(dataset, billing.sheets, billing.points_of_party, written.issued)
     write_rows(out / PARTICIPANTS, Participant._fields, participants)
-    figures = figures_of(billing, written.issued, written.results_root)
+    marked = _marked(billing)
+    write_rows(out / MARKED, MarkedRow._fields, marked)
+    figures = figures_of(billing, written.issued, written.results_root, marked)
     (out / "report.html").write_text(report_page(figures), "utf-8")
     return Results(
         statements=written.statements,
@@ -87,7 +95,18 @@ def write_results(
         energy_shared_wh=figures.shared_wh,
         results_root=written.results_root,
         sample=written.sample,
+        marked=marked,
     )
+
+
+def _marked(billing: Billing) -> Sequence[MarkedRow]:
+    """What the last run of each slot was settled with and is hardly meant."""
+    sheets = billing.sheets
+    if not sheets.names:
+        return ()
+    energies = sheets.last("import_wh"), sheets.last("export_wh")
+    settled = Settled(*energies, sheets.last_quality(), sheets.is_billed(sheets.names[-1]))
+    return marked_rows(billing.dataset, settled)
 
 
 def write_documents(

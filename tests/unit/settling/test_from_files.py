@@ -46,7 +46,7 @@ def test_the_example_is_settled_with_all_its_files(tmp_path: Path, capsys: pytes
     out = tmp_path / "out"
     answer = settle(capsys, EXAMPLE, "--out", out)
     assert list(answer) == [
-        "slots", "points", "parties", "readings", "missing", "estimated", "energy_shared_wh", "postings",
+        "slots", "points", "parties", "readings", "missing", "estimated", "marked", "energy_shared_wh", "postings",
         "postings_sum_nano", "results_root", "wall_s", "out",
     ]  # fmt: skip
     assert (answer["slots"], answer["points"], answer["parties"]) == (388, 10, 9)
