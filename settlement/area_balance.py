@@ -196,6 +196,21 @@ _COUNTERS: Final = {
 """Whom the party of an entry of each kind pays, or is paid by."""
 
 
+def counter_account(area: str, kind: str) -> str:
+    """Whom the one who answers for an entry of a kind pays, or is paid by."""
+    return _COUNTERS[kind](area)
+
+
+def answering_account(area: str, entry: Entry) -> str:
+    """The account of who answers for an entry."""
+    return entry.party or unassigned_account(area)
+
+
+def pays_nano(area: str, entry: Entry) -> int:
+    """What an entry makes the one who answers pay; minus: receive."""
+    return entry.amount_nano if entry.debit_account == answering_account(area, entry) else -entry.amount_nano
+
+
 def loss_of(known: Known) -> GridLoss | None:
     """What the grid lost, or gained; None where the area has no borders or one is not known."""
     sums = _crossed(known.borders)

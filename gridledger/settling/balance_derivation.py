@@ -25,7 +25,9 @@ from settlement.area_balance import (
     Known,
     SlotHistory,
     Terms,
+    answering_account,
     area_balance,
+    pays_nano,
     unassigned_account,
 )
 from settlement.balance_groups import GroupEnergy
@@ -112,23 +114,15 @@ def derive_entry(history: SlotHistory, name: EntryName, currency: str) -> Balanc
     balance = area_balance(name.area, [SlotHistory(history.slot_start_s, states)])
     entries = [one for one in balance.entries if (one.kind, one.party) == (name.kind, name.party)]
     if not entries:
-        known = dict.fromkeys(f"{account_of(name.area, one)}/{one.slot_start_s}/{one.kind}" for one in balance.entries)
+        known = dict.fromkeys(
+            f"{answering_account(name.area, one)}/{one.slot_start_s}/{one.kind}" for one in balance.entries
+        )
         raise UsageError(
             f"--line {name.account}/{name.slot_start_s}/{name.kind}: nothing of it is posted; the slot has {', '.join(known) or 'no entry'}"
         )
     state, owed = states[-1], owed_of(states[-1], name.kind, name.party)
     steps = [*_steps(state, name, balance.lines[-1], currency), *_postings(states, name, entries, currency)]
     return BalanceDerivation(name, state.run, state.height, owed.energy_wh, owed.pays_nano, steps, entries)
-
-
-def account_of(area: str, entry: Entry) -> str:
-    """The account of who answers for an entry."""
-    return entry.party or unassigned_account(area)
-
-
-def signed_nano(area: str, entry: Entry) -> int:
-    """What an entry makes the one who answers pay; minus: receive."""
-    return entry.amount_nano if entry.debit_account == account_of(area, entry) else -entry.amount_nano
 
 
 def first_differing(area: str, history: SlotHistory, entries: Sequence[Entry]) -> Entry | None:
@@ -138,7 +132,7 @@ def first_differing(area: str, history: SlotHistory, entries: Sequence[Entry]) -
         for kind, party in dict.fromkeys((one.kind, one.party) for one in entries):
             own = [one for one in entries if (one.height, one.kind, one.party) == (state.height, kind, party)]
             then, now = (Owed() if known is None else owed_of(known, kind, party) for known in (before, state))
-            posted = sum(one.energy_wh for one in own), sum(signed_nano(area, one) for one in own)
+            posted = sum(one.energy_wh for one in own), sum(pays_nano(area, one) for one in own)
             if posted != (now.energy_wh - then.energy_wh, now.pays_nano - then.pays_nano):
                 return own[0] if own else next(one for one in entries if (one.kind, one.party) == (kind, party))
         before = state
@@ -309,7 +303,7 @@ def _postings(states: Sequence[Known], name: EntryName, entries: Sequence[Entry]
     before, posted = Owed(), list[int]()
     for state in states:
         now = owed_of(state, name.kind, name.party)
-        own = [signed_nano(name.area, one) for one in entries if one.height == state.height]
+        own = [pays_nano(name.area, one) for one in entries if one.height == state.height]
         if own:
             what = {
                 "en": f"Posted by what block {state.height} made known ({state.run})",

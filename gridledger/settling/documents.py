@@ -30,6 +30,12 @@ from gridledger.settling.documented_month import MONTH, read_month
 from gridledger.settling.files.fault import FilesError, nearest
 from gridledger.settling.files.table import Header, Table
 from gridledger.settling.partners import NOBODY
+from gridledger.settling.results.balance_book import (
+    BALANCE_INVOICE_LINES,
+    BALANCE_INVOICES,
+    BalanceInvoiceRow,
+    BalanceLineRow,
+)
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
 from gridledger.settling.results.market_partners import PARTNER_MONTHS, PARTNERS, PartnerMonthRow, PartnerRow
@@ -48,6 +54,8 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     PAYMENTS: PaymentRow._fields,
     PARTNERS: PartnerRow._fields,
     PARTNER_MONTHS: PartnerMonthRow._fields,
+    BALANCE_INVOICES: BalanceInvoiceRow._fields,
+    BALANCE_INVOICE_LINES: BalanceLineRow._fields,
 }
 
 

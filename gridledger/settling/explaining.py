@@ -70,7 +70,7 @@ def declare(actions: Any) -> None:
     explain.add_argument(
         "--area",
         metavar="ID",
-        help="the line is an entry of this area's balance, ACCOUNT/SLOT/KIND: grid/1781971200/loss",
+        help="the line is an entry of this area's balance, ACCOUNT/SLOT/KIND: grid/1781971200/loss, or of a document for it, grid/2026-06/loss",
     )
     explain.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     explain.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
@@ -81,10 +81,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
     if args.documents is not None and args.data is None:
         raise UsageError(f"--documents {args.documents}: is of a ledger; name its data directory with --data")
-    if args.area is not None:
-        return _explain_balance(args)
     parts = args.line.rsplit("/", 2)
-    if len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]):
+    is_of_month = len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]) is not None
+    if args.area is not None and not is_of_month:
+        return _explain_balance(args)
+    if is_of_month:
         return _explain_document(args, *parts)
     if len(parts) == 2 and parts[0] and _MONTH.fullmatch(parts[1]):
         return _explain_document(args, parts[0], parts[1], "")
@@ -114,6 +115,7 @@ def _explain_slot(args: argparse.Namespace) -> int:
 
 
 def _explain_document(args: argparse.Namespace, party: str, month: str, kind: str) -> int:
+    from gridledger.settling.balance_month_derivation import derive_balance_line
     from gridledger.settling.documents import DocumentFolder
     from gridledger.settling.month_derivation import DocumentName, derive_document
 
@@ -123,7 +125,8 @@ def _explain_document(args: argparse.Namespace, party: str, month: str, kind: st
     if args.point is not None:
         raise UsageError(f"--point {args.point}: a document is of all points of its party; leave --point out")
     folder = DocumentFolder(args.settled) if args.settled else DocumentFolder(args.documents, args.data, args.guard)
-    derivation = derive_document(folder, DocumentName(party, month, kind, args.run_name))
+    name = DocumentName(party, month, kind, args.run_name)
+    derivation = derive_document(folder, name) if args.area is None else derive_balance_line(folder, args.area, name)
     language = args.language or _language()
     head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)

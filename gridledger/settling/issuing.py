@@ -56,6 +56,7 @@ def _run_month(args: argparse.Namespace) -> int:
     if not made.month.is_complete:
         _say_incomplete(made.month.month, made.month, "documents of the month")
     _say_without_tariff(made.without_tariff)
+    _say_without_tariff(made.without_terms, "they answer for balances")
     print_result(args, _as_json(made, args.out), _text(made))
     return 0 if made.written.postings_sum_nano == 0 else 1
 
@@ -98,13 +99,13 @@ def _say_incomplete(span: str, settled: DocumentedMonth | DocumentedYear, what: 
     print(f"{span} is not complete: {words}", file=sys.stderr, flush=True)
 
 
-def _say_without_tariff(parties: Sequence[str]) -> None:
+def _say_without_tariff(parties: Sequence[str], why: str = "they are billed") -> None:
     """Whom a person has to know of before documents are sent."""
     if parties:
         named = ", ".join(parties[:_PARTIES_NAMED_MAX])
         more = len(parties) - _PARTIES_NAMED_MAX
         others = f" and {more} more" if more > 0 else ""
-        words = f"no documents of {named}{others}: they are billed and name no tariff (docs/tariffs.md)"
+        words = f"no documents of {named}{others}: {why} and name no tariff (docs/tariffs.md)"
         print(words, file=sys.stderr, flush=True)
 
 
@@ -118,6 +119,8 @@ def _as_json(made: Made, out: Path) -> dict[str, object]:
         "postings": written.postings,
         "postings_sum_nano": written.postings_sum_nano,
         "documents": len(written.issued),
+        "balance_documents": len(written.of_balance),
+        "balance_without_tariff": list(made.without_terms),
         "payments": len(made.payments),
         "results_root": written.results_root.hex(),
         "out": str(out),
@@ -128,8 +131,9 @@ def _text(made: Made) -> str:
     month, written = made.month, made.written
     runs = Counter(one.run for one in written.issued)
     by_run = ", ".join(f"{count} of run {run}" for run, count in runs.items())
+    of_balance = f"; {len(written.of_balance)} documents of balances" if written.of_balance else ""
     return (
         f"{month.month}, zone {month.zone}, up to block {month.height}: {month.parties} parties, {month.slots_settled} of {month.slots} slots settled\n"
-        f"{written.statements} lines, {len(written.issued)} documents ({by_run or 'none'}); debits equal credits\n"
+        f"{written.statements} lines, {len(written.issued)} documents ({by_run or 'none'}){of_balance}; debits equal credits\n"
         f"{len(made.payments)} payments of the month"
     )

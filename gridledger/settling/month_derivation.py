@@ -175,7 +175,7 @@ def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
         formula, amount = f"{amount} − {bracketed(known)}", amount - known
     holds = amount == document.issued.document.lines.get(name.kind, 0)
     holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
-    yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, _quanta(now.terms), holds)
+    yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, quanta_unit(now.terms), holds)
 
 
 def _of_row(stated: StatedRow | None, column: str, exact: int, known: int | None, unit: str) -> Step:
@@ -198,7 +198,7 @@ def _total_steps(document: _Document) -> Iterator[Step]:
             now.quanta(line.kind),
         )
     formulas = _formulas(now)
-    units = {column: _quanta(now.terms) for column in formulas} | {"rounding": f"1e-9 {now.terms.currency}"}
+    units = {column: quanta_unit(now.terms) for column in formulas} | {"rounding": f"1e-9 {now.terms.currency}"}
     for column, formula in formulas.items():
         yield Step(_TOTALS[column], numbers(formula), now.amounts[column], units[column], holds=True)
     made = {
@@ -241,10 +241,15 @@ def _formulas(state: _State) -> Mapping[str, str]:
 
 
 def _rounded(state: _State, words: Text, exact: int, quanta: int) -> Step:
-    rule = _ROUNDINGS[state.terms.rounding]
+    rule = rounding_words(state.terms)
     what = {"en": f"{words['en']}, {rule['en']}", "zh_CN": f"{words['zh_CN']}，{rule['zh_CN']}"}
     formula = f"{bracketed(exact)} ÷ {state.terms.quantum_nano}"
-    return Step(what, numbers(formula), quanta, _quanta(state.terms), holds=True)
+    return Step(what, numbers(formula), quanta, quanta_unit(state.terms), holds=True)
+
+
+def rounding_words(terms: InvoiceTerms) -> Text:
+    """What becomes of a half."""
+    return _ROUNDINGS[terms.rounding]
 
 
 def _row_words(stated: StatedRow | None, file: str, column: str) -> Text:
@@ -263,7 +268,7 @@ def _says(stated: StatedRow | None, place: int, amount: int) -> bool:
     return amount == 0 if stated is None else stated.fields[place] == str(amount)
 
 
-def _quanta(terms: InvoiceTerms) -> str:
+def quanta_unit(terms: InvoiceTerms) -> str:
     """The unit of an invoice's amounts."""
     digits = len(str(terms.quantum_nano)) - 1
     size = f"1e{digits - 9}" if terms.quantum_nano == 10**digits else f"{terms.quantum_nano}e-9"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gridcore.errors import UsageError, excerpt
+from gridledger.settling.balance_books import balance_book
 from gridledger.settling.chain import PartnersOfRuns, Scope, payments_of_month, timezone_of
 from gridledger.settling.documented_month import MONTH, MONTH_FORM, DocumentedMonth
 from gridledger.settling.documents import Books, month_billing, slots_of_months
@@ -22,12 +23,16 @@ from settlement.catalogue import CONTRACTS
 
 
 class Made(NamedTuple):
-    """A folder that was made. without_tariff: names of who is billed and has no documents; payments: of the month, of all parties."""
+    """A folder that was made. without_tariff: names of who is billed and has no documents; payments: of the month, of all parties.
+
+    without_terms: names of who answers for balances and names no tariff.
+    """
 
     month: DocumentedMonth
     written: Written
     without_tariff: Sequence[str]
     payments: Sequence[PaymentRow]
+    without_terms: Sequence[str]
 
 
 def make_documents(
@@ -56,7 +61,8 @@ def make_documents(
         found = month_billing(books, months[month], partners=PartnersOfRuns(reader))
         payments = payments_of_month(reader, scope, month)
         check_disk([found.billing.dataset], out)
-        written = write_documents(work, found.billing, progress, payments)
+        balance = balance_book(books, found.billing)
+        written = write_documents(work, found.billing, progress, payments, balance)
         write_payments(work, payments)
         documented = DocumentedMonth(
             month=month,
@@ -71,7 +77,7 @@ def make_documents(
             without_tariff=len(found.without_tariff),
         )
         write_rows(work / MONTH, DocumentedMonth._fields, [documented])
-    return Made(documented, written, found.without_tariff, payments)
+    return Made(documented, written, found.without_tariff, payments, balance.without_terms)
 
 
 def scope_of(reader: LedgerReader, area: str | None) -> Scope:

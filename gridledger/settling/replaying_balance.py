@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from gridcore.errors import UsageError
 from gridledger.settling.area_slots import slot_histories
 from gridledger.settling.balance import BASIS, BalanceBasis, BalanceTable, balance_tables
+from gridledger.settling.balance_books import up_to
 from gridledger.settling.balance_derivation import first_differing
 from gridledger.settling.documents import StatedRow
 from gridledger.settling.files.fault import FilesError, fault
@@ -46,7 +47,7 @@ def balance_again(folder: Path, data_dir: Path, guard: Path | None) -> BalanceAg
     with reading(data_dir, CONTRACTS, guard) as reader:
         _check_basis(reader, basis, folder, data_dir)
         found = slot_histories(reader, basis.area, basis.from_s, basis.until_s)
-        histories = [one for one in (_up_to(history, basis.height) for history in found) if one.known]
+        histories = [one for one in (up_to(history, basis.height) for history in found) if one.known]
     balance = area_balance(basis.area, histories)
     differing = (_first_differing(folder, table) for table in balance_tables({basis.area: balance}))
     return BalanceAgain(
@@ -89,11 +90,6 @@ def _check_basis(reader: LedgerReader, basis: BalanceBasis, folder: Path, data_d
         raise UsageError(f"{where}: is at height {reader.height}, the balance of {folder} is of height {basis.height}")
     if reader.digest(basis.height).hex() != basis.digest:
         raise UsageError(f"{where}: its block {basis.height} is another one than that of {folder}/{BASIS}")
-
-
-def _up_to(history: SlotHistory, height: int) -> SlotHistory:
-    """What was known of a slot by a block."""
-    return history._replace(known=[known for known in history.known if known.height <= height])
 
 
 def _first_differing(folder: Path, table: BalanceTable) -> Differing | None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from gridledger.settling.balance_books import balance_book
 from gridledger.settling.chain import payments_of_month
 from gridledger.settling.documents import DocumentFolder, billings, opened_books, stated_rows
+from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BALANCE_INVOICES
 from gridledger.settling.results.billing import Billed, Billing, OfRun
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES
 from gridledger.settling.results.market_partners import (
@@ -44,7 +46,9 @@ class DocumentsAgain(NamedTuple):
 def documents_again(folder: DocumentFolder, month: str | None, progress: Callable[[str], None]) -> DocumentsAgain:
     """Compute the documents of all months, or of one, and what market partners receive. UsageError for what is no folder of documents, and for a month that it has not."""
     months: list[str] = []
-    computed: dict[str, list[Fields]] = {INVOICES: [], INVOICE_LINES: []}
+    computed: dict[str, list[Fields]] = {
+        name: [] for name in (INVOICES, INVOICE_LINES, BALANCE_INVOICES, BALANCE_INVOICE_LINES)
+    }
     partners: list[PartnerRow] = []
     with opened_books(folder) as books:
         for billing in billings(books, month=month, with_partners=True):
@@ -55,7 +59,12 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
             for run in map(billing.run, billing.sheets.names):
                 for party in billing.points_of_party:
                     _note(book, billing, run, billing.billed(run, party))
+            balance = balance_book(books, billing)
+            book.add_balance(balance.days)
             partners += book.rows()
+            of_balance = balance.issued()
+            computed[BALANCE_INVOICES] += [tuple(map(str, row)) for row in balance.rows(of_balance)]
+            computed[BALANCE_INVOICE_LINES] += [tuple(map(str, row)) for row in balance.line_rows(of_balance)]
             issued = list(billing.invoices.issued(billing.sheets.names))
             computed[INVOICES] += [tuple(map(str, row)) for row in billing.invoices.rows(issued)]
             computed[INVOICE_LINES] += [tuple(map(str, row)) for row in billing.invoices.line_rows(issued)]
@@ -67,6 +76,9 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
         rows.sort(key=lambda row: (utf8(row[0]), row[1]))  # by party, then by month; within a month they are in order
     computed[PARTNERS] = [tuple(map(str, row)) for row in partners]
     computed[PARTNER_MONTHS] = [tuple(map(str, row)) for row in month_rows(partners)]
+    optional = [name for name in (BALANCE_INVOICES, BALANCE_INVOICE_LINES) if not computed[name]]
+    for name in (one for one in optional if not (folder.out / one).exists()):
+        del computed[name]  # no area has terms of a balance
     found = (_first_differing(folder, name, month, rows) for name, rows in computed.items())
     differing = next((one for one in found if one is not None), None)
     return DocumentsAgain(months, len(computed[INVOICES]), len(computed[INVOICE_LINES]), differing)

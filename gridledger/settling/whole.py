@@ -31,10 +31,11 @@ from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.results import Results, write_results
+from gridledger.settling.results.balance_book import balance_days
 from gridledger.settling.runs import RunColumns
 from ledger.leaves.progress import PROGRESS
 from ledger.store.ledger import Ledger
-from settlement.area_balance import area_balance
+from settlement.area_balance import AreaBalance, area_balance
 
 WORK: Final = ".unfinished"
 """Ends the name of the folder in which results are made."""
@@ -102,21 +103,24 @@ def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> 
         partners = PartnersOfRuns(ledger) if is_named else None
         runs = _noting_quality(read_runs(ledger, frame, partners=partners), frame)
         named = NOBODY if partners is None else partners.named
-        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written, named)
-        _write_balances(ledger, frame, work)
+        balances = _balances(ledger, frame)
+        days = [day for area, of in balances.items() for day in balance_days(area, of.entries, frame.timezone)]
+        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written, named, days)
+        if balances:
+            write_balances(work, balances)
         write_proof(ledger, home, results.sample)
     return Settled(frame, results)
 
 
-def _write_balances(ledger: Ledger, frame: Dataset, work: Path) -> None:
+def _balances(ledger: Ledger, frame: Dataset) -> dict[str, AreaBalance]:
     """Borders, losses and imbalances of all areas, where one has terms of its balance or a border that the files measure."""
     areas = ledger.registry.zone(ZONE_NAME).areas
     first_s, end_s = int(frame.slot_start_s[0]), int(frame.slot_start_s[-1]) + frame.slot_s
     if ledger.leaf_keys(f"{BALANCE_TERMS.kind}/", limit=1) or len(ledger.registry.zone(ZONE_NAME)) > len(
         {point.point for point in frame.points}
     ):
-        histories = {area: slot_histories(ledger, area, first_s, end_s) for area in areas}
-        write_balances(work, {area: area_balance(area, slots) for area, slots in histories.items()})
+        return {area: area_balance(area, slot_histories(ledger, area, first_s, end_s)) for area in areas}
+    return {}
 
 
 def _all_slots(dataset: Dataset, ledger: Ledger) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Final, NamedTuple
@@ -177,6 +177,18 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
             prices = {name: prices_of(name) for name in sorted(series)}
             levels = _levels(reader, points_of[party], until) if any(one.levels for one in components) else {}
             found[party] = PartyTariff(components, terms, prices, levels)
+    return found
+
+
+def named_terms(reader: LedgerReader, dataset: Dataset, parties: Iterable[str], height: int) -> dict[str, PartyTariff]:
+    """By which terms those of some parties are invoiced that name a tariff in these slots, whether they have points or not; nothing is charged by it."""
+    days = _Days(dataset)
+    found: dict[str, PartyTariff] = {}
+    for party in sorted(set(parties)):
+        said = _said_of(reader, party, days, height)
+        terms = [TariffFrom(one.day, _terms(dataset, one.tariff), one.name) for one in said if one.tariff is not None]
+        if terms:
+            found[party] = PartyTariff((), terms)
     return found
 
 

@@ -106,6 +106,14 @@ class Billing:
         """By which terms a document was made."""
         return self._terms_of(issued.party, self.months.names.index(issued.month))
 
+    def first_day(self, month: str) -> int:
+        """The local day of the first slot of a month (``date.toordinal``)."""
+        return int(self.months.calendar.day[self.months.first_slot[self.months.names.index(month)]])
+
+    def common_terms(self, party: str, month: str) -> InvoiceTerms:
+        """Of a party that has no tariff of its own, where all have the same terms: those of files."""
+        return self.tariffs[min(self.tariffs, key=utf8)].terms_of(self.first_day(month))
+
     def taxed(self, issued: Issued) -> int:
         """How much of the net amount of a document tax is paid on, in quanta."""
         return sum(amount for kind, amount in issued.document.lines.items() if kind not in self._untaxed)
@@ -141,8 +149,7 @@ class Billing:
 
     def _terms_of(self, party: str, month: int) -> InvoiceTerms:
         """Of a month's invoice."""
-        first_slot = self.months.first_slot[month]
-        return self.tariffs[party].terms_of(int(self.months.calendar.day[first_slot]))
+        return self.tariffs[party].terms_of(self.first_day(self.months.names[month]))
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

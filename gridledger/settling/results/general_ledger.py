@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from gridledger.settling.results.balance_book import BalanceBook, BalanceIssued
 from gridledger.settling.results.invoices import Issued
 from gridledger.settling.results.party_lines import Sides, exact_sums
 from gridledger.settling.results.payments import PaymentRow
@@ -24,7 +25,8 @@ class EntryRow(NamedTuple):
     """An entry: amount_nano > 0 is owed by one account to the other. date: a local day, of tax and rounding the month's last one.
 
     entry: its id, the same on every machine: run, date, party, counter-account, kind. kind: day (lines of the contract), charge (of
-    the tariff), tax, rounding or payment. A payment is of no run (empty), and its id is that of its transaction.
+    the tariff), tax, rounding, payment, or one of a balance (``settlement.area_balance.KINDS``), whose documents' tax and rounding have their
+    area before the counter-account in the id. A payment is of no run (empty), and its id is that of its transaction.
     """
 
     entry: str
@@ -65,6 +67,18 @@ class GeneralLedger:
             nano = issued.document.rounding_nano
             self._enter(issued.run, "rounding", when, issued.party, ROUNDING_ACCOUNT, nano)
 
+    def add_balance(self, book: BalanceBook, issued: Sequence[BalanceIssued], last_day: Mapping[str, int]) -> None:
+        """What balances of areas post by day, also of those without documents, and the tax and rounding of documents; last_day: of each month."""
+        for one in book.days:
+            if one.owed_nano:
+                self._enter(one.run, one.kind, one.date, one.who, one.account, one.owed_nano)
+        for (party, month, area), run, document, terms in issued:
+            when = date.fromordinal(last_day[month]).isoformat()
+            tax_nano = document.tax * terms.quantum_nano
+            for account, nano in ((TAX_ACCOUNT, tax_nano), (ROUNDING_ACCOUNT, document.rounding_nano)):
+                if nano:
+                    self._enter(run, account, when, party, account, nano, area=f"{area}/")
+
     def add_payment(self, payment: PaymentRow) -> None:
         """A payment, by itself."""
         sides = _sides(payment.party, payment.account, payment.owed_nano)
@@ -76,9 +90,11 @@ class GeneralLedger:
         rows = sorted(self._rows, key=lambda row: (row.date, row.entry))
         write_rows(out / "general_ledger.csv", EntryRow._fields, rows)
 
-    def _enter(self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int) -> None:
-        sides = _sides(party, account, owed_nano)
-        self._rows.append(EntryRow(f"{run}/{when}/{party}/{account}/{kind}", when, run, kind, *sides, abs(owed_nano)))
+    def _enter(
+        self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int, *, area: str = ""
+    ) -> None:
+        sides, entry = _sides(party, account, owed_nano), f"{run}/{when}/{party}/{area}{account}/{kind}"
+        self._rows.append(EntryRow(entry, when, run, kind, *sides, abs(owed_nano)))
 
 
 def _sides(party: str, account: str, owed_nano: int) -> tuple[str, str]:

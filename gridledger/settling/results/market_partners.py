@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridledger.settling.partners import PARTNER_ACCOUNTS, Partners
+from gridledger.settling.results.balance_book import BalanceDay
 from gridledger.settling.results.charge_partners import OfMonth
 from gridledger.settling.results.party_lines import Signed, exact_sums
 from gridledger.tables.columns import Places
@@ -28,7 +29,7 @@ PARTNER_MONTHS: Final = "partner_months.csv"
 class PartnerRow(NamedTuple):
     """What a partner receives of a run for a local day; below zero: pays.
 
-    entry: its id, the same on every machine: run, date, account, partner, kind. kind: day (lines of the contract) or charge (of the tariff).
+    entry: its id, the same on every machine: run, date, account, partner, kind. kind: day (lines of the contract), charge (of the tariff), or one of a balance.
     partner: ``partners.unassigned`` where the points name nobody.
     """
 
@@ -99,6 +100,12 @@ class PartnerBook:
             "charge",
             {OfDay(days[month], account, name): nano for (month, account, name), nano in of_partners.items()},
         )
+
+    def add_balance(self, days: Iterable[BalanceDay]) -> None:
+        """What those who answer for the balances of areas receive, below zero where they pay, by the account on the other side."""
+        for one in days:
+            of_day = OfDay(date.fromisoformat(one.date).toordinal(), one.account, one.who)
+            self._add(one.run, one.kind, {of_day: -one.owed_nano})
 
     def write(self, out: Path) -> None:
         """Make ``partners.csv`` and ``partner_months.csv``."""

@@ -16,6 +16,7 @@ from gridledger.settling.participants import NAME as PARTICIPANTS
 from gridledger.settling.participants import Participant
 from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.report.page import report_page
+from gridledger.settling.results.balance_book import NO_BALANCE, BalanceBook, BalanceDay, BalanceIssued
 from gridledger.settling.results.billing import Billing, OfRun
 from gridledger.settling.results.figures import figures_of
 from gridledger.settling.results.general_ledger import GeneralLedger
@@ -39,12 +40,13 @@ Progress = Callable[[int, int], None]
 
 
 class Written(NamedTuple):
-    """What the files of documents hold. statements, postings: rows; sample: a line of a first run that a bundle may prove, None for none."""
+    """What the files of documents hold. statements, postings: rows; of_balance: documents of balances; sample: a line of a first run that a bundle may prove, None for none."""
 
     statements: int
     postings: int
     postings_sum_nano: int
     issued: Sequence[Issued]
+    of_balance: Sequence[BalanceIssued]
     results_root: bytes
     sample: BillLine | None
 
@@ -72,15 +74,16 @@ def write_results(
     tariffs: Mapping[str, PartyTariff],
     progress: Progress | None = None,
     partners: Sequence[Partners] = NOBODY,
+    balance: Sequence[BalanceDay] = (),
 ) -> Results:
     """Make the files of ``out`` that hold what was decided; FileExistsError where one stands there already.
 
-    tariffs: of every party; partners: as of ``Billing``.
+    tariffs: of every party; partners: as of ``Billing``; balance: of all areas.
 
     GridError for a tariff whose account is a party, and for sums that leave 64 bits.
     """
     billing = Billing(dataset, runs, tariffs, partners)
-    written = write_documents(out, billing, progress)
+    written = write_documents(out, billing, progress, balance=BalanceBook(balance, billing.common_terms))
     participants = participants_of(dataset, billing.sheets, billing.points_of_party, written.issued)
     write_rows(out / PARTICIPANTS, Participant._fields, participants)
     marked = _marked(billing)
@@ -110,14 +113,18 @@ def _marked(billing: Billing) -> Sequence[MarkedRow]:
 
 
 def write_documents(
-    out: Path, billing: Billing, progress: Progress | None = None, payments: Sequence[PaymentRow] = ()
+    out: Path,
+    billing: Billing,
+    progress: Progress | None = None,
+    payments: Sequence[PaymentRow] = (),
+    balance: BalanceBook = NO_BALANCE,
 ) -> Written:
     """Make statements, postings, documents, general ledger and receipts of partners of all parties in ``out``. Errors as of ``write_results``.
 
-    payments: which the general ledger has too, also of parties that have no documents.
+    payments: which the general ledger has too, also of parties that have no documents; balance: of the areas, whose documents are made too.
     """
     try:
-        return _Writer(billing, payments).write(out, progress or _quietly)
+        return _Writer(billing, payments, balance).write(out, progress or _quietly)
     except ContractError as error:
         raise GridError(f"results cannot be written: {error}") from None
 
@@ -125,7 +132,8 @@ def write_documents(
 class _Writer:
     """The runs of a folder, and what is made of them party by party."""
 
-    def __init__(self, billing: Billing, payments: Sequence[PaymentRow]) -> None:
+    def __init__(self, billing: Billing, payments: Sequence[PaymentRow], balance: BalanceBook) -> None:
+        self.balance = balance
         self.billing, self.dataset, self.months = billing, billing.dataset, billing.months
         self.accounts = billing.accounts
         parties = {*billing.points_of_party, *(one.party for one in payments)}
@@ -161,13 +169,17 @@ class _Writer:
         }
         for one in issued:
             self.book.add_document(one, last_day[one.month], billing.terms(one).quantum_nano)
+        of_balance = self.balance.write(out)
+        self.book.add_balance(self.balance, of_balance, last_day)
         self.book.write(out)
+        self.partners.add_balance(self.balance.days)
         self.partners.write(out)
         return Written(
             statements=self.statements,
             postings=self.postings.count,
             postings_sum_nano=self.postings.sum_nano,
             issued=issued,
+            of_balance=of_balance,
             results_root=results_root(roots),
             sample=self.sample.line,
         )

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from gridcore.master_data import Named
 from gridcore.registry.balance_terms import BALANCE_TERMS, LOSS_PRICE, SURPLUS_PRICE, BalancePenalty
 from gridledger.cli import main
-from gridledger.settling.balance_derivation import EntryName, account_of, derive_entry, first_differing
-from settlement.area_balance import Border, Entry, Known, SlotHistory, Terms, area_balance
+from gridledger.settling.balance_derivation import EntryName, derive_entry, first_differing
+from settlement.area_balance import Border, Entry, Known, SlotHistory, Terms, answering_account, area_balance
 from settlement.balance_groups import GroupEnergy
 from tests.unit.settlement.test_borders_of_areas import PRICES, TERMS, WORLD, settled
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -205,7 +205,7 @@ def test_plain_sums_give_every_entry_that_is_posted(known: list[Known]) -> None:
     history = SlotHistory(900, known)
     entries = area_balance("north", [history]).entries
     assert first_differing("north", history, entries) is None
-    names = {EntryName("north", account_of("north", one), 900, one.kind) for one in entries}
+    names = {EntryName("north", answering_account("north", one), 900, one.kind) for one in entries}
     derived = [derive_entry(history, name, "CNY") for name in sorted(names, key=str)]
     assert all(one.holds for one in derived)
     assert sum(len(one.entries) for one in derived) == len(entries)

@@ -1,0 +1,118 @@
+"""A line of a document for a balance, step by step: from what is owed of each slot, in plain sums, to the integer that the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from gridcore.errors import UsageError, excerpt
+from gridcore.run_names import run_rank
+from gridledger.settling.balance_books import balance_book, month_histories
+from gridledger.settling.balance_derivation import NOT_CHECKED, TITLES, Owed, check_kind, owed_of
+from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
+from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounding_words
+from gridledger.settling.month_lines import bracketed
+from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BalanceIssued, BalanceLineRow
+from settlement.area_balance import Known, SlotHistory
+from settlement.invoicing.total import invoice_total
+
+
+class _Line(NamedTuple):
+    """A line of a document, and what is known of each slot by local day."""
+
+    area: str
+    name: DocumentName
+    issued: BalanceIssued
+    known: Sequence[tuple[str, SlotHistory]]
+    stated: StatedRow | None
+
+    def of_days(self, until: str | None) -> Mapping[str, Owed]:
+        """What is owed by local day after a run; None: after none."""
+        found: dict[str, Owed] = {}
+        for day, history in self.known:
+            owed = Owed() if until is None else self._owed(history, until)
+            before = found.get(day, Owed())
+            found[day] = Owed(before.energy_wh + owed.energy_wh, 0, before.pays_nano + owed.pays_nano)
+        return {day: owed for day, owed in found.items() if owed != Owed()}
+
+    def _owed(self, history: SlotHistory, until: str) -> Owed:
+        states: list[Known] = [one for one in history.known if run_rank(one.run) <= run_rank(until)]
+        return owed_of(states[-1], self.name.kind, self.name.party) if states else Owed()
+
+
+def derive_balance_line(folder: DocumentFolder, area: str, name: DocumentName) -> MonthDerivation:
+    """The derivation of PARTY/MONTH/KIND of an area's balance. UsageError where the folder's ledger has no such document."""
+    check_kind(name.kind)
+    with opened_books(folder) as books:
+        (billing,) = billings(books, month=name.month)
+        own = [one for one in balance_book(books, billing).issued() if one.of == (name.party, name.month, area)]
+        runs = [one.run for one in own]
+        if not own or name.run not in (None, *runs):
+            which = "" if name.run is None else f" of run {excerpt(name.run)}"
+            has = ", ".join(runs) or "none"
+            words = f"{name.party} has no document for the balance of area {area}{which}; it has {has}"
+            raise UsageError(f"--line {name.party}/{name.month}/{name.kind}: {words}")
+        zone = ZoneInfo(billing.dataset.timezone)
+        histories = month_histories(books, billing, area)
+        known = [(datetime.fromtimestamp(one.slot_start_s, zone).date().isoformat(), one) for one in histories]
+    run = runs[-1] if name.run is None else name.run
+    place = runs.index(run)
+    row = (name.party, name.month, area, run, name.kind)
+    stated = stated_rows(folder, BALANCE_INVOICE_LINES, name.party, name.month)
+    line = _Line(area, name, own[place], known, next((one for one in stated if one.fields[: len(row)] == row), None))
+    steps = list(_steps(line, runs[place - 1] if place else None))
+    amounts = {"amount": line.issued.document.lines.get(name.kind, 0)}
+    return MonthDerivation(name, run, TITLES[name.kind], steps, amounts, line.issued.terms, (NOT_CHECKED,))
+
+
+def _steps(line: _Line, before: str | None) -> Iterator[Step]:
+    """From local days to the row of the file. before: the run of the document before, None of an invoice."""
+    terms, run, name = line.issued.terms, line.issued.run, line.name
+    nano = f"1e-9 {terms.currency}"
+    now, then = line.of_days(run), line.of_days(before)
+    exact_wh, exact_nano = (sum(one[at] for one in now.values()) for at in (0, 2))
+    known_wh, known_nano = (sum(one[at] for one in then.values()) for at in (0, 2))
+    what = {
+        "en": f"Owed for all slots after run {run}, by local day; each slot: --area {line.area} --line {name.party}/SLOT/{name.kind}",
+        "zh_CN": f"批次 {run} 之后全部时段的应付，按本地日；每个时段：--area {line.area} --line {name.party}/SLOT/{name.kind}",
+    }
+    formula = " + ".join(bracketed(now[day].pays_nano) for day in sorted(now)) or "0"
+    yield Step(what, numbers(formula), exact_nano, nano, holds=True)
+    for column, exact, known, unit in (
+        ("energy_wh", exact_wh, known_wh, "Wh"),
+        ("amount_nano", exact_nano, known_nano, nano),
+    ):
+        yield _of_row(line.stated, column, exact, known, unit)
+    quanta, earlier = (
+        invoice_total([one], terms.tax_ppm, terms.quantum_nano, terms.rounding).net for one in (exact_nano, known_nano)
+    )
+    rule = rounding_words(terms)
+    what = {"en": f"Rounded once, {rule['en']}", "zh_CN": f"只取整一次，{rule['zh_CN']}"}
+    yield Step(what, numbers(f"{bracketed(exact_nano)} ÷ {terms.quantum_nano}"), quanta, quanta_unit(terms), holds=True)
+    if before is not None:
+        what = {"en": f"Before this document, {rule['en']}", "zh_CN": f"本单据之前的金额，{rule['zh_CN']}"}
+        formula = f"{bracketed(known_nano)} ÷ {terms.quantum_nano}"
+        yield Step(what, numbers(formula), earlier, quanta_unit(terms), holds=True)
+    step = _of_row(line.stated, "amount", quanta, earlier, quanta_unit(terms))
+    yield step._replace(holds=step.holds and step.result == line.issued.document.lines.get(name.kind, 0))
+
+
+def _of_row(stated: StatedRow | None, column: str, now: int, before: int, unit: str) -> Step:
+    """What a document adds to a line, as its row says it."""
+    formula = f"{now} − {bracketed(before)}" if before else str(now)
+    place = BalanceLineRow._fields.index(column)
+    if stated is None:
+        what: Text = {
+            "en": f"{column}: {BALANCE_INVOICE_LINES} has no such row",
+            "zh_CN": f"{column}：{BALANCE_INVOICE_LINES} 中没有此行",
+        }
+        return Step(what, numbers(formula), now - before, unit, holds=now == before)
+    said = stated.fields[place]
+    what = {
+        "en": f"{column}: {BALANCE_INVOICE_LINES}, row {stated.number}, says {said}",
+        "zh_CN": f"{column}：{BALANCE_INVOICE_LINES} 第 {stated.number} 行为 {said}",
+    }
+    return Step(what, numbers(formula), now - before, unit, holds=said == str(now - before))
