@@ -82,6 +82,17 @@ class LimitOrder(NamedTuple):
     condition: Condition | None = None
 
 
+def ramp(quantity_wh: int, first: int, last: int, steps: int) -> list[tuple[int, int]]:
+    """The parts of a price ramp, Wh and limit each. first, last: limits, micro per kWh; steps: 2 to COUNTER_MAX."""
+    return [
+        (
+            quantity_wh * (step + 1) // steps - quantity_wh * step // steps,
+            first + (last - first) * step // (steps - 1),
+        )
+        for step in range(steps)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MarketOrder:
     """An order of the party that signs.
@@ -119,14 +130,8 @@ class MarketOrder:
         steps, first, last = self.steps, self.price_micro_per_kwh, self.last_price_micro_per_kwh
         if last is None:
             return [LimitOrder(self.counter, self.quantity_wh, first)]
-        return [
-            LimitOrder(
-                self.counter + step,
-                self.quantity_wh * (step + 1) // steps - self.quantity_wh * step // steps,
-                first + (last - first) * step // (steps - 1),
-            )
-            for step in range(steps)
-        ]
+        parts = ramp(self.quantity_wh, first, last, steps)
+        return [LimitOrder(self.counter + step, *part) for step, part in enumerate(parts)]
 
     def identity(self) -> Mapping[str, Any]:
         """See Content."""

@@ -119,11 +119,31 @@ class OrderConditions(NamedTuple):
         return OrderConditions(self.choice[at], self.energy_kinds[at], self.seller[at], self.bid_wh[at])
 
 
+NEVER: Final = -1
+"""When an order was withdrawn that was not."""
+
+
+class OrderTimes(NamedTuple):
+    """When orders came, and when each was withdrawn, NEVER for one that was not, both int64[n] on one scale of which only the order counts.
+
+    What is withdrawn at a time is withdrawn before what comes at that time. Of what comes at one time limit orders come first, by the number of the
+    party on the chain and their counter; then those that are all or none, by their ids.
+    """
+
+    arrival: Int64Column
+    cancelled_at: Int64Column
+
+    def take(self, at: slice | Int64Column) -> OrderTimes:
+        """Those of some orders."""
+        return OrderTimes(self.arrival[at], self.cancelled_at[at])
+
+
 class Orders(NamedTuple):
     """Orders by slot, then by the bytes of their ids. slot: index into ``slot_start_s``; side: BUY or SELL of the contracts.
 
     ``quantity_wh`` > 0; ``price_micro_per_kwh``: the limit, any sign. All columns int64[n], side int8[n].
-    conditions: None where no order is a condition of a bid.
+    conditions: None where no order is a condition of a bid; all_or_none: bool[n], None where each may be filled in part; times: None where nobody
+    says when they came: all at once.
     """
 
     slot: Int64Column
@@ -133,6 +153,8 @@ class Orders(NamedTuple):
     quantity_wh: Int64Column
     price_micro_per_kwh: Int64Column
     conditions: OrderConditions | None = None
+    all_or_none: NDArray[np.bool_] | None = None
+    times: OrderTimes | None = None
 
     @property
     def traders(self) -> set[str]:
@@ -155,7 +177,21 @@ class Orders(NamedTuple):
             quantity_wh=self.quantity_wh[at],
             price_micro_per_kwh=self.price_micro_per_kwh[at],
             conditions=None if conditions is None else conditions.take(at),
+            all_or_none=None if self.all_or_none is None else self.all_or_none[at],
+            times=None if self.times is None else self.times.take(at),
         )
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is told when orders came."""
+        return self.times is not None
+
+    @property
+    def signers(self) -> set[str]:
+        """Who signs orders of its own: an order that is all or none goes into no batch."""
+        if self.all_or_none is None:
+            return set()
+        return {self.party[at] for at in np.flatnonzero(self.all_or_none).tolist()}
 
 
 class SlotOrders(NamedTuple):
@@ -167,6 +203,8 @@ class SlotOrders(NamedTuple):
     quantity_wh: Int64Column
     price_micro_per_kwh: Int64Column
     conditions: OrderConditions | None = None
+    all_or_none: NDArray[np.bool_] | None = None
+    times: OrderTimes | None = None
 
 
 class OrdersBySlot(Protocol):
@@ -175,6 +213,16 @@ class OrdersBySlot(Protocol):
     @property
     def traders(self) -> AbstractSet[str]:
         """Everybody who has an order."""
+        ...
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is told when orders came."""
+        ...
+
+    @property
+    def signers(self) -> AbstractSet[str]:
+        """Who signs orders of its own."""
         ...
 
     @property

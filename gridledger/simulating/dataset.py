@@ -93,9 +93,7 @@ def dataset_of(
         series=(),
         keys=_equal_keys(points) if uses_keys(contract) else (),
         orders=orders,
-        rules=_own_rules(world)
-        if rules is None
-        else file_rules(rules, world.slot_start_s, has_orders=bool(orders.traders)),
+        rules=_own_rules(world) if rules is None else file_rules(rules, world.slot_start_s, orders=orders),
         inputs=[read] if rules is None else [rules.input_file, read],
         counts=Counts(world.slots * len(points), 0, 0),
     )
@@ -175,6 +173,16 @@ class WorldOrders:
         """See ``OrdersBySlot``."""
         has_order = (self._wanted_wh != 0).any(axis=0)[self._by_id]
         return {self._names[at] for at in np.flatnonzero(has_order).tolist()}
+
+    @property
+    def has_times(self) -> bool:
+        """See ``OrdersBySlot``: a slot's orders come in one batch."""
+        return False
+
+    @property
+    def signers(self) -> frozenset[str]:
+        """See ``OrdersBySlot``: a home may be filled in part."""
+        return frozenset()
 
     @property
     def how_many(self) -> int:

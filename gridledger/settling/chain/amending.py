@@ -22,9 +22,10 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.rules import RULES, Rules
+from gridcore.registry.signer import SIGNER, Signer
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.balance import series_of, terms_of
-from gridledger.settling.chain.founding import IMPORTER, OPERATOR
+from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
 from gridledger.settling.chain.tariffs import changes_s, charged_at, series_of_component, tariff_amendments
@@ -49,6 +50,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
         *_point_rows(ledger, dataset),
         *_balance_rows(ledger, dataset),
         *_connection_rows(ledger, dataset),
+        *_signer_rows(ledger, dataset),
     ]
     return [row for named in rows for row in named.rows()]
 
@@ -202,7 +204,9 @@ def _area_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
 
 
 def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
-    """Who will be billed for a point and is not there yet; and from the first slot on those that are charged by another tariff."""
+    """Who will be billed for a point and is not there yet; and from the first slot on those that are charged by another tariff, or have their
+    first orders.
+    """
     trading, first_s = dataset.orders.traders, int(dataset.slot_start_s[0])
     for point in dataset.points:
         for named in party_rows(dataset, point, trading, IMPORTER, OPERATOR):
@@ -217,6 +221,8 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
         ):
             known = ledger.in_force(PARTY, party, at_s) or broken("parties of files are in force from the beginning")
             wanted = known._replace(**charged_at(dataset, party, at_s)._asdict())
+            if party in trading:
+                wanted = wanted._replace(trades=True, aggregator=IMPORTER)
             if wanted != (known if holds is None or at_s in begun_s else holds):
                 yield Named(PARTY, party, wanted, at_s)
             holds = wanted
@@ -259,3 +265,14 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
                 wanted = wanted._replace(party=point.party_at(at_s) or None)
             if wanted != found:
                 yield Named(POINT, point.point, wanted, at_s)
+
+
+def _signer_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:
+    """Who has orders of its own by now, from now on."""
+    now_s = ledger.ledger_time_s
+    importer = ledger.in_force(SIGNER, IMPORTER, now_s)
+    if not isinstance(importer, Signer):
+        broken("the importer of files is a signer")
+    for named in signer_rows(dataset, importer.public_key):
+        if ledger.in_force(SIGNER, named.name, now_s) is None:
+            yield named._replace(from_s=now_s)

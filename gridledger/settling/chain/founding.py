@@ -12,7 +12,7 @@ from gridcore.master_data import Listed, MasterData, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.gateway import GATEWAY, Gateway
 from gridcore.registry.organisation import ORGANISATION, Organisation
-from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.signer import SIGNER, RevokedSigner, Signer
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
 from gridledger.founding.local_days import calendar_of
@@ -120,6 +120,12 @@ class _Entities(Iterable[Listed]):
         return _entities(*self._of)
 
 
+def signer_rows(dataset: Dataset, importer: bytes) -> Iterator[Named[Signer | RevokedSigner]]:
+    """Parties with orders that no batch takes: the importer signs them in their name, with its key of 65 bytes."""
+    for party in sorted(dataset.orders.signers):
+        yield Named(SIGNER, party, Signer(OPERATOR, importer, ["prosumer"]))
+
+
 def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator[Listed]:
     """Everything but the calendar, in the order in which it is numbered: parties and points as the dataset has them."""
     contract, runs = dataset.rules.contract, dataset.rules.runs
@@ -127,6 +133,7 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
     yield from rules_rows(dataset)
     yield from tariff_rows(dataset)
     yield Named(SIGNER, IMPORTER, Signer(OPERATOR, importer, sorted(IMPORTER_ROLES)))
+    yield from signer_rows(dataset, importer)
     yield Named(GATEWAY, IMPORTER, Gateway(OPERATOR, "software"))
     yield Named(
         ZONE,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.row import Row
+from gridcore.registry.signer import SIGNER
 from gridcore.registry.tariff import TARIFF
 from gridcore.signers import open_signer
 from gridcore.sm import Signer, SigningKey
@@ -51,7 +52,7 @@ from gridledger.settling.chain.founding import (
     is_large,
     timeline_of,
 )
-from gridledger.settling.chain.orders import order_batches
+from gridledger.settling.chain.orders import PlacedOrders, order_rounds
 from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
@@ -66,7 +67,7 @@ from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
 _OF_MONTHS: Final = (
-    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
+    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", f"{SIGNER.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
 )  # fmt: skip
 """Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16
@@ -266,24 +267,31 @@ class _Importer:
         return now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S
 
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
-        """Make a block at ledger time ``now_s``, and others until nothing is left that has fallen due."""
-        wires = self._wires(now_s, imports, orders)
-        if not (first := self._taken(wires)):
-            return
-        produced = self._make_block(first)
-        while following := self._taken(wires):
-            produced = self._make_block(following)
-        self._finish(produced)
+        """Make a block at ledger time ``now_s``, one for each further round of orders, and others until nothing is left that has fallen due."""
+        slots = [slot for day in orders for slot in range(day.slots.start, day.slots.stop)]
+        rounds = order_rounds(self._ledger, self._dataset, slots, now_s)
+        produced = self._make_blocks(chain(self._wires(now_s, imports), self._signed(next(rounds))))
+        for placed in rounds:
+            produced = self._make_blocks(self._signed(placed)) or produced
+        if produced is not None:
+            self._finish(produced)
 
-    def _wires(self, now_s: int, imports: Sequence[Day], orders: Sequence[Day]) -> Iterator[bytes]:
-        """The transactions that bring ledger time to ``now_s``, then energies, then orders."""
+    def _make_blocks(self, wires: Iterator[bytes]) -> Produced | None:
+        """Make the blocks that transactions fill; the last one, None without any."""
+        produced = None
+        while taken := self._taken(wires):
+            produced = self._make_block(taken)
+        return produced
+
+    def _wires(self, now_s: int, imports: Sequence[Day]) -> Iterator[bytes]:
+        """The transactions that bring ledger time to ``now_s``, then energies."""
         if now_s != self._ledger.ledger_time_s:
             yield self._step(now_s)
         for day in imports:
             yield from self._imports(day, now_s)
-        for day in orders:
-            placed = order_batches(self._ledger, self._dataset, day.slots, now_s)
-            yield from (self._sign(content, attachment) for content, attachment in placed)
+
+    def _signed(self, placed: Iterable[PlacedOrders]) -> Iterator[bytes]:
+        yield from (self._sign(one.content, one.attachment, one.signer) for one in placed)
 
     def _taken(self, wires: Iterator[bytes]) -> list[bytes]:
         """The transactions of the next block: all that are left, unless the ledger leaves time for several blocks."""
@@ -297,6 +305,8 @@ class _Importer:
         produced = self._ledger.make_block(examined)
         self._tell()
         for result in produced.results:
+            if result.code != Code.ACCEPTED:
+                raise GridError(f"orders.csv: an order that is all or none is refused: {Code(result.code).name}")
             for refused in result.rows:
                 party, word = self._ledger.registry.parties[refused.meter], Code(refused.code).name
                 raise GridError(f"orders.csv: an order of {party} is refused: {word} ({len(result.rows)} of its slot)")
@@ -306,9 +316,10 @@ class _Importer:
         valid_until_s = self._ledger.ledger_time_s + VALID_S
         return self._sign(ClockAdvance(client_id=secrets.token_bytes(16), valid_until_s=valid_until_s, to_s=to_s))
 
-    def _sign(self, content: Content, attachment: bytes = b"") -> bytes:
-        chain, sign = self._ledger.chain, self._key.sign
-        return sign_content(content, chain=chain, signer=IMPORTER, sign=sign, attachment=attachment).wire
+    def _sign(self, content: Content, attachment: bytes = b"", signer: str = IMPORTER) -> bytes:
+        """Sign in the name of ``signer``: the importer's key is that of each."""
+        name, sign = self._ledger.chain, self._key.sign
+        return sign_content(content, chain=name, signer=signer, sign=sign, attachment=attachment).wire
 
     def _imports(self, day: Day, now_s: int) -> Iterator[bytes]:
         """Imports of a day: of each point of which the ledger has anything else, all of it that is not final."""

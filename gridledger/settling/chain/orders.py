@@ -1,61 +1,185 @@
-"""The orders of a dataset as an aggregator's batches, a slot each."""
+"""The orders of a dataset as transactions: an aggregator's batches, and orders that are all or none, which no batch takes, signed one by one.
+
+What came later stands in a later block: a slot's orders come in rounds, a block each. Of a slot that the ledger has orders of already it is told by
+their heights how many rounds are there, so that an import that was interrupted goes on behind them.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import GridError
+from gridcore.transactions.content import Content
+from gridcore.transactions.market_order import NONCE_BYTES, SIDES, MarketOrder
 from gridcore.transactions.order_batch import ROWS_MAX, OrderBatch
-from gridledger.settling.chain.founding import VALID_S, ZONE_NAME
-from gridledger.settling.dataset import Dataset, OrderConditions, SlotOrders
-from ledger.leaves.book import load_orders
+from gridledger.settling.chain.founding import IMPORTER, VALID_S, ZONE_NAME
+from gridledger.settling.dataset import NEVER, Dataset, OrderConditions, SlotOrders
+from ledger.leaves.book import load_all_orders
 from ledger.leaves.columns import Int64
 from ledger.state.order_columns import OrderColumns, WantedColumns
 from ledger.store.ledger import Ledger
 
+_WITHDRAWS_WH: Final = 0
+"""A row of a batch of this quantity withdraws the order of its party and counter."""
+
 
 class PlacedOrders(NamedTuple):
-    """A batch, and what travels beside it."""
+    """A transaction with orders, what travels beside it, and the name of who signs it."""
 
-    content: OrderBatch
+    content: Content
     attachment: bytes
+    signer: str
 
 
-def order_batches(ledger: Ledger, dataset: Dataset, slots: slice, now_s: int) -> Iterator[PlacedOrders]:
-    """The batches of some slots of a dataset, at ledger time ``now_s``. GridError for an order whose id has no counter."""
-    numbers = ledger.registry.party_number
-    for slot in range(slots.start, slots.stop):
-        slot_start_s = int(dataset.slot_start_s[slot])
-        placed = _placed(dataset.orders.of_slot(slot, slot_start_s), numbers)
-        standing = _standing(ledger, slot_start_s)
-        if len(standing) and not np.array_equal(standing, _as_standing(placed)):
-            raise GridError(
-                f"orders.csv: slot {slot_start_s}: the ledger has other orders of it, and it is cleared: orders cannot change"
-            )
-        if len(standing):
-            continue
-        for part in _parts(placed):
-            columns = placed.take(part, secrets.token_bytes(32))
-            content = OrderBatch(
-                client_id=secrets.token_bytes(16),
-                valid_until_s=now_s + VALID_S,
-                rows=len(columns.party),
-                rows_root=columns.rows_root,
-                slot_start_s=slot_start_s,
-                zone=ZONE_NAME,
-            )
-            yield PlacedOrders(content, columns.encode())
+class _Rounds(NamedTuple):
+    """The orders of a slot. come, go: int64[n], the round in which each comes, and before whose orders it is withdrawn, NEVER for one that is not;
+    is_whole: int64[n], 1 where it is all or none; how_many: rounds.
+    """
+
+    slot_start_s: int
+    party: Sequence[str]
+    placed: OrderColumns
+    is_whole: Int64
+    come: Int64
+    go: Int64
+    how_many: int
+
+    def standing(self, rounds: int) -> Int64:
+        """The orders as the ledger has them after the first ``rounds``."""
+        there = np.flatnonzero(self.come < rounds)
+        placed, go = self.placed.take(there, b""), self.go[there]
+        wants = np.zeros_like(there) if placed.wanted is None else placed.wanted.packed
+        columns = (placed.party, placed.counter, placed.side, placed.quantity_wh, placed.price_micro_per_kwh, wants)
+        return _sorted(*columns, self.is_whole[there], self.come[there], np.where(go < rounds, go, NEVER))
+
+
+class _Waiting(NamedTuple):
+    """A slot, and its next round."""
+
+    of: _Rounds
+    number: int
+
+
+def order_rounds(
+    ledger: Ledger, dataset: Dataset, slots: Sequence[int], now_s: int
+) -> Iterator[Iterable[PlacedOrders]]:
+    """The orders of some slots that the ledger has not, at ledger time ``now_s``: what goes into one block, then what goes into the next one.
+
+    The first one may be empty; each is used up before the next one is asked for. GridError for an order whose id has no counter, and where the ledger
+    has other orders of a slot.
+    """
+    areas = {party: point.area for point in dataset.points for party in point.parties}
+    waiting: list[_Waiting] = []
+
+    def first() -> Iterator[PlacedOrders]:
+        for slot in slots:
+            slot_start_s = int(dataset.slot_start_s[slot])
+            own = _rounds(dataset.orders.of_slot(slot, slot_start_s), slot_start_s, ledger.registry.party_number)
+            done = _rounds_done(ledger, own)
+            if done < own.how_many:
+                yield from _placed(own, done, areas, now_s)
+                waiting.append(_Waiting(own, done + 1))
+
+    yield first()
+    while waiting := [one for one in waiting if one.number < one.of.how_many]:
+        yield (placed for one in waiting for placed in _placed(one.of, one.number, areas, now_s))
+        waiting = [_Waiting(one.of, one.number + 1) for one in waiting]
+
+
+def _rounds(orders: SlotOrders, slot_start_s: int, number: Mapping[str, int]) -> _Rounds:
+    """The orders of a slot in rounds. number: of each party on the chain."""
+    count = len(orders.party)
+    come, go = np.zeros(count, dtype=np.int64), np.full(count, NEVER)
+    is_whole = np.zeros(count, dtype=np.int64) if orders.all_or_none is None else orders.all_or_none.astype(np.int64)
+    if orders.times is not None:
+        # at one time first what is withdrawn and all limit orders, in one block; then what is signed one by one
+        turn = np.where(is_whole > 0, np.arange(count) + 1, 0).tolist()
+        came = list(zip(orders.times.arrival.tolist(), turn, strict=True))
+        went = [(at, 0) for at in orders.times.cancelled_at.tolist()]
+        moments = sorted({*came, *(moment for moment in went if moment[0] != NEVER)})
+        place = {moment: at for at, moment in enumerate(moments)}
+        come = np.array([place[moment] for moment in came], dtype=np.int64)
+        go = np.array([place.get(moment, NEVER) for moment in went], dtype=np.int64)
+    placed = _columns(orders, number)
+    return _Rounds(slot_start_s, orders.party, placed, is_whole, come, go, int(np.append(come, go).max(initial=-1)) + 1)
+
+
+def _rounds_done(ledger: Ledger, own: _Rounds) -> int:
+    """How many rounds of a slot's orders the ledger has; GridError where it has other orders."""
+    book = load_all_orders(ledger, own.slot_start_s, ZONE_NAME)
+    heights = np.unique(np.append(book.recorded_height, book.withdrawn_height[book.withdrawn_height > 0]))
+    go = np.where(book.withdrawn_height > 0, np.searchsorted(heights, book.withdrawn_height), NEVER)
+    columns = (book.party, book.counter, book.side, book.quantity_wh, book.price_micro_per_kwh, book.wants)
+    standing = _sorted(*columns, book.all_or_none, np.searchsorted(heights, book.recorded_height), go)
+    if not np.array_equal(standing, own.standing(len(heights))):
+        what = f"orders.csv: slot {own.slot_start_s}: the ledger has other orders of it, and it is cleared"
+        raise GridError(f"{what}: orders cannot change")
+    return len(heights)
+
+
+def _sorted(*columns: Int64) -> Int64:
+    """Orders a row each, in the order of their tuples."""
+    rows = np.stack(columns, axis=1)
+    return rows[np.lexsort(rows.T[::-1])]
+
+
+def _placed(own: _Rounds, number: int, areas: Mapping[str, str], now_s: int) -> Iterator[PlacedOrders]:
+    """The transactions of one round. areas: of each party."""
+    gone, come = np.flatnonzero(own.go == number), own.come == number
+    batched = _joined(_withdrawing(own.placed, gone), own.placed.take(np.flatnonzero(come & (own.is_whole == 0)), b""))
+    for part in _parts(batched):
+        columns = batched.take(part, secrets.token_bytes(32))
+        content = OrderBatch(
+            client_id=secrets.token_bytes(16),
+            valid_until_s=now_s + VALID_S,
+            rows=len(columns.party),
+            rows_root=columns.rows_root,
+            slot_start_s=own.slot_start_s,
+            zone=ZONE_NAME,
+        )
+        yield PlacedOrders(content, columns.encode(), IMPORTER)
+    for at in np.flatnonzero(come & (own.is_whole > 0)).tolist():
+        order = MarketOrder(
+            all_or_none=True,
+            area=areas[own.party[at]],
+            counter=int(own.placed.counter[at]),
+            nonce=secrets.token_bytes(NONCE_BYTES),
+            price_micro_per_kwh=int(own.placed.price_micro_per_kwh[at]),
+            quantity_wh=int(own.placed.quantity_wh[at]),
+            side=SIDES[int(own.placed.side[at])],
+            slot_start_s=own.slot_start_s,
+        )
+        yield PlacedOrders(order, b"", own.party[at])
+
+
+def _withdrawing(placed: OrderColumns, rows: Int64) -> OrderColumns:
+    """Rows that withdraw some orders."""
+    none = np.zeros_like(rows)
+    return OrderColumns(b"", placed.party[rows], placed.counter[rows], none, none + _WITHDRAWS_WH, none)
+
+
+def _joined(first: OrderColumns, then: OrderColumns) -> OrderColumns:
+    """The rows of both."""
+    if not len(first.party):
+        return then
+    names = ("party", "counter", "side", "quantity_wh", "price_micro_per_kwh")
+    columns: dict[str, Any] = {name: np.append(getattr(first, name), getattr(then, name)) for name in names}
+    if then.wanted is None:
+        return OrderColumns(seed=b"", **columns)
+    none, own = np.zeros_like(first.party), then.wanted
+    wanted = [np.append(none, column) for column in (own.choice, own.energy_kinds, own.seller, own.bid_wh)]
+    return OrderColumns(seed=b"", **columns, wanted=WantedColumns(*wanted))
 
 
 def _parts(placed: OrderColumns) -> Iterator[Int64]:
-    """Rows as they go into batches: the conditions of a bid one behind the other, in one batch."""
+    """Rows as they go into batches, first those that withdraw: the conditions of a bid one behind the other, in one batch."""
     rows = np.arange(len(placed.party))
     if placed.wanted is not None:
-        rows = np.lexsort((placed.counter, placed.party))
+        rows = np.lexsort((placed.counter, placed.party, placed.quantity_wh != _WITHDRAWS_WH))
     goes_on = np.zeros(len(rows), dtype=bool) if placed.wanted is None else placed.wanted.choice[rows] > 0
     begin = 0
     while begin < len(rows):
@@ -66,26 +190,7 @@ def _parts(placed: OrderColumns) -> Iterator[Int64]:
         begin = end
 
 
-def _standing(ledger: Ledger, slot_start_s: int) -> Int64:
-    """The orders of a slot that the ledger has, a row each: party, counter, side, quantity, limit, what it wants; sorted."""
-    book = load_orders(ledger, slot_start_s, ZONE_NAME)
-    columns = (book.party, book.counter, book.side, book.quantity_wh, book.price_micro_per_kwh, book.wants)
-    return _sorted(np.stack(columns, axis=1))
-
-
-def _as_standing(placed: OrderColumns) -> Int64:
-    """Orders as ``_standing`` has them."""
-    wants = np.zeros_like(placed.party) if placed.wanted is None else placed.wanted.packed
-    columns = (placed.party, placed.counter, placed.side, placed.quantity_wh, placed.price_micro_per_kwh, wants)
-    return _sorted(np.stack(columns, axis=1))
-
-
-def _sorted(rows: Int64) -> Int64:
-    """Rows in the order of their tuples."""
-    return rows[np.lexsort(rows.T[::-1])]
-
-
-def _placed(orders: SlotOrders, number: Mapping[str, int]) -> OrderColumns:
+def _columns(orders: SlotOrders, number: Mapping[str, int]) -> OrderColumns:
     """The orders of a slot as a batch has them, without a seed yet. number: of each party on the chain."""
     conditions = orders.conditions
     has_wants = conditions is not None and bool(conditions.energy_kinds.any())

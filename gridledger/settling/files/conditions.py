@@ -12,7 +12,7 @@ from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
 from gridcore.transactions.market_order import CONDITIONS_MAX
 from gridledger.settling.dataset import OrderConditions
 from gridledger.settling.files.fault import fault
-from gridledger.settling.files.fields import ABSENT, Names
+from gridledger.settling.files.fields import ABSENT, Bools, Names
 from gridledger.settling.files.table import Block
 from ledger.contract import BUY
 from settlement.contract_kit_1 import Int64Column
@@ -30,13 +30,17 @@ class Asked(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """The orders that rows give, beside ``Asked``: id, place of the party, side, and the row of the file."""
+    """The orders that rows give, beside ``Asked``: id, place of the party, side, and the row of the file; arrival: None where no row says it;
+    is_plain: bool[n], whether it is neither of a ramp nor all or none.
+    """
 
     order: Sequence[str]
     party: Int64Column
     side: Int64Column
     quantity_wh: Int64Column
     row: Int64Column
+    arrival: Int64Column | None
+    is_plain: Bools
 
 
 def asked_of(block: Block, parties: Sequence[str]) -> Asked:
@@ -68,6 +72,7 @@ def conditions_of(placed: Placed, asked: Asked, file: str) -> OrderConditions | 
                 raise _fault(
                     placed, at, file, _column_of(asked, at), "a sell has no conditions", "leave it empty, or buy"
                 )
+            _check_form(placed, at, first, file)
             choice[at] = _counter(placed.order[at]) - _counter(placed.order[first])
             kinds[at] = kinds_wanted(asked.energy_kind[at] or None)
         own = [first, *others]
@@ -97,6 +102,16 @@ def _bids(placed: Placed, asked: Asked, file: str) -> Mapping[int, Sequence[int]
 
 def _that_ask(asked: Asked) -> Iterator[int]:
     yield from (at for at, said in enumerate(zip(*asked, strict=True)) if any(said))
+
+
+def _check_form(placed: Placed, at: int, first: int, file: str) -> None:
+    """A condition is a limit order, and comes with its bid."""
+    if not placed.is_plain[at]:
+        right = "leave steps and all_or_none empty, or the columns of conditions"
+        raise _fault(placed, at, file, "order", "a condition of a bid is neither a ramp nor all or none", right)
+    if placed.arrival is not None and placed.arrival[at] != placed.arrival[first]:
+        what = f"the bid of {placed.order[first]} came at {placed.arrival[first]}, not at {placed.arrival[at]}"
+        raise _fault(placed, at, file, "arrival", what, "all conditions of a bid come at once")
 
 
 def _check_choices(placed: Placed, choices: Sequence[int], first: int, file: str) -> None:

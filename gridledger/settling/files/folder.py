@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from gridledger.settling.dataset import (
     AgreementRow,
     BalanceRules,
@@ -14,6 +16,7 @@ from gridledger.settling.dataset import (
     Dataset,
     InputFile,
     KeyRow,
+    Orders,
     PointRow,
     SeriesRows,
     UnusualPower,
@@ -94,14 +97,10 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         keys, keys_file = read_keys(folder / KEYS, billed, rules.zone, rules.slot_s)
         inputs.append(keys_file)
     if contract.takes_orders and (folder / ORDERS).exists():
-        orders = read_orders(folder / ORDERS, billed, starts)
-        if orders.orders.conditions is not None and CONDITIONS not in contract.order_terms:
-            what = f"has conditions (bid, seller, energy_kind), and {contract.contract_id} takes none"
-            raise fault(ORDERS, what, "leave these columns empty, or settle under conditional_bid/1")
+        orders = read_orders(folder / ORDERS, billed, starts, rules.slot_s)
+        _check_orders(orders.orders, contract)
         inputs.append(orders.input_file)
-    settled = file_rules(
-        rules, starts, other_prices=_first_prices(series, rules, starts), has_orders=len(orders.orders.slot) > 0
-    )
+    settled = file_rules(rules, starts, other_prices=_first_prices(series, rules, starts), orders=orders.orders)
     _check_tariff(rules, points)
     check_prices(series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
@@ -130,6 +129,19 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         tariff_series=priced.tariff,
         unusual=energies.unusual,
     )
+
+
+def _check_orders(orders: Orders, contract: Contract) -> None:
+    """Refuse orders of a kind that the contract does not take."""
+    if orders.conditions is not None and CONDITIONS not in contract.order_terms:
+        what = f"has conditions (bid, seller, energy_kind), and {contract.contract_id} takes none"
+        raise fault(ORDERS, what, "leave these columns empty, or settle under conditional_bid/1")
+    if orders.all_or_none is not None and contract.trades_in_pairs:
+        first = orders.order[int(np.argmax(orders.all_or_none))]
+        what = (
+            f"has an order that is all or none ({first}), and {contract.contract_id} trades in pairs, which takes none"
+        )
+        raise fault(ORDERS, what, "leave the column all_or_none empty, or settle under p2p_call_auction/2")
 
 
 def _read_priced(folder: Path, rules: RulesRead, points: Sequence[PointRow], starts: Int64Column) -> _Priced:

@@ -12,11 +12,24 @@ import numpy as np
 
 from gridcore.errors import excerpt
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
-from gridledger.settling.dataset import InputFile, Orders, PointRow, parties_of
+from gridledger.settling.dataset import InputFile, Orders, OrderTimes, PointRow, parties_of
 from gridledger.settling.files.conditions import COLUMNS as CONDITIONS
 from gridledger.settling.files.conditions import Asked, Placed, asked_of, conditions_of
 from gridledger.settling.files.fault import FilesError, fault
-from gridledger.settling.files.fields import Names, integers
+from gridledger.settling.files.fields import Bools, Names, integers
+from gridledger.settling.files.order_forms import COLUMNS as FORMS
+from gridledger.settling.files.order_forms import (
+    Given,
+    Limits,
+    check_count,
+    forms_of,
+    given_by,
+    ids_of,
+    moved,
+    slot_of,
+    times_of,
+    times_of_all,
+)
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.table import Block, Fields, Header, Table
 from ledger.contract import BUY, SELL
@@ -24,7 +37,9 @@ from ledger.registry.consistency import TRADING_POINTS_MAX
 from settlement.contract_kit_1 import Int64Column
 
 TIME_S_MAX: Final = 2**33
-_HEADER: Final = Header(("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"), CONDITIONS)
+_HEADER: Final = Header(
+    ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh"), (*CONDITIONS, *FORMS)
+)
 _SIDES: Final = {"buy": BUY, "sell": SELL}
 _COUNTER: Final = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
@@ -37,7 +52,7 @@ class OrdersRead(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Orders of a block, unsorted."""
+    """Orders of a block, unsorted. all_or_none, is_plain: bool[n], as of ``Placed``."""
 
     slot: Int64Column
     order: list[str]
@@ -46,7 +61,34 @@ class _Part(NamedTuple):
     quantity_wh: Int64Column
     price: Int64Column
     row: Int64Column
+    all_or_none: Bools
+    is_plain: Bools
     asked: Asked
+    times: OrderTimes
+
+    def given(self, given: Given, slot_s: int) -> _Part:
+        """The orders that its rows stand for; slots follow each other by ``slot_s``."""
+        at, rows = given.row, given.row.tolist()
+        start_s = slot_of(self.order, at) + given.ahead * slot_s
+        bids = [self.asked.bid[row] for row in rows]
+        asked = Asked(
+            [moved(bid, start) if bid else "" for bid, start in zip(bids, start_s.tolist(), strict=True)],
+            [self.asked.seller[row] for row in rows],
+            [self.asked.energy_kind[row] for row in rows],
+        )
+        return self._replace(
+            slot=self.slot[at] + given.ahead,
+            order=ids_of(self.order, at, start_s, given.counter),
+            party=self.party[at],
+            side=self.side[at],
+            quantity_wh=given.quantity_wh,
+            price=given.price_micro_per_kwh,
+            row=self.row[at],
+            all_or_none=self.all_or_none[at],
+            is_plain=self.is_plain[at],
+            asked=asked,
+            times=self.times.take(at),
+        )
 
 
 def no_orders() -> Orders:
@@ -55,16 +97,17 @@ def no_orders() -> Orders:
     return Orders(nothing, (), (), np.zeros(0, dtype=np.int8), nothing, nothing)
 
 
-def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Column) -> OrdersRead:
+def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Column, slot_s: int) -> OrdersRead:
     """Read the file; FilesError at the first fault."""
     table = Table(path, _HEADER)
     parties = sorted(parties_of(points))
-    reader = _Reader(parties, slot_start_s)
+    reader = _Reader(parties, slot_start_s, slot_s)
     parts = [reader.part_of(block) for block in table.blocks()]
     if not parts:
         return OrdersRead(no_orders(), table.input_file())
     slot, party, side, quantity_wh, price, row = (
-        np.concatenate([part[place] for part in parts]) for place in (0, 2, 3, 4, 5, 6)
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("slot", "party", "side", "quantity_wh", "price", "row")
     )
     names = np.array([name.encode() for part in parts for name in part.order])
     order = np.lexsort((names, slot))
@@ -77,6 +120,12 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
     ids = [name.decode() for name in names[order].tolist()]
     said = [[text for part in parts for text in part.asked[column]] for column in range(len(CONDITIONS))]
     asked = Asked(*([texts[at] for at in order.tolist()] for texts in said))
+    times = times_of_all([part.times for part in parts], row, table.name)
+    times = None if times is None else times.take(order)
+    is_whole, is_plain = (
+        np.concatenate([getattr(part, name) for part in parts])[order] for name in ("all_or_none", "is_plain")
+    )
+    placed = Placed(ids, party[order], side[order], quantity_wh[order], row[order], times and times.arrival, is_plain)
     orders = Orders(
         slot[order],
         ids,
@@ -84,7 +133,9 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
         side[order].astype(np.int8),
         quantity_wh[order],
         price[order],
-        conditions_of(Placed(ids, party[order], side[order], quantity_wh[order], row[order]), asked, table.name),
+        conditions_of(placed, asked, table.name),
+        is_whole if is_whole.any() else None,
+        times,
     )
     return OrdersRead(orders, table.input_file())
 
@@ -104,11 +155,13 @@ def _check_points(
 class _Reader:
     """Reads blocks of orders."""
 
-    def __init__(self, parties: Sequence[str], slot_start_s: Int64Column) -> None:
+    def __init__(self, parties: Sequence[str], slot_start_s: Int64Column, slot_s: int) -> None:
         self._parties = parties
         self._party_names = Names(parties)
         self._side_names = Names(list(_SIDES))
         self._slot_start_s = slot_start_s
+        self._slot_s = slot_s
+        self._orders = 0
 
     def part_of(self, block: Block) -> _Part:
         columns = block.columns
@@ -116,8 +169,10 @@ class _Reader:
         slot = self._slots(columns["slot_start_s"], start_s)
         party = self._party_names.codes(columns["party"], "party of points.csv")
         side = self._side_names.codes(columns["side"], "side")
-        self._check_ids(columns, start_s, party)
-        return _Part(
+        counter = self._counters(columns, start_s, party)
+        forms = forms_of(block, start_s, self._slot_start_s, self._slot_s)
+        nothing = np.zeros(len(slot), dtype=np.bool_)
+        part = _Part(
             slot,
             columns["order"].texts(),
             party,
@@ -125,8 +180,17 @@ class _Reader:
             integers(columns["quantity_wh"], 1, QUANTITY_WH_MAX),
             integers(columns["price_micro_per_kwh"], -LIMIT_MICRO_PER_KWH_MAX, LIMIT_MICRO_PER_KWH_MAX),
             block.row,
+            nothing if forms is None else forms.all_or_none,
+            ~nothing if forms is None else ~forms.all_or_none & (forms.steps == 1),
             asked_of(block, self._parties),
+            times_of(block),
         )
+        if forms is not None:
+            limits = Limits(counter, part.quantity_wh, part.price)
+            part = part.given(given_by(forms, limits, block), self._slot_s)
+        self._orders += len(part.slot)
+        check_count(self._orders, columns["order"])
+        return part
 
     def _slots(self, fields: Fields, start_s: Int64Column) -> Int64Column:
         starts = self._slot_start_s
@@ -140,14 +204,16 @@ class _Reader:
             raise fields.fault(at, f"{fields.text(at)} is the start of no slot of the readings", right)
         return slot
 
-    def _check_ids(self, columns: Mapping[str, Fields], start_s: Int64Column, party: Int64Column) -> None:
-        """An order's id is its party, slot and counter: what the ledger calls it."""
-        fields = columns["order"]
+    def _counters(self, columns: Mapping[str, Fields], start_s: Int64Column, party: Int64Column) -> Int64Column:
+        """The counter of each order; its id is its party, slot and counter: what the ledger calls it."""
+        fields, counters = columns["order"], np.zeros(len(start_s), dtype=np.int64)
         for at, (text, start, code) in enumerate(zip(fields.texts(), start_s.tolist(), party.tolist(), strict=True)):
             before, _, counter = text.rpartition("/")
             is_counter = _COUNTER.fullmatch(counter) is not None and int(counter) <= COUNTER_MAX
             if before != f"{self._parties[code]}/{start}" or not is_counter:
                 raise _fault_of_id(fields, at, f"{self._parties[code]}/{start}/1")
+            counters[at] = int(counter)
+        return counters
 
 
 def _fault_of_id(fields: Fields, at: int, right: str) -> FilesError:

@@ -16,7 +16,15 @@ from gridcore.registry.tariff import WORD
 from gridcore.registry.zone import FINAL_S_MAX
 from gridcore.sm3 import sm3
 from gridledger.founding.runs_config import RunsConfig
-from gridledger.settling.dataset import EstimateTerms, FileRules, InputFile, InvoiceTerms, LaterPrices, RunTerms
+from gridledger.settling.dataset import (
+    EstimateTerms,
+    FileRules,
+    InputFile,
+    InvoiceTerms,
+    LaterPrices,
+    OrdersBySlot,
+    RunTerms,
+)
 from gridledger.settling.files.dated_prices import PricesFrom, check_covered, local_day, read_dated
 from gridledger.settling.files.estimates import FALLBACKS, METHODS
 from gridledger.settling.files.fault import fault, nearest
@@ -178,7 +186,11 @@ def fault_of_terms(read: RulesRead, prices: Mapping[str, int]) -> str:
 
 
 def file_rules(
-    read: RulesRead, slots: Int64Column, *, other_prices: Mapping[str, int] | None = None, has_orders: bool = False
+    read: RulesRead,
+    slots: Int64Column,
+    *,
+    other_prices: Mapping[str, int] | None = None,
+    orders: OrdersBySlot | None = None,
 ) -> FileRules:
     """The rules with all their prices; FilesError where they are none for the contract, or leave some of ``slots`` without prices.
 
@@ -203,18 +215,8 @@ def file_rules(
     words = fault_of_terms(read, prices)
     if words:
         raise fault(NAME, f"[market] or [prices]: {words}", f"docs/settle-files.md has the terms of {contract_id}")
-    if has_orders and read.contract.ranks_by_arrival:
-        what = f"[market] contract = {contract_id!r} ranks orders by when they came, which orders.csv does not tell"
-        raise fault(NAME, what, "settle the folder by a call auction, such as pay_as_bid/1")
-    if has_orders and read.market.get("rationing") == TIME:
-        what = f"[market] rationing = {TIME!r} serves orders by when they came, which orders.csv does not tell"
-        raise fault(NAME, what, f"rationing = {PRO_RATA!r}")
-    if has_orders:
-        for key in ("gate_before_start_s", "metering_deadline_s"):
-            if getattr(read, key) is None:
-                raise fault(
-                    NAME, f"[timeline] {key} is missing", "orders need a gate and a metering deadline, in seconds"
-                )
+    if orders is not None and orders.how_many:
+        _check_orders(read, orders)
     return FileRules(
         prices=prices,
         contract=contract_id,
@@ -228,6 +230,22 @@ def file_rules(
         runs=read.runs,
         validation=read.validation,
     )
+
+
+def _check_orders(read: RulesRead, orders: OrdersBySlot) -> None:
+    """With orders there are a gate and a deadline; and a contract that serves them as they came is told when that was."""
+    if not orders.has_times:
+        contract_id = read.contract.contract_id
+        if read.contract.ranks_by_arrival:
+            what = f"[market] contract = {contract_id!r} ranks orders by when they came, which orders.csv does not tell"
+            right = "give its column arrival, or settle the folder by a call auction, such as pay_as_bid/1"
+            raise fault(NAME, what, right)
+        if read.market.get("rationing") == TIME:
+            what = f"[market] rationing = {TIME!r} serves orders by when they came, which orders.csv does not tell"
+            raise fault(NAME, what, f"give its column arrival, or rationing = {PRO_RATA!r}")
+    for key in ("gate_before_start_s", "metering_deadline_s"):
+        if getattr(read, key) is None:
+            raise fault(NAME, f"[timeline] {key} is missing", "orders need a gate and a metering deadline, in seconds")
 
 
 def _runs(file: _File, as_of_s: int | None) -> RunTerms | None:
