@@ -39,8 +39,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
-# The native row kernel, by the machine's C compiler or one out of a wheel. Without any, one line says so and set-up goes on.
-$(ROW_KERNEL): gridcore/sm3/kernel.c gridcore/sm3/lanes.h $(if $(NATIVE),another-compiler) | $(STAMP)
+# The native kernels of SM3 and SM2, by the machine's C compiler or one out of a wheel. Without any, one line says so and set-up goes on.
+$(ROW_KERNEL): gridcore/sm3/kernel.c gridcore/sm3/lanes.h gridcore/sm/kernel.c $(if $(NATIVE),another-compiler) | $(STAMP)
 	@if [ "$(NATIVE)" = zig ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-zig.lock >&2; fi
 	@$(BIN)/python -m gridledger.build_row_kernel "$(NATIVE)"
 

@@ -13,7 +13,7 @@ from gridledger.bench import Benchmark, Measurement, best_seconds
 
 KEYS = 4
 MESSAGE_BYTES = 200
-SIGNATURES = {"libcrypto": 600, "libgmssl": 600, "python": 600, "gmssl": 24}
+SIGNATURES = {"libcrypto": 600, "native": 600, "libgmssl": 600, "python": 600, "gmssl": 24}
 ROUNDS = 3
 
 

@@ -9,12 +9,21 @@ from typing import Final
 from gridcore.errors import UsageError
 from gridcore.logs import get_logger
 from gridcore.sm.backend import Backend, SmBackendError, check_known_answers
+from gridcore.sm.libcrypto import LIBRARY_VARIABLE as LIBCRYPTO_VARIABLE
 from gridcore.sm.libcrypto import LibcryptoBackend
 from gridcore.sm.libgmssl import LIBRARY_VARIABLE as LIBGMSSL_VARIABLE
+from gridcore.sm.native import LIBRARY as NATIVE_LIBRARY
+from gridcore.sm.native import NativeBackend
 
-BACKEND_NAMES: Final = ("libcrypto", "python", "gmssl", *(("libgmssl",) if LIBGMSSL_VARIABLE in os.environ else ()))
-"""libcrypto signs and verifies by default; python verifies where it is missing; gmssl only cross-checks; libgmssl verifies
-where the environment names it.
+BACKEND_NAMES: Final = (
+    "libcrypto",
+    "python",
+    "gmssl",
+    *(("native",) if NATIVE_LIBRARY.exists() else ()),
+    *(("libgmssl",) if LIBGMSSL_VARIABLE in os.environ else ()),
+)
+"""libcrypto signs; native verifies where set-up has built it, else libcrypto, and python where that is missing; gmssl only cross-checks;
+libgmssl, or the libcrypto that is named, verifies where the environment names it.
 """
 
 
@@ -28,6 +37,8 @@ def load_backend(name: str) -> Backend:
         from gridcore.sm.pure import PythonBackend
 
         backend = PythonBackend()
+    elif name == "native":
+        backend = NativeBackend()
     elif name == "libgmssl":
         from gridcore.sm.libgmssl import LibgmsslBackend
 
@@ -44,7 +55,7 @@ def load_backend(name: str) -> Backend:
 
 @functools.cache
 def verifying_backend() -> Backend:
-    """Libgmssl where the environment names it, else libcrypto, or plain Python with a warning in the log.
+    """What the environment names, else the native kernel, else libcrypto, or plain Python with a warning in the log.
 
     All give the same verdicts. SmBackendError where the library that the operator named is of no use.
     """
@@ -54,13 +65,25 @@ def verifying_backend() -> Backend:
         log.info("sm2_backend_chosen", backend=backend.name, version=backend.version)
         return backend
     try:
-        backend = load_backend("libcrypto")
+        backend = _native_or_libcrypto() if LIBCRYPTO_VARIABLE not in os.environ else load_backend("libcrypto")
     except SmBackendError as error:
         backend = load_backend("python")
         log.warning("sm2_verification_falls_back", backend=backend.name, version=backend.version, reason=str(error))
         return backend
     log.info("sm2_backend_chosen", backend=backend.name, version=backend.version)
     return backend
+
+
+def simulating_backend() -> Backend:
+    """For keys of simulated signers, which are nobody's: the native kernel, which is not constant time, else libcrypto. SmBackendError without both."""
+    return _native_or_libcrypto()
+
+
+def _native_or_libcrypto() -> Backend:
+    try:
+        return load_backend("native")
+    except SmBackendError:
+        return load_backend("libcrypto")
 
 
 def encrypting_backend() -> LibcryptoBackend:

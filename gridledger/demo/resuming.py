@@ -20,7 +20,7 @@ from gridcore.files import replace_file, save_new
 from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridledger.demo.nodes import place_nodes
-from gridledger.demo.scene import Scene, signer_names
+from gridledger.demo.scene import Scene, backend_of, signer_names
 from gridledger.founding.folder import write_new
 from gridledger.simulating.manifest import FILES
 from gridledger.simulating.manifest import NAME as MANIFEST
@@ -126,7 +126,8 @@ def find_scene(out: Path, world: World) -> Scene:
     scalars = (run_dir / KEYS).read_bytes()
     if len(scalars) != SCALAR_BYTES * len(names):
         raise GridError(f"{run_dir / KEYS}: is not whole; begin anew in another folder")
-    keys = {name: SigningKey.from_scalar(scalars[at * SCALAR_BYTES :][:SCALAR_BYTES]) for at, name in enumerate(names)}
+    each = {name: scalars[at * SCALAR_BYTES :][:SCALAR_BYTES] for at, name in enumerate(names)}
+    keys = {name: SigningKey.from_scalar(scalar, backend_of(world, name)) for name, scalar in each.items()}
     places = place_nodes(out, world.scenario.consortium, lambda name: _port_in(run_dir / f"{name}.toml"))
     return Scene(out, run_dir, load_genesis(places[0].data_dir), keys, places, None)
 

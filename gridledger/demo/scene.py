@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gridcore.genesis import Genesis
 from gridcore.serving.ports import HOST, check_free, free_port
-from gridcore.sm import SigningKey
+from gridcore.sm import Backend, SigningKey
+from gridcore.sm.registry import signing_backend, simulating_backend
 from gridledger.demo.genesis import build_genesis, gateway_of
 from gridledger.demo.nodes import NodePlace, Validators, place_nodes, write_single_node
 from gridledger.founding.folder import save_key_and_password
@@ -72,6 +73,11 @@ def signer_names(world: World) -> list[str]:
     return [*SIGNER_ROLES, *gateways, *world.traders]
 
 
+def backend_of(world: World, signer: str) -> Backend:
+    """By what a signer's key signs: those of homes are simulated."""
+    return simulating_backend() if signer in world.meter_of_party else signing_backend()
+
+
 def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: bool = False) -> Scene:
     """Make keys, genesis and the nodes' directories under ``out`` (which has nothing of them), and choose ports.
 
@@ -84,7 +90,7 @@ def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: boo
     web_port = pages_port or free_port()
     run_dir = out / "run"
     run_dir.mkdir(parents=True, exist_ok=has_run_dir)
-    keys = {name: SigningKey.generate() for name in signer_names(world)}
+    keys = {name: SigningKey.generate(backend_of(world, name)) for name in signer_names(world)}
     public_keys = {name: key.public_key for name, key in keys.items()}
     consortium = world.scenario.consortium
     places = place_nodes(out, consortium, lambda _: free_port())

@@ -140,6 +140,7 @@ def test_wheel_carries_data_and_no_tests(tmp_path: Path) -> None:
         "firmware_profiles/meters/eastron_sdm630.toml",
         "simulators/grid/data/rural3.npz",
         "gridledger/cli.py",
+        "gridcore/sm/kernel.c",
         "gridcore/sm3/kernel.c",
         "gridcore/sm3/lanes.h",
     } <= names

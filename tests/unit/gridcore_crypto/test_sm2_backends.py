@@ -19,10 +19,15 @@ from gridcore.sm.backend import KeyCache, check_known_answers
 from gridcore.sm.curve import DISTINGUISHING_ID
 
 
+def _absent() -> None:
+    raise sm.SmBackendError("no native SM2 kernel: not built")
+
+
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The choice of backends forgotten before and after the test, and made without the operator's libgmssl."""
+    """The choice of backends forgotten before and after the test, and made without the operator's libgmssl and the native kernel."""
     monkeypatch.delenv(libgmssl.LIBRARY_VARIABLE, raising=False)
+    monkeypatch.setattr(registry, "NativeBackend", _absent)
     registry.load_backend.cache_clear()
     registry.verifying_backend.cache_clear()
     yield
@@ -79,11 +84,11 @@ def test_trap_12_every_backend_passes_its_known_answers_and_names_its_version(na
     check_known_answers(loaded)
     assert loaded.name == name
     assert any(character.isdigit() for character in loaded.version)
-    assert loaded.can_sign is (name in ("libcrypto", "python"))
+    assert loaded.can_sign is (name in ("libcrypto", "python", "native"))
     assert sm.load_backend(name) is loaded
 
 
-def test_trap_12_the_default_is_libcrypto_chosen_once_and_logged(
+def test_trap_12_without_a_native_kernel_the_default_is_libcrypto_chosen_once_and_logged(
     fresh_registry: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = structlog.testing.CapturingLogger()

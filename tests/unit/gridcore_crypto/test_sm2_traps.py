@@ -40,7 +40,7 @@ SHORT_S = bytes.fromhex(
 SCALARS_BY_X = {"04": 11, "0404": 307, "00": 327, "0400": 12_561}
 
 BACKENDS = sm.BACKEND_NAMES
-SIGNING_BACKENDS = ("libcrypto", "python")
+SIGNING_BACKENDS = tuple(name for name in BACKENDS if name in ("libcrypto", "python", "native"))
 
 
 @pytest.fixture(params=BACKENDS)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from benchmarks import pinned_hashlib
 from gridcore import merkle
+from gridcore.sm import native as sm2_native
 from gridcore.sm3 import DIGEST_BYTES, RowKernel, native, sm3, sm3_each
 from gridcore.sm3.hashers import PythonHasher, factory
 from gridcore.sm3.rows import LoopKernel
@@ -43,7 +44,7 @@ def needs_cc(test: Test) -> Test:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kernel, built for this test alone."""
     path = tmp_path_factory.mktemp("kernel") / "sm3_kernel.so"
-    build_row_kernel.build(build_row_kernel.find_compiler(), path)
+    build_row_kernel.build(build_row_kernel.find_compiler(), build_row_kernel.kernels()[0]._replace(library=path))
     return path
 
 
@@ -235,10 +236,14 @@ def test_set_up_without_a_compiler_says_so_in_one_line_and_goes_on(
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert build_row_kernel.main() == 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no C compiler" in line
-    assert "apt-get install gcc libc6-dev" in line
-    assert "make setup NATIVE=zig" in line
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" (")[0] for line in lines] == [
+        "gridledger: no native SM3 row kernel",
+        "gridledger: no native SM2 kernel",
+    ]
+    assert "no C compiler" in lines[0]
+    assert "apt-get install gcc libc6-dev" in lines[0]
+    assert "make setup NATIVE=zig" in lines[0]
 
 
 def test_a_compiler_that_fails_is_quoted_and_leaves_no_library(
@@ -248,9 +253,11 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_no_library(
     broken.write_text("#!/bin/sh\necho 'fatal error: string.h: no such file' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "lib" / "sm3_kernel.so")
+    monkeypatch.setattr(sm2_native, "LIBRARY", tmp_path / "lib" / "sm2_kernel.so")
     assert build_row_kernel.main(str(broken)) == 0
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "cannot compile kernel.c: fatal error: string.h: no such file" in line
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "cannot compile kernel.c: fatal error: string.h: no such file" in lines[0]
     assert list((tmp_path / "lib").iterdir()) == []
 
 
