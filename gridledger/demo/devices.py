@@ -1,4 +1,6 @@
-"""The MQTT side of a demonstration: a broker, and two devices of other makers at homes that trade. They inform and bill nothing.
+"""The MQTT side of a run: a broker, and devices of other makers beside meters of homes. They inform and bill nothing.
+
+A scenario says at how many homes they stand, and of which profiles; where it does not, there are two.
 
 The broker is Mosquitto where it is installed, a process like the others; else ``amqtt`` in this one; and where there is neither, the
 demonstration runs without devices.
@@ -8,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
+
+import numpy as np
 
 from firmware_profiles import MqttProfile, load_profile
 from gridcore.errors import GridError, UsageError
@@ -20,10 +24,12 @@ from gridcore.logs import get_logger
 from gridcore.serving.ports import HOST, free_port
 from gridledger.demo.scene import Scene
 from gridledger.supervised import Supervised
+from simulators.grid.diversity import Stream, generator, owners_of_ten
 from simulators.grid.world import World
 from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
-from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice
+from simulators.meters.mqtt_devices import SHOWN, MqttFleet, VirtualDevice
 from simulators.scenarios.gallery import Found
+from simulators.scenarios.meter_kinds import MqttDevices
 from simulators.scenarios.schema import DEAD_BROKER
 
 BROKER: Final = "loopback"
@@ -44,9 +50,30 @@ class PlacedDevice:
 
 
 def place_devices(world: World) -> tuple[PlacedDevice, ...]:
+    """The devices of a world, in the order of their numbers. They stand in front of everything of their home: they see what the meter sees."""
+    fleet = world.scenario.mqtt_devices
+    return _two_devices(world) if fleet is None else tuple(_fleet(world, fleet))
+
+
+def _fleet(world: World, fleet: MqttDevices) -> Iterator[PlacedDevice]:
+    """At so many of each ten homes of every area, drawn; the profiles in turn."""
+    number = 0
+    for index, area in enumerate(world.areas):
+        homes = [row for row, meter in enumerate(world.meters) if meter.area == area and meter.role == "household"]
+        rng = generator(world.scenario.seed, index, Stream.MQTT_OWNERS)
+        for home in np.flatnonzero(owners_of_ten(rng, len(homes), fleet.homes_of_ten)).tolist():
+            row, profile = homes[home], fleet.profiles[number % len(fleet.profiles)]
+            party = world.meters[row].party
+            address = f"{profile}_{party.lower()}"
+            device = VirtualDevice(f"{profile} {party}", address, load_profile(profile, kind=MqttProfile))
+            yield PlacedDevice(len(world.meters) + number, row, device)
+            number += 1
+
+
+def _two_devices(world: World) -> tuple[PlacedDevice, ...]:
     """A Shelly-like device at the first trading home with PV (else the first home), a Tasmota-like one at the first other home.
 
-    Both in the first area, in front of everything of their home: they see what the meter sees.
+    Both in the first area.
     """
     homes = [
         row for row, meter in enumerate(world.meters) if meter.area == world.areas[0] and meter.role == "household"
@@ -105,12 +132,34 @@ class Broker:
 
 
 def check_broker(found: Found) -> None:
-    """UsageError naming the file and the event where a scenario kills a broker and there is nothing here to be one."""
-    kinds = [event.kind for event in found.scenario.events]
-    if DEAD_BROKER not in kinds or mosquitto_program() is not None or find_spec("amqtt") is not None:
+    """UsageError naming file and key where a scenario has devices that cannot be, or needs a broker and there is nothing here to be one."""
+    scenario = found.scenario
+    needs = [
+        f"events[{number}]: {DEAD_BROKER!r}"
+        for number, event in enumerate(scenario.events)
+        if event.kind == DEAD_BROKER
+    ]
+    if scenario.mqtt_devices is not None:
+        needs.insert(0, "mqtt_devices")
+        for number, profile in enumerate(scenario.mqtt_devices.profiles):
+            try:
+                _check_device(profile)
+            except UsageError as error:
+                raise UsageError(f"{found.path}: mqtt_devices.profiles[{number}]: {error}") from None
+    if not needs or mosquitto_program() is not None or find_spec("amqtt") is not None:
         return
-    what = f"events[{kinds.index(DEAD_BROKER)}]: {DEAD_BROKER!r} needs an MQTT broker, and none is installed"
-    raise UsageError(f"{found.path}: {what} (Debian: apt-get install mosquitto); install it, or leave the event out")
+    what = f"{needs[0]} needs an MQTT broker, and none is installed"
+    raise UsageError(f"{found.path}: {what} (Debian: apt-get install mosquitto); install it, or leave this out")
+
+
+def _check_device(name: str) -> None:
+    """UsageError for a profile that is none of an MQTT device, or of one that no virtual device can be."""
+    profile = load_profile(name, kind=MqttProfile)
+    lacks = sorted({point.obis for point in profile.points if point.required} - SHOWN)
+    if lacks:
+        raise UsageError(f"profile {name!r} needs {', '.join(lacks)}, which virtual devices do not show")
+    if any(point.topic != profile.mqtt.push_topic for point in profile.points):
+        raise UsageError(f"profile {name!r} speaks on several topics, and virtual devices on one")
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from gridcore.validator import Validator
 from gridledger.demo.rules import rules_of
 from gridledger.founding.local_days import calendar_of
 from gridledger.founding.organisations import UTILITY, organisations, signers
-from simulators.grid.world import MeterSpec, World
+from simulators.grid.metering import MeterSpec
+from simulators.grid.world import World
 from simulators.scenarios.schema import SLOT_S
 
 CHAIN_NAME = "gridledger-demo-"

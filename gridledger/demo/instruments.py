@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from firmware_profiles import ModbusProfile, load_profile
 from gridcore.clock import monotonic_ms
@@ -21,19 +21,23 @@ from gridledger.demo.genesis import gateway_of
 from gridledger.demo.scene import Scene
 from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
-from simulators.grid.world import DLT645_PROFILE_ID, LINE_ENDS_OBSERVED, MeterSpec, World
+from simulators.grid.metering import MeterSpec
+from simulators.grid.world import LINE_ENDS_OBSERVED, World
+from simulators.meters.bus import Wire
 from simulators.meters.dlt645 import address_of
 from simulators.meters.faults import Fault
-from simulators.meters.fleet import LineEndpoint, MeterFleet, VirtualMeter, assign_lines
+from simulators.meters.fleet import FIRST_SERIAL, LineEndpoint, MeterFleet, VirtualMeter, assign_lines
 from simulators.meters.mqtt_devices import MqttFleet
+from simulators.scenarios.meter_kinds import BITS_PER_BYTE, DLT645, MODBUS_RTU, MODBUS_TCP, Wiring
 from simulators.scenarios.schema import SLOT_S
 
 SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
 SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
 VOLTAGE: Final = "32.7.0"
 REPEAT_S: Final = 0.5
-SOCKET, DLT645 = "socket", "dlt645"
-LINES_OF: Final = {SOCKET: "line", DLT645: DLT645}
+FRAMER_OF: Final = {MODBUS_TCP: "socket", MODBUS_RTU: "rtu", DLT645: "dlt645"}
+"""What agents and virtual meters call what a line speaks."""
+LINES_OF: Final = {MODBUS_TCP: "line", MODBUS_RTU: "rtu", DLT645: "dlt645"}
 """How the names of lines begin."""
 
 
@@ -43,7 +47,15 @@ class AreaMeters:
 
     rows: tuple[int, ...]
     fleet: MeterFleet
+    wiring: Wiring
     faulty: dict[str, Fault] = field(default_factory=dict)
+
+
+class _Line(NamedTuple):
+    """A line of an area: where it answers, and of which kind it is."""
+
+    end: LineEndpoint
+    wiring: Wiring
 
 
 class MetersTime:
@@ -167,7 +179,7 @@ class Instruments:
         area.faulty.clear()
         area.faulty.update(faults)
         for line in {meter.line for meter in area.fleet.meters}:
-            area.fleet.set_line_fault(line, self._troubles.line_fault(boundary_index, name))
+            area.fleet.set_line_fault(line, self._troubles.line_fault(boundary_index, name, area.wiring))
             if self._troubles.is_cut_from_meters(boundary_index, name):
                 await area.fleet.cut_line(line)
             else:
@@ -191,22 +203,39 @@ async def _repeat(devices: MqttFleet) -> None:
         await devices.speak()
 
 
-def _fleets_of(world: World, area: str, time: MetersTime) -> Iterator[tuple[tuple[int, ...], MeterFleet]]:
-    """The meters of an area, those that speak alike together, with their columns in the world; on lines of their own."""
-    own = [row for row, meter in enumerate(world.meters) if meter.area == area]
-    for framer, prefix in LINES_OF.items():
-        rows = [row for row in own if (world.meters[row].profile == DLT645_PROFILE_ID) == (framer == DLT645)]
-        if rows:
-            meters = assign_lines(
-                [(world.meters[row].meter, _modbus_profile(world.meters[row].profile)) for row in rows], prefix=prefix
-            )
-            yield tuple(rows), MeterFleet(meters, framer=framer, true_ms=time.now_ms)
+def _fleets_of(world: World, area: str, time: MetersTime) -> Iterator[AreaMeters]:
+    """The meters of an area, those on lines of one kind together; on lines of their own."""
+    rows_of: dict[Wiring, list[int]] = {}
+    for row, meter in enumerate(world.meters):
+        if meter.area == area:
+            rows_of.setdefault(meter.wiring, []).append(row)
+    for number, (wiring, rows) in enumerate(rows_of.items()):
+        speaks = [other.speaks for other in rows_of]
+        word = LINES_OF[wiring.speaks]
+        meters = assign_lines(
+            [(world.meters[row].meter, _modbus_profile(world.meters[row])) for row in rows],
+            prefix=f"{word}{number}" if wiring.speaks in speaks[:number] else word,
+            per_line=wiring.meters_per_line,
+        )
+        wire = Wire(wiring.baud, BITS_PER_BYTE) if wiring.baud else None
+        fleet = MeterFleet(
+            meters,
+            framer=FRAMER_OF[wiring.speaks],
+            wire=wire,
+            true_ms=time.now_ms,
+            first_serial=FIRST_SERIAL + sum(map(len, list(rows_of.values())[:number])),
+        )
+        yield AreaMeters(tuple(rows), fleet, wiring)
+
+
+def _modbus_profile(meter: MeterSpec) -> ModbusProfile | None:
+    """By which a meter shows its values; None of DL/T 645, where the standard says it."""
+    return None if meter.wiring.speaks == DLT645 else _loaded(meter.profile)
 
 
 @cache
-def _modbus_profile(name: str) -> ModbusProfile | None:
-    """By which a meter shows its values; None of DL/T 645, where the standard says it."""
-    return None if name == DLT645_PROFILE_ID else load_profile(name, kind=ModbusProfile)
+def _loaded(profile: str) -> ModbusProfile:
+    return load_profile(profile, kind=ModbusProfile)
 
 
 @asynccontextmanager
@@ -228,17 +257,18 @@ async def instruments_of(
     async with AsyncExitStack() as stack:
         areas = []
         for number, area in enumerate(world.areas, 1):
-            endpoints: list[LineEndpoint] = []
+            lines: list[_Line] = []
             hung: list[tuple[int, VirtualMeter]] = []
-            for rows, fleet in _fleets_of(world, area, time):
-                stack.push_async_callback(fleet.close)
-                endpoints += await fleet.start(HOST)
-                hung += zip(rows, fleet.meters, strict=True)
-                areas.append(AreaMeters(rows, fleet))
+            for meters in _fleets_of(world, area, time):
+                stack.push_async_callback(meters.fleet.close)
+                lines += [_Line(end, meters.wiring) for end in await meters.fleet.start(HOST)]
+                hung += zip(meters.rows, meters.fleet.meters, strict=True)
+                areas.append(meters)
             url = node_urls.get(area, scene.node_of_gateway(number).url)
-            text = _edge_toml(scene, world, number, url, endpoints, hung)
-            if broker is not None and number == 1:
-                text += "\n" + devices_toml(broker.port, placed)
+            text = _edge_toml(scene, world, number, url, lines, hung)
+            own = [one for one in placed if world.meters[one.row].area == area]
+            if broker is not None and own:
+                text += "\n" + devices_toml(broker.port, own)
             scene.edge_config(number).unlink(missing_ok=True)  # of a run that goes on: its meters were on other ports
             write_new(scene.edge_config(number), text)
         devices = None
@@ -257,7 +287,7 @@ def _edge_toml(
     world: World,
     number: int,
     node_url: str,
-    endpoints: Sequence[LineEndpoint],
+    lines: Sequence[_Line],
     placed: Sequence[tuple[int, VirtualMeter]],
 ) -> str:
     gateway = gateway_of(number)
@@ -276,10 +306,9 @@ def _edge_toml(
     parts = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in head.items())]
     for name, table in (("sampling", SAMPLING), ("submit", SUBMIT)):
         parts.append(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in table.items()))
-    speak_dlt645 = {virtual.line for _, virtual in placed if virtual.profile is None}
-    for end in endpoints:
-        framer = f'framer = "{DLT645}"\n' if end.line in speak_dlt645 else ""
-        parts.append(f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\n{framer}')
+    for end, wiring in lines:
+        framer = FRAMER_OF[wiring.speaks]
+        parts.append(f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\nframer = "{framer}"\n')
     line_ends = world.line_ends[number - 1][:LINE_ENDS_OBSERVED]
     for row, virtual in placed:
         meter = world.meters[row]

@@ -9,6 +9,7 @@ from typing import Final
 from gridledger.demo.dropped import Dropped
 from simulators.grid.world import World
 from simulators.meters.faults import Fault, LineFault
+from simulators.scenarios.meter_kinds import MODBUS_TCP, Wiring
 from simulators.scenarios.schema import (
     BLACKOUT,
     CLOCK_STEP,
@@ -43,6 +44,8 @@ LINE_FAULTS: Final = {
     DUPLICATED: LineFault(twice=True),
     REORDERED: LineFault(overtaken_every=16),
 }
+DAMAGED: Final = LineFault(damaged=True)
+"""Interference on a serial line: what stands before a frame is passed over there, so it is the frame that suffers."""
 METER_STEP_MS: Final = 3_600_000
 """By so much a meter's clock that was set back is behind."""
 STEP_S: Final = 420
@@ -112,9 +115,12 @@ class Troubles:
                 found[event.target] = METER_FAULTS[event.kind](self._counted_wh(event))
         return found
 
-    def line_fault(self, boundary_index: int, area: str) -> LineFault | None:
-        """What is wrong with the lines of an area."""
-        faults = [LINE_FAULTS.get(event.kind) for event in self._of_area(boundary_index, area)]
+    def line_fault(self, boundary_index: int, area: str, wiring: Wiring) -> LineFault | None:
+        """What is wrong with the lines of a kind in an area."""
+        faults = [
+            DAMAGED if event.kind == GARBLED and wiring.speaks != MODBUS_TCP else LINE_FAULTS.get(event.kind)
+            for event in self._of_area(boundary_index, area)
+        ]
         return next((fault for fault in faults if fault is not None), None)
 
     def is_cut_from_meters(self, boundary_index: int, area: str) -> bool:

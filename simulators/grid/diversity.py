@@ -50,6 +50,7 @@ class Stream(IntEnum):
     METER_ERRORS = 16
     FRAUD_PLACES = 17
     BATTERY_STRATEGIES = 18
+    MQTT_OWNERS = 19
 
 
 class Slots(NamedTuple):

@@ -22,11 +22,11 @@ from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_fe
 from simulators.grid.fraud import Registers, counted_registers, not_taken
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
+from simulators.grid.metering import MeterSpec, area_name, check_meters, household_code, meters_of_area
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import Violation, violations_of
 from simulators.scenarios.events import check_events, check_protocols, check_validators
-from simulators.scenarios.keys import GROUP
 from simulators.scenarios.schema import (
     BLACKOUT,
     EUROPEAN_LV,
@@ -40,43 +40,9 @@ from simulators.scenarios.schema import (
 )
 
 T = TypeVar("T")
-HOUSEHOLD_PROFILE_ID = "eastron_sdm630"
-DLT645_PROFILE_ID = "dlt645_2007"
-DLT645_MODULUS_WH = 10**9
-LOAD_PROFILE_ID = "acrel_adl400"
-HOUSEHOLD_RESOLUTION_WH = 10
-LOAD_RESOLUTION_WH = 10  # secondary side, times the CT ratio
-LOAD_REGISTER_MODULUS = 2**32
-HOUSEHOLD_LIMIT_WH = 11_000  # 3 x 63 A at 230 V for a quarter of an hour
-LIMIT_WH_PER_RATIO = 1_000  # 3 x 5 A x ratio at 230 V for a quarter of an hour is 862 Wh x ratio
-FEEDER_RATIO = 120
-LOAD_RATIOS = ((5_000, 10), (15_000, 20))  # up to this rated power in W: this CT ratio
-LOAD_RATIO_LARGEST = 40
-START_HOUSEHOLD_WH = (2_000_000, 30_000_000)  # stays below 40,000 kWh, where a float32 of kWh steps by 3.9 Wh
-START_EXPORT_WH = (500_000, 25_000_000)
-START_LOAD_WH = (5_000_000, 400_000_000)
-START_FEEDER_IMPORT_WH = (500_000_000, 5_000_000_000)
-START_FEEDER_EXPORT_WH = (50_000_000, 900_000_000)
 LINE_ENDS_OBSERVED = 11  # homes of an area whose voltage is read besides, the farthest first: with the busbar they tell the lowest within 0.5 V
 RATED_V = 400  # between phases; what voltage_pu is told in, also where nodes are rated otherwise
 RATED_PHASE_V = RATED_V / 3**0.5  # 230.94 V
-
-
-@dataclass(frozen=True, slots=True)
-class MeterSpec:
-    """One billing or feeder meter as ``meters.csv`` lists it; every energy in primary Wh."""
-
-    meter: str  # "M-" and the point's code: M-H001, M-L001, M-F1
-    area: str
-    party: str  # "" for a feeder
-    role: str  # household | load | feeder
-    ratio: int  # current transformer; 1 = none
-    resolution_wh: int  # step of the shown register
-    modulus_wh: int  # the register starts again at 0 here; 0 = never (float register)
-    limit_wh: int  # largest plausible energy of one slot, each direction
-    start_import_wh: int  # true cumulative at the first boundary
-    start_export_wh: int
-    profile: str  # firmware profile id
 
 
 @dataclass(frozen=True)
@@ -227,6 +193,7 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: I
     not depend on how many trade, and a shorter world is the beginning of a longer one. new_array: makes those of every meter and slot;
     in_parts: asks for the areas, whose columns every part writes into these arrays. UsageError where a meter could not carry its energy.
     """
+    check_meters(scenario.meters)
     feeder = feeder_of(scenario.grid)
     model = FeederModel(feeder)
     calendar, households = scenario.calendar, scenario.households.trading
@@ -248,10 +215,10 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: I
     built = in_parts(build, count)
     world = World(
         scenario=scenario,
-        areas=tuple(_area(number) for number in range(count)),
+        areas=tuple(area_name(number) for number in range(count)),
         slot_start_s=slot_start_s,
         meters=tuple(meter for area in built for meter in area.meters),
-        traders=tuple(_household_code(number) for number in range(households)),
+        traders=tuple(household_code(number) for number in range(households)),
         import_wh=columns.import_wh,
         export_wh=columns.export_wh,
         loss_wh=np.stack([area.loss_wh for area in built], axis=1),
@@ -274,7 +241,7 @@ def _has_power(scenario: Scenario, number: int, slots: int) -> NDArray[np.bool_]
     """In which slots an area has power."""
     has_power = np.ones(slots, dtype=np.bool_)
     for event in scenario.events:
-        if event.kind == BLACKOUT and event.target == _area(number):
+        if event.kind == BLACKOUT and event.target == area_name(number):
             has_power[event.from_slot : event.until_slot] = False
     return has_power
 
@@ -322,9 +289,7 @@ def _check(world: World) -> None:
     rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
     feeders = {meter.meter for meter in world.meters if not meter.party}
     check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
-    check_protocols(
-        world.scenario.events, {meter.meter for meter in world.meters if meter.profile == DLT645_PROFILE_ID}
-    )
+    check_protocols(world.scenario.events, {meter.meter: meter.wiring for meter in world.meters})
     check_validators(world.scenario.events, world.scenario.consortium)
     next(world.each_counted())  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
@@ -394,7 +359,7 @@ def _build_area(
     u_pu = flow.u_pu * (feeder.transformer.u_lower_v / RATED_V)
     low_voltage = np.delete(u_pu, upper, axis=1)
     with_battery = np.flatnonzero(homes.strategies != WITHOUT_BATTERY)
-    meters = _meters(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv, scenario.households.dlt645_of_ten)
+    meters = meters_of_area(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv, scenario.meters)
     # without load the flow has a voltage: what no device makes use of is no violation
     loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
     area = _Area(
@@ -404,7 +369,7 @@ def _build_area(
         voltage_pu_max=low_voltage.max(axis=1) * power,
         batteries=tuple(
             BatterySpec(
-                _household_code(number * feeder.households + home),
+                household_code(number * feeder.households + home),
                 int(homes.battery.capacity_wh[home]),
                 int(homes.battery.reserve_wh[home]),
                 STRATEGIES[homes.strategies[home]],
@@ -414,7 +379,7 @@ def _build_area(
         battery_wh=homes.battery.charge_wh[:, with_battery],
         violations=violations_of(
             scenario.grid,
-            _area(number),
+            area_name(number),
             slots.start_s,
             [meter.meter for meter in meters],
             loaded_pu,
@@ -440,61 +405,3 @@ def _other_loads(feeder: Feeder, when: NDArray[np.int64]) -> tuple[NDArray[np.in
     p_w = feeder.load_p_shapes[profile, when[:, None]] * (feeder.load_p_scale[profile] * feeder.load_p_w[others])
     q_var = feeder.load_q_shapes[profile, when[:, None]] * (feeder.load_q_scale[profile] * feeder.load_q_var[others])
     return np.maximum(np.rint(p_w / SLOTS_PER_HOUR), 0).astype(np.int64), q_var
-
-
-def _meters(
-    feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArray[np.bool_], dlt645_of_ten: int
-) -> tuple[MeterSpec, ...]:
-    area, homes, others = _area(number), feeder.households, feeder.loads - feeder.households
-    home_import = rng.integers(*START_HOUSEHOLD_WH, size=homes)
-    home_export = rng.integers(*START_EXPORT_WH, size=homes) * has_pv
-    load_import = rng.integers(*START_LOAD_WH, size=others)
-    feeder_import, feeder_export = rng.integers(*START_FEEDER_IMPORT_WH), rng.integers(*START_FEEDER_EXPORT_WH)
-    specs = []
-    for home in range(homes):
-        code = _household_code(number * homes + home)
-        start = (int(home_import[home]), int(home_export[home]))
-        is_dlt645 = home % GROUP >= GROUP - dlt645_of_ten
-        specs.append(
-            MeterSpec(
-                f"M-{code}",
-                area,
-                code,
-                "household",
-                1,
-                HOUSEHOLD_RESOLUTION_WH,
-                DLT645_MODULUS_WH if is_dlt645 else 0,
-                HOUSEHOLD_LIMIT_WH,
-                *start,
-                DLT645_PROFILE_ID if is_dlt645 else HOUSEHOLD_PROFILE_ID,
-            )
-        )
-    for load in range(others):
-        code = f"L{number * others + load + 1:03d}"
-        specs.append(
-            _ct_meter(code, area, code, "load", _load_ratio(feeder.load_p_w[homes + load]), (int(load_import[load]), 0))
-        )
-    start = (int(feeder_import), int(feeder_export))
-    specs.append(_ct_meter(f"F{number + 1}", area, "", "feeder", FEEDER_RATIO, start))
-    return tuple(specs)
-
-
-def _ct_meter(code: str, area: str, party: str, role: str, ratio: int, start: tuple[int, int]) -> MeterSpec:
-    resolution_wh = LOAD_RESOLUTION_WH * ratio
-    modulus_wh = LOAD_REGISTER_MODULUS * resolution_wh
-    limit_wh = LIMIT_WH_PER_RATIO * ratio
-    return MeterSpec(
-        f"M-{code}", area, party, role, ratio, resolution_wh, modulus_wh, limit_wh, *start, LOAD_PROFILE_ID
-    )
-
-
-def _load_ratio(rated_w: float) -> int:
-    return next((ratio for bound_w, ratio in LOAD_RATIOS if rated_w <= bound_w), LOAD_RATIO_LARGEST)
-
-
-def _area(number: int) -> str:
-    return f"A{number + 1}"
-
-
-def _household_code(number: int) -> str:
-    return f"H{number + 1:03d}"

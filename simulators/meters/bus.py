@@ -169,6 +169,8 @@ class Bus:
             return
         client.answered_s = asyncio.get_running_loop().time()
         client.answers += 1
+        if fault.damaged:
+            frame = frame[:-2] + bytes((frame[-2] ^ 1,)) + frame[-1:]
         client.write((fault.noise + frame) * (1 + fault.twice))
         if self._overtaken is not None:
             (late, behind), self._overtaken = self._overtaken, None

@@ -50,6 +50,8 @@ class LineFault:
     """It drops what comes sooner than this after a connection was accepted."""
     noise: bytes = b""
     """These bytes come before each answer: interference, or the 00 byte of a driver that switches direction."""
+    damaged: bool = False
+    """A bit of each answer is flipped, in the checksum of those that have one."""
     twice: bool = False
     """Each answer comes twice."""
     overtaken_every: int = 0

@@ -74,7 +74,8 @@ class MeterFleet:
     """Serves ``meters``; column arguments and results are in their order. One event loop only.
 
     framer: "socket" (Modbus TCP), "rtu" or "dlt645"; medium: "tcp" (a gateway, a serial device server) or "pty" (a serial
-    line); wire: line timing of the buses, None: answers come at once; true_ms: the time by which the meters' clocks go.
+    line); wire: line timing of the buses, None: answers come at once; true_ms: the time by which the meters' clocks go;
+    first_serial: the serial number of the first meter, which the others count on from.
     """
 
     def __init__(
@@ -85,13 +86,16 @@ class MeterFleet:
         medium: str = "tcp",
         wire: Wire | None = None,
         true_ms: Callable[[], int] = wall_ms,
+        first_serial: int = FIRST_SERIAL,
     ) -> None:
         require(framer in ("socket", "rtu", "dlt645"), "a line speaks Modbus TCP (socket), rtu or dlt645")
         require(medium == "tcp" or (medium == "pty" and framer != "socket"), "rtu and dlt645 alone go over a pty")
         self.meters = tuple(meters)
         self._framer, self._medium = framer, medium
         self._index = {meter.meter: index for index, meter in enumerate(self.meters)}
-        self._stations = [_station(meter, index, framer, true_ms) for index, meter in enumerate(self.meters)]
+        self._stations = [
+            _station(meter, serial, framer, true_ms) for serial, meter in enumerate(self.meters, first_serial)
+        ]
         self._quantities = [Quantities() for _ in self.meters]
         self._units: dict[str, dict[int, Station]] = {}
         for meter, station in zip(self.meters, self._stations, strict=True):
@@ -227,8 +231,8 @@ class MeterFleet:
         return sum(station.requests for station in self._stations)
 
 
-def _station(meter: VirtualMeter, index: int, framer: str, true_ms: Callable[[], int]) -> Station:
-    serial, clock = FIRST_SERIAL + index, MeterClock(meter.clock_ahead_ms, meter.clock_drift_ppm, true_ms)
+def _station(meter: VirtualMeter, serial: int, framer: str, true_ms: Callable[[], int]) -> Station:
+    clock = MeterClock(meter.clock_ahead_ms, meter.clock_drift_ppm, true_ms)
     if framer == "dlt645":
         return Dlt645Station(
             address_of(meter.unit_id),

@@ -20,7 +20,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -252,6 +252,10 @@ def _values(quantities: Quantities) -> dict[str, float]:
     for voltage, current, power in zip(_VOLTAGES, _CURRENTS, _POWERS, strict=True):
         values |= {voltage: quantities.voltage_v, current: current_a, power: quantities.power_w / 3}
     return values
+
+
+SHOWN: Final = frozenset(_values(Quantities()))
+"""The quantities, by OBIS, that virtual devices show."""
 
 
 def _put(content: dict[str, Any], point: MqttPoint, value: float) -> None:

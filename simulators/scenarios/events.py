@@ -5,10 +5,11 @@ An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
+from simulators.scenarios.meter_kinds import DLT645, Wiring
 from simulators.scenarios.schema import (
     AREA_KINDS,
     DEAD_BROKER,
@@ -69,22 +70,20 @@ def check_events(
                 raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
 
 
-def check_protocols(events: Sequence[Event], dlt645: Collection[str]) -> None:
-    """Raise UsageError where a meter cannot do what an event says. dlt645: those that speak DL/T 645, with a clock of their own."""
+def check_protocols(events: Sequence[Event], wiring_of: Mapping[str, Wiring]) -> None:
+    """Raise UsageError where a meter cannot do what an event says. wiring_of: the line that each hangs on; those of DL/T 645 have a clock."""
+    dlt645 = [meter for meter, wiring in wiring_of.items() if wiring.speaks == DLT645]
     for number, event in enumerate(events):
         where, is_dlt645 = f"events[{number}]", event.target in dlt645
         if event.kind == METER_CLOCK and not is_dlt645:
-            known = min(dlt645, default="")
-            hint = f"one that has is {known}" if known else "give households.dlt645_of_ten"
+            hint = f"one that has is {min(dlt645)}" if dlt645 else f"give [[meters]] with speaks = {DLT645!r}"
             raise UsageError(f"{where}: {event.target} has no clock that counts; {hint}")
         if event.kind in _OF_MODBUS and is_dlt645:
             raise UsageError(
                 f"{where}: {event.target} speaks DL/T 645, which {_OF_MODBUS[event.kind]}; name another meter"
             )
-        if event.kind == SWAPPED and is_dlt645 != (event.other in dlt645):
-            raise UsageError(
-                f"{where}: one of {event.target} and {event.other} speaks DL/T 645, and the other does not"
-            )
+        if event.kind == SWAPPED and wiring_of[event.target] != wiring_of[event.other]:
+            raise UsageError(f"{where}: {event.target} and {event.other} hang on lines of two kinds; name two of one")
 
 
 def check_validators(events: Sequence[Event], consortium: Consortium | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridcore.errors import UsageError
-from simulators.scenarios.keys import GROUP, check_order, one_of, whole
+from simulators.scenarios.keys import GROUP, check_group, check_order, one_of, whole
 
 HOURS: Final = 24
 ON_ARRIVAL: Final = "on_arrival"
@@ -16,12 +16,6 @@ AT_NIGHT: Final = "at_night"
 SELF_CONSUMPTION, TARIFF_ARBITRAGE = "self_consumption", "tariff_arbitrage"
 PEAK_SHAVING, NO_STRATEGY = "peak_shaving", "none"
 BATTERY_STRATEGIES: Final = (SELF_CONSUMPTION, TARIFF_ARBITRAGE, PEAK_SHAVING, NO_STRATEGY)
-
-
-def _check_group(homes_of_ten: tuple[int, ...]) -> None:
-    for homes in homes_of_ten:
-        if not 0 <= homes <= GROUP:
-            raise UsageError(f"homes_of_ten: {homes} is not from 0 to {GROUP}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class Pv:
 
     def __post_init__(self) -> None:
         """Check what no range says."""
-        _check_group(self.homes_of_ten)
+        check_group(self.homes_of_ten)
         check_order(self.peak_w_min, self.peak_w_max, "peak_w")
 
 
@@ -138,7 +132,7 @@ class Vehicles:
 
     def __post_init__(self) -> None:
         """Check what no range says."""
-        _check_group(self.homes_of_ten)
+        check_group(self.homes_of_ten)
         check_order(self.daily_wh_min, self.daily_wh_max, "daily_wh")
         if self.arrive_from_hour > self.arrive_until_hour:
             raise UsageError("arrive_from_hour is later than arrive_until_hour")
@@ -156,5 +150,5 @@ class HeatPumps:
 
     def __post_init__(self) -> None:
         """Check what no range says."""
-        _check_group(self.homes_of_ten)
+        check_group(self.homes_of_ten)
         check_order(self.loss_w_per_k_min, self.loss_w_per_k_max, "loss_w_per_k")

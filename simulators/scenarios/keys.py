@@ -30,3 +30,10 @@ def check_order(low: int, high: int, name: str) -> None:
     """UsageError where the least of a range is above its largest; ``name``: of both keys, without _min and _max."""
     if low > high:
         raise UsageError(f"{name}_min {low} is above {name}_max {high}")
+
+
+def check_group(homes_of_ten: tuple[int, ...]) -> None:
+    """UsageError where of ten homes more than ten have something."""
+    for homes in homes_of_ten:
+        if not 0 <= homes <= GROUP:
+            raise UsageError(f"homes_of_ten: {homes} is not from 0 to {GROUP}")

@@ -17,6 +17,7 @@ from gridcore.config import decode_config
 from gridcore.errors import UsageError
 from simulators.scenarios.home_devices import Batteries, HeatPumps, Pv, Vehicles
 from simulators.scenarios.keys import GROUP, check_order, one_of, whole
+from simulators.scenarios.meter_kinds import USUAL_METERS, MeterKind, MqttDevices, kinds_of_ten
 
 SCHEMA_VERSION: Final = 1
 SLOT_S: Final = 900
@@ -210,8 +211,6 @@ class Households:
     shift_slots_max: int = whole(0, 48)
     day_noise_percent: int = whole(0, 100)
     slot_noise_percent: int = whole(0, 100)
-    dlt645_of_ten: int = whole(0, GROUP, 0)
-    """So many of each ten homes, the last ones, have a meter of DL/T 645-2007; the others one of Modbus."""
 
 
 @dataclass(frozen=True)
@@ -329,10 +328,13 @@ class Scenario:
     vehicles: Vehicles | None = None
     heat_pumps: HeatPumps | None = None
     consortium: Consortium | None = None
+    meters: tuple[MeterKind, ...] = dataclasses.field(default=USUAL_METERS, metadata={"max": GROUP})
+    mqtt_devices: MqttDevices | None = None
     events: tuple[Event, ...] = dataclasses.field(default=(), metadata={"max": EVENTS_MAX})
 
     def __post_init__(self) -> None:
         """Check what spans several tables."""
+        kinds_of_ten(self.meters)
         if self.batteries is not None and self.pv is None:
             raise UsageError("batteries: stand at homes with PV; give a table [pv] too")
         if self.heat_pumps is not None and self.weather.model != CLEAR_SKY:

@@ -66,9 +66,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     path = Path(short_copy("village_day", folder, SLOTS))
     table = folder / "village.csv"
     table.write_text(table.read_text().replace("G4-A,18000", "G4-A,32000"))
-    noise = "slot_noise_percent = 45\n"
-    path.write_text(path.read_text().replace(noise, f"{noise}dlt645_of_ten = 1\n"))
     with path.open("a") as file:
+        for speaks, homes in (("modbus_tcp", 9), ("dlt645", 1)):
+            file.write(f'\n[[meters]]\nspeaks = "{speaks}"\nhomes_of_ten = {homes}\n')
         for kind, target, other, first, until in EVENTS:
             file.write(f'\n[[events]]\nlabel = "a {kind}"\nkind = "{kind}"\ntarget = "{target}"\n')
             file.write(f"from_slot = {first}\nuntil_slot = {until}\n")

@@ -15,6 +15,7 @@ from gridledger.demo.troubles import Troubles
 from simulators.grid.world import build_world
 from simulators.scenarios.events import check_events
 from simulators.scenarios.gallery import find_scenario
+from simulators.scenarios.meter_kinds import DLT645, MODBUS_TCP, MeterKind
 from simulators.scenarios.schema import Consortium, Event, Scenario
 
 VILLAGE = find_scenario("village_day").scenario.sized(slots=24)
@@ -45,7 +46,7 @@ def with_events(*events: Event) -> Scenario:
         (event("cut_from_node", "A1", 5, 7), "events[1]: overlaps events[0] on A1 in slots 5 to 5"),
         (
             event("meter_clock", "M-H001", 1, 2),
-            "events[1]: M-H001 has no clock that counts; give households.dlt645_of_ten",
+            "events[1]: M-H001 has no clock that counts; give [[meters]] with speaks = 'dlt645'",
         ),
         (event("exchanged", "M-H001", 4, 5, "M-H003"), "events[1]: other 'M-H003' is a meter already"),
         (event("exchanged", "M-H001", 4, 5, "M H9"), "events[1]: other 'M H9' is no name of a meter"),
@@ -152,14 +153,14 @@ def test_a_new_meter_does_not_roll_over_where_the_old_one_would_have() -> None:
         (event("word_swap", "M-H010", 1, 2), "M-H010 speaks DL/T 645, which has no words to swap"),
         (
             event("swapped", "M-H009", 1, 2, "M-H010"),
-            "one of M-H009 and M-H010 speaks DL/T 645, and the other does not",
+            "M-H009 and M-H010 hang on lines of two kinds; name two of one",
         ),
         (event("meter_clock", "M-H009", 1, 2), "M-H009 has no clock that counts; one that has is M-H010"),
     ],
 )
 def test_a_meter_does_only_what_its_protocol_has(wrong: Event, words: str) -> None:
-    households = replace(VILLAGE.households, dlt645_of_ten=1)
-    mixed = replace(VILLAGE, households=households)
+    kinds = (MeterKind(homes_of_ten=9, speaks=MODBUS_TCP), MeterKind(homes_of_ten=1, speaks=DLT645))
+    mixed = replace(VILLAGE, meters=kinds)
     known = {meter.meter for meter in build_world(mixed).meters if meter.profile == "dlt645_2007"}
     assert known == {"M-H010", "M-H020"}
     with pytest.raises(UsageError) as caught:

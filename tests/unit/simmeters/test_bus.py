@@ -195,6 +195,22 @@ def test_an_answer_that_is_overtaken_comes_behind_the_next_one_and_one_that_is_d
     _run(loop, work())
 
 
+def test_a_damaged_answer_has_a_wrong_checksum_and_its_own_length(loop: JumpingLoop) -> None:
+    async def ask() -> list[bytes]:
+        bus = Bus(RtuSpeech(_stations()))
+        asker = Asker(bus)
+        for fault in (LineFault(), LineFault(damaged=True)):
+            bus.fault = fault
+            asker.ask(_rtu(1))
+            await asyncio.sleep(1)
+        return [frame for _, frame in asker.heard]
+
+    whole, damaged = loop.run_until_complete(ask())
+    assert crc16(whole[:-2]) == whole[-2:]
+    assert (len(damaged), damaged[:-2]) == (len(whole), whole[:-2])
+    assert crc16(damaged[:-2]) != damaged[-2:]
+
+
 def test_noise_before_a_request_is_skipped_and_a_wrong_checksum_meets_silence(loop: JumpingLoop) -> None:
     async def work() -> None:
         asker = Asker(Bus(RtuSpeech(_stations(turnaround_ms=0))))

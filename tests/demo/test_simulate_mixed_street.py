@@ -1,0 +1,133 @@
+"""A street of mixed meters, each on its own protocol and line, settles as one whose meters are all alike; and its lines fail as those do."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gridcore.envelope import decode_transaction
+from gridcore.observations import decode_observations
+from gridcore.transactions.reading_batch import ReadingBatch
+from gridcore.transactions.readings import split_attachment
+from gridledger.cli import main
+from gridledger.simulating.fault_scores import ABSENT, COUNTED, score_run
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
+from tests.demo.demo_run import Finished, run_simulation
+from tests.demo.test_simulate_small import short_copy
+
+pytestmark = pytest.mark.slow
+SLOTS = 6
+SAME_FILES = ("meters", "truth", "fills", "orders", "postings", "registers", "settlement", "statements")
+FAULTS = (
+    ("garbled", "A1", 2, 4, ABSENT),
+    ("duplicated", "A1", 5, 7, COUNTED),
+    ("reordered", "A1", 8, 10, COUNTED),
+    ("reboot", "M-H001", 11, 12, COUNTED),
+    ("word_swap", "M-H002", 11, 12, ABSENT),
+    ("lost", "M-H010", 11, 12, ABSENT),
+)
+
+
+def street(folder: Path, slots: int, *, is_mixed: bool) -> str:
+    """The first slots of the scenario ``mixed_street``, or of the same with meters that are all the usual ones."""
+    path = Path(short_copy("mixed_street", folder, slots))
+    text = re.sub(r"^slots = \d+$", f"slots = {slots}", path.read_text(), flags=re.MULTILINE)
+    if not is_mixed:
+        text = re.sub(r"# Of each ten homes.*?(?=^\[pv\])", "", text, flags=re.MULTILINE | re.DOTALL)
+    path.write_text(text)
+    assert ("[[meters]]" in text) == is_mixed
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The mixed street, through agents."""
+    folder = tmp_path_factory.mktemp("mixed")
+    return run_simulation(folder / "out", street(folder, SLOTS, is_mixed=True))
+
+
+def test_a_mixed_street_settles_as_one_whose_meters_are_all_alike(mixed: Finished, tmp_path: Path) -> None:
+    plain = run_simulation(tmp_path / "out", street(tmp_path, SLOTS, is_mixed=False))
+    assert mixed.json["results_root"] == plain.json["results_root"]
+    assert mixed.json["readings_missing"] == 0
+    tables = [
+        [(run.out / f"{name}.csv").read_bytes() for name in SAME_FILES if name != "meters"] for run in (mixed, plain)
+    ]
+    assert tables[0] == tables[1]
+    # registers of DL/T 645 start again at 10**9 Wh, and these meters alone differ
+    differ = {a["meter"] for a, b in zip(mixed.rows("meters.csv"), plain.rows("meters.csv"), strict=True) if a != b}
+    assert differ == {f"M-H{ten + home:03d}" for ten in (0, 10, 20) for home in (8, 9, 10) if ten + home <= 24}
+
+
+def test_every_meter_of_it_is_measured_and_those_that_freeze_say_so(mixed: Finished) -> None:
+    rows = mixed.rows("reported.csv")
+    assert len(rows) == SLOTS * 25
+    assert {row["quality"] for row in rows} == {"measured"}
+    frozen = {row["meter"] for row in rows if row["flags"] == "frozen"}
+    assert frozen == {f"M-H{home:03d}" for home in (8, 9, 10, 18, 19, 20)}
+    assert {row["flags"] for row in rows if row["meter"] not in frozen} == {""}
+
+
+def test_its_agent_reads_each_meter_by_its_protocol_and_profile(mixed: Finished) -> None:
+    config = tomllib.loads((mixed.out / "run" / "edge-1.toml").read_text())
+    framer_of = {line["line"]: line["framer"] for line in config["lines"]}
+    read = {(framer_of[meter["line"]], meter["profile"]) for meter in config["meters"]}
+    assert read == {
+        ("socket", "eastron_sdm630"),
+        ("socket", "abb_b23"),
+        ("socket", "acrel_adl400"),
+        ("rtu", "eastron_sdm72"),
+        ("rtu", "hiking_dds238"),
+        ("dlt645", "dlt645_2007"),
+    }
+    hung = [sum(meter["line"] == line for meter in config["meters"]) for line in framer_of if line.startswith("rtu")]
+    assert hung == [5, 4]
+
+
+def test_the_ledger_has_what_every_mqtt_device_beside_a_meter_says(mixed: Finished) -> None:
+    config = tomllib.loads((mixed.out / "run" / "edge-1.toml").read_text())
+    devices = {device["device"] for device in config["devices"]}
+    assert {device["profile"] for device in config["devices"]} == {"shelly_pro3em", "tasmota_sml", "zigbee2mqtt_meter"}
+    assert len(devices) in (8, 9, 10, 11, 12)
+    seen: dict[int, set[str]] = {}
+    with reading(mixed.out / "ledger", CONTRACTS) as reader:
+        wires = [done.wire for height in range(1, reader.height + 1) for done in reader.transactions(height)]
+    for transaction in map(decode_transaction, wires):
+        batch = ReadingBatch.decode(transaction) if transaction.kind == ReadingBatch.kind else None
+        if batch is not None and batch.observations is not None:
+            observed = decode_observations(split_attachment(transaction.attachment)[2])
+            there = {observed.names[row.device] for row in observed.rows if row.device in observed.names}
+            seen.setdefault(batch.boundary_s, set()).update(there)
+    assert len(seen) == SLOTS + 1
+    assert [devices - found for found in seen.values()][1:] == [set()] * SLOTS
+
+
+def test_without_agents_it_settles_the_same(
+    mixed: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "direct"
+    assert main(["simulate", "run", street(tmp_path, SLOTS, is_mixed=True), "--direct", "--out", str(out)]) == 0
+    assert "SIMULATED" in capsys.readouterr().out
+    assert (out / "settlement.csv").read_bytes() == (mixed.out / "settlement.csv").read_bytes()
+
+
+def test_faults_of_lines_and_meters_do_on_serial_lines_what_they_do_on_a_network(tmp_path: Path) -> None:
+    path = Path(short_copy("village_day", tmp_path, 14))
+    with path.open("a") as file:
+        for speaks in ("modbus_rtu", "dlt645"):
+            file.write(f'\n[[meters]]\nspeaks = "{speaks}"\nhomes_of_ten = 5\n')
+        for kind, target, first, until, _ in FAULTS:
+            file.write(f'\n[[events]]\nlabel = "{kind}"\nkind = "{kind}"\ntarget = "{target}"\n')
+            file.write(f"from_slot = {first}\nuntil_slot = {until}\n")
+    told = run_simulation(tmp_path / "out", str(path))
+    assert told.json["readings_missing"] == told.json["readings_dropped"] > 0
+    scores = {score.kind: score for score in score_run(told.out)}
+    assert {kind: scores[kind].sign for kind in scores} == {kind: sign for kind, *_, sign in FAULTS}
+    assert {(score.recall_percent, score.precision_percent) for score in scores.values()} == {(100.0, 100.0)}
+    said = [json.loads(line) for line in (told.out / "run" / "edge-1.log").read_text().splitlines() if line[0] == "{"]
+    assert any(line["event"] == "reading_doubted" and line.get("meter") == "M-H001" for line in said)
