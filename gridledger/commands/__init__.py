@@ -29,6 +29,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from gridcore.errors import excerpt
 
 
 def print_result(args: argparse.Namespace, result: Mapping[str, object], text: str) -> None:
@@ -48,6 +51,17 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def instant(text: str) -> int:
+    """An argparse ``type``: UTC seconds of an ISO 8601 time with its offset."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no time with an offset; write 2026-07-01T00:00:00+08:00")
+    return int(time.timestamp())
 
 
 def add_acting_arguments(parser: argparse.ArgumentParser, who: str) -> None:

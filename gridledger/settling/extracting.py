@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridcore.errors import excerpt
-from gridledger.commands import print_progress, print_result
+from gridledger.commands import instant, print_progress, print_result
 
 
 def declare(actions: Any) -> None:
@@ -21,7 +19,7 @@ def declare(actions: Any) -> None:
     extract.add_argument("--area", action="append", metavar="ID", help="an area (all of the zone); may be given again")
     for name, words in (("--from", "the first slot starts then or later"), ("--until", "all slots start before")):
         extract.add_argument(
-            name, dest=name[2:] + "_s", type=_instant, metavar="TIME", help=f"{words}, ISO 8601 with its offset"
+            name, dest=name[2:] + "_s", type=instant, metavar="TIME", help=f"{words}, ISO 8601 with its offset"
         )
 
 
@@ -41,14 +39,3 @@ def run(args: argparse.Namespace) -> int:
     marked = counts_by_rule(marked_in_files(dataset))
     print_result(args, {**held(dataset, marked), "out": str(out)}, f"{held_text(dataset, marked)}\n{out}")
     return 0
-
-
-def _instant(text: str) -> int:
-    """UTC seconds of an ISO 8601 time with its offset."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no time with an offset; write 2026-07-01T00:00:00+08:00")
-    return int(time.timestamp())

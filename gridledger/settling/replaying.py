@@ -1,4 +1,4 @@
-"""``gridledger settle replay``: make a settlement run again from the blocks alone, a folder's documents or balance from their ledger, and compare."""
+"""``gridledger settle replay``: make settlement runs again from the blocks alone, a folder's documents or balance from their ledger, and compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result, whole_number
+from gridledger.commands import instant, print_progress, print_result, whole_number
+from gridledger.settling import replaying_span
 
 if TYPE_CHECKING:
     from gridledger.settling.replaying_balance import BalanceAgain
@@ -40,16 +41,33 @@ def declare(actions: Any) -> None:
         "--balance", type=Path, metavar="OUT", help="of --data: a folder that settle balance has made of it"
     )
     replay.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
-    replay.add_argument("--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all)")
+    replay.add_argument(
+        "--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all); of --area: its runs"
+    )
     replay.add_argument("--area", metavar="ID", help="of --data: of which area; the run is of its whole zone")
     replay.add_argument("--slot", type=whole_number(0, _LAST_SLOT_S), metavar="S", help="slot start, UTC seconds")
-    replay.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
+    replay.add_argument("--day", metavar="YYYY-MM-DD", help="in place of --slot: all slots of a local day of --area")
+    for name, words in (("--from", "in place of --slot: slots that start then or later"), ("--until", "and before")):
+        replay.add_argument(
+            name, dest=name[2:] + "_s", type=instant, metavar="TIME", help=f"{words}, ISO 8601 with its offset"
+        )
+    replay.add_argument(
+        "--run", dest="run_name", metavar="NAME", help="settlement run (of --slot the last one, of several slots all)"
+    )
     replay.add_argument("--archive", type=Path, metavar="DIR", help="an archive with the blocks that are not in DIR")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what came out again; 1 where it is not what the ledger or the files keep."""
-    of_run = {"--area": args.area, "--slot": args.slot, "--run": args.run_name, "--archive": args.archive}
+    of_run = {
+        "--area": args.area,
+        "--slot": args.slot,
+        "--day": args.day,
+        "--from": args.from_s,
+        "--until": args.until_s,
+        "--run": args.run_name,
+        "--archive": args.archive,
+    }
     given = [name for name, value in of_run.items() if value is not None]
     if args.settled is not None and args.documents is not None:
         raise UsageError("--documents: is of --data; --settled holds its ledger itself")
@@ -67,12 +85,11 @@ def run(args: argparse.Namespace) -> int:
                 f"{given[0]}: is of a run, with --data alone; --settled and --documents make documents again"
             )
         return _documents(args)
-    if args.month is not None:
-        raise UsageError("--month: is of documents, with --settled; --data makes a run again")
-    if args.area is None or args.slot is None:
+    is_span = replaying_span.is_asked(args)
+    if args.area is None or (args.slot is None and not is_span):
         missing = "--area" if args.area is None else "--slot"
-        raise UsageError(f"{missing} is missing: name the run by --area and --slot")
-    return _run(args)
+        raise UsageError(f"{missing} is missing: name runs by --area and --slot, --day, --month or --from and --until")
+    return replaying_span.run(args) if is_span else _run(args)
 
 
 def _documents(args: argparse.Namespace) -> int:

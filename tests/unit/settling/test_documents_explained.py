@@ -374,8 +374,8 @@ def test_a_settled_folder_that_lost_its_state_says_how_it_comes_back(
             "--area: is of a run, with --data alone; --settled and --documents make documents again",
         ),
         (["--settled", "OUT", "--month", "2024-01"], "month '2024-01': the ledger has no slot of it"),
-        (["--data", "OUT/ledger", "--month", "2025-06"], "--month: is of documents, with --settled"),
-        (["--data", "OUT/ledger", "--area", "A1"], "--slot is missing: name the run by --area and --slot"),
+        (["--data", "OUT/ledger", "--month", "2025-06"], "--area is missing: name runs by --area and --slot"),
+        (["--data", "OUT/ledger", "--area", "A1"], "--slot is missing: name runs by --area and --slot"),
     ],
 )
 def test_a_replay_that_is_none_is_one_clear_line(
