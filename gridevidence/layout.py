@@ -242,6 +242,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "correction_after_s?": WITHIN,
         "final_after_s?": UNTIL_FINAL,
         "first_slot_start_s": TIME,
+        "gap_slots_max?": range(1, 4_321),
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,

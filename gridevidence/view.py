@@ -99,6 +99,8 @@ class PositionView:
     """What the point took and traded in the slot, and all that follows from it."""
 
     row: int
+    quality: int
+    """The quality byte of the energy."""
     import_wh: int
     export_wh: int
     bought_wh: int
@@ -350,6 +352,7 @@ class _Decoder:
         lines = self.of.known_contract().lines_of_point(settled)
         return PositionView(
             row=position.row,
+            quality=position.quality,
             import_wh=position.import_wh,
             export_wh=position.export_wh,
             bought_wh=settled.columns["bought_wh"],

@@ -15,6 +15,8 @@ FINAL_S_MAX: Final = 10 * SPAN_S_MAX
 """Longest time until a slot is final."""
 ROWS_MAX: Final = 1 << 20
 """Points of one zone."""
+GAP_SLOTS_MAX: Final = 4_320
+"""Slots of the longest gap that registers close: 45 days of quarters of an hour."""
 
 
 class Zone(NamedTuple):
@@ -24,6 +26,8 @@ class Zone(NamedTuple):
     ``metering_deadline_s`` after its end. A correction run falls due ``correction_after_s`` (None: 0) after what it corrects
     became known; from ``final_after_s`` after the slot's end on nothing corrects it (None: the slot is never final).
     run_calendar: the map of a ``RunCalendar``, which then says when corrections fall due; None: there are no final and dispute runs.
+    gap_slots_max: slots of the longest gap whose energy comes to the advance of the registers around it, over exchanges of meters too;
+    None: gaps are bound as before there was such a limit, up to 96 slots of one meter (docs/spec/state.md, "Estimates").
     """
 
     contract: str
@@ -34,6 +38,7 @@ class Zone(NamedTuple):
     open_before_start_s: int
     correction_after_s: int | None = None
     final_after_s: int | None = None
+    gap_slots_max: int | None = None
     run_calendar: Mapping[str, Any] | None = None
 
 
@@ -69,12 +74,13 @@ ZONE: Final[Entity[Zone]] = Entity(
             "correction_after_s": _SPAN,
             "final_after_s": integer(0, FINAL_S_MAX),
             "first_slot_start_s": INSTANT,
+            "gap_slots_max": integer(1, GAP_SLOTS_MAX),
             "gate_before_start_s": _SPAN,
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
             "run_calendar": RUN_CALENDAR,
         },
-        optional=frozenset({"correction_after_s", "final_after_s", "run_calendar"}),
+        optional=frozenset({"correction_after_s", "final_after_s", "gap_slots_max", "run_calendar"}),
         rule=_fault,
     ),
 )

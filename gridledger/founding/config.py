@@ -17,7 +17,7 @@ from gridcore.errors import UsageError
 from gridcore.genesis import BLOCK_TIME, SLOT_S_CHOICES
 from gridcore.registry.installation import MODULUS_WH_MAX, NUMBER_MAX, PRIMARY_LIMIT_WH_MAX, RATIO_MAX, REGISTER_WH_MAX
 from gridcore.registry.point import POINT, POINT_ROLES, Point
-from gridcore.registry.zone import FINAL_S_MAX, SPAN_S_MAX
+from gridcore.registry.zone import FINAL_S_MAX, GAP_SLOTS_MAX, SPAN_S_MAX
 from gridledger.founding.organisations import SIGNER_ROLES
 from gridledger.founding.runs_config import RunsConfig
 from ledger.config import PORT_DEFAULT as NODE_PORT_DEFAULT
@@ -62,7 +62,10 @@ class CalendarConfig:
 
 @dataclass(frozen=True)
 class TimelineConfig:
-    """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now; ``final_after_s``: None for never."""
+    """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now; ``final_after_s``: None for never.
+
+    gap_slots_max: see ``gridcore.registry.zone.Zone``.
+    """
 
     slot_s: int = field(default=900, metadata={"choices": SLOT_S_CHOICES})
     first_slot_start_s: int | None = field(default=None, metadata={"min": SPAN_S_MAX})
@@ -70,6 +73,7 @@ class TimelineConfig:
     gate_before_start_s: int = field(default=300, metadata=_SPAN)
     metering_deadline_s: int = field(default=900, metadata=_SPAN)
     final_after_s: int | None = field(default=None, metadata={"min": 0, "max": FINAL_S_MAX})
+    gap_slots_max: int = field(default=GAP_SLOTS_MAX, metadata={"min": 1, "max": GAP_SLOTS_MAX})
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def entities(
         metering_deadline_s=timeline.metering_deadline_s,
         open_before_start_s=timeline.open_before_start_s,
         final_after_s=timeline.final_after_s,
+        gap_slots_max=timeline.gap_slots_max,
         run_calendar=None if config.runs is None else config.runs.calendar.encode(),
     )
     yield from members

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import EncodingError, UsageError
+from gridcore.quality import FLAG_INTERPOLATED
 from gridevidence.view import BundleView, PositionView, TermView
 from ledger.contract import LineLike
 from ledger.one_group import one_group
@@ -123,7 +124,12 @@ def _given_words(view: BundleView) -> Text:
     """Where an energy comes from that follows from no register."""
     if view.clock == "imported":
         return {"en": "imported from a file", "zh_CN": "由文件导入"}
-    return {"en": "estimated", "zh_CN": "估算"}
+    if view.position.quality & FLAG_INTERPOLATED:
+        return {
+            "en": "estimated: the slot's part of what the registers around the gap have counted",
+            "zh_CN": "估算：缺口两端示数之差中本时段的份额",
+        }
+    return {"en": "estimated by earlier days or a standing profile", "zh_CN": "估算：按以往同类日或标准曲线"}
 
 
 def _trades(view: BundleView) -> Iterator[Step]:

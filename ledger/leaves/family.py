@@ -54,7 +54,7 @@ class Family(Generic[P, R]):
     name: first part of every key; key: of one leaf, from what names it; decode: the record of a stored map, called with the
     map's items as keyword arguments; encode: the inverse. is_provable: its leaves enter bundles, so that a store keeps what the
     newest blocks replaced of them. is_followed: followers of the ledger are told of its writes. is_prunable: its leaves are named by a slot
-    or boundary first, and are read for slots alone that are not final: a store may drop the bodies of the others.
+    or boundary first, and are read for slots alone that are not final, or lie a bounded time before these: a store may drop the bodies of the others.
     """
 
     name: str

@@ -19,7 +19,8 @@ NEVER: Final = -1
 class Timeline(NamedTuple):
     """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change.
 
-    final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs.
+    final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs;
+    gap_slots_max: 0 for a zone that names none.
     """
 
     first_slot_start_s: int
@@ -28,6 +29,7 @@ class Timeline(NamedTuple):
     open_before_start_s: int
     correction_after_s: int = 0
     final_after_s: int = NEVER
+    gap_slots_max: int = 0
     run_calendar: RunCalendar | None = None
 
     @classmethod
@@ -40,6 +42,7 @@ class Timeline(NamedTuple):
             zone.open_before_start_s,
             zone.correction_after_s or 0,
             NEVER if zone.final_after_s is None else zone.final_after_s,
+            zone.gap_slots_max or 0,
             None if zone.run_calendar is None else RunCalendar.of(zone.run_calendar),
         )
 

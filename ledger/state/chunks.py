@@ -17,7 +17,8 @@ from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
 from ledger.state.draft import Draft, Touched
 from ledger.state.energy import Bools
-from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Candidates, Place, judge_late_rows, judge_rows, neighbours
+from ledger.state.nearest import AFTER, BEFORE, NONE, Place
+from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Candidates, judge_late_rows, judge_rows
 
 ACCEPTED: Final = 0
 EQUAL: Final = -1
@@ -166,8 +167,9 @@ def _write(draft: Draft, rows: SortedRows, chunks: _Chunks, taken: Int64) -> Non
     chunks.latest_import_wh[target] = rows.import_wh[source]
     chunks.latest_export_wh[target] = rows.export_wh[source]
     for chunk, own in _by_chunk(chunks, taken):
-        draft.fed.add(_touched(draft, chunk, rows.boundary_s, at[own], before_s[own]))
+        draft.fed.add(_touched(draft, chunk, rows, taken[own], at[own], before_s[own]))
         _save(draft, rows, chunks, chunk, rows.batch[taken[own]], is_newer[own])
+        draft.nearest.note_written(Place(chunk.zone, chunk.number, at[own] - chunk.part.start), rows.boundary_s)
 
 
 def _save(draft: Draft, rows: SortedRows, chunks: _Chunks, chunk: _Chunk, batch: Int64, is_newer: Bools) -> None:
@@ -188,20 +190,29 @@ def _save(draft: Draft, rows: SortedRows, chunks: _Chunks, chunk: _Chunk, batch:
         LATEST.save(draft, latest, chunk.zone, chunk.number)
 
 
-def _touched(draft: Draft, chunk: _Chunk, boundary_s: int, at: Int64, latest_s: Int64) -> Touched:
+def _touched(draft: Draft, chunk: _Chunk, rows: SortedRows, taken: Int64, at: Int64, latest_s: Int64) -> Touched:
     """The slots between the nearest values before and after new ones or others, which do not stand among the latest yet.
 
-    at: of the new ones in the joined columns; latest_s: what was the latest there before.
+    taken: of the rows; at: in the joined columns; latest_s: what was the latest there before. Where nothing stands as far as a gap reaches,
+    the span of the meter's registers may begin or end there.
     """
-    near_s = latest_s[(latest_s < boundary_s) & (latest_s >= boundary_s - NEIGHBOUR_SLOTS_MAX * draft.slot_s)]
-    first_s, end_s = int(near_s.min(initial=boundary_s)), boundary_s
-    late = at[latest_s >= boundary_s]
+    boundary_s, slot_s = rows.boundary_s, draft.slot_s
+    gap_slots_max = draft.registry.zone(chunk.zone).timeline.gap_slots_max
+    reach_s = (gap_slots_max or NEIGHBOUR_SLOTS_MAX) * slot_s
+    before_s, after_s = np.where(latest_s < boundary_s, latest_s, NONE), np.full(len(at), NONE)
+    late = np.flatnonzero(latest_s >= boundary_s)
     if len(late):
-        place = Place(chunk.zone, chunk.number, late - chunk.part.start)
-        before, after = (neighbours(draft, place, boundary_s, direction) for direction in (-1, +1))
-        first_s = min(first_s, boundary_s - int(before.slots.max()) * draft.slot_s)
-        end_s = boundary_s + int(after.slots.max()) * draft.slot_s
-    return Touched(chunk.zone, first_s, end_s)
+        place = Place(chunk.zone, chunk.number, at[late] - chunk.part.start)
+        for found_s, direction in ((before_s, BEFORE), (after_s, AFTER)):
+            furthest_s = np.full(len(late), boundary_s + direction * reach_s)
+            found_s[late] = draft.nearest.find(draft, place, boundary_s, direction, slot_s, furthest_s)
+    if gap_slots_max:
+        spans = draft.at(boundary_s).spans.take(rows.place[taken])
+        before_s = np.where(before_s < boundary_s - reach_s, spans.since_s // slot_s * slot_s, before_s)
+        after_s = np.where(after_s == NONE, -(-spans.until_s // slot_s) * slot_s, after_s)
+    before_s = before_s[before_s >= max(boundary_s - reach_s, 0)]
+    after_s = after_s[after_s <= boundary_s + reach_s]
+    return Touched(chunk.zone, int(before_s.min(initial=boundary_s)), int(after_s.max(initial=boundary_s)))
 
 
 def _reseeded(seed: bytes, rows: SortedRows, batch: Int64) -> Mapping[int, bytes]:

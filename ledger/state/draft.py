@@ -13,6 +13,7 @@ from gridcore.genesis import Thresholds
 from gridcore.registry.entity import Entity
 from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
+from ledger.leaves.columns import Int64
 from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
@@ -23,6 +24,7 @@ from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.kept_profiles import KeptProfiles
 from ledger.state.last_orders import LastOrders
+from ledger.state.nearest import NearestValues
 from ledger.state.seen_ids import SeenIds
 from ledger.state.span_changes import SpanChanges
 from ledger.state.state import State
@@ -107,6 +109,10 @@ class Draft:
         """Accepted reading batches whose rows have not been judged yet, in block order; see ``metering``."""
         self.imported: dict[tuple[str, int, int], Sequence[Value | None]] = {}
         """By zone, day and rows of the zone, of one at most: the leaves that the slot settled last had its energies from; see ``intervals``."""
+        self.nearest = NearestValues()
+        """Where values stand around gaps."""
+        self.initial_wh: dict[tuple[str, int, int], Int64] = {}
+        """By zone, chunk and slot: what initial runs measured; see ``references``."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""
         self.reopened: dict[str, int] = {}

@@ -5,7 +5,7 @@ Reference days are earlier days like the one that is estimated. Callers have che
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,3 +65,35 @@ def _split(rest_wh: NDArray[Any], weights: NDArray[Any], is_missing: Bools) -> N
     np.put_along_axis(rank, by_remainder, np.arange(weights.shape[1])[None, :], axis=1)
     split: NDArray[Any] = shares + (rank < left_over[:, None])
     return split
+
+
+class SlotGroups(NamedTuple):
+    """The slots of a gap, those of equal weight together.
+
+    slots: int64[groups], how many each has; earlier: int64[groups], how many of these come before one slot; here: the group of that slot.
+    """
+
+    slots: Int64
+    earlier: Int64
+    here: int
+
+
+def profile_share(rest_wh: Int64, weights: Int64, groups: SlotGroups) -> tuple[Int64, Int64]:
+    """What ``estimate_profile`` gives one slot of gaps, int64[n], and the floor of the most that it gives any slot, int64[n].
+
+    ``rest_wh`` int64[n]; ``weights`` int64[groups, n], of one slot of each group, not all 0. Work by groups, of which there are as many as
+    slots in two days: however long a gap is.
+    """
+    highest, most = int(weights.max(initial=0)), int(rest_wh.max(initial=0))
+    has_room = highest * max(most, int(groups.slots.sum())) <= _INT64_MAX
+    number: Any = np.int64 if has_room else object
+    slots = groups.slots.astype(number)[:, None]
+    total = (slots * weights).sum(axis=0)
+    products = rest_wh.astype(number) * weights.astype(number)
+    shares, remainders = products // total, products % total
+    left_over = rest_wh - (shares * slots).sum(axis=0)
+    own = remainders[groups.here]
+    before = (slots * (remainders > own)).sum(axis=0)
+    before += (groups.earlier.astype(number)[:, None] * (remainders == own)).sum(axis=0)
+    share = (shares[groups.here] + (before < left_over)).astype(np.int64)
+    return share, shares.max(axis=0).astype(np.int64)

@@ -12,7 +12,8 @@ from ledger.leaves.latest import LATEST, no_latest
 from ledger.registry.breaks import Spans
 from ledger.state.draft import Draft
 from ledger.state.energy import Bools, advance_of, is_in_range
-from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Neighbours, Place, neighbours
+from ledger.state.nearest import Place
+from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX, Neighbours, neighbours
 from ledger.state.slot import Slot, Snapshot
 
 

@@ -41,12 +41,12 @@ def day_of(draft: Draft, calendar: str, time_s: int) -> LocalDay | None:
     return LocalDay(start_s, start_s + DAY_S)
 
 
-def days_like(draft: Draft, calendar: str, day: LocalDay) -> list[LocalDay]:
-    """The last four of the 14 local days before a day that are of the same kind, the latest first; there may be fewer."""
+def days_like(draft: Draft, calendar: str, day: LocalDay, *, is_weekend: bool) -> list[LocalDay]:
+    """The last four of the 14 local days before a day that are of one kind, the latest first; there may be fewer."""
     found: list[LocalDay] = []
     before: LocalDay | None = day
     for _ in range(DAYS_BACK_MAX):
         before = None if before is None else day_of(draft, calendar, before.start_s - 1)
-        if before is not None and before.is_weekend == day.is_weekend and len(found) < REFERENCE_DAYS:
+        if before is not None and before.is_weekend == is_weekend and len(found) < REFERENCE_DAYS:
             found.append(before)
     return found

@@ -16,6 +16,8 @@ from ledger.state.energy import Bools
 from ledger.state.estimates import MISSING, estimate_open, estimate_profile
 from ledger.state.gaps import ClosedGaps, closed_gaps
 from ledger.state.local_days import REFERENCE_DAYS
+from ledger.state.part_shares import share_parts
+from ledger.state.parts import parts_of_slot
 from ledger.state.references import References
 from ledger.state.slot import Slot
 
@@ -44,6 +46,8 @@ def estimate_rows(draft: Draft, slot: Slot, rows: Int64) -> Estimated:
 def _estimate_chunk(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> Estimated:
     """The same for rows of one chunk."""
     references = References(draft, slot, chunk)
+    if slot.zone.zone.timeline.gap_slots_max:
+        return _estimate_parts(draft, slot, references, rows)
     gaps = closed_gaps(draft, slot, chunk, rows)
     closed = np.searchsorted(rows, gaps.rows)
     is_open = np.ones(len(rows), dtype=np.bool_)
@@ -52,6 +56,26 @@ def _estimate_chunk(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> Estima
     energy_wh[:, is_open] = _estimate_open_gaps(draft, slot, references, rows[is_open])
     energy_wh[:, closed] = _estimate_closed_gaps(draft, slot, references, gaps)
     return Estimated(energy_wh, np.where(is_open, OPEN_GAP, CLOSED_GAP).astype(np.uint8))
+
+
+def _estimate_parts(draft: Draft, slot: Slot, references: References, rows: Int64) -> Estimated:
+    """The same in a zone whose gaps are bound part by part: shares of closed parts, and for the seconds of the others the open estimate."""
+    parts, is_closed = parts_of_slot(draft, slot, references.chunk, rows)
+    closed, left = parts.take(is_closed), parts.take(~is_closed)
+    energy_wh, open_s = np.zeros((2, len(rows)), dtype=np.int64), np.full(len(rows), draft.slot_s)
+    at = np.searchsorted(rows, closed.row)
+    for summed, shares_wh in zip(energy_wh, share_parts(draft, slot, references, closed), strict=True):
+        np.add.at(summed, at, shares_wh)
+    open_s[at] = 0
+    beside = left.take(np.isin(left.row, closed.row))
+    np.add.at(open_s, np.searchsorted(rows, beside.row), beside.until_s - beside.from_s)
+    is_open = np.flatnonzero(open_s)
+    open_wh = _estimate_open_gaps(draft, slot, references, rows[is_open])
+    energy_wh[:, is_open] += open_wh * open_s[is_open] // draft.slot_s
+    beyond = np.flatnonzero((energy_wh > PRIMARY_LIMIT_WH_MAX).any(axis=0))
+    energy_wh[:, beyond] = _estimate_open_gaps(draft, slot, references, rows[beyond])
+    open_s[beyond] = draft.slot_s
+    return Estimated(energy_wh, np.where(open_s > 0, OPEN_GAP, CLOSED_GAP).astype(np.uint8))
 
 
 def _estimate_open_gaps(draft: Draft, slot: Slot, references: References, rows: Int64) -> Int64:

@@ -76,9 +76,9 @@ def energy_of_slot(draft: Draft, slot: Slot) -> Energy:
         end=_known(slot.end),
     )
     energy = whole.energies()
-    breaks = _breaks_of(draft, slot)
+    breaks = breaks_of_slot(draft, slot)
     if len(breaks):
-        _sum_up(energy, np.unique(_rows_of(draft, breaks)), _pieces(draft, slot, breaks))
+        _sum_up(energy, np.unique(rows_of_breaks(draft, breaks)), _pieces(draft, slot, breaks))
     return energy
 
 
@@ -93,7 +93,7 @@ def _known(snapshot: Snapshot) -> Registers:
     return import_wh, export_wh
 
 
-def _breaks_of(draft: Draft, slot: Slot) -> Int64:
+def breaks_of_slot(draft: Draft, slot: Slot) -> Int64:
     """Entries of installations of the zone at which registers break off inside the slot, ascending by time."""
     registry = draft.registry
     found = registry.breaks.within(registry.columns, slot.start_s, slot.end_s, draft.height - 1)
@@ -104,7 +104,7 @@ def _breaks_of(draft: Draft, slot: Slot) -> Int64:
     return of_zone
 
 
-def _rows_of(draft: Draft, breaks: Int64) -> Int64:
+def rows_of_breaks(draft: Draft, breaks: Int64) -> Int64:
     """int64[n]: the row in its zone of the installation of each entry."""
     rows: Int64 = draft.registry.installation_row[draft.registry.columns.installation_entries.entity[breaks]]
     return rows
@@ -117,7 +117,7 @@ def _pieces(draft: Draft, slot: Slot, breaks: Int64) -> _Pieces:
     ones or removes the meter, and at the slot's end.
     """
     columns, zone = draft.registry.columns, slot.zone
-    row = _rows_of(draft, breaks)
+    row = rows_of_breaks(draft, breaks)
     begins = columns.first_import_wh[breaks] != NOT_SAID
     ends = (columns.final_import_wh[breaks] != NOT_SAID) | (columns.installation_gateway[breaks] < 0)
     difference = np.bincount(row[begins], minlength=len(zone.zone)) - np.bincount(row[ends], minlength=len(zone.zone))
@@ -125,8 +125,8 @@ def _pieces(draft: Draft, slot: Slot, breaks: Int64) -> _Pieces:
     opened, closed = breaks[begins & is_paired], breaks[ends & is_paired]
     rows, meters = np.unique(row[is_paired]), columns.installation_entries.entity[opened]
     # Both in order of time in each row: the slot's start before all entries, its end behind them.
-    opening = np.argsort(np.concatenate([rows, _rows_of(draft, opened)]), kind="stable")
-    closing = np.argsort(np.concatenate([_rows_of(draft, closed), rows]), kind="stable")
+    opening = np.argsort(np.concatenate([rows, rows_of_breaks(draft, opened)]), kind="stable")
+    closing = np.argsort(np.concatenate([rows_of_breaks(draft, closed), rows]), kind="stable")
 
     def of_opening(at_start: Int64, at_entries: Int64) -> Int64:
         return np.concatenate([at_start[rows], at_entries])[opening]
@@ -139,7 +139,7 @@ def _pieces(draft: Draft, slot: Slot, breaks: Int64) -> _Pieces:
         nobody, _is_corrected(slot.end.quality).astype(np.int64)
     )
     return _Pieces(
-        row=of_opening(np.arange(len(zone.zone)), _rows_of(draft, opened)),
+        row=of_opening(np.arange(len(zone.zone)), rows_of_breaks(draft, opened)),
         modulus_wh=of_opening(zone.modulus_wh, columns.modulus_wh[meters]),
         limit_wh=of_opening(zone.limit_wh, columns.limit_wh[opened]),
         ratio=of_opening(zone.ratio, columns.ratio[opened]),

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from gridcore.codes import Code
 from gridcore.registry.installation import REGISTER_WH_MAX
 from ledger.leaves.columns import Int64
-from ledger.leaves.registers import REGISTERS, is_present
 from ledger.registry.breaks import NEVER_S, NOT_SAID, Spans
 from ledger.state.draft import Draft
 from ledger.state.energy import Bools, advance_of, is_in_range
+from ledger.state.nearest import AFTER, BEFORE, NONE, Place, registers_at
 
 NEIGHBOUR_SLOTS_MAX: Final = 96
-"""How far a late row looks for the values before and after it."""
+"""How far a late row looks for the values before and after it, and a gap of a zone that names no ``gap_slots_max`` reaches."""
 
 FITS: Final = 0
 GOES_BACK: Final = int(Code.ROW_GOES_BACK)
@@ -54,14 +54,6 @@ class Candidates:
             (self.latest[0][rows], self.latest[1][rows]),
             self.spans.take(rows),
         )
-
-
-class Place(NamedTuple):
-    """Where rows stand. at: int64[n], positions in the chunk of the zone."""
-
-    zone: str
-    chunk: int
-    at: Int64
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ def judge_rows(draft: Draft, rows: Candidates) -> Int64:
 
 def judge_late_rows(draft: Draft, place: Place, rows: Candidates) -> Int64:
     """int64[n]: 0, or the verdict of a row whose point already has a later boundary."""
-    near = (neighbours(draft, place, rows.boundary_s, direction, rows.spans) for direction in (-1, +1))
+    near = (neighbours(draft, place, rows.boundary_s, direction, rows.spans) for direction in (BEFORE, AFTER))
     before = next(near).or_else(partial(_first, draft, rows))
     # The latest value lies after a late row: it bounds the row where nothing nearer does.
     after = next(near).or_else(partial(_latest, draft, rows)).or_else(partial(_final, draft, rows))
@@ -158,27 +150,15 @@ def _final(draft: Draft, rows: Candidates) -> Neighbours:
     return Neighbours(slots, rows.spans.final, is_there)
 
 
-def neighbours(draft: Draft, place: Place, boundary_s: int, direction: int, spans: Spans | None = None) -> Neighbours:
-    """The nearest present values before (-1) or after (+1) a boundary, only those in ``spans`` where these are given.
+def neighbours(draft: Draft, place: Place, boundary_s: int, direction: int, spans: Spans) -> Neighbours:
+    """The nearest present values in ``spans`` before (-1) or after (+1) a boundary, at most 96 boundaries away."""
+    furthest_s = np.full(len(place.at), boundary_s + direction * NEIGHBOUR_SLOTS_MAX * draft.slot_s)
+    furthest_s = within_spans(spans, furthest_s, direction)
+    found_s = draft.nearest.find(draft, place, boundary_s, direction, draft.slot_s, furthest_s)
+    slots = np.where(found_s != NONE, np.abs(found_s - boundary_s) // draft.slot_s, 0)
+    return Neighbours(slots, registers_at(draft, place, found_s), np.zeros(len(slots), dtype=bool))
 
-    Each leaf is looked at once for all rows.
-    """
-    slots = np.zeros(len(place.at), dtype=np.int64)
-    first, second = np.zeros_like(slots), np.zeros_like(slots)
-    for away in range(1, NEIGHBOUR_SLOTS_MAX + 1):
-        at_s = boundary_s + direction * away * draft.slot_s
-        value = draft.get(REGISTERS.key(at_s, place.zone, place.chunk))
-        if value is None:
-            continue
-        found = (slots == 0) & is_present(value, place.at)
-        if spans is not None:
-            found &= (spans.since_s <= at_s) & (at_s < spans.until_s)
-        if not found.any():
-            continue
-        chunk = REGISTERS.decode(**value).padded(int(place.at.max()) + 1)
-        slots[found] = away
-        for column, values in ((first, chunk.import_wh), (second, chunk.export_wh)):
-            column[found] = values[place.at][found]
-        if slots.all():
-            break
-    return Neighbours(slots, (first, second), np.zeros(len(slots), dtype=bool))
+
+def within_spans(spans: Spans, furthest_s: Int64, direction: int) -> Int64:
+    """int64[n]: how far to look for values, but not beyond the ends of spans."""
+    return np.maximum(furthest_s, spans.since_s) if direction == BEFORE else np.minimum(furthest_s, spans.until_s - 1)

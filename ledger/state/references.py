@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.quality import CODE_MASK, CORRECTED, MEASURED
+from gridcore.run_names import INITIAL
 from ledger.leaves.columns import Int64, chunk_bounds
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
@@ -15,6 +17,25 @@ from ledger.state.estimates import MISSING
 from ledger.state.local_days import REFERENCE_DAYS, LocalDay, day_of, days_like
 from ledger.state.slot import Slot
 
+REFERENCE_S_MAX: Final = 16 * 86_400
+"""How long before a gap the slots begin that give it its shape, at most: what is older may be pruned."""
+INITIAL_ENERGIES_MAX: Final = 4_096
+"""Slots of chunks whose initial runs a block keeps in memory: 64 MiB."""
+
+
+class GapBegin(NamedTuple):
+    """Where a gap begins, UTC seconds, and the local day that holds this."""
+
+    start_s: int
+    day: LocalDay
+
+
+class PlaceInDay(NamedTuple):
+    """A slot of local days of one kind, so many seconds after their begin."""
+
+    is_weekend: bool
+    after_s: int
+
 
 class References:
     """Earlier slots of one chunk of a zone; each is loaded once."""
@@ -22,10 +43,12 @@ class References:
     def __init__(self, draft: Draft, slot: Slot, chunk: int) -> None:
         self._draft = draft
         self._zone = slot.zone
-        self._chunk = chunk
+        self.chunk = chunk
         first, end = chunk_bounds(chunk)
         self._first_row, self._size = first, min(end, len(slot.zone.zone)) - first
-        self._days_like = cache(lambda calendar, day: days_like(draft, calendar, day))
+        self._days_like = cache(
+            lambda calendar, day, is_weekend: days_like(draft, calendar, day, is_weekend=is_weekend)
+        )
         self._energies = cache(self._load_energies)
 
     def days_of(self, rows: Int64, time_s: int) -> list[tuple[Int64, str, LocalDay]]:
@@ -43,20 +66,47 @@ class References:
         """int64[2, 4, n]: what rows imported and exported in the same slot of the days like that of a slot, MISSING where not known."""
         found = np.full((2, REFERENCE_DAYS, len(rows)), MISSING, dtype=np.int64)
         for own, calendar, day in self.days_of(rows, slot_start_s):
-            for place, like in enumerate(self._days_like(calendar, day)):
+            for place, like in enumerate(self._days_like(calendar, day, day.is_weekend)):
                 earlier_s = like.start_s + slot_start_s - day.start_s
                 if earlier_s < like.end_s:
                     found[:, place, own] = self._energies(earlier_s)[:, rows[own] - self._first_row]
         return found
 
+    def of_days_before(self, rows: Int64, calendar: str, begin: GapBegin, slot: PlaceInDay) -> tuple[Int64, Int64]:
+        """What rows imported and exported at one place of the days of its kind before a gap, by the initial runs: the sums, int64[2, n],
+        and of how many days, int64[n], 0 to 4.
+
+        No later run changes these, so that a gap is split alike whenever one of its slots is settled.
+        """
+        sums, days = np.zeros((2, len(rows)), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+        for like in self._days_like(calendar, begin.day, slot.is_weekend):
+            earlier_s = like.start_s + slot.after_s
+            if begin.start_s - REFERENCE_S_MAX <= earlier_s < like.end_s:
+                of_day = self._initial_energies(earlier_s)[:, rows - self._first_row]
+                is_known = of_day[0] != MISSING
+                sums += np.where(is_known, of_day, 0)
+                days += is_known
+        return sums, days
+
+    def _initial_energies(self, slot_start_s: int) -> Int64:
+        """int64[2, rows of the chunk]: import and export of the initial run where they were measured."""
+        known, key = self._draft.initial_wh, (self._zone.zone.name, self.chunk, slot_start_s)
+        if key not in known:
+            if len(known) >= INITIAL_ENERGIES_MAX:
+                known.clear()
+            known[key] = self._energies_of(slot_start_s, INITIAL)
+        return known[key]
+
     def _load_energies(self, slot_start_s: int) -> Int64:
-        """int64[2, rows of the chunk]: import and export of the last run where they were measured, in a slot that is not final."""
-        draft, zone = self._draft, self._zone.zone
+        """The same of the last run of a slot that is not final."""
+        runs = RUNS.load(self._draft, slot_start_s, self._zone.zone.name)
+        is_final = self._zone.zone.timeline.is_final(slot_start_s + self._draft.slot_s, self._draft.ledger_time_s)
+        return self._energies_of(slot_start_s, None if runs is None or is_final else runs.last)
+
+    def _energies_of(self, slot_start_s: int, run: str | None) -> Int64:
+        """int64[2, rows of the chunk]: import and export by a run where they were measured, MISSING elsewhere."""
         energies = np.full((2, self._size), MISSING, dtype=np.int64)
-        runs = RUNS.load(draft, slot_start_s, zone.name)
-        if runs is None or zone.timeline.is_final(slot_start_s + draft.slot_s, draft.ledger_time_s):
-            return energies
-        leaf = POSITIONS.load(draft, slot_start_s, zone.name, runs.last, self._chunk)
+        leaf = None if run is None else POSITIONS.load(self._draft, slot_start_s, self._zone.zone.name, run, self.chunk)
         if leaf is not None:
             columns = leaf.columns
             is_read = (columns["start_import"] >= 0) & (columns["end_import"] >= 0)

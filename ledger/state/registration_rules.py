@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from gridcore.codes import Code
 from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
 from gridcore.registry.area import AREA
@@ -39,6 +41,7 @@ from ledger.state.accepted_rules import AcceptedRules
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.last_orders import NONE_S, LastOrders
+from ledger.state.parts import begin_of_part
 from ledger.state.registrations import Registrations, SaltedRow
 
 OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
@@ -286,7 +289,17 @@ def note_reopened(draft: Draft, judge: Judge) -> None:
         changes_slots = kind in (AREA.kind, PRICE_SERIES.kind, RULES.kind) and draft.get(stated.key) is not None
         for zone in judge.zones_of(stated) if changes_slots or kind in _ALWAYS_OF_SLOTS else ():
             if zone is not None:
-                draft.reopened[zone] = min(draft.reopened.get(zone, stated.from_s), stated.from_s)
+                from_s = _begin_of_part(draft, stated) if kind == INSTALLATION.kind else stated.from_s
+                draft.reopened[zone] = min(draft.reopened.get(zone, from_s), from_s)
+
+
+def _begin_of_part(draft: Draft, stated: Stated[Any]) -> int:
+    """From when on a row of an installation says more of slots: where it bounds a gap, from the gap's begin."""
+    registry, number = draft.registry, int(stated.key.partition("/")[2])
+    installation = int(np.searchsorted(registry.numbers, number))
+    if installation == len(registry.numbers) or registry.numbers[installation] != number:
+        return stated.from_s
+    return begin_of_part(draft, installation, stated.from_s)
 
 
 def _kind_and_name(key: str) -> tuple[str, str]:

@@ -26,8 +26,9 @@ from gridcore.header import decode_header
 from ledger.kinds.table import KINDS
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.progress import PROGRESS
-from ledger.registry.zones import NEVER
+from ledger.registry.zones import NEVER, Timeline
 from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX
+from ledger.state.references import REFERENCE_S_MAX
 from ledger.store.archive import Archive, archive_blocks
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.block_record import BlockRecord, frame_record
@@ -41,6 +42,8 @@ from ledger.store.state_db import DB_NAME, StateDb, remove_db
 
 _READ_BACK_SLOTS = NEIGHBOUR_SLOTS_MAX + 4
 """A reading of a slot that is not final is compared with boundaries so many slots before it."""
+_AROUND_GAP_SLOTS = 4
+"""Slots before the begin of the longest gap, and of the days that give it its shape, that are kept with them."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,24 @@ def put_back(archive: Archive, data_dir: Path, files: Files) -> bool:
 def _goal(parts: Parts) -> Pruned:
     """What can be pruned where the ledger stands. UsageError where a zone's slots are never final."""
     slot_s, now_s = CHAIN.must(parts.state).slot_s, parts.tip.ledger_time_s
-    ends_s, opened_before_s = [now_s], 0
+    befores_s, opened_before_s = [now_s - _READ_BACK_SLOTS * slot_s], 0
     for zone in parts.state.registry.zones:
         timeline, progress = zone.timeline, PROGRESS.must(parts.state, zone.name)
         if timeline.final_after_s == NEVER:
             raise UsageError(
                 f"zone {zone.name}: names no final_after_s, so its slots are never final and nothing is pruned"
             )
-        ends_s += [now_s - timeline.final_after_s - slot_s, progress.run_slot_start_s]
+        first_open_s = min(now_s - timeline.final_after_s - slot_s, progress.run_slot_start_s)
+        befores_s.append(first_open_s - _read_back_s(timeline, slot_s))
         opened_before_s = max(opened_before_s, timeline.open_before_start_s)
-    before_s = max(0, min(ends_s) - _READ_BACK_SLOTS * slot_s)
+    before_s = max(0, min(befores_s))
     return Pruned(_last_height_before(parts, before_s - opened_before_s), before_s)
+
+
+def _read_back_s(timeline: Timeline, slot_s: int) -> int:
+    """How long before a slot that is not final lies what its runs and readings may read."""
+    of_gap_s = (timeline.gap_slots_max + _AROUND_GAP_SLOTS) * slot_s + REFERENCE_S_MAX
+    return max(_READ_BACK_SLOTS * slot_s, of_gap_s if timeline.gap_slots_max else 0)
 
 
 def _last_height_before(parts: Parts, instant_s: int) -> int:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tests.twin import run_dates
-from tests.twin.metering import NEIGHBOURS, row_at
+from tests.twin.metering import NEIGHBOURS, row_at, span_of
 
 if TYPE_CHECKING:
     from tests.twin.twin import Twin
@@ -48,9 +48,20 @@ def due_spans(twin: Twin, zone: str, first: int, end: int) -> list[list[int]]:
 
 
 def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
-    """The nearest boundary with a value in one direction, at most 96 away; the boundary itself where there is none."""
-    around = (boundary + away * step_s for away in range(1, NEIGHBOURS + 1))
-    return next((other for other in around if row_at(twin, zone, row, other) is not None), boundary)
+    """The nearest boundary with a value in one direction, at most 96 away, or as many as a gap of the zone may have slots; where there is
+    none, in such a zone the end of the meter's span, if it lies as near; else the boundary itself.
+    """
+    gap_slots_max = twin.timeline(zone).get("gap_slots_max")
+    reach = gap_slots_max or NEIGHBOURS
+    for away in range(1, reach + 1):
+        if row_at(twin, zone, row, boundary + away * step_s) is not None:
+            return boundary + away * step_s
+    installed = twin.registry.installation_at(twin.registry.points[zone][row], boundary, twin.height - 1)
+    if gap_slots_max is None or installed is None:
+        return boundary
+    span = span_of(twin, installed[0], boundary)
+    end = span.since_s // twin.slot_s * twin.slot_s if step_s < 0 else -(-span.until_s // twin.slot_s) * twin.slot_s
+    return end if abs(end - boundary) <= reach * twin.slot_s and end >= 0 else boundary
 
 
 def queued(twin: Twin, zone: str, spans: Sequence[Sequence[int]]) -> list[list[int]]:

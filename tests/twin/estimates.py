@@ -33,24 +33,34 @@ class Gap(NamedTuple):
     advances: tuple[int, int]
 
 
-def estimate(twin: Twin, zone: str, row: int, slot: int) -> tuple[int, int, int]:
+def estimate(twin: Twin, place: Place, slot: int) -> tuple[int, int, int]:
     """Import and export in Wh, and the quality byte."""
+    gap = closed_gap(twin, place, slot)
+    if gap is None:
+        return *open_estimate(twin, place, slot), OPEN
+    shares = [share(twin, place, slot, gap, direction) for direction in (0, 1)]
+    return shares[0], shares[1], CLOSED
+
+
+def place_of(twin: Twin, zone: str, row: int, slot: int) -> Place:
+    """The place of a row in a slot."""
     name = twin.registry.points[zone][row]
     point = twin.registry.must(f"point/{name}", slot, twin.height - 1)
     area = twin.registry.must(f"area/{point['area']}", slot, twin.height - 1)
-    place = Place(zone, row, name, area["calendar"])
-    installed = twin.registry.installation_at(name, slot, twin.height - 1)
-    gap = closed_gap(twin, place, slot)
-    if gap is not None:
-        shares = [share(twin, place, slot, gap, direction) for direction in (0, 1)]
-        return shares[0], shares[1], CLOSED
+    return Place(zone, row, name, area["calendar"])
+
+
+def open_estimate(twin: Twin, place: Place, slot: int) -> tuple[int, int]:
+    """The mean of earlier days, without one the standing profile; at most what the meter can show."""
+    point = twin.registry.must(f"point/{place.point}", slot, twin.height - 1)
+    installed = twin.registry.installation_at(place.point, slot, twin.height - 1)
     limit = 0 if installed is None else installed[1]["limit_wh"] * installed[1]["ratio"]
     days = [found for found in reference_days(twin, place, slot) if found is not None]
     if days:
         means = [floor(Fraction(sum(day[direction] for day in days), len(days))) for direction in (0, 1)]
     else:
         means = standing(twin, place, slot, point)
-    return min(means[0], limit), min(means[1], limit), OPEN
+    return min(means[0], limit), min(means[1], limit)
 
 
 def closed_gap(twin: Twin, place: Place, slot: int) -> Gap | None:
@@ -150,8 +160,13 @@ def measured(twin: Twin, place: Place, slot: int) -> tuple[int, int] | None:
     runs = twin.leaves.get(f"runs/{slot}/{place.zone}")
     if runs is None or twin.is_final(place.zone, slot):
         return None
+    return measured_by(twin, place, slot, runs["runs"][-1][0])
+
+
+def measured_by(twin: Twin, place: Place, slot: int, run: str) -> tuple[int, int] | None:
+    """What a run says of a slot, where it rests on two registers."""
     chunk, at = divmod(place.row, CHUNK)
-    leaf = twin.leaves.get(f"positions/{slot}/{place.zone}/{runs['runs'][-1][0]}/{chunk}")
+    leaf = twin.leaves.get(f"positions/{slot}/{place.zone}/{run}/{chunk}")
     if leaf is None or at >= len(leaf["quality"]) or leaf["quality"][at] % 16 not in (0, 2):
         return None
     columns = leaf["columns"]

@@ -18,6 +18,7 @@ from tests.twin.bilateral import answering, organisations_of
 from tests.twin.conflicts import does_conflict
 from tests.twin.forms import ZEROS, Leaf, Transaction, fits, salted_root
 from tests.twin.market import may_have_traded
+from tests.twin.metering import row_at, span_of
 from tests.twin.refusals import is_approved, is_refused, points_of_rules
 from tests.twin.registry_forms import has_form, has_name, is_registry_row
 
@@ -151,7 +152,21 @@ def take_effect(twin: Twin, rows: Sequence[bytes], before: dict[str, Leaf]) -> N
     start_leaves(twin, rows)
     for key, from_s, value in map(cbor.decode, rows):
         for zone in reopened_zones(twin, key, value, before):
-            twin.reopened[zone] = min(twin.reopened.get(zone, from_s), from_s)
+            since_s = gap_begin(twin, zone, key, value, from_s) if key.startswith("installation/") else from_s
+            twin.reopened[zone] = min(twin.reopened.get(zone, since_s), since_s)
+
+
+def gap_begin(twin: Twin, zone: str, key: str, value: Leaf, from_s: int) -> int:
+    """Where the gap began that a row of an installation bounds, if its zone closes gaps by parts and knew the meter."""
+    gap_slots_max, number = twin.timeline(zone).get("gap_slots_max"), int(key.split("/")[1])
+    if gap_slots_max is None or number not in twin.registry.installations:
+        return from_s
+    reach, (_, row) = gap_slots_max * twin.slot_s, twin.place(value["point"])
+    for at_s in range(from_s // twin.slot_s * twin.slot_s, from_s - reach - 1, -twin.slot_s):
+        if row_at(twin, zone, row, at_s) is not None:
+            return at_s
+    since_s = span_of(twin, number, from_s).since_s
+    return since_s if since_s >= max(from_s - reach, 0) else from_s
 
 
 def certificate_code(twin: Twin, key: str, from_s: int, value: Leaf) -> int:

@@ -43,6 +43,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "correction_after_s?": SPAN,
             "final_after_s?": RUN_SPAN,
             "first_slot_start_s": TIME,
+            "gap_slots_max?": range(1, 4_321),
             "gate_before_start_s": SPAN,
             "metering_deadline_s": SPAN,
             "open_before_start_s": SPAN,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gridcore import cbor
 from gridcore.sm3 import sm3
+from tests.twin import long_gaps
 from tests.twin.bilateral import BilateralAgreements, deals_in
 from tests.twin.contracts import BillSharing, Member, Month, Settled
-from tests.twin.estimates import estimate
+from tests.twin.estimates import estimate, place_of
 from tests.twin.forms import ZEROS, Column, Leaf, pack, salted_root
 from tests.twin.intervals import imported_at, seed_at
 from tests.twin.market import chunks
@@ -64,7 +65,9 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
         quality, *energies = imported
         shown = [-1] * 4
     elif "party" in point and known is None:
-        energies[0], energies[1], quality = estimate(twin, zone, row, slot)
+        is_by_parts = "gap_slots_max" in twin.timeline(zone)
+        find = long_gaps.estimate if is_by_parts else estimate
+        energies[0], energies[1], quality = find(twin, place_of(twin, zone, row, slot), slot)
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
 

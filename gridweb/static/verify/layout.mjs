@@ -247,6 +247,7 @@ export const ENTITIES = {
     "correction_after_s?": WITHIN,
     "final_after_s?": UNTIL_FINAL,
     first_slot_start_s: TIME,
+    "gap_slots_max?": within(1n, 4_320n),
     gate_before_start_s: WITHIN,
     metering_deadline_s: WITHIN,
     open_before_start_s: WITHIN,

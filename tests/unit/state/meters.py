@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gridcore.codes import Code
 from gridcore.master_data import Listed, Named
@@ -22,13 +23,20 @@ METER = Installation("gw-1", LIMIT_WH, "M-1", 0, "P-1", "test", 1)
 
 
 class Meters:
-    """A chain with one household whose slots settle once their readings are there. more: what genesis knows ahead."""
+    """A chain with one household whose slots settle once their readings are there. more: what genesis knows ahead; zone_changes: see ``zone``."""
 
-    def __init__(self, *more: Listed, first_registers: tuple[int, int] = (500_000, 0), modulus_wh: int = 0) -> None:
-        home = household(1, "p-1", first_registers=first_registers, installed_s=FIRST_S - DAY_S, modulus_wh=modulus_wh)
+    def __init__(
+        self,
+        *more: Listed,
+        first_registers: tuple[int, int] = (500_000, 0),
+        modulus_wh: int = 0,
+        installed_s: int = FIRST_S - DAY_S,
+        **zone_changes: Any,
+    ) -> None:
+        home = household(1, "p-1", first_registers=first_registers, installed_s=installed_s, modulus_wh=modulus_wh)
         self.world = Consortium(
             meters=[home],
-            zones=[zone(metering_deadline_s=0)],
+            zones=[zone(**{"metering_deadline_s": 0, **zone_changes})],
             more=more,
             roles={"dso": ["utility"]},
             organisations={"dso": "dso"},
@@ -43,10 +51,14 @@ class Meters:
         assert {result.code for result in applied.results} == {Code.ACCEPTED}
         return applied
 
+    def step_to(self, time_s: int) -> None:
+        """Move the clock, unless it is there already."""
+        while self.sender.now_s < time_s:
+            self.apply(self.sender.clock(min(time_s, self.sender.now_s + DAY_S)))
+
     def read(self, boundary_s: int, *rows: tuple[int, int, int]) -> list[int]:
         """A batch of (meter, import, export) when the clock stands at its boundary; the codes of the refused rows."""
-        if self.sender.now_s < boundary_s:
-            self.apply(self.sender.clock(boundary_s))
+        self.step_to(boundary_s)
         if not rows:
             return []
         (result,) = self.apply(self.sender.batch("gw-1", boundary_s, rows)).results
@@ -54,8 +66,7 @@ class Meters:
 
     def energy_wh(self, slot_start_s: int = FIRST_S) -> tuple[int, int]:
         """Import and export by the last run of a slot."""
-        if self.sender.now_s < slot_start_s + SLOT_S:
-            self.apply(self.sender.clock(slot_start_s + SLOT_S))
+        self.step_to(slot_start_s + SLOT_S)
         run = RUNS.must(self.ledger.state, slot_start_s, "z-1").last
         columns = POSITIONS.must(self.ledger.state, slot_start_s, "z-1", run, 0).columns
         return int(columns["import_wh"][0]), int(columns["export_wh"][0])
