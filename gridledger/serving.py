@@ -65,6 +65,7 @@ from gridweb.source import NOT_FOUND, Source
 from gridweb.static_files import check_static_files
 from gridweb.throttle import Throttle
 from gridweb.users import Users
+from gridweb.worklist import Worklist
 from ledger.client import Client, NodeRefused, NodeUnreachable, check_url
 
 TRUST_BYTES_MAX: Final = 1024 * 1024
@@ -169,8 +170,8 @@ async def serve_pages(
     try:
         with closing(open_database(config.web.users)) as database, _people(config.web) as people:
             async with (
-                _client(parts, PAGE_TIMEOUT_S) as client,
-                _client(parts) as follower,
+                open_client(parts, PAGE_TIMEOUT_S) as client,
+                open_client(parts) as follower,
                 _exports() as exports,
                 _replays(config.replay) as replays,
             ):
@@ -232,7 +233,8 @@ def _people(config: WebConfig) -> Iterator[People | None]:
         yield People(database)
 
 
-def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
+def open_client(parts: Parts, timeout_s: float = 30.0) -> Client:
+    """A client of the node that the pages ask, as their signer."""
     config = parts.config
     return Client(
         config.node,
@@ -246,7 +248,7 @@ def _client(parts: Parts, timeout_s: float = 30.0) -> Client:
 
 async def knows_party(parts: Parts, party: str) -> bool:
     """Whether the registry of the ledger has a party of this name. NodeUnreachable, NodeRefused."""
-    async with _client(parts, PAGE_TIMEOUT_S) as client:
+    async with open_client(parts, PAGE_TIMEOUT_S) as client:
         try:
             await client.query(f"registry/party/{party}")
         except NodeRefused as refused:
@@ -275,6 +277,7 @@ def _site(
         feed=feed,
         users=Users(database, clock),
         sessions=Sessions(database, clock, is_demo=config.web.demo),
+        worklist=Worklist(database, clock),
         throttle=Throttle(time.monotonic),
         metrics=Metrics("web", SIGN_INS),
         exports=exports,

@@ -1,4 +1,4 @@
-"""The small databases of the pages, SQLite files that are their owner's alone: users and sessions, and who stands behind a pseudonym."""
+"""The small databases of the pages, SQLite files that are their owner's alone: users, sessions and who works on which exception; and who stands behind a pseudonym."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS session (
   created_s INTEGER NOT NULL, seen_s INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS session_by_name ON session (name, seen_s);
+CREATE TABLE IF NOT EXISTS taken (
+  key TEXT PRIMARY KEY, state TEXT NOT NULL, person TEXT NOT NULL, note TEXT NOT NULL, by TEXT NOT NULL, at_s INTEGER NOT NULL
+) STRICT;
 """,
     "web.users",
 )

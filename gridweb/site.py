@@ -22,6 +22,7 @@ from gridweb.sessions import Sessions
 from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
+from gridweb.worklist import Worklist
 
 SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "outcome")
 
@@ -39,6 +40,7 @@ class Site:
     feed: Feed
     users: Users
     sessions: Sessions
+    worklist: Worklist
     throttle: Throttle
     metrics: Metrics
     exports: Exports

@@ -9,6 +9,7 @@ from gridledger.settling import (
     balance,
     certificates,
     comparing,
+    exceptions,
     explaining,
     extracting,
     from_files,
@@ -31,6 +32,7 @@ _ACTIONS: Final = {
     "imbalance": imbalance,
     "balance": balance,
     "certificates": certificates,
+    "exceptions": exceptions,
     "what-if": what_if,
 }
 

@@ -29,6 +29,7 @@ MODULES: Final = (
     "gridweb.pages.imbalance",
     "gridweb.pages.balance",
     "gridweb.pages.quality",
+    "gridweb.pages.exception",
     "gridweb.pages.fleet",
     "gridweb.pages.gateway",
     "gridweb.pages.meter",

@@ -26,6 +26,7 @@ from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
 from gridweb.pages.quality import missing_table
 from gridweb.pages.runs import runs_table
+from gridweb.pages.troubles import NOBODYS, read_exceptions_table
 from gridweb.points import parties_of
 from gridweb.site import site, source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing
@@ -76,6 +77,10 @@ async def _runs_of(source: Source, area: str, day: str) -> Table:
     return await runs_table(source, area, day=day)
 
 
+async def _exceptions_of(source: Source, area: str, day: str) -> Table:
+    return await read_exceptions_table(source, area, day, NOBODYS)
+
+
 async def _accounts_of_year(source: Source, _viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
     """The balances of all parties, a file for each month, then the account of each party: what all months have is read once."""
     span = await choose_span(source, area, None, month.name[:4])
@@ -119,6 +124,9 @@ CONTENTS: Final[Mapping[str, Content]] = {
     ),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
+    "exceptions": Content(
+        N_("Exceptions by money at stake, a file for each day"), partial(_a_day_each, _exceptions_of)
+    ),
     "imbalance": Content(
         N_("Balance groups slot by slot, a file for each day"), partial(_a_day_each, imbalance_slots_table)
     ),

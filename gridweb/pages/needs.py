@@ -15,7 +15,9 @@ from gridweb.pages.condition import SHORTAGES
 from gridweb.pages.gateways import read_gateways
 from gridweb.pages.scope import Scope
 from gridweb.pages.stakes import read_troubles
+from gridweb.pages.troubles import is_done, shown_to
 from gridweb.reasons import said
+from gridweb.site import viewer
 from gridweb.source import Source, SourceMissing, part_of
 from ledger.client import NodeStatus
 
@@ -87,7 +89,9 @@ async def _of_the_gateways(source: Source, scope: Scope) -> list[Need]:
 
 
 async def _of_the_data(source: Source, scope: Scope) -> list[Need]:
-    troubles = (await read_troubles(source, scope.days, is_day_only=True)).items
+    noted = shown_to(viewer())
+    found = (await read_troubles(source, scope.days, is_day_only=True)).items
+    troubles = [trouble for trouble in found if not is_done(trouble, noted)]
     if not troubles:
         return []
     most = shown.money(max(one.stake_nano or 0 for one in troubles), scope.as_of.currency)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
 
-from gridweb.access import READS_ALL
+from gridweb.access import READS_ALL, Role, Viewer
 from gridweb.format import count
 from gridweb.i18n import N_, _, translate
 from gridweb.pages.day_figures import AllDays, read_day
@@ -23,8 +24,10 @@ from gridweb.pages.stakes import (
     read_troubles,
 )
 from gridweb.points import parse_day
+from gridweb.site import site
 from gridweb.source import AreaInfo, Source
 from gridweb.tables import Column, Table, serves_table
+from gridweb.worklist import State, Taken
 
 LEDGER_METHODS: Final = (Method.OPEN.value, Method.PROFILE.value)
 FILES_METHODS: Final = (Method.FILES.value, Method.NOTHING.value)
@@ -63,6 +66,11 @@ OWN_REASONS: Final[Mapping[TroubleKind, str]] = {
     **{kind: kind.value for kind in (TroubleKind.SPIKE, TroubleKind.ZERO_RUN, TroubleKind.NEW_DIRECTION)},
 }
 
+STATE_TITLES: Final[Mapping[str, str]] = {
+    State.OPEN.value: N_("not taken"),
+    State.TAKEN.value: N_("taken"),
+    State.DONE.value: N_("done"),
+}
 COLUMNS: Final = (
     Column("what", N_("What"), words={kind.value: title for kind, title in KIND_TITLES.items()}),
     Column("stake_nano", N_("At stake"), "amount_nano"),
@@ -81,6 +89,15 @@ COLUMNS: Final = (
     Column("counter", N_("Batch counter"), "count"),
 )
 
+STATE_COLUMNS: Final = (
+    Column("state", N_("State"), words=STATE_TITLES),
+    Column("person", N_("Person"), "name"),
+    Column("note", N_("Note"), "name"),
+    Column("noted_s", N_("Noted"), "instant"),
+    Column("key", N_("Key")),
+)
+"""Behind the others, for those who work on exceptions: how far each is, and by which key that is noted."""
+
 STAKE_LINE: Final = N_(
     "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
     "or its limit. A boundary touches two slots; a slot with estimates stakes all of it, and is listed once for each method of them; a spike, zeros and a "
@@ -88,21 +105,45 @@ STAKE_LINE: Final = N_(
 )
 
 
+class Shown(NamedTuple):
+    """For whom exceptions are shown. taken: what is noted of them, by key, None for those whom it does not concern; may_note: a button leads to where it is noted."""
+
+    taken: Mapping[str, Taken] | None = None
+    may_note: bool = False
+
+
+NOBODYS: Final = Shown()
+
+
+def shown_to(viewer: Viewer) -> Shown:
+    """What is noted concerns the organisation of these pages alone: a regulator is of another one."""
+    if viewer.role not in (Role.UTILITY, Role.ADMINISTRATOR):
+        return NOBODYS
+    return Shown(site().worklist.all(), viewer.role is Role.UTILITY)
+
+
 @serves_table("/exceptions", *READS_ALL)
-async def exceptions_table(source: Source, *, area: str | None = None, day: str | None = None) -> Table:
-    """Refused rows, missing registers and slots with estimates by the money at stake; ``day``: those of one local day alone."""
+async def exceptions_table(source: Source, viewer: Viewer, *, area: str | None = None, day: str | None = None) -> Table:
+    """Refused rows, missing registers, slots with estimates and energies that are hardly meant, by the money at stake; ``day``: those of one local day alone."""
+    return await read_exceptions_table(source, area, day, shown_to(viewer))
+
+
+async def read_exceptions_table(source: Source, area: str | None, day: str | None, shown: Shown) -> Table:
+    """The same, for whoever asks. SourceAway, SourceBusy, SourceMissing."""
     as_of = await source.as_of()
     areas = await source.areas() if area is None else [await source.area(area)]
     date = parse_day(areas[0], day).date if day and areas else None
     days = await read_day(source, areas, date, as_of)
     troubles = await read_troubles(source, days, is_day_only=day is not None)
-    return table_of_troubles(troubles, days, as_of.currency)
+    return table_of_troubles(troubles, days, as_of.currency, shown)
 
 
-def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, rows_max: int | None = None) -> Table:
-    """What is wrong as a table, at most ``rows_max`` rows of it; each row leads to where it comes from."""
+def table_of_troubles(
+    troubles: Troubles, days: AllDays, currency: str, shown: Shown = NOBODYS, rows_max: int | None = None
+) -> Table:
+    """What is wrong as a table, at most ``rows_max`` rows of it, what is done last; each row leads to where it comes from."""
     areas = {day.area.area: day.area for day in days.areas}
-    shown = troubles.items[:rows_max]
+    rows = open_first(troubles, shown)[:rows_max]
     note = translate(STAKE_LINE)
     if troubles.is_cut:
         note += " " + _(
@@ -113,16 +154,53 @@ def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, rows_max
             "Spikes, zeros and new directions were not looked for: that needs the time series, and at most %(count)s meters (choose an area).",
             count=count(MARKED_METERS_MAX),
         )
+    of_state = () if shown.taken is None else STATE_COLUMNS
     return Table(
         "exceptions",
-        COLUMNS,
-        [_row(trouble) for trouble in shown],
+        (*COLUMNS, *of_state),
+        [(*row_of(trouble), *(_state_of(trouble, shown.taken) if shown.taken is not None else ())) for trouble in rows],
         title=_("Exceptions by money at stake"),
         note=note,
-        links=[_path(trouble, areas) for trouble in shown],
+        links=[path_of(trouble, areas) for trouble in rows],
+        buttons=[exception_path(trouble) for trouble in rows] if shown.may_note else (),
+        button=_("Take or close"),
         tz=days.areas[0].area.tz if days.areas else "UTC",
         currency=currency,
     )
+
+
+def open_first(troubles: Troubles, shown: Shown) -> list[Trouble]:
+    """What is wrong, by the money at stake; of what is done, last."""
+    return sorted(troubles.items, key=lambda trouble: is_done(trouble, shown))
+
+
+def is_done(trouble: Trouble, shown: Shown) -> bool:
+    """Whether somebody has said that an exception is done."""
+    known = (shown.taken or {}).get(key_of(trouble))
+    return known is not None and known.state is State.DONE
+
+
+def key_of(trouble: Trouble) -> str:
+    """By what an exception is known from one look to the next. An estimate by another method is another exception."""
+    return "/".join((trouble.kind.value, trouble.area, trouble.meter, str(trouble.at_s), reason_of(trouble)))
+
+
+def exception_path(trouble: Trouble) -> str:
+    """The page on which it is noted who works on an exception."""
+    return exception_path_of(key_of(trouble))
+
+
+def exception_path_of(key: str) -> str:
+    """The same, by its key."""
+    return f"/exception?{urlencode({'key': key})}"
+
+
+def _state_of(trouble: Trouble, taken: Mapping[str, Taken]) -> tuple[object, ...]:
+    key = key_of(trouble)
+    known = taken.get(key)
+    if known is None:
+        return State.OPEN.value, None, None, None, key
+    return known.state.value, known.person or None, known.note or None, known.at_s, key
 
 
 def reason_of(trouble: Trouble) -> str:
@@ -132,7 +210,8 @@ def reason_of(trouble: Trouble) -> str:
     return OWN_REASONS[trouble.kind] if trouble.held is None else trouble.held.method.value
 
 
-def _row(trouble: Trouble) -> tuple[object, ...]:
+def row_of(trouble: Trouble) -> tuple[object, ...]:
+    """An exception under COLUMNS."""
     return (
         trouble.kind.value,
         trouble.stake_nano,
@@ -158,7 +237,7 @@ def _measured_wh(trouble: Trouble) -> int | None:
     return None if trouble.held is None else trouble.held.measured_wh
 
 
-def _path(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
+def path_of(trouble: Trouble, areas: dict[str, AreaInfo]) -> str | None:
     """The page of a slot; of a register, the one on which it is corrected; of a measured energy, the meter's day."""
     if trouble.area not in areas:
         return None

@@ -134,6 +134,7 @@ PLACES = (
     Place("slot", "/slots/{area}/{slot}", "utility"),
     Place("flow", "/flow", "utility"),
     Place("quality", "/quality", "utility"),
+    Place("exception", "/exception?key=missing_register%2F{area}%2FM-{party}%2F{slot}%2FNO_VALUE", "utility"),
     Place("fleet", "/fleet", "utility"),
     Place("gateway", "/gateways/gateway-1", "utility"),
     Place("meters", "/meters?area={area}", "utility"),

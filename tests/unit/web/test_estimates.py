@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, SUSPECT, quality_words
 from gridweb.pages.estimates import Estimate, Method, estimates_of, estimates_table, held_by_method, method_of
-from gridweb.pages.troubles import REMEDIES, exceptions_table
+from gridweb.pages.troubles import NOBODYS, REMEDIES, read_exceptions_table
 from tests.unit.web.ledger_world import ledger_world
 from tests.unit.web.test_utility_ledger import FULL_PRICE, rows_of
 from tests.worlds.consortium import FIRST_S, SLOT_S
@@ -107,7 +107,7 @@ async def test_the_worklist_names_the_method_and_what_to_do_and_the_table_what_w
     tmp_path: Path,
 ) -> None:
     async with ledger_world(tmp_path) as world:
-        rows = rows_of(await exceptions_table(world.source, area="a-2", day="2027-01-15"))
+        rows = rows_of(await read_exceptions_table(world.source, "a-2", "2027-01-15", NOBODYS))
         (before,) = rows_of(await estimates_table(world.source, "a-2", FIRST_S))
         for boundary_s, shown in ((FIRST_S, 1_000), (FIRST_S + SLOT_S, 1_700)):
             await world.submit([world.sender.batch("gw-2", boundary_s, [(5, shown, 0)])])

@@ -13,7 +13,7 @@ from gridweb.access import Role
 from gridweb.pages.day_figures import read_day
 from gridweb.pages.marks import MARKED_METERS_MAX
 from gridweb.pages.stakes import TroubleKind, read_troubles
-from gridweb.pages.troubles import OWN_REASONS, REASONS, REMEDIES, exceptions_table
+from gridweb.pages.troubles import NOBODYS, OWN_REASONS, REASONS, REMEDIES, read_exceptions_table
 from tests.unit.web.web_world import AREA, CALENDAR, DAY_S, FIRST_S, World, make_world
 
 SLOT_S = 900
@@ -64,7 +64,7 @@ async def write(world: World, changes: dict[tuple[str, int], tuple[int | None, i
 
 
 async def rows_of(world: World) -> list[dict[str, Any]]:
-    table = await exceptions_table(world.site.source, area="a-1", day=str(TODAY_S))
+    table = await read_exceptions_table(world.site.source, "a-1", str(TODAY_S), NOBODYS)
     return [dict(zip((column.key for column in table.columns), row, strict=True)) for row in table.rows]
 
 
@@ -105,7 +105,7 @@ async def test_of_more_meters_than_are_compared_it_is_said_that_none_was(
     await write(world, {("M-1", 3): (5_000, 0, MEASURED)})
     area = {**world.node.answers["areas"]["areas"][0], "meters": MARKED_METERS_MAX + more}
     world.node.answers["areas"] = {**world.node.answers["areas"], "areas": [area]}
-    table = await exceptions_table(world.site.source, area="a-1", day=str(TODAY_S))
+    table = await read_exceptions_table(world.site.source, "a-1", str(TODAY_S), NOBODYS)
     assert [row[0] for row in table.rows] == (["spike"] if is_judged else [])
     assert ("at most 500 meters" in table.note) is not is_judged
 

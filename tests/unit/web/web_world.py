@@ -39,6 +39,7 @@ from gridweb.site import SIGN_INS, Site
 from gridweb.source import Source
 from gridweb.throttle import Throttle
 from gridweb.users import Users
+from gridweb.worklist import Worklist
 from ledger.client import Answer, NodeRefused, NodeStatus, NodeUnreachable, Shortage
 from ledger.http.queries.contracts import contract_answer
 from settlement.catalogue import CATALOGUE
@@ -273,6 +274,7 @@ def make_world(folder: Path, **config: Any) -> World:
         feed=Feed(stop),
         users=Users(database, clock),
         sessions=Sessions(database, clock, is_demo=bool(config.get("demo"))),
+        worklist=Worklist(database, clock),
         throttle=Throttle(clock.now_s),
         metrics=Metrics("web", SIGN_INS),
         exports=Exports(clock, folder),
