@@ -18,6 +18,7 @@ from gridledger.settling import (
     replaying,
     what_if,
 )
+from gridledger.settling.outgoing import issuing as outgoing
 
 EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
@@ -25,6 +26,7 @@ EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 _ACTIONS: Final = {
     "files": from_files,
     "documents": issuing,
+    "issue": outgoing,
     "explain": explaining,
     "replay": replaying,
     "compare": comparing,

@@ -40,6 +40,7 @@ def declare(actions: Any) -> None:
     replay.add_argument(
         "--balance", type=Path, metavar="OUT", help="of --data: a folder that settle balance has made of it"
     )
+    replay.add_argument("--book", type=Path, metavar="BOOK", help="of --data: a book that settle issue has made of it")
     replay.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     replay.add_argument(
         "--month", metavar="YYYY-MM", help="of --settled: the documents of one month (of all); of --area: its runs"
@@ -77,8 +78,12 @@ def run(args: argparse.Namespace) -> int:
         if given or args.month is not None:
             raise UsageError(f"{given[0] if given else '--month'}: the slots of --balance stand in its folder")
         return _balance(args)
+    if args.book is not None:
+        if args.data is None or args.documents is not None or given or args.month is not None:
+            raise UsageError("--book: is of --data alone: months and areas stand in its issues")
+        return _book(args)
     if args.guard is not None and args.documents is None:
-        raise UsageError("--guard: is of the node behind --documents or --balance")
+        raise UsageError("--guard: is of the node behind --documents, --balance or --book")
     if args.settled is not None or args.documents is not None:
         if given:
             raise UsageError(
@@ -109,6 +114,23 @@ def _balance(args: argparse.Namespace) -> int:
     again = balance_again(args.balance, args.data, args.guard)
     print_result(args, _balance_json(again), _balance_text(again))
     return 0 if again.is_same else 1
+
+
+def _book(args: argparse.Namespace) -> int:
+    from gridledger.settling.outgoing.again import book_again
+
+    again = book_again(args.data, args.book, args.guard, print_progress)
+    print_progress("")
+    found = again.differing
+    answer = {
+        "issues": again.issues,
+        "documents": again.documents,
+        "differing": None if found is None else found._asdict(),
+        "same": found is None,
+    }
+    text = f"the same: {again.documents} documents of {again.issues} issues computed again from the ledger"
+    print_result(args, answer, text if found is None else _differing_text(found))
+    return 0 if found is None else 1
 
 
 def _run(args: argparse.Namespace) -> int:

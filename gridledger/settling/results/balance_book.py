@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from gridcore.run_names import run_rank
+from gridcore.run_names import INITIAL, run_rank
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
@@ -128,6 +128,10 @@ class BalanceBook:
         """Parties that answer for something, and of which nothing says how they are invoiced."""
         found = {of.party for of in self._sums if _is_party(of) and self._terms_of(of.party, of.month) is None}
         return sorted(found, key=utf8)
+
+    def at_once(self) -> BalanceBook:
+        """The same as if one run had posted all of it: the documents are invoices."""
+        return BalanceBook([day._replace(run=INITIAL) for day in self.days], self._terms_of)
 
     def issued(self) -> list[BalanceIssued]:
         """The documents by party, month and area; of one of these in the order of runs."""

@@ -104,7 +104,11 @@ class Billing:
 
     def terms(self, issued: Issued) -> InvoiceTerms:
         """By which terms a document was made."""
-        return self._terms_of(issued.party, self.months.names.index(issued.month))
+        return self.terms_in(issued.party, issued.month)
+
+    def terms_in(self, party: str, month: str) -> InvoiceTerms:
+        """By which terms documents of a party and month are made."""
+        return self.tariffs[party].terms_of(self.first_day(month))
 
     def first_day(self, month: str) -> int:
         """The local day of the first slot of a month (``date.toordinal``)."""
@@ -149,7 +153,7 @@ class Billing:
 
     def _terms_of(self, party: str, month: int) -> InvoiceTerms:
         """Of a month's invoice."""
-        return self.tariffs[party].terms_of(self.first_day(self.months.names[month]))
+        return self.terms_in(party, self.months.names[month])
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

@@ -93,8 +93,13 @@ class GeneralLedger:
     def _enter(
         self, run: str, kind: str, when: str, party: str, account: str, owed_nano: int, *, area: str = ""
     ) -> None:
-        sides, entry = _sides(party, account, owed_nano), f"{run}/{when}/{party}/{area}{account}/{kind}"
-        self._rows.append(EntryRow(entry, when, run, kind, *sides, abs(owed_nano)))
+        entry = f"{run}/{when}/{party}/{area}{account}/{kind}"
+        self._rows.append(entry_of(entry, when, run, kind, party, account, owed_nano))
+
+
+def entry_of(entry: str, when: str, run: str, kind: str, party: str, account: str, owed_nano: int) -> EntryRow:
+    """An entry of what a party owes an account more; below 0: less."""
+    return EntryRow(entry, when, run, kind, *_sides(party, account, owed_nano), abs(owed_nano))
 
 
 def _sides(party: str, account: str, owed_nano: int) -> tuple[str, str]:

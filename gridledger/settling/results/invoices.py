@@ -50,6 +50,14 @@ class MonthSums(NamedTuple):
     amount_nano: Sequence[Sequence[int]]
 
 
+class Whole(NamedTuple):
+    """What a month comes to after some runs: by the place of each kind, exact; document: the one invoice that it would be, None of nothing."""
+
+    energy_wh: Sequence[int]
+    amount_nano: Sequence[int]
+    document: Document | None
+
+
 class Issued(NamedTuple):
     """A document with its party, month and run."""
 
@@ -135,14 +143,31 @@ class Invoices:
 
     def exact_nano(self, party: str, runs: Sequence[str], month: int) -> Sequence[int]:
         """What a party's lines of some runs come to in a month, by the place of their kind."""
+        return self._sum([sums.amount_nano[month] for sums in self._of_runs(party, runs)])
+
+    def whole(self, party: str, runs: Sequence[str], month: int) -> Whole:
+        """What a party's month comes to after some runs."""
+        energy_wh = self._sum([sums.energy_wh[month] for sums in self._of_runs(party, runs)])
+        amount_nano = self.exact_nano(party, runs, month)
+        (document,) = self._made(party, month, [amount_nano])
+        return Whole(energy_wh, amount_nano, document)
+
+    def _of_runs(self, party: str, runs: Sequence[str]) -> list[MonthSums]:
         of_party = self._sums[party]
-        of_run = [of_party[run].amount_nano[month] for run in runs if run in of_party]
-        return [sum(amounts) for amounts in zip(*of_run, strict=True)] or [0] * len(self.kinds)
+        return [of_party[run] for run in runs if run in of_party]
+
+    def _sum(self, of_run: Sequence[Sequence[int]]) -> Sequence[int]:
+        """By the place of each kind."""
+        return [sum(values) for values in zip(*of_run, strict=True)] or [0] * len(self.kinds)
 
     def _documents(self, party: str, runs: Sequence[str], month: int) -> list[Document | None]:
+        exact = [self.exact_nano(party, runs[: place + 1], month) for place in range(len(runs))]
+        return self._made(party, month, exact)
+
+    def _made(self, party: str, month: int, exact_nano: Sequence[Sequence[int]]) -> list[Document | None]:
+        """The documents of a month that came to these amounts by kind, one after the other."""
         states: list[list[InvoiceLine]] = []
-        for place in range(len(runs)):
-            total = self.exact_nano(party, runs[: place + 1], month)
+        for total in exact_nano:
             lines = zip(self.kinds, total, self._is_taxed, strict=True)
             states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
         terms = self._terms_of(party, month)

@@ -1,0 +1,257 @@
+"""The book of documents that were issued: a folder with a folder for each issue, of which no file is written twice.
+
+Each issue says the SM3 of its own files and of the issue before it: whatever is changed afterwards is found when the book is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
+
+from gridcore.errors import UsageError
+from gridcore.sm3 import sm3
+from gridledger.settling.files.fault import FilesError, fault
+from gridledger.settling.files.table import Header, Table
+from gridledger.settling.results.general_ledger import EntryRow
+from gridledger.tables.files import write_rows
+from settlement.invoicing.issued import Claim, Line, Terms, total
+
+ISSUE: Final = "issue.csv"
+DOCUMENTS: Final = "documents.csv"
+LINES: Final = "document_lines.csv"
+ENTRIES: Final = "general_ledger.csv"
+ISSUES_MAX: Final = 9_999
+DOCUMENTS_MAX: Final = 1 << 20
+"""Documents of a book: what they come to is in memory."""
+NUMBERS_MAX: Final = 999_999
+"""Documents of an issuer and year."""
+ENERGY: Final = "energy"
+BALANCE: Final = "balance"
+"""What documents are for: what a party's points were settled with, or the balance of an area for which it answers."""
+_WHOLE: Final = re.compile(r"-?[0-9]{1,38}", re.ASCII)
+_NAME: Final = re.compile(r"[0-9]{4}", re.ASCII)
+_RIGHT: Final = "a book is written by settle issue alone; take it from your backup"
+
+
+class IssueRow(NamedTuple):
+    """The one row of ``ISSUE``. dates: ISO; chain to slots_settled: as of ``DocumentedMonth``; ..._sm3: of the files, hex; previous_sm3: of the issue before, "" of the first."""
+
+    issue: int
+    issuer: str
+    date: str
+    due_date: str
+    month: str
+    chain: str
+    zone: str
+    area: str
+    height: int
+    digest: str
+    slots: int
+    slots_settled: int
+    documents: int
+    documents_sm3: str
+    lines_sm3: str
+    entries_sm3: str
+    previous_sm3: str
+
+
+class DocumentRow(NamedTuple):
+    """A document. number: ISSUER-YEAR-000001; sort: invoice, credit or debit; corrects: the number of its invoice, "" of an invoice.
+
+    subject: ``ENERGY`` or ``BALANCE``; area: "" for all of the zone; net, tax, gross: quanta; rounding: nano.
+    """
+
+    number: str
+    date: str
+    due_date: str
+    sort: str
+    corrects: str
+    party: str
+    month: str
+    zone: str
+    area: str
+    subject: str
+    currency: str
+    tax_ppm: int
+    quantum_nano: int
+    net: int
+    tax: int
+    gross: int
+    rounding: int
+
+    @property
+    def of(self) -> Subject:
+        """What it is of."""
+        return Subject(self.party, self.month, self.zone, self.area, self.subject)
+
+    @property
+    def terms(self) -> Terms:
+        """With which documents it may be added up."""
+        return Terms(self.currency, self.tax_ppm, self.quantum_nano)
+
+
+class DocumentLineRow(NamedTuple):
+    """A line of a document. energy_wh, amount_nano: exact; amount: quanta."""
+
+    number: str
+    line_kind: str
+    account: str
+    energy_wh: int
+    amount_nano: int
+    amount: int
+
+
+class Subject(NamedTuple):
+    """What an invoice and its corrections are of."""
+
+    party: str
+    month: str
+    zone: str
+    area: str
+    subject: str
+
+
+class Batch(NamedTuple):
+    """An issue, whole."""
+
+    issue: IssueRow
+    documents: Sequence[DocumentRow]
+    lines: Sequence[DocumentLineRow]
+
+
+class Book:
+    """What was issued so far: of each subject its invoice's number, and what its documents come to by their terms."""
+
+    def __init__(self) -> None:
+        self.issues: list[IssueRow] = []
+        self.invoices: dict[Subject, str] = {}
+        self._claims: dict[Subject, dict[Terms, list[Claim]]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self.documents = 0
+
+    def add(self, batch: Batch) -> None:
+        """The next issue. FilesError where its numbers or references do not go on from those before."""
+        self.issues.append(batch.issue)
+        lines: dict[str, dict[str, Line]] = defaultdict(dict)
+        for row in batch.lines:
+            lines[row.number][row.line_kind] = Line(row.account, row.energy_wh, row.amount_nano, row.amount)
+        for one in batch.documents:
+            if one.number != self.next_number(batch.issue.issuer, one.date):
+                raise fault(DOCUMENTS, f"has number {one.number} where it is not the next one", _RIGHT)
+            if one.corrects != self.invoices.get(one.of, ""):
+                raise fault(DOCUMENTS, f"{one.number} corrects another document than its invoice", _RIGHT)
+            claim = Claim(lines[one.number], one.tax)
+            if (claim.net, claim.gross) != (one.net, one.gross):
+                raise fault(DOCUMENTS, f"{one.number} is not the sum of its lines", _RIGHT)
+            self.invoices.setdefault(one.of, one.number)
+            self._claims.setdefault(one.of, {}).setdefault(one.terms, []).append(claim)
+            key = batch.issue.issuer, one.date[:4]
+            self._numbers[key] = self._numbers.get(key, 0) + 1
+            self.documents += 1
+        if self.documents > DOCUMENTS_MAX:
+            raise UsageError(
+                f"a book has at most {DOCUMENTS_MAX} documents; begin another one, for another issuer or chain"
+            )
+
+    def claims(self, of: Subject) -> Mapping[Terms, Claim]:
+        """What was issued of a subject, all documents together."""
+        return {terms: total(claims) for terms, claims in self._claims.get(of, {}).items()}
+
+    def subjects(self, month: str, zone: str, area: str) -> Iterator[Subject]:
+        """Of a month of a zone or area; balances are of areas, so those of a zone have all of its areas."""
+        for of in self.invoices:
+            if (of.month, of.zone) == (month, zone) and (not area or of.area == area):
+                yield of
+
+    def next_number(self, issuer: str, date: str, given: int = 0) -> str:
+        """The number of the issuer's next document; ``given``: how many others come before it. UsageError where none is left."""
+        number = self._numbers.get((issuer, date[:4]), 0) + given + 1
+        if number > NUMBERS_MAX:
+            raise UsageError(f"{issuer} has {NUMBERS_MAX} documents in {date[:4]}: no number is left")
+        return f"{issuer}-{date[:4]}-{number:06}"
+
+
+def folder_of(book: Path, issue: int) -> Path:
+    """Where an issue lies."""
+    return book / f"{issue:04}"
+
+
+def read_book(folder: Path) -> tuple[Book, list[Batch]]:
+    """All issues of a book, none of a folder that is absent or empty. FilesError where something is not as it was issued."""
+    book, batches = Book(), list[Batch]()
+    names = sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
+    for place, name in enumerate(names, start=1):
+        if name != f"{place:04}":
+            raise FilesError(f"{folder}: has no issue {place:04}, and {name}; {_RIGHT}")
+        try:
+            batch = _read_batch(folder / name, digest_of(folder / names[place - 2] / ISSUE) if place > 1 else "")
+            book.add(batch)
+        except FilesError as error:
+            raise FilesError(f"{folder / name}/{error}") from None
+        batches.append(batch)
+    return book, batches
+
+
+def write_batch(
+    out: Path,
+    issue: IssueRow,
+    documents: Sequence[DocumentRow],
+    lines: Sequence[DocumentLineRow],
+    entries: Sequence[EntryRow],
+) -> IssueRow:
+    """Make the files of an issue in ``out``, which is empty; its row as it stands there."""
+    write_rows(out / DOCUMENTS, DocumentRow._fields, documents)
+    write_rows(out / LINES, DocumentLineRow._fields, lines)
+    write_rows(out / ENTRIES, EntryRow._fields, entries)
+    documents_sm3, lines_sm3, entries_sm3 = _digests(out)
+    whole = issue._replace(documents_sm3=documents_sm3, lines_sm3=lines_sm3, entries_sm3=entries_sm3)
+    write_rows(out / ISSUE, IssueRow._fields, [whole])
+    return whole
+
+
+def digest_of(path: Path) -> str:
+    """The SM3 of a file, hex. FilesError where there is none."""
+    try:
+        return sm3(path.read_bytes()).hex()
+    except OSError as error:
+        raise FilesError(f"{path}: cannot be read ({error.strerror}); {_RIGHT}") from None
+
+
+def _digests(folder: Path) -> tuple[str, str, str]:
+    """Of the three files that an issue names."""
+    return digest_of(folder / DOCUMENTS), digest_of(folder / LINES), digest_of(folder / ENTRIES)
+
+
+def _read_batch(folder: Path, previous_sm3: str) -> Batch:
+    issues = _rows(folder, ISSUE, IssueRow)
+    if len(issues) != 1:
+        raise fault(ISSUE, f"holds {len(issues)} rows, not one", _RIGHT)
+    issue = issues[0]
+    if issue.previous_sm3 != previous_sm3:
+        raise fault(ISSUE, "names another issue before it than the one that is there", _RIGHT)
+    stated = issue.documents_sm3, issue.lines_sm3, issue.entries_sm3
+    for name, said, digest in zip((DOCUMENTS, LINES, ENTRIES), stated, _digests(folder), strict=True):
+        if said != digest:
+            raise fault(name, f"is not the file that was issued, of which {ISSUE} says the SM3", _RIGHT)
+    return Batch(issue, _rows(folder, DOCUMENTS, DocumentRow), _rows(folder, LINES, DocumentLineRow))
+
+
+R = TypeVar("R", bound=NamedTuple)
+
+
+def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
+    fields: Sequence[str] = record._fields
+    whole = [field for field, kind in get_type_hints(record).items() if kind is int]
+    found: list[R] = []
+    for block in Table(folder / name, Header(fields)).blocks():
+        columns: dict[str, list[Any]] = {field: block.columns[field].texts() for field in fields}
+        for field in whole:
+            for at, text in enumerate(columns[field]):
+                if not _WHOLE.fullmatch(text):
+                    raise block.columns[field].fault(at, "is no whole number", _RIGHT)
+            columns[field] = list(map(int, columns[field]))
+        found += [record(*row) for row in zip(*(columns[field] for field in fields), strict=True)]
+    return found

@@ -1,0 +1,57 @@
+"""What a month comes to by now, for each who is invoiced: of a party's points, and of the balances for which somebody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gridledger.settling.dataset import InvoiceTerms
+from gridledger.settling.outgoing.book import BALANCE, ENERGY, Subject
+from gridledger.settling.results.balance_book import BalanceBook
+from gridledger.settling.results.billing import Billing
+from settlement.area_balance import counter_account
+from settlement.invoicing.issued import Claim, Line, Terms
+
+
+class Due(NamedTuple):
+    """What one invoice would say. claim: nothing where there would be none."""
+
+    of: Subject
+    terms: Terms
+    claim: Claim
+
+
+def dues_of(billing: Billing, balance: BalanceBook, zone: str, area: str) -> list[Due]:
+    """Of the one month of a billing whose runs have all been read; area: "" for all of the zone."""
+    return [*_of_parties(billing, zone, area), *_of_balances(balance, zone)]
+
+
+def _of_parties(billing: Billing, zone: str, area: str) -> Iterator[Due]:
+    (month,) = billing.months.names
+    for run in billing.sheets.names:
+        for party in billing.points_of_party:
+            billing.billed(billing.run(run), party)
+    for party in billing.points_of_party:
+        whole = billing.invoices.whole(party, billing.sheets.names, 0)
+        amounts, tax = (whole.document.lines, whole.document.tax) if whole.document is not None else ({}, 0)
+        lines = {
+            kind.line_kind: Line(kind.account, energy_wh, nano, amounts.get(kind.line_kind, 0))
+            for kind, energy_wh, nano in zip(billing.kinds, whole.energy_wh, whole.amount_nano, strict=True)
+            if energy_wh or nano
+        }
+        yield Due(Subject(party, month, zone, area, ENERGY), _terms(billing.terms_in(party, month)), Claim(lines, tax))
+
+
+def _of_balances(balance: BalanceBook, zone: str) -> Iterator[Due]:
+    at_once = balance.at_once()
+    for one in at_once.issued():
+        of = Subject(one.of.party, one.of.month, zone, one.of.area, BALANCE)
+        lines = {
+            row.line_kind: Line(counter_account(row.area, row.line_kind), row.energy_wh, row.amount_nano, row.amount)
+            for row in at_once.line_rows([one])
+        }
+        yield Due(of, _terms(one.terms), Claim(lines, one.document.tax))
+
+
+def _terms(terms: InvoiceTerms) -> Terms:
+    return Terms(terms.currency, terms.tax_ppm, terms.quantum_nano)
