@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MEASURED
 from gridcore.report.drawing import Flow, Limit, Series, cells, chart, columns, flows, legend
-from gridcore.report.markup import ZH_ZONES, Cell, Text, facts, number, page, paragraph, section, table, tiles, word
+from gridcore.report.markup import ZH_ZONES, Text, facts, number, page, paragraph, section, table, tiles, word
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import LaterPrices
+from gridledger.simulating.event_report import event_section
 from gridledger.simulating.settled import PartyRow, Settled
 from ledger.contract import Vocabulary
 from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
 from simulators.grid.world import RATED_PHASE_V
-from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, VALIDATOR_DOWN, Event
+from simulators.scenarios.schema import SLOT_S
 
 NAME: Final = "report.html"
 POINTS_MAX: Final = 384
@@ -86,7 +87,7 @@ class _Report:
             self._losses(),
             self._violations(),
             self._readings(),
-            self._events(),
+            event_section(self.settled, self._local),
             self._method(),
         ]
         return found
@@ -342,51 +343,6 @@ class _Report:
             legend(keys),
             _more(int((counts > 0).sum()), "reported.csv", ROWS_MAX),
         )
-
-    def _events(self) -> str:
-        events = self.world.scenario.events
-        title = Text("What went wrong, and what it did", "故障及其影响")
-        if not events:
-            return section(title, paragraph(Text("Nothing: this scenario has no events.", "无：此场景没有事件。")))
-        heads = [
-            (Text("Event", "事件"), False),
-            (Text("Kind", "类型"), False),
-            (Text("At", "位置"), False),
-            (Text("From – until", "起止"), False),
-            (Text("Settled without a measurement", "非实测结算"), True),
-            (Text("True energy then, kWh", "当时真实电量（kWh）"), True),
-            (Text("Settled otherwise, kWh", "结算偏差（kWh）"), True),
-        ]
-        rows = [self._event(event) for event in events]
-        what = Text(
-            "Settled otherwise: how far settled energies are from the true ones, in the slots beside the event's boundaries too; registers count in steps, so a few Wh are always there.",
-            "结算偏差：结算电量与真实电量之差的绝对值之和，含事件两端的时段；表计按步长计数，故总有少量差值。",
-        )
-        return section(title, table(heads, rows[:TABLE_ROWS_MAX]), _more(len(rows), "events.csv"), paragraph(what))
-
-    def _event(self, event: Event) -> list[Cell]:
-        world, settled = self.world, self.settled
-        concerned = (event.target, event.other)
-        is_area, is_node = event.kind in (*AREA_KINDS, STOLEN_KEY), event.kind == VALIDATOR_DOWN
-        at = [
-            column
-            for column, meter in enumerate(world.meters)
-            if meter.party and (is_node or (meter.area == event.target if is_area else meter.meter in concerned))
-        ]
-        slots = slice(max(0, event.from_slot - 1), min(world.slots, event.until_slot))
-        quality = settled.quality[slots][:, at]
-        true_wh = world.import_wh[slots][:, at] + world.export_wh[slots][:, at]
-        off = np.abs(settled.import_wh[slots][:, at] - world.import_wh[slots][:, at])
-        off = off + np.abs(settled.export_wh[slots][:, at] - world.export_wh[slots][:, at])
-        return [
-            word(event.label),
-            word(event.kind.replace("_", " ")),
-            word(" ↔ ".join(name for name in concerned if name)),
-            word(f"{self._local(event.from_slot)} – {self._local(event.until_slot)}"),
-            number(f"{int((quality & CODE_MASK != MEASURED).sum()):,} / {quality.size:,}"),
-            number(f"{int(true_wh.sum()) / 1000:,.3f}"),
-            number(f"{int(off.sum()) / 1000:,.3f}"),
-        ]
 
     def _price_words(self, key: str) -> str:
         """A price with those that came in its place."""

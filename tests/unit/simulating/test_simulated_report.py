@@ -12,13 +12,14 @@ import pytest
 
 from gridcore.quality import ESTIMATED, MEASURED
 from gridledger.settling.dataset import LaterPrices
-from gridledger.simulating import report
+from gridledger.simulating import event_report, report
 from gridledger.simulating.direct import DirectPlan, run_direct
+from gridledger.simulating.event_report import KINDS, effect_of
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from simulators.grid.world import build_world
 from simulators.scenarios.gallery import find_scenario
-from simulators.scenarios.schema import Event
+from simulators.scenarios.schema import AREA_KINDS, EXCHANGED, FRAUD_KINDS, METER_KINDS, VALIDATOR_DOWN, Event
 
 SLOTS = 4
 MONEY = Money("p2p_call_auction/1", "CNY", {"residual_price_micro_per_kwh": 460_000})
@@ -74,11 +75,59 @@ def test_an_event_says_how_far_settled_energies_were_from_the_truth(tmp_path: Pa
         settled.add_positions(slot, np.array([column]), columns, quality)
     write_report(tmp_path, settled, MONEY)
     page = (tmp_path / "report.html").read_text("utf-8")
-    row = page[page.index("&lt;b&gt;lost") :].partition("</tr>")[0]
+    row = page[page.rindex("&lt;b&gt;lost") :].partition("</tr>")[0]
     true_wh = int((world.import_wh + world.export_wh)[0:2, column].sum())
     assert [">1 / 2<" in row, f">{true_wh / 1000:,.3f}<" in row, ">1.500<" in row] == [True, True, True]
     assert "Nobody traded." in page
     assert '<path class="estimated"' in page
+
+
+def test_an_event_is_drawn_with_its_window_the_truth_and_what_was_settled(tmp_path: Path) -> None:
+    scenario = find_scenario("village_day").scenario.sized(slots=12)
+    event = Event(label="silent", kind="lost", target="M-H003", from_slot=5, until_slot=7)
+    world = build_world(replace(scenario, events=(event,)))
+    settled = Settled(world)
+    settled.import_wh[:], settled.export_wh[:] = world.import_wh, world.export_wh
+    column = settled.column_of_meter["M-H003"]
+    settled.import_wh[5, column] += 2_000
+    settled.quality[:] = MEASURED
+    settled.quality[4:7, column] = ESTIMATED
+    effect = effect_of(settled, event)
+    assert (effect.unmeasured, effect.settled, effect.off_wh) == (3, 3, 2_000)
+    assert effect.true_wh == int((world.import_wh + world.export_wh)[4:7, column].sum())
+    write_report(tmp_path, settled, MONEY)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    (figure,) = re.findall(r"<figure>.*?</figure>", page, re.DOTALL)
+    assert '<rect class="window" x="212.8" y="8" width="86.4"' in figure, "slots 5 and 6 of 1 to 11"
+    assert len(re.findall(r"<title>", figure)) == 10
+    assert re.findall(r'class="(estimated|measured|suspect|grid|stroke taken)"', figure) == [
+        "grid",
+        "stroke taken",
+        "measured",
+        "estimated",
+    ]
+    assert '<span lang="zh">无应答</span>' in figure
+    assert "3 of 3 settled without a measurement" in figure
+    assert "settled 2.00 kWh otherwise" in figure
+
+
+def test_every_kind_of_event_has_words_in_both_languages() -> None:
+    kinds = {*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS}
+    assert set(KINDS) == kinds
+    assert all(words.en and words.zh for words in KINDS.values())
+
+
+def test_so_many_events_are_drawn_and_all_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_report, "DRAWN_MAX", 2)
+    scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
+    events = [
+        Event(label=f"E{at}", kind="lost", target="M-H003", from_slot=at, until_slot=at + 1) for at in range(1, 4)
+    ]
+    world = build_world(replace(scenario, events=tuple(events)))
+    write_report(tmp_path, Settled(world), MONEY)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<figure>") == 2
+    assert page.count("<td>E") == 3
 
 
 def test_a_key_that_was_stolen_concerns_all_homes_of_its_area(tmp_path: Path) -> None:
@@ -87,7 +136,7 @@ def test_a_key_that_was_stolen_concerns_all_homes_of_its_area(tmp_path: Path) ->
     world = build_world(replace(scenario, events=(event,)))
     write_report(tmp_path, Settled(world), MONEY)
     row = (tmp_path / "report.html").read_text("utf-8")
-    row = row[row.index("thief") :].partition("</tr>")[0]
+    row = row[row.rindex("thief") :].partition("</tr>")[0]
     homes = sum(1 for meter in world.meters if meter.party and meter.area == "A1")
     assert f"/ {2 * homes:,}<" in row
 
