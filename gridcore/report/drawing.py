@@ -18,6 +18,7 @@ _TOP: Final = 12
 _PLOT: Final = WIDTH - _LEFT
 _TICKS: Final = 4
 _TIMES_SHOWN: Final = 9
+_NAME_LETTERS_MAX: Final = 9
 _FLOW_GAP: Final = 10
 _FLOW_HEIGHT: Final = 260
 _FLOW_BAR: Final = 14
@@ -116,7 +117,7 @@ def cells(times: Sequence[str], rows: Sequence[str], looks: Sequence[Sequence[st
     drawn = [f'<path class="{look}" d="{"".join(parts)}"/>' for look, parts in sorted(paths.items())]
     every = ceil(11 / height)
     drawn += [
-        f'<text class="name" x="{_LEFT - 4}" y="{_TOP + row * height + height / 2 + 4:.1f}">{escape(name)}</text>'
+        f'<text class="name" x="{_LEFT - 4}" y="{_TOP + row * height + height / 2 + 4:.1f}">{escape(_short(name))}</text>'
         for row, name in enumerate(rows)
         if row % every == 0
     ]
@@ -126,6 +127,11 @@ def cells(times: Sequence[str], rows: Sequence[str], looks: Sequence[Sequence[st
     ]
     bottom = _TOP + len(rows) * height
     return _svg(bottom + 24, [*drawn, _times(times, bottom + 16)])
+
+
+def _short(name: str) -> str:
+    """A name that has room beside the cells; the pointer says all of it."""
+    return name if len(name) <= _NAME_LETTERS_MAX else f"{name[: _NAME_LETTERS_MAX - 1]}…"
 
 
 def flows(links: Sequence[Flow], show: Format) -> str:

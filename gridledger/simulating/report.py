@@ -36,6 +36,9 @@ _DAY_SLOTS: Final = 96
 _VOLTS_PER_MILLE: Final = (930, 970, 990, 1010, 1030, 1070)
 """Between these, in per mille of the rated voltage, cells have another colour."""
 
+_LOADS_PER_MILLE: Final = (200, 400, 600, 800, 1000)
+"""Between these, in per mille of what is carried at most, cells have another colour."""
+
 
 class Money(NamedTuple):
     """By what was settled. prices: of the rules, in 1e-6 of the currency per kWh, those of the first slot; later: those that came in their place, and
@@ -84,6 +87,7 @@ class _Report:
         found = [self._summary(), self._energy(), self._prices(), self._money(), self._homes()]
         found += [
             self._voltages(),
+            self._loadings(),
             self._losses(),
             self._violations(),
             self._readings(),
@@ -276,6 +280,44 @@ class _Report:
         lit_v = shown_pu[shown_pu > 0].astype(np.float64) * RATED_PHASE_V
         name = self.world.meters[column].meter
         return f"{name}: {lit_v.min():.1f} – {lit_v.max():.1f} V" if lit_v.size else name
+
+    def _loadings(self) -> str:
+        world, loading = self.world, self.world.loading_per_mille
+        elements = len(world.elements)
+        by_area = loading.reshape(world.slots, len(world.areas), elements)
+        lines_max, transformers_max = by_area[:, :, :-1].max(axis=(1, 2)), by_area[:, :, -1].max(axis=1)
+        drawn = [
+            Series(Text("fullest line", "负载最重的线路"), "price", self._tops(lines_max)),
+            Series(Text("fullest transformer", "负载最重的变压器"), "high", self._tops(transformers_max)),
+        ]
+        percent = world.scenario.grid.loading_percent_max
+        limits = [Limit(Text(f"{percent} %", f"{percent} %"), float(percent))]
+        worst_of = loading.max(axis=0)
+        worst = np.lexsort((np.arange(worst_of.size), -worst_of.astype(np.int64)))[:ROWS_MAX].tolist()
+        looks, titles, names = [], [], []
+        for column in worst:
+            area, element = world.areas[column // elements], world.elements[column % elements]
+            shown = [int(loading[place, column].max()) for place in self.places]
+            looks.append([f"l{number}" for number in np.searchsorted(_LOADS_PER_MILLE, shown, side="right").tolist()])
+            names.append(element if len(world.areas) == 1 else f"{area} {element}")
+            titles.append(f"{area} {element}: {worst_of[column] / 10:.1f} %")
+        bounds = [f"{bound // 10} %" for bound in _LOADS_PER_MILLE]
+        keys = [f"< {bounds[0]}", *(f"{low} – {high}" for low, high in itertools.pairwise(bounds)), f"> {bounds[-1]}"]
+        what = Text(
+            "Each row is a line or a transformer, the fullest first; loadings.csv has all of them.",
+            "每行为一条线路或一台变压器，负载最重的在前；全部见 loadings.csv。",
+        )
+        return section(
+            Text("Load of lines and transformers, % of what they carry", "线路与变压器负载率（%）"),
+            chart(self.times, [], drawn, _kilo, limits=limits, height=150),
+            paragraph(what),
+            cells(self.times, names, looks, titles),
+            legend([(f"l{place}", Text(name, name)) for place, name in enumerate(keys)]),
+        )
+
+    def _tops(self, values_per_mille: NDArray[np.uint16]) -> list[float]:
+        """Of int[slots] the largest of each place in time, in percent."""
+        return [float(values_per_mille[place].max()) / 10 for place in self.places]
 
     def _losses(self) -> str:
         losses = Series(Text("lost", "损耗"), "loss", self._kw(self.world.loss_wh.sum(axis=1)))

@@ -134,7 +134,7 @@ class Settled:
             return [self.import_wh[some][:, columns], self.export_wh[some][:, columns]]
 
         names = [names[place] for place in order.tolist()]
-        for table in by_slot(REPORTED[:4], self.world.slot_start_s, names, energies):
+        for table in by_slot(REPORTED[:4], self.world.slot_start_s, [names], energies):
             slots = table.rows // len(names)
             codes = self.quality[first : first + slots][:, columns].ravel().astype(np.int32)
             yield Table(REPORTED, [*table.columns, TextColumn(qualities, codes), TextColumn(flags, codes)])

@@ -14,9 +14,10 @@ from gridledger.tables.files import write_csv, write_rows
 from simulators.grid.violations import Violation
 from simulators.grid.world import RATED_PHASE_V, World
 
-NAMES: Final = ("meters.csv", "truth.csv", "losses.csv", "voltages.csv", "violations.csv", "events.csv")
+NAMES: Final = ("meters.csv", "truth.csv", "losses.csv", "voltages.csv", "loadings.csv", "violations.csv", "events.csv")
 TRUTH: Final = ("slot_start_s", "meter", "import_wh", "export_wh")
 VOLTAGES: Final = ("slot_start_s", "meter", "voltage_mv")
+LOADINGS: Final = ("slot_start_s", "area", "element", "loading_per_mille")
 LOSSES: Final = ("slot_start_s", "area", "loss_wh")
 EVENTS: Final = ("label", "kind", "target", "other", "from_s", "until_s")
 METERS: Final = (
@@ -29,7 +30,9 @@ _MILLI: Final = 1000
 
 
 def write_world(out: Path, world: World) -> None:
-    """Make the files ``NAMES``. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter."""
+    """Make the files ``NAMES``. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter; ``loading_per_mille``: of what a line
+    or the transformer carries at most.
+    """
     write_rows(out / "violations.csv", Violation._fields, world.violations)
     boundary_s = world.boundary_s.tolist()
     events = [
@@ -46,32 +49,30 @@ def write_world(out: Path, world: World) -> None:
     def voltages_mv(some: slice) -> Sequence[NDArray[Any]]:
         return [np.rint(world.voltage_pu[some].astype(np.float64) * RATED_PHASE_V * _MILLI)]
 
-    write_csv(out / "truth.csv", TRUTH, by_slot(TRUTH, world.slot_start_s, meters, energies))
-    write_csv(
-        out / "losses.csv", LOSSES, by_slot(LOSSES, world.slot_start_s, world.areas, lambda some: [world.loss_wh[some]])
-    )
-    write_csv(out / "voltages.csv", VOLTAGES, by_slot(VOLTAGES, world.slot_start_s, meters, voltages_mv))
+    write_csv(out / "truth.csv", TRUTH, by_slot(TRUTH, world.slot_start_s, [meters], energies))
+    losses = by_slot(LOSSES, world.slot_start_s, [world.areas], lambda some: [world.loss_wh[some]])
+    write_csv(out / "losses.csv", LOSSES, losses)
+    write_csv(out / "voltages.csv", VOLTAGES, by_slot(VOLTAGES, world.slot_start_s, [meters], voltages_mv))
+    elements = [area for area in world.areas for _ in world.elements], [*world.elements] * len(world.areas)
+    loadings = by_slot(LOADINGS, world.slot_start_s, elements, lambda some: [world.loading_per_mille[some]])
+    write_csv(out / "loadings.csv", LOADINGS, loadings)
 
 
 def by_slot(
     names: Sequence[str],
     slot_start_s: NDArray[np.int64],
-    things: Sequence[str],
+    texts: Sequence[Sequence[str]],
     grids_of: Callable[[slice], Sequence[NDArray[Any]]],
 ) -> Iterator[Table]:
-    """A row for each slot and thing, a whole number of each grid; some slots at once. grids_of: of some slots the grids [slots, things]."""
-    thing = text_column(things)
-    for first in range(0, len(slot_start_s), _step(things)):
-        some = slice(first, first + _step(things))
+    """A row for each slot and thing, a whole number of each grid; some slots at once. texts: columns of words, one of each thing;
+    grids_of: of some slots the grids [slots, things].
+    """
+    words, things = [text_column(column) for column in texts], len(texts[0])
+    step = max(1, _TABLE_ROWS // things)
+    for first in range(0, len(slot_start_s), step):
+        some = slice(first, first + step)
         slots = slot_start_s[some]
-        columns: list[Column] = [
-            IntColumn(np.repeat(slots, len(things))),
-            thing._replace(codes=np.tile(thing.codes, len(slots))),
-        ]
+        columns: list[Column] = [IntColumn(np.repeat(slots, things))]
+        columns += [word._replace(codes=np.tile(word.codes, len(slots))) for word in words]
         columns += [IntColumn(grid.ravel().astype(np.int64)) for grid in grids_of(some)]
         yield Table(names, columns)
-
-
-def _step(things: Sequence[str]) -> int:
-    """Slots at once."""
-    return max(1, _TABLE_ROWS // len(things))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from simulators.grid.power_flow import Flow
 from simulators.scenarios.schema import Grid
 
 PER_MILLE = 1000
+TRANSFORMER: Final = "transformer"
+_LOADING_MAX: Final = np.iinfo(np.uint16).max
+"""65 times what is rated: a flow that has a solution does not come near."""
 
 
 class Violation(NamedTuple):
@@ -23,6 +26,13 @@ class Violation(NamedTuple):
     element: str
     value_per_mille: int
     limit_per_mille: int
+
+
+def loadings_of(flow: Flow) -> NDArray[np.uint16]:
+    """[slots, lines and the transformer behind them] in per mille of what each carries at most."""
+    loading = np.concatenate([flow.line_loading, flow.transformer_loading[:, None]], axis=1)
+    per_mille: NDArray[np.uint16] = np.minimum(np.rint(loading * PER_MILLE), _LOADING_MAX).astype(np.uint16)
+    return per_mille
 
 
 def violations_of(
@@ -39,7 +49,7 @@ def violations_of(
     found: list[Violation] = []
     for kind, elements, values, limit, sign in (
         ("line_loading", lines, flow.line_loading, loading, 1),
-        ("transformer_loading", ("transformer",), flow.transformer_loading[:, None], loading, 1),
+        ("transformer_loading", (TRANSFORMER,), flow.transformer_loading[:, None], loading, 1),
         ("voltage_high", meters, voltage_pu, grid.voltage_percent_max * 10, 1),
         ("voltage_low", meters, voltage_pu, grid.voltage_percent_min * 10, -1),
     ):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
 from simulators.grid.metering import MeterSpec, area_name, check_meters, household_code, meters_of_area
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
-from simulators.grid.violations import Violation, violations_of
+from simulators.grid.violations import TRANSFORMER, Violation, loadings_of, violations_of
+from simulators.grid.world_columns import AreaColumns, WorldColumns
 from simulators.scenarios.events import check_events, check_protocols, check_validators
 from simulators.scenarios.schema import (
     BLACKOUT,
@@ -76,6 +77,8 @@ class World:
     line_ends: tuple[tuple[int, ...], ...]  # per area: columns of the homes at the ends of lines, the farthest first
     batteries: tuple[BatterySpec, ...]  # in the order of their homes
     battery_wh: NDArray[np.int64]  # [slots + 1, batteries] state of charge at the slot boundaries
+    elements: tuple[str, ...]  # of each area: its lines and its transformer
+    loading_per_mille: NDArray[np.uint16]  # [slots, areas * elements] of what each carries at most
     violations: tuple[Violation, ...]  # per area, by slot
 
     @property
@@ -201,14 +204,15 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: I
     when = shape_positions(slot_start_s, calendar)
     count = -(-households // feeder.households)
     ends, per_area = homes_at_line_ends(feeder), feeder.loads + 1
-    columns = _Columns((len(when), count * per_area), new_array)
+    elements = (*feeder.line_names, TRANSFORMER)
+    columns = WorldColumns(len(when), count, per_area, len(elements), new_array)
 
     def build(numbers: range) -> list[_Area]:
         built = []
         for number in numbers:
             slots = Slots(slot_start_s, when, _has_power(scenario, number, len(when)))
             area, energies = _build_area(feeder, model, number, scenario, slots)
-            columns.put(number * per_area, energies)
+            columns.put(number, energies)
             built.append(area)
         return built
 
@@ -228,6 +232,8 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: I
         line_ends=tuple(tuple(first + home for home in ends) for first in range(0, count * per_area, per_area)),
         batteries=tuple(battery for area in built for battery in area.batteries),
         battery_wh=np.concatenate([area.battery_wh for area in built], axis=1),
+        elements=elements,
+        loading_per_mille=columns.loading_per_mille,
         violations=tuple(violation for area in built for violation in area.violations),
     )
     for value in vars(world).values():
@@ -306,29 +312,6 @@ def _check(world: World) -> None:
         raise UsageError(message)
 
 
-class _Energies(NamedTuple):
-    """Of the meters of an area [slots, meters]: net energy, positive where it is taken, and voltage."""
-
-    net_wh: NDArray[np.int64]
-    voltage_pu: NDArray[np.float32]
-
-
-class _Columns:
-    """What is known of every meter in every slot; areas are put into it one after the other. A meter's limit fits int32 by far."""
-
-    def __init__(self, shape: tuple[int, int], new_array: NewArray) -> None:
-        self.import_wh = new_array(shape, np.int32)
-        self.export_wh = new_array(shape, np.int32)
-        self.voltage_pu = new_array(shape, np.float32)
-
-    def put(self, first: int, area: _Energies) -> None:
-        """The meters of an area, from column ``first`` on."""
-        at = slice(first, first + area.net_wh.shape[1])
-        self.import_wh[:, at] = np.maximum(area.net_wh, 0)
-        self.export_wh[:, at] = np.maximum(-area.net_wh, 0)
-        self.voltage_pu[:, at] = area.voltage_pu
-
-
 @dataclass(frozen=True, eq=False)
 class _Area:
     meters: tuple[MeterSpec, ...]
@@ -342,7 +325,7 @@ class _Area:
 
 def _build_area(
     feeder: Feeder, model: FeederModel, number: int, scenario: Scenario, slots: Slots
-) -> tuple[_Area, _Energies]:
+) -> tuple[_Area, AreaColumns]:
     key = (scenario.seed, number)
     homes = home_energy(feeder, key, slots, scenario)
     load_wh, load_q_var = _other_loads(feeder, slots.when)
@@ -387,7 +370,7 @@ def _build_area(
             feeder.line_names,
         ),
     )
-    return area, _Energies(net_wh, loaded_pu * slots.has_power[:, None])
+    return area, AreaColumns(net_wh, loaded_pu * slots.has_power[:, None], loadings_of(flow) * slots.has_power[:, None])
 
 
 def _at_terminals(feeder: Feeder, of_loads: NDArray[Any]) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ FILE_COLUMNS = {
     "truth.csv": "slot_start_s,meter,import_wh,export_wh",
     "losses.csv": "slot_start_s,area,loss_wh",
     "voltages.csv": "slot_start_s,meter,voltage_mv",
+    "loadings.csv": "slot_start_s,area,element,loading_per_mille",
     "violations.csv": "slot_start_s,area,kind,element,value_per_mille,limit_per_mille",
     "events.csv": "label,kind,target,other,from_s,until_s",
     "reported.csv": "slot_start_s,meter,import_wh,export_wh,quality,flags",

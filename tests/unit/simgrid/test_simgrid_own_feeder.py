@@ -16,7 +16,7 @@ from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
-from simulators.scenarios.schema import Transformer
+from simulators.scenarios.schema import Event, Transformer
 
 ROOT = Path(__file__).parents[3]
 VILLAGE = ROOT / "simulators" / "scenarios" / "gallery" / "village.csv"
@@ -148,6 +148,19 @@ def test_solar_boom_overloads_its_transformer_at_noon_and_raises_voltages_beyond
         if violation.kind == "voltage_high":
             column = [meter.meter for meter in boom.meters].index(violation.element)
             assert violation.value_per_mille == round(float(boom.voltage_pu[slot, column]) * 1000)
+
+
+def test_loads_are_those_of_the_violations_and_none_without_power(boom: World) -> None:
+    loading = boom.loading_per_mille
+    over = [one for one in boom.violations if one.kind.endswith("_loading")]
+    assert [one.value_per_mille for one in over] == [
+        int(loading[int(np.searchsorted(boom.slot_start_s, one.slot_start_s)), boom.elements.index(one.element)])
+        for one in over
+    ]
+    assert len(over) == int((loading > boom.scenario.grid.loading_percent_max * 10).sum()) > 20
+    dark = Event(label="dark", kind="blackout", target="A1", from_slot=40, until_slot=44)
+    loading = build_world(replace(boom.scenario, events=(dark,))).loading_per_mille
+    assert loading[40:44].max() == 0 < loading[44].max()
 
 
 def test_limits_of_the_scenario_decide_what_is_a_violation(boom: World) -> None:

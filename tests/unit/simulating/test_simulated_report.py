@@ -36,7 +36,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_loads_nothing_and_has_no_script(out: Path) -> None:
     page = (out / "report.html").read_text("utf-8")
     assert not re.search(r"<(script|link|img|iframe|image|use)|https?:|@import|url\(", page)
-    assert page.count("<h2>") == 10
+    assert page.count("<h2>") == 11
 
 
 def test_every_text_is_there_in_both_languages(out: Path) -> None:
@@ -57,6 +57,19 @@ def test_its_figures_are_sums_of_the_tables(out: Path) -> None:
     assert f"<b>{bought / 1000:,.1f} kWh</b>" in page
     assert f"<b>{100 * bought / taken:.1f} %</b>" in page
     assert f"<b>{saved / 10**9:,.2f} CNY</b>" in page
+
+
+def test_the_fullest_lines_are_drawn_first_and_the_pointer_says_how_full(tmp_path: Path) -> None:
+    world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
+    loading = world.loading_per_mille.copy()
+    loading[2, 3] = 1_234
+    write_report(tmp_path, Settled(replace(world, loading_per_mille=loading)), MONEY)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    drawn = page[page.index("Load of lines and transformers") :].partition("</section>")[0]
+    (cells,) = re.findall(r'<rect class="over" x="0" y="12"[^>]*><title>([^<]*)</title>', drawn)
+    assert cells == f"A1 {world.elements[3]}: 123.4 %"
+    assert "fullest line: 123.4" in drawn
+    assert 'class="l5"' in drawn
 
 
 def test_an_event_says_how_far_settled_energies_were_from_the_truth(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def test_truth_and_voltages_have_a_row_for_each_slot_and_meter(world: World, fol
     assert abs(int(voltages[0]["voltage_mv"]) / 1000 - shown[0]) <= 0.0005
 
 
+def test_loadings_have_a_row_for_each_slot_and_line_and_one_for_the_transformer(world: World, folder: Path) -> None:
+    table = rows(folder / "loadings.csv")
+    keys = [(str(slot), "A1", name) for slot in world.slot_start_s.tolist() for name in world.elements]
+    assert [(row["slot_start_s"], row["area"], row["element"]) for row in table] == keys
+    assert world.elements[-1] == "transformer"
+    assert [int(row["loading_per_mille"]) for row in table] == world.loading_per_mille.ravel().tolist()
+    assert max(int(row["loading_per_mille"]) for row in table) > 0
+
+
 def test_every_table_has_a_copy_as_parquet_with_the_same_rows(folder: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
     copies = copy_tables(folder)
