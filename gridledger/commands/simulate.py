@@ -48,11 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--direct", action="store_true", help="feed the ledger what meters would show, without meters and agents"
     )
     run_it.add_argument(
-        "--rules", type=Path, metavar="FILE", help="with --direct: a rules.toml of settle files, in place of the tariff"
+        "--rules",
+        type=Path,
+        metavar="PATH",
+        help="in place of the scenario's tariff: a rules.toml of settle files, or a folder with one and its prices, keys, agreements and points",
     )
     run_it.add_argument("--no-bills", action="store_true", help="with --direct, for scale: no statements and invoices")
     check = actions.add_parser("check", help="whether a scenario can be run, without running it")
     check.add_argument("scenario", metavar="SCENARIO", help=_SCENARIO)
+    check.add_argument("--rules", type=Path, metavar="PATH", help="in place of the scenario's tariff, as run takes it")
     imported = actions.add_parser(
         "import-grid", help="a net of pandapower as the table of an own grid, with a scenario"
     )
@@ -109,8 +113,8 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     from gridledger.tables.parquet_file import check_parquet
 
-    if not args.direct and (args.rules or args.no_bills):
-        raise UsageError("gridledger simulate run: --rules and --no-bills are of --direct; give it too")
+    if not args.direct and args.no_bills:
+        raise UsageError("gridledger simulate run: --no-bills is of --direct; give it too")
     if args.direct and args.speed is not None:
         raise UsageError("gridledger simulate run: --speed is of agents, and --direct has none; leave one of them out")
     if args.direct and args.resume:
@@ -131,7 +135,7 @@ def _run_agents(args: argparse.Namespace) -> int:
     from simulators.scenarios.gallery import find_scenario
     from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
 
-    found = find_scenario(args.scenario).sized(seed=args.seed)
+    found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
     homes = found.scenario.households.trading
     if homes > AGENT_HOUSEHOLDS_MAX:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
@@ -158,9 +162,9 @@ def _run_direct(args: argparse.Namespace) -> int:
     from gridledger.simulating.direct import DirectPlan, run_direct
     from simulators.scenarios.gallery import find_scenario
 
-    found = find_scenario(args.scenario).sized(seed=args.seed)
+    found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
     check_out(args.out)
-    plan = DirectPlan(args.out, found, args.rules, has_parquet=args.parquet, has_bills=not args.no_bills)
+    plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills)
     outcome = run_direct(plan, print_progress).outcome
     print_progress("")
     print_result(args, asdict(outcome), outcome.text())
@@ -170,17 +174,18 @@ def _run_direct(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from gridledger.demo.devices import check_broker
     from gridledger.demo.nodes import check_engine
-    from gridledger.demo.prepare import prepare
+    from gridledger.demo.prepare import prepare_for_agents
     from simulators.scenarios.gallery import find_scenario
 
-    found = find_scenario(args.scenario)
-    world = prepare(found)
+    found = find_scenario(args.scenario).sized(rules=args.rules)
+    world, terms = prepare_for_agents(found)
     check_broker(found)
     check_engine(found)
     scenario = world.scenario
     facts = {"title": scenario.title, "slots": world.slots, "areas": len(world.areas), "meters": len(world.meters)}
-    facts |= {"trading": len(world.traders), "seed": scenario.seed}
-    text = f"{scenario.title}: {world.slots} slots, {len(world.meters)} meters, {len(world.traders)} homes that trade; it can be run"
+    facts |= {"trading": len(world.traders), "seed": scenario.seed, "contract": terms.rules.contract}
+    what = f"{len(world.meters)} meters, {len(world.traders)} homes that trade"
+    text = f"{scenario.title}: {world.slots} slots, {what}, {terms.rules.contract}; it can be run"
     print_result(args, facts, text)
     return 0
 

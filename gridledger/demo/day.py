@@ -20,8 +20,11 @@ from gridledger.demo.genesis import gateway_of
 from gridledger.demo.pace import Pace
 from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
+from gridledger.settling.dataset import FileRules
+from gridledger.settling.files.rules import ranks_by_arrival
 from ledger.client import Answer, Client, NodeUnreachable
-from simulators.grid.households import orders_of_slot
+from settlement.catalogue import CONTRACTS
+from simulators.grid.households import in_turn, orders_of_slot
 from simulators.grid.world import World
 
 VALID_S: Final = 86_400
@@ -56,7 +59,7 @@ class StandstillError(GridError):
 
 
 class Day:
-    """Runs the slots of a world against a node. ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
+    """Runs the slots of a world against a node. ``rules``: what its areas are settled by; ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
     ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other; ``journal``: how far it has come, where it
     goes on after it was killed.
     """
@@ -64,6 +67,7 @@ class Day:
     def __init__(
         self,
         world: World,
+        rules: FileRules,
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
@@ -73,6 +77,10 @@ class Day:
         journal: Journal,
     ) -> None:
         self._world = world
+        self._rules = rules
+        contract = CONTRACTS[rules.contract]
+        self._takes_orders = contract.takes_orders
+        self._is_one_by_one = ranks_by_arrival(contract, rules.terms)
         self._chain = chain
         self._client = client
         self._keys = keys
@@ -86,19 +94,19 @@ class Day:
 
     async def run(self, progress: Callable[[int], None]) -> None:
         """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
-        world, timeline = self._world, self._world.scenario.timeline
+        world, rules = self._world, self._rules
         first = self._journal.boundary_index() or 0
         if self._journal.has_begun:
             self._ledger_time_s = max(self._ledger_time_s, (await patiently(self._client.status)).ledger_time_s)
         signing = asyncio.create_task(asyncio.to_thread(self._orders_of, first))
         try:
             for index, boundary_s in list(enumerate(world.boundary_s.tolist()))[first:]:
-                gate_s = boundary_s - timeline.gate_before_start_s
+                gate_s = boundary_s - rules.gate_before_start_s
                 if index < world.slots:
                     orders = await signing
                     if self._ledger_time_s < gate_s:
                         self._journal.note_orders(index, orders)
-                        await self._submit(orders)
+                        await self._place(orders)
                     if index + 1 < world.slots:
                         # while meters are read: while the node checks signatures it needs every processor
                         signing = asyncio.create_task(asyncio.to_thread(self._orders_of, index + 1))
@@ -114,13 +122,13 @@ class Day:
                 await self._forge(index, boundary_s)
                 await self._field.exchange(index)
                 progress(index)
-            await self._advance(int(world.boundary_s[-1]) + timeline.metering_deadline_s)
+            await self._advance(int(world.boundary_s[-1]) + rules.metering_deadline_s)
         finally:
             signing.cancel()
 
     def _orders_of(self, slot_index: int) -> list[bytes]:
         """The slot's orders, the ones that were handed over already where a run goes on."""
-        if slot_index >= self._world.slots:
+        if slot_index >= self._world.slots or not self._takes_orders:
             return []
         return self._journal.orders(slot_index) or self.sign_orders(slot_index)
 
@@ -128,7 +136,8 @@ class Day:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
         slot_start_s = int(self._world.slot_start_s[slot_index])
         wires = []
-        for intent in orders_of_slot(self._world, slot_index):
+        intents = orders_of_slot(self._world, slot_index)
+        for intent in in_turn(self._world, slot_index, intents) if self._is_one_by_one else intents:
             area = self._world.meters[self._world.meter_of_party[intent.party]].area
             order = MarketOrder(
                 area=area,
@@ -141,6 +150,11 @@ class Day:
             )
             wires.append(self._signed(intent.party, order))
         return wires
+
+    async def _place(self, orders: Sequence[bytes]) -> None:
+        """Hand over a slot's orders: together, or where it matters when they come one behind the other, in a block each."""
+        for together in [[order] for order in orders] if self._is_one_by_one else [orders]:
+            await self._submit(together)
 
     async def _advance(self, to_s: int) -> None:
         if to_s <= self._ledger_time_s:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gridcore.genesis import Genesis
-from gridcore.master_data import Listed, MasterData, MeteredPoint, Named
+from gridcore.master_data import Listed, MasterData, Named
 from gridcore.registry.area import AREA, Area
 from gridcore.registry.gateway import GATEWAY, Gateway
-from gridcore.registry.rules import RULES
+from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
+from gridcore.registry.installation import INSTALLATION, Installation
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.point import POINT, Point
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
-from gridledger.demo.rules import rules_of
 from gridledger.founding.local_days import calendar_of
 from gridledger.founding.organisations import UTILITY, organisations, signers
+from gridledger.settling.chain.agreements import agreement_rows
+from gridledger.settling.chain.points import histories_of, keys_of, party_rows
+from gridledger.settling.chain.prices import rules_of_area, rules_rows
+from gridledger.settling.chain.tariffs import tariff_rows
+from gridledger.settling.dataset import AgreementRow, Dataset, PointRow
+from settlement.catalogue import CONTRACTS, contract_pin
 from simulators.grid.metering import MeterSpec
 from simulators.grid.world import World
 from simulators.scenarios.schema import SLOT_S
 
 CHAIN_NAME = "gridledger-demo-"
-CALENDAR = RULES_NAME = ZONE_NAME = "demo"
+CALENDAR = ZONE_NAME = "demo"
 DAY_S = 86_400
 
 
@@ -28,12 +36,12 @@ def build_genesis(
     public_keys: Mapping[str, bytes],
     validators: Sequence[Validator],
     members: Sequence[Listed],
+    terms: Dataset,
     *,
-    pin: bytes,
-    contract_id: str,
     salt_seed: bytes,
 ) -> Genesis:
-    """The genesis. validators: who certifies blocks; members: organisations besides those of every demonstration.
+    """The genesis. validators: who certifies blocks; members: organisations besides those of every demonstration;
+    terms: what the world is settled by, as ``terms_of`` says.
 
     public_keys: by signer id: ``operator``, ``clock``, ``utility``, ``regulator``, ``web`` (the pages),
     ``gateway-<n>`` for area n, and every trading party. salt_seed: 32 random bytes.
@@ -43,33 +51,40 @@ def build_genesis(
     listed = [
         *organisations(),
         *members,
-        Named(RULES, RULES_NAME, rules_of(scenario.tariff)),
+        *rules_rows(terms),
+        *(tariff_rows(terms) if has_tariff(world) else ()),
         *signers(public_keys, gateways),
     ]
+    rules = terms.rules
     zone = Zone(
-        contract=contract_id,
-        contract_pin=pin,
+        contract=rules.contract,
+        contract_pin=contract_pin(rules.contract),
         first_slot_start_s=first_slot_s,
-        gate_before_start_s=scenario.timeline.gate_before_start_s,
-        metering_deadline_s=scenario.timeline.metering_deadline_s,
-        correction_after_s=scenario.timeline.metering_deadline_s,
+        gate_before_start_s=rules.gate_before_start_s,
+        metering_deadline_s=rules.metering_deadline_s,
+        correction_after_s=rules.metering_deadline_s,
         open_before_start_s=scenario.timeline.open_before_start_s,
     )
     listed.append(Named(ZONE, ZONE_NAME, zone))
     for gateway, area in zip(gateways, world.areas, strict=True):
         listed.append(Named(GATEWAY, gateway, Gateway(UTILITY, "software")))
-        listed.append(Named(AREA, area, Area(CALENDAR, RULES_NAME, ZONE_NAME)))
-    listed += [_metered_point(world, number, meter) for number, meter in enumerate(world.meters)]
+        listed.append(Named(AREA, area, Area(CALENDAR, rules_of_area(terms, area), ZONE_NAME)))
+    said = _Said(terms)
+    for number, meter in enumerate(world.meters):
+        listed += _metered_point(world, said, number, meter)
+    listed += agreement_rows(terms._replace(agreements=[_of_points(row) for row in terms.agreements]))
+    calendar = calendar_of(scenario.calendar.time_zone, first_slot_s, int(world.boundary_s[-1]))
+    if CONTRACTS[rules.contract].period_columns:  # it settles by the month, and closes what there is of the last one
+        calendar = calendar._replace(months=sorted({*calendar.months, int(world.boundary_s[-1])}))
     return MasterData(
         name=CHAIN_NAME,
         clock="simulated",
         ledger_time_s=first_slot_s - DAY_S,
         slot_s=SLOT_S,
         validators=validators,
-        calendars={
-            CALENDAR: calendar_of(scenario.calendar.time_zone, int(world.boundary_s[0]), int(world.boundary_s[-1]))
-        },
+        calendars={CALENDAR: calendar},
         listed=listed,
+        currency=rules.invoice.currency,
         salt_seed=salt_seed,
     ).genesis()
 
@@ -79,27 +94,70 @@ def gateway_of(area_number: int) -> str:
     return f"gateway-{area_number}"
 
 
-def _metered_point(world: World, number: int, meter: MeterSpec) -> MeteredPoint:
+def point_of(meter: str) -> str:
+    """The point at which a meter of the world hangs."""
+    return f"P-{meter.removeprefix('M-')}"
+
+
+def has_tariff(world: World) -> bool:
+    """Whether what parties are charged by the month is registered: rules of files say how they are invoiced."""
+    return world.scenario.tariff.rules is not None
+
+
+class _Said:
+    """What terms say of points, by the names of their meters."""
+
+    def __init__(self, terms: Dataset) -> None:
+        self.terms = terms
+        self._points = {point.point: point for point in terms.points}
+        self._keys = keys_of(terms)
+
+    def of(self, meter: MeterSpec) -> PointRow | None:
+        """The point at which a meter bills somebody; None for a feeder."""
+        return self._points.get(meter.meter)
+
+    def entries_of(self, point: PointRow) -> Iterator[tuple[int, Point]]:
+        """See ``histories_of``."""
+        return histories_of(self.terms, point, self._keys.get(point.point, []))
+
+
+def _metered_point(world: World, said: _Said, number: int, meter: MeterSpec) -> Iterator[Listed]:
     """A meter that is put up, showing its registers of that moment, when the first slot begins."""
+    point, name = said.of(meter), point_of(meter.meter)
+    if point is None:
+        yield Named(POINT, name, Point(meter.area, meter.role, None))
+    else:
+        yield from _party(world, said.terms, point)
+        for from_s, record in said.entries_of(point):
+            yield Named(POINT, name, record._replace(role=meter.role), from_s)
+        if point.voltage_level is not None:
+            yield Named(GRID_CONNECTION, name, GridConnection(point.voltage_level))
     resolution_wh = meter.resolution_wh // meter.ratio
     first_import_wh, first_export_wh = (
         start_wh // meter.ratio // resolution_wh * resolution_wh
         for start_wh in (meter.start_import_wh, meter.start_export_wh)
     )
-    return MeteredPoint(
-        number=number,
-        area=meter.area,
+    installation = Installation(
         gateway=gateway_of(world.areas.index(meter.area) + 1),
-        meter=meter.meter,
-        point=f"P-{meter.meter.removeprefix('M-')}",
-        profile=meter.profile,
-        role=meter.role,
         limit_wh=meter.limit_wh // meter.ratio,
-        organisation=UTILITY,
-        first_registers=(first_import_wh, first_export_wh),
-        installed_s=int(world.slot_start_s[0]),
+        meter=meter.meter,
         modulus_wh=meter.modulus_wh // meter.ratio,
+        point=name,
+        profile=meter.profile,
         ratio=meter.ratio,
-        party=meter.party or None,
-        trades=meter.party in world.traders,
+        first_registers=[first_import_wh, first_export_wh],
     )
+    yield Named(INSTALLATION, str(number), installation, int(world.slot_start_s[0]))
+
+
+def _party(world: World, terms: Dataset, point: PointRow) -> Iterator[Listed]:
+    if has_tariff(world):
+        yield from party_rows(terms, point, world.traders, None, UTILITY)
+    else:
+        yield Named(PARTY, point.party, Party(point.area, UTILITY, point.party in world.traders))
+
+
+def _of_points(row: AgreementRow) -> AgreementRow:
+    """An agreement, of which the scenario's files name the meters, between their points."""
+    seller, buyer = (point_of(meter) for meter in (row.agreement.seller_point, row.agreement.buyer_point))
+    return row._replace(agreement=row.agreement._replace(seller_point=seller, buyer_point=buyer))

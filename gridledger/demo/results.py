@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from gridledger.tables.results import (
     results_root,
 )
 from ledger.client import Client
+from ledger.contract import Contract
 from simulators.grid.world import World
 
 
@@ -72,8 +73,8 @@ class Tables:
         }
 
 
-async def fetch_tables(client: Client, world: World) -> Tables:
-    """Everything that the ledger decided about ``world``, asked from the node as the utility."""
+async def fetch_tables(client: Client, world: World, contract: Contract) -> Tables:
+    """Everything that the ledger decided about ``world``, asked from the node as the utility. contract: by which its areas are settled."""
     tables = Tables(Settled(world))
     for area in world.areas:
         for boundary_s in world.boundary_s.tolist():
@@ -84,8 +85,8 @@ async def fetch_tables(client: Client, world: World) -> Tables:
         tables.measured_slots.add(slot_start_s)
         for area in world.areas:
             runs = await _fetch_runs(client, tables, said, area, slot_start_s)
-            gate_price_micro_per_kwh = runs[0]["result"]["price_micro_per_kwh"]
-            await _fetch_orders(client, tables, area, slot_start_s, gate_price_micro_per_kwh)
+            price = runs[0]["result"]["price_micro_per_kwh"]
+            await _fetch_orders(client, tables, area, slot_start_s, "" if contract.trades_in_pairs else price)
             _note_lines(tables.settled, slot, runs[-1])
             await _fetch_positions(client, tables.settled, area, slot)
         for run, sums in said.items():
@@ -110,7 +111,7 @@ def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> RegisterRow:
 
 
 async def _fetch_orders(
-    client: Client, tables: Tables, area: str, slot_start_s: int, gate_price_micro_per_kwh: int
+    client: Client, tables: Tables, area: str, slot_start_s: int, gate_price_micro_per_kwh: int | Literal[""]
 ) -> None:
     answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/orders")
     for order in answer["orders"]:

@@ -12,7 +12,7 @@ import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gridcore.cbor import decode, encode
 from gridcore.errors import GridError, UsageError
@@ -22,8 +22,10 @@ from gridcore.sm3 import sm3
 from gridledger.demo.nodes import place_nodes
 from gridledger.demo.scene import Scene, backend_of, signer_names
 from gridledger.founding.folder import write_new
+from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import FILES
 from gridledger.simulating.manifest import NAME as MANIFEST
+from gridledger.simulating.terms import files_of
 from ledger.store.directory import load_genesis
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
@@ -104,7 +106,7 @@ def is_begun(out: Path, found: Found) -> bool:
         what = "holds no run that was killed; name its folder, or an absent or empty one"
         raise UsageError(f"gridledger simulate run: --out {out}: {what}")
     if begun.read_bytes() != _identity(found):
-        what = "was begun with another scenario or seed; give those with --resume"
+        what = "was begun with another scenario, rules or seed; give those with --resume"
         raise UsageError(f"gridledger simulate run: --out {out}: {what}")
     _wait_for_the_end(out / "run")
     for name in (*FILES, *_OTHERS):
@@ -120,7 +122,7 @@ def is_begun(out: Path, found: Found) -> bool:
     return False
 
 
-def find_scene(out: Path, world: World) -> Scene:
+def find_scene(out: Path, world: World, terms: Dataset) -> Scene:
     """The scene that ``keep`` kept, without pages. GridError where its files are not whole."""
     run_dir, names = out / "run", signer_names(world)
     scalars = (run_dir / KEYS).read_bytes()
@@ -129,7 +131,7 @@ def find_scene(out: Path, world: World) -> Scene:
     each = {name: scalars[at * SCALAR_BYTES :][:SCALAR_BYTES] for at, name in enumerate(names)}
     keys = {name: SigningKey.from_scalar(scalar, backend_of(world, name)) for name, scalar in each.items()}
     places = place_nodes(out, world.scenario.consortium, lambda name: _port_in(run_dir / f"{name}.toml"))
-    return Scene(out, run_dir, load_genesis(places[0].data_dir), keys, places, None)
+    return Scene(out, run_dir, load_genesis(places[0].data_dir), keys, places, None, terms)
 
 
 def _port_in(config: Path) -> int:
@@ -138,7 +140,9 @@ def _port_in(config: Path) -> int:
 
 
 def _identity(found: Found) -> bytes:
-    return json.dumps({"scenario_sm3": sm3(found.data).hex(), "seed": found.scenario.seed}).encode()
+    said: dict[str, Any] = {"scenario_sm3": sm3(found.data).hex(), "seed": found.scenario.seed}
+    rules = [sm3(path.read_bytes()).hex() for path in files_of(found.scenario.tariff)]
+    return json.dumps(said | ({"rules_sm3": rules} if rules else {})).encode()
 
 
 def _wait_for_the_end(run_dir: Path) -> None:

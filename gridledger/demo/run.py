@@ -25,22 +25,23 @@ from gridledger.demo.field import Field, relays_of
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pace import Pace
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
-from gridledger.demo.prepare import prepare
+from gridledger.demo.prepare import prepare_for_agents
 from gridledger.demo.results import Tables, fetch_tables, write_results
 from gridledger.demo.resuming import Journal, find_scene, keep
-from gridledger.demo.rules import rules_toml
 from gridledger.demo.samples import Sample, save_samples
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Losses, Summary, losses_of, summarise, to_text
 from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
+from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import copy_tables, write_manifest
 from gridledger.simulating.report import Money, write_report
+from gridledger.simulating.terms import rules_option, write_rules
 from gridledger.simulating.world_files import write_world
 from gridledger.supervised import Supervised
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from settlement.catalogue import CONTRACTS
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
 
@@ -119,15 +120,15 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     if task is not None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     audience.show_progress("building the world")
-    world = prepare(plan.found)
+    world, terms = prepare_for_agents(plan.found)
     troubles = Troubles(world, plan.dropped)
-    scene = _scene_of(plan, world)
+    scene = _scene_of(plan, world, terms)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
     audience.show_progress("starting node and agents")
     write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
     write_world(plan.out, world)
     write_new(plan.out / "scenario.toml", plan.found.data)
-    write_new(plan.out / "rules.toml", rules_toml(world.scenario))
+    write_rules(plan.out, world.scenario)
     if world.scenario.grid.table is not None:
         write_new(plan.out / "grid.csv", world.scenario.grid.table.read_bytes())
     if scene.pages_url is not None:
@@ -152,7 +153,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-        day = Day(world, scene.chain, client, scene.keys, field, troubles, pace, journal)
+        day = Day(world, terms.rules, scene.chain, client, scene.keys, field, troubles, pace, journal)
         if plan.is_resumable:
             loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
         async with instruments.speaking(broker):
@@ -172,11 +173,11 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     return outcome
 
 
-def _scene_of(plan: Plan, world: World) -> Scene:
+def _scene_of(plan: Plan, world: World, terms: Dataset) -> Scene:
     """What an earlier process laid out where the run goes on, else a new scene."""
     if plan.is_begun:
-        return find_scene(plan.out, world)
-    scene = lay_out(plan.out, world, plan.pages_port, has_run_dir=plan.is_resumable)
+        return find_scene(plan.out, world, terms)
+    scene = lay_out(plan.out, world, terms, plan.pages_port, has_run_dir=plan.is_resumable)
     if plan.is_resumable:
         keep(scene, world)
     return scene
@@ -197,7 +198,7 @@ class _Collected:
 
 
 async def _collect(scene: Scene, client: Client, world: World) -> _Collected:
-    tables = await fetch_tables(client, world)
+    tables = await fetch_tables(client, world, CONTRACTS[scene.terms.rules.contract])
     status = await patiently(client.status)
     await check_same_state(scene, status)
     return _Collected(tables, status, await save_samples(scene, client, tables, world))
@@ -208,8 +209,9 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
     world = troubles.world
     tables, status, out = collected.tables, collected.status, plan.out
     root = write_results(out, tables)
-    options = "" if plan.found.is_whole and not plan.drop_ppm else None
-    money = Money(CONTRACT.contract_id, scene.genesis.currency, world.scenario.tariff.prices, options)
+    rules = scene.terms.rules
+    options = rules_option(world.scenario.tariff) if plan.found.is_whole and not plan.drop_ppm else None
+    money = Money(rules.contract, scene.genesis.currency, rules.prices, options, rules.later_prices)
     write_report(out, tables.settled, money)
     write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     copies = copy_tables(out) if plan.has_parquet else []

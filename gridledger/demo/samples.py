@@ -14,10 +14,11 @@ from gridledger.demo.scene import Scene
 from gridledger.founding.folder import write_new
 from gridledger.tables.results import StatementRow
 from ledger.client import Client
+from settlement.catalogue import CONTRACTS
 from simulators.grid.world import World
 
 TRADES: Final = ("trade_sell", "trade_buy")
-PREFERRED_LINES: Final = (*TRADES, "residual_import", "levy")
+PREFERRED_LINES: Final = (*TRADES, "agreement_buy", "schedule_buy", "community_buy", "residual_import", "levy")
 """Of which kind the line should be: a trade where there is one."""
 
 
@@ -30,21 +31,23 @@ class Sample:
 
 
 async def save_samples(scene: Scene, client: Client, tables: Tables, world: World) -> Sample:
-    """Export one bill line as ``sample.evd``, with the slot's anonymous book beside it; where there are further nodes each gives its
+    """Export one bill line as ``sample.evd``, with the slot's anonymous book beside it where there are orders; where there are further nodes each gives its
     own bundle, ``sample-2.evd`` and so on. ``client``: of the first node.
     """
     line = _choose(tables)
     area = next(meter.area for meter in world.meters if meter.party == line.party)
     write_new(scene.out / "sample.evd", await _bundle(client, line))
-    book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=line.slot_start_s))
-    write_new(scene.out / "sample.book", book)
+    is_cleared = CONTRACTS[scene.terms.rules.contract].takes_orders
+    if is_cleared:
+        book = await patiently(lambda: client.fetch_bytes("book", area=area, slot=line.slot_start_s))
+        write_new(scene.out / "sample.book", book)
     height = (await patiently(client.status)).certified_height
     for number, place in enumerate(scene.nodes[1:], 2):
         async with Client(place.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"]) as other:
             await _wait_certified(other, height)
             write_new(scene.out / f"sample-{number}.evd", await _bundle(other, line))
     # a bundle of a line that rests on no order has no clearing, and with a book nobody could decide it
-    with_book = " --with-book sample.book" if line.line_kind in TRADES else ""
+    with_book = " --with-book sample.book" if is_cleared and line.line_kind in TRADES else ""
     claim = f"{line.line_kind} of {line.party}, slot {line.slot_start_s}"
     return Sample(claim, f"sample.evd --trust trust.json{with_book}")
 

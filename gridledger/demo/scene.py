@@ -15,8 +15,7 @@ from gridledger.demo.genesis import build_genesis, gateway_of
 from gridledger.demo.nodes import NodePlace, Validators, place_nodes, write_single_node
 from gridledger.founding.folder import save_key_and_password
 from gridledger.founding.organisations import SIGNER_ROLES, operator
-from settlement.catalogue import contract_pin
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from gridledger.settling.dataset import Dataset
 from simulators.grid.world import World
 
 
@@ -33,6 +32,8 @@ class Scene:
     keys: dict[str, SigningKey]
     nodes: tuple[NodePlace, ...]
     pages_url: str | None  # None: headless
+    terms: Dataset
+    """What the world is settled by, as ``terms_of`` says."""
 
     @property
     def chain(self) -> str:
@@ -78,7 +79,7 @@ def backend_of(world: World, signer: str) -> Backend:
     return simulating_backend() if signer in world.meter_of_party else signing_backend()
 
 
-def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: bool = False) -> Scene:
+def lay_out(out: Path, world: World, terms: Dataset, pages_port: int | None, *, has_run_dir: bool = False) -> Scene:
     """Make keys, genesis and the nodes' directories under ``out`` (which has nothing of them), and choose ports.
 
     FileExistsError where something stands in their place; ``has_run_dir``: the folder ``run`` was made by who asks.
@@ -100,8 +101,7 @@ def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: boo
         public_keys,
         [operator(public_keys)] if validators is None else validators.validators(),
         [] if validators is None else validators.organisations(),
-        pin=contract_pin(CONTRACT.contract_id),
-        contract_id=CONTRACT.contract_id,
+        terms,
         salt_seed=secrets.token_bytes(32),
     )
     for name in [name for name in keys if name not in world.meter_of_party]:
@@ -111,4 +111,4 @@ def lay_out(out: Path, world: World, pages_port: int | None, *, has_run_dir: boo
     else:
         validators.write(genesis)
     pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"
-    return Scene(out, run_dir, genesis, keys, places, pages_url)
+    return Scene(out, run_dir, genesis, keys, places, pages_url, terms)

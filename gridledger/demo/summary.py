@@ -60,7 +60,6 @@ def summarise(
     out: Path,
 ) -> Summary:
     """Count what the tables hold."""
-    sides = {order.order: order.side for order in tables.orders}
     expected = len(world.meters) * len(world.boundary_s)
     committed = sum(1 for row in tables.registers if row.import_wh != "")
     return Summary(
@@ -71,7 +70,7 @@ def summarise(
         readings_missing=expected - committed,
         orders=len(tables.orders),
         fills=len(tables.fills),
-        energy_traded_wh=sum(fill.filled_wh for fill in tables.fills if sides[fill.order] == "buy"),
+        energy_traded_wh=tables.settled.sums["bought_wh"],
         postings=len(tables.postings),
         postings_sum_nano=sum(posting.debit_nano - posting.credit_nano for posting in tables.postings),
         height=height,
@@ -102,7 +101,7 @@ def to_text(summary: Summary, losses: Losses | None, world: World, tables: Table
     alone = sum(tables.supplier_only_nano[party] for party in traders)
     charge = sum(tables.supplier_charge_nano[party] for party in traders)
     headline = Headline(len(traders), summary.energy_traded_wh, pays, alone, charge)
-    price = _mean_price(tables)
+    price = tables.settled.mean_price("trade_buy", slice(None))
     return "\n".join(
         [
             "",
@@ -148,11 +147,3 @@ def compare(pays_nano: int, alone_nano: int) -> str:
         return f"pay {nano / NANO:,.2f} CNY" if nano >= 0 else f"are paid {-nano / NANO:,.2f} CNY"
 
     return f"together they {flow(pays_nano)}; with the supplier alone they would {flow(alone_nano).replace('are', 'be', 1)}"
-
-
-def _mean_price(tables: Tables) -> float | None:
-    """Volume-weighted price of the fills, currency per kWh; for people only."""
-    energy_wh = sum(fill.filled_wh for fill in tables.fills)
-    if not energy_wh:
-        return None
-    return sum(fill.filled_wh * fill.price_micro_per_kwh for fill in tables.fills) / energy_wh / 1e6

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -15,28 +13,15 @@ from numpy.typing import NDArray
 from gridcore.errors import UsageError
 from gridcore.quality import MEASURED
 from gridcore.sm3 import sm3
-from gridledger.settling.dataset import (
-    Counts,
-    Dataset,
-    EstimateTerms,
-    FileRules,
-    InputFile,
-    InvoiceTerms,
-    KeyRow,
-    PointRow,
-    SlotOrders,
-)
-from gridledger.settling.files.folder import uses_keys
-from gridledger.settling.files.keys import SHARE_PPM_MAX
-from gridledger.settling.files.orders import no_orders
-from gridledger.settling.files.rules import NAME as RULES
-from gridledger.settling.files.rules import RulesRead, file_rules
+from gridledger.settling.dataset import NEVER, Counts, Dataset, InputFile, OrderTimes, SlotOrders
+from gridledger.settling.files.rules import ranks_by_arrival
+from gridledger.simulating.terms import columns_of
 from ledger.contract import BUY, SELL
-from settlement.contracts.p2p_call_auction_1 import CONTRACT
-from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, trader_columns
+from settlement.catalogue import CONTRACTS
+from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, trader_columns, turns_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
-from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS, SLOT_S
+from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS
 
 Traders = Callable[[World, int], Sequence[OrderIntent]]
 """What homes want in a slot of a world: at most one order of each."""
@@ -60,46 +45,31 @@ def shown_energies(world: World, columns: NDArray[np.intp], new_array: NewArray 
 
 def dataset_of(
     world: World,
-    rules: RulesRead | None,
+    terms: Dataset,
     source: Path,
     traders: Traders = orders_of_slot,
     new_array: NewArray = in_memory,
 ) -> Dataset:
-    """Every meter that somebody is billed for, under the scenario's own tariff or under a file's rules.
+    """``terms``, what ``terms_of`` says of the world, with the energies of its meters and with orders of its homes where the contract takes some.
 
-    Orders are those of the world's homes where the contract takes some; where it shares by keys, the points of an area have
-    equal shares. new_array: makes the energies. UsageError naming ``source``, the scenario's file, for what needs meters or agents, and for rules that need more.
+    new_array: makes the energies. UsageError naming ``source``, the scenario's file, for what needs meters or agents.
     """
-    _check(world, rules, source)
-    billed = [column for column, meter in enumerate(world.meters) if meter.party]
-    points = [
-        PointRow(meter.meter, meter.party, meter.area, meter.limit_wh)
-        for meter in (world.meters[column] for column in billed)
-    ]
-    order = sorted(range(len(points)), key=lambda place: points[place].point.encode())
-    points, columns = [points[place] for place in order], np.array(billed, dtype=np.intp)[order]
-    contract = CONTRACT if rules is None else rules.contract
-    orders = WorldOrders(world, traders, new_array) if contract.takes_orders else no_orders()
-    import_wh, export_wh = shown_energies(world, columns, new_array)
-    read = InputFile(source.name, sm3(source.read_bytes()), 0)
-    return Dataset(
-        slot_start_s=world.slot_start_s,
-        slot_s=SLOT_S,
-        timezone=world.scenario.calendar.time_zone,
-        points=points,
+    _check(world, source)
+    contract = CONTRACTS[terms.rules.contract]
+    import_wh, export_wh = shown_energies(world, columns_of(world, terms.points), new_array)
+    return terms._replace(
         import_wh=import_wh,
         export_wh=export_wh,
-        quality=np.full((world.slots, len(points)), MEASURED, dtype=np.uint8),
-        series=(),
-        keys=_equal_keys(points) if uses_keys(contract) else (),
-        orders=orders,
-        rules=_own_rules(world) if rules is None else file_rules(rules, world.slot_start_s, orders=orders),
-        inputs=[read] if rules is None else [rules.input_file, read],
-        counts=Counts(world.slots * len(points), 0, 0),
+        quality=np.full(import_wh.shape, MEASURED, dtype=np.uint8),
+        orders=WorldOrders(world, traders, new_array, in_turns=ranks_by_arrival(contract, terms.rules.terms))
+        if contract.takes_orders
+        else terms.orders,
+        inputs=[*terms.inputs, InputFile(source.name, sm3(source.read_bytes()), 0)],
+        counts=Counts(import_wh.size, 0, 0),
     )
 
 
-def _check(world: World, rules: RulesRead | None, source: Path) -> None:
+def _check(world: World, source: Path) -> None:
     if world.scenario.consortium is not None:
         what = "validators need a network of nodes, which --direct has none of"
         raise UsageError(f"{source}: consortium: {what}; leave --direct out, or the table")
@@ -107,44 +77,16 @@ def _check(world: World, rules: RulesRead | None, source: Path) -> None:
         if event.kind not in _COUNTED:
             what = f"{event.kind!r} needs meters and agents, which --direct has none of"
             raise UsageError(f"{source}: events[{number}]: {what}; leave --direct out, or the event")
-    if rules is None:
-        return
-    name = rules.contract.contract_id
-    if rules.slot_s != SLOT_S:
-        raise UsageError(f"{RULES}: [timeline] slot_s is {rules.slot_s}; a simulated world has slots of {SLOT_S} s")
-    if rules.contract.takes_agreements:
-        raise UsageError(
-            f"{RULES}: {name} needs agreements, which homes of a scenario have none of; choose another contract"
-        )
-    if named := [one.name for one in rules.tariff if one.price_series]:
-        what = f"component {named[0]} has a price_series, and a simulated world has no prices.csv"
-        raise UsageError(f"{RULES}: [[tariff.component]]: {what}; give it a price")
-    if rules.zone is not None and rules.zone.name != world.scenario.calendar.time_zone:
-        raise UsageError(
-            f"{RULES}: [timeline] timezone is {rules.zone.name}, and {world.scenario.calendar.time_zone} in {source}; name the same, or none"
-        )
-
-
-def _own_rules(world: World) -> FileRules:
-    tariff, timeline = world.scenario.tariff, world.scenario.timeline
-    return FileRules(
-        prices=tariff.prices,
-        contract=CONTRACT.contract_id,
-        terms=asdict(tariff.terms),
-        gate_before_start_s=timeline.gate_before_start_s,
-        metering_deadline_s=timeline.metering_deadline_s,
-        invoice=InvoiceTerms(),
-        estimate=EstimateTerms(),
-    )
 
 
 class WorldOrders:
     """What the homes of a world want, slot by slot: an order each at most, of counter 1. See ``OrdersBySlot``.
 
-    Held as ``OrderColumns`` are, int64[slots, parties]; traders of one's own are asked once a slot.
+    Held as ``OrderColumns`` are, int64[slots, parties]; traders of one's own are asked once a slot. in_turns: they come one behind the other.
     """
 
-    def __init__(self, world: World, traders: Traders, new_array: NewArray) -> None:
+    def __init__(self, world: World, traders: Traders, new_array: NewArray, *, in_turns: bool) -> None:
+        self._world, self._in_turns = world, in_turns
         is_own = traders is not orders_of_slot
         parties = [meter.party for meter in world.meters if meter.party] if is_own else world.traders
         shape = world.slots, len(parties)
@@ -176,8 +118,8 @@ class WorldOrders:
 
     @property
     def has_times(self) -> bool:
-        """See ``OrdersBySlot``: a slot's orders come in one batch."""
-        return False
+        """See ``OrdersBySlot``: where none come in turns, a slot's orders come in one batch."""
+        return self._in_turns
 
     @property
     def signers(self) -> frozenset[str]:
@@ -193,6 +135,11 @@ class WorldOrders:
         """See ``OrdersBySlot``."""
         wanted_wh, price = self._wanted_wh[slot, self._by_id], self._price[slot, self._by_id]
         placed = np.flatnonzero(wanted_wh)
+        turn = np.zeros(len(self._by_id), dtype=np.int64)
+        if self._in_turns:
+            placers = np.flatnonzero(self._wanted_wh[slot])
+            turn[placers[turns_of(self._world, slot, len(placers))]] = np.arange(len(placers))
+        turn = turn[self._by_id][placed]
         wanted_wh = wanted_wh[placed]
         return SlotOrders(
             party=[self._names[at] for at in placed.tolist()],
@@ -200,9 +147,5 @@ class WorldOrders:
             side=np.where(wanted_wh > 0, BUY, SELL).astype(np.int8),
             quantity_wh=np.abs(wanted_wh),
             price_micro_per_kwh=price[placed],
+            times=OrderTimes(turn, np.full_like(turn, NEVER)) if self._in_turns else None,
         )
-
-
-def _equal_keys(points: list[PointRow]) -> list[KeyRow]:
-    of_area = Counter(point.area for point in points)
-    return [KeyRow(point.point, SHARE_PPM_MAX // of_area[point.area], None, None) for point in points]

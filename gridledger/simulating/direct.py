@@ -14,18 +14,17 @@ import numpy as np
 
 from gridledger.beside import Beside, done_beside, made_in_two
 from gridledger.demo.prepare import prepare
-from gridledger.demo.rules import rules_toml
 from gridledger.founding.folder import write_new
 from gridledger.freed_memory import give_back_memory
 from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
-from gridledger.settling.files.rules import read_rules
 from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
+from gridledger.simulating.terms import rules_option, write_rules
 from gridledger.simulating.world_files import write_world
 from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
@@ -46,14 +45,13 @@ SETTLEMENT: Final = "settlement"
 
 @dataclass(frozen=True)
 class DirectPlan:
-    """``out``: absent or empty; ``rules``: a rules.toml in place of the scenario's tariff; ``has_bills``: with statements, invoices and a sample bundle.
+    """``out``: absent or empty; ``has_bills``: with statements, invoices and a sample bundle.
 
     ``orders``: what homes want in a slot, in place of the scenario's own traders.
     """
 
     out: Path
     found: Found
-    rules: Path | None = None
     has_parquet: bool = False
     has_bills: bool = True
     orders: Traders = orders_of_slot
@@ -63,8 +61,7 @@ class DirectPlan:
         """Of the command that makes it again where it has written ``out``; None where traders or a size of one's own came in."""
         if self.orders is not orders_of_slot or not self.found.is_whole:
             return None
-        rules = "" if self.rules is None else " --rules rules.toml"
-        return f" --direct{rules}{'' if self.has_bills else ' --no-bills'}"
+        return f" --direct{rules_option(self.found.scenario.tariff)}{'' if self.has_bills else ' --no-bills'}"
 
 
 @dataclass(frozen=True)
@@ -104,11 +101,10 @@ class Directed(NamedTuple):
 def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     """Build, settle, write; there is nothing in ``out`` after a fault. UsageError as ``dataset_of`` says."""
     begun = time.monotonic()
-    rules = None if plan.rules is None else read_rules(plan.rules)
     progress("building the world")
     arrays = LargeArrays(nearest_folder(plan.out.absolute()))
-    world = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
-    dataset = dataset_of(world, rules, plan.found.path, plan.orders, arrays)
+    world, terms = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
+    dataset = dataset_of(world, terms, plan.found.path, plan.orders, arrays)
     check_disk([dataset], plan.out)
     gc.freeze()  # records of a million meters stay until the end: the collector need not walk them again and again
     with made_whole(plan.out.absolute()) as work:
@@ -169,8 +165,7 @@ def _written(work: Path, plan: DirectPlan, world: World) -> AbstractContextManag
 def _write_inputs(work: Path, plan: DirectPlan, world: World) -> Mapping[str, str]:
     write_world(work, world)
     write_new(work / "scenario.toml", plan.found.data)
-    rules = rules_toml(world.scenario) if plan.rules is None else plan.rules.read_bytes()
-    write_new(work / "rules.toml", rules)
+    write_rules(work, world.scenario)
     if world.scenario.grid.table is not None:
         write_new(work / "grid.csv", world.scenario.grid.table.read_bytes())
     return digests_of(work)

@@ -29,13 +29,13 @@ def simulate(
         seed: in place of the scenario's.
         slots: of 15 minutes, in place of the scenario's days.
         households: homes that trade, in place of the scenario's.
-        rules: a ``rules.toml`` of ``settle files``, in place of the scenario's tariff.
+        rules: a ``rules.toml`` of ``settle files``, or a folder of one with its files, in place of the scenario's tariff.
         traders: called with world and slot, at most one ``OrderIntent`` of each home: energies in Wh, limits in 1e-6 of the currency per kWh.
         has_bills: whether statements and invoices are written too, into ``out/settlement``.
 
     Raises:
         UsageError: for what does not fit, in one line; then nothing is left in ``out``.
     """
-    found = find_scenario(scenario).sized(seed=seed, slots=slots, households=households)
-    plan = DirectPlan(out, found, rules, has_bills=has_bills, orders=traders)
+    found = find_scenario(scenario).sized(seed=seed, slots=slots, households=households, rules=rules)
+    plan = DirectPlan(out, found, has_bills=has_bills, orders=traders)
     return run_direct(plan, lambda _: None)

@@ -18,7 +18,7 @@ from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import LaterPrices
 from gridledger.simulating.event_report import event_section
 from gridledger.simulating.settled import PartyRow, Settled
-from ledger.contract import Vocabulary
+from ledger.contract import Contract, Vocabulary
 from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
 from simulators.grid.world import RATED_PHASE_V
@@ -77,6 +77,7 @@ class _Report:
         self.settled, self.money, self.world = settled, money, settled.world
         self.parties = settled.parties()
         self.is_feeder = np.array([meter.role == "feeder" for meter in self.world.meters])
+        self.contract: Contract = CATALOGUE[money.contract].contract
         self.vocabulary: Vocabulary = CATALOGUE[money.contract].vocabulary
         self.step = -(-self.world.slots // POINTS_MAX)
         self.places = [slice(at, at + self.step) for at in range(0, self.world.slots, self.step)]
@@ -166,7 +167,12 @@ class _Report:
         taken = Series(
             Text("taken by homes and others", "住户等用电"), "taken", self._kw(_sums(world.import_wh, homes))
         )
-        bought = Series(Text("traded among neighbours", "邻居间交易"), "price", self._kw(self.settled.traded_wh))
+        words = (
+            Text("traded among neighbours", "邻居间交易")
+            if self.contract.takes_orders
+            else Text("from neighbour to neighbour", "邻居间流转")
+        )
+        bought = Series(words, "price", self._kw(self.settled.traded_wh))
         what = Text(
             "What is above the black line went to the grid above, or was lost on the way.",
             "黑线以上的部分送往上级电网，或在途中损耗。",
@@ -176,14 +182,23 @@ class _Report:
         )
 
     def _prices(self) -> str:
+        """Of a traded kWh; of a contract that shares what there is, what a kWh costs, and what it brings."""
         prices = self.money.prices
-        traded = [(self.settled.traded_wh[place].sum(), self.settled.traded_nano[place].sum()) for place in self.places]
-        values = [int(nano) / int(wh) / 1e6 if wh else None for wh, nano in traded]
+        kinds = self.contract.line_kinds
+        buys, sells = (self._mean_prices(kind.kind) for kind in kinds[:2])
+        if kinds[0].account == CLEARING_ACCOUNT:
+            what = Text("Price among neighbours", "邻居间电价")
+            lines = [Series(Text("price of a traded kWh", "成交电价"), "price", buys)]
+            lines += [] if buys == sells else [Series(Text("what its seller gets", "卖方所得"), "loss", sells)]
+        else:
+            what = Text("Price in the community", "社区内电价")
+            lines = [Series(Text("what a kWh costs who lacks it", "缺电户每度所付"), "price", buys)]
+            lines.append(Series(Text("what a kWh brings who has it left", "余电户每度所得"), "loss", sells))
         names = {
             "residual_price_micro_per_kwh": Text("supplier sells", "售电方售价"),
             "feed_in_price_micro_per_kwh": Text("supplier buys", "上网电价"),
         }
-        lines, limits = [Series(Text("price of a traded kWh", "成交电价"), "price", values)], []
+        limits = []
         starts_s = [int(self.world.slot_start_s[place.start]) for place in self.places]
         for (key, words), look in zip(names.items(), ("high", "low"), strict=True):
             held = [self.money.at(key, start_s) / 1e6 for start_s in starts_s] if key in prices else []
@@ -191,12 +206,16 @@ class _Report:
                 lines.append(Series(words, look, held))
             elif held:
                 limits.append(Limit(words, held[0]))
-        title = Text(
-            f"Price among neighbours, {self.money.currency} per kWh", f"邻居间电价（{self.money.currency}/kWh）"
-        )
-        if not any(wh for wh, _ in traded):
+        title = Text(f"{what.en}, {self.money.currency} per kWh", f"{what.zh}（{self.money.currency}/kWh）")
+        if not any(self.settled.traded_wh):
             return section(title, paragraph(Text("Nobody traded.", "没有成交。")))
         return section(title, chart(self.times, [], lines, _price, limits=limits, from_zero=False, height=150))
+
+    def _mean_prices(self, kind: str) -> list[float | None]:
+        """What a kWh of lines of a kind comes to at each place in time; one for all where the contract settles by the month."""
+        if self.contract.period_columns:
+            return [self.settled.mean_price(kind, slice(None))] * len(self.places)
+        return [self.settled.mean_price(kind, place) for place in self.places]
 
     def _money(self) -> str:
         payers, sellers = Text("Who takes energy", "用电方"), Text("Neighbours who sell", "卖电的邻居")

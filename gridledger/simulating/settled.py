@@ -21,7 +21,6 @@ from gridledger.settling.files.table import Table as FilesTable
 from gridledger.simulating.world_files import by_slot
 from gridledger.tables.columns import Int64Column, Table, TextColumn
 from gridledger.tables.files import write_csv, write_rows
-from settlement.contract_kit_1 import CLEARING_ACCOUNT
 from settlement.contract_kit_1.columns import exact_sum
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
@@ -53,10 +52,14 @@ SUMS: Final = PartyRow._fields[1:]
 
 @dataclass
 class Flow:
-    """What lines of one kind come to: energy; what parties owe ``account`` by them; what it owes them."""
+    """What lines of one kind come to: what parties owe ``account`` by them; what it owes them.
+
+    energy_wh, amount_nano: of each slot, int64[slots]; the amount is what is owed less what is owing.
+    """
 
     account: str
-    energy_wh: int = 0
+    energy_wh: Int64Column
+    amount_nano: Int64Column
     owed_nano: int = 0
     owing_nano: int = 0
 
@@ -72,9 +75,7 @@ class Settled:
         self.quality = new_array(shape, np.uint8)
         self.quality[:] = ABSENT_QUALITY
         self.traded_wh: Int64Column = np.zeros(world.slots, dtype=np.int64)
-        """int64[slots]: bought of one another."""
-        self.traded_nano: Int64Column = np.zeros(world.slots, dtype=np.int64)
-        """int64[slots]: what buyers owe for it."""
+        """int64[slots]: bought of one another, or shared."""
         self.flows: dict[str, Flow] = {}
         """By kind of line."""
         columns = {meter.meter: column for column, meter in enumerate(world.meters)}
@@ -88,18 +89,25 @@ class Settled:
         """What the last run of a slot keeps of some meters. at: int64[n], their columns; columns: int64[n] by the names of PartyRow."""
         self.import_wh[slot, at], self.export_wh[slot, at] = columns["import_wh"], columns["export_wh"]
         self.quality[slot, at] = quality
+        self.traded_wh[slot] += exact_sum(columns["bought_wh"])
         for number, name in enumerate(SUMS):
             self._sums[number, at] += columns[name]
 
     def add_line(self, slot: int, kind: str, account: str, energy_wh: int, owed_nano: int, owing_nano: int) -> None:
         """Lines of one kind: what they come to where parties owe (``owed_nano`` >= 0), and where they are owed (``owing_nano`` >= 0)."""
-        flow = self.flows.setdefault(kind, Flow(account))
-        flow.energy_wh += energy_wh
+        if kind not in self.flows:
+            self.flows[kind] = Flow(account, *np.zeros((2, self.world.slots), dtype=np.int64))
+        flow = self.flows[kind]
+        flow.energy_wh[slot] += energy_wh
+        flow.amount_nano[slot] += owed_nano - owing_nano
         flow.owed_nano += owed_nano
         flow.owing_nano += owing_nano
-        if account == CLEARING_ACCOUNT and owed_nano:
-            self.traded_wh[slot] += energy_wh
-            self.traded_nano[slot] += owed_nano
+
+    def mean_price(self, kind: str, slots: slice) -> float | None:
+        """What lines of a kind come to in some slots, in the currency per kWh, for people only; None where they have no energy."""
+        flow = self.flows.get(kind)
+        energy_wh = 0 if flow is None else int(flow.energy_wh[slots].sum())
+        return abs(int(flow.amount_nano[slots].sum())) / energy_wh / 1e6 if flow is not None and energy_wh else None
 
     @property
     def sums(self) -> Mapping[str, int]:

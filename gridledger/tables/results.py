@@ -30,12 +30,12 @@ class OrderRow(NamedTuple):
 
 
 class FillRow(NamedTuple):
-    """What an order got, at the gate's price."""
+    """What an order got. price: the gate's; "" under a contract whose trades have prices of their own."""
 
     slot_start_s: int
     order: str
     filled_wh: int
-    price_micro_per_kwh: int
+    price_micro_per_kwh: int | Literal[""]
 
 
 class PostingRow(NamedTuple):

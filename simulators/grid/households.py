@@ -6,19 +6,22 @@ own, so that the order of evaluation does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore.errors import UsageError
+from gridcore.errors import UsageError, broken
+from simulators.grid.diversity import generator
 from simulators.grid.draws import first_integers
 from simulators.grid.world import World
 from simulators.scenarios.schema import FORECAST, ZERO_INTELLIGENCE
 
 SLOTS_PER_DAY = 96
 ORDER_STREAM = 0x4F52444552  # keeps these streams apart from the world's
+ARRIVAL_STREAM = 0x4152524956414C
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,16 @@ def orders_of_slot(world: World, slot_index: int) -> tuple[OrderIntent, ...]:
     )
 
 
+def in_turn(world: World, slot_index: int, orders: Sequence[OrderIntent]) -> list[OrderIntent]:
+    """The orders of a slot as they come one behind the other, where a contract ranks them so: drawn anew in each slot."""
+    return [orders[place] for place in turns_of(world, slot_index, len(orders)).tolist()]
+
+
+def turns_of(world: World, slot_index: int, count: int) -> NDArray[np.int64]:
+    """int64[count]: which of a slot's orders comes first, which next, and so on."""
+    return generator(ARRIVAL_STREAM, world.scenario.seed, slot_index).permutation(count)
+
+
 def trader_columns(world: World) -> NDArray[np.intp]:
     """intp[traders]: the column of each trader's meter."""
     return np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
@@ -61,7 +74,7 @@ def order_columns(world: World, slot_index: int, columns: NDArray[np.intp]) -> O
     if not 0 <= slot_index < world.slots:
         message = f"slot_index {slot_index}: the world has slots 0 to {world.slots - 1}"
         raise UsageError(message)
-    market = world.scenario.market
+    market = world.scenario.market or broken("homes place orders only where the scenario has a market")
     net_wh = world.import_wh[slot_index, columns].astype(np.int64) - world.export_wh[slot_index, columns]
     buys = net_wh > 0
     low = np.where(buys, market.buy_micro_per_kwh_min, market.sell_micro_per_kwh_min)

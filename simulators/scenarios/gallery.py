@@ -23,8 +23,9 @@ class Found(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file and a seed say all of it: of no other size than the file's."""
-        return scenario_of(self.data, self.path).sized(seed=self.scenario.seed) == self.scenario
+        """Whether the file, a seed and rules say all of it: of no other size than the file's."""
+        of_file = scenario_of(self.data, self.path)
+        return of_file.sized(seed=self.scenario.seed, rules=self.scenario.tariff.rules) == self.scenario
 
     def sized(
         self,
@@ -33,9 +34,10 @@ class Found(NamedTuple):
         slots: int | None = None,
         seed: int | None = None,
         validators: int | None = None,
+        rules: Path | None = None,
     ) -> Found:
         """``Scenario.sized``, of the same file."""
-        sized = self.scenario.sized(households=households, slots=slots, seed=seed, validators=validators)
+        sized = self.scenario.sized(households=households, slots=slots, seed=seed, validators=validators, rules=rules)
         return self._replace(scenario=sized)
 
 

@@ -247,10 +247,19 @@ class Terms:
 
 @dataclass(frozen=True)
 class Tariff:
-    """Prices by the contract's name for each, in 1e-6 of the currency per kWh; and its terms."""
+    """Prices of p2p_call_auction/1 by its name for each, in 1e-6 of the currency per kWh, and its terms; or ``rules`` of any contract.
 
-    prices: dict[str, int]
-    terms: Terms
+    rules: a ``rules.toml`` of settle files, or a folder that holds one, and beside it prices, keys, agreements and what else is said of points.
+    """
+
+    prices: dict[str, int] | None = None
+    terms: Terms | None = None
+    rules: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check what no range says."""
+        if (self.prices is None) != (self.terms is None) or (self.prices is None) == (self.rules is None):
+            raise UsageError("give prices and terms of p2p_call_auction/1, or rules of any contract")
 
 
 @dataclass(frozen=True)
@@ -320,13 +329,14 @@ class Scenario:
     grid: Grid
     weather: Weather
     households: Households
-    market: Market
     tariff: Tariff
     timeline: Timeline
     pv: Pv | None = None
     batteries: Batteries | None = None
     vehicles: Vehicles | None = None
     heat_pumps: HeatPumps | None = None
+    market: Market | None = None
+    """Needed where the contract takes orders."""
     consortium: Consortium | None = None
     meters: tuple[MeterKind, ...] = dataclasses.field(default=USUAL_METERS, metadata={"max": GROUP})
     mqtt_devices: MqttDevices | None = None
@@ -347,8 +357,9 @@ class Scenario:
         slots: int | None = None,
         seed: int | None = None,
         validators: int | None = None,
+        rules: Path | None = None,
     ) -> Scenario:
-        """The same with another number of trading homes, of slots, of validators, or another seed; UsageError for one out of range."""
+        """The same with another number of trading homes, of slots, of validators, another seed, or ``Tariff.rules``; UsageError for one out of range."""
         _check_range("households", households, 1, HOUSEHOLDS_MAX)
         _check_range("slots", slots, 1, SLOTS_MAX)
         _check_range("seed", seed, 0, SEED_MAX)
@@ -359,6 +370,7 @@ class Scenario:
             seed=self.seed if seed is None else seed,
             households=dataclasses.replace(self.households, trading=trading),
             consortium=self.consortium if validators is None else Consortium(validators),
+            tariff=self.tariff if rules is None else Tariff(rules=rules),
             calendar=self.calendar if slots is None else dataclasses.replace(self.calendar, days=None, slots=slots),
         )
 

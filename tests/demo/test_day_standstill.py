@@ -15,6 +15,7 @@ from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
 from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client, NodeUnreachable
 from tests.worlds.simulated import demo_world
 
@@ -56,4 +57,6 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
 
     troubles, journal = Troubles(world, Dropped(7)), Journal(tmp_path)
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, "chain", node, keys, Dark(), troubles, Pace(None), journal).run(lambda _: None)
+        await day.Day(world, terms_of(world).rules, "chain", node, keys, Dark(), troubles, Pace(None), journal).run(
+            lambda _: None
+        )

@@ -17,6 +17,7 @@ from gridledger.demo.dropped import Dropped
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.terms import terms_of
 from simulators.grid.world import LINE_ENDS_OBSERVED, World
 from simulators.meters import broker as brokers
 from tests.worlds.simulated import demo_world
@@ -24,7 +25,7 @@ from tests.worlds.simulated import demo_world
 
 def scene_of(folder: Path, world: World) -> Scene:
     """A laid-out folder without pages."""
-    return lay_out(folder / "out", world, None)
+    return lay_out(folder / "out", world, terms_of(world), None)
 
 
 async def configs_of(scene: Scene, world: World, broker: Broker | None) -> list[EdgeConfig]:

@@ -107,10 +107,10 @@ def test_a_ledger_without_readings_is_not_called_one_without_alerts(
             "needs meters and agents, which --direct has none of; leave --direct out, or the event",
         ),
         ("crowd.toml", [], "households.trading 11301: through agents 11300 at most; give --direct"),
-        ("village_day", ["--no-bills"], "--rules and --no-bills are of --direct; give it too"),
+        ("village_day", ["--no-bills"], "--no-bills is of --direct; give it too"),
         ("village_day", ["--direct", "--speed", "60"], "--speed is of agents, and --direct has none"),
         ("village_day", ["--direct", "--rules", "hourly.toml"], "slot_s is 3600; a simulated world has slots of 900 s"),
-        ("village_day", ["--direct", "--rules", "pairs.toml"], "needs agreements, which homes of a scenario have none"),
+        ("village_day", ["--direct", "--rules", "away"], "away/rules.toml: cannot be read (No such file or directory)"),
         ("village_day", ["--direct", "--rules", "berlin.toml"], "timezone is Europe/Berlin, and Asia/Shanghai in"),
     ],
 )
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing(
     (tmp_path / "crowd.toml").write_text(crowd)
     (tmp_path / "hourly.toml").write_text(f"{RULES}\n[timeline]\nslot_s = 3600\n")
     (tmp_path / "berlin.toml").write_text(f'{RULES}\n[timeline]\ntimezone = "Europe/Berlin"\n')
-    (tmp_path / "pairs.toml").write_text(RULES.replace("mid_market_rate/1", "bilateral_agreements/1"))
+    (tmp_path / "away").mkdir()
     refused = run_simulation(tmp_path / "out", scenario, *words)
     assert refused.status == 2
     assert said in refused.stderr

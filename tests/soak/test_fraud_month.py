@@ -18,6 +18,7 @@ from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, Read
 from gridcore.transactions.readings import SEED_BYTES, Reading, attach
 from gridledger.demo.forging import forged_batch
 from gridledger.demo.scene import Scene, lay_out
+from gridledger.simulating.terms import terms_of
 from gridwatch.columns import ABSENT, Readings
 from gridwatch.ledger_source import watched_ledger
 from gridwatch.watch import alerts_of
@@ -113,7 +114,7 @@ def decide(ledger: Ledger, wires: Sequence[bytes]) -> list[int]:
 
 def test_the_fraud_month_through_the_ledger_gives_the_alerts_of_its_columns(tmp_path: Path) -> None:
     world = build_world(find_scenario("fraud_month").scenario)
-    scene = lay_out(tmp_path / "month", world, None)
+    scene = lay_out(tmp_path / "month", world, terms_of(world), None)
     data = tmp_path / "month" / "ledger"
     ledger = Ledger.open(data, CONTRACTS, scene.keys["operator"], WallClock(), pins=pins(), files=UnsyncedFiles())
     try:

@@ -38,15 +38,17 @@ def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[L
 
 
 def party_rows(
-    dataset: Dataset, point: PointRow, trading: Collection[str], importer: str, organisation: str
+    dataset: Dataset, point: PointRow, trading: Collection[str], aggregator: str | None, organisation: str
 ) -> Iterator[Named[Party]]:
-    """Everybody who is ever billed for a point, from the beginning and from when on a tariff changes for it. ``trading``: who has orders."""
+    """Everybody who is ever billed for a point, from the beginning and from when on a tariff changes for it. ``trading``: who has orders;
+    aggregator: who may place them for it.
+    """
     for name in point.parties:
         trades, before = name in trading, None
         for at_s in changes_s(dataset):
             charged = charged_at(dataset, name, at_s)
             if charged != before:
-                record = Party(point.area, organisation, trades, importer if trades else None, **charged._asdict())
+                record = Party(point.area, organisation, trades, aggregator if trades else None, **charged._asdict())
                 yield Named(PARTY, name, record, at_s)
             before = charged
 

@@ -12,9 +12,10 @@ from gridcore.errors import UsageError
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, QUALITIES
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
 from gridledger.settling.dataset import Dataset, OrderConditions, Orders
-from gridledger.settling.files.folder import AGREEMENTS, KEYS, ORDERS, POINTS, PRICES, READINGS
+from gridledger.settling.files.folder import ORDERS, READINGS
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.stamps import to_iso
+from gridledger.settling.files.terms import AGREEMENTS, KEYS, POINTS, PRICES
 from gridledger.settling.partners import Partners
 from gridledger.tables.columns import table_of
 from gridledger.tables.files import write_csv, write_rows

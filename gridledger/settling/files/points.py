@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,6 +40,9 @@ _HEADER: Final = Header(
         *Partners._fields,
     ),
 )
+_OF_KNOWN: Final = ("grid_place", "energy_kind", *_BALANCE_PARTNERS, "voltage_level", "partners")
+"""What a row may say of a point whose party and area are known."""
+_HEADER_OF_KNOWN: Final = Header(("point",), (*_OF_KNOWN[:-1], *Partners._fields))
 MOVES_MAX: Final = 50
 """Times at which somebody else is billed for a point: an entity keeps 64 entries."""
 _PLACES: Final = 3
@@ -93,6 +96,30 @@ def read_points(path: Path, slot_s: int, contract: Contract, zone: Zone | None) 
     for at_s, row, point in sorted(moves, key=lambda move: move[:2]):
         rows[point.point] = _moved(rows.get(point.point), at_s, row, point)
     return PointsRead([rows[name] for name in sorted(rows, key=str.encode)], table.input_file())
+
+
+def read_more_of_points(path: Path, points: Sequence[PointRow]) -> PointsRead:
+    """Read a file of points that are known already, each in one row at most: what else is said of them. FilesError at the first fault."""
+    table = Table(path, _HEADER_OF_KNOWN)
+    known, row_of = {point.point: point for point in points}, dict[str, int]()
+    names = Names(list(known))
+    for block in table.blocks():
+        names.codes(block.columns["point"], "point of the scenario")
+        columns = (
+            _grid_places_of(block),
+            _energy_kinds_of(block),
+            *(_names_of(block, column) for column in _BALANCE_PARTNERS),
+            _levels_of(block),
+            _partners_of(block),
+        )
+        texts = block.columns["point"].texts()
+        for row, name, said in zip(block.row.tolist(), texts, zip(*columns, strict=True), strict=True):
+            if name in row_of:
+                what = f"the point {name} stands in row {row_of[name]} already"
+                raise fault(table.name, what, "give each point once", row=row, column="point")
+            row_of[name] = row
+            known[name] = known[name]._replace(**dict(zip(_OF_KNOWN, said, strict=True)))
+    return PointsRead(list(known.values()), table.input_file())
 
 
 def _starts_of(block: Block, zone: Zone | None, slot_s: int) -> list[int | None]:

@@ -128,8 +128,8 @@ class RulesRead(NamedTuple):
         return [key for key in self.dated[0].prices if key not in self.price_keys()]
 
 
-def read_rules(path: Path) -> RulesRead:
-    """Read the file; UsageError at the first fault. The contract's own terms are judged later, by ``file_rules``."""
+def read_rules(path: Path, zone: Zone | None = None) -> RulesRead:
+    """Read the file; UsageError at the first fault. The contract's own terms are judged later, by ``file_rules``. zone: where the file names none."""
     data = read_config(path)
     source = Path(NAME)
     table = decode_toml(data, source)
@@ -152,7 +152,6 @@ def read_rules(path: Path) -> RulesRead:
             NAME, f"[invoice] currency = {excerpt(file.invoice.currency)} is no currency", f"give {CURRENCY.words}"
         )
     timeline = file.timeline
-    zone = None
     if timeline.timezone is not None:
         try:
             zone = Zone(timeline.timezone)
@@ -178,6 +177,11 @@ def read_rules(path: Path) -> RulesRead:
         validation=Thresholds(**vars(file.validation)),
         input_file=InputFile(NAME, sm3(data), 0),
     )
+
+
+def ranks_by_arrival(contract: Contract, market: Mapping[str, Any]) -> bool:
+    """Whether it matters when orders came, by the contract or by the terms of ``[market]``."""
+    return contract.ranks_by_arrival or market.get("rationing") == TIME
 
 
 def fault_of_terms(read: RulesRead, prices: Mapping[str, int]) -> str:

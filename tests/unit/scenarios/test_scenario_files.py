@@ -57,6 +57,11 @@ def test_the_gallery_is_listed_by_name_and_title(capsys: pytest.CaptureFixture[s
         ("[weather]", "[wether]", "wether is an unknown key; did you mean 'weather'?"),
         ("levy_micro_per_kwh = 40000", "", "tariff: prices lacks the field levy_micro_per_kwh"),
         ('"pro_rata"', '"first come"', "tariff: rationing is one of pro_rata, not 'first come'"),
+        (
+            "[tariff.terms]",
+            "[tariff]\nrules = 'mid.toml'\n[tariff.terms]",
+            "tariff: give prices and terms of p2p_call_auction/1, or rules",
+        ),
         ("schema_version = 1", "schema_version = 2", "schema_version = 2 is out of range; allowed: 1 to 1"),
         ("peak_w_max = 6000", "peak_w_max = 90000", "more than its connection carries (120000 Wh)"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from gridcore.errors import UsageError
 from simulators.grid.households import OrderIntent, orders_of_slot
 from simulators.grid.world import World, build_world
-from simulators.scenarios.schema import FORECAST, GREEDY, ZERO_INTELLIGENCE
+from simulators.scenarios.schema import FORECAST, GREEDY, ZERO_INTELLIGENCE, Market
 from tests.worlds.simulated import demo_world
 
 NOON_SLOT = 48
@@ -123,14 +123,20 @@ def test_slot_outside_the_world_is_refused(day: World, slot: int) -> None:
         orders_of_slot(day, slot)
 
 
+def market_of(day: World) -> Market:
+    """How its homes trade."""
+    assert day.scenario.market is not None
+    return day.scenario.market
+
+
 def trading_by(day: World, strategy: str, slots: int) -> World:
     """The same homes with another strategy, for some slots."""
-    market = replace(day.scenario.market, strategy=strategy)
+    market = replace(market_of(day), strategy=strategy)
     return build_world(replace(day.scenario, market=market).sized(slots=slots, households=12))
 
 
 def test_a_greedy_home_asks_the_least_and_offers_the_most(day: World) -> None:
-    world, market = trading_by(day, GREEDY, NOON_SLOT + 1), day.scenario.market
+    world, market = trading_by(day, GREEDY, NOON_SLOT + 1), market_of(day)
     step = market.price_step_micro_per_kwh
     highest = (
         market.buy_micro_per_kwh_min + (market.buy_micro_per_kwh_max - market.buy_micro_per_kwh_min) // step * step

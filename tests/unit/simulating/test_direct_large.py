@@ -34,7 +34,7 @@ levy_micro_per_kwh = 40000
 
 def written(out: Path, rules: Path | None) -> dict[str, bytes]:
     """The files of a run, by name."""
-    run_direct(DirectPlan(out, FOUND, rules, has_bills=False), lambda _: None)
+    run_direct(DirectPlan(out, FOUND.sized(rules=rules), has_bills=False), lambda _: None)
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.is_file()}
 
 

@@ -20,6 +20,7 @@ from gridledger.demo.pace import Pace
 from gridledger.demo.resuming import BEGUN, KEYS, Journal, begin, find_scene, is_begun, keep
 from gridledger.demo.scene import lay_out
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client
 from simulators.grid.world import World
 from tests.worlds.simulated import demo_world, demonstration
@@ -101,7 +102,9 @@ async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path) -> None
     """One process that runs the day, or goes on with it."""
     client = cast("Client", ledger)
     troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
-    await Day(ledger.world, "chain", client, keys, ledger, troubles, Pace(None), journal).run(lambda _: None)
+    await Day(
+        ledger.world, terms_of(ledger.world).rules, "chain", client, keys, ledger, troubles, Pace(None), journal
+    ).run(lambda _: None)
 
 
 async def test_a_day_that_is_killed_at_any_call_comes_to_the_same(world: World, tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def laid_out(out: Path, world: World) -> Path:
     """The folder of a run that was killed when all was laid out."""
     out.mkdir()
     begin(out, FOUND)
-    keep(lay_out(out, world, None, has_run_dir=True), world)
+    keep(lay_out(out, world, terms_of(world), None, has_run_dir=True), world)
     return out
 
 
@@ -154,10 +157,10 @@ def test_a_scene_that_is_found_again_has_keys_genesis_and_place_of_the_first_one
     out = tmp_path / "out"
     out.mkdir()
     begin(out, FOUND)
-    first = lay_out(out, world, None, has_run_dir=True)
+    first = lay_out(out, world, terms_of(world), None, has_run_dir=True)
     keep(first, world)
     assert is_begun(out, FOUND)
-    again = find_scene(out, world)
+    again = find_scene(out, world, terms_of(world))
     assert {name: key.public_key for name, key in again.keys.items()} == {
         name: key.public_key for name, key in first.keys.items()
     }
@@ -190,7 +193,7 @@ def test_another_run_or_another_folder_is_refused_and_stays_as_it_was(tmp_path: 
     begin(out, FOUND)
     other.mkdir()
     (other / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="was begun with another scenario or seed"):
+    with pytest.raises(UsageError, match="was begun with another scenario, rules or seed"):
         is_begun(out, FOUND.sized(seed=8))
     with pytest.raises(UsageError, match="holds no run that was killed"):
         is_begun(other, FOUND)
@@ -202,4 +205,4 @@ def test_keys_that_are_not_whole_are_one_line(world: World, tmp_path: Path) -> N
     out = laid_out(tmp_path / "out", world)
     (out / "run" / KEYS).write_bytes(b"short")
     with pytest.raises(GridError, match="is not whole; begin anew"):
-        find_scene(out, world)
+        find_scene(out, world, terms_of(world))

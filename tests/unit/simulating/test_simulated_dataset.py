@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from gridcore.errors import UsageError
+from gridledger.settling.dataset import Dataset
 from gridledger.simulating.dataset import dataset_of
-from simulators.grid.world import build_world
+from gridledger.simulating.terms import terms_of
+from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
 from simulators.scenarios.schema import BYPASS, LOST, REPLAY, Event
 
 FOUND = find_scenario("village_day").sized(slots=8)
+
+
+def columns_of(world: World, source: Path) -> Dataset:
+    """The world under its own tariff."""
+    return dataset_of(world, terms_of(world), source)
 
 
 def event(kind: str) -> Event:
@@ -24,7 +31,7 @@ def event(kind: str) -> Event:
 
 def test_meters_show_whole_steps_and_nothing_is_lost_between_slots() -> None:
     world = build_world(FOUND.scenario)
-    dataset = dataset_of(world, None, FOUND.path)
+    dataset = columns_of(world, FOUND.path)
     assert [point.point for point in dataset.points] == sorted(meter.meter for meter in world.meters if meter.party)
     for place, point in enumerate(dataset.points):
         column = next(column for column, meter in enumerate(world.meters) if meter.meter == point.point)
@@ -35,8 +42,8 @@ def test_meters_show_whole_steps_and_nothing_is_lost_between_slots() -> None:
 
 
 def test_fraud_in_what_a_meter_counts_is_settled_as_it_was_counted() -> None:
-    honest = dataset_of(build_world(FOUND.scenario), None, FOUND.path)
-    cheated = dataset_of(build_world(replace(FOUND.scenario, events=(event(BYPASS),))), None, FOUND.path)
+    honest = columns_of(build_world(FOUND.scenario), FOUND.path)
+    cheated = columns_of(build_world(replace(FOUND.scenario, events=(event(BYPASS),))), FOUND.path)
     place = next(place for place, point in enumerate(honest.points) if point.point == "M-H003")
     assert cheated.import_wh[:, place].sum() < honest.import_wh[:, place].sum()
     others = [other for other in range(len(honest.points)) if other != place]
@@ -48,4 +55,4 @@ def test_what_happens_on_the_way_to_the_ledger_is_refused(kind: str) -> None:
     scenario = FOUND.scenario.sized(slots=110)
     late = replace(event(kind), from_slot=100, until_slot=104)
     with pytest.raises(UsageError, match=rf"day.toml: events\[0\]: '{kind}' needs meters and agents"):
-        dataset_of(build_world(replace(scenario, events=(late,))), None, Path("day.toml"))
+        columns_of(build_world(replace(scenario, events=(late,))), Path("day.toml"))

@@ -174,7 +174,9 @@ def test_a_dip_of_one_slot_is_in_the_range_of_its_meter_and_in_the_lowest_line_o
 def test_a_price_that_changes_meanwhile_is_drawn_as_it_changes_and_told_with_its_date(tmp_path: Path) -> None:
     world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
     settled = Settled(world)
-    settled.traded_wh[:], settled.traded_nano[:] = 1_000, 370_000_000
+    for slot in range(SLOTS):
+        settled.traded_wh[slot] = 1_000
+        settled.add_line(slot, "trade_buy", "clearing", 1_000, 370_000_000, 0)
     prices = {"residual_price_micro_per_kwh": 460_000, "feed_in_price_micro_per_kwh": 280_000}
     changed = LaterPrices(int(world.slot_start_s[2]), {**prices, "residual_price_micro_per_kwh": 520_000})
     write_report(tmp_path, settled, Money("p2p_call_auction/1", "CNY", prices, later=[changed]))
