@@ -30,7 +30,7 @@ from gridweb.pages.needs import read_needs
 from gridweb.pages.scope import Scope, asked_query, read_scope, wanted
 from gridweb.pages.stakes import read_troubles
 from gridweb.pages.summed_slots import summed_slots_table
-from gridweb.pages.troubles import exceptions_table, shown_to, table_of_troubles
+from gridweb.pages.troubles import exceptions_table, on_page, shown_to, table_of_troubles
 from gridweb.site import source, viewer
 from gridweb.source import Part, part_of
 from gridweb.tables import table_url
@@ -103,8 +103,8 @@ async def _money(scope: Scope) -> dict[str, Any]:
 
 async def _exceptions(scope: Scope) -> dict[str, Any]:
     troubles = await read_troubles(source(), scope.days, is_day_only=True)
-    noted = shown_to(viewer())
-    table = table_of_troubles(troubles, scope.days, scope.as_of.currency, noted, EXCEPTIONS_SHOWN_MAX)
+    table = table_of_troubles(troubles, scope.days, scope.as_of.currency, shown_to(viewer()))
+    table = on_page(table, EXCEPTIONS_SHOWN_MAX)
     shown, total = len(table.rows), len(troubles.items)
     table = replace(table, title=_("The largest %(shown)s of %(all)s", shown=shown, all=total))
     area = scope.chosen.area if scope.chosen else None

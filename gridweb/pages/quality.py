@@ -29,7 +29,7 @@ from gridweb.pages.gateways import Gateway, gateways_table, read_gateways, table
 from gridweb.pages.meters import ROLE_TITLES, read_meters
 from gridweb.pages.scope import Scope, read_scope, wanted
 from gridweb.pages.stakes import missing_at, read_troubles
-from gridweb.pages.troubles import exceptions_table, shown_to, table_of_troubles
+from gridweb.pages.troubles import exceptions_table, on_page, shown_to, table_of_troubles
 from gridweb.points import Day, parse_day
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, AsOf, Part, Source, SourceMissing, part_of
@@ -254,11 +254,11 @@ async def _values(scope: Scope, given: Mapping[str, str]) -> dict[str, Any]:
         if missing.value is None
         else choose(missing.value, asked_choice(given, missing.value), given),
         "missing_url": table_url(missing_table, **where),
-        "exceptions": table_of_troubles(
-            exceptions.value, scope.days, currency, shown_to(viewer()), EXCEPTIONS_SHOWN_MAX
-        )
-        if exceptions.value is not None
-        else None,
+        "exceptions": None
+        if exceptions.value is None
+        else on_page(
+            table_of_troubles(exceptions.value, scope.days, currency, shown_to(viewer())), EXCEPTIONS_SHOWN_MAX
+        ),
         "exceptions_total": len(exceptions.value.items) if exceptions.value is not None else 0,
         "exceptions_away": exceptions.away,
         "exceptions_url": table_url(exceptions_table, area=scope.chosen.area if scope.chosen else None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -98,6 +99,9 @@ STATE_COLUMNS: Final = (
 )
 """Behind the others, for those who work on exceptions: how far each is, and by which key that is noted."""
 
+ON_PAGES: Final = ("what", "stake_nano", "state", "person", "at_s", "area", "meter", "reason", "to_do")
+"""Columns of the table on a page, for those to whom a button in each row leads to the rest of it."""
+
 STAKE_LINE: Final = N_(
     "At stake: what the affected slots are worth at the supplier's full price, by the mean of the meter's settled slots of the day, "
     "or its limit. A boundary touches two slots; a slot with estimates stakes all of it, and is listed once for each method of them; a spike, zeros and a "
@@ -106,7 +110,7 @@ STAKE_LINE: Final = N_(
 
 
 class Shown(NamedTuple):
-    """For whom exceptions are shown. taken: what is noted of them, by key, None for those whom it does not concern; may_note: a button leads to where it is noted."""
+    """For whom exceptions are shown. taken: what is noted of them, by key, None for those whom it does not concern; may_note: whoever looks may note something."""
 
     taken: Mapping[str, Taken] | None = None
     may_note: bool = False
@@ -138,12 +142,10 @@ async def read_exceptions_table(source: Source, area: str | None, day: str | Non
     return table_of_troubles(troubles, days, as_of.currency, shown)
 
 
-def table_of_troubles(
-    troubles: Troubles, days: AllDays, currency: str, shown: Shown = NOBODYS, rows_max: int | None = None
-) -> Table:
-    """What is wrong as a table, at most ``rows_max`` rows of it, what is done last; each row leads to where it comes from."""
+def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, shown: Shown = NOBODYS) -> Table:
+    """What is wrong as a table, what is done last; each row leads to where it comes from."""
     areas = {day.area.area: day.area for day in days.areas}
-    rows = open_first(troubles, shown)[:rows_max]
+    rows = sorted(troubles.items, key=lambda trouble: is_done(trouble, shown))
     note = translate(STAKE_LINE)
     if troubles.is_cut:
         note += " " + _(
@@ -162,16 +164,22 @@ def table_of_troubles(
         title=_("Exceptions by money at stake"),
         note=note,
         links=[path_of(trouble, areas) for trouble in rows],
-        buttons=[exception_path(trouble) for trouble in rows] if shown.may_note else (),
-        button=_("Take or close"),
+        buttons=() if shown.taken is None else [exception_path_of(key_of(trouble)) for trouble in rows],
+        button=_("Take or close") if shown.may_note else _("Details"),
         tz=days.areas[0].area.tz if days.areas else "UTC",
         currency=currency,
     )
 
 
-def open_first(troubles: Troubles, shown: Shown) -> list[Trouble]:
-    """What is wrong, by the money at stake; of what is done, last."""
-    return sorted(troubles.items, key=lambda trouble: is_done(trouble, shown))
+def on_page(table: Table, rows_max: int) -> Table:
+    """The first rows of the table as a page shows it: its most important columns, where a button leads to all of them."""
+    table = replace(table, rows=table.rows[:rows_max], links=table.links[:rows_max], buttons=table.buttons[:rows_max])
+    if not table.buttons:
+        return table
+    place = {column.key: at for at, column in enumerate(table.columns)}
+    places = [place[key] for key in ON_PAGES]
+    rows = [tuple(row[at] for at in places) for row in table.rows]
+    return replace(table, columns=tuple(table.columns[at] for at in places), rows=rows)
 
 
 def is_done(trouble: Trouble, shown: Shown) -> bool:
@@ -185,13 +193,8 @@ def key_of(trouble: Trouble) -> str:
     return "/".join((trouble.kind.value, trouble.area, trouble.meter, str(trouble.at_s), reason_of(trouble)))
 
 
-def exception_path(trouble: Trouble) -> str:
-    """The page on which it is noted who works on an exception."""
-    return exception_path_of(key_of(trouble))
-
-
 def exception_path_of(key: str) -> str:
-    """The same, by its key."""
+    """The page on which it is noted who works on an exception, by its key."""
     return f"/exception?{urlencode({'key': key})}"
 
 
