@@ -62,8 +62,10 @@ class World:
         """By area: the price around which its orders lie."""
         self.meters = {found.number: found for found in self.consortium.meters}
         self.parties = {found.party: found.area for found in self.consortium.meters if found.party}
-        self.charged = next(iter(self.parties), "") if seed % 3 == 2 else ""
-        """The party that names a tariff; "" for none."""
+        changed = {row.key for listed in self.consortium.more for row in listed.rows()}
+        staying = (party for party in self.parties if PARTY.key(party) not in changed)
+        self.charged = next(staying, "") if seed % 3 == 2 else ""
+        """The party that names a tariff, one with a single row: a leaf may hold but two; "" for none."""
         self.breaks: dict[int, list[tuple[int, tuple[int, int]]]] = {}
         """By meter: from when on its registers go on from others, and from which."""
         self._truth: dict[tuple[int, int], list[tuple[int, int]]] = {}
