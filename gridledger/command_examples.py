@@ -28,6 +28,7 @@ SAMPLES: Final[Mapping[str, str]] = {
     "--key": "file:keys/admin.pem",
     "--lost": "north",
     "--month": "2026-06",
+    "--movements": "bank-2026-07.csv",
     "--name": "north",
     "--organisation": "north",
     "--out": "out",

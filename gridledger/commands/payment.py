@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import re
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.codes import Code
 from gridcore.errors import excerpt
 from gridcore.sm3 import sm3
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
-from gridcore.transactions.payment import AMOUNT_NANO_MAX, GROUNDS, Payment
-from gridledger.commands import add_acting_arguments, print_result
+from gridcore.transactions.payment import GROUNDS, Payment
+from gridledger.commands import add_acting_arguments, print_progress, print_result
+from gridledger.paying.recording import VALID_S
+from gridledger.paying.rows import AMOUNT_RIGHT, REFERENCE_CHARACTERS_MAX, RowFault, nano_of, read_bank_file
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -24,9 +27,8 @@ EXAMPLE = (
     "gridledger payment record --url http://127.0.0.1:7070 --signer utility --key file:keys/utility.pem --password file:keys/utility.password "
     "--point P-H001 --party H001 --amount 50.00 --ground received --reference 'bank 2026-07-01 line 17'"
 )
-VALID_S: Final = 3600
-REFERENCE_CHARACTERS_MAX: Final = 200
-_AMOUNT: Final = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,9}))?", re.ASCII)
+FAULTS_SHOWN_MAX: Final = 50
+"""Lines about rows of a file; how many more there are is said below them."""
 WHY_REFUSED: Final[Mapping[int, str]] = {
     Code.NOT_PERMITTED: "a utility of the party's organisation records its payments",
     Code.NEVER_BILLED: "the point was never billed to the party",
@@ -52,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="names the movement; its SM3 goes to the ledger",
     )
+    importing = _action(actions, "import", "record the movements of a bank's file, each once (docs/payments.md)")
+    importing.add_argument(
+        "--movements", type=Path, required=True, metavar="FILE", help="CSV: date, reference, point, party, amount"
+    )
+    importing.add_argument("--check", action="store_true", help="only say what would be recorded and what is wrong")
     listing = _action(actions, "list", "list the newest payments of a party")
     for action in (record, listing):
         action.add_argument("--party", required=True, metavar="ID", help="whose payment it is")
@@ -69,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from ledger.client import run_with_client
 
     signer = open_signer(args.key, args.password, origin="--key")
+    if args.action == "import":
+        return _import(args, signer)
     if args.action == "list":
 
         async def fetch(client: Client) -> Any:
@@ -84,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     result = {"id": answer.id.hex(), "code": answer.code, "name": answer.name, "height": answer.height}
     text = f"{args.ground} {_shown(args.amount)} for {args.point} of {args.party}: stands in block {answer.height}"
     if not is_taken:
-        text = f"refused, {answer.code} {answer.name}: {WHY_REFUSED.get(answer.code, 'see docs/spec/envelope.md')}"
+        text = _why(answer)
     print_result(args, {**result, "reference": sm3(args.reference.encode()).hex()}, text)
     return 0 if is_taken else 1
 
@@ -103,6 +112,56 @@ async def _submit(args: argparse.Namespace, signer: Signer, client: Client) -> A
     signed = sign_content(content, chain=status.chain, signer=args.signer, sign=signer.sign)
     (answer,) = await client.submit([signed.wire])
     return answer
+
+
+def _import(args: argparse.Namespace, signer: Signer) -> int:
+    """Read and check the whole file, then record what is open; 2 where a row is wrong and nothing was sent, 1 where the ledger refused some."""
+    from gridledger.paying.recording import Checked, Sent, check, is_recorded, send
+    from ledger.client import run_with_client
+
+    async def act(client: Client) -> tuple[Checked, list[Sent]]:
+        status = await client.status()
+        file = read_bank_file(args.movements, status.ledger_time_s)
+        checked = await check(client, args.signer, file.movements, print_progress)
+        faults = sorted([*file.faults, *checked.faults])
+        checked = checked._replace(faults=faults)
+        is_sent = not faults and not args.check and checked.open
+        return checked, await send(client, args.signer, signer, checked.open) if is_sent else []
+
+    checked, sent = run_with_client(args.url, act, signer_id=args.signer, signer=signer)
+    print_progress("")
+    refused = [one for one in sent if not is_recorded(one.answer)]
+    recorded = [one for one in sent if is_recorded(one.answer)]
+    why = [RowFault(one.movement.number, _why(one.answer)) for one in refused]
+    _say_faults(args.movements.name, checked.faults or why)
+    answer = {
+        "open": len(checked.open),
+        "known": len(checked.known),
+        "recorded": len(recorded),
+        "refused": [{"row": one.movement.number, "code": one.answer.code, "name": one.answer.name} for one in refused],
+        "faults": [{"row": number, "what": words} for number, words in checked.faults],
+        "amount_nano": sum(GROUNDS[one.movement.ground].sign * one.movement.amount_nano for one in recorded),
+    }
+    text = (
+        f"{len(checked.open)} movements to record, {len(checked.known)} recorded before, {len(checked.faults)} rows at fault"
+        if checked.faults or args.check
+        else f"{len(recorded)} movements recorded, {len(checked.known)} recorded before, {len(refused)} refused"
+    )
+    print_result(args, answer, f"{text}{'; nothing was sent' if checked.faults else ''}")
+    return 2 if checked.faults else 1 if refused else 0
+
+
+def _why(answer: Answer) -> str:
+    """A refusal in words."""
+    return f"refused, {answer.code} {answer.name}: {WHY_REFUSED.get(answer.code, 'see docs/spec/envelope.md')}"
+
+
+def _say_faults(name: str, faults: Sequence[RowFault]) -> None:
+    """A line for each row, the first ones of many."""
+    lines = [f"{name}, row {number}: {words}" for number, words in faults[:FAULTS_SHOWN_MAX]]
+    more = len(faults) - FAULTS_SHOWN_MAX
+    for line in [*lines, *([f"{name}: and {more} more rows"] if more > 0 else [])]:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _list(args: argparse.Namespace, answer: Mapping[str, Any]) -> int:
@@ -124,10 +183,9 @@ def _shown(nano: int) -> str:
 
 def _amount_nano(text: str) -> int:
     """An amount of the currency in nano."""
-    found = _AMOUNT.fullmatch(text)
-    nano = 0 if found is None else int(found[1]) * 10**9 + int((found[2] or "").ljust(9, "0"))
-    if not 1 <= nano <= AMOUNT_NANO_MAX:
-        right = f"give an amount above 0 and up to {AMOUNT_NANO_MAX // 10**9}, with at most 9 places, such as 50.00"
+    nano = nano_of(text)
+    if nano is None:
+        right = f"give an amount {AMOUNT_RIGHT}"
         raise argparse.ArgumentTypeError(f"{excerpt(text)} is no amount; {right}; --ground says the direction")
     return nano
 
