@@ -76,19 +76,20 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
     own, timezone = rows[billed], _timezone(reader, areas, int(slots[0]))
     stated = facts.prices.stated([points.name(row) for row in own.tolist()], own, LocalTime(timezone))
     agreed = facts.agreements.found(slots)
+    folder_points = points.rows(own)
     quality = energies.quality[:, billed]
     missing, estimated = (int((quality == code).sum()) for code in (MISSING, ESTIMATED))
     return Dataset(
         slot_start_s=slots,
         slot_s=CHAIN.must(reader).slot_s,
         timezone=timezone,
-        points=points.rows(own),
+        points=folder_points,
         import_wh=energies.import_wh[:, billed],
         export_wh=energies.export_wh[:, billed],
         quality=quality,
         series=stated.series,
         keys=points.keys(own, stated.terms),
-        orders=orders_of(reader, zone, chosen, slots),
+        orders=orders_of(reader, zone, chosen, slots, folder_points),
         rules=_rules(reader, zone, facts.contract, stated),
         inputs=[InputFile(STATE, reader.state_root(), 0)],
         counts=Counts(quality.size - missing, missing, estimated),

@@ -28,8 +28,8 @@ from ledger.store.reader import LedgerReader
 
 _KEYS: Final = ("share_ppm", "priority")
 _CONSTANT: Final = ("grid_place", "energy_kind")
-_NOT_BILLED: Final = -1
-"""Stands for whom a point names in a slot in which nobody is billed there."""
+_NOT_BILLED: Final = -2
+"""Stands for what a point says in a slot in which nobody is billed there: before it begins it says nothing."""
 
 
 class PointFacts:
@@ -46,9 +46,11 @@ class PointFacts:
         slot_start_s = run.slot_start_s
         self._span_s = (min(slot_start_s, self._span_s[0]), slot_start_s)
         named = self._named.of_zone(in_force, run, self._rows)[self._rows]
-        self._partners.note(slot_start_s, np.where(in_force.party[self._rows] >= 0, named, _NOT_BILLED))
+        is_billed = in_force.party[self._rows] >= 0
+        self._partners.note(slot_start_s, np.where(is_billed, named, _NOT_BILLED))
         for name, changes in self._changes.items():
-            changes.note(slot_start_s, getattr(in_force, name)[self._rows])
+            column = getattr(in_force, name)[self._rows]
+            changes.note(slot_start_s, np.where(is_billed, column, _NOT_BILLED) if name in _CONSTANT else column)
 
     def billed(self) -> Int64:
         """int64[n]: the places of those rows for which somebody is billed in some slot, by the bytes of their points' names."""
@@ -126,7 +128,7 @@ class PointFacts:
             later=later,
             grid_place=constant["grid_place"] or None,
             energy_kind=None if kind < 0 else ENERGY_KINDS[kind],
-            voltage_level=self._level(name),
+            voltage_level=self._level(name, first[0]),
             partners=Partners(
                 **{field: names[0] if len(names) == 1 else "" for field, names in self._named_at(at).items()}
             ),
@@ -138,12 +140,12 @@ class PointFacts:
         said = [self._named.named[place] for place in places]
         return {field: list(dict.fromkeys(getattr(one, field) for one in said)) for field in Partners._fields}
 
-    def _level(self, point: str) -> str | None:
-        """The voltage level that ``points.csv`` says for all slots, by the newest block; None where none is registered."""
+    def _level(self, point: str, billed_from_s: int) -> str | None:
+        """The voltage level that ``points.csv`` says for all slots in which it is billed, by the newest block; None where none is registered."""
         opened = open_entity(self._reader, GRID_CONNECTION, point)
         if opened is None:
             return None
-        first_s, last_s = self._span_s
+        first_s, last_s = max(self._span_s[0], billed_from_s), self._span_s[1]
         later = sorted({entry.from_s for entry in opened.leaf.entries if first_s < entry.from_s <= last_s})
         first, *others = ((at_s, self._reader.in_force(GRID_CONNECTION, point, at_s)) for at_s in (first_s, *later))
         if changed := [at_s for at_s, said in others if said != first[1]]:
@@ -153,12 +155,13 @@ class PointFacts:
         return None if first[1] is None else first[1].voltage_level
 
     def _constant(self, point: str, key: str, changes: Sequence[Change]) -> int:
-        """A value that ``points.csv`` says for all slots."""
-        if len(changes) > 1:
+        """A value that ``points.csv`` says for all slots: the same in all in which the point is billed."""
+        first, *others = [change for change in changes if change.value != _NOT_BILLED]
+        if other := next((change for change in others if change.value != first.value), None):
             raise UsageError(
-                f"point {point} has another {key} from {to_iso(changes[1].from_s)} on; name days of one of them"
+                f"point {point} has another {key} from {to_iso(other.from_s)} on; name days of one of them"
             )
-        return changes[0].value
+        return first.value
 
     def _keys(self, at: int, name: str) -> Iterator[KeyRow]:
         point, changes = self.name(int(self._rows[at])), self._changes[name].of(at)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from gridcore.errors import UsageError
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, QUALITIES
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
-from gridledger.settling.dataset import Dataset, OrderConditions, Orders
+from gridledger.settling.dataset import NEVER, Dataset, OrderConditions, Orders
 from gridledger.settling.files.folder import ORDERS, READINGS
+from gridledger.settling.files.order_forms import ALL_OR_NONE, ARRIVAL, CANCELLED, YES
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.terms import AGREEMENTS, KEYS, POINTS, PRICES
@@ -53,9 +54,11 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
     if dataset.agreements:
         write_rows(folder / AGREEMENTS, _AGREEMENTS, _agreements(dataset))
     if dataset.orders.how_many:
-        conditions = dataset.all_orders.conditions
-        names = (*_ORDERS, *(_CONDITIONS if conditions is not None else ()))
-        write_rows(folder / ORDERS, names, _orders(dataset.slot_start_s.tolist(), dataset.all_orders, conditions))
+        write_rows(
+            folder / ORDERS,
+            _order_columns(dataset.all_orders),
+            _orders(dataset.slot_start_s.tolist(), dataset.all_orders),
+        )
 
 
 def _rules(dataset: Dataset) -> list[str]:
@@ -142,12 +145,29 @@ def _agreements(dataset: Dataset) -> Iterator[Sequence[int | str]]:
         yield name, *sides, *terms, _instant(from_s), _instant(until_s)
 
 
-def _orders(slots: Sequence[int], orders: Orders, conditions: OrderConditions | None) -> Iterator[Sequence[int | str]]:
+def _order_columns(orders: Orders) -> Sequence[str]:
+    """Of the optional ones those in which some order says something."""
+    return (
+        *_ORDERS,
+        *(_CONDITIONS if orders.conditions is not None else ()),
+        *((ALL_OR_NONE,) if orders.all_or_none is not None else ()),
+        *((ARRIVAL, CANCELLED) if orders.times is not None else ()),
+    )
+
+
+def _orders(slots: Sequence[int], orders: Orders) -> Iterator[Sequence[int | str]]:
     limits = zip(orders.quantity_wh.tolist(), orders.price_micro_per_kwh.tolist(), strict=True)
     given = zip(orders.slot.tolist(), orders.order, orders.party, orders.side.tolist(), limits, strict=True)
     for at, (slot, order, party, side, limit) in enumerate(given):
-        row = slots[slot], order, party, "buy" if side == BUY else "sell", *limit
-        yield row if conditions is None else (*row, *_asked(order, conditions, at))
+        said: list[int | str] = [slots[slot], order, party, "buy" if side == BUY else "sell", *limit]
+        if orders.conditions is not None:
+            said += _asked(order, orders.conditions, at)
+        if orders.all_or_none is not None:
+            said.append(YES if orders.all_or_none[at] else "")
+        if orders.times is not None:
+            arrival, cancelled_at = (int(column[at]) for column in orders.times)
+            said += [arrival, "" if cancelled_at == NEVER else cancelled_at]
+        yield said
 
 
 def _asked(order: str, conditions: OrderConditions, at: int) -> Sequence[str]:

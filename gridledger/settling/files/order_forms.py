@@ -26,7 +26,7 @@ ARRIVAL_MAX: Final = 1 << 53
 """A sequence, or a time of any unit down to microseconds."""
 ORDERS_MAX: Final = 1 << 24
 """That the rows of one file stand for."""
-_YES: Final = "yes"
+YES: Final = "yes"
 _NO_PRICE: Final = LIMIT_MICRO_PER_KWH_MAX + 1
 """Stands for an empty ``last_price_micro_per_kwh``."""
 
@@ -100,9 +100,9 @@ def forms_of(block: Block, start_s: Int64Column, slots: Int64Column, slot_s: int
     in_slots = np.ones(count, dtype=np.int64) if ends is None else _slots(ends, start_s, slots, slot_s)
     is_whole = np.zeros(count, dtype=np.bool_)
     if (words := columns.get(ALL_OR_NONE)) is not None:
-        is_whole = np.array([text == _YES for text in words.texts()], dtype=np.bool_)
+        is_whole = np.array([text == YES for text in words.texts()], dtype=np.bool_)
         for at in np.flatnonzero((words.lengths() > 0) & ~is_whole).tolist():
-            raise words.fault(at, f"{excerpt(words.text(at))} is none", f"write {_YES}, or leave it empty")
+            raise words.fault(at, f"{excerpt(words.text(at))} is none", f"write {YES}, or leave it empty")
         for at in np.flatnonzero(is_whole & (steps > 1)).tolist():
             raise words.fault(at, "a ramp is not all or none", "leave it empty, or give the order without steps")
     return Forms(in_slots, steps, last, is_whole)

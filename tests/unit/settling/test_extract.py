@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gridcore.master_data import Named
+from gridcore.registry.point import POINT, Point
+from gridcore.registry.zone import Zone
 from gridledger.cli import main
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
@@ -18,13 +22,16 @@ from gridledger.settling.extract.changes import Change, Changes, RowChanges
 from gridledger.settling.extract.writing import write_folder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.participants import read_participants
+from ledger.leaves.fills import load_fills
 from tests.unit.settling import test_agreements_folder as agreed
+from tests.unit.settling import test_order_forms as formed
 from tests.unit.settling import test_orders_with_conditions as wanted
 from tests.unit.settling.folders import READINGS, make_folder
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
-from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, area, feeder, household
+from tests.worlds.consortium import FIRST_S, SLOT_S, TERMS, Consortium, area, feeder, household, rules, zone
 from tests.worlds.ledgers import ledger_with
+from tests.worlds.transactions import Sender
 
 ROOT = Path(__file__).parents[3]
 FIELDS = (
@@ -68,6 +75,8 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
     "priorities": lambda path: community(path, "priority", "point,priority\nB,1\nC,2\n"),
     "agreements": agreed.folder,
     "bids with conditions": lambda path: wanted.folder(path, wanted.OFFERS + wanted.BID),
+    "orders as they came": lambda path: formed.folder(path, formed.LATE, formed.CONTINUOUS),
+    "an order as a whole": lambda path: formed.folder(path, formed.WHOLE + formed.row("M1/2", "buy", "50,440000")),
     "the example": lambda _: ROOT / "examples" / "settle-community",
 }
 
@@ -244,6 +253,124 @@ def test_a_new_tenant_is_not_bound_by_what_the_one_before_agreed(
     kinds = [row["line_kind"] for row in again if row["slot_start_s"] == again[-1]["slot_start_s"]]
     assert "residual_import" in kinds
     assert "agreement_buy" not in kinds
+
+
+def billed_orders(sender: Sender, in_blocks: list[list[bytes]]) -> list[list[bytes]]:
+    """Blocks with orders of the first slot, and what meters and settles it: p-1 takes 400 Wh, p-2 gives 500 Wh."""
+    return [
+        *in_blocks,
+        [sender.clock(FIRST_S)],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0), (2, 0, 0)])],
+        [sender.clock(FIRST_S + SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + SLOT_S, [(1, 400, 0), (2, 0, 500)])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
+    ]
+
+
+def two_homes(*changes: Named[Zone], terms: Mapping[str, object]) -> Consortium:
+    return Consortium(meters=[household(1, "p-1"), household(2, "p-2")], zones=changes, rules=[rules(terms=terms)])
+
+
+def traded_wh(out: Path) -> list[tuple[str, str, str]]:
+    return [
+        (row["party"], row["energy_wh"], row["amount_nano"])
+        for row in rows_of(out / "statements.csv")
+        if row["line_kind"].startswith("trade")
+    ]
+
+
+def test_a_metered_ledger_brings_along_when_its_orders_came_and_went(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = two_homes(zone(contract="continuous_double_auction/1"), terms={})
+    sender = world.sender()
+    blocks = [
+        [sender.order("p-2", "a-1", "sell", 100, 300_000, FIRST_S)],
+        [sender.order("p-1", "a-1", "buy", 250, 450_000, FIRST_S)],
+        [sender.order("p-2", "a-1", "sell", 80, 200_000, FIRST_S, counter=2)],
+        [sender.cancel("p-1", "a-1", FIRST_S, 1)],
+        [sender.order("p-2", "a-1", "sell", 90, 310_000, FIRST_S, counter=3)],
+        [sender.order("p-1", "a-1", "buy", 20, 320_000, FIRST_S, counter=2)],
+    ]
+    with ledger_with(tmp_path / "ledger", world, billed_orders(sender, blocks)) as ledger:
+        filled_wh = load_fills(ledger, FIRST_S, "z-1", 5).filled_wh.tolist()
+    data, folder = ("extract", "--data", tmp_path / "ledger"), tmp_path / "folder"
+    answered(capsys, *data, "--out", folder)
+    told = [(row["order"], row["arrival"], row["cancelled_at"]) for row in rows_of(folder / "orders.csv")]
+    assert told == [
+        (f"p-1/{FIRST_S}/1", "1", "3"), (f"p-1/{FIRST_S}/2", "4", ""),
+        (f"p-2/{FIRST_S}/1", "0", ""), (f"p-2/{FIRST_S}/2", "2", ""), (f"p-2/{FIRST_S}/3", "3", ""),
+    ]  # fmt: skip
+    answered(capsys, "files", folder, "--out", tmp_path / "again")
+    nano = 100 * 300_000 + 80 * 450_000 + 20 * 310_000
+    assert traded_wh(tmp_path / "again") == [("p-1", "200", str(nano)), ("p-2", "200", str(-nano))]
+    assert filled_wh == [100, 180, 80, 20, 20], "as the ledger itself has cleared them, in the order in which they came"
+
+
+def test_an_auctions_ledger_with_a_block_order_is_tried_as_a_continuous_market(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = two_homes(zone(), terms=TERMS)
+    sender = world.sender()
+    blocks = [
+        [sender.order("p-1", "a-1", "buy", 300, 450_000, FIRST_S)],
+        [sender.order("p-2", "a-1", "sell", 300, 300_000, FIRST_S)],
+    ]
+    with ledger_with(tmp_path / "ledger", world, billed_orders(sender, blocks)):
+        pass
+    folder, tried = tmp_path / "folder", tmp_path / "tried"
+    answered(capsys, "extract", "--data", tmp_path / "ledger", "--out", folder)
+    market = (folder / "rules.toml").read_text("utf-8").split("[prices]")
+    (tmp_path / "other.toml").write_text(
+        '[market]\ncontract = "continuous_double_auction/1"\n[prices]' + market[1], "utf-8"
+    )
+    answered(capsys, "what-if", folder, "--rules", tmp_path / "other.toml", "--out", tried)
+    assert traded_wh(tried / "base")[0] == ("p-1", "300", str(300 * 370_000))
+    assert traded_wh(tried / "variants" / "other")[0] == ("p-1", "300", str(300 * 450_000))
+
+
+def test_an_order_that_is_all_or_none_is_extracted_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = two_homes(zone(), terms=TERMS)
+    sender = world.sender()
+    blocks = [
+        [sender.order("p-1", "a-1", "buy", 200, 450_000, FIRST_S)],
+        [sender.order("p-2", "a-1", "sell", 300, 300_000, FIRST_S, all_or_none=True)],
+    ]
+    with ledger_with(tmp_path / "ledger", world, billed_orders(sender, blocks)):
+        pass
+    folder = tmp_path / "folder"
+    answered(capsys, "extract", "--data", tmp_path / "ledger", "--out", folder)
+    assert [row["all_or_none"] for row in rows_of(folder / "orders.csv")] == ["", "yes"]
+    answered(capsys, "files", folder, "--out", tmp_path / "again")
+    assert traded_wh(tmp_path / "again") == []
+
+
+def test_a_point_that_begins_within_the_span_has_its_kind_and_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = replace(two_homes(zone(), terms=TERMS), roles={"admin": ["administrator"]})
+    sender = world.sender()
+    begins_s = FIRST_S + SLOT_S
+    new = household(3, "p-3", from_s=begins_s, installed_s=begins_s)
+    point = Point("a-1", "household", "p-3", energy_kind="solar", grid_place=7)
+    rows = [row for row in new.rows() if row.key != POINT.key("P-3")]
+    blocks = [
+        [sender.clock(FIRST_S)],
+        [sender.register([*rows, *Named(POINT, "P-3", point, begins_s).rows()])],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0), (2, 0, 0)])],
+        [sender.clock(FIRST_S + SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + SLOT_S, [(1, 400, 0), (2, 0, 500), (3, 0, 0)])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + 2 * SLOT_S, [(1, 700, 0), (2, 0, 900), (3, 0, 200)])],
+        [sender.clock(FIRST_S + 3 * SLOT_S)],
+    ]
+    with ledger_with(tmp_path / "ledger", world, blocks):
+        pass
+    answered(capsys, "extract", "--data", tmp_path / "ledger", "--out", tmp_path / "folder")
+    points = {
+        row["point"]: (row["energy_kind"], row["grid_place"]) for row in rows_of(tmp_path / "folder" / "points.csv")
+    }
+    assert points == {"P-1": ("", ""), "P-2": ("", ""), "P-3": ("solar", "7")}
 
 
 def test_an_area_that_was_registered_behind_the_settled_slots_is_left_out(
