@@ -6,14 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from firmware_profiles import ModbusProfile, load_profile
-from gridcore.clock import monotonic_ms
 from gridcore.serving.ports import HOST
 from gridledger.demo.devices import Broker, PlacedDevice, connect_devices, devices_toml, place_devices
 from gridledger.demo.exchange import NUMBERS_FROM, Exchange, exchanges_of, write_exchange
@@ -59,18 +58,18 @@ class _Line(NamedTuple):
 
 
 class MetersTime:
-    """The time by which clocks of meters go: that of the boundary that they show, and on from there by itself."""
+    """The time by which clocks of meters go: that of the boundary that they show, and it stands still between two, as the ledger's does."""
 
     def __init__(self, time_s: int) -> None:
-        self.move_to(time_s)
+        self._time_s = time_s
 
     def move_to(self, time_s: int) -> None:
         """It is this time now, UTC seconds."""
-        self._time_ms, self._since_ms = time_s * 1000, monotonic_ms()
+        self._time_s = time_s
 
     def now_ms(self) -> int:
         """UTC ms."""
-        return self._time_ms + int(monotonic_ms() - self._since_ms)
+        return self._time_s * 1000
 
 
 class Instruments:
@@ -217,6 +216,11 @@ def _fleets_of(world: World, area: str, time: MetersTime) -> Iterator[AreaMeters
             prefix=f"{word}{number}" if wiring.speaks in speaks[:number] else word,
             per_line=wiring.meters_per_line,
         )
+        clocks = [world.meters[row].clock for row in rows]
+        meters = [
+            replace(meter, clock_ahead_ms=clock.ahead_s * 1000, clock_drift_ppm=clock.drift_ppm)
+            for meter, clock in zip(meters, clocks, strict=True)
+        ]
         wire = Wire(wiring.baud, BITS_PER_BYTE) if wiring.baud else None
         fleet = MeterFleet(
             meters,

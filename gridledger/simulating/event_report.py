@@ -36,6 +36,7 @@ KINDS: Final[Mapping[str, Text]] = {
     "word_swap": Text("words change places", "字序颠倒"),
     "reboot": Text("starts again", "电表重启"),
     "meter_clock": Text("clock set back by an hour", "电表时钟回拨一小时"),
+    "clock_drift": Text("meter's clock has drifted", "电表时钟漂移"),
     "blackout": Text("black-out", "停电"),
     "dead_gateway": Text("gateway dead", "网关停机"),
     "garbled": Text("interference on the line", "线路干扰"),
@@ -75,7 +76,7 @@ class Effect(NamedTuple):
 
 def event_section(settled: Settled, local: Callable[[int], str]) -> str:
     """The section. local: what a slot's begin is called."""
-    events = settled.world.scenario.events
+    events = settled.world.labels
     title = Text("What went wrong, and what it did", "故障及其影响")
     if not events:
         return section(title, paragraph(Text("Nothing: this scenario has no events.", "无：此场景没有事件。")))
@@ -130,8 +131,12 @@ def _figure(settled: Settled, event: Event, local: Callable[[int], str]) -> tupl
 
 def _strip(settled: Settled, event: Event, local: Callable[[int], str]) -> Strip:
     world, at = settled.world, columns_of(settled, event)
-    around = min(max(event.until_slot - event.from_slot, AROUND_SLOTS[0]), AROUND_SLOTS[1])
-    first, end = max(0, event.from_slot - around), min(world.slots, event.until_slot + around)
+    begin, over = (
+        min(event.from_slot, world.slots - 1),
+        min(event.until_slot, world.slots),
+    )  # a label may end behind the run
+    around = min(max(over - begin, AROUND_SLOTS[0]), AROUND_SLOTS[1])
+    first, end = max(0, begin - around), min(world.slots, over + around)
     step = -(-(end - first) // PLACES_MAX)
     places = [slice(place, min(place + step, end)) for place in range(first, end, step)]
     times, true, said, titles, parts = [], [], [], [], []
@@ -155,7 +160,7 @@ def _strip(settled: Settled, event: Event, local: Callable[[int], str]) -> Strip
         titles.append(f"{times[-1]}\n{_kilo(true[-1])} kW; {shown} kW\n{counts[0]} / {quality.size}")
     looks = ("measured", "estimated", "suspect")
     shares = [Share(look, [of[number] for of in parts]) for number, look in enumerate(looks)]
-    window = ((event.from_slot - first) // step, max(1, -(-(event.until_slot - first) // step)))
+    window = ((begin - first) // step, max(1, -(-(over - first) // step)))
     return Strip(times, window, true, said, shares, titles)
 
 

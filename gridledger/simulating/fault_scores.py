@@ -21,6 +21,7 @@ from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from simulators.scenarios.schema import (
     AREA_KINDS,
+    CLOCK_DRIFT,
     CUT_FROM_NODE,
     DEAD_BROKER,
     DUPLICATED,
@@ -35,7 +36,8 @@ from simulators.scenarios.schema import (
     VALIDATOR_DOWN,
 )
 
-FAULT_KINDS: Final = (*METER_KINDS, *AREA_KINDS)
+FAULT_KINDS: Final = (*METER_KINDS, CLOCK_DRIFT, *AREA_KINDS)
+_OF_CLOCKS: Final = (METER_CLOCK, CLOCK_DRIFT)
 ABSENT: Final = "no reading"
 COUNTED: Final = "measured, as counted"
 BEHIND: Final = "measured, behind what has flowed"
@@ -46,7 +48,7 @@ CAUGHT_UP: Final = "its own ledger has these blocks"
 _SIGNS: Final = {
     STUCK: BEHIND,
     ROLL_OVER: ROLLED,
-    METER_CLOCK: AS_IT_STOOD,
+    **dict.fromkeys(_OF_CLOCKS, AS_IT_STOOD),
     **dict.fromkeys((REBOOT, DUPLICATED, REORDERED, CUT_FROM_NODE, DEAD_BROKER), COUNTED),
 }
 """Of every other kind: ABSENT."""
@@ -126,10 +128,9 @@ def score_run(folder: Path) -> list[Score]:
     for cell, said in signs.items():
         if cell not in covered and COUNTED not in said and (cause := _last_before(labels, cell)) is not None:
             scores[cause.kind].elsewhere += 1
-        if cell not in covered and AS_IT_STOOD in said and METER_CLOCK in scores:
-            scores[METER_CLOCK].elsewhere += any(
-                cell[0] in label.meters for label in labels if label.kind == METER_CLOCK
-            )
+        if cell not in covered and AS_IT_STOOD in said:
+            for kind in {label.kind for label in labels if label.kind in _OF_CLOCKS and cell[0] in label.meters}:
+                scores[kind].elsewhere += 1
     devices = _score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])
     return [*scores.values(), *devices, *_score_nodes(folder, stops)]
 
@@ -154,6 +155,7 @@ def _signs_of(folder: Path) -> dict[Cell, set[str]]:
     }
     told_of = {(row["meter"], int(row["slot_start_s"]) + SLOT_S): row for row in _rows(folder, "reported.csv")}
     freeze = {meter for (meter, _), row in told_of.items() if "frozen" in row["flags"]}
+    freeze |= {row["target"] for row in _rows(folder, "events.csv") if row["kind"] in _OF_CLOCKS}
     shown = dict(_shown(folder))
     signs: dict[Cell, set[str]] = {}
     for row in _rows(folder, "registers.csv"):

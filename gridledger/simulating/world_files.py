@@ -13,6 +13,7 @@ from gridledger.tables.columns import Column, IntColumn, Table, text_column
 from gridledger.tables.files import write_csv, write_rows
 from simulators.grid.violations import Violation
 from simulators.grid.world import RATED_PHASE_V, World
+from simulators.scenarios.schema import SLOT_S
 
 NAMES: Final = ("meters.csv", "truth.csv", "losses.csv", "voltages.csv", "loadings.csv", "violations.csv", "events.csv")
 TRUTH: Final = ("slot_start_s", "meter", "import_wh", "export_wh")
@@ -34,10 +35,10 @@ def write_world(out: Path, world: World) -> None:
     or the transformer carries at most.
     """
     write_rows(out / "violations.csv", Violation._fields, world.violations)
-    boundary_s = world.boundary_s.tolist()
+    begins_s = [int(world.boundary_s[0]) + SLOT_S * slot for slot in range(world.slots + 2)]  # the last one ends behind
     events = [
-        (event.label, event.kind, event.target, event.other, boundary_s[event.from_slot], boundary_s[event.until_slot])
-        for event in world.scenario.events
+        (event.label, event.kind, event.target, event.other, begins_s[event.from_slot], begins_s[event.until_slot])
+        for event in world.labels
     ]
     write_rows(out / "events.csv", EVENTS, events)
     write_rows(out / "meters.csv", METERS, [[getattr(meter, name) for name in METERS] for meter in world.meters])

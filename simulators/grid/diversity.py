@@ -51,6 +51,8 @@ class Stream(IntEnum):
     FRAUD_PLACES = 17
     BATTERY_STRATEGIES = 18
     MQTT_OWNERS = 19
+    METER_CLOCKS = 20
+    EVENT_CHANCES = 21
 
 
 class Slots(NamedTuple):

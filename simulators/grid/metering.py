@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from firmware_profiles import Dlt645Profile, ModbusProfile, Profile, load_profile
 from firmware_profiles.schema import BILLING_OBIS
 from gridcore.errors import UsageError
+from simulators.grid.diversity import Stream, generator
 from simulators.grid.feeder import Feeder
-from simulators.scenarios.keys import GROUP
+from simulators.grid.spans import spans
+from simulators.scenarios.keys import GROUP, PPM
 from simulators.scenarios.meter_kinds import (
     DLT645,
     MODBUS_RTU,
@@ -24,7 +26,9 @@ from simulators.scenarios.meter_kinds import (
     Wiring,
     kinds_of_ten,
 )
+from simulators.scenarios.schema import CLOCK_DRIFT, Event
 
+CLOCK_OFF_MS: Final = 60_000
 FRAMINGS: Final = {MODBUS_TCP: "tcp", MODBUS_RTU: "rtu"}
 """What a firmware profile calls them."""
 LOAD_PROFILE_ID = "acrel_adl400"
@@ -40,6 +44,28 @@ START_EXPORT_WH = (500_000, 25_000_000)
 START_LOAD_WH = (5_000_000, 400_000_000)
 START_FEEDER_IMPORT_WH = (500_000_000, 5_000_000_000)
 START_FEEDER_EXPORT_WH = (50_000_000, 900_000_000)
+
+
+class ClockError(NamedTuple):
+    """How far the clock of a meter is ahead when a run begins, and what it gains; negative where it is behind, and loses."""
+
+    ahead_s: int
+    drift_ppm: int
+
+    def ahead_ms(self, after_s: NDArray[np.int64]) -> NDArray[np.int64]:
+        """By how much it is ahead so many seconds after the begin, in whole ms."""
+        return self.ahead_s * 1000 + after_s * 1000 * self.drift_ppm // PPM
+
+    def is_off(self, after_s: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether what it freezes at a boundary, so many seconds after the begin, bears the stamp of another minute.
+
+        A stamp holds minutes: of a clock that is up to a minute behind it is that of the minute before, which an agent still takes.
+        """
+        ahead_ms = self.ahead_ms(after_s)
+        return (ahead_ms < -CLOCK_OFF_MS) | (ahead_ms >= CLOCK_OFF_MS)
+
+
+RIGHT_CLOCK: Final = ClockError(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +84,7 @@ class MeterSpec:
     start_export_wh: int
     profile: str  # firmware profile id
     wiring: Wiring = USUAL_WIRING  # the line that it hangs on
+    clock: ClockError = RIGHT_CLOCK
 
 
 @cache
@@ -85,15 +112,16 @@ def check_meters(kinds: Sequence[MeterKind]) -> None:
 
 
 def meters_of_area(
-    feeder: Feeder, rng: np.random.Generator, number: int, has_pv: NDArray[np.bool_], kinds: Sequence[MeterKind]
+    feeder: Feeder, key: tuple[int, ...], number: int, has_pv: NDArray[np.bool_], kinds: Sequence[MeterKind]
 ) -> tuple[MeterSpec, ...]:
-    """The meters of the area ``number``: homes, other loads, feeder. kinds: of homes, whose firmware profiles are there (``check_meters``)."""
-    of_ten = kinds_of_ten(kinds)
+    """The meters of the area ``number``: homes, other loads, feeder. key: names the random streams; kinds: of homes, whose firmware profiles are there (``check_meters``)."""
+    of_ten, rng = kinds_of_ten(kinds), generator(*key, Stream.REGISTERS)
     area, homes, others = area_name(number), feeder.households, feeder.loads - feeder.households
     home_import = rng.integers(*START_HOUSEHOLD_WH, size=homes)
     home_export = rng.integers(*START_EXPORT_WH, size=homes) * has_pv
     load_import = rng.integers(*START_LOAD_WH, size=others)
     feeder_import, feeder_export = rng.integers(*START_FEEDER_IMPORT_WH), rng.integers(*START_FEEDER_EXPORT_WH)
+    clocks = _clocks(generator(*key, Stream.METER_CLOCKS), [of_ten[home % GROUP] for home in range(homes)])
     specs = []
     for home in range(homes):
         code = household_code(number * homes + home)
@@ -113,6 +141,7 @@ def meters_of_area(
                 *start,
                 profile.id,
                 kind.wiring,
+                clocks[home],
             )
         )
     for load in range(others):
@@ -123,6 +152,29 @@ def meters_of_area(
     start = (int(feeder_import), int(feeder_export))
     specs.append(_ct_meter(f"F{number + 1}", area, "", "feeder", FEEDER_RATIO, start))
     return tuple(specs)
+
+
+def _clocks(rng: np.random.Generator, kinds: Sequence[MeterKind]) -> list[ClockError]:
+    """How wrong the clock of each meter is."""
+    if not any(kind.is_clock_wrong for kind in kinds):
+        return [RIGHT_CLOCK] * len(kinds)
+    ahead_s = rng.integers(
+        [kind.clock_ahead_s_min for kind in kinds], [kind.clock_ahead_s_max for kind in kinds], endpoint=True
+    )
+    drift_ppm = rng.integers(
+        [kind.clock_drift_ppm_min for kind in kinds], [kind.clock_drift_ppm_max for kind in kinds], endpoint=True
+    )
+    return [ClockError(*drawn) for drawn in zip(ahead_s.tolist(), drift_ppm.tolist(), strict=True)]
+
+
+def clock_labels(meters: Sequence[MeterSpec], boundary_s: NDArray[np.int64]) -> Iterator[Event]:
+    """When clocks of meters are so far off that what they froze is not taken. A reading at the first boundary ends no slot, and has no label."""
+    for meter in meters:
+        if meter.clock != RIGHT_CLOCK:
+            is_off = meter.clock.is_off(boundary_s - boundary_s[0]) & (boundary_s > boundary_s[0])
+            for first, end in spans(is_off):
+                label = f"clock of {meter.meter} is off"
+                yield Event(label=label, kind=CLOCK_DRIFT, target=meter.meter, from_slot=first, until_slot=end)
 
 
 def _ct_meter(code: str, area: str, party: str, role: str, ratio: int, start: tuple[int, int]) -> MeterSpec:

@@ -17,7 +17,8 @@ import numpy as np
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
 from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, TransformerRating, load_feeder, rated_w, reactive_ratio
-from simulators.scenarios.schema import PPM, Transformer
+from simulators.scenarios.keys import PPM
+from simulators.scenarios.schema import Transformer
 
 BUSBAR: Final = "busbar"
 TABLE_BYTES_MAX: Final = 1 << 20

@@ -16,7 +16,8 @@ from gridcore.errors import UsageError
 from simulators.grid.feeder import HOUSEHOLD_PREFIX, Feeder, load_feeder, rated_w
 from simulators.grid.own_feeder import BUSBAR, COLUMNS, NODES_MAX, OPTIONAL
 from simulators.grid.pandapower_file import ELEMENTS, Net, Row
-from simulators.scenarios.schema import PPM, Transformer
+from simulators.scenarios.keys import PPM
+from simulators.scenarios.schema import Transformer
 
 HEAD: Final = (*COLUMNS, *OPTIONAL)
 DRAWN: Final = ("sgen", "storage")

@@ -16,13 +16,21 @@ from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
 from simulators.grid.batteries import STRATEGIES, WITHOUT_BATTERY
-from simulators.grid.diversity import Slots, Stream, generator, home_energy
+from simulators.grid.diversity import Slots, home_energy
 from simulators.grid.european_lv import EXTRACT_NAME, load_european_lv
 from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_feeder
 from simulators.grid.fraud import Registers, counted_registers, not_taken
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.local_time import SLOTS_PER_HOUR, shape_positions
-from simulators.grid.metering import MeterSpec, area_name, check_meters, household_code, meters_of_area
+from simulators.grid.metering import (
+    RIGHT_CLOCK,
+    MeterSpec,
+    area_name,
+    check_meters,
+    clock_labels,
+    household_code,
+    meters_of_area,
+)
 from simulators.grid.own_feeder import read_own_feeder
 from simulators.grid.power_flow import FeederModel
 from simulators.grid.violations import TRANSFORMER, Violation, loadings_of, violations_of
@@ -36,6 +44,7 @@ from simulators.scenarios.schema import (
     ROLL_OVER,
     SIMBENCH_RURAL3,
     SLOT_S,
+    Event,
     Grid,
     Scenario,
 )
@@ -171,6 +180,11 @@ class World:
         return Registers(imported, exported)
 
     @cached_property
+    def labels(self) -> tuple[Event, ...]:
+        """What goes wrong: the events of the scenario, and clocks of meters that have drifted too far. The last one may end behind the last boundary."""
+        return (*self.scenario.events, *clock_labels(self.meters, self.boundary_s))
+
+    @cached_property
     def meter_of_party(self) -> dict[str, int]:
         """Column of each party's meter."""
         return {meter.party: column for column, meter in enumerate(self.meters) if meter.party}
@@ -295,7 +309,11 @@ def _check(world: World) -> None:
     rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
     feeders = {meter.meter for meter in world.meters if not meter.party}
     check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
-    check_protocols(world.scenario.events, {meter.meter: meter.wiring for meter in world.meters})
+    check_protocols(
+        world.scenario.events,
+        {meter.meter: meter.wiring for meter in world.meters},
+        {meter.meter for meter in world.meters if meter.clock != RIGHT_CLOCK},
+    )
     check_validators(world.scenario.events, world.scenario.consortium)
     next(world.each_counted())  # refuses frauds that cannot be
     limits = np.array([meter.limit_wh for meter in world.meters])
@@ -342,7 +360,7 @@ def _build_area(
     u_pu = flow.u_pu * (feeder.transformer.u_lower_v / RATED_V)
     low_voltage = np.delete(u_pu, upper, axis=1)
     with_battery = np.flatnonzero(homes.strategies != WITHOUT_BATTERY)
-    meters = meters_of_area(feeder, generator(*key, Stream.REGISTERS), number, homes.has_pv, scenario.meters)
+    meters = meters_of_area(feeder, key, number, homes.has_pv, scenario.meters)
     # without load the flow has a voltage: what no device makes use of is no violation
     loaded_pu = u_pu[:, feeder.meter_terminals].astype(np.float32)
     area = _Area(

@@ -5,7 +5,7 @@ An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gridcore.envelope import NAME
 from gridcore.errors import UsageError
@@ -70,14 +70,18 @@ def check_events(
                 raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
 
 
-def check_protocols(events: Sequence[Event], wiring_of: Mapping[str, Wiring]) -> None:
-    """Raise UsageError where a meter cannot do what an event says. wiring_of: the line that each hangs on; those of DL/T 645 have a clock."""
+def check_protocols(events: Sequence[Event], wiring_of: Mapping[str, Wiring], drifting: Collection[str]) -> None:
+    """Raise UsageError where a meter cannot do what an event says. wiring_of: the line that each hangs on; those of DL/T 645 have a clock; drifting: of these,
+    meters whose clock is wrong by itself.
+    """
     dlt645 = [meter for meter, wiring in wiring_of.items() if wiring.speaks == DLT645]
     for number, event in enumerate(events):
         where, is_dlt645 = f"events[{number}]", event.target in dlt645
         if event.kind == METER_CLOCK and not is_dlt645:
             hint = f"one that has is {min(dlt645)}" if dlt645 else f"give [[meters]] with speaks = {DLT645!r}"
             raise UsageError(f"{where}: {event.target} has no clock that counts; {hint}")
+        if event.kind == METER_CLOCK and event.target in drifting:
+            raise UsageError(f"{where}: the clock of {event.target} is wrong by itself; name another meter")
         if event.kind in _OF_MODBUS and is_dlt645:
             raise UsageError(
                 f"{where}: {event.target} speaks DL/T 645, which {_OF_MODBUS[event.kind]}; name another meter"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gridcore.errors import UsageError
 
+PPM: Final = 1_000_000
 GROUP: Final = 10
 """Devices are given out in groups of so many homes, so that a few homes too hold sellers and buyers."""
 

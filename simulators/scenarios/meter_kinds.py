@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridcore.errors import UsageError
-from simulators.scenarios.keys import GROUP, check_group, one_of, whole
+from simulators.scenarios.keys import GROUP, check_group, check_order, one_of, whole
 
 MODBUS_TCP, MODBUS_RTU, DLT645 = "modbus_tcp", "modbus_rtu", "dlt645"
 PROFILE_OF: Final = {MODBUS_TCP: "eastron_sdm630", MODBUS_RTU: "eastron_sdm630", DLT645: "dlt645_2007"}
@@ -21,6 +21,8 @@ READING_BYTES_MAX: Final = {MODBUS_RTU: 80, DLT645: 340}
 """On the wire, both ways, while a meter is read and its reading is confirmed: its registers, and a voltage."""
 LINE_S_MAX: Final = 12
 """So long all meters of a line may take at a boundary; an agent waits for 20 s."""
+CLOCK_AHEAD_S_MAX: Final = 3_600
+CLOCK_DRIFT_PPM_MAX: Final = 10_000
 DEVICE_PROFILES_MAX: Final = 16
 
 
@@ -37,7 +39,8 @@ class Wiring:
 class MeterKind:
     """Of each ten homes so many have a meter like this. ``profile``: of ``firmware_profiles``, "" the usual one of what it speaks.
 
-    ``baud``: frames of modbus_rtu and dlt645 take their time on a line of so many; 0: answers come at once.
+    Clocks of dlt645 are ``clock_ahead_s`` ahead of the time at the first boundary, and gain ``clock_drift_ppm`` from there on: whole numbers
+    drawn from their ranges for each meter, negative where a clock is behind. ``baud``: frames of modbus_rtu and dlt645 take their time on a line of so many; 0: answers come at once.
     """
 
     homes_of_ten: int = whole(1, GROUP)
@@ -45,9 +48,17 @@ class MeterKind:
     profile: str = dataclasses.field(default="", metadata={"max": 64})
     baud: int = whole(0, BAUD_MAX, 0)
     meters_per_line: int = whole(1, METERS_PER_LINE_MAX, METERS_PER_LINE_MAX)
+    clock_ahead_s_min: int = whole(-CLOCK_AHEAD_S_MAX, CLOCK_AHEAD_S_MAX, 0)
+    clock_ahead_s_max: int = whole(-CLOCK_AHEAD_S_MAX, CLOCK_AHEAD_S_MAX, 0)
+    clock_drift_ppm_min: int = whole(-CLOCK_DRIFT_PPM_MAX, CLOCK_DRIFT_PPM_MAX, 0)
+    clock_drift_ppm_max: int = whole(-CLOCK_DRIFT_PPM_MAX, CLOCK_DRIFT_PPM_MAX, 0)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
+        check_order(self.clock_ahead_s_min, self.clock_ahead_s_max, "clock_ahead_s")
+        check_order(self.clock_drift_ppm_min, self.clock_drift_ppm_max, "clock_drift_ppm")
+        if self.is_clock_wrong and self.speaks != DLT645:
+            raise UsageError(f"clock_ahead_s and clock_drift_ppm are of meters with a clock; give speaks = {DLT645!r}")
         if not self.baud:
             return
         if self.speaks == MODBUS_TCP:
@@ -66,6 +77,15 @@ class MeterKind:
     def profile_id(self) -> str:
         """The firmware profile."""
         return self.profile or PROFILE_OF[self.speaks]
+
+    @property
+    def is_clock_wrong(self) -> bool:
+        """Whether clocks of such meters may differ from the time."""
+        ahead, drift = (
+            (self.clock_ahead_s_min, self.clock_ahead_s_max),
+            (self.clock_drift_ppm_min, self.clock_drift_ppm_max),
+        )
+        return any((*ahead, *drift))
 
     @property
     def wiring(self) -> Wiring:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gridcore.config import decode_config
 from gridcore.errors import UsageError
 from simulators.scenarios.home_devices import Batteries, HeatPumps, Pv, Vehicles
-from simulators.scenarios.keys import GROUP, check_order, one_of, whole
+from simulators.scenarios.keys import GROUP, PPM, check_order, one_of, whole
 from simulators.scenarios.meter_kinds import USUAL_METERS, MeterKind, MqttDevices, kinds_of_ten
 
 SCHEMA_VERSION: Final = 1
@@ -29,7 +29,6 @@ VALIDATORS_MAX: Final = 16
 SLOTS_MAX: Final = 366 * 96
 SEED_MAX: Final = 2**63 - 1
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
-PPM: Final = 1_000_000
 SIMBENCH: Final = "simbench"
 SIMBENCH_SEMIURB4: Final = "simbench:semiurb4"
 SIMBENCH_URBAN6: Final = "simbench:urban6"
@@ -66,6 +65,8 @@ AREA_KINDS: Final = (
     CLOCK_STEP,
     DEAD_BROKER,
 )
+CLOCK_DRIFT: Final = "clock_drift"
+"""No event of a file: a label of a meter whose clock has drifted so far that what it freezes is not of the boundary."""
 VALIDATOR_DOWN: Final = "validator_down"
 """Of a consortium one node, with its engine, does not run."""
 EXCHANGED: Final = "exchanged"

@@ -14,7 +14,7 @@ from gridcore.observations import decode_observations
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridcore.transactions.readings import split_attachment
 from gridledger.cli import main
-from gridledger.simulating.fault_scores import ABSENT, COUNTED, score_run
+from gridledger.simulating.fault_scores import ABSENT, AS_IT_STOOD, COUNTED, score_run
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from tests.demo.demo_run import Finished, run_simulation
@@ -64,13 +64,30 @@ def test_a_mixed_street_settles_as_one_whose_meters_are_all_alike(mixed: Finishe
     assert differ == {f"M-H{ten + home:03d}" for ten in (0, 10, 20) for home in (8, 9, 10) if ten + home <= 24}
 
 
-def test_every_meter_of_it_is_measured_and_those_that_freeze_say_so(mixed: Finished) -> None:
+def test_every_meter_of_it_is_measured_and_those_whose_clock_is_right_are_frozen(mixed: Finished) -> None:
     rows = mixed.rows("reported.csv")
     assert len(rows) == SLOTS * 25
     assert {row["quality"] for row in rows} == {"measured"}
-    frozen = {row["meter"] for row in rows if row["flags"] == "frozen"}
-    assert frozen == {f"M-H{home:03d}" for home in (8, 9, 10, 18, 19, 20)}
-    assert {row["flags"] for row in rows if row["meter"] not in frozen} == {""}
+    first_s = int(rows[0]["slot_start_s"])
+    labels = {
+        (row["target"], (int(row["from_s"]) - first_s) // 900, (int(row["until_s"]) - first_s) // 900)
+        for row in mixed.rows("events.csv")
+    }
+    assert {row["kind"] for row in mixed.rows("events.csv")} == {"clock_drift"}
+    assert labels == {("M-H009", 1, SLOTS + 1), ("M-H010", 1, 6), ("M-H020", 1, 2)}
+    off = {(meter, slot) for meter, first, until in labels for slot in range(first - 1, until - 1)}
+    frozen = {(row["meter"], (int(row["slot_start_s"]) - first_s) // 900) for row in rows if row["flags"] == "frozen"}
+    dlt645 = {f"M-H{home:03d}" for home in (8, 9, 10, 18, 19, 20)}
+    assert frozen == {(meter, slot) for meter in dlt645 for slot in range(SLOTS)} - off
+    assert {row["flags"] for row in rows} == {"", "frozen"}
+
+
+def test_labels_of_clocks_and_ledger_agree(mixed: Finished) -> None:
+    (score,) = score_run(mixed.out)
+    assert (score.kind, score.sign, score.concerned) == ("clock_drift", AS_IT_STOOD, SLOTS + 5 + 1)
+    assert (score.recall_percent, score.precision_percent) == (100.0, 100.0)
+    assert score.qualities <= {"measured", "measured, frozen"}
+    assert "电表时钟漂移" in (mixed.out / "report.html").read_text()
 
 
 def test_its_agent_reads_each_meter_by_its_protocol_and_profile(mixed: Finished) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.readers.dlt645 import FREEZE_TOLERANCE_S, _outside_s
 from gridcore.errors import UsageError
 from gridledger.cli import main
 from gridledger.demo import devices
 from gridledger.demo.devices import place_devices
+from simulators.grid.metering import RIGHT_CLOCK, ClockError
+from simulators.grid.spans import spans
 from simulators.grid.world import build_world
+from simulators.meters.station import MeterClock
 from simulators.scenarios.gallery import find_scenario
 from simulators.scenarios.meter_kinds import (
     BAUD_MIN,
@@ -27,6 +33,7 @@ from simulators.scenarios.meter_kinds import (
     MqttDevices,
     kinds_of_ten,
 )
+from simulators.scenarios.schema import CLOCK_DRIFT
 
 VILLAGE = find_scenario("village_day")
 SMALL = VILLAGE.scenario.sized(slots=4)
@@ -90,6 +97,23 @@ def meters(*tables: str) -> str:
         (
             meters('homes_of_ten = 10\nspeaks = "dlt645"\nbaud = 2400'),
             "meters[0]: meters_per_line 31: at 2400 baud a line reads 7 of dlt645 in 12 s; give 7, or more baud",
+        ),
+        (
+            meters('homes_of_ten = 10\nspeaks = "modbus_rtu"\nclock_drift_ppm_max = 50'),
+            "meters[0]: clock_ahead_s and clock_drift_ppm are of meters with a clock; give speaks = 'dlt645'",
+        ),
+        (
+            meters('homes_of_ten = 10\nspeaks = "dlt645"\nclock_drift_ppm_min = 50'),
+            "meters[0]: clock_drift_ppm_min 50 is above clock_drift_ppm_max 0",
+        ),
+        (
+            meters('homes_of_ten = 10\nspeaks = "dlt645"\nclock_ahead_s_max = 3601'),
+            "meters[0].clock_ahead_s_max = 3601 is out of range; allowed: -3600 to 3600",
+        ),
+        (
+            meters('homes_of_ten = 10\nspeaks = "dlt645"\nclock_ahead_s_max = 9')
+            + '\n[[events]]\nlabel = "x"\nkind = "meter_clock"\ntarget = "M-H001"\nfrom_slot = 1\nuntil_slot = 2',
+            "events[0]: the clock of M-H001 is wrong by itself; name another meter",
         ),
         (
             '[mqtt_devices]\nhomes_of_ten = [2]\nprofiles = ["tasmota_sml", "shely_pro3em"]',
@@ -181,3 +205,47 @@ def test_devices_stand_at_drawn_homes_of_every_area_in_turn_of_their_profiles() 
     assert len({one.device.address for one in placed}) == len({one.row for one in placed}) == len(placed)
     other = place_devices(build_world(replace(SMALL.sized(households=48, seed=8), mqtt_devices=fleet)))
     assert [one.row for one in other] != [one.row for one in placed]
+
+
+def test_clocks_are_drawn_for_each_meter_within_their_range_and_change_nothing_else() -> None:
+    kind = MeterKind(
+        homes_of_ten=10, speaks=DLT645, clock_ahead_s_min=-90, clock_ahead_s_max=30, clock_drift_ppm_max=80
+    )
+    right, wrong = (
+        build_world(replace(SMALL, meters=(one,))) for one in (MeterKind(homes_of_ten=10, speaks=DLT645), kind)
+    )
+    clocks = [meter.clock for meter in wrong.meters if meter.role == "household"]
+    assert len(set(clocks)) > 20
+    assert min(clock.ahead_s for clock in clocks) >= -90
+    assert max(clock.ahead_s for clock in clocks) <= 30
+    assert {clock.drift_ppm >= 0 for clock in clocks} == {True}
+    assert max(clock.drift_ppm for clock in clocks) <= 80
+    assert [replace(meter, clock=RIGHT_CLOCK) for meter in wrong.meters] == list(right.meters)
+    assert right.labels == ()
+    assert {event.kind for event in wrong.labels} == {CLOCK_DRIFT}
+    again = build_world(replace(SMALL, meters=(kind,)))
+    assert again.labels == wrong.labels
+
+
+@given(st.integers(-3_600, 3_600), st.integers(-10_000, 10_000), st.integers(0, 400))
+def test_a_clock_is_off_where_its_freeze_bears_a_minute_that_an_agent_does_not_take(
+    ahead_s: int, drift_ppm: int, boundary: int
+) -> None:
+    first_ms, after_ms = 1_776_182_400_000, 900_000 * boundary
+    now = [first_ms]
+    clock = MeterClock(ahead_s * 1000, drift_ppm, lambda: now[0])
+    clock.now_ms()
+    now[0] += after_ms
+    minute_s = clock.now_ms() // 60_000 * 60
+    taken = _outside_s((first_ms + after_ms) // 1000, minute_s) <= FREEZE_TOLERANCE_S
+    error = ClockError(ahead_s, drift_ppm)
+    assert bool(error.is_off(np.array([after_ms // 1000]))[0]) != taken
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_spans_are_the_stretches_that_are_true(is_on: list[bool]) -> None:
+    found = list(spans(np.array(is_on, dtype=np.bool_)))
+    assert [place for first, end in found for place in range(first, end)] == [
+        place for place, is_it in enumerate(is_on) if is_it
+    ]
+    assert all(one[1] < other[0] for one, other in pairwise(found))

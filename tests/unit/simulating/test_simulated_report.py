@@ -19,7 +19,15 @@ from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from simulators.grid.world import build_world
 from simulators.scenarios.gallery import find_scenario
-from simulators.scenarios.schema import AREA_KINDS, EXCHANGED, FRAUD_KINDS, METER_KINDS, VALIDATOR_DOWN, Event
+from simulators.scenarios.schema import (
+    AREA_KINDS,
+    CLOCK_DRIFT,
+    EXCHANGED,
+    FRAUD_KINDS,
+    METER_KINDS,
+    VALIDATOR_DOWN,
+    Event,
+)
 
 SLOTS = 4
 MONEY = Money("p2p_call_auction/1", "CNY", {"residual_price_micro_per_kwh": 460_000})
@@ -125,7 +133,7 @@ def test_an_event_is_drawn_with_its_window_the_truth_and_what_was_settled(tmp_pa
 
 
 def test_every_kind_of_event_has_words_in_both_languages() -> None:
-    kinds = {*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS}
+    kinds = {*METER_KINDS, CLOCK_DRIFT, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS}
     assert set(KINDS) == kinds
     assert all(words.en and words.zh for words in KINDS.values())
 
