@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from gridcore.transactions.payment import GROUNDS
 from gridweb.points import zone
 from gridweb.source import AreaInfo, Source, SourceMissing
-from settlement.invoicing.account import Account, Entry, account_of, sort_of
+from settlement.invoicing.account import Account, Entry, Taxed, account_of, sort_of
 
 Answer = Mapping[str, Any]
 
@@ -137,13 +137,12 @@ def document_entries(month: str, documents: Iterable[Answer]) -> Iterator[tuple[
     before = ""
     for one in documents:
         quantum_nano, is_first, before = one["quantum_nano"], one["party"] != before, one["party"]
-        net_nano, taxed_nano, tax_nano, gross_nano = (
-            one[key] * quantum_nano for key in ("net", "taxed", "tax", "gross")
-        )
+        net_nano, gross_nano = (one[key] * quantum_nano for key in ("net", "gross"))
+        taxes = [Taxed(tax["tax_ppm"], tax["taxed"] * quantum_nano, tax["tax"] * quantum_nano) for tax in one["taxes"]]
         sort = sort_of(gross_nano, is_first=is_first)
         yield (
             one["party"],
-            Entry(month, sort, one["run"], "", gross_nano, net_nano, taxed_nano, one["tax_ppm"], tax_nano),
+            Entry(month, sort, one["run"], "", gross_nano, net_nano, one["tax_ppm"], taxes),
         )
 
 

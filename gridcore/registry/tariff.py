@@ -92,6 +92,7 @@ def _are_steps(value: Any) -> bool:
 
 
 _PRICE: Final = integer(-PRICE_MAX, PRICE_MAX)
+_SHARE: Final = integer(0, 1_000_000)
 _FORMS: Final[Mapping[str, Form]] = {
     "account": WORD,
     "base": choice(*BASES),
@@ -108,6 +109,7 @@ _FORMS: Final[Mapping[str, Form]] = {
     "steps": Form(
         f"1 to {STEPS_MAX} pairs [from_wh, price], the first from 0, each from more than the one before", _are_steps
     ),
+    "tax_ppm": _SHARE,
     "taxed": BOOL,
     "user_level": WORD,
     "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
@@ -115,7 +117,7 @@ _FORMS: Final[Mapping[str, Form]] = {
 PRICED_BY: Final = ("price", "steps", "price_series", "levels")
 """What says the price of a component: exactly one of them."""
 LEVELS_NAMED: Final = ("user_level", "highest_level")
-_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "windows")
+_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "tax_ppm", "windows")
 
 
 def _are_maps(value: Any) -> bool:
@@ -143,6 +145,8 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
         yield f"it has one of {', '.join(PRICED_BY)}"
     if base not in ENERGY_BASES and not {"steps", "price_series", "levels", "windows"}.isdisjoint(component):
         yield f"steps, price_series, levels and windows are for {', '.join(ENERGY_BASES)} alone"
+    if "tax_ppm" in component and not component["taxed"]:
+        yield "tax_ppm: no tax is paid on it, taxed is false"
     yield from _faults_of_levels(component)
     if (base == PERCENT) != ("of" in component):
         yield "of: the kinds of lines of which a percent component is a share, and only of one"
@@ -186,7 +190,7 @@ TARIFF: Final[Entity[Tariff]] = Entity(
             "components": Form(f"an array of at most {COMPONENTS_MAX} maps", _are_maps),
             "quantum_nano": integer(1, QUANTUM_NANO_MAX),
             "rounding": choice(*ROUNDINGS),
-            "tax_ppm": integer(0, 1_000_000),
+            "tax_ppm": _SHARE,
         },
         rule=_fault,
     ),

@@ -18,7 +18,7 @@ from gridledger.settling.dataset import parties_of
 from gridledger.settling.documents import Books, billing_of, charged_in, slots_of_months
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.billing import Billing
-from ledger.http.documents import AreaMonth, DocumentLine, MonthDocument
+from ledger.http.documents import AreaMonth, DocumentLine, DocumentTax, MonthDocument
 from ledger.leaves.columns import Int64
 from ledger.leaves.runs import RUNS
 from ledger.store.reader import LedgerReader
@@ -152,7 +152,14 @@ def _documents(billing: Billing) -> Iterator[MonthDocument]:
     for issued in billing.invoices.issued(billing.sheets.names):
         terms = billing.terms(issued)
         lines: Sequence[DocumentLine] = [
-            DocumentLine(row.line_kind, account_of[row.line_kind], row.energy_wh, row.amount_nano, row.amount)
+            DocumentLine(
+                row.line_kind,
+                account_of[row.line_kind],
+                row.energy_wh,
+                row.amount_nano,
+                row.amount,
+                None if row.tax_ppm == "" else int(row.tax_ppm),
+            )
             for row in billing.invoices.line_rows([issued])
         ]
         document = issued.document
@@ -160,11 +167,12 @@ def _documents(billing: Billing) -> Iterator[MonthDocument]:
             party=issued.party,
             run=issued.run,
             net=document.net,
-            taxed=billing.taxed(issued),
+            taxed=document.taxed,
             tax=document.tax,
             gross=document.gross,
             rounding_nano=document.rounding_nano,
             quantum_nano=terms.quantum_nano,
             tax_ppm=terms.tax_ppm,
+            taxes=[DocumentTax(*one) for one in document.taxes],
             lines=lines,
         )

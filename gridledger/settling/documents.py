@@ -37,7 +37,14 @@ from gridledger.settling.results.balance_book import (
     BalanceLineRow,
 )
 from gridledger.settling.results.billing import Billing
-from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow
+from gridledger.settling.results.invoices import (
+    INVOICE_LINES,
+    INVOICE_TAXES,
+    INVOICES,
+    InvoiceLineRow,
+    InvoiceRow,
+    InvoiceTaxRow,
+)
 from gridledger.settling.results.market_partners import PARTNER_MONTHS, PARTNERS, PartnerMonthRow, PartnerRow
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.payments import PAYMENTS, PaymentRow
@@ -51,6 +58,7 @@ from settlement.catalogue import CONTRACTS
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     INVOICES: InvoiceRow._fields,
     INVOICE_LINES: InvoiceLineRow._fields,
+    INVOICE_TAXES: InvoiceTaxRow._fields,
     PAYMENTS: PaymentRow._fields,
     PARTNERS: PartnerRow._fields,
     PARTNER_MONTHS: PartnerMonthRow._fields,

@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
+from gridcore.report.markup import money
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
 from gridledger.settling.files.fault import nearest
-from gridledger.settling.month_lines import MonthLine, bracketed, month_lines
+from gridledger.settling.month_lines import MonthLine, bracketed, month_lines, own_terms
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow, Issued
-from settlement.invoicing.total import InvoiceTotal, invoice_total
+from settlement.invoicing.total import InvoiceTotal, TaxOfRate, invoice_total
 
 _PPM: Final = 1_000_000
+_PERCENT_NANO: Final = 100_000
+"""A millionth as parts of a per cent."""
 _ROUNDINGS: Final[Mapping[str, Text]] = {
     "half_up_away": {"en": "ties away from zero", "zh_CN": "四舍五入"},
     "half_even": {"en": "ties to the even one", "zh_CN": "四舍六入五成双"},
@@ -143,9 +146,9 @@ def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _
 
 def _state(billing: Billing, party: str, run: str) -> _State:
     lines = [line for line in month_lines(billing, party, run) if line.energy_wh or line.amount_nano]
-    terms = billing.tariffs[party].terms_of(int(billing.months.calendar.day[0]))
-    exact, is_taxed = [line.amount_nano for line in lines], [line.is_taxed for line in lines]
-    return _State(lines, invoice_total(exact, terms.tax_ppm, terms.quantum_nano, terms.rounding, is_taxed), terms)
+    terms = own_terms(billing, party)
+    exact, rates_ppm = [line.amount_nano for line in lines], [line.tax_ppm for line in lines]
+    return _State(lines, invoice_total(exact, rates_ppm, terms.quantum_nano, terms.rounding), terms)
 
 
 def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
@@ -190,7 +193,7 @@ def _total_steps(document: _Document) -> Iterator[Step]:
     """Each line in quanta, then net, tax, gross and rounding, and what the document adds to those before it."""
     now, before, of_document = document.now, document.before, document.issued.document
     for line in (one for one in now.lines if one.amount_nano):
-        taxed = ("", "") if line.is_taxed else (" (no tax is paid on it)", "（不计税）")
+        taxed = _tax_words(line.tax_ppm, now.terms)
         yield _rounded(
             now,
             {"en": f"{line.kind}{taxed[0]}", "zh_CN": f"{line.kind}{taxed[1]}"},
@@ -200,6 +203,11 @@ def _total_steps(document: _Document) -> Iterator[Step]:
     formulas = _formulas(now)
     units = {column: quanta_unit(now.terms) for column in formulas} | {"rounding": f"1e-9 {now.terms.currency}"}
     for column, formula in formulas.items():
+        if column == "tax" and len(now.total.taxes) > 1:
+            yield from _tax_steps(now)
+            what = {"en": "Tax: that of all rates", "zh_CN": "税额：各税率之和"}
+            yield Step(what, numbers(formula), now.amounts[column], units[column], holds=True)
+            continue
         yield Step(_TOTALS[column], numbers(formula), now.amounts[column], units[column], holds=True)
     made = {
         "net": of_document.net,
@@ -227,17 +235,49 @@ _TOTALS: Final[Mapping[str, Text]] = {
 def _formulas(state: _State) -> Mapping[str, str]:
     """How net, tax, gross and rounding come about."""
     total, terms = state.total, state.terms
-    taxed = sum(quanta for line, quanta in zip(state.lines, total.lines, strict=True) if line.is_taxed)
     exact = sum(line.amount_nano for line in state.lines)
     return {
         "net": " + ".join(
             bracketed(one) for line, one in zip(state.lines, total.lines, strict=True) if line.amount_nano
         )
         or "0",
-        "tax": f"{bracketed(taxed)} × {terms.tax_ppm} ÷ {_PPM}",
+        "tax": _tax_formula(total.taxes, terms.tax_ppm),
         "gross": f"{total.net} + {bracketed(total.tax)}",
         "rounding": f"{total.net} × {terms.quantum_nano} − {bracketed(exact)}",
     }
+
+
+def _tax_formula(taxes: Sequence[TaxOfRate], own_ppm: int) -> str:
+    """Of one rate how its tax comes about, of several the taxes of all."""
+    if len(taxes) > 1:
+        return " + ".join(bracketed(one.tax) for one in taxes)
+    (one,) = taxes or (TaxOfRate(own_ppm, 0, 0),)
+    return f"{bracketed(one.taxed)} × {one.tax_ppm} ÷ {_PPM}"
+
+
+def _tax_steps(state: _State) -> Iterator[Step]:
+    """The tax of each rate."""
+    for one in state.total.taxes:
+        rate = money(one.tax_ppm, _PERCENT_NANO)
+        what = {
+            "en": f"Tax at {rate} %: the lines of this rate × the rate, rounded once",
+            "zh_CN": f"税率 {rate} % 的税额：该税率各项之和 × 税率，只取整一次",
+        }
+        yield Step(
+            what,
+            numbers(f"{bracketed(one.taxed)} × {one.tax_ppm} ÷ {_PPM}"),
+            one.tax,
+            quanta_unit(state.terms),
+            holds=True,
+        )
+
+
+def _tax_words(tax_ppm: int | None, terms: InvoiceTerms) -> tuple[str, str]:
+    """What a line says of its tax where it is not the tariff's, in English and Chinese."""
+    if tax_ppm is None:
+        return " (no tax is paid on it)", "（不计税）"
+    rate = money(tax_ppm, _PERCENT_NANO)
+    return ("", "") if tax_ppm == terms.tax_ppm else (f" (taxed at {rate} %)", f"（税率 {rate} %）")
 
 
 def _rounded(state: _State, words: Text, exact: int, quanta: int) -> Step:

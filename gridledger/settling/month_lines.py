@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
@@ -30,14 +31,14 @@ _BASES: Final[Mapping[str, Text]] = {
 
 
 class MonthLine(NamedTuple):
-    """A kind of line of a month after a run, exact. energy_wh: 0 where the line has none."""
+    """A kind of line of a month after a run, exact. energy_wh: 0 where the line has none; tax_ppm: the rate of its tax, None for no tax."""
 
     kind: str
     title: Text
     steps: Sequence[Step]
     energy_wh: int
     amount_nano: int
-    is_taxed: bool
+    tax_ppm: int | None
 
 
 def month_lines(billing: Billing, party: str, run: str) -> list[MonthLine]:
@@ -74,7 +75,8 @@ def _contract_lines(billing: Billing, party: str, run: str) -> Iterator[MonthLin
         }
         total = sum(days.values())
         step = Step(what, numbers(_sum(days[day] for day in sorted(days))), total, _nano(billing), holds=True)
-        yield MonthLine(kind, words[kind].title, [step], energy_wh[kind], total, is_taxed=True)
+        rate = own_terms(billing, party).tax_ppm
+        yield MonthLine(kind, words[kind].title, [step], energy_wh[kind], total, rate)
 
 
 # ------------------------------------------------------------------------------------------------- lines of the tariff
@@ -143,9 +145,23 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
             steps=[*(before.steps if before else ()), *steps],
             energy_wh=energy_wh + (before.energy_wh if before else 0),
             amount_nano=amount + (before.amount_nano if before else 0),
-            is_taxed=component.is_taxed,
+            tax_ppm=_rate(billing, charging.party, component.name),
         )
     return list(found.values())
+
+
+def _rate(billing: Billing, party: str, name: str) -> int | None:
+    """At which rate tax is paid on a component's line: that of its first entry of the month, where all of them are taxed."""
+    entries = [one for one in billing.tariffs[party].components if one.name == name]
+    if not all(one.is_taxed for one in entries):
+        return None
+    first = min(entries, key=lambda one: one.from_day or 0)
+    return own_terms(billing, party).tax_ppm if first.tax_ppm is None else first.tax_ppm
+
+
+def own_terms(billing: Billing, party: str) -> InvoiceTerms:
+    """By which terms a party's documents of the month are made."""
+    return billing.tariffs[party].terms_of(int(billing.months.calendar.day[0]))
 
 
 def _holds(component: Component, local: datetime) -> bool:

@@ -11,7 +11,7 @@ from gridledger.settling.chain import payments_of_month
 from gridledger.settling.documents import DocumentFolder, billings, opened_books, stated_rows
 from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BALANCE_INVOICES
 from gridledger.settling.results.billing import Billed, Billing, OfRun
-from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES
+from gridledger.settling.results.invoices import INVOICE_LINES, INVOICE_TAXES, INVOICES, tax_rows
 from gridledger.settling.results.market_partners import (
     PARTNER_MONTHS,
     PARTNERS,
@@ -47,7 +47,7 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
     """Compute the documents of all months, or of one, and what market partners receive. UsageError for what is no folder of documents, and for a month that it has not."""
     months: list[str] = []
     computed: dict[str, list[Fields]] = {
-        name: [] for name in (INVOICES, INVOICE_LINES, BALANCE_INVOICES, BALANCE_INVOICE_LINES)
+        name: [] for name in (INVOICES, INVOICE_LINES, INVOICE_TAXES, BALANCE_INVOICES, BALANCE_INVOICE_LINES)
     }
     partners: list[PartnerRow] = []
     with opened_books(folder) as books:
@@ -68,6 +68,7 @@ def documents_again(folder: DocumentFolder, month: str | None, progress: Callabl
             issued = list(billing.invoices.issued(billing.sheets.names))
             computed[INVOICES] += [tuple(map(str, row)) for row in billing.invoices.rows(issued)]
             computed[INVOICE_LINES] += [tuple(map(str, row)) for row in billing.invoices.line_rows(issued)]
+            computed[INVOICE_TAXES] += [tuple(map(str, row)) for row in tax_rows(issued)]
         if books.month is not None:
             computed[PAYMENTS] = [
                 tuple(map(str, row)) for row in payments_of_month(books.reader, books.scope, books.month)

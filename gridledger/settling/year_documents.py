@@ -21,7 +21,7 @@ from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.contract_kit_1 import ContractError
-from settlement.invoicing.account import Account, Entry, account_of, by_month, sort_of
+from settlement.invoicing.account import Account, Entry, Taxed, account_of, by_month, sort_of
 
 YEAR: Final = "year.csv"
 ACCOUNTS: Final = "accounts.csv"
@@ -58,7 +58,7 @@ class DocumentedYear(NamedTuple):
 class AccountRow(NamedTuple):
     """An entry of a party's account; all of a party come to its closing balance. entry: ``opening``, a sort of document, or a payment's ground.
 
-    run: of a document; date, reference: of a payment; owed_nano: what the party owes more by it, below 0: less.
+    run: of a document; tax_ppm: of one, "" where it has several rates; date, reference: of a payment; owed_nano: what the party owes more by it, below 0: less.
     """
 
     party: str
@@ -69,7 +69,7 @@ class AccountRow(NamedTuple):
     reference: str
     net_nano: int
     taxed_nano: int
-    tax_ppm: int
+    tax_ppm: int | str
     tax_nano: int
     owed_nano: int
 
@@ -86,7 +86,7 @@ class BalanceRow(NamedTuple):
 
 
 class TaxRow(NamedTuple):
-    """The documents of a party and year by tax rate; taxed_nano: how much of net_nano tax is paid on."""
+    """The documents of a party and year by tax rate; taxed_nano: how much of net_nano tax is paid on. What no tax is paid on stands with the tariff's rate."""
 
     party: str
     year: str
@@ -199,9 +199,8 @@ def _documents(month: str, billing: Billing) -> Iterator[tuple[str, Entry]]:
                 date="",
                 owed_nano=document.gross * nano,
                 net_nano=document.net * nano,
-                taxed_nano=billing.taxed(issued) * nano,
                 tax_ppm=terms.tax_ppm,
-                tax_nano=document.tax * nano,
+                taxes=[Taxed(one.tax_ppm, one.taxed * nano, one.tax * nano) for one in document.taxes],
             ),
         )
 
@@ -234,5 +233,6 @@ def _account_rows(party: str, year: str, account: Account) -> Iterator[AccountRo
     yield AccountRow(party, OPENING, f"{year}-01", "", "", "", 0, 0, 0, 0, account.opening_nano)
     for one in account.entries:
         named = (one.name, "", "") if one.is_document else ("", one.date, one.name)
-        amounts = (one.net_nano, one.taxed_nano, one.tax_ppm, one.tax_nano, one.owed_nano)
-        yield AccountRow(party, one.sort, one.month, *named, *amounts)
+        rate = "" if one.rate_ppm is None else one.rate_ppm
+        taxed = (one.net_nano, one.taxed_nano)
+        yield AccountRow(party, one.sort, one.month, *named, *taxed, rate, one.tax_nano, one.owed_nano)

@@ -65,6 +65,9 @@ HANDLERS: dict[str, Handler] = {
     ),
     "spread/1": Handler(estimate_handlers.spread_evenly, ("energy_wh", "parts")),
     "invoice_total/1": Handler(sharing_handlers.invoice, ("lines_nano", "tax_ppm", "quantum_nano", "rounding")),
+    "invoice_taxes/1": Handler(
+        sharing_handlers.invoice_by_rates, ("lines_nano", "rates_ppm", "quantum_nano", "rounding")
+    ),
     "sharing_keys/1": Handler(
         sharing_handlers.sharing_keys, ("production_wh", "consumption_wh", "method"), ("key_ppm", "priority")
     ),

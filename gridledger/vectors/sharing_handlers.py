@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from gridledger.vectors.cases import CaseInput, CaseRefusedError, by_name, check_int64, rational
 from settlement.contract_kit_1 import CommunityContract, Groups, Int64Column, Nets, share
 from settlement.contracts import bill_sharing_1, mid_market_rate_1, sharing_keys_1, supply_demand_ratio_1
-from settlement.invoicing.total import invoice_total
+from settlement.invoicing.total import InvoiceTotal, invoice_total
 
 PPM = 1_000_000
 PRICE_KEYS = ("retail_price_micro_per_kwh", "feed_in_price_micro_per_kwh")
@@ -22,7 +21,22 @@ def invoice(case: CaseInput) -> dict[str, object]:
     total = invoice_total(
         case.integers("lines_nano"), case.integer("tax_ppm"), case.integer("quantum_nano"), case.text("rounding")
     )
-    return {**asdict(total), "lines": list(total.lines)}
+    return _invoice_output(total)
+
+
+def invoice_by_rates(case: CaseInput) -> dict[str, object]:
+    """``invoice_taxes/1``: a rate below 0 stands for no tax."""
+    lines_nano, said = case.integers("lines_nano"), case.integers("rates_ppm")
+    if len(lines_nano) != len(said) or min(said, default=0) < -1:
+        raise CaseRefusedError(f"{len(lines_nano)} lines and {len(said)} rates, each -1 for no tax or at least 0")
+    rates_ppm = [None if rate == -1 else rate for rate in said]
+    total = invoice_total(lines_nano, rates_ppm, case.integer("quantum_nano"), case.text("rounding"))
+    return {**_invoice_output(total), "taxes": [list(one) for one in total.taxes]}
+
+
+def _invoice_output(total: InvoiceTotal) -> dict[str, object]:
+    amounts = {key: getattr(total, key) for key in ("net", "tax", "gross", "rounding_nano")}
+    return {"lines": list(total.lines), **amounts}
 
 
 def sharing_keys(case: CaseInput) -> dict[str, object]:

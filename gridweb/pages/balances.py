@@ -153,7 +153,7 @@ async def account_table(source: Source, found: PartyBooks) -> Table:
         rows.append((OPENING, found.span.first, None, None, None, None, None, account.opening_nano))
     for entry in account.entries:
         if entry.is_document:
-            of_document = entry.name, None, entry.net_nano, entry.tax_ppm, entry.tax_nano
+            of_document = entry.name, None, entry.net_nano, entry.rate_ppm, entry.tax_nano
             rows.append((entry.sort, entry.month, *of_document, entry.owed_nano))
         else:
             rows.append((entry.sort, entry.month, None, entry.date, None, None, None, entry.owed_nano))

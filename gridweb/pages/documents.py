@@ -50,6 +50,7 @@ LINE_COLUMNS: Final = (
     Column("energy_wh", N_("Energy"), "energy_wh"),
     Column("exact_nano", N_("Exact amount"), "amount_nano"),
     Column("amount_nano", N_("Amount"), "amount_nano"),
+    Column("tax_ppm", N_("Tax rate"), "share"),
     Column("account", N_("Paid to"), "name"),
 )
 
@@ -98,7 +99,7 @@ async def household_document_lines_table(
         note=_note(answer),
         buttons=[_contest_line(party, name, kind, kinds) for _run, kind, *_rest in rows] if is_own else (),
         button=_("Contest"),
-        totals=(None, None, None, None, sum(row[4] for row in rows), None) if rows else None,
+        totals=(None, None, None, None, sum(row[4] for row in rows), None, None) if rows else None,
         tz=area.tz,
         currency=(await source.as_of()).currency,
     )
@@ -187,7 +188,7 @@ def document_rows(documents: Sequence[Answer]) -> Iterator[tuple[Any, ...]]:
 
 
 def line_rows(document: Answer, kinds: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The lines of a document as rows of ``LINE_COLUMNS``: those of the contract in its order (``kinds``), those of the tariff by name, its tax.
+    """The lines of a document as rows of ``LINE_COLUMNS``: those of the contract in its order (``kinds``), those of the tariff by name, its taxes.
 
     All of them come to its gross.
     """
@@ -195,9 +196,11 @@ def line_rows(document: Answer, kinds: Sequence[str]) -> Iterator[tuple[Any, ...
     place = {kind: at for at, kind in enumerate(kinds)}
     for line in sorted(document["lines"], key=lambda one: place.get(one["line_kind"], len(kinds))):
         amount_nano = line["amount"] * quantum_nano
-        yield run, line["line_kind"], line["energy_wh"] or None, line["amount_nano"], amount_nano, line["account"]
-    if document["tax"]:
-        yield run, "", None, None, document["tax"] * quantum_nano, None
+        exact = line["energy_wh"] or None, line["amount_nano"]
+        yield run, line["line_kind"], *exact, amount_nano, line["tax_ppm"], line["account"]
+    for tax in document["taxes"]:
+        if tax["tax"]:
+            yield run, "", None, None, tax["tax"] * quantum_nano, tax["tax_ppm"], None
 
 
 def _sums(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
@@ -216,7 +219,9 @@ def _note(answer: Answer) -> str:
     notes = [_("Settled: %(settled)s of %(expected)s slots.", settled=settled, expected=expected)]
     if settled < expected:
         notes.append(_("The month is not complete: these are its documents so far."))
-    rates = dict.fromkeys(percent_text(document["tax_ppm"]) for document in answer["documents"])
+    documents = answer["documents"]
+    named = [[tax["tax_ppm"] for tax in document["taxes"]] or [document["tax_ppm"]] for document in documents]
+    rates = dict.fromkeys(percent_text(rate) for of_document in named for rate in of_document)
     notes.append(_("Tax: %(tax)s %%.", tax=" / ".join(rates)))
     notes.append(_("They are computed from the ledger: no bundle proves them."))
     return " ".join(notes)

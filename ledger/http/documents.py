@@ -9,19 +9,28 @@ from ledger.store.reader import LedgerReader
 
 
 class DocumentLine(NamedTuple):
-    """A line of a document. energy_wh, amount_nano: exact, what its run adds; amount: quanta, what the document adds."""
+    """A line of a document. energy_wh, amount_nano: exact, what its run adds; amount: quanta, what the document adds; tax_ppm: None for no tax."""
 
     line_kind: str
     account: str
     energy_wh: int
     amount_nano: int
     amount: int
+    tax_ppm: int | None
+
+
+class DocumentTax(NamedTuple):
+    """What of a document one rate is paid on, and the tax, in quanta."""
+
+    tax_ppm: int
+    taxed: int
+    tax: int
 
 
 class MonthDocument(NamedTuple):
     """A document: the first of a party is its invoice. net, tax, gross: whole quanta; taxed: how much of net tax is paid on.
 
-    rounding_nano: what rounding added to the exact lines.
+    rounding_nano: what rounding added to the exact lines; tax_ppm: the rate of the tariff, which lines have that name no other; taxes: by rate.
     """
 
     party: str
@@ -33,6 +42,7 @@ class MonthDocument(NamedTuple):
     rounding_nano: int
     quantum_nano: int
     tax_ppm: int
+    taxes: Sequence[DocumentTax]
     lines: Sequence[DocumentLine]
 
 

@@ -11,11 +11,20 @@ DEBIT: Final = "debit"
 DOCUMENTS: Final = (INVOICE, CREDIT, DEBIT)
 
 
+class Taxed(NamedTuple):
+    """What of a document one rate is paid on, and the tax."""
+
+    tax_ppm: int
+    taxed_nano: int
+    tax_nano: int
+
+
 class Entry(NamedTuple):
     """What moves an account. month: a local one, as ``2026-07``; sort: of a document one of DOCUMENTS, of a payment its ground.
 
     name: of a document its run, of a payment its reference; date: of a payment its local day, "" of a document, which is of its whole month;
-    net_nano, taxed_nano (of net, what tax is paid on), tax_ppm, tax_nano: of a document; owed_nano: what the party owes more, below 0: less.
+    net_nano, taxes (by rate): of a document; tax_ppm: the rate of its tariff, which lines have that name no other; owed_nano: what the party owes
+    more, below 0: less.
     """
 
     month: str
@@ -24,18 +33,43 @@ class Entry(NamedTuple):
     date: str
     owed_nano: int
     net_nano: int = 0
-    taxed_nano: int = 0
     tax_ppm: int = 0
-    tax_nano: int = 0
+    taxes: Sequence[Taxed] = ()
 
     @property
     def is_document(self) -> bool:
         """Whether it is an invoice or a correction of one."""
         return self.sort in DOCUMENTS
 
+    @property
+    def taxed_nano(self) -> int:
+        """Of net, what tax is paid on."""
+        return sum(one.taxed_nano for one in self.taxes)
+
+    @property
+    def tax_nano(self) -> int:
+        """The tax of all rates."""
+        return sum(one.tax_nano for one in self.taxes)
+
+    @property
+    def rate_ppm(self) -> int | None:
+        """The one rate at which tax is paid, that of the tariff where none is; None where there are several."""
+        rates = {one.tax_ppm for one in self.taxes} or {self.tax_ppm}
+        return rates.pop() if len(rates) == 1 else None
+
+    def by_rate(self) -> Mapping[int, TaxSum]:
+        """The document by rate; what no tax is paid on stands with the rate of its tariff, which is always there."""
+        found = {one.tax_ppm: TaxSum(one.tax_ppm, 1, one.taxed_nano, *one[1:], sum(one[1:])) for one in self.taxes}
+        own = found.get(self.tax_ppm, TaxSum(self.tax_ppm, 1, 0, 0, 0, 0))
+        untaxed_nano = self.net_nano - self.taxed_nano
+        found[self.tax_ppm] = own._replace(
+            net_nano=own.net_nano + untaxed_nano, gross_nano=own.gross_nano + untaxed_nano
+        )
+        return found
+
 
 class TaxSum(NamedTuple):
-    """The documents of one tax rate: how many, and what they come to; net_nano + tax_nano = gross_nano."""
+    """The documents that have something of one tax rate: how many, and what that comes to; net_nano + tax_nano = gross_nano."""
 
     tax_ppm: int
     documents: int
@@ -69,11 +103,12 @@ class Account(NamedTuple):
     @property
     def taxes(self) -> Sequence[TaxSum]:
         """The documents by tax rate, the highest first."""
-        by_rate: dict[int, list[Entry]] = {}
+        by_rate: dict[int, list[TaxSum]] = {}
         for entry in self.entries:
             if entry.is_document:
-                by_rate.setdefault(entry.tax_ppm, []).append(entry)
-        return [_tax_sum(rate, by_rate[rate]) for rate in sorted(by_rate, reverse=True)]
+                for rate, one in entry.by_rate().items():
+                    by_rate.setdefault(rate, []).append(one)
+        return [_sum_of(rate, by_rate[rate]) for rate in sorted(by_rate, reverse=True)]
 
 
 def account_of(entries: Iterable[Entry], first_month: str, last_month: str) -> Account:
@@ -107,12 +142,6 @@ def sort_of(owed_nano: int, *, is_first: bool) -> str:
     return CREDIT if owed_nano < 0 else DEBIT
 
 
-def _tax_sum(tax_ppm: int, documents: Sequence[Entry]) -> TaxSum:
-    return TaxSum(
-        tax_ppm=tax_ppm,
-        documents=len(documents),
-        net_nano=sum(one.net_nano for one in documents),
-        taxed_nano=sum(one.taxed_nano for one in documents),
-        tax_nano=sum(one.tax_nano for one in documents),
-        gross_nano=sum(one.owed_nano for one in documents),
-    )
+def _sum_of(rate: int, parts: Sequence[TaxSum]) -> TaxSum:
+    sums = [sum(column) for column in zip(*parts, strict=True)]
+    return TaxSum(rate, *sums[1:])

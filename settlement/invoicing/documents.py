@@ -5,40 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from settlement.invoicing.total import InvoiceTotal, invoice_total
+from settlement.invoicing.total import InvoiceTotal, TaxOfRate, invoice_total
 
 
 class InvoiceLine(NamedTuple):
-    """What a kind of line came to in a month, exact; whether tax is paid on it."""
+    """What a kind of line came to in a month, exact; at which rate tax is paid on it, None for no tax."""
 
     line_kind: str
     amount_nano: int
-    is_taxed: bool = True
+    tax_ppm: int | None
 
 
 class Document(NamedTuple):
-    """An invoice, or a credit note: what it adds, in quanta. lines: by kind; rounding_nano: what rounding its lines added."""
+    """An invoice, or a credit note: what it adds, in quanta. lines: by kind; rounding_nano: what rounding its lines added.
+
+    taxes: of each rate that it adds something of, the highest first; they come to ``tax``.
+    """
 
     lines: Mapping[str, int]
     net: int
     tax: int
     gross: int
     rounding_nano: int
+    taxes: Sequence[TaxOfRate]
+
+    @property
+    def taxed(self) -> int:
+        """How much of net tax is paid on, at any rate."""
+        return sum(one.taxed for one in self.taxes)
 
 
-def documents(
-    states: Sequence[Sequence[InvoiceLine]], *, tax_ppm: int, quantum_nano: int, rounding: str
-) -> list[Document | None]:
+def documents(states: Sequence[Sequence[InvoiceLine]], *, quantum_nano: int, rounding: str) -> list[Document | None]:
     """The documents of a month, one a state: the first one's invoice, then what each changes; None where that is nothing.
 
     states: all lines of the month as each run left them, the oldest first. The sum of the documents is the invoice of the last
     state, whatever came between. The terms are those of ``invoice_total``, and so are the errors.
     """
     found: list[Document | None] = []
-    before = Document({}, 0, 0, 0, 0)
+    before = Document({}, 0, 0, 0, 0, ())
     for state in states:
-        is_taxed = [line.is_taxed for line in state]
-        total = invoice_total([line.amount_nano for line in state], tax_ppm, quantum_nano, rounding, is_taxed)
+        rates_ppm = [line.tax_ppm for line in state]
+        total = invoice_total([line.amount_nano for line in state], rates_ppm, quantum_nano, rounding)
         now = _document_of(state, total)
         change = _less(now, before)
         is_change = change.rounding_nano or change.tax or any(change.lines.values())
@@ -49,7 +56,7 @@ def documents(
 
 def _document_of(lines: Sequence[InvoiceLine], total: InvoiceTotal) -> Document:
     of_kind = {line.line_kind: amount for line, amount in zip(lines, total.lines, strict=True)}
-    return Document(of_kind, total.net, total.tax, total.gross, total.rounding_nano)
+    return Document(of_kind, total.net, total.tax, total.gross, total.rounding_nano, total.taxes)
 
 
 def _less(now: Document, before: Document) -> Document:
@@ -60,4 +67,15 @@ def _less(now: Document, before: Document) -> Document:
         tax=now.tax - before.tax,
         gross=now.gross - before.gross,
         rounding_nano=now.rounding_nano - before.rounding_nano,
+        taxes=_taxes_less(now.taxes, before.taxes),
     )
+
+
+def _taxes_less(now: Sequence[TaxOfRate], before: Sequence[TaxOfRate]) -> list[TaxOfRate]:
+    of_now, of_before = ({one.tax_ppm: one for one in taxes} for taxes in (now, before))
+    found = []
+    for rate in sorted({*of_now, *of_before}, reverse=True):
+        nothing = TaxOfRate(rate, 0, 0)
+        one, other = of_now.get(rate, nothing), of_before.get(rate, nothing)
+        found.append(TaxOfRate(rate, one.taxed - other.taxed, one.tax - other.tax))
+    return [one for one in found if one.taxed or one.tax]

@@ -38,7 +38,8 @@ class Component(NamedTuple):
     """One entry of a component.
 
     name: the kind of its lines; account: who receives it; base: one of BASES. price: micro per kWh, per kW and month, or per day; of
-    PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. from_day, until_day: days of the
+    PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. tax_ppm: the rate of its tax, None for that of
+    the tariff. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
     whole day; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
@@ -50,6 +51,7 @@ class Component(NamedTuple):
     base: str
     price: int
     is_taxed: bool = True
+    tax_ppm: int | None = None
     from_day: int | None = None
     until_day: int | None = None
     months: Sequence[int] = ()

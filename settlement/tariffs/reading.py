@@ -33,7 +33,7 @@ _PRICE_KEYS: Final = {
     PERCENT: "share_ppm",
 }
 _KEYS: Final = (
-    "name account base taxed valid_from valid_until months windows steps parties contracted_kw of levels user_level highest_level "
+    "name account base taxed tax_ppm valid_from valid_until months windows steps parties contracted_kw of levels user_level highest_level "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
 
@@ -118,6 +118,13 @@ class _Table:
         if not isinstance(value, bool):
             raise self.fault(key, "true or false is needed")
         return value
+
+    def tax(self) -> int | None:
+        if "tax_ppm" not in self._values:
+            return None
+        if not self.flag("taxed"):
+            raise self.fault("tax_ppm", "no tax is paid on it, taxed is false")
+        return self.whole("tax_ppm", self._values["tax_ppm"], 0, 1_000_000)
 
     def day(self, key: str) -> int | None:
         value = self._values.get(key)
@@ -248,6 +255,7 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         base=base,
         price=table.price(base, has_steps=bool(steps)),
         is_taxed=table.flag("taxed"),
+        tax_ppm=table.tax(),
         from_day=from_day,
         until_day=until_day,
         months=months,

@@ -34,6 +34,8 @@ def row_of(component: Component) -> dict[str, Any]:
         "name": component.name,
         "taxed": component.is_taxed,
     }
+    if component.tax_ppm is not None:
+        row["tax_ppm"] = component.tax_ppm
     if component.levels:
         row["levels"] = [list(level) for level in component.levels]
         row |= {key: getattr(component, key) for key in LEVELS_NAMED if getattr(component, key)}
@@ -65,6 +67,7 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         base=row["base"],
         price=row.get("price", 0),
         is_taxed=row["taxed"],
+        tax_ppm=row.get("tax_ppm"),
         months=tuple(row.get("months", ())),
         windows=tuple(Window(*window) for window in row.get("windows", ())),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import floor
@@ -19,13 +20,21 @@ def rounded(value: Fraction, rule: str) -> int:
 
 
 def invoice(
-    lines_nano: Mapping[str, int], untaxed: Sequence[str], tax_ppm: int, quantum_nano: int, rule: str
+    lines_nano: Mapping[str, int],
+    untaxed: Sequence[str],
+    tax_ppm: int,
+    quantum_nano: int,
+    rule: str,
+    own_ppm: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """net, tax, gross in quanta and rounding in nano, of lines by kind."""
+    """net, tax, gross in quanta and rounding in nano, of lines by kind. own_ppm: of kinds that have another rate than ``tax_ppm``."""
     lines = {kind: rounded(Fraction(nano, quantum_nano), rule) for kind, nano in lines_nano.items()}
     net = sum(lines.values())
-    taxed = sum(amount for kind, amount in lines.items() if kind not in untaxed)
-    tax = rounded(Fraction(taxed * tax_ppm, 1_000_000), rule)
+    taxed: dict[int, int] = defaultdict(int)
+    for kind, amount in lines.items():
+        if kind not in untaxed:
+            taxed[(own_ppm or {}).get(kind, tax_ppm)] += amount
+    tax = sum(rounded(Fraction(amount * rate, 1_000_000), rule) for rate, amount in taxed.items())
     return {
         "net": net,
         "tax": tax,

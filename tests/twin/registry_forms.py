@@ -244,6 +244,7 @@ COMPONENT: dict[str, Any] = {
     "price?": range(-(10**12), 10**12 + 1),
     "price_series?": NAME,
     "steps?": list,
+    "tax_ppm?": range(1_000_001),
     "taxed": bool,
     "user_level?": str,
     "windows?": list,
@@ -280,7 +281,7 @@ def is_component(one: Leaf) -> bool:
     has_steps, has_series, has_levels = "steps" in one, "price_series" in one, "levels" in one
     if has_price + has_steps + has_series + has_levels != 1 or ("of" in one) != (one["base"] == "percent"):
         return False
-    if not has_right_levels(one):
+    if not has_right_levels(one) or ("tax_ppm" in one and not one["taxed"]):
         return False
     if not is_energy and (has_steps or has_series or has_levels or "windows" in one):
         return False

@@ -55,6 +55,9 @@ def _row(of: ComponentFigures, currency: str) -> list[Cell]:
     component = of.component
     base = _BASES.get(component.base)
     tax = Text("taxed", "计税") if component.is_taxed else Text("not taxed", "不计税")
+    if component.tax_ppm is not None:
+        rate = money(component.tax_ppm, _PERCENT_NANO)
+        tax = Text(f"{rate} %", f"{rate} %")
     return [
         word(component.name),
         Cell(say(base)) if base is not None else Cell(escape(", ".join(component.of)), is_list=True),

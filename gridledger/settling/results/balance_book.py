@@ -167,8 +167,8 @@ class BalanceBook:
         for run in runs:
             for kind, added in of_run[run].items():
                 so_far[kind] += added.owed_nano
-            states.append([InvoiceLine(kind, so_far[kind]) for kind in KINDS if so_far[kind]])
-        made = documents(states, tax_ppm=terms.tax_ppm, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
+            states.append([InvoiceLine(kind, so_far[kind], terms.tax_ppm) for kind in KINDS if so_far[kind]])
+        made = documents(states, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
         for run, document in zip(runs, made, strict=True):
             if document is not None:
                 yield BalanceIssued(of, run, document, terms)

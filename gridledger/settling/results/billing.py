@@ -29,6 +29,7 @@ from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Places, utf8
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
+from settlement.tariffs.taxes import rates_of_month
 
 
 class OfRun(NamedTuple):
@@ -71,9 +72,7 @@ class Billing:
         self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
         components = [one for tariff in tariffs.values() for one in tariff.components]
         self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
-        self._untaxed = {one.name for one in components if not one.is_taxed}
-        is_taxed = [kind.line_kind not in self._untaxed for kind in self.kinds]
-        self.invoices = Invoices(self.months.names, self.kinds, is_taxed, self._terms_of)
+        self.invoices = Invoices(self.months.names, self.kinds, self._rates_of, self._terms_of)
 
     @cached_property
     def accounts(self) -> Sequence[str]:
@@ -118,10 +117,6 @@ class Billing:
         """Of a party that has no tariff of its own, where all have the same terms: those of files."""
         return self.tariffs[min(self.tariffs, key=utf8)].terms_of(self.first_day(month))
 
-    def taxed(self, issued: Issued) -> int:
-        """How much of the net amount of a document tax is paid on, in quanta."""
-        return sum(amount for kind, amount in issued.document.lines.items() if kind not in self._untaxed)
-
     def contract_rows(self, name: str, party: str) -> Rows:
         """What a run adds to the contract's lines of a party, as lines of statements."""
         run = self.run(name)
@@ -154,6 +149,13 @@ class Billing:
     def _terms_of(self, party: str, month: int) -> InvoiceTerms:
         """Of a month's invoice."""
         return self.terms_in(party, self.months.names[month])
+
+    def _rates_of(self, party: str, month: int) -> Sequence[int | None]:
+        """At which rate tax is paid on a party's lines of a month, by the place of their kind; None for no tax."""
+        own_ppm = self._terms_of(party, month).tax_ppm
+        first_day = self.first_day(self.months.names[month])
+        rates = rates_of_month(self.tariffs[party].components, first_day, own_ppm)
+        return [rates.get(kind.line_kind, own_ppm) for kind in self.kinds]
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

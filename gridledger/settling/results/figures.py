@@ -98,6 +98,7 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
                 one.highest_level,
                 one.user_level,
                 one.is_taxed,
+                one.tax_ppm,
                 one.from_day,
                 one.until_day,
                 *listed,

@@ -1,4 +1,4 @@
-"""The documents of each party and month: ``invoices.csv`` and ``invoice_lines.csv``."""
+"""The documents of each party and month: ``invoices.csv``, ``invoice_lines.csv`` and ``invoice_taxes.csv``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from settlement.invoicing.documents import Document, InvoiceLine, documents
 
 INVOICES: Final = "invoices.csv"
 INVOICE_LINES: Final = "invoice_lines.csv"
+INVOICE_TAXES: Final = "invoice_taxes.csv"
 
 
 class InvoiceRow(NamedTuple):
@@ -32,7 +33,10 @@ class InvoiceRow(NamedTuple):
 
 
 class InvoiceLineRow(NamedTuple):
-    """A line of a document. run: of the document; energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds."""
+    """A line of a document. run: of the document; energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds.
+
+    tax_ppm: the rate of its tax, "" where none is paid on it.
+    """
 
     party: str
     month: str
@@ -41,6 +45,18 @@ class InvoiceLineRow(NamedTuple):
     energy_wh: int
     amount_nano: int
     amount: int
+    tax_ppm: int | str
+
+
+class InvoiceTaxRow(NamedTuple):
+    """What of a document one rate is paid on, in quanta; of all rates the taxes come to the document's."""
+
+    party: str
+    month: str
+    run: str
+    tax_ppm: int
+    taxed: int
+    tax: int
 
 
 class MonthSums(NamedTuple):
@@ -83,18 +99,21 @@ def month_sums(rows: Rows, month: Int64Column, months: int, kinds: int) -> Month
 
 
 class Invoices:
-    """The sums of every run and party, and the documents that follow from them. terms_of: by party and place of the month."""
+    """The sums of every run and party, and the documents that follow from them. rates_of, terms_of: by party and place of the month.
+
+    rates_of: at which rate tax is paid on each kind, None for no tax.
+    """
 
     def __init__(
         self,
         months: Sequence[str],
         kinds: Sequence[Kind],
-        is_taxed: Sequence[bool],
+        rates_of: Callable[[str, int], Sequence[int | None]],
         terms_of: Callable[[str, int], InvoiceTerms],
     ) -> None:
         self.months, self.kinds = months, kinds
         self._terms_of = terms_of
-        self._is_taxed = is_taxed
+        self._rates_of = rates_of
         self._sums: dict[str, dict[str, MonthSums]] = {}
 
     def add(self, run: str, party: str, sums: MonthSums) -> None:
@@ -116,10 +135,11 @@ class Invoices:
         return sum(of_month[place] for sums in every for of_month in sums.energy_wh)
 
     def write(self, out: Path, runs: Sequence[str]) -> list[Issued]:
-        """Make both files; the documents in them."""
+        """Make all three files; the documents in them."""
         issued = list(self.issued(runs))
         write_rows(out / INVOICES, InvoiceRow._fields, self.rows(issued))
         write_rows(out / INVOICE_LINES, InvoiceLineRow._fields, self.line_rows(issued))
+        write_rows(out / INVOICE_TAXES, InvoiceTaxRow._fields, tax_rows(issued))
         return issued
 
     def rows(self, issued: Iterable[Issued]) -> list[InvoiceRow]:
@@ -167,16 +187,23 @@ class Invoices:
     def _made(self, party: str, month: int, exact_nano: Sequence[Sequence[int]]) -> list[Document | None]:
         """The documents of a month that came to these amounts by kind, one after the other."""
         states: list[list[InvoiceLine]] = []
+        rates_ppm = self._rates_of(party, month)
         for total in exact_nano:
-            lines = zip(self.kinds, total, self._is_taxed, strict=True)
-            states.append([InvoiceLine(kind.line_kind, nano, taxed) for kind, nano, taxed in lines if nano])
+            lines = zip(self.kinds, total, rates_ppm, strict=True)
+            states.append([InvoiceLine(kind.line_kind, nano, rate) for kind, nano, rate in lines if nano])
         terms = self._terms_of(party, month)
-        return documents(states, tax_ppm=terms.tax_ppm, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
+        return documents(states, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
 
     def _lines(self, one: Issued) -> Iterator[InvoiceLineRow]:
         sums, month = self._sums[one.party][one.run], self.months.index(one.month)
-        for place, kind in enumerate(self.kinds):
+        for place, (kind, rate) in enumerate(zip(self.kinds, self._rates_of(one.party, month), strict=True)):
             energy_wh, nano = sums.energy_wh[month][place], sums.amount_nano[month][place]
             amount = one.document.lines.get(kind.line_kind, 0)
             if energy_wh or nano or amount:
-                yield InvoiceLineRow(one.party, one.month, one.run, kind.line_kind, energy_wh, nano, amount)
+                tax_ppm = "" if rate is None else rate
+                yield InvoiceLineRow(one.party, one.month, one.run, kind.line_kind, energy_wh, nano, amount, tax_ppm)
+
+
+def tax_rows(issued: Iterable[Issued]) -> list[InvoiceTaxRow]:
+    """The taxes of documents as rows of ``INVOICE_TAXES``."""
+    return [InvoiceTaxRow(one.party, one.month, one.run, *tax) for one in issued for tax in one.document.taxes]

@@ -35,7 +35,14 @@ def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: i
         "height": found.height,
         "slots_expected": found.slots_expected,
         "slots_settled": found.slots_settled,
-        "documents": [{**one._asdict(), "lines": [line._asdict() for line in one.lines]} for one in found.documents],
+        "documents": [
+            {
+                **one._asdict(),
+                "lines": [line._asdict() for line in one.lines],
+                "taxes": [tax._asdict() for tax in one.taxes],
+            }
+            for one in found.documents
+        ],
         "without_tariff": list(found.without_tariff),
         "next": found.following,
     }
@@ -52,6 +59,7 @@ _DOCUMENT: Final = object_of(
         "party": TEXT,
         "run": TEXT,
         **dict.fromkeys(("net", "taxed", "tax", "gross", "rounding_nano", "quantum_nano", "tax_ppm"), WHOLE),
+        "taxes": {"type": "array", "items": object_of(dict.fromkeys(("tax_ppm", "taxed", "tax"), WHOLE))},
         "lines": {
             "type": "array",
             "items": object_of(
@@ -59,6 +67,7 @@ _DOCUMENT: Final = object_of(
                     "line_kind": TEXT,
                     "account": TEXT,
                     **dict.fromkeys(("energy_wh", "amount_nano", "amount"), WHOLE),
+                    "tax_ppm": WHOLE_OR_NULL,
                 }
             ),
         },

@@ -158,6 +158,11 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "an unknown key": ([{**ENERGY, "rate": 1}], "components, 1: 'rate' is no key of it; it has account, base"),
     "an unknown base": ([{**ENERGY, "base": "water"}], "components, 1: base is one of import, export"),
     "a price past its width": ([{**ENERGY, "price": PRICE_MAX + 1}], "components, 1: price is a whole number"),
+    "a tax above 100 %": ([{**ENERGY, "tax_ppm": 1_000_001}], "components, 1: tax_ppm is a whole number, 0 to 1000000"),
+    "a tax of what is not taxed": (
+        [{**ENERGY, "tax_ppm": 0, "taxed": False}],
+        "components, 1: tax_ppm: no tax is paid on it, taxed is false",
+    ),
     "price and steps": (
         [{**ENERGY, "steps": [[0, 1]]}],
         "components, 1: it has one of price, steps, price_series, levels",
@@ -265,6 +270,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "price": NUMBERS,
     "price_series": st.sampled_from(["spot", "s p", "", "x" * 65, 7]),
     "steps": PAIRS,
+    "tax_ppm": NUMBERS,
     "taxed": st.sampled_from([True, False, 1]),
     "user_level": WORDS,
     "windows": PAIRS,

@@ -69,6 +69,7 @@ def components(draw: st.DrawFn) -> list[Component]:
                 highest_level=draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else "",
                 user_level="35kV" if priced_by == "levels" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
+                tax_ppm=draw(st.sampled_from([None, 0, 60_000])),
                 contracted_w={"P1": draw(st.integers(0, 10**9))} if base == "kw_contracted" else {},
                 of=("levy", *NAMES[: len(found)]) if base == "percent" else (),
             )
@@ -241,14 +242,18 @@ def test_energies_and_prices_at_their_widths_are_charged_exactly() -> None:
 @given(
     st.dictionaries(st.sampled_from(NAMES), st.integers(-(10**12), 10**12)),
     st.integers(0, 10**6),
+    st.integers(0, 10**6),
     st.sampled_from([1, 2, 1_000, 10_000_000]),
     st.sampled_from([HALF_EVEN, HALF_UP_AWAY]),
 )
-def test_an_invoice_is_that_of_the_text(lines: dict[str, int], tax_ppm: int, quantum_nano: int, rule: str) -> None:
-    total = invoice_total(list(lines.values()), tax_ppm, quantum_nano, rule, [kind != "d" for kind in lines])
+def test_an_invoice_is_that_of_the_text(
+    lines: dict[str, int], tax_ppm: int, own_ppm: int, quantum_nano: int, rule: str
+) -> None:
+    rates = {"a": tax_ppm, "b": tax_ppm, "c": own_ppm, "d": None}
+    total = invoice_total(list(lines.values()), [rates[kind] for kind in lines], quantum_nano, rule)
     assert {
         "net": total.net,
         "tax": total.tax,
         "gross": total.gross,
         "rounding_nano": total.rounding_nano,
-    } == invoices.invoice(lines, ["d"], tax_ppm, quantum_nano, rule)
+    } == invoices.invoice(lines, ["d"], tax_ppm, quantum_nano, rule, {"c": own_ppm})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,25 +18,33 @@ LINES = st.dictionaries(st.sampled_from("abcd"), st.integers(-(10**12), 10**12),
 def test_the_documents_of_a_month_sum_to_the_invoice_of_its_last_state(
     states: list[dict[str, int]], rounding: str, tax_ppm: int
 ) -> None:
-    as_lines = [[InvoiceLine(kind, nano, kind != "d") for kind, nano in state.items()] for state in states]
-    found = documents(as_lines, tax_ppm=tax_ppm, quantum_nano=QUANTUM_NANO, rounding=rounding)
+    rates = {"a": tax_ppm, "b": tax_ppm, "c": 60_000, "d": None}
+    as_lines = [[InvoiceLine(kind, nano, rates[kind]) for kind, nano in state.items()] for state in states]
+    found = documents(as_lines, quantum_nano=QUANTUM_NANO, rounding=rounding)
     last = states[-1]
-    whole = invoice_total(list(last.values()), tax_ppm, QUANTUM_NANO, rounding, [kind != "d" for kind in last])
+    whole = invoice_total(list(last.values()), [rates[kind] for kind in last], QUANTUM_NANO, rounding)
     issued = [document for document in found if document is not None]
     assert sum(document.net for document in issued) == whole.net
     assert sum(document.tax for document in issued) == whole.tax
     assert sum(document.gross for document in issued) == whole.gross
     assert sum(document.rounding_nano for document in issued) == whole.rounding_nano
+    assert all(sum(one.tax for one in document.taxes) == document.tax for document in issued)
+    taxes: dict[int, int] = defaultdict(int)
+    for document in issued:
+        for one in document.taxes:
+            taxes[one.tax_ppm] += one.taxed
+    assert {rate: amount for rate, amount in taxes.items() if amount} == {
+        one.tax_ppm: one.taxed for one in whole.taxes if one.taxed
+    }
     for kind in "abcd":
         of_kind = sum(document.lines.get(kind, 0) for document in issued)
         assert of_kind == dict(zip(last, whole.lines, strict=True)).get(kind, 0)
 
 
 def test_a_state_that_changes_nothing_has_no_document() -> None:
-    state = [InvoiceLine("levy", 123_456_789_012)]
+    state = [InvoiceLine("levy", 123_456_789_012, 0)]
     assert [
-        document is None
-        for document in documents([[], state, state], tax_ppm=0, quantum_nano=QUANTUM_NANO, rounding=HALF_EVEN)
+        document is None for document in documents([[], state, state], quantum_nano=QUANTUM_NANO, rounding=HALF_EVEN)
     ] == [
         True,
         False,
@@ -43,7 +53,19 @@ def test_a_state_that_changes_nothing_has_no_document() -> None:
 
 
 def test_no_tax_is_paid_on_a_line_that_is_not_taxed() -> None:
-    lines = [InvoiceLine("energy", 100 * QUANTUM_NANO), InvoiceLine("funds", 50 * QUANTUM_NANO, is_taxed=False)]
-    (document,) = documents([lines], tax_ppm=130_000, quantum_nano=QUANTUM_NANO, rounding=HALF_UP_AWAY)
+    lines = [InvoiceLine("energy", 100 * QUANTUM_NANO, 130_000), InvoiceLine("funds", 50 * QUANTUM_NANO, None)]
+    (document,) = documents([lines], quantum_nano=QUANTUM_NANO, rounding=HALF_UP_AWAY)
     assert document is not None
     assert (document.net, document.tax, document.gross) == (150, 13, 163)
+
+
+def test_the_tax_of_each_rate_is_rounded_once_and_a_correction_that_leaves_one_adds_nothing_at_it() -> None:
+    first = [InvoiceLine("energy", 105 * QUANTUM_NANO, 130_000), InvoiceLine("water", 55 * QUANTUM_NANO, 90_000)]
+    later = [first[0], InvoiceLine("water", 66 * QUANTUM_NANO, 90_000)]
+    invoice, change = documents([first, later], quantum_nano=QUANTUM_NANO, rounding=HALF_UP_AWAY)
+    assert invoice is not None
+    assert change is not None
+    # 13.65 and 4.95, each rounded: 14 + 5; the sum of both would be 18.6
+    assert [tuple(one) for one in invoice.taxes] == [(130_000, 105, 14), (90_000, 55, 5)]
+    assert [tuple(one) for one in change.taxes] == [(90_000, 11, 1)]
+    assert (invoice.tax, change.tax, change.taxed) == (19, 1, 11)

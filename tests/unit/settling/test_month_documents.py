@@ -43,7 +43,7 @@ from tests.worlds.tariffed import (
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 FILES = (
-    "statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "general_ledger.csv", "partners.csv", "partner_months.csv", "month.csv",
+    "statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "invoice_taxes.csv", "general_ledger.csv", "partners.csv", "partner_months.csv", "month.csv",
     "payments.csv", "paid.csv",
 )  # fmt: skip
 PRICES = {"residual_import": 460_000, "network_residual": 180_000, "levy": 40_000, "residual_export": -280_000}
@@ -81,6 +81,7 @@ def test_the_documents_of_each_month_are_the_rows_that_settle_files_has_written(
         "postings.csv": lambda row: "2025-07" if int(row["slot_start_s"]) >= july_s else "2025-06",
         "invoices.csv": lambda row: row["month"],
         "invoice_lines.csv": lambda row: row["month"],
+        "invoice_taxes.csv": lambda row: row["month"],
         "general_ledger.csv": lambda row: row["date"][:7],
         "partners.csv": lambda row: row["date"][:7],
         "partner_months.csv": lambda row: row["month"],

@@ -147,9 +147,8 @@ def test_invoices_and_credit_notes_sum_to_what_the_statements_say(tmp_path: Path
     assert found.keys() == exact.keys()
     assert results.documents == sum(map(len, found.values()))
     for key, of_kind in exact.items():
-        whole = invoice_total(
-            list(of_kind.values()), 130_000, 10_000_000, "half_up_away", [kind != "funds" for kind in of_kind]
-        )
+        rates_ppm = [None if kind == "funds" else 130_000 for kind in of_kind]
+        whole = invoice_total(list(of_kind.values()), rates_ppm, 10_000_000, "half_up_away")
         sums = [sum(int(row[at]) for row in found[key]) for at in (3, 4, 5, 6)]
         assert sums == [whole.net, whole.tax, whole.gross, whole.rounding_nano]
         assert len(found[key]) == (2 if key[1] == "2026-06" else 1)  # the correction is of June

@@ -41,6 +41,7 @@ def document(
         "rounding_nano": 0,
         "quantum_nano": CENT,
         "tax_ppm": tax_ppm,
+        "taxes": [{"tax_ppm": tax_ppm, "taxed": amounts["taxed"], "tax": tax}],
         "lines": [],
     }
 

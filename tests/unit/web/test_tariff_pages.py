@@ -228,3 +228,16 @@ def test_spans_of_a_price_follow_one_another_and_tell_every_instant(changes: lis
         (expected, *_) = [price for price, from_s, _ in held if from_s <= time_s][-1:]
         found = [span[0] for span in found_spans if (span[1] or 0) <= time_s and (span[2] is None or time_s < span[2])]
         assert found == ([] if expected is None else [expected])
+
+
+async def test_a_component_with_a_tax_rate_of_its_own_says_it_in_both_languages(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    reduced = component("heat", "import", 70_000, tax_ppm=65_000)
+    entries[:] = [{**entries[0], "value": {"components": [reduced, DEMAND], **TERMS}}]
+    for language, head in (("en", "Tax rate of its own, per cent"), ("zh_CN", "自有税率（%）")):
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        assert head in page
+        assert "6.5" in page
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    place = [column["key"] for column in table["columns"]].index("tax_percent")
+    assert [row[place] for row in table["rows"]] == ["6.5", None]
