@@ -18,6 +18,12 @@ ENERGY_BASES: Final = ("import", "export", "traded", "residual")
 """Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
 POWER_BASES: Final = ("kw_contracted", "kw_peak")
 """Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
+KW_PEAK: Final = POWER_BASES[1]
+TIMED_BASES: Final = (*ENERGY_BASES, KW_PEAK)
+"""Which may hold for a part of the day or on some days of the week."""
+OF_PARTY: Final = "party"
+OF_POINT: Final = "point"
+"""Whose highest slot is charged: of all points of a party together, or of each of them."""
 DAY: Final = "day"
 PERCENT: Final = "percent"
 BASES: Final = (*ENERGY_BASES, *POWER_BASES, DAY, PERCENT)
@@ -104,6 +110,7 @@ _FORMS: Final[Mapping[str, Form]] = {
         f"an array of 1 to {OF_MAX} kinds of lines",
         lambda value: isinstance(value, list) and 1 <= len(value) <= OF_MAX and all(map(_is_word, value)),
     ),
+    "peak_of": choice(OF_PARTY, OF_POINT),
     "price": _PRICE,
     "price_series": NAME,
     "steps": Form(
@@ -112,12 +119,13 @@ _FORMS: Final[Mapping[str, Form]] = {
     "tax_ppm": _SHARE,
     "taxed": BOOL,
     "user_level": WORD,
+    "weekdays": Form("ascending days of the week, 1 (Monday) to 7", lambda value: _ascends(value, 7, integer(1, 7))),
     "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
 }
 PRICED_BY: Final = ("price", "steps", "price_series", "levels")
 """What says the price of a component: exactly one of them."""
 LEVELS_NAMED: Final = ("user_level", "highest_level")
-_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "tax_ppm", "windows")
+_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "peak_of", "tax_ppm", "weekdays", "windows")
 
 
 def _are_maps(value: Any) -> bool:
@@ -143,8 +151,12 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
     base = component["base"]
     if sum(key in component for key in PRICED_BY) != 1:
         yield f"it has one of {', '.join(PRICED_BY)}"
-    if base not in ENERGY_BASES and not {"steps", "price_series", "levels", "windows"}.isdisjoint(component):
-        yield f"steps, price_series, levels and windows are for {', '.join(ENERGY_BASES)} alone"
+    if base not in ENERGY_BASES and not {"steps", "price_series", "levels"}.isdisjoint(component):
+        yield f"steps, price_series and levels are for {', '.join(ENERGY_BASES)} alone"
+    if base not in TIMED_BASES and not {"windows", "weekdays"}.isdisjoint(component):
+        yield f"windows and weekdays are for {', '.join(TIMED_BASES)} alone"
+    if base != KW_PEAK and "peak_of" in component:
+        yield f"peak_of is for {KW_PEAK} alone"
     if "tax_ppm" in component and not component["taxed"]:
         yield "tax_ppm: no tax is paid on it, taxed is false"
     yield from _faults_of_levels(component)

@@ -166,6 +166,7 @@ def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
     known_exact = before.exact(name.kind) if before is not None else None
     for column, unit in (("energy_wh", "Wh"), ("amount_nano", f"1e-9 {now.terms.currency}")):
         yield _of_row(stated, column, exact[column], known_exact[column] if known_exact is not None else None, unit)
+    yield _rate_step(document, name.kind)
     once = {"en": "Rounded once", "zh_CN": "只取整一次"}
     yield _rounded(now, once, nano, amount)
     formula = str(amount)
@@ -179,6 +180,18 @@ def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
     holds = amount == document.issued.document.lines.get(name.kind, 0)
     holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
     yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, quanta_unit(now.terms), holds)
+
+
+def _rate_step(document: _Document, kind: str) -> Step:
+    """At which rate tax is paid on a line, as its row says it."""
+    states = [state for state in (document.now, document.before) if state is not None]
+    rate = next(line.tax_ppm for state in states for line in state.lines if line.kind == kind)
+    stated = document.stated_lines.get(kind)
+    said = "" if rate is None else str(rate)
+    holds = stated is None or stated.fields[InvoiceLineRow._fields.index("tax_ppm")] == said
+    words = _row_words(stated, INVOICE_LINES, "tax_ppm")
+    what = words if rate is not None else {"en": f"No tax; {words['en']}", "zh_CN": f"不计税；{words['zh_CN']}"}
+    return Step(what, numbers(said or "0"), rate or 0, "ppm", holds)
 
 
 def _of_row(stated: StatedRow | None, column: str, exact: int, known: int | None, unit: str) -> Step:

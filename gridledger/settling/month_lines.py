@@ -17,8 +17,8 @@ from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
-from settlement.tariffs.charges import Usage
-from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+from settlement.tariffs.charges import PointUsage, Usage
+from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, POWER_BASES, Component
 
 _PPM: Final = 1_000_000
 _HOUR_S: Final = 3_600
@@ -95,12 +95,16 @@ class _Slots(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """One entry of a component: where it holds, on how many days the party was billed, and what the lines come to of which it is a share."""
+    """One entry of a component: where it holds, on how many days the party was billed, and what the lines come to of which it is a share.
+
+    valid: where it would hold at all hours of all days of the week.
+    """
 
     component: Component
     billing: Billing
     charging: Charging
     slots: _Slots
+    valid: _Slots
     days_billed: int
     shared_nano: Sequence[int]
 
@@ -128,9 +132,12 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
     found: dict[str, MonthLine] = {}
     for component in billing.tariffs[charging.party].components:
         places = [at for at in billed if _holds(component, local[at])]
-        slots = _Slots(places, [day_of_slot[at] for at in places])
+        whole = component._replace(windows=(), weekdays=())
+        valid = [at for at in billed if _holds(whole, local[at])]
+        slots, of_days = (_Slots(of, [day_of_slot[at] for at in of]) for of in (places, valid))
         shared_nano = [so_far.get(kind, 0) for kind in component.of]
-        entry = _Entry(component, billing, charging, slots, len({day_of_slot[at] for at in billed}), shared_nano)
+        days_billed = len({day_of_slot[at] for at in billed})
+        entry = _Entry(component, billing, charging, slots, of_days, days_billed, shared_nano)
         steps, amount = _STEPS[component.base](entry) if places else ([], 0)
         energy_wh = steps[0].result if steps and component.base in ENERGY_BASES else 0
         so_far[component.name] = so_far.get(component.name, 0) + amount
@@ -171,6 +178,7 @@ def _holds(component: Component, local: datetime) -> bool:
         (component.from_day is None or component.from_day <= day)
         and (component.until_day is None or day < component.until_day)
         and (not component.months or local.month in component.months)
+        and (not component.weekdays or local.isoweekday() in component.weekdays)
         and (not component.windows or any(start_s <= second < end_s for start_s, end_s in component.windows))
     )
 
@@ -183,7 +191,7 @@ def _of_energy(entry: _Entry) -> _Steps:
     component = entry.component
     energies_wh = _energies_of(component.base, entry.charging.usage)
     of_day = _by_day(entry.slots, energies_wh)
-    energy_wh, base, span = sum(of_day.values()), _BASES[component.base], _span(entry)
+    energy_wh, base, span = sum(of_day.values()), _BASES[component.base], _span(entry.slots)
     english, chinese = (
         f"{component.name}: {base['en']}, {span['en']}",
         f"{component.name}：{base['zh_CN']}，{span['zh_CN']}",
@@ -266,34 +274,49 @@ def _by_series(entry: _Entry, steps: list[Step], energies_wh: Sequence[int]) -> 
 
 
 def _of_power(entry: _Entry) -> _Steps:
-    """Per kW and month: by what was contracted, or by the highest mean power of a slot."""
-    component, days = entry.component, len(entry.slots.days)
-    if component.base == "kw_peak":
-        imports = entry.charging.usage.import_wh.tolist()
-        at = max(entry.slots.places, key=lambda place: imports[place])
-        start = _local_times(entry.billing)[at].isoformat(timespec="minutes")
-        slot_s = entry.billing.dataset.slot_s
-        power_w = imports[at] * _HOUR_S // slot_s
-        name = component.name
-        steps = [
-            entry.step(f"{name}: highest import of a slot, {start}", f"{name}：最大的时段用电量，{start}", str(imports[at]), imports[at], "Wh"),
-            entry.step("Its mean power, rounded down", "其平均功率，向下取整", f"{imports[at]} × {_HOUR_S} ÷ {slot_s}", power_w, "W"),
-        ]  # fmt: skip
+    """Per kW and month: by what was contracted, or by the highest mean power of a slot, of all points together or of each one."""
+    component, days = entry.component, len(entry.valid.days)
+    name, steps, parts = component.name, list[Step](), list[tuple[int, int]]()
+    if component.base == KW_PEAK:
+        usage, everybody = entry.charging.usage, PointUsage(entry.charging.usage.import_wh, entry.charging.is_billed)
+        whose = usage.at_point if component.peak_of == OF_POINT else {"": everybody}
+        for point, own in whose.items():
+            found, power_w, own_days = _peak_steps(entry, point, own)
+            steps += found
+            parts.append((power_w, own_days))
     else:
         power_w = component.contracted_w.get(entry.charging.party, 0)
-        name = component.name
         steps = [entry.step(f"{name}: contracted by the party", f"{name}：用户合同容量", str(power_w), power_w, "W")]
-    of_month = _days_of_month(date.fromordinal(entry.slots.days[0]))
-    amount = power_w * component.price * days // of_month
-    formula = f"{power_w} × {bracketed(component.price)} × {days} ÷ {of_month}"
-    english = f"Amount: power × price × days ÷ days of the month, rounded down; {_span(entry)['en']}"
-    chinese = f"金额：功率 × 价格 × 天数 ÷ 当月天数，向下取整；{_span(entry)['zh_CN']}"
+        parts.append((power_w, days))
+    of_month = _days_of_month(date.fromordinal(entry.valid.days[0]))
+    amount = sum(power_w * own_days for power_w, own_days in parts) * component.price // of_month
+    formula = " + ".join(f"{power_w} × {bracketed(component.price)} × {own_days}" for power_w, own_days in parts)
+    formula = f"{formula if len(parts) == 1 else f'({formula})'} ÷ {of_month}"
+    english = f"Amount: power × price × days ÷ days of the month, rounded down; {_span(entry.valid)['en']}"
+    chinese = f"金额：功率 × 价格 × 天数 ÷ 当月天数，向下取整；{_span(entry.valid)['zh_CN']}"
     return [*steps, entry.price("kW"), entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
+
+
+def _peak_steps(entry: _Entry, point: str, own: PointUsage) -> tuple[list[Step], int, int]:
+    """The highest slot of a point ("" for all of the party together), its power, and the days on which the entry is valid there."""
+    imports, billed = own.import_wh.tolist(), own.is_billed.tolist()
+    places = [at for at in entry.slots.places if billed[at]]
+    days = {day for at, day in zip(entry.valid.places, entry.valid.day_of_place, strict=True) if billed[at]}
+    if not places:
+        return [], 0, len(days)
+    name = f"{entry.component.name}, {point}" if point else entry.component.name
+    at, slot_s = max(places, key=lambda place: imports[place]), entry.billing.dataset.slot_s
+    start = _local_times(entry.billing)[at].isoformat(timespec="minutes")
+    power_w = imports[at] * _HOUR_S // slot_s
+    return [
+        entry.step(f"{name}: highest import of a slot, {start}", f"{name}：最大的时段用电量，{start}", str(imports[at]), imports[at], "Wh"),
+        entry.step("Its mean power, rounded down", "其平均功率，向下取整", f"{imports[at]} × {_HOUR_S} ÷ {slot_s}", power_w, "W"),
+    ], power_w, len(days)  # fmt: skip
 
 
 def _of_days(entry: _Entry) -> _Steps:
     """Per day."""
-    component, days, span = entry.component, len(entry.slots.days), _span(entry)
+    component, days, span = entry.component, len(entry.slots.days), _span(entry.slots)
     amount = days * component.price * 1_000
     steps = [entry.step(f"{component.name}: {span['en']}", f"{component.name}：{span['zh_CN']}", str(days), days, "d"), entry.price("d")]  # fmt: skip
     return [*steps, entry.amount(f"{days} × {bracketed(component.price)} × 1000", amount)], amount
@@ -312,8 +335,8 @@ def _of_lines(entry: _Entry) -> _Steps:
             f"The share: {where['en']}", f"比例：{where['zh_CN']}", str(component.price), component.price, "ppm"
         ),
         entry.step(
-            f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry)['en']}",
-            f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry)['zh_CN']}",
+            f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry.slots)['en']}",
+            f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry.slots)['zh_CN']}",
             f"{bracketed(total)} × {bracketed(component.price)} × {days} ÷ ({_PPM} × {entry.days_billed})",
             amount,
             _nano(entry.billing),
@@ -323,8 +346,7 @@ def _of_lines(entry: _Entry) -> _Steps:
 
 _STEPS: Final[Mapping[str, Callable[[_Entry], _Steps]]] = {
     **dict.fromkeys(ENERGY_BASES, _of_energy),
-    "kw_contracted": _of_power,
-    "kw_peak": _of_power,
+    **dict.fromkeys(POWER_BASES, _of_power),
     DAY: _of_days,
     PERCENT: _of_lines,
 }
@@ -333,9 +355,9 @@ _STEPS: Final[Mapping[str, Callable[[_Entry], _Steps]]] = {
 # ------------------------------------------------------------------------------------------------------------- words
 
 
-def _span(entry: _Entry) -> Text:
+def _span(of: _Slots) -> Text:
     """In how many slots and days an entry holds."""
-    slots, days = len(entry.slots.places), entry.slots.days
+    slots, days = len(of.places), of.days
     first, last = (date.fromordinal(days[at]).isoformat() for at in (0, -1))
     return {
         "en": f"{slots} slots, {first} to {last} ({len(days)} d)",

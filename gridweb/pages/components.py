@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from quart import Blueprint
 
-from gridcore.registry.tariff import DAY, ENERGY_BASES, PERCENT
+from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, OF_PARTY, OF_POINT, PERCENT
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.exports.readable import decimal_text
@@ -40,6 +40,10 @@ BASES: Final[Mapping[str, str]] = {
     DAY: N_("day"),
     PERCENT: N_("share of other lines"),
 }
+PEAKS: Final[Mapping[str, str]] = {
+    OF_PARTY: N_("all points together"),
+    OF_POINT: N_("each point"),
+}
 ROUNDINGS: Final[Mapping[str, str]] = {
     "half_even": N_("ties to the even one"),
     "half_up_away": N_("ties away from zero"),
@@ -47,6 +51,7 @@ ROUNDINGS: Final[Mapping[str, str]] = {
 COLUMNS: Final = (
     Column("component", N_("Component"), "name"),
     Column("base", N_("Charged by"), words=BASES),
+    Column("peak_of", N_("Highest slot of"), words=PEAKS),
     Column("above_wh", N_("Of the month's energy above"), "energy_wh"),
     Column("level", N_("At voltage level"), "name"),
     Column("highest_level", N_("Trades cover up to"), "name"),
@@ -56,6 +61,7 @@ COLUMNS: Final = (
     Column("share_percent", N_("Share, per cent")),
     Column("of", N_("Share of"), "name"),
     Column("hours", N_("Time of day")),
+    Column("weekdays", N_("Days of the week (1: Monday)")),
     Column("months", N_("Months")),
     Column("taxed", N_("Tax"), words={"yes": N_("taxed"), "no": N_("not taxed")}),
     Column("tax_percent", N_("Tax rate of its own, per cent")),
@@ -177,6 +183,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
             yield (
                 component["name"],
                 base,
+                component.get("peak_of", OF_PARTY) if base == KW_PEAK else None,
                 above_wh,
                 level,
                 component.get("highest_level"),
@@ -186,6 +193,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 percent_text(price) if base == PERCENT else None,
                 ", ".join(component["of"]) if base == PERCENT else None,
                 ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in windows) or None,
+                ", ".join(map(str, component.get("weekdays", ()))) or None,
                 ", ".join(map(str, months)) or None,
                 "yes" if component["taxed"] else "no",
                 percent_text(component["tax_ppm"]) if "tax_ppm" in component else None,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
-from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, Component
 from settlement.tariffs.network import price_at_level
 
 _PPM: Final = 1_000_000
@@ -38,12 +38,21 @@ class Usage(NamedTuple):
     """What a party took and gave, Wh int64[slots]: all its points together. traded_wh: the part of the import that was traded.
 
     at_level: the same of its points at each voltage level, "" for those of which none is known; empty where nobody asks for levels.
+    at_point: what each of its points took, by name; empty where nobody asks for points.
     """
 
     import_wh: Int64Column
     export_wh: Int64Column
     traded_wh: Int64Column
     at_level: Mapping[str, LevelUsage] = {}
+    at_point: Mapping[str, PointUsage] = {}
+
+
+class PointUsage(NamedTuple):
+    """What a point of a party took, Wh int64[slots]; is_billed: bool[slots], in which it is billed to the party."""
+
+    import_wh: Int64Column
+    is_billed: NDArray[np.bool_]
 
 
 class LevelUsage(NamedTuple):
@@ -92,10 +101,11 @@ class Charge(NamedTuple):
 
 
 class _Counts(NamedTuple):
-    """bool[slots]: where an entry holds for a party, and where the party is billed."""
+    """bool[slots]: where an entry holds for a party, and where the party is billed; is_valid: where it would hold at all hours of all days of the week."""
 
     holds: NDArray[np.bool_]
     is_billed: NDArray[np.bool_]
+    is_valid: NDArray[np.bool_]
 
 
 class Holding:
@@ -107,7 +117,8 @@ class Holding:
 
     def of(self, component: Component) -> NDArray[np.bool_]:
         """Those of one component."""
-        times = (component.from_day, component.until_day, tuple(component.months), tuple(component.windows))
+        listed = map(tuple, (component.months, component.windows, component.weekdays))
+        times = (component.from_day, component.until_day, *listed)
         found = self._found.get(times)
         if found is None:
             found = self._found[times] = _holds(component, self.calendar)
@@ -124,7 +135,8 @@ class Tariff:
         self.components, self.calendar, self._prices = components, holding.calendar, prices or {}
         slots = self.calendar.day.size
         self._silent = SlotPrices(np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.bool_))
-        self._holds = [holding.of(component) for component in components]
+        whole_days = [component._replace(windows=(), weekdays=()) for component in components]
+        self._holds = [(holding.of(one), holding.of(whole)) for one, whole in zip(components, whole_days, strict=True)]
         self._months = len(self.calendar.days_of_month)
         self._starts = np.searchsorted(self.calendar.month, np.arange(self._months))
 
@@ -146,10 +158,11 @@ class Tariff:
         """
         of_month = [dict(of_kind) for of_kind in billed_nano]
         found: list[Charge] = []
-        for entry, (component, holds) in enumerate(zip(self.components, self._holds, strict=True)):
+        billed = np.ones(self.calendar.day.size, dtype=np.bool_) if is_billed is None else is_billed
+        for entry, (component, (holds, is_valid)) in enumerate(zip(self.components, self._holds, strict=True)):
             if component.parties and party not in component.parties:
                 continue
-            counts = _Counts(holds, np.ones_like(holds)) if is_billed is None else _Counts(holds & is_billed, is_billed)
+            counts = _Counts(holds & billed, billed, is_valid & billed)
             for month in range(self._months):
                 charge = self._charge(component, party, usage, month, counts, of_month[month])
                 if charge.energy_wh or charge.amount_nano:
@@ -182,21 +195,33 @@ class Tariff:
             else:
                 price, amount = component.price, energy_wh * component.price
             return Charge(component.name, component.account, month, energy_wh, price, amount)
-        days, days_billed = (int(np.unique(self.calendar.day[slots][mask[slots]]).size) for mask in counts)
+        days, days_billed = self._days(holds, slots), self._days(counts.is_billed, slots)
         if component.base == PERCENT:
             lines_nano = sum(billed_nano.get(kind, 0) for kind in component.of)
             share = lines_nano * component.price * days // (_PPM * days_billed) if days else 0
             return Charge(component.name, component.account, month, 0, None, share)
         if component.base == DAY:
             return Charge(component.name, component.account, month, 0, None, days * component.price * _NANO_PER_MICRO)
-        if component.base == "kw_peak":
-            peak_wh = int(usage.import_wh[slots][holds[slots]].max(initial=0))
-            power_w = peak_wh * _HOUR_S // self.calendar.slot_s
+        if component.base == KW_PEAK:
+            power_days = self._peaks(component, usage, slots, counts)
         else:
-            power_w = component.contracted_w.get(party, 0)
+            power_days = component.contracted_w.get(party, 0) * days
         # W x micro per kW = nano; a part of a month costs its share of the month's days
-        amount = power_w * component.price * days // self.calendar.days_of_month[month]
+        amount = power_days * component.price // self.calendar.days_of_month[month]
         return Charge(component.name, component.account, month, 0, None, amount)
+
+    def _days(self, mask: NDArray[np.bool_], slots: slice) -> int:
+        """Of how many local days some slots are."""
+        return int(np.unique(self.calendar.day[slots][mask[slots]]).size)
+
+    def _peaks(self, component: Component, usage: Usage, slots: slice, counts: _Counts) -> int:
+        """The highest mean power of a slot in which the entry holds, W, times the days on which it is valid; of points each by itself, together."""
+        everywhere = {"": PointUsage(usage.import_wh, counts.is_billed)}
+        found = 0
+        for own in (usage.at_point or everywhere if component.peak_of == OF_POINT else everywhere).values():
+            peak_wh = int(own.import_wh[slots][(counts.holds & own.is_billed)[slots]].max(initial=0))
+            found += peak_wh * _HOUR_S // self.calendar.slot_s * self._days(counts.is_valid & own.is_billed, slots)
+        return found
 
     def _by_series(self, component: Component, places: NDArray[np.intp], energy_wh: Int64Column) -> int:
         """Each slot's energy at its own price: exact at any size."""
@@ -273,6 +298,8 @@ def _holds(component: Component, calendar: Calendar) -> NDArray[np.bool_]:
         holds &= calendar.day < component.until_day
     if component.months:
         holds &= np.isin(calendar.month_of_year, component.months)
+    if component.weekdays:
+        holds &= np.isin((calendar.day + 6) % 7 + 1, component.weekdays)
     if component.windows:
         inside = [
             (calendar.second >= window.start_s) & (calendar.second < window.end_s) for window in component.windows

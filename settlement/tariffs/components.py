@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from gridcore.registry.tariff import BASES, DAY, DAY_S, ENERGY_BASES, PERCENT, POWER_BASES, PRICE_MAX
+from gridcore.registry.tariff import (
+    BASES,
+    DAY,
+    DAY_S,
+    ENERGY_BASES,
+    KW_PEAK,
+    OF_PARTY,
+    OF_POINT,
+    PERCENT,
+    POWER_BASES,
+    PRICE_MAX,
+    TIMED_BASES,
+)
 from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
-    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "PERCENT", "POWER_BASES", "PRICE_MAX", "Component", "Step", "Window",
+    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_PEAK", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
+    "TIMED_BASES", "Component", "Step", "Window",
 ]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
@@ -41,7 +54,7 @@ class Component(NamedTuple):
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. tax_ppm: the rate of its tax, None for that of
     the tariff. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
-    whole day; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
+    whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
     of which no level is known, "" for none. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
@@ -56,6 +69,8 @@ class Component(NamedTuple):
     until_day: int | None = None
     months: Sequence[int] = ()
     windows: Sequence[Window] = ()
+    weekdays: Sequence[int] = ()
+    peak_of: str = OF_PARTY
     steps: Sequence[Step] = ()
     price_series: str = ""
     levels: Sequence[VoltageLevel] = ()

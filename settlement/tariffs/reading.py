@@ -17,9 +17,13 @@ from settlement.tariffs.components import (
     DAY,
     DAY_S,
     ENERGY_BASES,
+    KW_PEAK,
+    OF_PARTY,
+    OF_POINT,
     PERCENT,
     POWER_BASES,
     PRICE_MAX,
+    TIMED_BASES,
     Component,
     Step,
     Window,
@@ -33,7 +37,7 @@ _PRICE_KEYS: Final = {
     PERCENT: "share_ppm",
 }
 _KEYS: Final = (
-    "name account base taxed tax_ppm valid_from valid_until months windows steps parties contracted_kw of levels user_level highest_level "
+    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps parties contracted_kw of levels user_level highest_level "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
 
@@ -118,6 +122,15 @@ class _Table:
         if not isinstance(value, bool):
             raise self.fault(key, "true or false is needed")
         return value
+
+    def peak_of(self, base: str) -> str:
+        if "peak_of" not in self._values:
+            return OF_PARTY
+        if base != KW_PEAK:
+            raise self.fault("peak_of", f"only for {KW_PEAK}")
+        if (said := self.text("peak_of")) not in (OF_PARTY, OF_POINT):
+            raise self.fault("peak_of", f"{excerpt(said)} is neither {OF_PARTY} nor {OF_POINT}")
+        return said
 
     def tax(self) -> int | None:
         if "tax_ppm" not in self._values:
@@ -239,8 +252,11 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
     if base not in BASES:
         raise table.fault("base", f"{base!r} is none of {', '.join(BASES)}")
     windows, steps, of, contracted_w = table.windows(), table.steps(), table.texts("of"), table.contracted()
-    if (windows or steps) and base not in ENERGY_BASES:
-        raise table.fault("windows" if windows else "steps", f"only for {', '.join(ENERGY_BASES)}")
+    weekdays = tuple(table.whole("weekdays", day, 1, 7) for day in table.items("weekdays"))
+    if steps and base not in ENERGY_BASES:
+        raise table.fault("steps", f"only for {', '.join(ENERGY_BASES)}")
+    if (windows or weekdays) and base not in TIMED_BASES:
+        raise table.fault("windows" if windows else "weekdays", f"only for {', '.join(TIMED_BASES)}")
     if bool(of) != (base == PERCENT):
         raise table.fault("of", "the kinds of lines of which a percent component is a share, and only of one")
     if bool(contracted_w) != (base == "kw_contracted"):
@@ -260,6 +276,8 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         until_day=until_day,
         months=months,
         windows=windows,
+        weekdays=weekdays,
+        peak_of=table.peak_of(base),
         steps=steps,
         price_series=table.series(),
         levels=table.levels(),

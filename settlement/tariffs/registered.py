@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.row import ROW_BYTES_MAX, Row
 from gridcore.registry.tariff import LEVELS_NAMED, TARIFF, Tariff
-from settlement.tariffs.components import PERCENT, POWER_BASES, Component, Step, Window
+from settlement.tariffs.components import OF_PARTY, PERCENT, POWER_BASES, Component, Step, Window
 from settlement.tariffs.network import VoltageLevel
 
 _LONGEST_NAME: Final = "x" * 64
@@ -50,6 +50,10 @@ def row_of(component: Component) -> dict[str, Any]:
         row["price"] = component.price
     if component.windows:
         row["windows"] = [list(window) for window in sorted(component.windows)]
+    if component.weekdays:
+        row["weekdays"] = sorted(set(component.weekdays))
+    if component.peak_of != OF_PARTY:
+        row["peak_of"] = component.peak_of
     if component.months:
         row["months"] = sorted(set(component.months))
     if component.of:
@@ -70,6 +74,8 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         tax_ppm=row.get("tax_ppm"),
         months=tuple(row.get("months", ())),
         windows=tuple(Window(*window) for window in row.get("windows", ())),
+        weekdays=tuple(row.get("weekdays", ())),
+        peak_of=row.get("peak_of", OF_PARTY),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
         price_series=row.get("price_series", ""),
         levels=tuple(VoltageLevel(*level) for level in row.get("levels", ())),

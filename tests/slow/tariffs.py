@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from fractions import Fraction
 from math import floor
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from settlement.tariffs.components import Component
 class Slot(NamedTuple):
     """One slot: where it lies in the local calendar, what the party took, gave and traded in it, Wh, and what price series say of it.
 
-    at_level: import, export and traded of its points at each voltage level.
+    at_level: import, export and traded of its points at each voltage level; at_point: import of each point that is billed.
     """
 
     month: int
@@ -26,6 +27,7 @@ class Slot(NamedTuple):
     traded_wh: int
     prices: Mapping[str, int] = {}
     at_level: Mapping[str, tuple[int, int, int]] = {}
+    at_point: Mapping[str, int] = {}
 
 
 class Days(NamedTuple):
@@ -52,7 +54,11 @@ def charges(
             if component.parties and party not in component.parties:
                 continue
             inside = [slot for slot in of_month if holds(component, slot)]
-            amount = charge(component, party, inside, slot_s, Days(days, len({slot.day for slot in of_month})), lines)
+            if component.base == "kw_peak":
+                amount = peaks(component, of_month, slot_s, days)
+            else:
+                settled = len({slot.day for slot in of_month})
+                amount = charge(component, party, inside, Days(days, settled), lines)
             if amount:
                 lines[component.name] += amount
                 found[month, component.name] = found.get((month, component.name), 0) + amount
@@ -67,12 +73,12 @@ def holds(component: Component, slot: Slot) -> bool:
         return False
     if component.months and slot.month_of_year not in component.months:
         return False
+    if component.weekdays and date.fromordinal(slot.day).isoweekday() not in component.weekdays:
+        return False
     return not component.windows or any(start <= slot.second < end for start, end in component.windows)
 
 
-def charge(
-    component: Component, party: str, inside: Sequence[Slot], slot_s: int, of_month: Days, lines: Mapping[str, int]
-) -> int:
+def charge(component: Component, party: str, inside: Sequence[Slot], of_month: Days, lines: Mapping[str, int]) -> int:
     """Nano of one entry in the slots in which it holds."""
     days = len({slot.day for slot in inside})
     if component.base in ("import", "export", "traded", "residual"):
@@ -96,9 +102,21 @@ def charge(
         total = sum(lines.get(kind, 0) for kind in component.of)
         return floor(Fraction(total * component.price, 1_000_000) * Fraction(days, of_month.settled)) if days else 0
     watts = component.contracted_w.get(party, 0)
-    if component.base == "kw_peak":
-        watts = max((slot.import_wh * 3_600 // slot_s for slot in inside), default=0)
     return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, of_month.in_calendar))
+
+
+def peaks(component: Component, of_month: Sequence[Slot], slot_s: int, days_of_month: int) -> int:
+    """Nano of the highest slot inside the hours and days of the week, of all points or of each; days count whatever the hour."""
+    whole = component._replace(windows=(), weekdays=())
+    amount = Fraction(0)
+    by_point = component.peak_of == "point"
+    for name in sorted({point for slot in of_month for point in slot.at_point}) if by_point else [""]:
+        billed = [slot for slot in of_month if not by_point or name in slot.at_point]
+        days = {slot.day for slot in billed if holds(whole, slot)}
+        imports = [slot.at_point[name] if by_point else slot.import_wh for slot in billed if holds(component, slot)]
+        watts = max((import_wh * 3_600 // slot_s for import_wh in imports), default=0)
+        amount += Fraction(watts, 1_000) * component.price * 1_000 * Fraction(len(days), days_of_month)
+    return floor(amount)
 
 
 def at_level(component: Component, slot: Slot) -> int:

@@ -241,12 +241,14 @@ COMPONENT: dict[str, Any] = {
     "months?": list,
     "name": str,
     "of?": list,
+    "peak_of?": re.compile("party|point"),
     "price?": range(-(10**12), 10**12 + 1),
     "price_series?": NAME,
     "steps?": list,
     "tax_ppm?": range(1_000_001),
     "taxed": bool,
     "user_level?": str,
+    "weekdays?": list,
     "windows?": list,
 }
 
@@ -283,7 +285,14 @@ def is_component(one: Leaf) -> bool:
         return False
     if not has_right_levels(one) or ("tax_ppm" in one and not one["taxed"]):
         return False
-    if not is_energy and (has_steps or has_series or has_levels or "windows" in one):
+    if not is_energy and (has_steps or has_series or has_levels):
+        return False
+    if not is_energy and one["base"] != "kw_peak" and ("windows" in one or "weekdays" in one):
+        return False
+    weekdays = one.get("weekdays", [1])
+    if not weekdays or not are_in(weekdays, 1, 7) or weekdays != sorted(set(weekdays)):
+        return False
+    if "peak_of" in one and one["base"] != "kw_peak":
         return False
     if not all(map(is_word, [one["name"], one["account"], *one.get("of", ["x"])])) or one.get("of") == []:
         return False

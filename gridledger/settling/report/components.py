@@ -9,7 +9,7 @@ from typing import Final
 
 from gridcore.report.markup import Cell, Text, kilo, money, number, paragraph, say, section, table, word
 from gridledger.settling.report.figures import ComponentFigures, Figures
-from settlement.tariffs.components import DAY, ENERGY_BASES, PERCENT, Component
+from settlement.tariffs.components import DAY, ENERGY_BASES, OF_PARTY, PERCENT, Component
 
 _MICRO_NANO: Final = 1_000
 """A micro of the currency."""
@@ -24,6 +24,7 @@ _BASES: Final[Mapping[str, Text]] = {
     "kw_peak": Text("the month's highest slot", "当月最大需量"),
     DAY: Text("day", "天数"),
 }
+_OF_EACH_POINT: Final = Text("the month's highest slot of each point", "各计量点当月最大需量")
 _UNITS: Final[Mapping[str, Text]] = {DAY: Text("day", "日"), **dict.fromkeys(ENERGY_BASES, Text("kWh", "千瓦时"))}
 
 
@@ -53,7 +54,7 @@ def components_section(figures: Figures) -> str:
 
 def _row(of: ComponentFigures, currency: str) -> list[Cell]:
     component = of.component
-    base = _BASES.get(component.base)
+    base = _BASES.get(component.base) if component.peak_of == OF_PARTY else _OF_EACH_POINT
     tax = Text("taxed", "计税") if component.is_taxed else Text("not taxed", "不计税")
     if component.tax_ppm is not None:
         rate = money(component.tax_ppm, _PERCENT_NANO)
@@ -94,11 +95,13 @@ def _amount(micro: int) -> str:
 
 
 def _when(component: Component) -> str:
-    """The times of day and the months in which it counts; "" for all."""
+    """The times of day, the days of the week and the months in which it counts; "" for all."""
     hours = ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in component.windows)
     months = ", ".join(map(str, component.months))
     of_year = say(Text(f"months {months}", f"{months} 月")) if months else ""
-    return "; ".join(part for part in (escape(hours), of_year) if part)
+    days = ", ".join(map(str, component.weekdays))
+    of_week = say(Text(f"days of the week {days} (1: Monday)", f"星期 {days}（1 为周一）")) if days else ""
+    return "; ".join(part for part in (escape(hours), of_week, of_year) if part)
 
 
 def _clock(second: int) -> str:

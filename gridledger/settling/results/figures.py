@@ -88,12 +88,13 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
     found: dict[tuple[object, ...], ComponentFigures] = {}
     for tariff in tariffs:
         for one in tariff.components:
-            listed = map(tuple, (one.months, one.windows, one.steps, one.of, one.levels))
+            listed = map(tuple, (one.months, one.windows, one.weekdays, one.steps, one.of, one.levels))
             key = (
                 one.name,
                 one.account,
                 one.base,
                 one.price,
+                one.peak_of,
                 one.price_series,
                 one.highest_level,
                 one.user_level,

@@ -20,7 +20,17 @@ from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.sheets import Grid, Sheets
 from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
-from settlement.tariffs.charges import Charge, Holding, LevelUsage, NoLevelError, NoPriceError, Tariff, Usage
+from settlement.tariffs.charges import (
+    Charge,
+    Holding,
+    LevelUsage,
+    NoLevelError,
+    NoPriceError,
+    PointUsage,
+    Tariff,
+    Usage,
+)
+from settlement.tariffs.components import OF_POINT
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -84,7 +94,8 @@ def chargings(
             own = [energy[:, points] for energy in energies]
             usage = Usage(*(energy.sum(axis=1) for energy in own))
             levels = _levels(tariffs[party], points, sheets.dataset)
-            usage = usage._replace(at_level=_at_level(levels, own, is_billed[:, points]))
+            at_point = _at_point(tariffs[party], points, sheets.dataset, own[0], is_billed[:, points])
+            usage = usage._replace(at_level=_at_level(levels, own, is_billed[:, points]), at_point=at_point)
             try:
                 charges = tariff.charges(party, usage, billed[party], has_point)
             except NoPriceError as error:
@@ -155,6 +166,20 @@ def _at_level(
         there = levels == level
         usage = Usage(*(np.where(there, energy, 0).sum(axis=1) for energy in energies))
         found[level] = LevelUsage(usage, np.any(there & is_billed, axis=1))
+    return found
+
+
+def _at_point(
+    tariff: PartyTariff, points: Places, dataset: Dataset, import_wh: Grid, is_billed: Flags
+) -> dict[str, PointUsage]:
+    """What each of a party's points took, [slots, points]; none where no component asks for it. A point may stand at several places."""
+    if all(one.peak_of != OF_POINT for one in tariff.components):
+        return {}
+    names = [dataset.points[place].point for place in points.tolist()]
+    found: dict[str, PointUsage] = {}
+    for name in dict.fromkeys(names):
+        there = np.array([other == name for other in names])
+        found[name] = PointUsage(import_wh[:, there].sum(axis=1), np.any(is_billed[:, there], axis=1))
     return found
 
 

@@ -38,6 +38,7 @@ SHARE: dict[str, Any] = {
     "taxed": False,
 }
 
+PEAK: dict[str, Any] = {**ENERGY, "base": "kw_peak", "name": "peak"}
 STEPPED: dict[str, Any] = {key: ENERGY[key] for key in ENERGY if key != "price"}
 
 
@@ -192,7 +193,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a level of a price": ([{**ENERGY, "user_level": "b"}], "components, 1: user_level: 'b' is none of its levels"),
     "a share by a series": (
         [ENERGY, {key: SHARE[key] for key in SHARE if key != "price"} | {"price_series": "spot"}],
-        "components, 2: steps, price_series, levels and windows are for import, export, traded, residual alone",
+        "components, 2: steps, price_series and levels are for import, export, traded, residual alone",
     ),
     "steps not from 0": ([{**STEPPED, "steps": [[1, 1]]}], "components, 1: steps is 1 to 16 pairs"),
     "steps that do not ascend": (
@@ -201,10 +202,17 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "windows of a share": (
         [{**SHARE, "windows": [[0, 1]]}],
-        "components, 1: steps, price_series, levels and windows are for",
+        "components, 1: windows and weekdays are for import, export, traded, residual, kw_peak alone",
     ),
     "windows over one another": ([{**ENERGY, "windows": [[0, 7200], [3600, 9000]]}], "components, 1: windows is"),
     "a window past midnight": ([{**ENERGY, "windows": [[79200, 93600]]}], "components, 1: windows is"),
+    "a day of the week that is none": (
+        [{**ENERGY, "weekdays": [0, 1]}],
+        "components, 1: weekdays is ascending days of the week, 1 (Monday) to 7",
+    ),
+    "days of the week of a share": ([{**SHARE, "weekdays": [1]}], "components, 1: windows and weekdays are for"),
+    "a peak of nobody": ([{**PEAK, "peak_of": "house"}], "components, 1: peak_of is one of party, point"),
+    "a peak of energy": ([{**ENERGY, "peak_of": "point"}], "components, 1: peak_of is for kw_peak alone"),
     "months twice": ([{**ENERGY, "months": [1, 1]}], "components, 1: months is ascending months"),
     "one name twice": ([ENERGY, ENERGY], "components, 2: name: energy is another component's"),
     "a share of what stands behind": ([SHARE, ENERGY], "components, 1: of: energy does not stand before it"),
@@ -273,6 +281,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "tax_ppm": NUMBERS,
     "taxed": st.sampled_from([True, False, 1]),
     "user_level": WORDS,
+    "peak_of": st.sampled_from(["party", "point", "both"]),
+    "weekdays": st.lists(st.sampled_from([0, 1, 5, 7, 8, True]), max_size=3),
     "windows": PAIRS,
 }
 
@@ -280,7 +290,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def changed(draw: st.DrawFn) -> dict[str, Any]:
     """A component that is right or nearly so."""
-    found = dict(draw(st.sampled_from([ENERGY, SHARE])))
+    found = dict(draw(st.sampled_from([ENERGY, SHARE, PEAK])))
     for key in draw(st.lists(st.sampled_from([*VALUES]), max_size=3)):
         found[key] = draw(VALUES[key])
         if key in ("steps", "price_series", "levels"):

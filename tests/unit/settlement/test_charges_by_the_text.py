@@ -20,11 +20,12 @@ from settlement.tariffs.charges import (
     LevelUsage,
     NoLevelError,
     NoPriceError,
+    PointUsage,
     SlotPrices,
     Tariff,
     Usage,
 )
-from settlement.tariffs.components import BASES, ENERGY_BASES, Component, Step, Window
+from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
 from settlement.tariffs.network import VoltageLevel
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
@@ -62,7 +63,9 @@ def components(draw: st.DrawFn) -> list[Component]:
                 from_day=draw(st.sampled_from([None, FIRST, FIRST + 1, FIRST + 2])),
                 until_day=draw(st.sampled_from([None, FIRST + 2, FIRST + 3])),
                 months=draw(st.sampled_from([(), (6,), (7,), (6, 7), (8,)])),
-                windows=draw(windows()) if is_energy else (),
+                windows=draw(windows()) if base in TIMED_BASES else (),
+                weekdays=draw(st.sampled_from([(), (1, 2, 3), (7,)])) if base in TIMED_BASES else (),
+                peak_of=draw(st.sampled_from(["party", "point"])) if base == "kw_peak" else "party",
                 steps=steps if priced_by == "steps" else (),
                 price_series=SERIES if priced_by == "price_series" else "",
                 levels=levels if priced_by == "levels" else (),
@@ -103,9 +106,14 @@ def usages(draw: st.DrawFn) -> Usages:
         {"10kV": (here[0], here[1], here[2]), "": (there[0], there[1], there[2])}
         for here, there in zip(low.T.tolist(), unknown.T.tolist(), strict=True)
     ]
+    there = draw(st.lists(st.booleans(), min_size=SLOTS, max_size=SLOTS))
+    at_point = [
+        {"A": low_wh, **({"B": other_wh} if is_there else {})}
+        for low_wh, other_wh, is_there in zip(low[0].tolist(), unknown[0].tolist(), there, strict=True)
+    ]
     slots = [
         tariffs.Slot(month - 6, month, *of_slot)
-        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, split, strict=True)
+        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, split, at_point, strict=True)
     ]
     calendar = Calendar(
         slot_s=SLOT_S,
@@ -117,7 +125,8 @@ def usages(draw: st.DrawFn) -> Usages:
     )
     is_said = np.ones(SLOTS, dtype=np.bool_)
     of_levels = {"10kV": LevelUsage(Usage(*low), is_said), "": LevelUsage(Usage(*unknown), is_said)}
-    usage = Usage(*columns)._replace(at_level=of_levels)
+    points = {"A": PointUsage(low[0], is_said), "B": PointUsage(unknown[0], np.array(there))}
+    usage = Usage(*columns)._replace(at_level=of_levels, at_point=points)
     return Usages(slots, calendar, usage, {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)})
 
 
@@ -257,3 +266,27 @@ def test_an_invoice_is_that_of_the_text(
         "gross": total.gross,
         "rounding_nano": total.rounding_nano,
     } == invoices.invoice(lines, ["d"], tax_ppm, quantum_nano, rule, {"c": own_ppm})
+
+
+def test_a_peak_inside_some_hours_of_working_days_costs_the_whole_month_and_is_one_of_each_point() -> None:
+    """2 kW on a Saturday morning do not count, 1 kW and 3 kW on Monday at noon at two points do: 4 kW x 32 for 10 of 31 days."""
+    days = np.repeat(np.arange(FIRST + 2, FIRST + 12), 4)  # Wednesday 1 to Friday 10 July 2026
+    second = np.tile(np.arange(4) * SLOT_S, 10)
+    calendar = Calendar(SLOT_S, days * 0, days * 0 + 7, days, second, [31])
+    one, two = days * 0, days * 0
+    one[3 * 4 + 2] = 12_000  # Saturday, 12:00
+    one[5 * 4 + 2], two[5 * 4 + 2] = 6_000, 18_000  # Monday, 12:00
+    two[5 * 4] = 60_000  # Monday, 00:00
+    always = np.ones(days.size, dtype=np.bool_)
+    usage = Usage(one + two, one * 0, one * 0, at_point={"A": PointUsage(one, always), "B": PointUsage(two, always)})
+    peak = Component(
+        "peak", "grid", "kw_peak", 32_000_000, windows=(Window(10 * 3_600, 14 * 3_600),), weekdays=(1, 2, 3, 4, 5)
+    )
+    found = [
+        Tariff([peak._replace(peak_of=of)], Holding(calendar)).charges("P1", usage, [{}])[0].amount_nano
+        for of in ("party", "point")
+    ]
+    assert found == [4_000 * 32_000_000 * 10 // 31] * 2
+    usage = usage._replace(at_point={"A": PointUsage(one, always), "B": PointUsage(two, days >= FIRST + 7)})
+    (charge,) = Tariff([peak._replace(peak_of="point")], Holding(calendar)).charges("P1", usage, [{}])
+    assert charge.amount_nano == (1_000 * 10 + 3_000 * 5) * 32_000_000 // 31

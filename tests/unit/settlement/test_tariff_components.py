@@ -68,6 +68,16 @@ def charges(tables: list[dict[str, Any]], import_wh: list[int], billed: int = 0)
         ([table(windows=[["22:00", "02:00"]])], "a window over midnight is two windows"),
         ([table(windows=[["22:00", "24:01"]])], "no local time from 00:00 to 24:00"),
         ([table(windows=[["08:00", "10:00"], ["09:00", "11:00"]])], "overlaps another window"),
+        ([table(weekdays=[0])], "weekdays: a whole number from 1 to 7 is needed, not 0"),
+        ([table(peak_of="point")], "peak_of: only for kw_peak"),
+        (
+            [{"name": "c", "account": "g", "base": "kw_peak", "price_micro_per_kw_month": 5, "peak_of": "house"}],
+            "peak_of: 'house' is neither party nor point",
+        ),
+        (
+            [{"name": "c", "account": "g", "base": "day", "price_micro_per_day": 5, "weekdays": [1]}],
+            "weekdays: only for import, export, traded, residual, kw_peak",
+        ),
         ([table(name="levy")], "name: levy is a kind of line of the contract"),
         ([table(steps=[{"price_micro_per_kwh": 3}])], "the steps have the prices"),
         ([{"name": "c", "account": "g", "base": "percent", "share_ppm": 5}], "of: the kinds of lines"),
@@ -207,7 +217,22 @@ ANYTHING = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
     max_leaves=5,
 )
-KEYS = ["name", "account", "base", "windows", "steps", "contracted_kw", "of", "levels", "user_level", "months", "taxed"]
+KEYS = [
+    "name",
+    "account",
+    "base",
+    "windows",
+    "steps",
+    "contracted_kw",
+    "of",
+    "levels",
+    "user_level",
+    "months",
+    "taxed",
+    "tax_ppm",
+    "weekdays",
+    "peak_of",
+]
 VALID = {"name": "c", "account": "grid", "base": "import", "price_micro_per_kwh": 5}
 
 

@@ -45,6 +45,14 @@ TARIFF = (
     + component("sharp", "traded", -7, 'windows = [["08:00", "12:00"]]')
     + component("window", "import", 10_000, 'windows = [["08:00", "12:00"]]')
     + component("peak", "kw_peak", 32_000_001).replace("per_kwh", "per_kw_month")
+    + component(
+        "workpeak",
+        "kw_peak",
+        12_000_007,
+        'windows = [["08:00", "12:00"]]',
+        "weekdays = [1, 2, 3, 4, 5, 7]",
+        'peak_of = "point"',
+    ).replace("per_kwh", "per_kw_month")
     + component("demand", "kw_contracted", 32_000_000, "contracted_kw = {M1 = 12}")
     + component("bonus", "day", -70_000, 'parties = ["M2"]', "taxed = false")
     + component("factor", "percent", -7_500, 'of = ["energy", "demand", "levy"]')
@@ -157,6 +165,7 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
                 traded,
                 {SERIES: price},
                 {"" if is_before else "10kV": (took, gave, traded)},
+                {"Z1": took},
             )
             for is_before, of_year, day, second, took, gave, traded, price in np.column_stack(columns).tolist()
         ]
@@ -266,7 +275,7 @@ def doubled(cell: str) -> Callable[[list[str]], list[str]]:
 @pytest.mark.parametrize(
     ("file", "change", "line", "said"),
     [
-        ("invoice_lines.csv", doubled("M1,2025-06,initial,peak"), "M1/2025-06/peak", "invoice_lines.csv, row 9, says M1,2025-06,initial,peak,0,12800000400,12801"),
+        ("invoice_lines.csv", doubled("M1,2025-06,initial,peak"), "M1/2025-06/peak", "invoice_lines.csv, row 9, says M1,2025-06,initial,peak,0,12800000400,1280,1300001"),
         ("invoices.csv", doubled("M1,2025-06"), "M1/2025-06", "invoices.csv, row 2, says M1,2025-06,CNY"),
         ("invoice_lines.csv", lambda lines: lines[:-1], None, "invoice_lines.csv, behind its end, says nothing; the ledger gives M2,2025-07"),
         ("invoices.csv", lambda lines: [*lines, lines[-1]], None, "says M2,2025-07,CNY"),
@@ -301,7 +310,7 @@ def test_a_file_that_says_something_else_is_named_by_its_first_row_and_the_line_
     [
         (r"(M1,2025-06,initial,peak,0,12800000400),", r"\g<1>1,", "initial"),
         (r"(M1,2025-06,initial,levy,\d+)", r"\g<1>1", "initial"),
-        (r"M1,2025-06,correction-1,factor,0,\d+,0\n", "", "correction-1"),
+        (r"M1,2025-06,correction-1,factor,0,\d+,0,130000\n", "", "correction-1"),
     ],
     ids=["exact amount", "energy", "a row that rounding leaves nothing of"],
 )

@@ -241,3 +241,19 @@ async def test_a_component_with_a_tax_rate_of_its_own_says_it_in_both_languages(
     table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
     place = [column["key"] for column in table["columns"]].index("tax_percent")
     assert [row[place] for row in table["rows"]] == ["6.5", None]
+
+
+async def test_a_peak_of_each_point_on_working_days_is_told_in_both_languages(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    more = {"windows": [[36_000, 43_200]], "weekdays": [1, 2, 3, 4, 5]}
+    peaks = [component("peak", "kw_peak", 32_000_000, peak_of="point", **more), component("all", "kw_peak", 1)]
+    entries[:] = [{**entries[0], "value": {"components": [*peaks, DEMAND], **TERMS}}]
+    for language, words in (
+        ("en", ("Highest slot of", "each point", "all points together", "Days of the week (1: Monday)")),
+        ("zh_CN", ("最大需量取自", "各计量点", "全部计量点合计", "星期（1 为周一）")),
+    ):
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        assert all(word in page for word in (*words, "1, 2, 3, 4, 5", "10:00–12:00"))
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    place = [column["key"] for column in table["columns"]].index("peak_of")
+    assert [row[place] for row in table["rows"]] == ["point", "party", None]
