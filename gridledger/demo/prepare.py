@@ -7,6 +7,7 @@ from gridledger.settling.dataset import Dataset
 from gridledger.settling.files.fault import FilesError
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.simulating.terms import read_scenario_rules, terms_of
+from simulators.grid.households import traders_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import InParts, World, at_once, build_world
 from simulators.scenarios.gallery import Found
@@ -20,6 +21,8 @@ def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = a
     try:
         read_scenario_rules(found.scenario)
         world = build_world(found.scenario, new_array, in_parts)
+        if found.scenario.market is not None:
+            traders_of(world)
         return world, terms_of(world)
     except FilesError:  # names the file of the rules
         raise

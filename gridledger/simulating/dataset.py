@@ -18,7 +18,7 @@ from gridledger.settling.files.rules import ranks_by_arrival
 from gridledger.simulating.terms import columns_of
 from ledger.contract import BUY, SELL
 from settlement.catalogue import CONTRACTS
-from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, trader_columns, turns_of
+from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, traders_of, turns_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS
@@ -94,9 +94,9 @@ class WorldOrders:
         if is_own:
             self._ask(world, traders, {party: place for place, party in enumerate(parties)})
         else:
-            columns = trader_columns(world)
+            homes = traders_of(world)
             for slot in range(world.slots):
-                self._wanted_wh[slot], self._price[slot] = order_columns(world, slot, columns)
+                self._wanted_wh[slot], self._price[slot] = order_columns(world, slot, homes)
         names = [f"{party}/".encode() for party in parties]
         self._by_id = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
         self._names = [parties[at] for at in self._by_id.tolist()]

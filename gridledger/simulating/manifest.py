@@ -14,14 +14,14 @@ from gridcore.sm3 import hasher
 from gridledger import __version__
 from gridledger.founding.folder import write_new
 from gridledger.simulating.terms import FILES as RULES_FILES
-from gridledger.simulating.world_files import NAMES
+from gridledger.simulating.world_files import NAMES, TRADERS_NAME
 from gridledger.tables.parquet_file import copy_as_parquet
 from gridledger.tables.results import COLUMNS
 from settlement.catalogue import contract_pin
 from simulators.grid.world import World, data_files
 
 NAME: Final = "manifest.json"
-FILES: Final = (*NAMES, "reported.csv", "settlement.csv", "report.html", *RULES_FILES, *COLUMNS)
+FILES: Final = (*NAMES, TRADERS_NAME, "reported.csv", "settlement.csv", "report.html", *RULES_FILES, *COLUMNS)
 """What does not depend on keys, where it is there; with them their copies as Parquet."""
 _LIBRARIES: Final = ("numpy", "power-grid-model", "pymodbus", "cryptography")
 _BLOCK_BYTES: Final = 1 << 20

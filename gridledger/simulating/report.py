@@ -17,6 +17,7 @@ from gridcore.report.markup import ZH_ZONES, Text, facts, number, page, paragrap
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import LaterPrices
 from gridledger.simulating.event_report import event_section
+from gridledger.simulating.report_traders import strategies_section
 from gridledger.simulating.settled import PartyRow, Settled
 from ledger.contract import Contract, Vocabulary
 from settlement.catalogue import CATALOGUE
@@ -86,6 +87,8 @@ class _Report:
     def sections(self) -> list[str]:
         """All of them."""
         found = [self._summary(), self._energy(), self._prices(), self._money(), self._homes()]
+        if self.contract.takes_orders:
+            found.append(strategies_section(self.world, self.parties, self.money.currency))
         found += [
             self._voltages(),
             self._loadings(),
@@ -189,11 +192,11 @@ class _Report:
         if kinds[0].account == CLEARING_ACCOUNT:
             what = Text("Price among neighbours", "邻居间电价")
             lines = [Series(Text("price of a traded kWh", "成交电价"), "price", buys)]
-            lines += [] if buys == sells else [Series(Text("what its seller gets", "卖方所得"), "loss", sells)]
+            lines += [] if buys == sells else [Series(Text("what its seller gets", "卖方所得"), "variant", sells)]
         else:
             what = Text("Price in the community", "社区内电价")
             lines = [Series(Text("what a kWh costs who lacks it", "缺电户每度所付"), "price", buys)]
-            lines.append(Series(Text("what a kWh brings who has it left", "余电户每度所得"), "loss", sells))
+            lines.append(Series(Text("what a kWh brings who has it left", "余电户每度所得"), "variant", sells))
         names = {
             "residual_price_micro_per_kwh": Text("supplier sells", "售电方售价"),
             "feed_in_price_micro_per_kwh": Text("supplier buys", "上网电价"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gridledger.tables.columns import Column, IntColumn, Table, text_column
 from gridledger.tables.files import write_csv, write_rows
+from simulators.grid.households import traders_of
 from simulators.grid.violations import Violation
 from simulators.grid.world import RATED_PHASE_V, World
 from simulators.scenarios.schema import SLOT_S
@@ -19,6 +20,8 @@ NAMES: Final = ("meters.csv", "truth.csv", "losses.csv", "voltages.csv", "loadin
 TRUTH: Final = ("slot_start_s", "meter", "import_wh", "export_wh")
 VOLTAGES: Final = ("slot_start_s", "meter", "voltage_mv")
 LOADINGS: Final = ("slot_start_s", "area", "element", "loading_per_mille")
+TRADERS_NAME: Final = "traders.csv"
+TRADERS: Final = ("party", "strategy", "group")
 LOSSES: Final = ("slot_start_s", "area", "loss_wh")
 EVENTS: Final = ("label", "kind", "target", "other", "from_s", "until_s")
 METERS: Final = (
@@ -31,10 +34,12 @@ _MILLI: Final = 1000
 
 
 def write_world(out: Path, world: World) -> None:
-    """Make the files ``NAMES``. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter; ``loading_per_mille``: of what a line
+    """Make the files ``NAMES``, and ``traders.csv`` where homes trade by several strategies. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter; ``loading_per_mille``: of what a line
     or the transformer carries at most.
     """
     write_rows(out / "violations.csv", Violation._fields, world.violations)
+    if traders := trader_rows(world):
+        write_rows(out / TRADERS_NAME, TRADERS, traders)
     begins_s = [int(world.boundary_s[0]) + SLOT_S * slot for slot in range(world.slots + 2)]  # the last one ends behind
     events = [
         (event.label, event.kind, event.target, event.other, begins_s[event.from_slot], begins_s[event.until_slot])
@@ -57,6 +62,16 @@ def write_world(out: Path, world: World) -> None:
     elements = [area for area in world.areas for _ in world.elements], [*world.elements] * len(world.areas)
     loadings = by_slot(LOADINGS, world.slot_start_s, elements, lambda some: [world.loading_per_mille[some]])
     write_csv(out / "loadings.csv", LOADINGS, loadings)
+
+
+def trader_rows(world: World) -> list[tuple[str, str, str]]:
+    """Each home that trades, its strategy, and its group ("" for none); nothing where all have one strategy."""
+    market = world.scenario.market
+    if market is None or not (market.strategies or market.groups):
+        return []
+    group_of = {home: group.name for group in market.groups for home in group.homes}
+    names = traders_of(world).names
+    return [(party, name, group_of.get(party, "")) for party, name in zip(world.traders, names, strict=True)]
 
 
 def by_slot(

@@ -13,15 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcore.errors import UsageError, broken
+from gridcore.errors import UsageError
 from simulators.grid.diversity import generator
 from simulators.grid.draws import first_integers
 from simulators.grid.world import World
-from simulators.scenarios.schema import FORECAST, ZERO_INTELLIGENCE
+from simulators.scenarios.keys import GROUP
+from simulators.scenarios.schema import FORECAST, GREEDY, STRATEGIES, ZERO_INTELLIGENCE, Market
 
 SLOTS_PER_DAY = 96
 ORDER_STREAM = 0x4F52444552  # keeps these streams apart from the world's
 ARRIVAL_STREAM = 0x4152524956414C
+STRATEGY_STREAM = 0x5354524154454759
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,24 @@ class OrderColumns(NamedTuple):
     price_micro_per_kwh: NDArray[np.int64]
 
 
+class Traders(NamedTuple):
+    """The homes that trade. columns: intp[traders], of their meters; strategies: int64[traders], each a place in STRATEGIES."""
+
+    columns: NDArray[np.intp]
+    strategies: NDArray[np.int64]
+
+    @property
+    def names(self) -> list[str]:
+        """The strategy of each."""
+        return [STRATEGIES[place] for place in self.strategies.tolist()]
+
+
 def orders_of_slot(world: World, slot_index: int) -> tuple[OrderIntent, ...]:
     """At most one order of each trader, in the order of ``world.traders``: sellers expect a net export, buyers a net import.
 
     The forecast is the slot's true net energy with an error of up to ``market.forecast_error_per_mille``. UsageError for a slot that the world does not have.
     """
-    wanted, prices = order_columns(world, slot_index, trader_columns(world))
+    wanted, prices = order_columns(world, slot_index, traders_of(world))
     return tuple(
         OrderIntent(party, "buy" if wanted_wh > 0 else "sell", abs(wanted_wh), price)
         for party, wanted_wh, price in zip(world.traders, wanted.tolist(), prices.tolist(), strict=True)
@@ -64,33 +78,54 @@ def turns_of(world: World, slot_index: int, count: int) -> NDArray[np.int64]:
     return generator(ARRIVAL_STREAM, world.scenario.seed, slot_index).permutation(count)
 
 
-def trader_columns(world: World) -> NDArray[np.intp]:
-    """intp[traders]: the column of each trader's meter."""
-    return np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
+def traders_of(world: World) -> Traders:
+    """Who trades, and how. UsageError for a group of homes that do not trade, or where the scenario has no market."""
+    columns = np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
+    market = _market_of(world)
+    strategies = np.full(len(columns), STRATEGIES.index(market.strategy), dtype=np.int64)
+    if market.strategies:
+        pool = np.repeat(np.arange(len(STRATEGIES)), [market.strategies.get(name, 0) for name in STRATEGIES])
+        for first in range(0, len(columns), GROUP):  # for ten homes at a time: they keep theirs when more trade
+            drawn = generator(STRATEGY_STREAM, world.scenario.seed, first // GROUP).permutation(pool)
+            strategies[first : first + GROUP] = drawn[: len(columns) - first]
+    place = {party: number for number, party in enumerate(world.traders)} if market.groups else {}
+    for number, group in enumerate(market.groups):
+        for home in group.homes:
+            if home not in place:
+                what = f"{home} is no home that trades; they are {world.traders[0]} to {world.traders[-1]}"
+                raise UsageError(f"market.groups[{number}].homes: {what}")
+            strategies[place[home]] = STRATEGIES.index(group.strategy)
+    return Traders(columns, strategies)
 
 
-def order_columns(world: World, slot_index: int, columns: NDArray[np.intp]) -> OrderColumns:
-    """``orders_of_slot`` as columns. columns: ``trader_columns``."""
+def _market_of(world: World) -> Market:
+    market = world.scenario.market
+    if market is None:
+        raise UsageError("market is missing: it says how homes trade")
+    return market
+
+
+def order_columns(world: World, slot_index: int, traders: Traders) -> OrderColumns:
+    """``orders_of_slot`` as columns. traders: ``traders_of``."""
     if not 0 <= slot_index < world.slots:
         message = f"slot_index {slot_index}: the world has slots 0 to {world.slots - 1}"
         raise UsageError(message)
-    market = world.scenario.market or broken("homes place orders only where the scenario has a market")
+    market, columns = _market_of(world), traders.columns
     net_wh = world.import_wh[slot_index, columns].astype(np.int64) - world.export_wh[slot_index, columns]
     buys = net_wh > 0
     low = np.where(buys, market.buy_micro_per_kwh_min, market.sell_micro_per_kwh_min)
     high = np.where(buys, market.buy_micro_per_kwh_max, market.sell_micro_per_kwh_max)
     steps_max = (high - low) // market.price_step_micro_per_kwh
     error_max = np.full(len(columns), market.forecast_error_per_mille, dtype=np.int64)
-    is_random = market.strategy == ZERO_INTELLIGENCE
-    bounds = [(-market.forecast_error_per_mille, error_max), *([(0, steps_max)] if is_random else [])]
+    bounds = [(-market.forecast_error_per_mille, error_max), (0, steps_max)]
     key = (ORDER_STREAM, world.scenario.seed, slot_index)
-    error, *random_steps = first_integers(key, np.arange(len(columns), dtype=np.int64), bounds)
-    if is_random:
-        steps = random_steps[0]
-    elif market.strategy == FORECAST:
-        steps = steps_max * _scarcity_per_mille(world, slot_index, columns) // 1000
-    else:
-        steps = np.where(buys, steps_max, 0)
+    error, random_steps = first_integers(key, np.arange(len(columns), dtype=np.int64), bounds)
+    by_strategy = {
+        ZERO_INTELLIGENCE: random_steps,
+        FORECAST: steps_max * _scarcity_per_mille(world, slot_index, columns) // 1000,
+        GREEDY: np.where(buys, steps_max, 0),
+    }
+    steps = np.choose(traders.strategies, [by_strategy[name] for name in STRATEGIES])
     quantity_wh = np.abs(net_wh) * (1000 + error) // 1000
     return OrderColumns(np.where(buys, quantity_wh, -quantity_wh), low + market.price_step_micro_per_kwh * steps)
 

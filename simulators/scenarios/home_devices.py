@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from gridcore.errors import UsageError
-from simulators.scenarios.keys import GROUP, check_group, check_order, one_of, whole
+from simulators.scenarios.keys import GROUP, check_group, check_order, check_strategies, one_of, whole
 
 HOURS: Final = 24
 ON_ARRIVAL: Final = "on_arrival"
@@ -37,16 +36,6 @@ class Pv:
         """Check what no range says."""
         check_group(self.homes_of_ten)
         check_order(self.peak_w_min, self.peak_w_max, "peak_w")
-
-
-def _check_strategies(strategies: Mapping[str, int]) -> None:
-    for name, share in strategies.items():
-        if name not in BATTERY_STRATEGIES:
-            raise UsageError(f"strategies.{name} is not known; choose of {', '.join(BATTERY_STRATEGIES)}")
-        if not 0 <= share <= GROUP:
-            raise UsageError(f"strategies.{name} {share} is not from 0 to {GROUP}")
-    if strategies and sum(strategies.values()) != GROUP:
-        raise UsageError(f"strategies are of {GROUP} batteries, and together {sum(strategies.values())}")
 
 
 def _hours(first: int, end: int) -> set[int]:
@@ -84,7 +73,7 @@ class Batteries:
         """Check what no range says."""
         check_order(self.capacity_wh_min, self.capacity_wh_max, "capacity_wh")
         check_order(self.sale_w_min, self.sale_w_max, "sale_w")
-        _check_strategies(self.strategies)
+        check_strategies(self.strategies, BATTERY_STRATEGIES, "batteries")
         cheap, dear = (
             _hours(first, end)
             for first, end in (

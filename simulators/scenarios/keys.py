@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gridcore.errors import UsageError
@@ -38,3 +39,14 @@ def check_group(homes_of_ten: tuple[int, ...]) -> None:
     for homes in homes_of_ten:
         if not 0 <= homes <= GROUP:
             raise UsageError(f"homes_of_ten: {homes} is not from 0 to {GROUP}")
+
+
+def check_strategies(strategies: Mapping[str, int], known: Sequence[str], what: str) -> None:
+    """UsageError where these are not shares of ten by known names; nothing at all is none. what: of which there are ten."""
+    for name, share in strategies.items():
+        if name not in known:
+            raise UsageError(f"strategies.{name} is not known; choose of {', '.join(known)}")
+        if not 0 <= share <= GROUP:
+            raise UsageError(f"strategies.{name} {share} is not from 0 to {GROUP}")
+    if strategies and sum(strategies.values()) != GROUP:
+        raise UsageError(f"strategies are of {GROUP} {what}, and together {sum(strategies.values())}")

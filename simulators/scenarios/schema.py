@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gridcore.config import decode_config
 from gridcore.errors import UsageError
 from simulators.scenarios.home_devices import Batteries, HeatPumps, Pv, Vehicles
-from simulators.scenarios.keys import GROUP, PPM, check_order, one_of, whole
+from simulators.scenarios.keys import GROUP, PPM, check_order, check_strategies, one_of, whole
 from simulators.scenarios.meter_kinds import USUAL_METERS, MeterKind, MqttDevices, kinds_of_ten
 
 SCHEMA_VERSION: Final = 1
@@ -37,6 +37,9 @@ EUROPEAN_LV: Final = "ieee:european_lv"
 OWN_TABLE: Final = "csv"
 CLEAR_SKY: Final = "clear_sky"
 ZERO_INTELLIGENCE, FORECAST, GREEDY = "zero_intelligence", "forecast", "greedy"
+STRATEGIES: Final = (ZERO_INTELLIGENCE, FORECAST, GREEDY)
+GROUPS_MAX: Final = 100
+GROUP_HOMES_MAX: Final = 10_000
 LATE, LOST, EXCEPTION, NO_VALUE = "late", "lost", "exception", "no_value"
 RESET, STUCK, SWAPPED, ROLL_OVER, WORD_SWAP = "reset", "stuck", "swapped", "roll_over", "word_swap"
 REBOOT, METER_CLOCK = "reboot", "meter_clock"
@@ -214,12 +217,22 @@ class Households:
     slot_noise_percent: int = whole(0, 100)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MarketGroup:
+    """Homes that trade by one strategy, whatever the others do."""
+
+    name: str = dataclasses.field(metadata={"min": 1, "max": 60})
+    strategy: str = one_of(*STRATEGIES)
+    homes: tuple[str, ...] = dataclasses.field(metadata={"min": 1, "max": GROUP_HOMES_MAX})
+
+
 @dataclass(frozen=True)
 class Market:
     """How homes trade: each expects its energy with some error, and its limit lies in a range.
 
     strategy: a zero-intelligence home draws its limit; one with a forecast asks more the scarcer energy was at that time yesterday; a greedy one
-    takes what makes a trade most certain.
+    takes what makes a trade most certain. strategies: how many of each ten homes have which, in place of one for all; groups: homes that have one of
+    their own.
     """
 
     buy_micro_per_kwh_min: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
@@ -228,14 +241,21 @@ class Market:
     sell_micro_per_kwh_max: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
     price_step_micro_per_kwh: int = whole(1, PRICE_MICRO_PER_KWH_MAX)
     forecast_error_per_mille: int = whole(0, 1000)
-    strategy: str = dataclasses.field(
-        default=ZERO_INTELLIGENCE, metadata={"choices": (ZERO_INTELLIGENCE, FORECAST, GREEDY)}
-    )
+    strategy: str = dataclasses.field(default=ZERO_INTELLIGENCE, metadata={"choices": STRATEGIES})
+    strategies: dict[str, int] = dataclasses.field(default_factory=dict)
+    groups: tuple[MarketGroup, ...] = dataclasses.field(default=(), metadata={"max": GROUPS_MAX})
 
     def __post_init__(self) -> None:
         """Check what no range says."""
         check_order(self.buy_micro_per_kwh_min, self.buy_micro_per_kwh_max, "buy_micro_per_kwh")
         check_order(self.sell_micro_per_kwh_min, self.sell_micro_per_kwh_max, "sell_micro_per_kwh")
+        check_strategies(self.strategies, STRATEGIES, "homes")
+        group_of: dict[str, str] = {}
+        for number, group in enumerate(self.groups):
+            for home in group.homes:
+                if home in group_of:
+                    raise UsageError(f"groups[{number}].homes: {home} is in the group {group_of[home]!r} already")
+                group_of[home] = group.name
 
 
 @dataclass(frozen=True)

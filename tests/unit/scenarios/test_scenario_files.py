@@ -12,6 +12,7 @@ from simulators.scenarios.schema import VALIDATORS_MAX, Calendar, Consortium
 from tests.external import NEEDS_COMETBFT
 
 TEXT = find_scenario(DEMONSTRATION).data.decode()
+GROUP = '{name = "a", strategy = "greedy", homes = ["H001"]}'
 
 
 def said_of(path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -61,6 +62,18 @@ def test_the_gallery_is_listed_by_name_and_title(capsys: pytest.CaptureFixture[s
             "[tariff.terms]",
             "[tariff]\nrules = 'mid.toml'\n[tariff.terms]",
             "tariff: give prices and terms of p2p_call_auction/1, or rules",
+        ),
+        ("[market]", "[market]\nstrategies = {greedy = 3}", "market: strategies are of 10 homes, and together 3"),
+        ("[market]", "[market]\nstrategies = {gredy = 10}", "market: strategies.gredy is not known; choose of zero_"),
+        (
+            "[market]",
+            f"[market]\ngroups = [{GROUP}, {GROUP}]",
+            "market: groups[1].homes: H001 is in the group 'a' already",
+        ),
+        (
+            "[market]",
+            f"[market]\ngroups = [{GROUP.replace('H001', 'H114')}]",
+            "market.groups[0].homes: H114 is no home that",
         ),
         ("schema_version = 1", "schema_version = 2", "schema_version = 2 is out of range; allowed: 1 to 1"),
         ("peak_w_max = 6000", "peak_w_max = 90000", "more than its connection carries (120000 Wh)"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gridcore.errors import UsageError
-from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.households import OrderIntent, orders_of_slot, traders_of
 from simulators.grid.world import World, build_world
-from simulators.scenarios.schema import FORECAST, GREEDY, ZERO_INTELLIGENCE, Market
+from simulators.scenarios.schema import FORECAST, GREEDY, ZERO_INTELLIGENCE, Market, MarketGroup
 from tests.worlds.simulated import demo_world
 
 NOON_SLOT = 48
@@ -163,3 +164,36 @@ def test_what_a_home_wants_does_not_depend_on_its_strategy(day: World) -> None:
         for strategy in (ZERO_INTELLIGENCE, FORECAST, GREEDY)
     ]
     assert wanted[0] == wanted[1] == wanted[2]
+
+
+def with_market(day: World, **changes: Any) -> World:
+    """The day's homes with another market."""
+    return replace(day, scenario=replace(day.scenario, market=replace(market_of(day), **changes)))
+
+
+def test_of_each_ten_homes_so_many_have_a_strategy_as_is_said_and_they_keep_it_when_more_trade(day: World) -> None:
+    shares = {GREEDY: 3, FORECAST: 7}
+    names = traders_of(with_market(day, strategies=shares)).names
+    of_ten = [Counter(names[first : first + 10]) for first in range(0, len(names) // 10 * 10, 10)]
+    assert of_ten == [Counter(shares)] * len(of_ten)
+    assert len({tuple(names[first : first + 10]) for first in range(0, 50, 10)}) > 1
+    fewer = replace(day, traders=day.traders[:13])
+    assert traders_of(with_market(fewer, strategies=shares)).names == names[:13]
+    other = replace(day, scenario=day.scenario.sized(seed=8))
+    assert traders_of(with_market(other, strategies=shares)).names != names
+
+
+def test_a_home_of_a_group_trades_as_if_all_had_its_strategy(day: World) -> None:
+    group = MarketGroup(name="early", strategy=GREEDY, homes=("H002", "H005"))
+    mixed = orders_of_slot(with_market(day, groups=(group,)), NOON_SLOT)
+    greedy = orders_of_slot(with_market(day, strategy=GREEDY), NOON_SLOT)
+    plain = orders_of_slot(day, NOON_SLOT)
+    expected = [own if own.party in group.homes else other for own, other in zip(greedy, plain, strict=True)]
+    assert list(mixed) == expected
+    assert [order.party for order in mixed if order not in plain] == ["H002", "H005"]
+
+
+def test_a_group_of_homes_that_do_not_trade_is_one_line(day: World) -> None:
+    group = MarketGroup(name="away", strategy=GREEDY, homes=("H999",))
+    with pytest.raises(UsageError, match=r"market.groups\[0\].homes: H999 is no home that trades; they are H001 to"):
+        traders_of(with_market(day, groups=(group,)))

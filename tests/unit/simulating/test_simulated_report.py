@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,20 @@ from gridledger.simulating.direct import DirectPlan, run_direct
 from gridledger.simulating.event_report import KINDS, effect_of
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
+from settlement.catalogue import CATALOGUE
 from simulators.grid.world import build_world
 from simulators.scenarios.gallery import find_scenario
 from simulators.scenarios.schema import (
     AREA_KINDS,
     CLOCK_DRIFT,
     EXCHANGED,
+    FORECAST,
     FRAUD_KINDS,
+    GREEDY,
     METER_KINDS,
     VALIDATOR_DOWN,
     Event,
+    MarketGroup,
 )
 
 SLOTS = 4
@@ -202,3 +207,44 @@ def test_the_command_that_makes_it_again_is_there_where_scenario_and_seed_say_it
     assert DirectPlan(elsewhere, found.sized(slots=SLOTS)).options is None
     assert DirectPlan(elsewhere, found, orders=lambda world, slot: []).options is None
     assert "Made again by" not in (out / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("contract", "kinds", "said"),
+    [
+        ("mid_market_rate/1", ("community_buy", "community_sell"), "Price in the community"),
+        ("trade_reduction/1", ("trade_buy", "trade_sell"), "Price among neighbours"),
+    ],
+)
+def test_what_a_kwh_costs_and_brings_are_two_lines_where_they_differ(
+    contract: str, kinds: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
+    settled = Settled(world)
+    account = CATALOGUE[contract].contract.line_kinds[0].account
+    settled.traded_wh[:] = 1_000
+    for slot in range(SLOTS):
+        settled.add_line(slot, kinds[0], account, 1_000, 400_000_000, 0)
+        settled.add_line(slot, kinds[1], account, 1_000, 0, 300_000_000)
+    prices = {"residual_price_micro_per_kwh": 460_000, "feed_in_price_micro_per_kwh": 280_000}
+    write_report(tmp_path, settled, Money(contract, "CNY", prices))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    drawn = page[page.index(said) :].partition("</section>")[0]
+    assert 'class="stroke price"' in drawn
+    assert 'class="stroke variant"' in drawn
+    css = (resources.files("gridcore.report") / "report.css").read_text("utf-8")
+    assert "svg .variant, .key.variant { stroke:" in css, "a line without a stroke is not seen"
+    assert ": 0.400" in drawn
+    assert ": 0.300" in drawn
+
+
+def test_what_each_strategy_saves_is_told_where_homes_have_several(tmp_path: Path) -> None:
+    scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
+    assert scenario.market is not None
+    group = MarketGroup(name="early birds", strategy=GREEDY, homes=("H002",))
+    mixed = replace(scenario, market=replace(scenario.market, strategies={FORECAST: 10}, groups=(group,)))
+    for name, one, is_told in (("mixed", mixed, True), ("plain", scenario, False)):
+        (tmp_path / name).mkdir()
+        write_report(tmp_path / name, Settled(build_world(one)), MONEY)
+        page = (tmp_path / name / "report.html").read_text("utf-8")
+        assert ("What each strategy saves" in page, "trades most surely: early birds" in page) == (is_told, is_told)
