@@ -32,7 +32,7 @@ class Readings:
 
     import_wh, export_wh: registers, primary Wh; voltage_mv: of a phase, the mean of the slot that ends there; height: of the newest
     block that brought readings of the boundary, 0 where none did. Boundaries follow each other without a hole. is_measured_elsewhere: a border of
-    the area has its meter in another area, so that these meters alone are no balance.
+    the area has its meter in another area, so that these meters alone are no balance. is_imported: energies of slots were imported, and the registers are their sums.
     """
 
     area: str
@@ -44,6 +44,7 @@ class Readings:
     voltage_mv: Int64
     height: Int64
     is_measured_elsewhere: bool = False
+    is_imported: bool = False
 
     @property
     def slots_of_day(self) -> int:

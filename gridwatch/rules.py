@@ -141,8 +141,13 @@ class Rules:
 
     def __post_init__(self) -> None:
         """Check that there is one."""
-        if all(getattr(self, name) is None for name in RULE_NAMES):
+        if not self.on:
             raise UsageError(f"no rule is on; give a table of {', '.join(RULE_NAMES)}")
+
+    @property
+    def on(self) -> list[str]:
+        """The names of those that are on."""
+        return [name for name in RULE_NAMES if getattr(self, name) is not None]
 
 
 RULE_NAMES: Final = tuple(field.name for field in dataclasses.fields(Rules) if field.name != "rules_version")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gridwatch.alerts import Alert
 from gridwatch.checks import areas, gateways, meters, nodes
-from gridwatch.columns import Readings, Watched
+from gridwatch.columns import ABSENT, Readings, Watched
 from gridwatch.rules import Rules
 
 _OF_AREA: Final[dict[str, Callable[[Readings, Any], Iterator[Alert]]]] = {
@@ -40,3 +40,19 @@ def alerts_of(watched: Watched, rules: Rules) -> list[Alert]:
     if rules.metrics is not None:
         found += nodes.check_metrics(watched, rules.metrics)
     return sorted(found)
+
+
+def without_data(watched: Watched, rules: Rules) -> dict[str, str]:
+    """The rules that are on and have nothing to look at, each with what is not there."""
+    areas = watched.areas
+    lacks = {
+        "balance": "no meter at the grid above" if not any(area.is_border.any() for area in areas) else "",
+        "monotone": "energies of slots were imported, and no registers"
+        if all(area.is_imported for area in areas)
+        else "",
+        "voltage": "no voltages" if not any((area.voltage_mv != ABSENT).any() for area in areas) else "",
+        "clock": "" if watched.sent else "no batches of gateways",
+        "keys": "" if watched.sent else "no batches of gateways",
+        "metrics": "" if watched.metrics else "no metrics of a node",
+    }
+    return {rule: what for rule, what in lacks.items() if what and getattr(rules, rule) is not None}

@@ -73,7 +73,7 @@ def _rules(args: argparse.Namespace) -> Rules:
 def _replay(args: argparse.Namespace) -> int:
     from gridwatch.ledger_source import watched_ledger
     from gridwatch.metrics_file import read_metrics
-    from gridwatch.watch import alerts_of
+    from gridwatch.watch import alerts_of, without_data
     from ledger.store.offline import reading
     from settlement.catalogue import CONTRACTS
 
@@ -82,11 +82,16 @@ def _replay(args: argparse.Namespace) -> int:
     with reading(args.data, CONTRACTS) as reader:
         watched = watched_ledger(reader)._replace(metrics=metrics)
     if not watched.areas:
-        what = "holds no readings that gateways signed, and there is nothing to watch"
-        raise UsageError(f"gridledger watch replay: {args.data}: {what}; energies that were imported have no registers")
-    alerts = alerts_of(watched, rules)
-    text = "\n".join([*map(_line, alerts), f"areas: {len(watched.areas)}, alerts: {len(alerts)}"])
-    print_result(args, {"areas": len(watched.areas), "alerts": [alert.as_json() for alert in alerts]}, text)
+        what = "holds no readings and no imported energies: there is nothing to watch"
+        raise UsageError(f"gridledger watch replay: {args.data}: {what}; give it a ledger that has some")
+    alerts, lacking = alerts_of(watched, rules), without_data(watched, rules)
+    if lacking and len(lacking) == len(rules.on):
+        words = "; ".join(f"{rule}: {what}" for rule, what in lacking.items())
+        raise UsageError(f"gridledger watch replay: {args.data}: no rule has anything to look at ({words})")
+    unlooked = [f"not looked at: {rule}, {what}" for rule, what in lacking.items()]
+    text = "\n".join([*map(_line, alerts), *unlooked, f"areas: {len(watched.areas)}, alerts: {len(alerts)}"])
+    found = {"areas": len(watched.areas), "alerts": [alert.as_json() for alert in alerts], "without_data": lacking}
+    print_result(args, found, text)
     return 1 if alerts else 0
 
 
@@ -115,10 +120,7 @@ def _follow(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gridwatch.rules import RULE_NAMES
-
-    rules = _rules(args)
-    on = [name for name in RULE_NAMES if getattr(rules, name) is not None]
+    on = _rules(args).on
     print_result(args, {"rules": on}, f"rules that are on: {', '.join(on)}")
     return 0
 

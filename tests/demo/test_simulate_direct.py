@@ -91,11 +91,26 @@ def test_other_rules_settle_the_same_world_and_without_bills_the_sums_are_the_sa
     assert f"{again} --no-bills --out DIR" in (bare.out / "report.html").read_text("utf-8")
 
 
-def test_a_ledger_without_readings_is_not_called_one_without_alerts(
-    direct: Finished, capsys: pytest.CaptureFixture[str]
+def test_rules_over_energies_look_at_a_ledger_of_imported_ones_and_the_others_say_what_is_not_there(
+    direct: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["watch", "replay", "--data", str(direct.out / "settlement" / "ledger")]) == 2
-    assert "holds no readings that gateways signed, and there is nothing to watch" in capsys.readouterr().err
+    ledger, rules = direct.out / "settlement" / "ledger", tmp_path / "rules.toml"
+    rules.write_text("rules_version = 1\n[limits]\npercent_max = 1\n[keys]\nrefused_per_day_max = 0\n")
+    assert main(["watch", "replay", "--data", str(ledger), "--rules", str(rules), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["without_data"] == {"keys": "no batches of gateways"}
+    reported = direct.rows("reported.csv")
+    limits = {row["meter"]: int(row["limit_wh"]) // 100 for row in direct.rows("meters.csv")}
+    above = [row for row in reported if max(int(row["import_wh"]), int(row["export_wh"])) > limits[row["meter"]]]
+    expected = {
+        (row["meter"], int(row["slot_start_s"]), max(int(row["import_wh"]), int(row["export_wh"]))) for row in above
+    }
+    assert {(alert["subject"], alert["from_s"], alert["value"]) for alert in found["alerts"]} == expected
+    assert len(expected) > 1
+    assert all(alert["blocks"] for alert in found["alerts"])
+    rules.write_text("rules_version = 1\n[monotone]\nback_wh_max = 0\n")
+    assert main(["watch", "replay", "--data", str(ledger), "--rules", str(rules)]) == 2
+    assert "no rule has anything to look at (monotone: energies of slots were imported" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
