@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,31 +16,49 @@ from gridledger.settling.documents import DocumentFolder, StatedRow, billings, o
 from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounding_words
 from gridledger.settling.month_lines import bracketed
 from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BalanceIssued, BalanceLineRow
-from settlement.area_balance import Known, SlotHistory
+from settlement.area_balance import SlotHistory
 from settlement.invoicing.total import invoice_total
 
 
 class _Line(NamedTuple):
-    """A line of a document, and what is known of each slot by local day."""
+    """A line of a document, and what is known of each slot; stated: its row of the file."""
 
     area: str
     name: DocumentName
     issued: BalanceIssued
-    known: Sequence[tuple[str, SlotHistory]]
+    histories: Sequence[SlotHistory]
+    timezone: str
     stated: StatedRow | None
 
     def of_days(self, until: str | None) -> Mapping[str, Owed]:
         """What is owed by local day after a run; None: after none."""
-        found: dict[str, Owed] = {}
-        for day, history in self.known:
-            owed = Owed() if until is None else self._owed(history, until)
-            before = found.get(day, Owed())
-            found[day] = Owed(before.energy_wh + owed.energy_wh, 0, before.pays_nano + owed.pays_nano)
-        return {day: owed for day, owed in found.items() if owed != Owed()}
+        return (
+            {} if until is None else owed_by_day(self.histories, self.timezone, self.name.kind, self.name.party, until)
+        )
 
-    def _owed(self, history: SlotHistory, until: str) -> Owed:
-        states: list[Known] = [one for one in history.known if run_rank(one.run) <= run_rank(until)]
-        return owed_of(states[-1], self.name.kind, self.name.party) if states else Owed()
+
+def owed_by_day(
+    histories: Iterable[SlotHistory], timezone: str, kind: str, party: str, until: str | None = None
+) -> dict[str, Owed]:
+    """What somebody owes of a kind for the slots of each local day, by what is known last, or by a run; days of nothing are not there."""
+    zone, found = ZoneInfo(timezone), dict[str, Owed]()
+    for history in histories:
+        states = [one for one in history.known if until is None or run_rank(one.run) <= run_rank(until)]
+        owed = owed_of(states[-1], kind, party) if states else Owed()
+        day = datetime.fromtimestamp(history.slot_start_s, zone).date().isoformat()
+        before = found.get(day, Owed())
+        found[day] = Owed(before.energy_wh + owed.energy_wh, 0, before.pays_nano + owed.pays_nano)
+    return {day: owed for day, owed in found.items() if owed != Owed()}
+
+
+def day_step(days: Mapping[str, Owed], area: str, line: str, currency: str) -> Step:
+    """The step that adds up what is owed by local day. line: names a slot's entry."""
+    what = {
+        "en": f"Owed for all slots, by local day; each slot: --area {area} --line {line}",
+        "zh_CN": f"全部时段的应付，按本地日；每个时段：--area {area} --line {line}",
+    }
+    formula = " + ".join(bracketed(days[day].pays_nano) for day in sorted(days)) or "0"
+    return Step(what, numbers(formula), sum(one.pays_nano for one in days.values()), f"1e-9 {currency}", holds=True)
 
 
 def derive_balance_line(folder: DocumentFolder, area: str, name: DocumentName) -> MonthDerivation:
@@ -55,14 +73,13 @@ def derive_balance_line(folder: DocumentFolder, area: str, name: DocumentName) -
             has = ", ".join(runs) or "none"
             words = f"{name.party} has no document for the balance of area {area}{which}; it has {has}"
             raise UsageError(f"--line {name.party}/{name.month}/{name.kind}: {words}")
-        zone = ZoneInfo(billing.dataset.timezone)
-        histories = month_histories(books, billing, area)
-        known = [(datetime.fromtimestamp(one.slot_start_s, zone).date().isoformat(), one) for one in histories]
+        histories, timezone = list(month_histories(books, billing, area)), billing.dataset.timezone
     run = runs[-1] if name.run is None else name.run
     place = runs.index(run)
     row = (name.party, name.month, area, run, name.kind)
     stated = stated_rows(folder, BALANCE_INVOICE_LINES, name.party, name.month)
-    line = _Line(area, name, own[place], known, next((one for one in stated if one.fields[: len(row)] == row), None))
+    said = next((one for one in stated if one.fields[: len(row)] == row), None)
+    line = _Line(area, name, own[place], histories, timezone, said)
     steps = list(_steps(line, runs[place - 1] if place else None))
     amounts = {"amount": line.issued.document.lines.get(name.kind, 0)}
     return MonthDerivation(name, run, TITLES[name.kind], steps, amounts, line.issued.terms, (NOT_CHECKED,))
@@ -75,12 +92,7 @@ def _steps(line: _Line, before: str | None) -> Iterator[Step]:
     now, then = line.of_days(run), line.of_days(before)
     exact_wh, exact_nano = (sum(one[at] for one in now.values()) for at in (0, 2))
     known_wh, known_nano = (sum(one[at] for one in then.values()) for at in (0, 2))
-    what = {
-        "en": f"Owed for all slots after run {run}, by local day; each slot: --area {line.area} --line {name.party}/SLOT/{name.kind}",
-        "zh_CN": f"批次 {run} 之后全部时段的应付，按本地日；每个时段：--area {line.area} --line {name.party}/SLOT/{name.kind}",
-    }
-    formula = " + ".join(bracketed(now[day].pays_nano) for day in sorted(now)) or "0"
-    yield Step(what, numbers(formula), exact_nano, nano, holds=True)
+    yield day_step(now, line.area, f"{name.party}/SLOT/{name.kind}", terms.currency)
     for column, exact, known, unit in (
         ("energy_wh", exact_wh, known_wh, "Wh"),
         ("amount_nano", exact_nano, known_nano, nano),

@@ -60,6 +60,12 @@ def declare(actions: Any) -> None:
     explain.add_argument(
         "--documents", type=Path, metavar="OUT", help="of --data: a folder that settle documents has made of it"
     )
+    explain.add_argument(
+        "--book",
+        type=Path,
+        metavar="BOOK",
+        help="of --data: a book that settle issue has made of it; the line is NUMBER/KIND",
+    )
     explain.add_argument("--guard", type=Path, metavar="FILE", help="that node's guard, where it lies outside --data")
     explain.add_argument(
         "--line",
@@ -81,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the derivation; 1 where a step does not give what the ledger says."""
     if args.documents is not None and args.data is None:
         raise UsageError(f"--documents {args.documents}: is of a ledger; name its data directory with --data")
+    if args.book is not None:
+        return _explain_issued(args)
     parts = args.line.rsplit("/", 2)
     is_of_month = len(parts) == 3 and all(parts) and _MONTH.fullmatch(parts[1]) is not None
     if args.area is not None and not is_of_month:
@@ -127,6 +135,23 @@ def _explain_document(args: argparse.Namespace, party: str, month: str, kind: st
     folder = DocumentFolder(args.settled) if args.settled else DocumentFolder(args.documents, args.data, args.guard)
     name = DocumentName(party, month, kind, args.run_name)
     derivation = derive_document(folder, name) if args.area is None else derive_balance_line(folder, args.area, name)
+    return _print_month(args, derivation)
+
+
+def _explain_issued(args: argparse.Namespace) -> int:
+    from gridledger.settling.outgoing.explained import derive_issued_line
+
+    others = {"--documents": args.documents, "--area": args.area, "--run": args.run_name, "--point": args.point}
+    if args.data is None or any(value is not None for value in others.values()):
+        words = "is of --data alone: the document says its run, area and party"
+        raise UsageError(f"--book {args.book}: {words}")
+    number, _, kind = args.line.rpartition("/")
+    if not number or not kind:
+        raise UsageError(f"--line {excerpt(args.line)}: write NUMBER/KIND, as utility-2026-000017/levy")
+    return _print_month(args, derive_issued_line(args.data, args.book, number, kind, args.guard))
+
+
+def _print_month(args: argparse.Namespace, derivation: MonthDerivation) -> int:
     language = args.language or _language()
     head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)

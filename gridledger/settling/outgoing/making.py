@@ -109,7 +109,7 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
 def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, list[str]]:
     """What an issue holds, by the blocks up to the height of the scope, and who has no terms; the book has what was issued before."""
     books = Books(reader, scope, row.month, is_of_files=False)
-    found = month_billing(books, _slots(reader, scope, row.month))
+    found = month_billing(books, slots_to_issue(reader, scope, row.month))
     balance = balance_book(books, found.billing)
     without = sorted({*found.without_tariff, *balance.without_terms}, key=utf8)
     dues = _all_dues(found, balance, row, book, set(without))
@@ -138,7 +138,8 @@ def _book_to_write(folder: Path) -> Book:
     return book
 
 
-def _slots(reader: LedgerReader, scope: Scope, month: str) -> Int64:
+def slots_to_issue(reader: LedgerReader, scope: Scope, month: str) -> Int64:
+    """The settled slots of a month. UsageError where there is none."""
     months = slots_of_months(reader, scope)
     if month not in months:
         has = f"it has {', '.join(months)}" if months else "none is settled yet"
@@ -163,7 +164,7 @@ def _begun(reader: LedgerReader, scope: Scope, asked: Asked, book: Book) -> Issu
     if ("" in others and area) or (others - {""} and not area):
         by = "as a whole; leave --area out" if area else f"by area ({', '.join(sorted(others))}); name one with --area"
         raise UsageError(f"--month {asked.month}: zone {scope.zone} was issued {by}")
-    slots, settled = slots_of_month(reader, scope, asked.month), len(_slots(reader, scope, asked.month))
+    slots, settled = slots_of_month(reader, scope, asked.month), len(slots_to_issue(reader, scope, asked.month))
     if settled < slots and not asked.is_so_far:
         words = f"{settled} of its {slots} slots are settled; issue it when the rest is, or what there is with --so-far"
         raise UsageError(f"--month {asked.month}: {words}")

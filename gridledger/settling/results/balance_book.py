@@ -123,6 +123,10 @@ class BalanceBook:
             known = of_run.get(day.kind, _Sum())
             of_run[day.kind] = _Sum(known.energy_wh + day.energy_wh, known.owed_nano + day.owed_nano)
 
+    def terms_of(self, party: str, month: str) -> InvoiceTerms | None:
+        """By which terms who answers is invoiced, None where nothing says them."""
+        return self._terms_of(party, month)
+
     @property
     def without_terms(self) -> list[str]:
         """Parties that answer for something, and of which nothing says how they are invoiced."""

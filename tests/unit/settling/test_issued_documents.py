@@ -7,19 +7,28 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.master_data import Named
 from gridcore.registry.row import Row
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
+from gridledger.settling.dataset import InvoiceTerms, PointRow
 from gridledger.settling.outgoing import book as books
-from gridledger.settling.outgoing import making
+from gridledger.settling.outgoing import explained, making
+from gridledger.settling.outgoing.dues import dues_of
+from gridledger.settling.outgoing.explained import derive_issued_line
+from gridledger.settling.results.balance_book import NO_BALANCE
+from gridledger.settling.results.billing import Billing
+from settlement.catalogue import CONTRACTS
 from settlement.invoicing.issued import Claim, Line, Terms, differences, total
+from settlement.tariffs.reading import components_of
 from tests.unit.settlement.test_borders_of_areas import ENDS, blocks_of
 from tests.unit.settling.folders import make_folder
+from tests.unit.settling.settled_folder import Grid, dataset_of, runs_of, tariffs_of
 from tests.unit.settling.test_balance_documents import BILLED, QUANTUM_NANO
 from tests.unit.settling.test_balance_documents import world as world_with_balance
 from tests.worlds.consortium import FIRST_S, UTILITY
@@ -27,6 +36,11 @@ from tests.worlds.ledgers import decide, ledger_with, open_ledger
 from tests.worlds.tariffed import HOME, MONTH, TARIFFED, first_slots, late_reading
 from tests.worlds.transactions import Sender
 
+KINDS = [kind.kind for kind in CONTRACTS["mid_market_rate/1"].line_kinds]
+CHARGES = [
+    {"name": "stay", "account": "supplier", "base": "day", "price_micro_per_day": 300_000},
+    {"name": "share", "account": "grid", "base": "percent", "share_ppm": -7_501, "of": ["levy", "stay"]},
+]
 FILES = (books.ISSUE, books.DOCUMENTS, books.LINES, books.ENTRIES)
 
 
@@ -174,6 +188,39 @@ def test_all_issues_are_computed_again_and_a_changed_ledger_row_is_named(
     assert "NOT THE SAME: 0001/documents.csv, row 2, says util-2027-000001" in capsys.readouterr().out
 
 
+def test_each_line_of_each_issue_is_explained_to_its_integer(
+    corrected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also those of what is taken back since another tax holds."""
+    for row in issued(corrected, books.LINES):
+        found = derive_issued_line(corrected / "ledger", corrected / "book", row["number"], row["line_kind"], None)
+        assert found.holds, [step for step in found.steps if not step.holds]
+        assert found.amounts == {"amount": int(row["amount"])}
+    explain = ["settle", "explain", "--data", str(corrected / "ledger"), "--book", str(corrected / "book"), "--line"]
+    assert main([*explain, "util-2027-000003/residual_export", "--language", "en"]) == 0
+    assert "amount: less what was issued before; util-2027-000003 says " in capsys.readouterr().out
+    for line, words in (
+        (
+            "util-2027-000003/residual_exprt",
+            "--line util-2027-000003: the document has no line 'residual_exprt'; did you mean 'residual_export'?",
+        ),
+        ("util-2027-000099/levy", "has no document of this number"),
+        ("util-2027-000003", "write NUMBER/KIND, as utility-2026-000017/levy"),
+    ):
+        assert main([*explain, line]) == 2
+        (told,) = capsys.readouterr().err.splitlines()
+        assert words in told
+
+
+def test_a_line_that_does_not_follow_from_its_ledger_is_told(
+    corrected: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explained, "month_lines", lambda *_: [])
+    explain = ["settle", "explain", "--data", str(corrected / "ledger"), "--book", str(corrected / "book"), "--line"]
+    assert main([*explain, "util-2027-000001/levy", "--language", "en"]) == 1
+    assert "DIFFERS" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_was_changed_afterwards_is_found_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -249,6 +296,9 @@ def test_balances_are_issued_with_the_documents_of_parties(tmp_path: Path) -> No
     }
     replay = ["settle", "replay", "--data", str(tmp_path / "ledger"), "--book", str(tmp_path / "book")]
     assert main(replay) == 0
+    for row in issued(tmp_path, books.LINES):
+        line = derive_issued_line(tmp_path / "ledger", tmp_path / "book", row["number"], row["line_kind"], None)
+        assert line.holds, row
 
 
 def test_a_ledger_of_files_is_issued_too_and_newer_files_become_further_documents(tmp_path: Path) -> None:
@@ -335,6 +385,49 @@ def test_all_that_was_issued_together_is_the_last_state_whatever_came_between(
     assert {by: what for by, what in found.items() if what != said(Claim())} == (
         {} if owed.is_nothing else {last: said(owed)}
     )
+
+
+SLOTS = 4
+POINTS = [PointRow("Z1", "P-1", "A1"), PointRow("Z2", "P-2", "A1")]
+ENERGIES = st.lists(st.lists(st.integers(0, 3_000), min_size=2, max_size=2), min_size=SLOTS, max_size=SLOTS).map(
+    lambda values: np.array(values, dtype=np.int64)
+)
+
+
+@given(ENERGIES, ENERGIES, st.lists(st.tuples(ENERGIES, st.sets(st.integers(0, SLOTS - 1), min_size=1)), max_size=3))
+@settings(max_examples=25, deadline=None)
+def test_what_is_issued_after_each_run_comes_to_the_documents_of_all_runs(
+    import_wh: Grid, export_wh: Grid, later: Sequence[tuple[Grid, set[int]]]
+) -> None:
+    """A call after each run, and one from nothing behind the last of them."""
+    dataset = dataset_of(
+        import_wh, export_wh, POINTS, tariff=components_of(CHARGES, KINDS), invoice=InvoiceTerms(tax_ppm=130_000)
+    )
+    runs = list(runs_of(dataset))
+    sent: dict[str, list[Claim]] = {point.party: [] for point in POINTS}
+    for number in range(len(later) + 1):
+        if number:
+            energies, slots = later[number - 1]
+            runs += runs_of(dataset, f"correction-{number}", sorted(slots), import_wh=energies)
+        for due in dues_of(Billing(dataset, runs, tariffs_of(dataset)), NO_BALANCE, "z-1", ""):
+            before = {due.terms: total(sent[due.of.party])}
+            sent[due.of.party] += [change for _, change in differences({due.terms: due.claim}, before)]
+    billing = Billing(dataset, runs, tariffs_of(dataset))
+    for run in billing.sheets.names:
+        for party in billing.points_of_party:
+            billing.billed(billing.run(run), party)
+    documents = list(billing.invoices.issued(billing.sheets.names))
+    from_nothing = {
+        party: [
+            sum(getattr(one.document, name) for one in documents if one.party == party)
+            for name in ("net", "tax", "gross")
+        ]
+        for party in sent
+    }
+    assert {
+        party: [sum(getattr(one, name) for one in claims) for name in ("net", "tax", "gross")]
+        for party, claims in sent.items()
+    } == from_nothing
 
 
 def said(claim: Claim) -> tuple[dict[str, int], int, int]:
