@@ -73,10 +73,10 @@ def _check(world: World, source: Path) -> None:
     if world.scenario.consortium is not None:
         what = "validators need a network of nodes, which --direct has none of"
         raise UsageError(f"{source}: consortium: {what}; leave --direct out, or the table")
-    for number, event in enumerate(world.scenario.events):
+    for event in world.scenario.events:
         if event.kind not in _COUNTED:
             what = f"{event.kind!r} needs meters and agents, which --direct has none of"
-            raise UsageError(f"{source}: events[{number}]: {what}; leave --direct out, or the event")
+            raise UsageError(f"{source}: events: {event.label!r}: {what}; leave --direct out, or the event")
 
 
 class WorldOrders:

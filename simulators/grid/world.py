@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
 from simulators.grid.batteries import STRATEGIES, WITHOUT_BATTERY
+from simulators.grid.chances import happening
 from simulators.grid.diversity import Slots, home_energy
 from simulators.grid.european_lv import EXTRACT_NAME, load_european_lv
 from simulators.grid.feeder import EXTRACTS, Feeder, homes_at_line_ends, load_feeder
@@ -254,7 +255,8 @@ def build_world(scenario: Scenario, new_array: NewArray = in_memory, in_parts: I
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
     _check(world)
-    return _rolled_over(world)
+    events = happening(scenario.events, scenario.seed, world.meters)
+    return _rolled_over(replace(world, scenario=replace(scenario, events=events)))
 
 
 def _has_power(scenario: Scenario, number: int, slots: int) -> NDArray[np.bool_]:

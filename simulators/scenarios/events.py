@@ -1,6 +1,7 @@
 """What goes wrong in a scenario: whom each event concerns, and that no two concern the same thing at once.
 
-An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the boundaries at which these begin.
+An event is on during the slots ``from_slot`` to ``until_slot`` - 1, and at the boundaries at which these begin. Of one that has a chance this is
+the time in which it may come: nothing else concerns its target then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from gridcore.errors import UsageError
 from simulators.scenarios.meter_kinds import DLT645, Wiring
 from simulators.scenarios.schema import (
     AREA_KINDS,
+    CERTAIN_PERCENT,
     DEAD_BROKER,
     EXCHANGED,
     METER_CLOCK,
@@ -77,6 +79,8 @@ def check_protocols(events: Sequence[Event], wiring_of: Mapping[str, Wiring], dr
     dlt645 = [meter for meter, wiring in wiring_of.items() if wiring.speaks == DLT645]
     for number, event in enumerate(events):
         where, is_dlt645 = f"events[{number}]", event.target in dlt645
+        if event.target not in wiring_of:  # an area, or a node
+            continue
         if event.kind == METER_CLOCK and not is_dlt645:
             hint = f"one that has is {min(dlt645)}" if dlt645 else f"give [[meters]] with speaks = {DLT645!r}"
             raise UsageError(f"{where}: {event.target} has no clock that counts; {hint}")
@@ -126,6 +130,8 @@ def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) ->
                 f"{where}: {event.target} has no broker; the devices that speak to one stand in {areas[0]}"
             )
         return
+    if event.chance_percent < CERTAIN_PERCENT and event.target in areas:
+        return
     for meter in _meters(event):
         if meter not in area_of_meter:
             raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
@@ -152,7 +158,7 @@ def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str]) -> bool
         return False
     if {STOLEN_KEY, VALIDATOR_DOWN} & {one.kind, other.kind}:  # these concern no meter
         return one.kind == other.kind and one.target == other.target
-    if one.kind in AREA_KINDS or other.kind in AREA_KINDS:
+    if not {one.target, other.target} <= area_of_meter.keys():  # one is an area's, or each meter's in it
         return bool(
             {area_of_meter.get(name, name) for name in _meters(one)}
             & {area_of_meter.get(name, name) for name in _meters(other)}

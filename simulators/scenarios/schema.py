@@ -97,6 +97,11 @@ FRAUD_KINDS: Final = (*METER_FRAUDS, STOLEN_KEY)
 """Of a stolen key the target is the area whose gateway had it."""
 PAIR_KINDS: Final = (SWAPPED, COLLUSION)
 EVENTS_MAX: Final = 1_000
+CERTAIN_PERCENT: Final = 100
+CHANCE_KINDS: Final = tuple(
+    kind for kind in (*METER_KINDS, *AREA_KINDS) if kind not in (SWAPPED, ROLL_OVER, BLACKOUT, DEAD_BROKER)
+)
+"""What may come by chance: at each boundary anew."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +319,8 @@ class Event:
     """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
 
     ``target``: a meter, for the kinds that concern all of it an area, or a validator's node; ``other``: of a swap, the meter that is found in
-    the target's place; of a collusion the one that counts more; of an exchange the new meter.
+    the target's place; of a collusion the one that counts more; of an exchange the new meter. ``chance_percent``: at each boundary it is on or
+    not, by chance; then the target of what concerns a meter may be an area, each meter of which has its own chance.
     """
 
     label: str = dataclasses.field(metadata={"min": 1, "max": 60})
@@ -323,9 +329,12 @@ class Event:
     from_slot: int = whole(1, SLOTS_MAX)
     until_slot: int = whole(2, SLOTS_MAX)
     other: str = dataclasses.field(default="", metadata={"max": 40})
+    chance_percent: int = whole(1, CERTAIN_PERCENT, CERTAIN_PERCENT)
 
     def __post_init__(self) -> None:
         """Check what no range says."""
+        if self.chance_percent < CERTAIN_PERCENT and self.kind not in CHANCE_KINDS:
+            raise UsageError(f"chance_percent {self.chance_percent}: {self.kind!r} comes for certain; leave it out")
         if self.from_slot >= self.until_slot:
             raise UsageError(f"from_slot {self.from_slot} is not before until_slot {self.until_slot}")
         if (self.kind in (*PAIR_KINDS, EXCHANGED)) != bool(self.other) or self.other == self.target:
