@@ -27,11 +27,12 @@ class LineWords:
 class ContractWords:
     """A contract as pages need it. ``lines``: by kind, in the contract's order; ``accounts``, ``prices``: by name.
 
-    ``supplier_keys``: the prices that a kWh from the supplier alone is made of; ``not_checked``: what no bundle can prove.
+    ``takes_conditions``: whether its bids may prefer sellers and kinds of energy; ``supplier_keys``: the prices that a kWh from the supplier alone is made of; ``not_checked``: what no bundle can prove.
     """
 
     contract_id: str
     takes_orders: bool
+    takes_conditions: bool
     supplier_keys: tuple[str, ...]
     lines: Mapping[str, LineWords]
     accounts: Mapping[str, Text]
@@ -87,6 +88,7 @@ def contract_words(answer: Mapping[str, Any]) -> ContractWords:
     return ContractWords(
         contract_id=answer["contract"],
         takes_orders=answer["takes_orders"],
+        takes_conditions=answer["takes_conditions"],
         supplier_keys=tuple(answer["supplier_keys"]),
         lines={line["kind"]: LineWords(line["title"], line["energy"]) for line in answer["line_kinds"]},
         accounts={account["account"]: account["title"] for account in answer["accounts"]},

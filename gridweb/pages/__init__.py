@@ -49,6 +49,7 @@ MODULES: Final = (
     "gridweb.pages.household",
     "gridweb.pages.line",
     "gridweb.pages.orders",
+    "gridweb.pages.standing",
     "gridweb.pages.payments",
     "gridweb.pages.balances",
     "gridweb.pages.interface",

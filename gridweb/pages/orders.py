@@ -11,9 +11,10 @@ from typing import Any, Final
 from quart import Blueprint, Response, request
 
 from gridcore.codes import Code
+from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, MarketOrder
 from gridweb.access import EVERY_ROLE, Role, Viewer, check_party, requires
-from gridweb.acts import SIGNING_WORDS, read_act, told
+from gridweb.acts import SIGNING_WORDS, act_frame, read_act, told
 from gridweb.i18n import N_, _, translate
 from gridweb.points import check_slot, find_point
 from gridweb.site import source, viewer
@@ -44,11 +45,35 @@ ANSWERS: Final[Mapping[int, str]] = {
     Code.CROSSES_OWN: N_("It could trade with an own order."),
     Code.NO_CREDIT: N_("What is owed, what is held and what this can cost are above the household's credit."),
     Code.ORDER_REUSED: N_("The household has sixteen orders in this slot: it can have no more."),
+    Code.NO_CONDITIONS: N_("This area's contract takes no preferences."),
+    Code.NO_SUCH_SELLER: N_("The ledger knows no party of the seller's name."),
 }
 """What the node's answer means to a household, by code."""
+WITHDRAWN: Final[Mapping[int, str]] = {
+    **ANSWERS,
+    Code.ACCEPTED: N_("The order is withdrawn."),
+    Code.EXISTS: N_("The order was withdrawn already."),
+    Code.NO_SUCH_ORDER: N_("This order does not stand."),
+}
+KIND_WORDS: Final[Mapping[str, str]] = {
+    "renewable": N_("Any renewable kind (green)"),
+    "solar": N_("Sun"),
+    "wind": N_("Wind"),
+    "hydro": N_("Water"),
+    "biomass": N_("Biomass"),
+    "geothermal": N_("Heat of the earth"),
+    "gas": N_("Gas"),
+    "coal": N_("Coal"),
+    "oil": N_("Oil"),
+    "nuclear": N_("Nuclear"),
+    "waste": N_("Waste"),
+}
+"""Kinds of energy that a bid may prefer."""
 WORDS: Final[Mapping[str, str]] = {
     **SIGNING_WORDS,
-    "amounts": N_("Energy in kWh with at most three digits behind the point, above 0; the limit with at most six."),
+    "amounts": N_(
+        "Energy in kWh with at most three digits behind the point, above 0; limits with at most six; preferences are of buying alone."
+    ),
 }
 """Of the page's script."""
 
@@ -87,6 +112,7 @@ async def show_orders(party: str) -> str:
     slots = open_slots(point.area, as_of.ledger_time_s)
     slot = request.args.get("slot", type=int) or (slots[0] if slots else point.area.first_slot_start_s)
     check_slot(point.area, slot)
+    table = await part_of(household_orders_table(source(), viewer(), party, slot_start_s=slot))
     return await render_page(
         "household/orders.html",
         party=party,
@@ -97,13 +123,21 @@ async def show_orders(party: str) -> str:
         slot=slot,
         takes_orders=point.area.contract.takes_orders and point.trades,
         may_place=viewer().role is Role.HOUSEHOLD,
-        table=await part_of(household_orders_table(source(), viewer(), party, slot_start_s=slot)),
+        table=table,
         table_url=table_url(household_orders_table, party=party, slot_start_s=slot),
         words={name: translate(text) for name, text in WORDS.items()},
+        kinds={word: translate(text) for word, text in KIND_WORDS.items()},
+        standing=_standing(table.value),
+        act=act_frame(as_of),
         counter_max=COUNTER_MAX,
         price_max=LIMIT_MICRO_PER_KWH_MAX,
         quantity_max=QUANTITY_WH_MAX,
     )
+
+
+def _standing(table: Table | None) -> Sequence[str]:
+    """The counters of a slot's orders that stand; of one whose gate has cleared none is withdrawn any more."""
+    return [str(row[-1]).rpartition("/")[2] for row in table.rows] if table is not None else []
 
 
 def open_slots(area: AreaInfo, ledger_time_s: int) -> range:
@@ -123,3 +157,13 @@ async def place_order(party: str) -> Response:
     act = read_act(await request.body, request.mimetype, MarketOrder, party)
     answer = await source().submit(act.wire)
     return told(answer, ANSWERS, f"/households/{party}/orders?slot={act.content.slot_start_s}")
+
+
+@pages.post("/households/<party>/orders/withdrawn")
+@requires(Role.HOUSEHOLD)
+async def withdraw_order(party: str) -> Response:
+    """Pass the signed withdrawal of an order on to the node."""
+    check_party(viewer(), party)
+    act = read_act(await request.body, request.mimetype, MarketCancel, party)
+    answer = await source().submit(act.wire)
+    return told(answer, WITHDRAWN, f"/households/{party}/orders?slot={act.content.slot_start_s}")

@@ -172,6 +172,7 @@ PLACES = (
     Place("own-certificates", "/households/{party}/certificates", "household"),
     Place("own-disputes", "/households/{party}/disputes", "household"),
     Place("orders", "/households/{party}/orders", "household"),
+    Place("standing", "/households/{party}/standing", "household"),
     Place("contest", "/households/{party}/contest/{slot}?line={kind}", "household"),
     Place("contest-document", "/households/{party}/contest-document?part=total", "household"),
     Place("year", "/households/{party}/year", "household"),

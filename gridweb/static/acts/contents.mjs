@@ -8,12 +8,49 @@ const ID_BYTES = 16;
 const drawn = () => crypto.getRandomValues(new Uint8Array(ID_BYTES));
 const clientNamed = (validUntil) => ({ client_id: drawn(), valid_until_s: BigInt(validUntil) });
 
-/** order: { area, counter, price, quantity, side, slotStart }, in the ledger's units. */
+const QUANTITY_BYTES = 4;
+
+/** order: { area, counter, price, quantity, side, slotStart }, in the ledger's units; of a bid that prefers something also `conditions`. */
 export const orderContent = (order) => ({
   kind: "market/order",
   identity: { counter: order.counter, nonce: drawn(), slot_start_s: order.slotStart },
-  body: { area: order.area, price_micro_per_kwh: order.price, quantity_wh: order.quantity, side: order.side },
+  body: {
+    area: order.area,
+    price_micro_per_kwh: order.price,
+    quantity_wh: order.quantity,
+    side: order.side,
+    ...(order.conditions ? { conditions: order.conditions } : {}),
+  },
 });
+
+function quantityBytes(quantity) {
+  const bytes = new Uint8Array(QUANTITY_BYTES);
+  new DataView(bytes.buffer).setUint32(0, Number(quantity), true);
+  return bytes;
+}
+
+/** rule: { area, counter, end, parts, slotStart }; a part, { price, quantity, side }, is the same in every slot. */
+export const ruleContent = (rule) => ({
+  kind: "market/profile",
+  identity: { counter: rule.counter, nonce: drawn(), slot_start_s: rule.slotStart },
+  body: {
+    area: rule.area,
+    end_s: rule.end,
+    parts: rule.parts.map(({ price, quantity, side }) => ({ price_micro_per_kwh: price, quantities_wh: quantityBytes(quantity), side })),
+  },
+});
+
+/** Identity and body of what withdraws. */
+const WITHDRAWALS = {
+  "market/cancel": (fixed, given) => ({
+    identity: { nonce: drawn(), slot_start_s: BigInt(fixed.slot_start_s) },
+    body: { area: fixed.area, counters: [BigInt(given.counter)] },
+  }),
+  "market/profile_end": (fixed, given) => {
+    const [slotStart, counter] = given.rule.split("/").map(BigInt);
+    return { identity: { counter, nonce: drawn(), slot_start_s: slotStart }, body: { area: fixed.area } };
+  },
+};
 
 const dispute = (fixed, given) => ({
   ground: given.ground,
@@ -52,4 +89,7 @@ const BODIES = {
 };
 
 /** An act of a page's form. fixed: what the page says of it, as JSON gives it; given: what the person filled in, texts and bigints. */
-export const actContent = (kind, { fixed, given, validUntil }) => ({ kind, identity: clientNamed(validUntil), body: BODIES[kind](fixed, given) });
+export const actContent = (kind, { fixed, given, validUntil }) => ({
+  kind,
+  ...(WITHDRAWALS[kind]?.(fixed, given) ?? { identity: clientNamed(validUntil), body: BODIES[kind](fixed, given) }),
+});

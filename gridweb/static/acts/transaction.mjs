@@ -1,4 +1,4 @@
-/* A transaction (docs/spec/envelope.md): canonical CBOR, signed. Its fields are bigints, texts, bytes and arrays of them. */
+/* A transaction (docs/spec/envelope.md): canonical CBOR, signed. Its fields are bigints, texts, bytes, and arrays and maps of them. */
 import { encode, encodeMap } from "../verify/cbor.mjs";
 import { signed } from "./signing.mjs";
 

@@ -11,7 +11,7 @@ const WIDTHS = [1, 2, 4, 8]; // bytes of an argument behind the first byte
 export const BOOLEANS = new Map([[0xf4, false], [0xf5, true]]);
 const NO_SIMPLE = new Map();
 
-/** Canonical bytes of what this verifier hashes and the forms of acts sign: integers, bytes, texts and arrays of them. */
+/** Canonical bytes of what this verifier hashes and the forms of acts sign: integers, bytes, texts, and arrays and maps of them. */
 export function encode(value) {
   if (typeof value === "bigint") return value < 0n ? head(1, -1n - value) : head(0, value);
   if (isBytes(value)) return joined(head(2, BigInt(value.length)), value);
@@ -19,6 +19,7 @@ export function encode(value) {
     const bytes = utf8(value);
     return joined(head(3, BigInt(bytes.length)), bytes);
   }
+  if (!Array.isArray(value)) return encodeMap(Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encode(item)])));
   return joined(head(4, BigInt(value.length)), ...value.map(encode));
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gridcore.serving.openapi import Json
 from ledger.contract import Contract, Vocabulary
+from ledger.state.order_terms import CONDITIONS
 
 
 def contract_answer(contract: Contract, words: Vocabulary) -> Json:
@@ -11,6 +12,7 @@ def contract_answer(contract: Contract, words: Vocabulary) -> Json:
     return {
         "contract": contract.contract_id,
         "takes_orders": contract.takes_orders,
+        "takes_conditions": CONDITIONS in contract.order_terms,
         "supplier_keys": list(contract.supplier_keys),
         "line_kinds": [
             {

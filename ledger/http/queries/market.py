@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from gridcore.node_interface import API, CBOR_TYPE
+from gridcore.registry.party import PARTY as PARTY_ENTITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
+from gridcore.transactions.market_order import SIDES
 from ledger.evidence import build_book
 from ledger.gates import ShownOrder, is_closed, load_gate, load_shown_orders
-from ledger.http.parameters import AREA, OF_AREA, OF_SLOT, PARTY, SLOT, START
+from ledger.http.parameters import AREA, OF_AREA, OF_PARTY, OF_SLOT, PARTY, SLOT, START
 from ledger.http.queries.answers import page, plain, settling_page
-from ledger.http.roles import OWN_AREA, OWN_ROWS, READERS, Scope
+from ledger.http.roles import OWN_AREA, OWN_ROWS, PARTY_ITSELF, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.clearing import CLEARING
+from ledger.leaves.columns import split_row
+from ledger.leaves.profiles import PROFILES, join_profiles
 
 
 def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, start: int) -> Json:
@@ -32,6 +38,27 @@ def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, star
 
 def _shown(order: ShownOrder) -> Json:
     return order._asdict()
+
+
+def profiles(view: LedgerView, party: str) -> Json:
+    """The standing rules of a party that may still order, in the order in which they were taken. ``counter`` and ``slot_start_s`` name one for its end."""
+    with view.reader.frozen():
+        record = view.reader.in_force(PARTY_ENTITY, party)
+        if record is None:
+            raise Problem("not-found", f"no party {party!r}")
+        zone, number = view.area(record.area).zone, view.reader.registry.party_number[party]
+        leaf = PROFILES.load(view.reader, zone.name, split_row(number)[0]) or join_profiles([])
+        ends_later = leaf.end_s > np.maximum(leaf.first_slot_s, view.reader.ledger_time_s)
+        own = leaf.take((leaf.party == number) & ends_later)
+    shown: dict[bytes, dict[str, Any]] = {}
+    ends = own.entries.cumsum().tolist()
+    for row, (end, entries) in enumerate(zip(ends, own.entries.tolist(), strict=True)):
+        counter = int(own.counter[row])
+        times = {"slot_start_s": int(own.first_slot_s[row]), "end_s": int(own.end_s[row])}
+        found = shown.setdefault(bytes(own.ids[row]), {"counter": counter, **times, "parts": []})
+        part = {"side": SIDES[int(own.side[row])], "price_micro_per_kwh": int(own.price_micro_per_kwh[row])}
+        found["parts"].append({**part, "quantities_wh": own.quantities_wh[end - entries : end].tolist()})
+    return {"party": party, "area": record.area, "profiles": list(shown.values())}
 
 
 def clearing(view: LedgerView, area_id: str, slot_start_s: int) -> Json:
@@ -81,6 +108,13 @@ ROUTES: Final = (
         access=OWN_ROWS,
         query=orders,
         parameters=(AREA, SLOT, PARTY, START),
+    ),
+    Query(
+        rule=f"{API}/profiles",
+        summary="The standing rules of a party.",
+        access=PARTY_ITSELF,
+        query=profiles,
+        parameters=OF_PARTY,
     ),
     Query(
         rule=f"{API}/areas/<area>/slots/<slot>/clearing",

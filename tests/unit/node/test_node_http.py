@@ -62,6 +62,7 @@ MATRIX: tuple[tuple[str, dict[str, str | int], set[str]], ...] = (
     (f"{SLOT}/run", {"party": "p-1"}, READS_ALL | {"p-1"}),
     (DAY, {"party": "p-1"}, READS_ALL | {"p-1"}),
     ("credit", {"party": "p-1"}, READS_ALL | {"p-1"}),
+    ("profiles", {"party": "p-1"}, READS_ALL | {"p-1"}),
     ("disputes", {}, READS_ALL | {"p-1", "p-2", "q-1"}),
     ("gateways/gw-1", {}, READS_ALL | {"gw-1"}),
     ("gateways/gw-2", {}, READS_ALL | {"gw-2"}),

@@ -1,12 +1,15 @@
 /* Opens a key file and signs contents as the pages do; a JSON object in, one out. Run by test_act_signing.py. */
 import { readFileSync } from "node:fs";
-import { actContent, orderContent } from "../../../gridweb/static/acts/contents.mjs";
+import { actContent, orderContent, ruleContent } from "../../../gridweb/static/acts/contents.mjs";
 import { openKeyFile } from "../../../gridweb/static/acts/keyfile.mjs";
 import { submissionOf } from "../../../gridweb/static/acts/transaction.mjs";
 import { hex, utf8 } from "../../../gridweb/static/verify/values.mjs";
 
 const asked = JSON.parse(readFileSync(0, "utf8"), (key, value) => (value?.integer === undefined ? value : BigInt(value.integer)));
-const content = () => (asked.order ? orderContent(asked.order) : actContent(asked.kind, asked.act));
+const content = () => {
+  if (asked.order) return orderContent(asked.order);
+  return asked.rule ? ruleContent(asked.rule) : actContent(asked.kind, asked.act);
+};
 try {
   const key = await openKeyFile(asked.pem, utf8(asked.password));
   const by = { chain: asked.chain, signer: asked.signer, key };

@@ -21,7 +21,9 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.dispute_document import DisputeDocument
 from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
-from gridcore.transactions.market_order import MarketOrder
+from gridcore.transactions.market_cancel import MarketCancel
+from gridcore.transactions.market_order import Condition, MarketOrder
+from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
 
 SCRIPT = Path(__file__).with_name("signing_cases.mjs")
 SENDING = Path(__file__).with_name("sending_cases.mjs")
@@ -81,6 +83,60 @@ def test_an_order_that_the_browser_signs_is_the_transaction_that_we_read(is_open
             slot_start_s=1_800_000_000,
         )
     assert len(nonces) == 20
+
+
+RULE = {
+    "area": "a-1",
+    "counter": {"integer": 2},
+    "end": {"integer": 1_800_604_800},
+    "parts": [
+        {"price": {"integer": 400_000}, "quantity": {"integer": 70_000}, "side": "buy"},
+        {"price": {"integer": 450_000}, "quantity": {"integer": 1}, "side": "sell"},
+    ],
+    "slotStart": {"integer": 1_800_000_000},
+}
+CONDITIONS = [
+    {"energy_wh": {"integer": 1_500}, "price_micro_per_kwh": {"integer": 420_000}, "energy_kind": "renewable"},
+    {"energy_wh": {"integer": 1_500}, "price_micro_per_kwh": {"integer": 300_000}},
+]
+
+
+def signed_by_a_page(read_as: type[Any], **said: Any) -> Any:
+    """The content of what a page signs, as we read it."""
+    key = SigningKey.generate()
+    (text,) = run(key_file(key), **said)["wires"]
+    (wire,) = cbor.decode(bytes.fromhex(text))
+    transaction = decode_transaction(wire)
+    assert is_valid_signature(key.public_key, transaction.signed, transaction.signature)
+    return read_as.decode(transaction)
+
+
+def test_a_standing_rule_that_the_browser_signs_is_the_profile_that_we_read() -> None:
+    content = signed_by_a_page(MarketProfile, rule=RULE)
+    parts = [ProfilePart("buy", 400_000, [70_000]), ProfilePart("sell", 450_000, [1])]
+    expected = MarketProfile(
+        area="a-1", counter=2, end_s=1_800_604_800, nonce=content.nonce, parts=parts, slot_start_s=1_800_000_000
+    )
+    assert content == expected
+
+
+def test_a_bid_that_prefers_what_is_green_is_the_conditions_that_we_read() -> None:
+    content = signed_by_a_page(MarketOrder, order={**ORDER, "conditions": CONDITIONS})
+    assert content.conditions == (Condition(1_500, 420_000, None, "renewable"), Condition(1_500, 300_000))
+
+
+def test_what_withdraws_an_order_and_ends_a_rule_is_what_we_read() -> None:
+    fixed = {"area": "a-1", "slot_start_s": 1_800_000_000}
+    cancel = signed_by_a_page(
+        MarketCancel, kind="market/cancel", act={"fixed": fixed, "given": {"counter": "3"}, "validUntil": 1}
+    )
+    assert (cancel.area, cancel.counters, cancel.slot_start_s) == ("a-1", [3], 1_800_000_000)
+    end = signed_by_a_page(
+        ProfileEnd,
+        kind="market/profile_end",
+        act={"fixed": {"area": "a-1"}, "given": {"rule": "1800000000/2"}, "validUntil": 1},
+    )
+    assert (end.area, end.counter, end.slot_start_s) == ("a-1", 2, 1_800_000_000)
 
 
 def test_a_wrong_password_is_one_word() -> None:

@@ -34,7 +34,7 @@ def market_world(folder: Path) -> World:
     world = household_world(folder)
     (area,) = world.node.answers["areas"]["areas"]
     area["rules"] |= {"gate_before_start_s": GATE_S, "open_before_start_s": OPEN_S}
-    order = {"order": "ab" * 32, "party": PARTY, "all_or_none": False, "side": "buy", "quantity_wh": 1_500}
+    order = {"order": f"{PARTY}/{FIRST_S}/1", "party": PARTY, "all_or_none": False, "side": "buy", "quantity_wh": 1_500}
     order |= {"price_micro_per_kwh": 410_000, "filled_wh": None, "amount_nano": None}
     world.node.answers[f"areas/A1/slots/{FIRST_S}/orders"] = {"orders": [order], "next": None}
     return world
@@ -66,7 +66,7 @@ async def post(browser: Browser, body: bytes, path: str = PAGE, content_type: st
 
 async def test_the_page_shows_the_orders_of_the_next_slot_that_takes_some_and_the_form(tmp_path: Path) -> None:
     page = await household(market_world(tmp_path)).text(PAGE)
-    slots = [int(slot) for slot in re.findall(r'<option value="(\d+)"', page)]
+    slots = [int(slot) for slot in re.findall(r'<option value="(\d{10})"', page)]
     assert slots[0] == FIRST_S
     assert all(slot - OPEN_S <= NOW_S < slot - GATE_S for slot in slots)
     assert slots[-1] + SLOT_S - OPEN_S > NOW_S
@@ -78,9 +78,9 @@ async def test_the_page_shows_the_orders_of_the_next_slot_that_takes_some_and_th
 async def test_a_form_that_is_sent_without_the_script_carries_neither_key_file_nor_password(tmp_path: Path) -> None:
     """A browser that has no scripts, or has not loaded them yet, would put what has a name into the address."""
     page = await household(market_world(tmp_path)).text(PAGE)
-    (form,) = re.findall(r"<form class=\"signed\".*?</form>", page, re.DOTALL)
-    assert form.count('type="password"') == form.count('type="file"') == 1
-    assert re.findall(r'name="(\w+)"', form) == ["side", "quantity", "price"]
+    forms = re.findall(r"<form class=\"signed\".*?</form>", page, re.DOTALL)
+    assert [form.count('type="password"') for form in forms] == [form.count('type="file"') for form in forms] == [1, 1]
+    assert [re.findall(r'name="(\w+)"', form) for form in forms] == [["side", "quantity", "price"], []]
 
 
 async def test_a_clerk_sees_the_orders_and_has_no_form(tmp_path: Path) -> None:
@@ -139,3 +139,25 @@ async def test_a_slot_that_takes_no_orders_now_says_so_instead_of_a_form(tmp_pat
     page = await household(world).text(f"{PAGE}?slot={past_s}")
     assert "This slot takes no orders now." in page
     assert "data-order" not in page
+
+
+async def test_under_a_contract_that_takes_preferences_the_form_has_fields_for_them(tmp_path: Path) -> None:
+    world = market_world(tmp_path)
+    (contract,) = world.node.answers["areas"]["contracts"]
+    world.node.answers["areas"]["contracts"] = [{**contract, "takes_conditions": True}]
+    page = await household(world).text(PAGE)
+    (form,) = re.findall(r"<form class=\"signed\" data-order.*?</form>", page, re.DOTALL)
+    assert re.findall(r'name="(\w+)"', form) == ["side", "quantity", "price", "kind", "seller", "other"]
+    assert 'value="renewable"' in form
+
+
+async def test_an_order_of_the_slot_is_withdrawn_by_its_counter(tmp_path: Path) -> None:
+    world = market_world(tmp_path)
+    page = await household(world).text(PAGE)
+    assert '<select data-field="counter"><option value="1">1</option></select>' in page
+    body = submission(MarketCancel(area="A1", counters=[1], nonce=bytes(16), slot_start_s=FIRST_S))
+    answer = await (await post(household(world), body, f"{PAGE}/withdrawn")).get_json()
+    assert (answer["is_taken"], answer["words"]) == (True, "The order is withdrawn.")
+    assert world.node.submitted == cbor.decode(body)
+    assert (await post(household(world), submission(order()), f"{PAGE}/withdrawn")).status_code == 400
+    assert (await post(household(world, party="H002"), body, f"{PAGE}/withdrawn")).status_code == 403
