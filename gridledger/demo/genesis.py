@@ -17,6 +17,7 @@ from gridcore.validator import Validator
 from gridledger.founding.local_days import calendar_of
 from gridledger.founding.organisations import UTILITY, organisations, signers
 from gridledger.settling.chain.agreements import agreement_rows
+from gridledger.settling.chain.balance import balance_rows
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import rules_of_area, rules_rows
 from gridledger.settling.chain.tariffs import tariff_rows
@@ -73,6 +74,7 @@ def build_genesis(
     for number, meter in enumerate(world.meters):
         listed += _metered_point(world, said, number, meter)
     listed += agreement_rows(terms._replace(agreements=[_of_points(row) for row in terms.agreements]))
+    listed += balance_rows(terms)
     calendar = calendar_of(scenario.calendar.time_zone, first_slot_s, int(world.boundary_s[-1]))
     if CONTRACTS[rules.contract].period_columns:  # it settles by the month, and closes what there is of the last one
         calendar = calendar._replace(months=sorted({*calendar.months, int(world.boundary_s[-1])}))
@@ -124,7 +126,7 @@ class _Said:
 def _metered_point(world: World, said: _Said, number: int, meter: MeterSpec) -> Iterator[Listed]:
     """A meter that is put up, showing its registers of that moment, when the first slot begins."""
     point, name = said.of(meter), point_of(meter.meter)
-    if point is None:
+    if point is None or point.is_border:
         yield Named(POINT, name, Point(meter.area, meter.role, None))
     else:
         yield from _party(world, said.terms, point)

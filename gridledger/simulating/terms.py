@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import UsageError
+from gridcore.registry.point import FEEDER
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import (
+    ROLE,
     Counts,
     Dataset,
     EstimateTerms,
@@ -62,9 +64,6 @@ def read_scenario_rules(scenario: Scenario) -> RulesRead | None:
     if rules.zone is not None and rules.zone.name != name:
         what = f"[timeline] timezone is {rules.zone.name}, and {name} in the scenario"
         raise UsageError(f"{RULES}: {what}; name the same, or none")
-    if rules.balance is not None:
-        what = "[balance] needs the energies at the borders of areas, which only settle files takes"
-        raise UsageError(f"{RULES}: {what}; leave the table out")
     check_market(scenario, takes_orders=rules.contract.takes_orders)
     times = scenario.timeline
     gate_s, deadline_s = rules.gate_before_start_s, rules.metering_deadline_s
@@ -86,10 +85,11 @@ _MARKET_KEYS: Final = [key for key in Market.__dataclass_fields__ if key.endswit
 def terms_of(world: World) -> Dataset:
     """What a world is settled by, as a dataset without energies and orders. UsageError, one line, at the first fault of its files.
 
-    Its points, by the bytes of their names, are the meters at which somebody is billed. Points of an area have equal keys where the contract
-    shares by keys and no file has them.
+    Its points, by the bytes of their names, are the meters at which somebody is billed, and those of feeders where areas have a balance. Points of an area
+    have equal keys where the contract shares by keys and no file has them.
     """
-    rules, points = read_scenario_rules(world.scenario), _points_of(world)
+    rules = read_scenario_rules(world.scenario)
+    points = _points_of(world, with_feeders=rules is not None and rules.balance is not None)
     nothing = np.zeros((0, len(points)), dtype=np.int32)
     own = Dataset(
         slot_start_s=world.slot_start_s,
@@ -115,9 +115,12 @@ def columns_of(world: World, points: Sequence[PointRow]) -> NDArray[np.intp]:
     return np.array([column[point.point] for point in points], dtype=np.intp)
 
 
-def _points_of(world: World) -> list[PointRow]:
-    billed = [meter for meter in world.meters if meter.party]
-    points = [PointRow(meter.meter, meter.party, meter.area, meter.limit_wh) for meter in billed]
+def _points_of(world: World, *, with_feeders: bool) -> list[PointRow]:
+    points = [
+        PointRow(meter.meter, meter.party, meter.area, meter.limit_wh, role=ROLE if meter.party else FEEDER)
+        for meter in world.meters
+        if meter.party or with_feeders
+    ]
     return sorted(points, key=lambda point: point.point.encode())
 
 
@@ -160,13 +163,15 @@ def _with_rules(own: Dataset, world: World, rules: RulesRead) -> Dataset:
         inputs=[*inputs, *terms.inputs],
         agreements=terms.agreements,
         references=terms.references,
+        balance=terms.balance,
         tariff_series=terms.tariff_series,
     )
 
 
 def _equal_keys(points: Sequence[PointRow]) -> list[KeyRow]:
-    of_area = Counter(point.area for point in points)
-    return [KeyRow(point.point, SHARE_PPM_MAX // of_area[point.area], None, None) for point in points]
+    billed = [point for point in points if not point.is_border]
+    of_area = Counter(point.area for point in billed)
+    return [KeyRow(point.point, SHARE_PPM_MAX // of_area[point.area], None, None) for point in billed]
 
 
 def write_rules(out: Path, scenario: Scenario) -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from gridledger.cli import main
 from tests.demo.demo_run import ABROAD, Finished, run_simulation
 from tests.demo.test_simulate_direct import RULES
 from tests.demo.test_simulate_small import short_copy
 
 pytestmark = pytest.mark.slow
 SLOTS = 4
+FEEDER_STEP_WH, METER_STEP_WH = 1_200, 100
+"""What a feeder's register counts in, and more than a home's or a shop's does."""
 ARRIVAL = """
 [market]
 contract = "continuous_double_auction/1"
@@ -63,8 +66,16 @@ KEYS_FOLDER = {
     ),
     "points.csv": "point,voltage_level,supplier\nM-L001,10kV,other\n",
 }
+BALANCE = """
+[balance]
+loss_responsible = "grid"
+loss_price_micro_per_kwh = 400000
+gain_price_micro_per_kwh = 250000
+surplus_price_micro_per_kwh = 200000
+shortfall_price_micro_per_kwh = 600000
+"""
 AGREED_FOLDER = {
-    "rules.toml": RULES.replace("mid_market_rate/1", "bilateral_agreements/1"),
+    "rules.toml": RULES.replace("mid_market_rate/1", "bilateral_agreements/1") + BALANCE,
     "agreements.csv": (
         "agreement,seller_point,buyer_point,basis,price_micro_per_kwh,share_ppm,series\n"
         "roof,M-H013,M-H006,pay_as_produced,0,500000,deal\n"
@@ -135,3 +146,19 @@ def test_continuous_trading_is_the_same_in_other_surroundings_and_as_columns_and
     assert manifest["contract"] == "continuous_double_auction/1"
     prices = {row["price_micro_per_kwh"] for row in here.rows("statements.csv") if row["line_kind"] == "trade_buy"}
     assert prices == {""}
+
+
+def test_losses_of_areas_are_the_same_in_the_ledger_of_agents_and_in_the_folder_of_columns(tmp_path: Path) -> None:
+    rules = rules_folder(tmp_path / "rules", AGREED_FOLDER)
+    agents, direct = run_with(rules, tmp_path / "agents"), run_with(rules, tmp_path / "direct", "--direct")
+    starts = [int(row["slot_start_s"]) for row in direct.rows("losses.csv")]
+    words = ["--area", "A1", "--from", str(starts[0]), "--until", str(starts[-1] + 900), "--out", str(tmp_path / "of")]
+    assert main(["settle", "balance", "--data", str(agents.out / "ledger"), *words]) == 0
+    for name in ("balance.csv", "balance_accounts.csv"):
+        assert (tmp_path / "of" / name).read_bytes() == (direct.out / "settlement" / name).read_bytes(), name
+    shown = {
+        row["slot_start_s"]: int(row["loss_wh"]) - int(row["gain_wh"]) for row in direct.rows("settlement/balance.csv")
+    }
+    assert len(shown) == SLOTS
+    true_wh = sum(int(row["loss_wh"]) for row in direct.rows("losses.csv"))
+    assert abs(sum(shown.values()) - true_wh) < FEEDER_STEP_WH + 26 * METER_STEP_WH

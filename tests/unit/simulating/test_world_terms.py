@@ -24,6 +24,14 @@ levy_micro_per_kwh = 40000
 """
 MID = f'[market]\ncontract = "mid_market_rate/1"\n{PRICES}'
 KEYS = f'[market]\ncontract = "sharing_keys/1"\nmethod = "static"\ntrade_price_micro_per_kwh = 360000\n{PRICES}'
+BALANCE = """
+[balance]
+loss_responsible = "grid"
+loss_price_micro_per_kwh = 400000
+gain_price_micro_per_kwh = 250000
+surplus_price_micro_per_kwh = 200000
+shortfall_price_micro_per_kwh = 600000
+"""
 RUNS = """
 [timeline]
 final_after_s = 5184000
@@ -72,6 +80,14 @@ def test_points_of_an_area_have_equal_keys_where_no_file_has_them(village: World
     assert [(key.point, key.share_ppm) for key in keyed.keys] == [("M-H001", 400_000)]
 
 
+def test_feeders_are_borders_where_areas_have_a_balance_and_share_in_nothing(village: World, tmp_path: Path) -> None:
+    terms = terms_of(under(village, tmp_path, rules=KEYS + BALANCE))
+    assert terms.balance is not None
+    assert [point.point for point in terms.points if point.is_border] == ["M-F1"]
+    assert "M-F1" not in {key.point for key in terms.keys}
+    assert not any(point.is_border for point in terms_of(under(village, tmp_path, rules=KEYS)).points)
+
+
 def test_gate_and_deadline_are_the_scenarios_where_rules_say_none(village: World, tmp_path: Path) -> None:
     own = village.scenario.timeline
     terms = terms_of(under(village, tmp_path, rules=MID))
@@ -107,7 +123,7 @@ def test_a_file_of_rules_has_nothing_beside_it(village: World, tmp_path: Path) -
         ({"points": "point,party\nM-H001,x\n"}, "points.csv, row 1: "),
         ({"points": "point,energy_kind\nM-H001,sunny\n"}, "'sunny' is no kind of energy"),
         ({"rules": KEYS, "keys": "point,share_ppm\nM-H001,1000000\nM-H002,1\n"}, "keys.csv, row 3, share_ppm: "),
-        ({"rules": f"{KEYS}\n[balance]\n"}, "rules.toml: [balance] "),
+        ({"rules": f"{MID}\n[balance]\n"}, "rules.toml: [balance] "),
         ({"rules": MID.replace("levy", "lewy")}, "rules.toml: [prices] lewy_micro_per_kwh is no price of"),
     ],
 )
