@@ -78,8 +78,8 @@ check: $(STAMP) ## format, lint, types, import contracts, architecture
 bench: $(STAMP) $(ROW_KERNEL) ## all benchmarks; ARGS='clear_10k --json' chooses
 	@$(BIN)/gridledger bench run $(ARGS)
 
-soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one, the tables of frauds and faults
-	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 $(ARGS)
+soak: $(STAMP) ## long runs: a full day with 50 kills, 2,000 seeds of a consortium under faults, ten minutes of kills of a real one, the tables of frauds and faults; at the end it says how long each took
+	@$(BIN)/python -m pytest -m soak -o faulthandler_timeout=0 --durations=0 --durations-min=1 $(ARGS)
 
 # The library of coverage-guided fuzzing, where there is one for this machine.
 $(FUZZ_STAMP): requirements-fuzz.lock | $(STAMP)

@@ -1,8 +1,8 @@
 """direct: a day of many metering points through ``simulate run --direct --no-bills``; direct_1m: of a million.
 
 The demonstration's feeder again and again, 154 meters each, 96 slots: the world and its power flow, its tables, a ledger founded, a day imported
-and settled, read back and written. ``keys``: every area shares by keys; ``orders``: every home trades in an auction, each slot. CPU seconds, of
-both processes where a world is large, and the peak memory of the larger one go to stderr. A million needs 48 GB of disk with keys.
+and settled, read back and written. ``keys``: every area shares by keys; ``orders``: every home trades in an auction, each slot. CPU seconds of
+all processes, the peak memory of the largest one, and of all of them together, go to stderr. A million needs 48 GB of disk with keys.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from benchmarks.memory_together import Together, watched
 from gridcore.errors import require
 from gridledger.bench import Benchmark, Measurement
 
@@ -49,19 +50,22 @@ def _day(feeders: int, *, has_orders: bool) -> Benchmark:
             command = [sys.executable, "-m", "gridledger", "simulate", "run", str(path), "--direct", "--no-bills"]
             command += ["--out", f"{folder}/out", "--json", *([] if has_orders else ["--rules", str(rules)])]
             begin = time.perf_counter()
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running, watched(running.pid) as seen:
+                answer, _ = running.communicate()
             seconds = time.perf_counter() - begin
-            require(json.loads(done.stdout)["meters"] == feeders * METERS_OF_FEEDER, "every meter is settled")
-            _say(feeders * METERS_OF_FEEDER)
+            require(running.returncode == 0, "the run has ended well")
+            require(json.loads(answer)["meters"] == feeders * METERS_OF_FEEDER, "every meter is settled")
+            _say(feeders * METERS_OF_FEEDER, seen)
         return Measurement(feeders * METERS_OF_FEEDER, seconds)
 
     return measure
 
 
-def _say(meters: int) -> None:
+def _say(meters: int, seen: Together) -> None:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s, mib = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-    print(f"{meters} meters: cpu_s so far {cpu_s:.1f}, mib {mib:.0f}", file=sys.stderr, flush=True)  # noqa: T201
+    together = f"all together {seen.peak_mib}, of these in no file {seen.peak_anonymous_mib}"
+    print(f"{meters} meters: cpu_s so far {cpu_s:.1f}, mib {mib:.0f}, {together}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 BENCHMARKS: dict[str, Benchmark] = {

@@ -68,6 +68,15 @@ def test_make_has_the_targets_that_others_rely_on() -> None:
     assert set("setup demo test check bench soak fuzz cometbft influxd clean".split()) <= targets
 
 
+def test_long_runs_say_how_long_each_took() -> None:
+    planned = subprocess.run(
+        ["make", "-n", "-o", ".venv/.gridledger-setup", "soak"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "-m soak" in planned.stdout
+    assert "--durations=0 --durations-min=1" in planned.stdout
+
+
 def test_arguments_reach_the_demo() -> None:
     planned = subprocess.run(
         ["make", "-n", "-o", ".venv/.gridledger-setup", "demo", "ARGS=--headless --days 1 --json"],
