@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="N: so many simulated seconds in one second; real: 1; max: as fast as it goes (default)",
     )
     run_it.add_argument(
-        "--resume", action="store_true", help="go on in DIR with a run of this scenario and seed that was killed"
+        "--resume", action="store_true", help="go on with a run of this scenario and seed into DIR that was killed"
     )
     run_it.add_argument("--parquet", action="store_true", help="write every table as Parquet too (needs pyarrow)")
     run_it.add_argument(
@@ -117,8 +117,6 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError("gridledger simulate run: --no-bills is of --direct; give it too")
     if args.direct and args.speed is not None:
         raise UsageError("gridledger simulate run: --speed is of agents, and --direct has none; leave one of them out")
-    if args.direct and args.resume:
-        raise UsageError("gridledger simulate run: --resume is of agents; make a --direct run again in another folder")
     if args.parquet:
         check_parquet("gridledger simulate run: --parquet")
     return _run_direct(args) if args.direct else _run_agents(args)
@@ -164,7 +162,7 @@ def _run_direct(args: argparse.Namespace) -> int:
 
     found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
     check_out(args.out)
-    plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills)
+    plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills, goes_on=args.resume)
     outcome = run_direct(plan, print_progress).outcome
     print_progress("")
     print_result(args, asdict(outcome), outcome.text())

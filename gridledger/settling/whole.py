@@ -81,7 +81,7 @@ def check_disk(datasets: Sequence[Dataset], out: Path) -> int:
 def settle(dataset: Dataset, out: Path, progress: Progress) -> Settled:
     """Settle a dataset into ``out``, which is absent or an empty folder; there is none of it after a fault."""
     with made_whole(out) as work:
-        return _settle_in(dataset, work, work, progress)
+        return settle_in(dataset, work, work, progress)
 
 
 def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
@@ -89,14 +89,14 @@ def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
     if not (out / LEDGER).is_dir():
         raise UsageError(f"{out}: holds no ledger; name a folder that settle files has made")
     with _work_folder(out) as work:
-        settled = _settle_in(dataset, out, work, progress)
+        settled = settle_in(dataset, out, work, progress)
         for made in sorted(work.iterdir()):
             made.replace(out / made.name)
     return settled
 
 
-def _settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> Settled:
-    """``home`` has the ledger, its keys and what proves a line; ``work`` gets the tables."""
+def settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> Settled:
+    """``home`` has the ledger, its keys and what proves a line, or nothing yet; ``work`` gets the tables. Whoever asks sees to it that it is all made or nothing."""
     with settled_ledger(dataset, home, progress.settled) as ledger:
         frame = _all_slots(dataset, ledger)
         is_named = any(point.partners != Partners() for point in frame.points)
@@ -144,9 +144,12 @@ def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunC
 
 
 @contextmanager
-def made_whole(out: Path) -> Iterator[Path]:
-    """A folder to work in that becomes ``out``, absent or an empty folder; after a fault there is none of it."""
-    with _work_folder(out) as work:
+def made_whole(out: Path, goes_on: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """A folder to work in that becomes ``out``, absent or an empty folder; after a fault there is none of it.
+
+    goes_on: whether what a killed process has left there is to be gone on with; it takes away what is not.
+    """
+    with _work_folder(out, goes_on) as work:
         yield work
         if out.exists():
             out.rmdir()
@@ -154,16 +157,17 @@ def made_whole(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    """An empty folder beside ``out``, which is gone afterwards unless it has another name by then; nobody else makes one meanwhile."""
+def _work_folder(out: Path, goes_on: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+    """A folder beside ``out``, empty unless ``goes_on`` says otherwise of what was left, which is gone afterwards unless it has another name by then; nobody else makes one meanwhile."""
     work = out.with_name(f".{out.name}{WORK}")
     if work.is_symlink():
         raise UsageError(f"{work}: is a link; take it away")
     work.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = out.with_name(f".{out.name}{WORK}.lock")
     with locked(lock, f"{out}: another settle files makes it just now; wait until it has ended"):
-        shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone
-        work.mkdir(mode=0o755)
+        if not goes_on(work):
+            shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone
+            work.mkdir(mode=0o755)
         try:
             yield work
         finally:

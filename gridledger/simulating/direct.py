@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from gridcore.sm3 import sm3
 from gridledger.beside import Beside, done_beside, made_in_two
 from gridledger.demo.prepare import prepare
 from gridledger.founding.folder import write_new
@@ -19,7 +21,8 @@ from gridledger.freed_memory import give_back_memory
 from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.runs import SlotColumns
-from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle
+from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle_in
+from gridledger.simulating.begun import BEGUN, SETTLEMENT, can_go_on, note_begun
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
 from gridledger.simulating.report import Money, write_report
@@ -39,15 +42,13 @@ T = TypeVar("T")
 _NANO: Final = 10**9
 BESIDE_VALUES_MIN: Final = 1 << 22
 """Energies of a world whose tables are written while it is settled."""
-SETTLEMENT: Final = "settlement"
-"""The folder of what ``settle files`` makes."""
 
 
 @dataclass(frozen=True)
 class DirectPlan:
     """``out``: absent or empty; ``has_bills``: with statements, invoices and a sample bundle.
 
-    ``orders``: what homes want in a slot, in place of the scenario's own traders.
+    ``orders``: what homes want in a slot, in place of the scenario's own traders; ``goes_on``: with what a killed process has left of the same run, where it has.
     """
 
     out: Path
@@ -55,6 +56,7 @@ class DirectPlan:
     has_parquet: bool = False
     has_bills: bool = True
     orders: Traders = orders_of_slot
+    goes_on: bool = False
 
     @property
     def options(self) -> str | None:
@@ -104,11 +106,14 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     progress("building the world")
     arrays = LargeArrays(nearest_folder(plan.out.absolute()))
     world, terms = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
-    dataset = dataset_of(world, terms, plan.found.path, plan.orders, arrays)
-    check_disk([dataset], plan.out)
+    identity = _identity(plan)
     gc.freeze()  # records of a million meters stay until the end: the collector need not walk them again and again
-    with made_whole(plan.out.absolute()) as work:
-        with _written(work, plan, world) as inputs:
+    with made_whole(plan.out.absolute(), lambda work: plan.goes_on and can_go_on(plan.out, work, identity)) as work:
+        note_begun(work, identity)
+        with _written(work, plan, world) as inputs:  # before there is a dataset: what writes beside has no use for it
+            dataset = dataset_of(world, terms, plan.found.path, plan.orders, arrays)
+            check_disk([dataset], plan.out)
+            gc.freeze()
             arrays.forget()
             settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
         give_back_memory()
@@ -128,8 +133,26 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
             known=inputs.result,
             direct=True,
         )
+        (work / BEGUN).unlink()
     wall_s = round(time.monotonic() - begun, 1)
     return Directed(_outcome(settled, rules_of, wall_s, plan.out.absolute()), settled)
+
+
+def _identity(plan: DirectPlan) -> bytes:
+    """What decides the files of a run: another one does not go on with them."""
+    scenario, calendar = plan.found.scenario, plan.found.scenario.calendar
+    named = [path for path in (scenario.grid.table, scenario.tariff.rules) if path is not None]
+    files = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    said = {
+        "scenario_sm3": sm3(plan.found.data).hex(),
+        "seed": scenario.seed,
+        "slots": calendar.slot_count,
+        "households": scenario.households.trading,
+        "has_own_orders": plan.orders is not orders_of_slot,
+        "has_bills": plan.has_bills,
+        "files_sm3": [sm3(file.read_bytes()).hex() for file in files if file.is_file()],
+    }
+    return json.dumps(said).encode()
 
 
 def _outcome(settled: Settled, rules: FileRules, wall_s: float, out: Path) -> DirectOutcome:
@@ -187,10 +210,11 @@ class _Run(NamedTuple):
 
 def _settle(plan: DirectPlan, home: Path, run: _Run) -> Settled:
     if plan.has_bills:
-        settle(run.dataset, home, Progress(run.told, lambda *_: None))
+        home.mkdir(exist_ok=True)
+        settle_in(run.dataset, home, home, Progress(run.told, lambda *_: None))
         with reading(home / LEDGER, CONTRACTS) as reader:
             return _settled(reader, run)
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     with settled_ledger(run.dataset, home, run.told) as ledger:
         return _settled(ledger, run)
 

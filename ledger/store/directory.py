@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gridcore.errors import EncodingError, UsageError
@@ -14,8 +14,8 @@ from gridcore.header import genesis_header
 from gridcore.sm3 import hasher
 from ledger.genesis_check import check_genesis
 from ledger.origin import Origin
-from ledger.registry.columns import read_columns
-from ledger.state.genesis import GenesisState, genesis_change, genesis_state
+from ledger.registry.columns import AllRegistered, read_columns
+from ledger.state.genesis import genesis_change, genesis_state
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
 from ledger.store.registry_file import REGISTRY_NAME, save_registry
@@ -45,22 +45,27 @@ def init_ledger(data_dir: Path, genesis: bytes, files: Files | None = None, *, g
     return digest
 
 
-def found_ledger(data_dir: Path, genesis: Genesis) -> None:
+def found_ledger(data_dir: Path, genesis: Genesis) -> AllRegistered:
     """The same of a genesis that was made here and has passed ``check_genesis``, or will have before it is used: nothing of it is decoded again,
-    and its state is saved at once.
+    and its state is saved at once. What it registers is for ``save_columns``.
     """
-    state, files = genesis_state(genesis), Files()
-    origin = Origin.of(genesis, state.change.tree.root)
+    (change, registered), files = genesis_state(genesis), Files()
+    origin = Origin.of(genesis, change.tree.root)
     _place(data_dir, genesis.encode(), origin.header.digest(), files, None)
     with locked(data_dir):
-        save_state(data_dir, origin, state, files).close()
+        StateDb.create(data_dir / DB_NAME, origin, change).close()
+    return registered
 
 
-def save_state(data_dir: Path, origin: Origin, state: GenesisState, files: Files) -> StateDb:
-    """A new ``state.db`` with the state of genesis, and the registry's columns beside it: an opening reads no leaf for them. StoreWriteError: the disk refuses it."""
-    db = StateDb.create(data_dir / DB_NAME, origin, state.change)
-    save_registry(data_dir / REGISTRY_NAME, read_columns(state.registered), db, files)
-    return db
+def found_columns(data_dir: Path, registered: AllRegistered) -> None:
+    """``save_columns`` of a ledger that was founded just now; of a million points their making needs much room. StoreError: its state is not there."""
+    with locked(data_dir), closing(StateDb.open(data_dir / DB_NAME, digest_of_genesis(data_dir))) as db:
+        save_columns(data_dir, db, registered, Files())
+
+
+def save_columns(data_dir: Path, db: StateDb, registered: AllRegistered, files: Files) -> None:
+    """The registry's columns beside a new ``state.db`` of a genesis: an opening reads no leaf for them. StoreWriteError: the disk refuses it."""
+    save_registry(data_dir / REGISTRY_NAME, read_columns(registered), db, files)
 
 
 def _place(data_dir: Path, genesis: bytes, digest: bytes, files: Files, guard: Path | None) -> None:

@@ -33,7 +33,7 @@ from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State
 from ledger.store.block_log import LOG_NAME, BlockLog
 from ledger.store.block_record import StoredRecord
-from ledger.store.directory import digest_of_genesis, load_genesis, save_state
+from ledger.store.directory import digest_of_genesis, load_genesis, save_columns
 from ledger.store.errors import StoreError, StoreWriteError
 from ledger.store.files import Files
 from ledger.store.guard import GUARD_NAME, Guard
@@ -114,9 +114,11 @@ def open_parts(data_dir: Path, files: Files, resources: ExitStack, guard_file: P
     if blocks.height or (data_dir / DB_NAME).exists():
         log.warning("state_db_rebuilt", reason=reason, blocks=blocks.height)
     decoded = load_genesis(data_dir)
-    state = genesis_state(decoded)
-    db = save_state(data_dir, Origin.of(decoded, state.change.tree.root), state, files)
+    change, registered = genesis_state(decoded)
+    db = StateDb.create(data_dir / DB_NAME, Origin.of(decoded, change.tree.root), change)
     resources.callback(db.close)
+    del change  # leaves and tree of a million points: the columns need the room
+    save_columns(data_dir, db, registered, files)
     return _with_registry(_fit(db, blocks, guard, ""), data_dir, files)
 
 

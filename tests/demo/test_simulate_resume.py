@@ -117,7 +117,6 @@ def test_what_cannot_be_resumed_is_one_line(
     for words, said in (
         (["--out", str(out), "--resume", "--seed", "8"], "was begun with another scenario or seed"),
         (["--out", str(other), "--resume"], "holds no run that was killed"),
-        (["--out", str(tmp_path / "new"), "--resume", "--direct"], "--resume is of agents"),
         (["--out", str(out)], "is not empty"),
     ):
         assert main(["simulate", "run", scenario, *words]) == 2

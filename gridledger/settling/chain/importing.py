@@ -58,11 +58,12 @@ from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
 from ledger.leaves.intervals import DAY_S, INTERVALS
 from ledger.leaves.progress import PROGRESS, Correction
+from ledger.registry.columns import AllRegistered
 from ledger.registry.entries import ENTRIES_MAX
 from ledger.state.interval_columns import IntervalColumns
 from ledger.state.intervals import IMPORTS_OF_DAY_MAX
 from ledger.state.run_dates import corrections_of
-from ledger.store.directory import found_ledger
+from ledger.store.directory import found_columns, found_ledger
 from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
@@ -121,27 +122,42 @@ def _bytes_of_day(dataset: Dataset) -> int:
 
 
 def _make(dataset: Dataset, folder: Path) -> None:
-    """Keys first: a ledger without them would be of no use. Of many points the check of what they are founded on takes as long as the rest: it is done beside."""
+    """Keys first: a ledger without them would be of no use. Of many points the check of what they are founded on takes as long as the rest: it is done beside.
+
+    The ledger has its name when it is whole: what a kill leaves of a founding is begun anew.
+    """
+    founding = folder / f"{LEDGER}.new"
+    for left in (founding, folder / KEYS):
+        shutil.rmtree(left, ignore_errors=True)
     keys = {name: SigningKey.generate() for name in (OPERATOR, IMPORTER)}
     genesis = found_chain(dataset, {name: key.public_key for name, key in keys.items()})
-    if not is_large(dataset):
-        check_chain(genesis)
-        _found(folder, keys, genesis)
-        return
     try:
-        with done_beside(lambda: check_chain(genesis)):
-            _found(folder, keys, genesis)
+        with _checked(genesis, is_beside=is_large(dataset)):
+            registered = _found(folder / KEYS, founding, keys, genesis)
+        found_columns(founding, registered)  # when the check is done: both together hold more than anything else does
     except GridError:
-        for made in (folder / LEDGER, folder / KEYS):
+        for made in (founding, folder / KEYS):
             shutil.rmtree(made, ignore_errors=True)
         raise
+    founding.rename(folder / LEDGER)
 
 
-def _found(folder: Path, keys: Mapping[str, SigningKey], genesis: Genesis) -> None:
-    (folder / KEYS).mkdir(mode=0o700)
+@contextmanager
+def _checked(genesis: Genesis, *, is_beside: bool) -> Iterator[None]:
+    """The check of a genesis, done when the block is left."""
+    if is_beside:
+        with done_beside(lambda: check_chain(genesis)):
+            yield
+        return
+    check_chain(genesis)
+    yield
+
+
+def _found(folder: Path, data_dir: Path, keys: Mapping[str, SigningKey], genesis: Genesis) -> AllRegistered:
+    folder.mkdir(mode=0o700)
     for name, key in keys.items():
-        save_key_and_password(folder / KEYS, name, key)
-    found_ledger(folder / LEDGER, genesis)
+        save_key_and_password(folder, name, key)
+    return found_ledger(data_dir, genesis)
 
 
 def _load_key(folder: Path, name: str) -> Signer:

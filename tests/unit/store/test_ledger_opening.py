@@ -22,7 +22,7 @@ from ledger.registry.columns_file import encode_columns
 from ledger.registry.in_force import Registry
 from ledger.store import opening, state_db
 from ledger.store.check import check_ledger, renew_guard
-from ledger.store.directory import found_ledger, init_ledger
+from ledger.store.directory import found_columns, found_ledger, init_ledger
 from ledger.store.errors import StoreError
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
@@ -223,7 +223,7 @@ def test_the_first_start_makes_the_columns_of_the_genesis_and_reads_no_leaf_for_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_founded: bool
 ) -> None:
     if is_founded:
-        found_ledger(tmp_path, decode_genesis(FEEDERS.genesis_file))
+        found_columns(tmp_path, found_ledger(tmp_path, decode_genesis(FEEDERS.genesis_file)))
     else:
         init_ledger(tmp_path, FEEDERS.genesis_file)
     monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("leaves were read"))

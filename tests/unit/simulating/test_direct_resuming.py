@@ -1,0 +1,118 @@
+"""A run without agents that is killed goes on with its ledger, and its files are those of a run that nobody killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gridledger.cli import main
+from gridledger.simulating.begun import BEGUN
+from gridledger.simulating.direct import DirectPlan, run_direct
+from simulators.scenarios.gallery import find_scenario
+
+DAYS = 3
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gridledger.settling.chain import importing
+from gridledger.simulating import direct
+from simulators.scenarios.gallery import find_scenario
+scenario, out, at, has_bills = sys.argv[1:]
+blocks = 0
+
+def kill(line):
+    global blocks
+    blocks += line.startswith("settled")
+    if line.startswith(at) or at == f"block {blocks}":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if at == "founding":
+    importing.found_ledger = lambda *_: kill(at)
+plan = direct.DirectPlan(Path(out), find_scenario(scenario), has_bills=has_bills == "bills")
+direct.run_direct(plan, kill)
+"""
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some days of the village: each is a block of its own."""
+    path = tmp_path_factory.mktemp("scenario") / "days.toml"
+    found = find_scenario("village_day")
+    text = found.data.decode().replace("days = 1\n", f"days = {DAYS}\n")
+    assert f"days = {DAYS}" in text
+    path.write_text(text)
+    table = found.scenario.grid.table
+    assert table is not None
+    path.with_name(table.name).write_bytes(table.read_bytes())
+    return path
+
+
+def digests(out: Path) -> dict[str, str]:
+    """Of all its tables and its report."""
+    found: dict[str, str] = json.loads((out / "manifest.json").read_text())["sm3"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody kills."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    run_direct(DirectPlan(out, find_scenario(str(scenario)), has_bills=False), lambda _: None)
+    return out
+
+
+def killed(scenario: Path, out: Path, at: str, bills: str = "none") -> Path:
+    """A run that ends with kill -9 when it comes to ``at``; the folder that it worked in."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(scenario), str(out), at, bills], check=False)
+    assert done.returncode == -9
+    assert not out.exists()
+    return out.with_name(f".{out.name}.unfinished")
+
+
+@pytest.mark.parametrize("at", ["founding", "block 4", "writing"])
+def test_a_run_that_was_killed_goes_on_and_comes_to_the_same_files(
+    scenario: Path, undisturbed: Path, tmp_path: Path, at: str
+) -> None:
+    out = tmp_path / "out"
+    genesis = killed(scenario, out, at) / "settlement" / "ledger" / "genesis.cbor"
+    assert genesis.exists() == (at != "founding")
+    founded = genesis.read_bytes() if genesis.exists() else b""
+    assert main(["simulate", "run", str(scenario), "--direct", "--no-bills", "--resume", "--out", str(out)]) == 0
+    assert digests(out) == digests(undisturbed)
+    assert {path.name for path in out.iterdir()} == {path.name for path in undisturbed.iterdir()}
+    gone_on = (out / "settlement" / "ledger" / "genesis.cbor").read_bytes()
+    assert (gone_on == founded) == (at != "founding"), "its keys and salts are drawn: only the same ledger has the same"
+
+
+def test_one_with_bills_goes_on_too(scenario: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    left = killed(scenario, out, "block 4", "bills")
+    (left / "settlement" / "statements.csv").write_text("half of it")
+    command = ["simulate", "run", str(scenario), "--direct", "--out"]
+    assert main([*command, str(out), "--resume"]) == 0
+    assert main([*command, str(whole)]) == 0
+    assert digests(out) == digests(whole)
+    for name in ("statements.csv", "postings.csv", "participants.csv"):
+        assert (out / "settlement" / name).read_bytes() == (whole / "settlement" / name).read_bytes()
+
+
+def test_where_nothing_was_begun_it_begins_and_what_another_run_left_is_not_touched(
+    scenario: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    left = killed(scenario, out, "block 2")
+    command = ["simulate", "run", str(scenario), "--direct", "--no-bills", "--out", str(out)]
+    for more in (["--resume", "--seed", "8"], ["--resume", "--direct"]):
+        words = command if more[-1] != "--direct" else [word for word in command if word != "--no-bills"]
+        assert main([*words, *more]) == 2
+        line = capsys.readouterr().err
+        assert "was begun with another scenario, seed or other options" in line
+        assert line.count("\n") == 1
+    assert (left / BEGUN).exists()
+    assert main(command) == 0, "without --resume it begins anew"
+    assert not left.exists()
+    assert main([*command[:-1], str(tmp_path / "fresh"), "--resume"]) == 0
