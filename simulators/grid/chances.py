@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from gridcore.errors import UsageError
@@ -24,15 +25,17 @@ def happening(events: Sequence[Event], seed: int, meters: Sequence[MeterSpec]) -
 
     UsageError where an area has no meter of which an event can be, and where it is more than HAPPENINGS_MAX.
     """
-    found = [event for event in events if event.chance_percent == CERTAIN_PERCENT]
-    for number, event in enumerate(events):
-        if event.chance_percent < CERTAIN_PERCENT:
-            found += _drawn(number, event, seed, meters)
+    certain = [event for event in events if event.chance_percent == CERTAIN_PERCENT]
+    drawn = (
+        one
+        for number, event in enumerate(events)
+        if event.chance_percent < CERTAIN_PERCENT
+        for one in _drawn(number, event, seed, meters)
+    )
+    found = (*certain, *islice(drawn, HAPPENINGS_MAX + 1 - len(certain)))
     if len(found) > HAPPENINGS_MAX:
-        raise UsageError(
-            f"events: {len(found)} would happen, at most {HAPPENINGS_MAX} can; give less chance_percent, time or meters"
-        )
-    return tuple(found)
+        raise UsageError(f"events: more than {HAPPENINGS_MAX} would happen; give less chance_percent, time or meters")
+    return found
 
 
 def _drawn(number: int, event: Event, seed: int, meters: Sequence[MeterSpec]) -> Iterator[Event]:

@@ -111,23 +111,41 @@ def check_meters(kinds: Sequence[MeterKind]) -> None:
             raise UsageError(f"meters[{number}]: {error}") from None
 
 
+class _HomeMeter(NamedTuple):
+    """What all homes of a kind have alike: step and modulus of their registers in Wh, and one record of their line."""
+
+    kind: MeterKind
+    resolution_wh: int
+    modulus_wh: int
+    wiring: Wiring
+
+
+@cache
+def _home_meters(kinds: tuple[MeterKind, ...]) -> tuple[_HomeMeter, ...]:
+    """Of each ten homes which has which."""
+    made = {}
+    for kind in kinds:
+        profile = home_profile(kind)
+        made[kind] = _HomeMeter(kind, profile.resolution_wh, profile.billing_points[0].modulus_wh, kind.wiring)
+    return tuple(made[kind] for kind in kinds_of_ten(kinds))
+
+
 def meters_of_area(
     feeder: Feeder, key: tuple[int, ...], number: int, has_pv: NDArray[np.bool_], kinds: Sequence[MeterKind]
 ) -> tuple[MeterSpec, ...]:
     """The meters of the area ``number``: homes, other loads, feeder. key: names the random streams; kinds: of homes, whose firmware profiles are there (``check_meters``)."""
-    of_ten, rng = kinds_of_ten(kinds), generator(*key, Stream.REGISTERS)
+    of_ten, rng = _home_meters(tuple(kinds)), generator(*key, Stream.REGISTERS)
     area, homes, others = area_name(number), feeder.households, feeder.loads - feeder.households
     home_import = rng.integers(*START_HOUSEHOLD_WH, size=homes)
     home_export = rng.integers(*START_EXPORT_WH, size=homes) * has_pv
     load_import = rng.integers(*START_LOAD_WH, size=others)
     feeder_import, feeder_export = rng.integers(*START_FEEDER_IMPORT_WH), rng.integers(*START_FEEDER_EXPORT_WH)
-    clocks = _clocks(generator(*key, Stream.METER_CLOCKS), [of_ten[home % GROUP] for home in range(homes)])
+    clocks = _clocks(generator(*key, Stream.METER_CLOCKS), [of_ten[home % GROUP].kind for home in range(homes)])
     specs = []
     for home in range(homes):
         code = household_code(number * homes + home)
         start = (int(home_import[home]), int(home_export[home]))
-        kind = of_ten[home % GROUP]
-        profile = home_profile(kind)
+        own = of_ten[home % GROUP]
         specs.append(
             MeterSpec(
                 f"M-{code}",
@@ -135,12 +153,12 @@ def meters_of_area(
                 code,
                 "household",
                 1,
-                profile.resolution_wh,
-                profile.billing_points[0].modulus_wh,
+                own.resolution_wh,
+                own.modulus_wh,
                 HOUSEHOLD_LIMIT_WH,
                 *start,
-                profile.id,
-                kind.wiring,
+                own.kind.profile_id,
+                own.wiring,
                 clocks[home],
             )
         )

@@ -118,5 +118,5 @@ def test_so_much_may_happen_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(chances, "HAPPENINGS_MAX", count)
     assert len(happening(events, 7, METERS)) == count
     monkeypatch.setattr(chances, "HAPPENINGS_MAX", count - 1)
-    with pytest.raises(UsageError, match=f"events: {count} would happen, at most {count - 1} can"):
+    with pytest.raises(UsageError, match=f"events: more than {count - 1} would happen; give less"):
         happening(events, 7, METERS)
