@@ -1,4 +1,4 @@
-"""``gridledger metering``: what an organisation decides of its meters' readings: approve a register that the rules set aside."""
+"""``gridledger metering``: what an organisation answers for in place of readings: a register, or the energy of slots."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gridcore.forms import TIME_S_MAX
 from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
+from gridledger import substituting
 from gridledger.commands import add_acting_arguments, print_result, whole_number
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``approve``."""
+    """Declare ``approve`` and ``substitute``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     approve = actions.add_parser("approve", help="answer for what a meter showed at a boundary, whatever stands there")
     add_acting_arguments(approve, "a signer of the role utility")
@@ -54,9 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the {name} register as the meter shows it, before its ratio",
         )
     approve.add_argument("--reason", required=True, metavar="TEXT", help="why, for people; stays on the ledger")
+    substituting.declare(actions)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Answer for a register, or for energies."""
+    return _approve(args) if args.action == "approve" else substituting.run(args)
+
+
+def _approve(args: argparse.Namespace) -> int:
     """Sign and submit one approval."""
     from gridcore.signers import open_signer
     from ledger.client import run_with_client

@@ -5,9 +5,10 @@ A correction is the ledger's ``metering/approve``: registers that count whatever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from quart import Blueprint, Response, request
 
@@ -26,6 +27,7 @@ from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
+from settlement.substitution import Registers, Shows, registers_after
 
 pages = Blueprint("correcting", __name__)
 
@@ -46,6 +48,9 @@ ANSWERS: Final[Mapping[int, str]] = {
 AMOUNTS: Final = N_(
     "Both registers in kWh as the meter shows them, with at most three digits behind the point; the reason has 1 to 200 characters."
 )
+SUBSTITUTE_REASON: Final = "substitute: "
+"""How the reason of a register begins that nobody read, as with ``gridledger metering substitute``. Stays on the ledger, so it is in one language."""
+_KWH: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII)
 COLUMNS: Final = (
     Column("boundary_s", N_("Boundary"), "instant"),
     Column("import_wh", N_("As the meter shows it: import"), "energy_wh"),
@@ -56,11 +61,23 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Installed:
-    """A meter as it hung at a boundary. number: of its installation; ratio: of its transformers, by which the ledger multiplies."""
+    """A meter as it hung at a boundary. number: of its installation; shows: how it counts; by the ratio the ledger multiplies."""
 
     meter: Meter
     number: int
-    ratio: int
+    shows: Shows
+
+    @property
+    def ratio(self) -> int:
+        """Of its transformers."""
+        return self.shows.ratio
+
+
+class Substitute(NamedTuple):
+    """The registers at a boundary that follow from the stated energy of the slot before it, in kWh as they are written into the form."""
+
+    import_kwh: str
+    export_kwh: str
 
 
 async def find_installed(source: Source, meter: Meter, boundary_s: int) -> Installed:
@@ -70,7 +87,7 @@ async def find_installed(source: Source, meter: Meter, boundary_s: int) -> Insta
     )
     for one in (row for page in found for row in page["installations"]):
         if one["meter"] == meter.meter:
-            return Installed(meter, one["number"], one["ratio"])
+            return Installed(meter, one["number"], Shows(one["ratio"], one["modulus_wh"] // one["ratio"]))
     raise SourceMissing(NOT_INSTALLED)
 
 
@@ -126,6 +143,35 @@ async def read_refused(source: Source, meter: Meter, boundary_s: int) -> list[st
     return [reason_of(one) for one in refused_rows(batches, {meter.number: meter}) if one.meter == meter.meter]
 
 
+def read_energies(given: Mapping[str, str]) -> Registers | None:
+    """The stated energy of a slot, Wh, out of kWh with at most three digits behind the point; None where none is stated. Problem 400."""
+    texts = [given.get(name, "").strip() for name in ("energy_import", "energy_export")]
+    if not any(texts):
+        return None
+    found = [_KWH.fullmatch(text or "0") for text in texts]
+    if found[0] is None or found[1] is None:
+        raise Problem("bad-request", "energy: kWh from 0 on, with at most three digits behind the point")
+    taken, given_wh = (int(one[1]) * 1_000 + int((one[2] or "").ljust(3, "0")) for one in found if one is not None)
+    return taken, given_wh
+
+
+def substitute_of(
+    registers: Table | None, energy_wh: Registers | None, start_s: int, shows: Shows
+) -> Substitute | None:
+    """The registers behind a slot whose energy is stated; None where none is, or no register is known where the slot begins."""
+    if registers is None or energy_wh is None:
+        return None
+    known = next((row for row in registers.rows if row[0] == start_s), None)
+    if known is None or not isinstance(known[1], int) or not isinstance(known[2], int):
+        return None
+    ((import_wh, export_wh),) = registers_after((known[1], known[2]), [energy_wh], shows)
+    return Substitute(_kwh(import_wh), _kwh(export_wh))
+
+
+def _kwh(register_wh: int) -> str:
+    return f"{register_wh // 1_000}.{register_wh % 1_000:03}"
+
+
 @pages.get("/meters/<meter>/correction")
 @requires(*READS_ALL)
 async def show_form(meter: str) -> str:
@@ -138,6 +184,8 @@ async def show_form(meter: str) -> str:
     installed = await find_installed(source(), one, boundary_s)
     slots = [boundary_s - area.slot_s, boundary_s]
     steps = [boundary_s - area.slot_s, boundary_s + area.slot_s]
+    registers = await part_of(_read_registers(source(), installed, area, boundary_s))
+    energy_wh = read_energies(request.args)
     return await render_page(
         "fleet/correction.html",
         one=one,
@@ -146,7 +194,11 @@ async def show_form(meter: str) -> str:
         boundary_s=boundary_s,
         steps=[step for step in steps if area.first_slot_start_s <= step <= newest_s],
         slots=[slot for slot in slots if area.first_slot_start_s <= slot < area.days[-1]],
-        registers=await part_of(_read_registers(source(), installed, area, boundary_s)),
+        registers=registers,
+        energy=[request.args.get(name, "") for name in ("energy_import", "energy_export")],
+        is_stated=energy_wh is not None,
+        substitute=substitute_of(registers.value, energy_wh, boundary_s - area.slot_s, installed.shows),
+        substitute_reason=SUBSTITUTE_REASON,
         registers_url=table_url(meter_registers_table, meter=meter, boundary=boundary_s),
         refused=(await part_of(read_refused(source(), one, boundary_s))).value or [],
         reasons=REASONS,

@@ -42,7 +42,7 @@ NEIGHBOUR, NEIGHBOURS_METER = "H002", "M-H002"
 def installation(party: str | None, number: int, meter: str) -> dict[str, Any]:
     """A row of the node's answer about installations."""
     names = {"number": number, "meter": meter, "point": f"P-{number}", "party": party, "role": "household"}
-    return {**names, "gateway": "GW-1", "ratio": RATIO, "limit_wh": 10_000, "trades": True}
+    return {**names, "gateway": "GW-1", "ratio": RATIO, "modulus_wh": 0, "limit_wh": 10_000, "trades": True}
 
 
 def household_world(folder: Path, **config: Any) -> World:

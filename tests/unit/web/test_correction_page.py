@@ -121,3 +121,28 @@ async def test_registers_of_another_meter_or_at_no_boundary_are_refused_and_not_
 @pytest.mark.parametrize("boundary", [BOUNDARY_S + 1, -900, NOW_S + SLOT_S, 10**30, 0])
 async def test_an_instant_that_is_no_boundary_is_refused(world: World, boundary: int) -> None:
     assert (await world.browser(Role.UTILITY).get(f"{PAGE}?boundary={boundary}")).status_code == 400
+
+
+async def test_the_energy_of_a_slot_that_nobody_measured_becomes_the_register_behind_it(world: World) -> None:
+    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S}&energy_import=2.5&energy_export=0.3")
+    register_wh = START_S + 2_500 // RATIO
+    assert (
+        f'data-field="import" data-unit="kwh" inputmode="decimal" autocomplete="off" value="{register_wh / 1000:.3f}"'
+        in page
+    )
+    assert 'data-field="export" data-unit="kwh" inputmode="decimal" autocomplete="off" value="0.150"' in page
+    assert 'value="substitute: "' in page
+    assert "The register below follows from the stated energy." in page
+
+
+async def test_a_slot_without_a_register_at_its_start_has_no_substitute_and_it_is_said(world: World) -> None:
+    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S + SLOT_S}&energy_import=1")
+    assert "No register is known where that slot begins" in page
+    assert 'value="substitute: "' not in page
+
+
+@pytest.mark.parametrize("energy", ["-1", "1.2345", "1e3", "1,5", "x", "9" * 10, "%EF%BC%91"])
+async def test_an_energy_that_is_none_is_refused(world: World, energy: str) -> None:
+    answer = await world.browser(Role.UTILITY).get(f"{PAGE}?boundary={BOUNDARY_S}&energy_import={energy}")
+    assert answer.status_code == 400
+    assert "kWh from 0 on" in await answer.get_data(as_text=True)

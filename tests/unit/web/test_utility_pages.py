@@ -62,6 +62,7 @@ def installation(number: int, meter: str, party: str | None, gateway: str) -> di
         "role": "household" if party else "feeder",
         "gateway": gateway,
         "ratio": 1,
+        "modulus_wh": 0,
         "limit_wh": 10_000,
         "trades": party is not None,
     }

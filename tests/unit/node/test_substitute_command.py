@@ -1,0 +1,138 @@
+"""``gridledger metering substitute`` against a node: energies that nobody measured become registers, and what contradicts them is one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from gridcore.codes import Code
+from gridledger.cli import main
+from tests.unit.node.test_approve_command import words
+from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.nodes import RunningNode, running_node, submit_all
+from tests.worlds.transactions import Sender
+from tests.worlds.two_areas import one_settled_slot
+
+__all__ = ["words"]
+
+GAP_S = FIRST_S + SLOT_S
+"""Registers are known here, 1,900 Wh of meter M-1, and two slots later: 2,500."""
+AFTER_S = GAP_S + 3 * SLOT_S
+
+
+class World(NamedTuple):
+    """A node whose gateway did not read two boundaries, and the gateway's hand."""
+
+    node: RunningNode
+    sender: Sender
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Registers up to the gap, and one behind it."""
+    async with running_node(tmp_path / "ledger") as running:
+        sender = running.sender()
+        await submit_all(running.client(), one_settled_slot(sender))
+        rows = [(1, 2500, 0), (2, 500, 700), (3, 20, 0), (4, 99, 5)]
+        await submit_all(running.client(), [[sender.clock(AFTER_S)], [sender.batch("gw-1", AFTER_S, rows)]])
+        yield World(running, sender)
+
+
+@pytest.fixture
+def node(world: World) -> RunningNode:
+    """The node alone."""
+    return world.node
+
+
+async def substitute(
+    node: RunningNode, words: list[str], folder: Path, rows: str, *more: str, meter: str = "M-1"
+) -> int:
+    """Run the command in a thread of its own, as a process would."""
+    path = folder / "energies.csv"
+    path.write_text(f"slot_start_s,import_wh,export_wh\n{rows}")
+    told = ["metering", "substitute", "--url", node.url, *words, "--meter", meter, "--file", str(path)]
+    return await asyncio.to_thread(main, [*told, "--reason", "like the week before", *more])
+
+
+async def registers(node: RunningNode, meter: str = "M-1") -> list[tuple[int | None, str]]:
+    """Import and quality at the boundaries from the last known register on."""
+    found = []
+    for boundary_s in range(GAP_S, AFTER_S + 1, SLOT_S):
+        answer = await node.client("util").query("areas/a-1/registers", boundary_s=boundary_s)
+        (row,) = (row for row in answer["registers"] if row["meter"] == meter)
+        found.append((row["import_wh"], row["quality"]))
+    return found
+
+
+async def test_energies_of_a_gap_become_registers_and_what_is_left_over_is_the_last_slots(
+    node: RunningNode, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = f"{GAP_S},250,0\n{GAP_S + SLOT_S},100,0\n"
+    assert await registers(node) == [(1_900, "measured"), (None, "missing"), (None, "missing"), (2_500, "measured")]
+    assert await substitute(node, words, tmp_path, rows, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["registers"] == [[GAP_S + SLOT_S, 2_150, 0], [GAP_S + 2 * SLOT_S, 2_250, 0]]
+    expected = [(1_900, "measured"), (2_150, "corrected"), (2_250, "corrected"), (2_500, "measured")]
+    assert await registers(node) == expected
+    assert await substitute(node, words, tmp_path, rows) == 0
+    assert "these registers stand already" in capsys.readouterr().out
+
+
+async def test_a_late_reading_does_not_take_the_place_of_a_substitute_and_becomes_an_exception(
+    world: World, words: list[str], tmp_path: Path
+) -> None:
+    node = world.node
+    assert await substitute(node, words, tmp_path, f"{GAP_S},250,0\n") == 0
+    (answer,) = await node.client().submit([world.sender.batch("gw-1", GAP_S + SLOT_S, [(1, 2_180, 0)])])
+    assert answer.name == "ACCEPTED"
+    found = (await node.client("util").query("exceptions"))["exceptions"]
+    codes = [row["code"] for batch in found if batch["boundary_s"] == GAP_S + SLOT_S for row in batch["rows"]]
+    assert codes == [Code.ROW_CORRECTION_CANDIDATE]
+    assert (await registers(node))[1] == (2_150, "corrected")
+    assert await substitute(node, words, tmp_path, f"{GAP_S},280,0\n", "--replace") == 0
+    assert (await registers(node))[1] == (2_180, "corrected")
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "line"),
+    [
+        (f"{GAP_S + SLOT_S},250,0\n", [], "has no register at"),
+        (f"{GAP_S},250,0\n{GAP_S + SLOT_S},351,0\n", [], "goes 1 Wh beyond it; state less"),
+        (
+            f"{GAP_S},250,0\n{GAP_S + SLOT_S},100,0\n{GAP_S + 2 * SLOT_S},10,0\n",
+            [],
+            "leave the slots from there on out",
+        ),
+        (f"{GAP_S},250,0\n{GAP_S + 2 * SLOT_S},100,0\n", [], "row 3: slots follow one another by 900 s"),
+        (f"{GAP_S},250\n", [], "row 2: "),
+        (f"{GAP_S},-5,0\n", [], "row 2: "),
+        ("", [], "has 0 slots; give 1 to 2976"),
+        (f"{GAP_S},1,0\n", ["--reason", "x" * 200], "--reason has 1 to 188 characters"),
+    ],
+)
+async def test_what_cannot_be_stated_is_one_line_and_nothing_is_sent(
+    node: RunningNode,
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rows: str,
+    more: list[str],
+    line: str,
+) -> None:
+    before = await registers(node)
+    assert await substitute(node, words, tmp_path, rows, *more) == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert line in said
+    assert await registers(node) == before
+
+
+async def test_an_unknown_meter_and_a_signer_of_another_role_are_refused(
+    node: RunningNode, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await substitute(node, words, tmp_path, f"{GAP_S},1,0\n", meter="M-77") == 2
+    assert "no meter of this code is installed" in capsys.readouterr().err
