@@ -170,6 +170,19 @@ class ReadingView:
 
 
 @dataclass(frozen=True)
+class ApprovalView:
+    """A register at a boundary of the slot for which an organisation answers, and why; as the meter shows it, Wh."""
+
+    when: str
+    """"start" or "end"."""
+    boundary_s: int
+    import_wh: int
+    export_wh: int
+    reason: str
+    transaction: TransactionView
+
+
+@dataclass(frozen=True)
 class ImportView:
     """An energy that was imported, and the import that brought it."""
 
@@ -251,6 +264,7 @@ class BundleView:
     run: RunView
     position: PositionView
     readings: tuple[ReadingView, ...]
+    approvals: tuple[ApprovalView, ...]
     """Start, end; none where the energy is estimated or imported."""
     imported: ImportView | None
     orders: tuple[OrderView, ...]
@@ -312,6 +326,7 @@ class _Decoder:
             run=self._run(),
             position=self._position(),
             readings=tuple(self._readings()),
+            approvals=tuple(self._approvals()),
             imported=self._imported(),
             orders=tuple(
                 self._order(order, part) for order, part in zip(bundle.orders, self.parts["orders"], strict=True)
@@ -379,6 +394,22 @@ class _Decoder:
         shown = [(when, piece[when]) for when, piece in ends if when in piece]
         for (when, part), reading in zip(shown, self.bundle.readings, strict=True):
             yield self._reading(when, reading, part)
+
+    def _approvals(self) -> Iterator[ApprovalView]:
+        """Of the ends of the slot for which an organisation answers."""
+        pieces, parts = self.bundle.pieces, self.parts["pieces"]
+        ends = (("start", 0, pieces[0].approved_start), ("end", -1, pieces[-1].approved_end)) if pieces else ()
+        for when, place, approval in ends:
+            if approval is not None:
+                import_wh, export_wh = approval.body["registers"]
+                yield ApprovalView(
+                    when=when,
+                    boundary_s=approval.body["boundary_s"],
+                    import_wh=import_wh,
+                    export_wh=export_wh,
+                    reason=approval.body["reason"],
+                    transaction=self._transaction(approval, parts[place][f"approved_{when}"]),
+                )
 
     def _reading(self, when: str, reading: Reading, part: Mapping[str, Any]) -> ReadingView:
         batch, body = reading.batch, reading.batch.body

@@ -91,6 +91,19 @@ def derive_line(view: BundleView, line_kind: str) -> Derivation:
 def _energies(view: BundleView) -> Iterator[Step]:
     """From the registers at both ends; of an energy that no register tells there is nothing to add up."""
     spans, position = view.position.spans, view.position
+    for one in view.approvals:
+        when = {"start": ("start", "起点"), "end": ("end", "终点")}[one.when]
+        signer, reason = one.transaction.signer, one.reason
+        yield Step(
+            {
+                "en": f"Register at the {when[0]}, for which {signer} answers: {reason!r}",
+                "zh_CN": f"{when[1]}示数，由 {signer} 负责：{reason!r}",
+            },
+            numbers(f"{one.import_wh}, {one.export_wh}"),
+            one.import_wh,
+            "Wh",
+            holds=True,
+        )
     for span in spans:
         register = {"import": ("import", "用电"), "export": ("export", "上网")}[span.register]
         rolled = f" + {span.modulus_wh}" if span.modulus_wh else ""

@@ -155,7 +155,7 @@ READING_COLUMNS: Final = (
     Column("export_wh", N_("Export register, as shown"), "energy_wh"),
     Column("ratio", N_("Transformer ratio"), "count"),
     Column("quality", N_("Quality"), "quality"),
-    Column("flags", N_("Flags")),
+    Column("flags", N_("Flags, or the reason of who answers for it")),
     Column("offset_ms", N_("Read after the boundary, ms"), "count"),
     Column("clock", N_("Gateway's clock")),
     Column("clock_offset_ms", N_("Clock offset, ms"), "count"),
@@ -246,7 +246,12 @@ async def line_readings_table(source: Source, viewer: Viewer, party: str, slot: 
 def readings_table(view: BundleView, tz: str) -> Table:
     """The same, out of a decoded bundle."""
     name = f"{view.party}-{view.run.slot_start_s}-readings"
-    rows = [_reading_row(reading, view.ratio or 1) for reading in view.readings]
+    ratio = view.ratio or 1
+    rows = [_reading_row(reading, ratio) for reading in view.readings]
+    rows += [
+        (one.boundary_s, one.import_wh, one.export_wh, ratio, "corrected", one.reason, None, None, None)
+        for one in view.approvals
+    ]
     return Table(name, READING_COLUMNS, rows, title=_("Register readings"), tz=tz, currency=view.currency)
 
 

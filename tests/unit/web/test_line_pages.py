@@ -33,6 +33,7 @@ from tests.unit.web.web_world import DAY_S, Browser, World
 
 MID_MARKET = contract_answer(CATALOGUE["mid_market_rate/1"].contract, CATALOGUE["mid_market_rate/1"].vocabulary)
 PARTY, START_S = "h1", 9_000
+APPROVED: Evidence = HONEST["a register that an organisation answers for"]
 LINE = f"/households/{PARTY}/lines/{START_S}/trade_buy"
 STEM = f"a1-{PARTY}-trade_buy-1970-01-01T0230"
 """Of the files of that line."""
@@ -408,3 +409,19 @@ async def test_a_line_of_one_of_several_points_is_proved_at_that_point(tmp_path:
     assert "p1" in [params.get("point") for path, params in world.node.asked if path == "evidence"]
     bundle = await browser.get(f"{of_point}/bundle")
     assert bundle.headers["Content-Disposition"].endswith('filename="a1-h1-trade_buy-p1-1970-01-01T0230.evd"')
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "nobody's meter signed"), ("zh_CN", "负责")])
+async def test_a_register_that_somebody_answers_for_is_shown_with_who_and_why(
+    tmp_path: Path, language: str, words: str
+) -> None:
+    world = evidence_world(tmp_path, APPROVED)
+    browser = household(world, language)
+    page = unescape(await browser.text(LINE))
+    (approval,) = decode_bundle(APPROVED.bundle_bytes).approvals
+    assert (approval.when, approval.import_wh) == ("end", 51_000)
+    assert words.casefold() in page.casefold()
+    assert f'<q lang="">{approval.reason}</q>' in page
+    assert approval.transaction.signature.hex() in page
+    table = await (await browser.get(f"{API_LINE}/readings")).get_json()
+    assert [row[4:6] for row in table["rows"]] == [["measured", ""], ["corrected", approval.reason]]
