@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from gridcore.verify import Trust
-from gridevidence.view import BundleView, KeyView, OrderView, ReadingView, decode_bundle
+from gridevidence.view import BundleView, KeyView, OrderView, decode_bundle
+from gridevidence.view_signed import ReadingView
 from gridevidence.view_trades import TradeView
 from gridweb.access import EVERY_ROLE, Viewer, check_party
 from gridweb.i18n import N_, _
