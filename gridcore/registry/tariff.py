@@ -24,6 +24,9 @@ TIMED_BASES: Final = (*ENERGY_BASES, KW_PEAK)
 OF_PARTY: Final = "party"
 OF_POINT: Final = "point"
 """Whose highest slot is charged: of all points of a party together, or of each of them."""
+MONTH: Final = "month"
+YEAR: Final = "year"
+"""Of which energy steps are: of a month's, or of a calendar year's so far."""
 DAY: Final = "day"
 PERCENT: Final = "percent"
 BASES: Final = (*ENERGY_BASES, *POWER_BASES, DAY, PERCENT)
@@ -117,6 +120,7 @@ _FORMS: Final[Mapping[str, Form]] = {
         f"1 to {STEPS_MAX} pairs [from_wh, price], the first from 0, each from more than the one before", _are_steps
     ),
     "tax_ppm": _SHARE,
+    "steps_per": choice(MONTH, YEAR),
     "taxed": BOOL,
     "user_level": WORD,
     "weekdays": Form("ascending days of the week, 1 (Monday) to 7", lambda value: _ascends(value, 7, integer(1, 7))),
@@ -125,7 +129,7 @@ _FORMS: Final[Mapping[str, Form]] = {
 PRICED_BY: Final = ("price", "steps", "price_series", "levels")
 """What says the price of a component: exactly one of them."""
 LEVELS_NAMED: Final = ("user_level", "highest_level")
-_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "peak_of", "tax_ppm", "weekdays", "windows")
+_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "peak_of", "steps_per", "tax_ppm", "weekdays", "windows")
 
 
 def _are_maps(value: Any) -> bool:
@@ -155,6 +159,8 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
         yield f"steps, price_series and levels are for {', '.join(ENERGY_BASES)} alone"
     if base not in TIMED_BASES and not {"windows", "weekdays"}.isdisjoint(component):
         yield f"windows and weekdays are for {', '.join(TIMED_BASES)} alone"
+    if "steps_per" in component and "steps" not in component:
+        yield "steps_per is of steps alone"
     if base != KW_PEAK and "peak_of" in component:
         yield f"peak_of is for {KW_PEAK} alone"
     if "tax_ppm" in component and not component["taxed"]:

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from gridcore.errors import GridError, UsageError
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
 from gridledger.settling.chain import Scope, billed_in
 from gridledger.settling.dataset import parties_of
-from gridledger.settling.documents import Books, billing_of, charged_in, slots_of_months
+from gridledger.settling.documents import (
+    Books,
+    billing_of,
+    charged_in,
+    months_of_year,
+    parties_by_year,
+    slots_of_months,
+)
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.billing import Billing
 from ledger.http.documents import AreaMonth, DocumentLine, DocumentTax, MonthDocument
@@ -52,8 +61,12 @@ class _Runs(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """An answer, and what it follows from: the runs of the month's slots, and the registry up to a height."""
+    """An answer, and what it follows from: the runs of the month's slots, and the registry up to a height.
 
+    is_of_year: whether it follows from the runs of all months of the year up to this one, as steps of a year do.
+    """
+
+    is_of_year: bool
     runs: _Runs
     height: int
     answer: AreaMonth
@@ -88,11 +101,12 @@ class AreaDocuments:
         if month not in months:
             has = f"it has {', '.join(months)}" if months else "none is settled yet"
             raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
-        runs = _runs_of(reader, scope, months[month])
         with self._lock:
             kept = self._kept.get(asked)
-        if kept is None or kept.runs != runs or _is_registered_between(reader, kept.height, scope.height):
-            kept = _Kept(runs, scope.height, _answer(reader, scope, months[month], asked))
+        if kept is None or not _holds(reader, scope, months, month, kept):
+            is_of_year, answer = _answer(reader, scope, months[month], asked)
+            runs = _runs_of(reader, scope, _slots_under(months, month, is_of_year=is_of_year))
+            kept = _Kept(is_of_year, runs, scope.height, answer)
         self._keep(asked, kept._replace(height=scope.height))
         return kept.answer._replace(height=scope.height)
 
@@ -104,6 +118,17 @@ class AreaDocuments:
             self._kept[asked] = kept
             while self._lines > LINES_KEPT_MAX and len(self._kept) > 1:
                 self._lines -= self._kept.popitem(last=False)[1].lines
+
+
+def _holds(reader: LedgerReader, scope: Scope, months: Mapping[str, Int64], month: str, kept: _Kept) -> bool:
+    """Whether nothing has changed from which an answer follows."""
+    runs = _runs_of(reader, scope, _slots_under(months, month, is_of_year=kept.is_of_year))
+    return kept.runs == runs and not _is_registered_between(reader, kept.height, scope.height)
+
+
+def _slots_under(months: Mapping[str, Int64], month: str, *, is_of_year: bool) -> Int64:
+    """The slots on whose runs an answer rests."""
+    return np.concatenate([slots for _, slots in months_of_year(months, month)]) if is_of_year else months[month]
 
 
 def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Runs:
@@ -121,7 +146,8 @@ def _is_registered_between(reader: LedgerReader, after_height: int, height: int)
     return any(reader.accepted_acts(kind, height, after_height) for kind in REGISTERING)
 
 
-def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> AreaMonth:
+def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> tuple[bool, AreaMonth]:
+    """The documents, and whether they rest on the whole year so far."""
     billed = billed_in(reader, scope, slot_start_s, None if asked.party is None else [asked.party])
     names = sorted(parties_of(billed.points), key=str.encode)
     end = asked.start + PARTIES_AT_ONCE
@@ -133,7 +159,7 @@ def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Ask
         documents = list(_documents(billing_of(books, charged))) if charged.tariffs else []
     except (ContractError, GridError) as error:
         raise UsageError(f"month {asked.month}: {error}") from None
-    return AreaMonth(
+    return bool(parties_by_year(charged.tariffs)), AreaMonth(
         height=scope.height,
         slots_expected=slots_of_month(reader, scope, asked.month),
         slots_settled=len(slot_start_s),

@@ -48,6 +48,7 @@ from gridledger.settling.results.invoices import (
 from gridledger.settling.results.market_partners import PARTNER_MONTHS, PARTNERS, PartnerMonthRow, PartnerRow
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.payments import PAYMENTS, PaymentRow
+from gridledger.settling.results.tariff_lines import UsedOfYear
 from gridledger.settling.whole import LEDGER
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
@@ -224,7 +225,37 @@ def billing_of(books: Books, charged: Charged, partners: PartnersOfRuns | None =
     """What every run of the slots is to every party that names a tariff; there is one at least. ``partners``: where it matters whom points name."""
     reader, scope = books.reader, books.scope
     runs = read_runs(reader, charged.frame, scope.zone, scope.height, partners)
-    return Billing(charged.frame, runs, charged.tariffs, NOBODY if partners is None else partners.named)
+    used = _used_before(books, charged)
+    return Billing(charged.frame, runs, charged.tariffs, NOBODY if partners is None else partners.named, used)
+
+
+def _used_before(books: Books, charged: Charged) -> UsedOfYear:
+    """What parties used in the year of the slots before their month, under components with steps of a year; one month at a time is in memory."""
+    parties = parties_by_year(charged.tariffs)
+    used: dict[str, dict[str, dict[str, int]]] = {party: {} for party in parties}
+    if not parties:
+        return used
+    first = months_of(charged.frame.slot_start_s, charged.frame.slot_s, charged.frame.timezone).names[0]
+    for name, slots in months_of_year(slots_of_months(books.reader, books.scope), first):
+        billed = BilledThere((), ()) if name == first else billed_in(books.reader, books.scope, slots, parties)
+        if not billed.points:
+            continue
+        earlier = charged_in(books, slots, billed)
+        runs = read_runs(books.reader, earlier.frame, books.scope.zone, books.scope.height)
+        for party, of_names in Billing(earlier.frame, runs, earlier.tariffs).used_of_year().items():
+            for component, of_month in of_names.items():
+                used[party].setdefault(component, {}).update(of_month)
+    return used
+
+
+def parties_by_year(tariffs: Mapping[str, PartyTariff]) -> list[str]:
+    """Who is charged by steps of a year: their documents rest on all months of the year before."""
+    return [party for party, one in tariffs.items() if any(part.is_of_year for part in one.components)]
+
+
+def months_of_year(months: Mapping[str, Int64], last: str) -> list[tuple[str, Int64]]:
+    """The months of a year up to one of them."""
+    return [(name, slots) for name, slots in months.items() if name[:4] == last[:4] and name <= last]
 
 
 class MonthBilling(NamedTuple):

@@ -97,7 +97,8 @@ class _Slots(NamedTuple):
 class _Entry(NamedTuple):
     """One entry of a component: where it holds, on how many days the party was billed, and what the lines come to of which it is a share.
 
-    valid: where it would hold at all hours of all days of the week.
+    valid: where it would hold at all hours of all days of the week; used_wh: of steps of a year, what was used before, by month, and last by
+    earlier entries of this month.
     """
 
     component: Component
@@ -107,6 +108,7 @@ class _Entry(NamedTuple):
     valid: _Slots
     days_billed: int
     shared_nano: Sequence[int]
+    used_wh: Sequence[int]
 
     def step(self, english: str, chinese: str, formula: str, result: int, unit: str) -> Step:
         """A step whose result is its formula's."""
@@ -130,6 +132,7 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
     day_of_slot = [of_slot.toordinal() for of_slot in local]
     billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
     found: dict[str, MonthLine] = {}
+    of_year: dict[str, int] = {}
     for component in billing.tariffs[charging.party].components:
         places = [at for at in billed if _holds(component, local[at])]
         whole = component._replace(windows=(), weekdays=())
@@ -137,9 +140,13 @@ def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[s
         slots, of_days = (_Slots(of, [day_of_slot[at] for at in of]) for of in (places, valid))
         shared_nano = [so_far.get(kind, 0) for kind in component.of]
         days_billed = len({day_of_slot[at] for at in billed})
-        entry = _Entry(component, billing, charging, slots, of_days, days_billed, shared_nano)
+        before_wh = billing.used_before_wh.get(charging.party, {}).get(component.name, {}).values()
+        used_wh = [*before_wh, of_year.get(component.name, 0)] if component.is_of_year else []
+        entry = _Entry(component, billing, charging, slots, of_days, days_billed, shared_nano, used_wh)
         steps, amount = _STEPS[component.base](entry) if places else ([], 0)
         energy_wh = steps[0].result if steps and component.base in ENERGY_BASES else 0
+        if component.is_of_year:
+            of_year[component.name] = of_year.get(component.name, 0) + energy_wh
         so_far[component.name] = so_far.get(component.name, 0) + amount
         before = found.get(component.name)
         title = {
@@ -204,9 +211,14 @@ def _of_energy(entry: _Entry) -> _Steps:
     if not component.steps:
         amount = energy_wh * component.price
         return [*steps, entry.price("kWh"), entry.amount(f"{energy_wh} × {bracketed(component.price)}", amount)], amount
-    below_wh, parts = 0, []
+    below_wh, parts = sum(entry.used_wh), []
+    if component.is_of_year:
+        english = "Used from the year's begin to the month's, by month, as the last runs say; and by earlier entries of the month"
+        chinese = "本年初至本月初的用电量，按月，以最后批次为准；以及本月先前条目的用电量"
+        steps.append(entry.step(english, chinese, _sum(entry.used_wh), below_wh, "Wh"))
+    end_wh = below_wh + energy_wh
     for one in component.steps:
-        until_wh = energy_wh if one.until_wh is None else min(energy_wh, one.until_wh)
+        until_wh = end_wh if one.until_wh is None else min(end_wh, one.until_wh)
         parts.append((max(0, until_wh - below_wh), one.price_micro_per_kwh))
         below_wh = max(below_wh, until_wh)
     amount = sum(part_wh * price for part_wh, price in parts)

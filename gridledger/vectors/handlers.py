@@ -107,7 +107,7 @@ HANDLERS: dict[str, Handler] = {
     "tariff_month/1": Handler(
         tariff_handlers.tariff_month,
         ("components", "party", "first_day", "slot_s", "import_wh", "export_wh", "traded_wh"),
-        ("line_kinds", "billed_nano"),
+        ("line_kinds", "billed_nano", "used_wh"),
     ),
     "trade_reduction/1": Handler(mechanism_handlers.reduction, ("orders",)),
     "conditional_bid/1": Handler(

@@ -13,7 +13,7 @@ from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError, rat
 from settlement.contracts.grid_fee_path_1 import PRICE_RULES, PathPrices, path_prices
 from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
-from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
+from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage, used_before
 from settlement.tariffs.network import (
     VoltageLevel,
     fees_of_offer,
@@ -120,7 +120,13 @@ def tariff_month(case: CaseInput) -> dict[str, object]:
     import_wh, export_wh, traded_wh = (np.array(column, dtype=np.int64) for column in energies)
     usage = Usage(import_wh, export_wh, traded_wh)
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for charge in tariff.charges(case.text("party"), usage, [billed for _ in months]):
+    party, everywhere = case.text("party"), np.ones(len(import_wh), dtype=np.bool_)
+    said_wh = dict(case.integer_table("used_wh")) if case.has("used_wh") else {}
+    of_year = tariff.energies_of_year(party, usage, everywhere)
+    if said_wh.keys() - of_year.keys() or min(said_wh.values(), default=0) < 0:
+        raise CaseRefusedError("used_wh: energies of components with steps of a year, none below 0")
+    used_wh = {name: used_before(of, days[0].month, said_wh.get(name, 0)) for name, of in of_year.items()}
+    for charge in tariff.charges(party, usage, [billed for _ in months], everywhere, used_wh):
         found[months[charge.month]][charge.name] += charge.amount_nano
     return {"amount_nano": {month: dict(found[month]) for month in months}}
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from quart import Blueprint
 
-from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, OF_PARTY, OF_POINT, PERCENT
+from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, MONTH, OF_PARTY, OF_POINT, PERCENT, YEAR
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.exports.readable import decimal_text
@@ -44,6 +44,10 @@ PEAKS: Final[Mapping[str, str]] = {
     OF_PARTY: N_("all points together"),
     OF_POINT: N_("each point"),
 }
+STEPS: Final[Mapping[str, str]] = {
+    MONTH: N_("of the month"),
+    YEAR: N_("of the calendar year so far"),
+}
 ROUNDINGS: Final[Mapping[str, str]] = {
     "half_even": N_("ties to the even one"),
     "half_up_away": N_("ties away from zero"),
@@ -52,7 +56,8 @@ COLUMNS: Final = (
     Column("component", N_("Component"), "name"),
     Column("base", N_("Charged by"), words=BASES),
     Column("peak_of", N_("Highest slot of"), words=PEAKS),
-    Column("above_wh", N_("Of the month's energy above"), "energy_wh"),
+    Column("above_wh", N_("For energy above"), "energy_wh"),
+    Column("steps_per", N_("Energy that steps count"), words=STEPS),
     Column("level", N_("At voltage level"), "name"),
     Column("highest_level", N_("Trades cover up to"), "name"),
     Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
@@ -185,6 +190,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 base,
                 component.get("peak_of", OF_PARTY) if base == KW_PEAK else None,
                 above_wh,
+                component.get("steps_per", MONTH) if "steps" in component else None,
                 level,
                 component.get("highest_level"),
                 price if is_energy else None,

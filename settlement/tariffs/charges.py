@@ -146,10 +146,12 @@ class Tariff:
         usage: Usage,
         billed_nano: Sequence[Mapping[str, int]],
         is_billed: NDArray[np.bool_] | None = None,
+        used_wh: Mapping[str, Sequence[int]] | None = None,
     ) -> list[Charge]:
         """What the party is charged; ``billed_nano``: of each month what the contract's lines come to, by kind.
 
-        is_billed: bool[slots], in which it has a point; None: in all.
+        is_billed: bool[slots], in which it has a point; None: in all. used_wh: of components with steps of a year, by name, what the party used
+        under them from the year's begin to each month's.
 
         NoPriceError for a slot in which the party is billed, a component holds and its series says no price, NoLevelError for one in
         which it has a point whose level gives no price: nothing is charged at 0.
@@ -157,6 +159,9 @@ class Tariff:
         the days.
         """
         of_month = [dict(of_kind) for of_kind in billed_nano]
+        used = [
+            {name: of_months[month] for name, of_months in (used_wh or {}).items()} for month in range(self._months)
+        ]
         found: list[Charge] = []
         billed = np.ones(self.calendar.day.size, dtype=np.bool_) if is_billed is None else is_billed
         for entry, (component, (holds, is_valid)) in enumerate(zip(self.components, self._holds, strict=True)):
@@ -164,7 +169,10 @@ class Tariff:
                 continue
             counts = _Counts(holds & billed, billed, is_valid & billed)
             for month in range(self._months):
-                charge = self._charge(component, party, usage, month, counts, of_month[month])
+                before_wh = used[month].get(component.name, 0)
+                charge = self._charge(component, party, usage, month, counts, of_month[month], before_wh)
+                if component.is_of_year:
+                    used[month][component.name] = before_wh + charge.energy_wh
                 if charge.energy_wh or charge.amount_nano:
                     of_month[month][component.name] = of_month[month].get(component.name, 0) + charge.amount_nano
                     found.append(charge._replace(entry=entry))
@@ -178,9 +186,9 @@ class Tariff:
         month: int,
         counts: _Counts,
         billed_nano: Mapping[str, int],
+        before_wh: int,
     ) -> Charge:
-        end = self._starts[month + 1] if month + 1 < self._months else self.calendar.month.size
-        slots = slice(int(self._starts[month]), int(end))
+        slots = self._slots(month)
         holds = counts.holds
         if component.base in ENERGY_BASES:
             places = slots.start + np.flatnonzero(holds[slots])
@@ -191,7 +199,8 @@ class Tariff:
             elif component.price_series:
                 amount = self._by_series(component, places, of_slot)
             elif component.steps:
-                amount = stepped(component, energy_wh)
+                below_wh = before_wh if component.is_of_year else 0
+                amount = stepped(component, below_wh + energy_wh) - stepped(component, below_wh)
             else:
                 price, amount = component.price, energy_wh * component.price
             return Charge(component.name, component.account, month, energy_wh, price, amount)
@@ -209,6 +218,21 @@ class Tariff:
         # W x micro per kW = nano; a part of a month costs its share of the month's days
         amount = power_days * component.price // self.calendar.days_of_month[month]
         return Charge(component.name, component.account, month, 0, None, amount)
+
+    def energies_of_year(self, party: str, usage: Usage, is_billed: NDArray[np.bool_]) -> dict[str, list[int]]:
+        """What the party used under components with steps of a year: Wh of each month, by name."""
+        found: dict[str, list[int]] = {}
+        for component, (holds, _) in zip(self.components, self._holds, strict=True):
+            if component.is_of_year and (not component.parties or party in component.parties):
+                of_slot = np.where(holds & is_billed, energy_of(component.base, usage), 0)
+                of_months = found.setdefault(component.name, [0] * self._months)
+                for month in range(self._months):
+                    of_months[month] += int(of_slot[self._slots(month)].sum())
+        return found
+
+    def _slots(self, month: int) -> slice:
+        end = self._starts[month + 1] if month + 1 < self._months else self.calendar.month.size
+        return slice(int(self._starts[month]), int(end))
 
     def _days(self, mask: NDArray[np.bool_], slots: slice) -> int:
         """Of how many local days some slots are."""
@@ -267,8 +291,22 @@ def _by_level(component: Component, usage: Usage, places: NDArray[np.intp]) -> t
     return (prices.pop() if len(prices) == 1 else None), amount
 
 
+def used_before(energies_wh: Sequence[int], first_month: int, before_wh: int) -> list[int]:
+    """What was used from the year's begin to the begin of each month. energies_wh: of months that follow each other, the first one the
+
+    ``first_month`` (1 to 12) of its year; before_wh: what was used in that year before them.
+    """
+    found, used_wh = list[int](), before_wh
+    for place, energy_wh in enumerate(energies_wh):
+        if (first_month + place) % 12 == 1:
+            used_wh = 0
+        found.append(used_wh)
+        used_wh += energy_wh
+    return found
+
+
 def stepped(component: Component, energy_wh: int) -> int:
-    """The nano-currency of a month's energy: each step's part of it at the step's price."""
+    """The nano-currency of some energy, of a month or of a year so far: each step's part of it at the step's price."""
     amount, below_wh = 0, 0
     for step in component.steps:
         until_wh = energy_wh if step.until_wh is None else min(energy_wh, step.until_wh)

@@ -15,18 +15,20 @@ from gridcore.registry.tariff import (
     DAY_S,
     ENERGY_BASES,
     KW_PEAK,
+    MONTH,
     OF_PARTY,
     OF_POINT,
     PERCENT,
     POWER_BASES,
     PRICE_MAX,
     TIMED_BASES,
+    YEAR,
 )
 from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
-    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_PEAK", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
-    "TIMED_BASES", "Component", "Step", "Window",
+    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
+    "TIMED_BASES", "YEAR", "Component", "Step", "Window",
 ]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
@@ -41,7 +43,7 @@ class Window(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A price for the energy of a month below ``until_wh`` (None: all the rest) and above the step before it."""
+    """A price for the energy of a month, or of a year so far, below ``until_wh`` (None: all the rest) and above the step before it."""
 
     until_wh: int | None
     price_micro_per_kwh: int
@@ -54,7 +56,7 @@ class Component(NamedTuple):
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. tax_ppm: the rate of its tax, None for that of
     the tariff. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
-    whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
+    whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
     of which no level is known, "" for none. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
@@ -72,6 +74,7 @@ class Component(NamedTuple):
     weekdays: Sequence[int] = ()
     peak_of: str = OF_PARTY
     steps: Sequence[Step] = ()
+    steps_per: str = MONTH
     price_series: str = ""
     levels: Sequence[VoltageLevel] = ()
     highest_level: str = ""
@@ -79,6 +82,11 @@ class Component(NamedTuple):
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()
+
+    @property
+    def is_of_year(self) -> bool:
+        """Whether its steps count the energy since the year began."""
+        return self.steps_per == YEAR
 
     def prices_at_levels(self) -> list[VoltageLevel]:
         """What a kWh costs at each of its levels, up to the highest that a trade covers."""

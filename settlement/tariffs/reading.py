@@ -18,12 +18,14 @@ from settlement.tariffs.components import (
     DAY_S,
     ENERGY_BASES,
     KW_PEAK,
+    MONTH,
     OF_PARTY,
     OF_POINT,
     PERCENT,
     POWER_BASES,
     PRICE_MAX,
     TIMED_BASES,
+    YEAR,
     Component,
     Step,
     Window,
@@ -37,7 +39,7 @@ _PRICE_KEYS: Final = {
     PERCENT: "share_ppm",
 }
 _KEYS: Final = (
-    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps parties contracted_kw of levels user_level highest_level "
+    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
 
@@ -122,6 +124,15 @@ class _Table:
         if not isinstance(value, bool):
             raise self.fault(key, "true or false is needed")
         return value
+
+    def steps_per(self, *, has_steps: bool) -> str:
+        if "steps_per" not in self._values:
+            return MONTH
+        if not has_steps:
+            raise self.fault("steps_per", "only of steps")
+        if (said := self.text("steps_per")) not in (MONTH, YEAR):
+            raise self.fault("steps_per", f"{excerpt(said)} is neither {MONTH} nor {YEAR}")
+        return said
 
     def peak_of(self, base: str) -> str:
         if "peak_of" not in self._values:
@@ -279,6 +290,7 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         weekdays=weekdays,
         peak_of=table.peak_of(base),
         steps=steps,
+        steps_per=table.steps_per(has_steps=bool(steps)),
         price_series=table.series(),
         levels=table.levels(),
         highest_level=table.level("highest_level"),

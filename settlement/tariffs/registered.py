@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.row import ROW_BYTES_MAX, Row
 from gridcore.registry.tariff import LEVELS_NAMED, TARIFF, Tariff
-from settlement.tariffs.components import OF_PARTY, PERCENT, POWER_BASES, Component, Step, Window
+from settlement.tariffs.components import MONTH, OF_PARTY, PERCENT, POWER_BASES, Component, Step, Window
 from settlement.tariffs.network import VoltageLevel
 
 _LONGEST_NAME: Final = "x" * 64
@@ -46,6 +46,8 @@ def row_of(component: Component) -> dict[str, Any]:
         row["steps"] = [
             [from_wh, step.price_micro_per_kwh] for from_wh, step in zip(begins_wh, component.steps, strict=False)
         ]
+        if component.is_of_year:
+            row["steps_per"] = component.steps_per
     else:
         row["price"] = component.price
     if component.windows:
@@ -77,6 +79,7 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         weekdays=tuple(row.get("weekdays", ())),
         peak_of=row.get("peak_of", OF_PARTY),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
+        steps_per=row.get("steps_per", MONTH),
         price_series=row.get("price_series", ""),
         levels=tuple(VoltageLevel(*level) for level in row.get("levels", ())),
         highest_level=row.get("highest_level", ""),

@@ -44,8 +44,9 @@ def charges(
     slot_s: int,
     days_of_month: Sequence[int],
     billed_nano: Mapping[str, int],
+    used_wh: Mapping[str, int] | None = None,
 ) -> dict[tuple[int, str], int]:
-    """Nano by month and name; ``billed_nano``: what the contract's lines come to in every month."""
+    """Nano by month and name; ``billed_nano``: what the contract's lines come to in every month; used_wh: in the year before the first slot, by name."""
     found: dict[tuple[int, str], int] = {}
     for month, days in enumerate(days_of_month):
         of_month = [slot for slot in slots if slot.month == month]
@@ -54,7 +55,9 @@ def charges(
             if component.parties and party not in component.parties:
                 continue
             inside = [slot for slot in of_month if holds(component, slot)]
-            if component.base == "kw_peak":
+            if component.steps_per == "year":
+                amount = by_year(component, components, party, slots, month, used_wh or {})
+            elif component.base == "kw_peak":
                 amount = peaks(component, of_month, slot_s, days)
             else:
                 settled = len({slot.day for slot in of_month})
@@ -103,6 +106,40 @@ def charge(component: Component, party: str, inside: Sequence[Slot], of_month: D
         return floor(Fraction(total * component.price, 1_000_000) * Fraction(days, of_month.settled)) if days else 0
     watts = component.contracted_w.get(party, 0)
     return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, of_month.in_calendar))
+
+
+def by_year(
+    component: Component,
+    components: Sequence[Component],
+    party: str,
+    slots: Sequence[Slot],
+    month: int,
+    used_wh: Mapping[str, int],
+) -> int:
+    """Nano of a month's energy, Wh after Wh's worth of steps: what all of the year comes to up to it, less what it came to before."""
+    own = [slot for slot in slots if slot.month == month]
+    year = date.fromordinal(own[0].day).year
+    is_first_year = date.fromordinal(slots[0].day).year == year
+    before_wh = used_wh.get(component.name, 0) if is_first_year else 0
+    for other in components:
+        if other.name != component.name or other.steps_per != "year" or (other.parties and party not in other.parties):
+            continue
+        earlier = [slot for slot in slots if slot.month < month and date.fromordinal(slot.day).year == year]
+        before_wh += sum(energy_wh(other, slot) for slot in earlier if holds(other, slot))
+        if components.index(other) < components.index(component):
+            before_wh += sum(energy_wh(other, slot) for slot in own if holds(other, slot))
+    whole_wh = before_wh + sum(energy_wh(component, slot) for slot in own if holds(component, slot))
+    return by_steps(component, whole_wh) - by_steps(component, before_wh)
+
+
+def energy_wh(component: Component, slot: Slot) -> int:
+    """What a base per kWh counts in a slot."""
+    return {
+        "import": slot.import_wh,
+        "export": slot.export_wh,
+        "traded": slot.traded_wh,
+        "residual": slot.import_wh - slot.traded_wh,
+    }[component.base]
 
 
 def peaks(component: Component, of_month: Sequence[Slot], slot_s: int, days_of_month: int) -> int:

@@ -245,6 +245,7 @@ COMPONENT: dict[str, Any] = {
     "price?": range(-(10**12), 10**12 + 1),
     "price_series?": NAME,
     "steps?": list,
+    "steps_per?": re.compile("month|year"),
     "tax_ppm?": range(1_000_001),
     "taxed": bool,
     "user_level?": str,
@@ -291,6 +292,8 @@ def is_component(one: Leaf) -> bool:
         return False
     weekdays = one.get("weekdays", [1])
     if not weekdays or not are_in(weekdays, 1, 7) or weekdays != sorted(set(weekdays)):
+        return False
+    if "steps_per" in one and not has_steps:
         return False
     if "peak_of" in one and one["base"] != "kw_peak":
         return False

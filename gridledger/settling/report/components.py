@@ -85,7 +85,8 @@ def _price(component: Component, currency: str) -> str:
         begins_wh = [0, *(step.until_wh or 0 for step in component.steps)]
         steps = zip(begins_wh, component.steps, strict=False)
         texts = [f"> {kilo(begin_wh)} kWh: {_amount(step.price_micro_per_kwh)}" for begin_wh, step in steps]
-        return escape(f"{'; '.join(texts)} {currency}/kWh")
+        per = say(Text(" (of the year)", "（全年）")) if component.is_of_year else ""
+        return escape(f"{'; '.join(texts)} {currency}/kWh") + per
     unit = _UNITS.get(component.base, Text("kW and month", "千瓦·月"))
     return f"{escape(f'{_amount(component.price)} {currency}')}/{say(unit)}"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,19 @@ from gridledger.settling.results.tariff_lines import (
     Added,
     Charging,
     MonthTotals,
+    UsedOfYear,
     added_charges,
     chargings,
     rows_of_charges,
+    used_of_year,
 )
 from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Places, utf8
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs.taxes import rates_of_month
+
+NOTHING_USED: Final[UsedOfYear] = {}
 
 
 class OfRun(NamedTuple):
@@ -52,7 +56,8 @@ class Billed(NamedTuple):
 class Billing:
     """The runs of some slots, and what is made of them party by party. points_of_party: places of points, parties by the bytes of their names.
 
-    partners: what ``RunColumns.partners`` are places in, the first one of nobody; complete when all runs have been read.
+    partners: what ``RunColumns.partners`` are places in, the first one of nobody; complete when all runs have been read. used_before_wh: in the
+    year of the first slot, before its month.
     """
 
     def __init__(
@@ -61,8 +66,9 @@ class Billing:
         runs: Iterable[RunColumns],
         tariffs: Mapping[str, PartyTariff],
         partners: Sequence[Partners] = NOBODY,
+        used_before_wh: UsedOfYear = NOTHING_USED,
     ) -> None:
-        self.dataset, self.tariffs = dataset, tariffs
+        self.dataset, self.tariffs, self.used_before_wh = dataset, tariffs, used_before_wh
         self.contract = CONTRACTS[dataset.rules.contract]
         self.sheets = Sheets(dataset, self.contract)
         self.sheets.collect(runs)
@@ -99,7 +105,12 @@ class Billing:
 
     def chargings(self) -> Iterator[Charging]:
         """What parties are charged after each run, and what of: run by run, in the order in which the ledger makes them."""
-        return chargings(self.tariffs, self.months, self.sheets, self.points_of_party, self._billed_nano, self.partners)
+        of_slots = (self.tariffs, self.months, self.sheets, self.points_of_party)
+        return chargings(*of_slots, self._billed_nano, self.partners, self.used_before_wh)
+
+    def used_of_year(self) -> UsedOfYear:
+        """What parties used in each month under components with steps of a year."""
+        return used_of_year(self.tariffs, self.months, self.sheets, self.points_of_party)
 
     def terms(self, issued: Issued) -> InvoiceTerms:
         """By which terms a document was made."""

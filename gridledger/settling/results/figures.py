@@ -95,6 +95,7 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
                 one.base,
                 one.price,
                 one.peak_of,
+                one.steps_per,
                 one.price_series,
                 one.highest_level,
                 one.user_level,

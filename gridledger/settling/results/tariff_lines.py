@@ -29,6 +29,7 @@ from settlement.tariffs.charges import (
     PointUsage,
     Tariff,
     Usage,
+    used_before,
 )
 from settlement.tariffs.components import OF_POINT
 
@@ -43,10 +44,15 @@ class SignedCharge(NamedTuple):
     charge: Charge
 
 
+UsedOfYear = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""Wh that a party used in a year before some months, by party, by the name of a component with steps of a year, and by month (``2026-01``)."""
+
+
 class Charging(NamedTuple):
     """What a party is charged after a run, and what of. is_billed: bool[slots]; billed_nano: the contract's lines of all runs so far.
 
-    of_partners: of its charges on accounts of partners, what each of them gets.
+    used_wh: of components with steps of a year, by name, from the year's begin to the begin of each month; of_partners: of its charges on accounts
+    of partners, what each of them gets.
     """
 
     run: str
@@ -54,6 +60,7 @@ class Charging(NamedTuple):
     usage: Usage
     is_billed: Flags
     billed_nano: MonthTotals
+    used_wh: Mapping[str, Sequence[int]]
     charges: Sequence[Charge]
     of_partners: Mapping[OfMonth, int]
 
@@ -72,15 +79,24 @@ def chargings(
     points_of_party: Mapping[str, Places],
     billed_nano: Callable[[str, str], MonthTotals],
     partners: Sequence[Partners],
+    used_before_wh: UsedOfYear,
 ) -> Iterator[Charging]:
     """What each party whose tariff has components is charged after each run: by run, then by party.
 
-    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party; partners: as of ``Billing``. GridError for a slot of which a price series says no price.
+    ``billed_nano``: what a run adds to the contract's lines of a party, by run and party; partners: as of ``Billing``; used_before_wh: before the first of these months. What was used in months before another one
+    is what their last runs say, whichever run is charged. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
     of_party = {party: Tariff(one.components, holding, one.prices) for party, one in tariffs.items() if one.components}
     if not of_party:
         return
+    used_wh: dict[str, dict[str, list[int]]] = {}
+    for party, of_names in used_of_year(tariffs, months, sheets, points_of_party).items():
+        before = {name: sum(of.values()) for name, of in used_before_wh.get(party, {}).items()}
+        first_month = int(months.calendar.month_of_year[0])
+        used_wh[party] = {
+            name: used_before([*of.values()], first_month, before.get(name, 0)) for name, of in of_names.items()
+        }
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
     for run in sheets.names:
         energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
@@ -97,7 +113,7 @@ def chargings(
             at_point = _at_point(tariffs[party], points, sheets.dataset, own[0], is_billed[:, points])
             usage = usage._replace(at_level=_at_level(levels, own, is_billed[:, points]), at_point=at_point)
             try:
-                charges = tariff.charges(party, usage, billed[party], has_point)
+                charges = tariff.charges(party, usage, billed[party], has_point, used_wh.get(party))
             except NoPriceError as error:
                 raise GridError(_without_price(error, party, sheets.dataset)) from None
             except NoLevelError as error:
@@ -107,7 +123,25 @@ def chargings(
             rows = ChargedRows(Usage(own[0], own[1], own[2]), is_billed[:, points], whom[:, points], partners)
             of_partners = _of_partners(charges, tariff, holding, rows)
             so_far = [dict(of_month) for of_month in billed[party]]
-            yield Charging(run, party, usage, has_point, so_far, charges, of_partners)
+            yield Charging(run, party, usage, has_point, so_far, used_wh.get(party, {}), charges, of_partners)
+
+
+def used_of_year(
+    tariffs: Mapping[str, PartyTariff], months: Months, sheets: Sheets, points_of_party: Mapping[str, Places]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """What parties used in each month under components with steps of a year, as the last run of each slot says."""
+    holding, found = Holding(months.calendar), dict[str, dict[str, dict[str, int]]]()
+    own = {party: one for party, one in tariffs.items() if any(part.is_of_year for part in one.components)}
+    if not own:
+        return found
+    energies = [sheets.last(name) for name in ("import_wh", "export_wh", "bought_wh")]
+    is_billed = sheets.is_billed(sheets.names[-1])
+    for party, one in own.items():
+        points = points_of_party[party]
+        usage = Usage(*(energy[:, points].sum(axis=1) for energy in energies))
+        of_names = Tariff(one.components, holding).energies_of_year(party, usage, np.any(is_billed[:, points], axis=1))
+        found[party] = {name: dict(zip(months.names, of_months, strict=True)) for name, of_months in of_names.items()}
+    return found
 
 
 def _of_partners(

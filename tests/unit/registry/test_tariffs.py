@@ -200,6 +200,11 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
         [{**STEPPED, "steps": [[0, 1], [5, 1], [5, 2]]}],
         "components, 1: steps is 1 to 16 pairs",
     ),
+    "steps of a decade": (
+        [{**STEPPED, "steps": [[0, 1]], "steps_per": "decade"}],
+        "components, 1: steps_per is one of month, year",
+    ),
+    "a year of a price": ([{**ENERGY, "steps_per": "year"}], "components, 1: steps_per is of steps alone"),
     "windows of a share": (
         [{**SHARE, "windows": [[0, 1]]}],
         "components, 1: windows and weekdays are for import, export, traded, residual, kw_peak alone",
@@ -279,6 +284,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "price_series": st.sampled_from(["spot", "s p", "", "x" * 65, 7]),
     "steps": PAIRS,
     "tax_ppm": NUMBERS,
+    "steps_per": st.sampled_from(["month", "year", "day"]),
     "taxed": st.sampled_from([True, False, 1]),
     "user_level": WORDS,
     "peak_of": st.sampled_from(["party", "point", "both"]),

@@ -24,6 +24,7 @@ from settlement.tariffs.charges import (
     SlotPrices,
     Tariff,
     Usage,
+    used_before,
 )
 from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
 from settlement.tariffs.network import VoltageLevel
@@ -35,6 +36,8 @@ SLOT_S = 6 * 3_600
 SLOTS = 4 * 4
 PRICES = st.integers(-(10**12), 10**12)
 HOURS = st.integers(0, 24).map(lambda hour: hour * 3_600)
+USED_WH = {"a": 1_500, "b": 4_000}
+"""In the year before the first slot, under steps of a year."""
 NAMES = ("a", "b", "c", "d")
 SERIES = "spot"
 SPOT_PRICES = st.integers(-(10**9), 10**9)
@@ -67,6 +70,7 @@ def components(draw: st.DrawFn) -> list[Component]:
                 weekdays=draw(st.sampled_from([(), (1, 2, 3), (7,)])) if base in TIMED_BASES else (),
                 peak_of=draw(st.sampled_from(["party", "point"])) if base == "kw_peak" else "party",
                 steps=steps if priced_by == "steps" else (),
+                steps_per=draw(st.sampled_from(["month", "year"])) if priced_by == "steps" else "month",
                 price_series=SERIES if priced_by == "price_series" else "",
                 levels=levels if priced_by == "levels" else (),
                 highest_level=draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else "",
@@ -134,7 +138,9 @@ def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int
     """Nano by month and name."""
     found: dict[tuple[int, str], int] = {}
     tariff = Tariff(parts, Holding(of.calendar), of.prices)
-    for charge in tariff.charges("P1", of.usage, [{"levy": levy}, {"levy": levy}]):
+    of_year = tariff.energies_of_year("P1", of.usage, np.ones(SLOTS, dtype=np.bool_))
+    used_wh = {name: used_before(energies, 6, USED_WH.get(name, 0)) for name, energies in of_year.items()}
+    for charge in tariff.charges("P1", of.usage, [{"levy": levy}, {"levy": levy}], used_wh=used_wh):
         key = (charge.month, charge.name)
         found[key] = found.get(key, 0) + charge.amount_nano
     return {key: nano for key, nano in found.items() if nano}
@@ -146,7 +152,7 @@ LEVIES = st.integers(-(10**15), 10**15)
 @given(components(), usages(), LEVIES)
 @settings(max_examples=150, deadline=None)
 def test_charges_by_columns_are_those_of_the_text(parts: list[Component], of: Usages, levy: int) -> None:
-    assert charged(parts, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy})
+    assert charged(parts, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH)
 
 
 @given(components(), usages(), LEVIES)
@@ -165,7 +171,7 @@ def test_what_was_registered_day_by_day_is_charged_as_the_dated_components_are(
     ]
     assert all(fault_of(one.tariff) == "" for one in said if one.tariff is not None)
     held = components_in_force("P1", said)
-    assert charged(held, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy})
+    assert charged(held, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH)
 
 
 def test_a_share_whose_rate_changes_inside_a_month_is_charged_once_by_the_days_of_each_rate() -> None:
@@ -290,3 +296,27 @@ def test_a_peak_inside_some_hours_of_working_days_costs_the_whole_month_and_is_o
     usage = usage._replace(at_point={"A": PointUsage(one, always), "B": PointUsage(two, days >= FIRST + 7)})
     (charge,) = Tariff([peak._replace(peak_of="point")], Holding(calendar)).charges("P1", usage, [{}])
     assert charge.amount_nano == (1_000 * 10 + 3_000 * 5) * 32_000_000 // 31
+
+
+def test_steps_of_a_year_go_on_from_month_to_month_over_new_prices_and_begin_anew_in_january() -> None:
+    """3 kWh a day of November, December and January at 1 up to 100 kWh of the year and 10 above; from 16 December on at 2 and 20."""
+    days = np.arange(date(2026, 11, 1).toordinal(), date(2027, 2, 1).toordinal())
+    whole = [date.fromordinal(int(day)) for day in days]
+    month = np.array([day.month - 11 if day.year == 2026 else 2 for day in whole], dtype=np.int64)
+    calendar = Calendar(86_400, month, np.array([day.month for day in whole]), days, days * 0, [30, 31, 31])
+    usage, always = Usage(days * 0 + 3_000, days * 0, days * 0), np.ones(days.size, dtype=np.bool_)
+    change = date(2026, 12, 16).toordinal()
+    first = Component(
+        "home", "grid", "import", 0, steps=(Step(100_000, 1), Step(None, 10)), steps_per="year", until_day=change
+    )
+    later = first._replace(steps=(Step(100_000, 2), Step(None, 20)), from_day=change, until_day=None)
+    tariff = Tariff([first, later], Holding(calendar))
+    energies = tariff.energies_of_year("P1", usage, always)
+    assert energies == {"home": [90_000, 93_000, 93_000]}
+    used_wh = {"home": used_before(energies["home"], 11, 0)}
+    assert used_wh == {"home": [0, 90_000, 0]}
+    found = [(one.month, one.amount_nano) for one in tariff.charges("P1", usage, [{}, {}, {}], always, used_wh)]
+    # December: 45 kWh at the old prices, 10 of them below 100 kWh of the year; then 48 kWh, all above
+    assert found == [(0, 90_000), (1, 10_000 + 35_000 * 10), (1, 48_000 * 20), (2, 93_000 * 2)]
+    more = {"home": used_before(energies["home"], 11, 20_000)}
+    assert tariff.charges("P1", usage, [{}, {}, {}], always, more)[0].amount_nano == 80_000 + 10_000 * 10

@@ -68,6 +68,19 @@ def charges(tables: list[dict[str, Any]], import_wh: list[int], billed: int = 0)
         ([table(windows=[["22:00", "02:00"]])], "a window over midnight is two windows"),
         ([table(windows=[["22:00", "24:01"]])], "no local time from 00:00 to 24:00"),
         ([table(windows=[["08:00", "10:00"], ["09:00", "11:00"]])], "overlaps another window"),
+        ([table(steps_per="year")], "steps_per: only of steps"),
+        (
+            [
+                {
+                    "name": "c",
+                    "account": "g",
+                    "base": "import",
+                    "steps": [{"price_micro_per_kwh": 5}],
+                    "steps_per": "day",
+                }
+            ],
+            "steps_per: 'day' is neither month nor year",
+        ),
         ([table(weekdays=[0])], "weekdays: a whole number from 1 to 7 is needed, not 0"),
         ([table(peak_of="point")], "peak_of: only for kw_peak"),
         (
@@ -102,8 +115,12 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (dynamic,), (traded, residual), found = (
+    (residential,), (dynamic,), (traded, residual), found = (
         components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
+    )
+    assert (residential.is_of_year, [step.until_wh for step in residential.steps]) == (
+        True,
+        [2_160_000, 4_800_000, None],
     )
     assert (dynamic.base, dynamic.price_series) == ("residual", "spot")
     assert [one.price for one in traded.prices_at_levels()] == [30_000, 0]

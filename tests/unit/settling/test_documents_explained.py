@@ -38,6 +38,7 @@ from tests.unit.settling.test_from_files import PAIRED, UTC_READINGS, orders_of
 from tests.unit.settling.test_registered_tariffs import DAYS, POINTS, component, readings
 
 STEPS = "steps = [{until_kwh = 20, price_micro_per_kwh = 100000}, {price_micro_per_kwh = 200001}]"
+YEAR_STEPS = "steps = [{until_kwh = 30, price_micro_per_kwh = 100000}, {price_micro_per_kwh = 200001}]"
 TARIFF = (
     component("energy", "import", 100_000, "valid_until = 2025-06-30")
     + component("energy", "import", 200_000, "valid_from = 2025-06-30")
@@ -53,6 +54,7 @@ TARIFF = (
         "weekdays = [1, 2, 3, 4, 5, 7]",
         'peak_of = "point"',
     ).replace("per_kwh", "per_kw_month")
+    + component("yearly", "residual", 0, YEAR_STEPS, 'steps_per = "year"').replace("price_micro_per_kwh = 0\n", "")
     + component("demand", "kw_contracted", 32_000_000, "contracted_kw = {M1 = 12}")
     + component("bonus", "day", -70_000, 'parties = ["M2"]', "taxed = false")
     + component("factor", "percent", -7_500, 'of = ["energy", "demand", "levy"]')

@@ -257,3 +257,17 @@ async def test_a_peak_of_each_point_on_working_days_is_told_in_both_languages(ch
     table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
     place = [column["key"] for column in table["columns"]].index("peak_of")
     assert [row[place] for row in table["rows"]] == ["point", "party", None]
+
+
+async def test_steps_of_a_year_are_told_in_both_languages(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    entries[:] = [{**entries[0], "value": {"components": [{**STEPPED, "steps_per": "year"}, DEMAND], **TERMS}}]
+    for language, words in (
+        ("en", ("For energy above", "Energy that steps count", "of the calendar year so far")),
+        ("zh_CN", ("电量超过", "阶梯所计电量", "本年初至今")),
+    ):
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        assert all(word in page for word in words)
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    place = [column["key"] for column in table["columns"]].index("steps_per")
+    assert [row[place] for row in table["rows"]] == ["year", "year", None]
