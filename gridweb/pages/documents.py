@@ -14,6 +14,7 @@ from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
 from gridcore.transactions.dispute_document import LINE
+from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
 from gridweb.i18n import N_, _
 from gridweb.pages.components import percent_text
@@ -30,6 +31,8 @@ pages = Blueprint("documents", __name__)
 
 PARTIES_MAX: Final = 512
 """Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""
+NAMED_MAX: Final = 16
+"""Parties without a tariff that the note of a table names."""
 SORTS: Final[Mapping[str, str]] = {
     INVOICE: N_("invoice"),
     CREDIT: N_("credit note"),
@@ -229,9 +232,14 @@ def _note(answer: Answer) -> str:
 
 def _area_note(answers: Sequence[Answer]) -> str:
     notes = [_note({**answers[0], "documents": [one for answer in answers for one in answer["documents"]]})]
-    without = sum(len(answer["without_tariff"]) for answer in answers)
+    without = [party for answer in answers for party in answer["without_tariff"]]
     if without:
-        notes.append(_("Parties that are billed and name no tariff: %(parties)s.", parties=without))
+        named = without[:NAMED_MAX]
+        if len(without) > NAMED_MAX:
+            named.append(_("%(count)s more", count=forms.count(len(without) - NAMED_MAX)))
+        notes.append(
+            _("No documents of parties that are billed and name no tariff: %(parties)s.", parties=", ".join(named))
+        )
     if answers[-1]["next"] is not None:
         notes.append(
             _("The first %(parties)s parties; gridledger settle documents makes those of all.", parties=PARTIES_MAX)

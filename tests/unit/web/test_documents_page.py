@@ -115,6 +115,14 @@ async def test_a_household_without_a_tariff_has_no_documents_on_its_month(world:
     assert "Documents of" not in page
 
 
+async def test_of_more_parties_without_a_tariff_than_the_note_names_it_says_how_many_are_left(
+    world: LedgerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "NAMED_MAX", 0)
+    table = await area_documents_table(world.source, "a-1", month=MONTH)
+    assert "No documents of parties that are billed and name no tariff: 1 more." in table.note
+
+
 async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(world: LedgerWorld) -> None:
     table = await area_documents_table(world.source, "a-1", month=MONTH)
     assert [row[:3] for row in table.rows] == [
@@ -123,7 +131,7 @@ async def test_the_utility_sees_the_documents_of_an_area_and_takes_them_along(wo
         ("p-2", "credit", "correction-1"),
     ]
     assert table.links[0] == f"/households/p-1/month?month={MONTH}"
-    assert "Parties that are billed and name no tariff: 1." in table.note
+    assert "No documents of parties that are billed and name no tariff: l-1." in table.note
     page = await world.web.browser(Role.REGULATOR).text(f"/documents?area=a-1&month={MONTH}")
     assert "Documents of 2027-01, area a-1" in page
     browser = world.web.browser(Role.UTILITY, language="zh_CN")
