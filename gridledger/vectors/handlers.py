@@ -109,6 +109,9 @@ HANDLERS: dict[str, Handler] = {
         ("components", "party", "first_day", "slot_s", "import_wh", "export_wh", "traded_wh"),
         ("line_kinds", "billed_nano", "used_wh"),
     ),
+    "power_factor_adjustment/1": Handler(
+        tariff_handlers.power_factor, ("active_wh", "reactive_varh", "returned_varh", "standard")
+    ),
     "trade_reduction/1": Handler(mechanism_handlers.reduction, ("orders",)),
     "conditional_bid/1": Handler(
         mechanism_handlers.conditional_bid, ("conditions", "energy_wh", "limit", "seller", "energy_kind")

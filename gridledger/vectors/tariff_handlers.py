@@ -21,6 +21,7 @@ from settlement.tariffs.network import (
     network_charge_by_voltage,
     network_charge_capacity,
 )
+from settlement.tariffs.power_factor import power_factor_adjustment
 from settlement.tariffs.schedules import (
     PricedEnergy,
     Tolerance,
@@ -103,6 +104,12 @@ def deviation_of(case: CaseInput) -> dict[str, object]:
     metered_wh, sold_wh, bought_wh = map(case.integer, ("metered_wh", "sold_wh", "bought_wh"))
     prices = case.integer("long_price"), case.integer("short_price")
     return deviation(metered_wh, sold_wh, bought_wh, *prices)._asdict()
+
+
+def power_factor(case: CaseInput) -> dict[str, object]:
+    """``power_factor_adjustment/1``."""
+    active_wh, reactive_varh, returned_varh = map(case.integer, ("active_wh", "reactive_varh", "returned_varh"))
+    return power_factor_adjustment(active_wh, reactive_varh, returned_varh, case.integer("standard"))._asdict()
 
 
 def tariff_month(case: CaseInput) -> dict[str, object]:

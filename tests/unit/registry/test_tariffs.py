@@ -151,7 +151,8 @@ def test_the_files_of_docs_tariffs_are_registered(tmp_path: Path, chain: Chain) 
         file = tmp_path / f"{number}.toml"
         file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
         assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
-    assert [chain.has(name) for name in ("tariff/home", "party/house", "tariff/dynamic", "tariff/levels")] == [True] * 4
+    names = ("tariff/home", "party/house", "tariff/village-2027", "tariff/dynamic", "tariff/levels")
+    assert [chain.has(name) for name in names] == [True] * 5
 
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
