@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from gridcore.errors import UsageError
 from gridcore.registry.agreement import AGREEMENT, Agreement, EndedAgreement
-from gridcore.registry.price_series import PRICE_SERIES
 from gridledger.settling.dataset import AgreementRow, SeriesRows
-from gridledger.settling.extract.changes import Changes
+from gridledger.settling.extract.series import series_in_slots
 from gridledger.settling.files.stamps import to_iso
 from ledger.leaves.columns import Int64
-from ledger.registry.bodies import in_force as in_force_at
 from ledger.registry.bodies import row_of
 from ledger.registry.zones import ZoneInForce
 from ledger.store.reader import LedgerReader
@@ -73,23 +69,9 @@ class AgreementFacts:
         """All of it, beside the slots of the dataset."""
         rows = [self._row(name, self._spans[name], slots) for name in sorted(self._spans, key=str.encode)]
         series = sorted({row.agreement.series for row in rows if row.agreement.series is not None}, key=str.encode)
-        return Agreed(rows, [self._series(name, slots) for name in series])
+        return Agreed(rows, [series_in_slots(self._reader, name, name, slots) for name in series])
 
     def _row(self, name: str, span: _Span, slots: Int64) -> AgreementRow:
         behind = slots[slots > span.last_s]
         begins_s = None if span.first_s == slots[0] else span.first_s
         return AgreementRow(name, span.agreement, begins_s, int(behind[0]) if len(behind) else None)
-
-    def _series(self, name: str, slots: Int64) -> SeriesRows:
-        changes: Changes[str] = Changes()
-        for slot_start_s in slots.tolist():
-            changes.note(name, slot_start_s, self._price(name, slot_start_s))
-        start_s, prices = np.array(changes.found[name], dtype=np.int64).T
-        return SeriesRows(name, None, None, start_s, prices)
-
-    def _price(self, name: str, slot_start_s: int) -> int:
-        found = in_force_at(self._reader, PRICE_SERIES, name, slot_start_s, self._reader.height)
-        price = None if found is None else found.record.price_at(found.entry.from_s, slot_start_s)
-        if price is None:
-            raise UsageError(f"series {name} says no price in the slot from {to_iso(slot_start_s)} on; name other days")
-        return price

@@ -17,6 +17,7 @@ from gridledger.settling.extract.agreements import AgreementFacts
 from gridledger.settling.extract.orders import orders_of
 from gridledger.settling.extract.points import PointFacts
 from gridledger.settling.extract.prices import PriceFacts, Stated
+from gridledger.settling.extract.series import tariff_series
 from gridledger.settling.files.stamps import Zone as LocalTime
 from gridledger.settling.files.stamps import to_iso
 from ledger.leaves.chain import CHAIN
@@ -77,6 +78,8 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
     stated = facts.prices.stated([points.name(row) for row in own.tolist()], own, LocalTime(timezone))
     agreed = facts.agreements.found(slots)
     folder_points = points.rows(own)
+    keys = [rows.key for rows in (*stated.series, *agreed.references)]
+    of_tariffs = tariff_series(reader, points.series_of_tariffs(own), slots, [*stated.prices, *keys])
     quality = energies.quality[:, billed]
     missing, estimated = (int((quality == code).sum()) for code in (MISSING, ESTIMATED))
     return Dataset(
@@ -93,9 +96,10 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
         rules=_rules(reader, zone, facts.contract, stated),
         inputs=[InputFile(STATE, reader.state_root(), 0)],
         counts=Counts(quality.size - missing, missing, estimated),
-        notes=points.notes(own),
+        notes=[*points.notes(own), *of_tariffs.notes],
         agreements=agreed.agreements,
         references=agreed.references,
+        tariff_series=of_tariffs.rows,
     )
 
 

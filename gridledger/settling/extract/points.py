@@ -71,7 +71,7 @@ class PointFacts:
         return [key for at in self._places(own) for key in self._keys(at, name)]
 
     def notes(self, own: Int64) -> list[str]:
-        """Lines of what a folder has otherwise, or has not: market partners that change, tariffs of parties, series that these name."""
+        """Lines of what a folder has otherwise, or has not: market partners that change, tariffs of parties."""
         return [*self._notes_of_partners(own), *self._notes_of_tariffs(own)]
 
     def _notes_of_partners(self, own: Int64) -> list[str]:
@@ -87,20 +87,25 @@ class PointFacts:
         ]
 
     def _notes_of_tariffs(self, own: Int64) -> list[str]:
-        """Where parties are charged by tariffs, and what prices these name."""
-        parties = {party for at in self._places(own) for party in self._parties(at).values()}
-        records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
-        charged = [party for party, record in records.items() if record is not None and record.tariff is not None]
+        """Where parties are charged by tariffs."""
+        charged = list(self._tariffs_of(own))
         if not charged:
             return []
         words = f"{len(charged)} parties, {charged[0]} first, have tariffs, which rules.toml does not have"
-        found = [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
-        names = {record.tariff for record in records.values() if record is not None and record.tariff is not None}
-        tariffs = [tariff for name in sorted(names) if (tariff := self._reader.in_force(TARIFF, name)) is not None]
-        if series := sorted({name for tariff in tariffs for name in series_of_tariff(tariff)}):
-            said = f"their tariffs name {len(series)} price series, {series[0]} first, which prices.csv does not have"
-            found.append(f"{said}: write rows of these prices there, each series under a key of its own")
-        return found
+        return [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
+
+    def series_of_tariffs(self, own: Int64) -> Sequence[str]:
+        """The names of the price series that tariffs of the points' parties name."""
+        tariffs = (self._reader.in_force(TARIFF, name) for name in sorted({*self._tariffs_of(own).values()}))
+        return sorted({name for tariff in tariffs if tariff is not None for name in series_of_tariff(tariff)})
+
+    def _tariffs_of(self, own: Int64) -> Mapping[str, str]:
+        """The tariff of each party that has one, by the newest block."""
+        parties = {party for at in self._places(own) for party in self._parties(at).values()}
+        records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
+        return {
+            party: found.tariff for party, found in records.items() if found is not None and found.tariff is not None
+        }
 
     def _places(self, own: Int64) -> list[int]:
         place: list[int] = np.searchsorted(self._rows, own).tolist()

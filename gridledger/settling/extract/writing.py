@@ -67,12 +67,14 @@ def _rules(dataset: Dataset) -> list[str]:
     if dataset.orders.how_many:
         timeline["gate_before_start_s"] = rules.gate_before_start_s
         timeline["metering_deadline_s"] = rules.metering_deadline_s
+    series = [rows.key for rows in dataset.tariff_series]
     return toml_lines(
         {
             "market": {"contract": rules.contract, **rules.terms},
             "prices": _rules_prices(dataset),
             "timeline": timeline,
             "invoice": {"currency": rules.invoice.currency},
+            **({"tariff": {"price_series": series}} if series else {}),
         }
     )
 
@@ -125,7 +127,7 @@ def _quality(code: int) -> str:
 
 
 def _prices(dataset: Dataset) -> Iterator[Sequence[int | str]]:
-    for rows in (*dataset.series, *dataset.references):
+    for rows in (*dataset.series, *dataset.references, *dataset.tariff_series):
         for start_s, price in zip(rows.start_s.tolist(), rows.price_micro_per_kwh.tolist(), strict=True):
             yield to_iso(start_s), rows.key, rows.area or "", rows.point or "", price
 

@@ -55,6 +55,8 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         _must(folder, RULES)
     _must(folder, POINTS)
     rules = read_rules(other_rules or folder / RULES)
+    if other_rules is not None and (folder / RULES).is_file():
+        rules = rules._replace(kept_series=[*rules.kept_series, *read_rules(folder / RULES).kept_series])
     points, points_file = read_points(folder / POINTS, rules.slot_s, rules.contract, rules.zone)
     billed = [point for point in points if not point.is_border]
     energies = _read_energies(folder, layout, points, rules)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from gridcore.config import ConfigError, decode_toml, parse_config, read_config
 from gridcore.errors import excerpt
+from gridcore.forms import NAME as SERIES_NAME
 from gridcore.genesis import CURRENCY, SLOT_S_CHOICES
 from gridcore.registry.balance_terms import BALANCE_PRICES, BALANCE_TERMS, BalanceTerms
 from gridcore.registry.run_calendar import calendar_fault
@@ -47,6 +48,8 @@ REFERENCE_DAYS_MAX: Final = 14
 _SECONDS_MAX: Final = 40 * 86_400
 _PRICES: Final = "prices"
 OWN_ACCOUNTS_MAX: Final = 64
+KEPT_SERIES_MAX: Final = 64
+_TARIFF_KEYS: Final = {"component", "accounts", "price_series"}
 HISTORY_DAYS_MAX: Final = 31
 _PERCENT_MAX: Final = 1_000_000
 
@@ -99,7 +102,7 @@ class _File:
 class RulesRead(NamedTuple):
     """rules.toml before the prices of prices.csv are known. zone: of local times, None where none is named; market: its terms.
 
-    dated: prices by when they hold; of one table ``[prices]`` one entry for ever.
+    dated: prices by when they hold; of one table ``[prices]`` one entry for ever. kept_series: keys of prices.csv that other rules may name.
     """
 
     dated: Sequence[PricesFrom]
@@ -114,6 +117,7 @@ class RulesRead(NamedTuple):
     invoice: InvoiceTerms
     estimate: EstimateTerms
     tariff: Sequence[Component]
+    kept_series: Sequence[str]
     runs: RunTerms | None
     balance: BalanceTerms | None
     validation: Thresholds
@@ -172,6 +176,7 @@ def read_rules(path: Path, zone: Zone | None = None) -> RulesRead:
         invoice=InvoiceTerms(**vars(file.invoice)),
         estimate=EstimateTerms(**vars(file.estimate)),
         tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
+        kept_series=_kept_series(tariff),
         runs=_runs(file, local_day("[runs] as_of", as_of, days)),
         balance=None if balance is None else _balance(balance),
         validation=Thresholds(**vars(file.validation)),
@@ -291,8 +296,11 @@ def _balance(table: object) -> BalanceTerms:
 def _tariff(table: object, contract: Contract) -> Sequence[Component]:
     """The components of ``[[tariff.component]]``, each to an account that is known or stands in ``[tariff] accounts``."""
     tables = table.get("component", []) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or table.keys() - {"component", "accounts"} or not isinstance(tables, list):
-        right = "give each as a table [[tariff.component]], and names of your own accounts as accounts = [...]"
+    if not isinstance(table, dict) or table.keys() - _TARIFF_KEYS or not isinstance(tables, list):
+        right = (
+            "give each as a table [[tariff.component]], names of your own accounts as accounts = [...], keys of prices.csv "
+            "that other rules name as price_series = [...]"
+        )
         raise fault(NAME, "[tariff] holds something else than components", right)
     known = _accounts(table.get("accounts", []))
     if not all(isinstance(item, dict) for item in tables):
@@ -306,6 +314,15 @@ def _tariff(table: object, contract: Contract) -> Sequence[Component]:
             what = f"[[tariff.component]] {component.name}: account = {excerpt(component.account)} is no account"
             raise fault(NAME, what, f"one of your own stands in [tariff] accounts; {nearest(component.account, known)}")
     return components
+
+
+def _kept_series(table: Mapping[str, object]) -> Sequence[str]:
+    """Keys of prices.csv that nothing here names: other rules for the same folder may (``settle what-if``)."""
+    names = table.get("price_series", [])
+    if not isinstance(names, list) or len(names) > KEPT_SERIES_MAX or not all(map(SERIES_NAME.holds, names)):
+        right = f"give at most {KEPT_SERIES_MAX} keys of prices.csv, each {SERIES_NAME.words}"
+        raise fault(NAME, "[tariff] price_series is no list of keys", right)
+    return names
 
 
 def _accounts(own: object) -> Sequence[str]:

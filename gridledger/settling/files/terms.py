@@ -104,7 +104,7 @@ def _read_priced(
     own = rules.price_keys()
     if PRICES in files:
         named = {row.agreement.series for row in agreements if row.agreement.series is not None}
-        named |= {*_balance_series(rules), *_tariff_series(rules)}
+        named |= {*_balance_series(rules), *_tariff_series(rules), *rules.kept_series}
         keys = [*own, *sorted(named.difference(own))]
         series, prices_file = read_prices(files[PRICES], keys, points, rules.zone, rules.slot_s)
         inputs.append(prices_file)

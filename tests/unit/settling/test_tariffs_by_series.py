@@ -65,10 +65,43 @@ def test_a_folder_is_charged_each_slot_s_energy_at_the_price_of_that_slot(tmp_pa
         assert derive_document(whole, DocumentName(row["party"], row["month"], row["line_kind"], row["run"])).holds
     assert main(["settle", "replay", "--settled", str(out)]) == 0
     assert main(["settle", "extract", "--data", str(out / "ledger"), "--out", str(tmp_path / "extracted")]) == 0
-    assert "# their tariffs name 1 price series, tariff-spot-" in (tmp_path / "extracted" / "rules.toml").read_text()
+    assert (
+        "# their tariffs name 1 price series, which prices.csv has: spot"
+        in (tmp_path / "extracted" / "rules.toml").read_text()
+    )
     report = (out / "report.html").read_text()
     assert "by slot: series tariff-spot-" in report
     assert "按时段：价格序列 tariff-spot-" in report
+
+
+def test_the_series_of_a_ledgers_tariffs_come_along_for_other_rules(tmp_path: Path) -> None:
+    source, out = folder(tmp_path / "in", SPOT, DAY_PRICES), tmp_path / "out"
+    assert main(["settle", "files", str(source), "--out", str(out)]) == 0
+    rules, plain = tmp_path / "dearer.toml", tmp_path / "plain.toml"
+    rules.write_text(RULES + SPOT.replace("market", "spot-price") + SPOT.replace("market", "again"), "utf-8")
+    plain.write_text(RULES, "utf-8")
+    tried = tmp_path / "tried"
+    asked = ["settle", "what-if", "--from", str(out), "--rules", str(rules), "--rules", str(plain), "--out", str(tried)]
+    assert main(asked) == 0
+    once = charged(out, "market")
+    assert set(once) == {"M1", "M2"}
+    assert (
+        charged(tried / "variants" / "dearer", "again") == charged(tried / "variants" / "dearer", "spot-price") == once
+    )
+    assert charged(tried / "variants" / "plain", "market") == {}
+
+
+def test_a_key_that_only_other_rules_name_is_one_and_is_not_charged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = folder(tmp_path / "in", '[tariff]\nprice_series = ["spot"]\n', DAY_PRICES), tmp_path / "out"
+    assert main(["settle", "files", str(source), "--out", str(out)]) == 0
+    assert main(["settle", "files", str(folder(tmp_path / "none", "", DAY_PRICES)), "--out", str(tmp_path / "no")]) == 2
+    for number, written in enumerate(('"spot"', '["sp ot"]', str([f"s{at}" for at in range(65)]))):
+        path = folder(tmp_path / str(number), f"[tariff]\nprice_series = {written}\n", DAY_PRICES)
+        capsys.readouterr()
+        assert main(["settle", "files", str(path), "--out", str(tmp_path / "no")]) == 2
+        assert "[tariff] price_series is no list of keys; give at most 64 keys of prices.csv" in capsys.readouterr().err
 
 
 def test_newer_prices_of_a_series_change_the_charges_from_their_first_slot_on(tmp_path: Path) -> None:
