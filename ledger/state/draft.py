@@ -13,7 +13,6 @@ from gridcore.genesis import Thresholds
 from gridcore.registry.entity import Entity
 from ledger.contract import Contract
 from ledger.leaves.chain import CHAIN
-from ledger.leaves.columns import Int64
 from ledger.leaves.family import Value
 from ledger.registry import bodies
 from ledger.registry.bodies import OpenedEntities
@@ -23,6 +22,7 @@ from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
 from ledger.state.kept_profiles import KeptProfiles
+from ledger.state.kept_shapes import KeptShapes
 from ledger.state.last_orders import LastOrders
 from ledger.state.nearest import NearestValues
 from ledger.state.seen_ids import SeenIds
@@ -111,8 +111,8 @@ class Draft:
         """By zone, day and rows of the zone, of one at most: the leaves that the slot settled last had its energies from; see ``intervals``."""
         self.nearest = NearestValues()
         """Where values stand around gaps."""
-        self.initial_wh: dict[tuple[str, int, int], Int64] = {}
-        """By zone, chunk and slot: what initial runs measured; see ``references``."""
+        self.shapes = KeptShapes()
+        """Of parts of gaps, for the next of their slots."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""
         self.reopened: dict[str, int] = {}

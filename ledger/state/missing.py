@@ -80,6 +80,8 @@ def _estimate_parts(draft: Draft, slot: Slot, references: References, rows: Int6
 
 def _estimate_open_gaps(draft: Draft, slot: Slot, references: References, rows: Int64) -> Int64:
     """int64[2, n]: the mean of earlier days; where there is none, the standing profile; at most the meter's limit."""
+    if not len(rows):
+        return np.zeros((2, 0), dtype=np.int64)
     zone = slot.zone
     limit_wh = zone.limit_wh[rows] * zone.ratio[rows]
     energy_wh: Int64 = np.minimum(_standing_energy(draft, slot, references, rows), limit_wh)

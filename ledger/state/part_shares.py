@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +10,10 @@ from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from ledger.leaves.columns import Int64, groups
 from ledger.state.draft import Draft
 from ledger.state.estimates import SlotGroups, profile_share
+from ledger.state.kept_shapes import PlaceInDay, Shape, Weighted
 from ledger.state.local_days import day_of
 from ledger.state.parts import Parts
-from ledger.state.references import GapBegin, PlaceInDay, References
+from ledger.state.references import GapBegin, References
 from ledger.state.slot import Slot
 
 _PLACE_BITS, _COVERED_BITS = 40, 12
@@ -22,44 +23,44 @@ _MEANS_OF = 12
 """Means of 1 to 4 days are taken 12 times, so that they are whole numbers."""
 
 
-class _Shape(NamedTuple):
-    """The slots of one part: those of one place in the days of one kind, of which it covers as much, are a group.
-
-    places: of each group, None before the calendar's first day; covered_s: int64[groups], seconds of a slot of each.
-    """
-
-    groups: SlotGroups
-    places: list[PlaceInDay | None]
-    covered_s: Int64
-
-
 def share_parts(draft: Draft, slot: Slot, references: References, parts: Parts) -> Int64:
     """int64[2, n]: import and export that a slot gets of closed parts in which pieces of it lie."""
     shares = np.zeros((2, len(parts.row)), dtype=np.int64)
+    if not len(parts.row):
+        return shares
     calendar = slot.zone.calendar[slot.zone.area[parts.row]]
     keys = np.stack([parts.start_s, parts.end_s, calendar], axis=1)
     _, of_part = np.unique(keys, axis=0, return_inverse=True)
     for _, own in groups(of_part.ravel()):
-        name = draft.registry.columns.calendars[int(calendar[own[0]])]
-        some = parts.take(own)
-        shape = _shape_of(draft, slot, name, int(some.start_s[0]), int(some.end_s[0]))
-        weights = _weights(draft, references, some, name, shape)
+        some, name = parts.take(own), draft.registry.columns.calendars[int(calendar[own[0]])]
+        start_s, end_s = int(some.start_s[0]), int(some.end_s[0])
+        key = (slot.zone.zone.name, references.chunk, start_s, end_s, name, some.row.tobytes())
+        weighted = draft.shapes.get(key, partial(_weighted, draft, references, some, name))
+        here = slot.start_s // draft.slot_s - start_s // draft.slot_s
         for direction, rest_wh in enumerate((some.import_wh, some.export_wh)):
-            shares[direction, own] = _share(rest_wh, weights[direction], shape)
+            shares[direction, own] = _share(rest_wh, weighted.weights[direction], weighted.shape, here)
     return shares
 
 
-def _share(rest_wh: Int64, weights: Int64, shape: _Shape) -> Int64:
+def _share(rest_wh: Int64, weights: Int64, shape: Shape, here: int) -> Int64:
     """``profile_share``, by the seconds alone where nothing gives a shape, or where it would give a slot more than any meter makes."""
     evenly = shape.covered_s[:, None]
-    share, most_wh = profile_share(rest_wh, np.where(weights.any(axis=0), weights, evenly), shape.groups)
+    earlier = np.bincount(shape.group[:here], minlength=len(shape.slots))
+    of_slot = SlotGroups(shape.slots, earlier, int(shape.group[here]))
+    share, most_wh = profile_share(rest_wh, np.where(weights.any(axis=0), weights, evenly), of_slot)
     steep = np.flatnonzero(most_wh >= PRIMARY_LIMIT_WH_MAX)
     if len(steep):
-        share[steep], _ = profile_share(rest_wh[steep], np.repeat(evenly, len(steep), axis=1), shape.groups)
+        share[steep], _ = profile_share(rest_wh[steep], np.repeat(evenly, len(steep), axis=1), of_slot)
     return share
 
 
-def _shape_of(draft: Draft, slot: Slot, calendar: str, start_s: int, end_s: int) -> _Shape:
+def _weighted(draft: Draft, references: References, parts: Parts, calendar: str) -> Weighted:
+    """The shape of one part, and the weights of the rows that have it."""
+    shape = _shape_of(draft, calendar, int(parts.start_s[0]), int(parts.end_s[0]))
+    return Weighted(shape, _weights(draft, references, parts, calendar, shape))
+
+
+def _shape_of(draft: Draft, calendar: str, start_s: int, end_s: int) -> Shape:
     slot_s = draft.slot_s
     times_s = np.arange(start_s // slot_s * slot_s, end_s, slot_s)
     covered_s = np.minimum(times_s + slot_s, end_s) - np.maximum(times_s, start_s)
@@ -67,21 +68,17 @@ def _shape_of(draft: Draft, slot: Slot, calendar: str, start_s: int, end_s: int)
     first = 0
     while first < len(times_s):
         day = day_of(draft, calendar, int(times_s[first]))
-        if day is None:
-            first += 1
-            continue
-        behind = int(np.searchsorted(times_s, day.end_s))
-        after_s[first:behind], kind[first:behind] = times_s[first:behind] - day.start_s, 1 + day.is_weekend
+        behind = first + 1 if day is None else int(np.searchsorted(times_s, day.end_s))
+        if day is not None:
+            after_s[first:behind], kind[first:behind] = times_s[first:behind] - day.start_s, 1 + day.is_weekend
         first = behind
     keys = (kind << (_PLACE_BITS + _COVERED_BITS)) | (after_s << _COVERED_BITS) | covered_s
-    _, some, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    here = (slot.start_s - int(times_s[0])) // slot_s
-    earlier = np.bincount(inverse[:here], minlength=len(counts))
+    _, some, group, slots = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     places = [PlaceInDay(int(kind[at]) > 1, int(after_s[at])) if kind[at] else None for at in some.tolist()]
-    return _Shape(SlotGroups(counts, earlier, int(inverse[here])), places, covered_s[some])
+    return Shape(group, slots, places, covered_s[some])
 
 
-def _weights(draft: Draft, references: References, parts: Parts, calendar: str, shape: _Shape) -> Int64:
+def _weights(draft: Draft, references: References, parts: Parts, calendar: str, shape: Shape) -> Int64:
     """int64[2, groups, n]: the mean of what each row used there before, on the whole where nothing is known, by the seconds that the part covers."""
     size, start_s = (len(shape.places), len(parts.row)), int(parts.start_s[0])
     sums, days = np.zeros((2, *size), dtype=np.int64), np.zeros(size, dtype=np.int64)
@@ -92,7 +89,7 @@ def _weights(draft: Draft, references: References, parts: Parts, calendar: str, 
             if place is not None:
                 sums[:, group], days[group] = references.of_days_before(parts.row, calendar, begin, place)
     means = sums * (_MEANS_OF // np.maximum(days, 1))
-    slots = np.where(days > 0, shape.groups.slots[:, None], 0)
+    slots = np.where(days > 0, shape.slots[:, None], 0)
     on_the_whole = (means * slots).sum(axis=1) // np.maximum(slots.sum(axis=0), 1)
     weights: Int64 = np.where(days > 0, means, on_the_whole[:, None]) * shape.covered_s[:, None]
     return weights

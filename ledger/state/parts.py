@@ -129,8 +129,9 @@ def parts_of_slot(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> tuple[Pa
 def _pieces_of(draft: Draft, slot: Slot, rows: Int64) -> _Pieces:
     """The pieces of rows in their order: one a row, but where registers break off in the slot."""
     installed, breaks = slot.zone.installation[rows], breaks_of_slot(draft, slot)
-    broken_rows = np.intersect1d(rows_of_breaks(draft, breaks), rows)
-    whole = np.flatnonzero((installed >= 0) & ~np.isin(rows, broken_rows))
+    broken_rows = np.intersect1d(rows_of_breaks(draft, breaks), rows) if len(breaks) else breaks
+    is_whole = ~np.isin(rows, broken_rows) if len(breaks) else True
+    whole = np.flatnonzero((installed >= 0) & is_whole)
     none = np.full(len(whole), _NO_ENTRY)
     parts = [_Pieces(rows[whole], installed[whole], none, none)]
     parts += [_broken_pieces(draft, slot, int(row), breaks) for row in broken_rows]

@@ -14,13 +14,12 @@ from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
 from ledger.state.draft import Draft
 from ledger.state.estimates import MISSING
+from ledger.state.kept_shapes import PlaceInDay
 from ledger.state.local_days import REFERENCE_DAYS, LocalDay, day_of, days_like
 from ledger.state.slot import Slot
 
 REFERENCE_S_MAX: Final = 16 * 86_400
 """How long before a gap the slots begin that give it its shape, at most: what is older may be pruned."""
-INITIAL_ENERGIES_MAX: Final = 4_096
-"""Slots of chunks whose initial runs a block keeps in memory: 64 MiB."""
 
 
 class GapBegin(NamedTuple):
@@ -28,13 +27,6 @@ class GapBegin(NamedTuple):
 
     start_s: int
     day: LocalDay
-
-
-class PlaceInDay(NamedTuple):
-    """A slot of local days of one kind, so many seconds after their begin."""
-
-    is_weekend: bool
-    after_s: int
 
 
 class References:
@@ -50,6 +42,7 @@ class References:
             lambda calendar, day, is_weekend: days_like(draft, calendar, day, is_weekend=is_weekend)
         )
         self._energies = cache(self._load_energies)
+        self._initial_energies = cache(lambda slot_start_s: self._energies_of(slot_start_s, INITIAL))
 
     def days_of(self, rows: Int64, time_s: int) -> list[tuple[Int64, str, LocalDay]]:
         """The local day that holds ``time_s`` for each calendar of some rows: which of them have it (places), its name, the day."""
@@ -87,15 +80,6 @@ class References:
                 sums += np.where(is_known, of_day, 0)
                 days += is_known
         return sums, days
-
-    def _initial_energies(self, slot_start_s: int) -> Int64:
-        """int64[2, rows of the chunk]: import and export of the initial run where they were measured."""
-        known, key = self._draft.initial_wh, (self._zone.zone.name, self.chunk, slot_start_s)
-        if key not in known:
-            if len(known) >= INITIAL_ENERGIES_MAX:
-                known.clear()
-            known[key] = self._energies_of(slot_start_s, INITIAL)
-        return known[key]
 
     def _load_energies(self, slot_start_s: int) -> Int64:
         """The same of the last run of a slot that is not final."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gridcore.codes import Code
@@ -21,6 +21,8 @@ BREAK_S = FIRST_S + 420
 LIMIT_WH = 10_000
 METER = Installation("gw-1", LIMIT_WH, "M-1", 0, "P-1", "test", 1)
 
+UTILITY_ALONE: Mapping[str, Sequence[str]] = {"dso": ["utility"]}
+
 
 class Meters:
     """A chain with one household whose slots settle once their readings are there. more: what genesis knows ahead; zone_changes: see ``zone``."""
@@ -31,6 +33,7 @@ class Meters:
         first_registers: tuple[int, int] = (500_000, 0),
         modulus_wh: int = 0,
         installed_s: int = FIRST_S - DAY_S,
+        roles: Mapping[str, Sequence[str]] = UTILITY_ALONE,
         **zone_changes: Any,
     ) -> None:
         home = household(1, "p-1", first_registers=first_registers, installed_s=installed_s, modulus_wh=modulus_wh)
@@ -38,7 +41,7 @@ class Meters:
             meters=[home],
             zones=[zone(**{"metering_deadline_s": 0, **zone_changes})],
             more=more,
-            roles={"dso": ["utility"]},
+            roles=roles,
             organisations={"dso": "dso"},
         )
         self.sender = Sender(self.world.chain, self.world.start_s, sign_cheaply)

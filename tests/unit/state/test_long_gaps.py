@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
+from random import Random
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gridcore.master_data import Listed, Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
 from gridcore.registry.installation import INSTALLATION, RemovedInstallation
+from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
 from tests.unit.state.meters import METER, Meters
@@ -167,3 +173,92 @@ def test_values_after_the_gap_are_measured_as_ever() -> None:
     meters.read(at(2 * DAY), (1, 507_000, 0))
     meters.read(at(2 * DAY + 1), (1, 507_100, 3))
     assert energies(meters, [2 * DAY]) == [(100, 3, MEASURED)]
+
+
+def test_an_outage_of_a_home_that_feeds_in_is_bound_in_both_directions() -> None:
+    meters = meters_with(first_registers=(500_000, 70_000))
+    meters.read(at(0), (1, 500_000, 70_000))
+    meters.read(at(2 * DAY), (1, 500_001, 88_888))
+    said = energies(meters, range(2 * DAY))
+    assert sum(wh for wh, _, _ in said) == 1
+    assert sum(wh for _, wh, _ in said) == 18_888
+
+
+def test_a_meter_that_is_taken_down_in_an_outage_is_bound_up_to_its_final_register() -> None:
+    """Known ahead, and told afterwards: the slots before it are settled again."""
+    taken_down = Named(INSTALLATION, "1", RemovedInstallation("P-1", [504_000, 0]), at(DAY) + 60)
+    ahead = meters_with(taken_down)
+    ahead.read(at(0), (1, 500_000, 0))
+    ahead.step_to(at(DAY + 2))
+    told = meters_with(roles={"dso": ["utility"], "admin": ["administrator"]})
+    told.read(at(0), (1, 500_000, 0))
+    told.step_to(at(DAY + 2))
+    assert energies(told, [0]) == [(0, 0, ESTIMATED)]
+    told.apply(told.sender.register(list(taken_down.rows())))
+    told.ledger.apply([])
+    for meters in (ahead, told):
+        said = energies(meters, range(DAY + 2))
+        assert sum(wh for wh, _, _ in said) == 4_000
+        assert {quality for _, _, quality in said[: DAY + 1]} == {CLOSED}
+        assert said[DAY + 1] == (0, 0, ESTIMATED)
+
+
+def test_a_gap_is_bound_whenever_the_dates_of_its_slots_come_in_the_final_runs_too() -> None:
+    """The register comes when the first slots have had their final runs; each other slot is settled at a date of its own."""
+    calendar = RunCalendar([CorrectionDate(7_200, 0)], 0, DAY_S, 3_600, 0)
+    meters = meters_with(run_calendar=calendar.encode(), final_after_s=9 * DAY_S)
+    meters.read(at(0), (1, 500_000, 0))
+    meters.read(at(2 * DAY), (1, 507_777, 0))
+    meters.step_to(at(5 * DAY))
+    said = energies(meters, range(2 * DAY))
+    assert sum(wh for wh, _, _ in said) == 7_777
+    names = {RUNS.must(meters.ledger.state, at(slot), "z-1").last for slot in range(2 * DAY)}
+    assert names == {"dispute-1", "final"}
+
+
+USED_WH = st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 50)), min_size=12, max_size=12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    USED_WH,
+    st.sets(st.integers(1, 11)),
+    st.one_of(st.none(), st.tuples(st.integers(0, 11), st.integers(1, 700), st.integers(0, 1_000_000))),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_is_missing_and_late_slots_between_two_values_come_to_what_was_counted(
+    used_wh: list[tuple[int, int]],
+    kept: set[int],
+    exchange: tuple[int, int, int] | None,
+    random: Random,
+) -> None:
+    """Twelve slots, some of whose boundaries are read, in any order, with an exchange of meters in one of them or without."""
+    counted = [(sum(wh for wh, _ in used_wh[:slot]), sum(wh for _, wh in used_wh[:slot])) for slot in range(13)]
+    more, final_wh, first_wh = list[Listed](), (0, 0), 0
+    if exchange is not None:
+        slot, inside_s, first_wh = exchange
+        share = random.random()
+        final_wh = tuple(low + int((high - low) * share) for low, high in zip(*counted[slot : slot + 2], strict=True))
+        more = exchange_at(at(slot) + inside_s, [500_000 + final_wh[0], final_wh[1]], [first_wh, 0])
+    meters = meters_with(*more, gap_slots_max=12)
+
+    def read(boundary: int) -> None:
+        wh, export_wh = counted[boundary]
+        row = (1, 500_000 + wh, export_wh)
+        if exchange is not None and boundary > exchange[0]:
+            row = (2, first_wh + wh - final_wh[0], export_wh - final_wh[1])
+        assert meters.read(at(boundary), row) == []
+
+    boundaries = [0, *sorted(kept), 12]
+    late = {boundary for boundary in kept if random.random() < 0.5}
+    for boundary in boundaries:
+        if boundary not in late:
+            read(boundary)
+    for boundary in sorted(late, key=lambda _: random.random()):
+        read(boundary)
+    said = energies(meters, range(12))
+    for first, end in pairwise(boundaries):
+        between = said[first:end]
+        sums = (sum(wh for wh, _, _ in between), sum(wh for _, wh, _ in between))
+        assert sums == (counted[end][0] - counted[first][0], counted[end][1] - counted[first][1])
+    assert sum(wh for wh, _, _ in said) == counted[12][0]

@@ -22,6 +22,7 @@ from ledger.evidence import build_bundle
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.registers import REGISTERS
 from ledger.leaves.run import RUN
+from ledger.leaves.runs import RUNS
 from ledger.store.archive import Archive, archive_blocks
 from ledger.store.check import check_ledger
 from ledger.store.errors import PrunedError, StoreError
@@ -282,3 +283,46 @@ def test_a_chain_whose_slots_are_never_final_is_not_pruned(tmp_path: Path) -> No
         pass
     with pytest.raises(UsageError, match="zone z-1: names no final_after_s, so its slots are never final"):
         prune(tmp_path / "ledger", tmp_path / "archive", files=UnsyncedFiles())
+
+
+def test_a_pruned_node_binds_an_outage_of_days_as_one_that_has_everything(tmp_path: Path) -> None:
+    """Hours are slots: 20 days without a reading, then two with, two of an outage; pruned and stopped before the register comes back."""
+    day_s, returns_s = 24 * HOUR_S, FIRST_S + 24 * 24 * HOUR_S
+    world = Consortium(
+        start_s=FIRST_S - HOUR_S,
+        slot_s=HOUR_S,
+        zones=[zone(final_after_s=3 * day_s, gap_slots_max=48, metering_deadline_s=HOUR_S)],
+        meters=[household(1, "p-1", limit_wh=100_000), feeder(2)],
+    )
+    sender = world.sender()
+    read = range(20 * 24, 22 * 24 + 1)
+    blocks = [[sender.clock(FIRST_S + day * day_s)] for day in range(21)]
+    for slot in read:
+        boundary_s = FIRST_S + slot * HOUR_S
+        clock = [sender.clock(boundary_s)] if boundary_s > FIRST_S + 20 * day_s else []
+        blocks.append([*clock, sender.batch("gw-1", boundary_s, [(1, slot * slot, 7 * slot), (2, 0, 0)])])
+    blocks += [[sender.clock(FIRST_S + day * day_s)] for day in (23, 24)]
+    with closing(open_ledger(tmp_path / "ledger", world)) as ledger:
+        for wires in blocks:
+            assert decide(ledger, wires) == [0] * len(wires)
+    shutil.copytree(tmp_path / "ledger", tmp_path / "whole")
+    report = prune(tmp_path / "ledger", tmp_path / "archive", files=UnsyncedFiles())
+    first_open_s = returns_s - 3 * day_s - HOUR_S
+    assert report.pruned.before_s == first_open_s - (48 + 4) * HOUR_S - 16 * day_s > FIRST_S
+    counted_wh = 99_000
+    back = [sender.batch("gw-1", returns_s, [(1, read[-1] ** 2 + counted_wh, 7 * read[-1])])]
+    with (
+        closing(open_ledger(tmp_path / "ledger", world)) as ledger,
+        closing(open_ledger(tmp_path / "whole", world)) as whole,
+    ):
+        for wires in (back, [sender.clock(returns_s + HOUR_S)], [sender.clock(returns_s + 2 * HOUR_S)]):
+            assert decide(ledger, wires) == decide(whole, wires) == [0] * len(wires)
+            assert ledger.header(ledger.height) == whole.header(whole.height)
+        outage = range(FIRST_S + read[-1] * HOUR_S, returns_s, HOUR_S)
+        lasts = [RUNS.must(ledger, slot_s, "z-1").last for slot_s in outage]
+        said = [
+            int(POSITIONS.must(ledger, slot_s, "z-1", run, 0).columns["import_wh"][0])
+            for slot_s, run in zip(outage, lasts, strict=True)
+        ]
+    assert sum(said) == counted_wh
+    assert len(set(said)) > 2, "in the shape of the days before"
