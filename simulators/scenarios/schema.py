@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridcore.config import decode_config
 from gridcore.errors import UsageError
+from gridcore.registry.zone import GAP_SLOTS_MAX
 from simulators.scenarios.home_devices import Batteries, HeatPumps, Pv, Vehicles
 from simulators.scenarios.keys import GROUP, PPM, check_order, check_strategies, one_of, whole
 from simulators.scenarios.meter_kinds import USUAL_METERS, MeterKind, MqttDevices, kinds_of_ten
@@ -290,11 +291,12 @@ class Tariff:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When orders are taken, when the gate closes, and how long readings are waited for."""
+    """When orders are taken, when the gate closes, and how long readings are waited for. gap_slots_max: see ``gridcore.registry.zone.Zone``."""
 
     open_before_start_s: int = whole(0, 31 * 86_400)
     gate_before_start_s: int = whole(0, 86_400)
     metering_deadline_s: int = whole(1, 31 * 86_400)
+    gap_slots_max: int | None = dataclasses.field(default=None, metadata={"min": 1, "max": GAP_SLOTS_MAX})
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from gridledger.cli import main
 from gridledger.settling.derivation import LANGUAGES, derive_line
 from ledger.evidence import build_bundle
 from ledger.leaves.positions import POSITIONS
+from ledger.leaves.runs import RUNS
 from ledger.store.offline import reading
 from ledger.store.rerun import RunName, rerun
 from ledger.store.state_db import DB_NAME
 from settlement.catalogue import CONTRACTS
 from tests.worlds.community import COMMUNITY, one_shared_slot
-from tests.worlds.consortium import FIRST_S
+from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, feeder, household, zone
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.pairs import PAIRS, one_paired_slot
 from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
@@ -166,3 +167,27 @@ def test_a_run_that_is_none_is_one_clear_line(
     told = capsys.readouterr().err
     assert said in told
     assert len(told.splitlines()) == 1
+
+
+def test_an_energy_of_an_outage_is_explained_as_its_part_of_what_the_registers_counted(tmp_path: Path) -> None:
+    """Three days without the meter, then its register: told by the derivation, and the run is made again from the blocks."""
+    world = Consortium(
+        start_s=FIRST_S - SLOT_S,
+        zones=[zone(metering_deadline_s=0, gap_slots_max=4_320)],
+        meters=[household(1, "p-1"), feeder(2)],
+    )
+    sender = world.sender()
+    returns_s = FIRST_S + 3 * DAY_S
+    blocks = [[sender.clock(FIRST_S), sender.batch("gw-1", FIRST_S, [(1, 0, 0), (2, 0, 0)])]]
+    blocks += [[sender.clock(FIRST_S + day * DAY_S)] for day in (1, 2, 3)]
+    blocks += [[sender.batch("gw-1", returns_s, [(1, 28_800, 0), (2, 50_000, 0)])], []]
+    slot_s = FIRST_S + 2 * DAY_S
+    with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
+        run = RUNS.must(ledger, slot_s, "z-1").last
+        bundle = build_bundle(ledger, CONTRACTS, party="p-1", slot_start_s=slot_s, line_kind="levy")
+    derivation = derive_line(decode_bundle(bundle), "levy")
+    (energy,) = (step for step in derivation.steps if step.what["en"].startswith("Import of the slot"))
+    assert energy.what["en"].endswith("(estimated: the slot's part of what the registers around the gap have counted)")
+    assert (energy.result, derivation.holds) == (100, True)
+    again = rerun(tmp_path / "ledger", RunName("a-1", slot_s, run), CONTRACTS)
+    assert (run, again.differing) == ("correction-1", ())
