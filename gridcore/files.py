@@ -87,6 +87,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_files(folder: Path) -> None:
+    """Make the files of a folder, and their names, survive a power failure. OSError when the system cannot."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
 @contextmanager
 def locked(path: Path, message: str) -> Iterator[None]:
     """Hold the lock file ``path``, made when absent. The system frees it at exit, however the process ends.

@@ -16,23 +16,35 @@ class Line(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Of documents that may be added up: one currency, tax rate and quantum."""
+    """Of documents that may be added up: one currency, tax rate of the tariff and quantum; components may have rates of their own."""
 
     currency: str
     tax_ppm: int
     quantum_nano: int
 
 
+class Tax(NamedTuple):
+    """What of some lines one rate is paid on, and the tax; quanta."""
+
+    taxed: int
+    tax: int
+
+
 class Claim(NamedTuple):
-    """What is owed by some terms: lines by kind, and the tax on them in quanta."""
+    """What is owed by some terms: lines by kind, and the taxes on them by rate (ppm)."""
 
     lines: Mapping[str, Line] = {}
-    tax: int = 0
+    taxes: Mapping[int, Tax] = {}
 
     @property
     def net(self) -> int:
         """Without tax, quanta."""
         return sum(line.amount for line in self.lines.values())
+
+    @property
+    def tax(self) -> int:
+        """Of all rates, quanta."""
+        return sum(one.tax for one in self.taxes.values())
 
     @property
     def gross(self) -> int:
@@ -42,7 +54,7 @@ class Claim(NamedTuple):
     @property
     def is_nothing(self) -> bool:
         """Whether a document of it would say no amount; what is less than a quantum waits for the next document."""
-        return not self.tax and not any(line.amount for line in self.lines.values())
+        return not any(map(any, self.taxes.values())) and not any(line.amount for line in self.lines.values())
 
     def rounding_nano(self, quantum_nano: int) -> int:
         """What rounding added to the exact lines."""
@@ -52,13 +64,18 @@ class Claim(NamedTuple):
 def total(claims: Iterable[Claim]) -> Claim:
     """Some claims of the same terms together."""
     lines: dict[str, Line] = {}
-    tax = 0
+    taxes: dict[int, Tax] = {}
     for claim in claims:
-        tax += claim.tax
+        for rate, tax in claim.taxes.items():
+            taxed = taxes.get(rate, Tax(0, 0))
+            taxes[rate] = Tax(taxed.taxed + tax.taxed, taxed.tax + tax.tax)
         for kind, line in claim.lines.items():
             known = lines.get(kind, Line(line.account, 0, 0, 0))
             lines[kind] = Line(line.account, *(a + b for a, b in zip(known[1:], line[1:], strict=True)))
-    return Claim({kind: line for kind, line in lines.items() if any(line[1:])}, tax)
+    return Claim(
+        {kind: line for kind, line in lines.items() if any(line[1:])},
+        {rate: taxes[rate] for rate in sorted(taxes, reverse=True) if any(taxes[rate])},
+    )
 
 
 def differences(now: Mapping[Terms, Claim], issued: Mapping[Terms, Claim]) -> list[tuple[Terms, Claim]]:
@@ -72,4 +89,4 @@ def differences(now: Mapping[Terms, Claim], issued: Mapping[Terms, Claim]) -> li
 
 def _negated(claim: Claim) -> Claim:
     lines = {kind: Line(line.account, *(-value for value in line[1:])) for kind, line in claim.lines.items()}
-    return Claim(lines, -claim.tax)
+    return Claim(lines, {rate: Tax(-one.taxed, -one.tax) for rate, one in claim.taxes.items()})

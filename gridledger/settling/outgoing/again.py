@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.settling.chain import Scope
-from gridledger.settling.outgoing.book import DOCUMENTS, LINES, Batch, Book, folder_of, read_book
+from gridledger.settling.outgoing.book import DOCUMENTS, LINES, TAXES, Batch, Book, folder_of, read_book
 from gridledger.settling.outgoing.making import Made, check_book, made_rows
 from gridledger.settling.replaying_documents import Differing
 from ledger.store.offline import reading
@@ -48,6 +48,7 @@ def _first_differing(name: str, batch: Batch, made: Made) -> Differing | None:
     tables: Sequence[tuple[str, Sequence[Sequence[object]], Sequence[Sequence[object]]]] = (
         (DOCUMENTS, batch.documents, made.documents),
         (LINES, batch.lines, made.lines),
+        (TAXES, batch.taxes, made.taxes),
     )
     for file, stated, computed in tables:
         for place, (said, row) in enumerate(zip_longest(stated, computed)):

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from gridcore.errors import UsageError
+from gridcore.files import sync_files
 from gridcore.sm3 import sm3
 from gridledger.settling.files.fault import FilesError, fault
 from gridledger.settling.files.table import Header, Table
 from gridledger.settling.results.general_ledger import EntryRow
 from gridledger.tables.files import write_rows
-from settlement.invoicing.issued import Claim, Line, Terms, total
+from settlement.invoicing.issued import Claim, Line, Tax, Terms, total
 
 ISSUE: Final = "issue.csv"
 DOCUMENTS: Final = "documents.csv"
 LINES: Final = "document_lines.csv"
+TAXES: Final = "document_taxes.csv"
 ENTRIES: Final = "general_ledger.csv"
 ISSUES_MAX: Final = 9_999
 DOCUMENTS_MAX: Final = 1 << 20
@@ -31,6 +33,13 @@ NUMBERS_MAX: Final = 999_999
 ENERGY: Final = "energy"
 BALANCE: Final = "balance"
 """What documents are for: what a party's points were settled with, or the balance of an area for which it answers."""
+_DIGESTS: Final[Mapping[str, str]] = {
+    "documents_sm3": DOCUMENTS,
+    "lines_sm3": LINES,
+    "taxes_sm3": TAXES,
+    "entries_sm3": ENTRIES,
+}
+"""The files that an issue names, by where it says their SM3."""
 _WHOLE: Final = re.compile(r"-?[0-9]{1,38}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _RIGHT: Final = "a book is written by settle issue alone; take it from your backup"
@@ -54,6 +63,7 @@ class IssueRow(NamedTuple):
     documents: int
     documents_sm3: str
     lines_sm3: str
+    taxes_sm3: str
     entries_sm3: str
     previous_sm3: str
 
@@ -61,7 +71,8 @@ class IssueRow(NamedTuple):
 class DocumentRow(NamedTuple):
     """A document. number: ISSUER-YEAR-000001; sort: invoice, credit or debit; corrects: the number of its invoice, "" of an invoice.
 
-    subject: ``ENERGY`` or ``BALANCE``; area: "" for all of the zone; net, tax, gross: quanta; rounding: nano.
+    subject: ``ENERGY`` or ``BALANCE``; area: "" for all of the zone; tax_ppm: of the tariff, ``TAXES`` has all rates; net, tax, gross: quanta; rounding:
+    nano.
     """
 
     number: str
@@ -104,6 +115,15 @@ class DocumentLineRow(NamedTuple):
     amount: int
 
 
+class DocumentTaxRow(NamedTuple):
+    """What of a document one rate is paid on, and its tax; quanta."""
+
+    number: str
+    tax_ppm: int
+    taxed: int
+    tax: int
+
+
 class Subject(NamedTuple):
     """What an invoice and its corrections are of."""
 
@@ -120,6 +140,7 @@ class Batch(NamedTuple):
     issue: IssueRow
     documents: Sequence[DocumentRow]
     lines: Sequence[DocumentLineRow]
+    taxes: Sequence[DocumentTaxRow]
 
 
 class Book:
@@ -138,14 +159,17 @@ class Book:
         lines: dict[str, dict[str, Line]] = defaultdict(dict)
         for row in batch.lines:
             lines[row.number][row.line_kind] = Line(row.account, row.energy_wh, row.amount_nano, row.amount)
+        taxes: dict[str, dict[int, Tax]] = defaultdict(dict)
+        for tax in batch.taxes:
+            taxes[tax.number][tax.tax_ppm] = Tax(tax.taxed, tax.tax)
         for one in batch.documents:
             if one.number != self.next_number(batch.issue.issuer, one.date):
                 raise fault(DOCUMENTS, f"has number {one.number} where it is not the next one", _RIGHT)
             if one.corrects != self.invoices.get(one.of, ""):
                 raise fault(DOCUMENTS, f"{one.number} corrects another document than its invoice", _RIGHT)
-            claim = Claim(lines[one.number], one.tax)
-            if (claim.net, claim.gross) != (one.net, one.gross):
-                raise fault(DOCUMENTS, f"{one.number} is not the sum of its lines", _RIGHT)
+            claim = Claim(lines[one.number], taxes[one.number])
+            if (claim.net, claim.tax, claim.gross) != (one.net, one.tax, one.gross):
+                raise fault(DOCUMENTS, f"{one.number} is not the sum of its lines and taxes", _RIGHT)
             self.invoices.setdefault(one.of, one.number)
             self._claims.setdefault(one.of, {}).setdefault(one.terms, []).append(claim)
             key = batch.issue.issuer, one.date[:4]
@@ -200,15 +224,20 @@ def write_batch(
     issue: IssueRow,
     documents: Sequence[DocumentRow],
     lines: Sequence[DocumentLineRow],
+    taxes: Sequence[DocumentTaxRow],
     entries: Sequence[EntryRow],
 ) -> IssueRow:
-    """Make the files of an issue in ``out``, which is empty; its row as it stands there."""
+    """Make the files of an issue in ``out``, which is empty, so that they survive a power failure; its row as it stands there."""
     write_rows(out / DOCUMENTS, DocumentRow._fields, documents)
     write_rows(out / LINES, DocumentLineRow._fields, lines)
+    write_rows(out / TAXES, DocumentTaxRow._fields, taxes)
     write_rows(out / ENTRIES, EntryRow._fields, entries)
-    documents_sm3, lines_sm3, entries_sm3 = _digests(out)
-    whole = issue._replace(documents_sm3=documents_sm3, lines_sm3=lines_sm3, entries_sm3=entries_sm3)
+    documents_sm3, lines_sm3, taxes_sm3, entries_sm3 = _digests(out)
+    whole = issue._replace(
+        documents_sm3=documents_sm3, lines_sm3=lines_sm3, taxes_sm3=taxes_sm3, entries_sm3=entries_sm3
+    )
     write_rows(out / ISSUE, IssueRow._fields, [whole])
+    sync_files(out)
     return whole
 
 
@@ -220,9 +249,9 @@ def digest_of(path: Path) -> str:
         raise FilesError(f"{path}: cannot be read ({error.strerror}); {_RIGHT}") from None
 
 
-def _digests(folder: Path) -> tuple[str, str, str]:
-    """Of the three files that an issue names."""
-    return digest_of(folder / DOCUMENTS), digest_of(folder / LINES), digest_of(folder / ENTRIES)
+def _digests(folder: Path) -> list[str]:
+    """Of the files that an issue names."""
+    return [digest_of(folder / name) for name in _DIGESTS.values()]
 
 
 def _read_batch(folder: Path, previous_sm3: str) -> Batch:
@@ -232,11 +261,11 @@ def _read_batch(folder: Path, previous_sm3: str) -> Batch:
     issue = issues[0]
     if issue.previous_sm3 != previous_sm3:
         raise fault(ISSUE, "names another issue before it than the one that is there", _RIGHT)
-    stated = issue.documents_sm3, issue.lines_sm3, issue.entries_sm3
-    for name, said, digest in zip((DOCUMENTS, LINES, ENTRIES), stated, _digests(folder), strict=True):
-        if said != digest:
+    for (field, name), digest in zip(_DIGESTS.items(), _digests(folder), strict=True):
+        if getattr(issue, field) != digest:
             raise fault(name, f"is not the file that was issued, of which {ISSUE} says the SM3", _RIGHT)
-    return Batch(issue, _rows(folder, DOCUMENTS, DocumentRow), _rows(folder, LINES, DocumentLineRow))
+    documents, lines = _rows(folder, DOCUMENTS, DocumentRow), _rows(folder, LINES, DocumentLineRow)
+    return Batch(issue, documents, lines, _rows(folder, TAXES, DocumentTaxRow))
 
 
 R = TypeVar("R", bound=NamedTuple)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gridledger.settling.dataset import InvoiceTerms
@@ -10,7 +10,8 @@ from gridledger.settling.outgoing.book import BALANCE, ENERGY, Subject
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.billing import Billing
 from settlement.area_balance import counter_account
-from settlement.invoicing.issued import Claim, Line, Terms
+from settlement.invoicing.documents import Document
+from settlement.invoicing.issued import Claim, Line, Tax, Terms
 
 
 class Due(NamedTuple):
@@ -33,13 +34,14 @@ def _of_parties(billing: Billing, zone: str, area: str) -> Iterator[Due]:
             billing.billed(billing.run(run), party)
     for party in billing.points_of_party:
         whole = billing.invoices.whole(party, billing.sheets.names, 0)
-        amounts, tax = (whole.document.lines, whole.document.tax) if whole.document is not None else ({}, 0)
+        amounts = whole.document.lines if whole.document is not None else {}
         lines = {
             kind.line_kind: Line(kind.account, energy_wh, nano, amounts.get(kind.line_kind, 0))
             for kind, energy_wh, nano in zip(billing.kinds, whole.energy_wh, whole.amount_nano, strict=True)
             if energy_wh or nano
         }
-        yield Due(Subject(party, month, zone, area, ENERGY), _terms(billing.terms_in(party, month)), Claim(lines, tax))
+        of = Subject(party, month, zone, area, ENERGY)
+        yield Due(of, _terms(billing.terms_in(party, month)), Claim(lines, _taxes(whole.document)))
 
 
 def _of_balances(balance: BalanceBook, zone: str) -> Iterator[Due]:
@@ -50,7 +52,11 @@ def _of_balances(balance: BalanceBook, zone: str) -> Iterator[Due]:
             row.line_kind: Line(counter_account(row.area, row.line_kind), row.energy_wh, row.amount_nano, row.amount)
             for row in at_once.line_rows([one])
         }
-        yield Due(of, _terms(one.terms), Claim(lines, one.document.tax))
+        yield Due(of, _terms(one.terms), Claim(lines, _taxes(one.document)))
+
+
+def _taxes(document: Document | None) -> Mapping[int, Tax]:
+    return {one.tax_ppm: Tax(one.taxed, one.tax) for one in (document.taxes if document is not None else ())}
 
 
 def _terms(terms: InvoiceTerms) -> Terms:

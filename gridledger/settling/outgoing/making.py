@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gridcore.errors import UsageError, excerpt
+from gridcore.files import sync_folder
 from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridledger.settling.balance_books import balance_book
@@ -22,6 +23,7 @@ from gridledger.settling.outgoing.book import (
     Book,
     DocumentLineRow,
     DocumentRow,
+    DocumentTaxRow,
     IssueRow,
     Subject,
     digest_of,
@@ -75,6 +77,7 @@ class Made(NamedTuple):
 
     documents: Sequence[DocumentRow]
     lines: Sequence[DocumentLineRow]
+    taxes: Sequence[DocumentTaxRow]
     entries: Sequence[EntryRow]
 
 
@@ -96,13 +99,14 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
         if book.issues:
             row = row._replace(previous_sm3=digest_of(newest_issue / ISSUE))
         made, without = made_rows(reader, scope, row, book)
-        batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines)
+        batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines, made.taxes)
         if not made.documents:
             return MadeIssue(None, batch, without)
         with made_whole(out) as work:
             if out.exists():
                 raise UsageError(f"--book {folder}: another call has issued meanwhile; call again")
             written = write_batch(work, batch.issue, *made)
+        sync_folder(folder)
     return MadeIssue(out, batch._replace(issue=written), without)
 
 
@@ -184,6 +188,7 @@ def _begun(reader: LedgerReader, scope: Scope, asked: Asked, book: Book) -> Issu
         documents=0,
         documents_sm3="",
         lines_sm3="",
+        taxes_sm3="",
         entries_sm3="",
         previous_sm3="",
     )
@@ -207,15 +212,17 @@ def _is_of(reader: LedgerReader, issuer: str, party: str) -> bool:
 
 
 def _numbered(dues: Sequence[Due], row: IssueRow, book: Book) -> Made:
-    documents, lines, entries = list[DocumentRow](), list[DocumentLineRow](), list[EntryRow]()
+    documents, lines = list[DocumentRow](), list[DocumentLineRow]()
+    taxes, entries = list[DocumentTaxRow](), list[EntryRow]()
     for of, terms, claim in dues:
         for by, change in differences({terms: claim}, book.claims(of)):
             one = _document(of, by, change, row, book, len(documents))
             documents.append(one)
             own = [DocumentLineRow(one.number, kind, *change.lines[kind]) for kind in sorted(change.lines, key=utf8)]
             lines += own
+            taxes += [DocumentTaxRow(one.number, rate, *tax) for rate, tax in change.taxes.items()]
             entries += _entries(one, own)
-    return Made(documents, lines, entries)
+    return Made(documents, lines, taxes, entries)
 
 
 def _document(of: Subject, terms: Terms, change: Claim, row: IssueRow, book: Book, given: int) -> DocumentRow:

@@ -24,7 +24,7 @@ from gridledger.settling.outgoing.explained import derive_issued_line
 from gridledger.settling.results.balance_book import NO_BALANCE
 from gridledger.settling.results.billing import Billing
 from settlement.catalogue import CONTRACTS
-from settlement.invoicing.issued import Claim, Line, Terms, differences, total
+from settlement.invoicing.issued import Claim, Line, Tax, Terms, differences, total
 from settlement.tariffs.reading import components_of
 from tests.unit.settlement.test_borders_of_areas import ENDS, blocks_of
 from tests.unit.settling.folders import make_folder
@@ -41,7 +41,7 @@ CHARGES = [
     {"name": "stay", "account": "supplier", "base": "day", "price_micro_per_day": 300_000},
     {"name": "share", "account": "grid", "base": "percent", "share_ppm": -7_501, "of": ["levy", "stay"]},
 ]
-FILES = (books.ISSUE, books.DOCUMENTS, books.LINES, books.ENTRIES)
+FILES = (books.ISSUE, books.DOCUMENTS, books.LINES, books.TAXES, books.ENTRIES)
 
 
 def rows(out: Path, name: str) -> list[dict[str, str]]:
@@ -146,6 +146,39 @@ def test_another_tax_takes_back_what_was_issued_and_issues_all_of_it_by_the_new_
     ]
 
 
+def test_a_document_of_several_rates_says_its_taxes_by_rate_and_a_changed_rate_of_a_component_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The energy is taxed at 13 % at first, then at 9 % by a row for the whole month: the net amount stays."""
+    sender = started(tmp_path)
+    assert issue(tmp_path) == 0
+    components = [{**one, "tax_ppm": 90_000} if one["name"] == "energy" else one for one in HOME.components]
+    (row,) = Named(TARIFF, "home", HOME._replace(components=components), FIRST_S - 86_400).rows()
+    goes_on(tmp_path, [[sender.register([row])]])
+    assert issue(tmp_path) == 0
+    documents = {row["number"]: row for row in issued(tmp_path, books.DOCUMENTS)}
+    by_rate: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+    tax_of: dict[str, int] = defaultdict(int)
+    for tax in issued(tmp_path, books.TAXES):
+        tax_of[tax["number"]] += int(tax["tax"])
+        sums = by_rate[documents[tax["number"]]["party"], int(tax["tax_ppm"])]
+        sums[0], sums[1] = sums[0] + int(tax["taxed"]), sums[1] + int(tax["tax"])
+    assert {number: tax_of[number] for number in documents} == {n: int(row["tax"]) for n, row in documents.items()}
+    assert [row["net"] for row in rows(tmp_path / "book" / "0002", books.DOCUMENTS)] == ["0", "0"]
+    owed: dict[tuple[str, int], list[int]] = {}
+    for tax in rows(from_nothing(tmp_path, "now"), "invoice_taxes.csv"):
+        owed[tax["party"], int(tax["tax_ppm"])] = [int(tax["taxed"]), int(tax["tax"])]
+    assert by_rate == owed
+    assert {rate for _, rate in owed} == {130_000, 90_000}
+    replay = ["settle", "replay", "--data", str(tmp_path / "ledger"), "--book", str(tmp_path / "book")]
+    assert main(replay) == 0
+    capsys.readouterr()
+    changed = tmp_path / "book" / "0002" / books.TAXES
+    changed.write_text(changed.read_text().replace("90000", "60000"))
+    assert main(replay) == 2
+    assert "document_taxes.csv: is not the file that was issued" in capsys.readouterr().err
+
+
 def test_numbers_of_an_issuer_and_year_have_no_hole_and_no_repetition(corrected: Path) -> None:
     numbers = [row["number"] for row in issued(corrected, books.DOCUMENTS)]
     of_2027 = [number for number in numbers if number.startswith("util-2027-")]
@@ -230,7 +263,9 @@ def test_a_file_that_was_changed_afterwards_is_found_in_one_line(
     goes_on(tmp_path, late_reading(sender, 700))
     assert issue(tmp_path) == 0
     path = tmp_path / "book" / "0001" / name
-    path.write_text(path.read_text().replace("2027-02-17", "2027-02-18").replace("levy", "levz"))
+    path.write_text(
+        path.read_text().replace("2027-02-17", "2027-02-18").replace("levy", "levz").replace("130000", "130001")
+    )
     capsys.readouterr()
     assert issue(tmp_path) == 2
     (told,) = capsys.readouterr().err.splitlines()
@@ -367,7 +402,8 @@ LINES = st.dictionaries(
     st.sampled_from(["levy", "energy", "stay"]), st.builds(Line, st.just("grid"), AMOUNTS, AMOUNTS, AMOUNTS)
 )
 TERMS = st.sampled_from([Terms("CNY", 130_000, 10**7), Terms("CNY", 60_000, 10**7), Terms("CNY", 130_000, 10**6)])
-STATES = st.lists(st.tuples(TERMS, st.builds(Claim, LINES, AMOUNTS)), min_size=1, max_size=6)
+TAXES = st.dictionaries(st.sampled_from([130_000, 60_000, 0]), st.builds(Tax, AMOUNTS, AMOUNTS))
+STATES = st.lists(st.tuples(TERMS, st.builds(Claim, LINES, TAXES)), min_size=1, max_size=6)
 
 
 @given(STATES)
@@ -430,6 +466,7 @@ def test_what_is_issued_after_each_run_comes_to_the_documents_of_all_runs(
     } == from_nothing
 
 
-def said(claim: Claim) -> tuple[dict[str, int], int, int]:
-    """What documents say in quanta: lines by kind, tax and gross."""
-    return {kind: line.amount for kind, line in claim.lines.items() if line.amount}, claim.tax, claim.gross
+def said(claim: Claim) -> tuple[dict[str, int], dict[int, Tax], int]:
+    """What documents say in quanta: lines by kind, taxes by rate and gross."""
+    amounts = {kind: line.amount for kind, line in claim.lines.items() if line.amount}
+    return amounts, {rate: tax for rate, tax in claim.taxes.items() if any(tax)}, claim.gross
