@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,17 @@ def run_demo(
     """Run a demonstration to its end; with a ``plan`` its node and agent are killed with -9 meanwhile."""
     command = demo_command(out, *words, households=households, slots=slots)
     return _run(command, out, surroundings, plan, timeout_s)
+
+
+@contextmanager
+def one_processor() -> Iterator[None]:
+    """Children have one processor meanwhile."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def run_simulation(

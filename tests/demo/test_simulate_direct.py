@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gridledger.cli import main
 from simulators.scenarios.gallery import find_scenario
-from tests.demo.demo_run import ABROAD, Finished, run_simulation
+from tests.demo.demo_run import ABROAD, Finished, one_processor, run_simulation
 from tests.demo.test_simulate_small import SLOTS, short_copy
 
-WORLD = "truth voltages losses violations events meters reported settlement".split()
+WORLD = "truth voltages loadings losses violations events meters reported settlement".split()
 BILLS = "statements postings participants invoices".split()
 RULES = """
 [market]
@@ -35,17 +32,6 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The begin of a day in the village."""
     folder = tmp_path_factory.mktemp("direct")
     return run_simulation(folder / "out", short_copy("village_day", folder, SLOTS), "--direct")
-
-
-@contextmanager
-def one_processor() -> Iterator[None]:
-    """Children have one processor meanwhile."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def test_the_same_bytes_come_out_abroad_and_on_one_processor(direct: Finished, tmp_path: Path) -> None:
