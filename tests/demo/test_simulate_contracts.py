@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ AGREED_FOLDER = {
 MONTHLY_FOLDER = {"rules.toml": RULES.replace("mid_market_rate/1", "bill_sharing/1")}
 
 
-def rules_folder(folder: Path, files: dict[str, str]) -> Path:
+def rules_folder(folder: Path, files: Mapping[str, str]) -> Path:
     """A folder of rules."""
     folder.mkdir()
     for name, text in files.items():
