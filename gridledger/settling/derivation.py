@@ -142,7 +142,7 @@ def _given_words(view: BundleView) -> Text:
             "en": "estimated: the slot's part of what the registers around the gap have counted",
             "zh_CN": "估算：缺口两端示数之差中本时段的份额",
         }
-    return {"en": "estimated by earlier days or a standing profile", "zh_CN": "估算：按以往同类日或标准曲线"}
+    return {"en": "estimated: no registers bind all of it", "zh_CN": "估算：两端示数尚不齐全"}
 
 
 def _trades(view: BundleView) -> Iterator[Step]:

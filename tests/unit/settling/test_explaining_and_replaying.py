@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridcore import cbor
+from gridcore.quality import ESTIMATED
 from gridevidence.view import decode_bundle
 from gridledger.cli import main
 from gridledger.settling.derivation import LANGUAGES, derive_line
@@ -185,6 +186,8 @@ def test_an_energy_of_an_outage_is_explained_as_its_part_of_what_the_registers_c
     with ledger_with(tmp_path / "ledger", world, blocks) as ledger:
         run = RUNS.must(ledger, slot_s, "z-1").last
         bundle = build_bundle(ledger, CONTRACTS, party="p-1", slot_start_s=slot_s, line_kind="levy")
+        initial = POSITIONS.must(ledger, slot_s, "z-1", "initial", 0)
+    assert initial.quality.tolist()[:1] == [ESTIMATED]
     derivation = derive_line(decode_bundle(bundle), "levy")
     (energy,) = (step for step in derivation.steps if step.what["en"].startswith("Import of the slot"))
     assert energy.what["en"].endswith("(estimated: the slot's part of what the registers around the gap have counted)")
