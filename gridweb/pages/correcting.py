@@ -27,7 +27,7 @@ from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
-from settlement.substitution import Registers, Shows, registers_after
+from settlement.substitution import Registers, Shows, registers_after, surplus_wh
 
 pages = Blueprint("correcting", __name__)
 
@@ -74,10 +74,14 @@ class Installed:
 
 
 class Substitute(NamedTuple):
-    """The registers at a boundary that follow from the stated energy of the slot before it, in kWh as they are written into the form."""
+    """The registers at a boundary that follow from the stated energy of the slot before it, in kWh as they are written into the form.
+
+    beyond_wh: by how much, primary Wh, they go beyond those that are known at the next boundary.
+    """
 
     import_kwh: str
     export_kwh: str
+    beyond_wh: int
 
 
 async def find_installed(source: Source, meter: Meter, boundary_s: int) -> Installed:
@@ -156,16 +160,25 @@ def read_energies(given: Mapping[str, str]) -> Registers | None:
 
 
 def substitute_of(
-    registers: Table | None, energy_wh: Registers | None, start_s: int, shows: Shows
+    registers: Table | None, energy_wh: Registers | None, slot: tuple[int, int], shows: Shows
 ) -> Substitute | None:
-    """The registers behind a slot whose energy is stated; None where none is, or no register is known where the slot begins."""
-    if registers is None or energy_wh is None:
+    """The registers behind a slot (its start and end) whose energy is stated; None where none is, or no register is known where it begins."""
+    start_s, end_s = slot
+    before = _known(registers, start_s)
+    if before is None or energy_wh is None:
         return None
-    known = next((row for row in registers.rows if row[0] == start_s), None)
-    if known is None or not isinstance(known[1], int) or not isinstance(known[2], int):
+    (found,) = registers_after(before, [energy_wh], shows)
+    following = _known(registers, end_s + end_s - start_s)
+    beyond_wh = 0 if following is None else surplus_wh(found, following, shows)
+    return Substitute(_kwh(found[0]), _kwh(found[1]), beyond_wh)
+
+
+def _known(registers: Table | None, instant_s: int) -> Registers | None:
+    """The registers of a table at an instant, as the meter shows them."""
+    row = next((row for row in (registers.rows if registers else ()) if row[0] == instant_s), None)
+    if row is None or not isinstance(row[1], int) or not isinstance(row[2], int):
         return None
-    ((import_wh, export_wh),) = registers_after((known[1], known[2]), [energy_wh], shows)
-    return Substitute(_kwh(import_wh), _kwh(export_wh))
+    return row[1], row[2]
 
 
 def _kwh(register_wh: int) -> str:
@@ -197,7 +210,7 @@ async def show_form(meter: str) -> str:
         registers=registers,
         energy=[request.args.get(name, "") for name in ("energy_import", "energy_export")],
         is_stated=energy_wh is not None,
-        substitute=substitute_of(registers.value, energy_wh, boundary_s - area.slot_s, installed.shows),
+        substitute=substitute_of(registers.value, energy_wh, (boundary_s - area.slot_s, boundary_s), installed.shows),
         substitute_reason=SUBSTITUTE_REASON,
         registers_url=table_url(meter_registers_table, meter=meter, boundary=boundary_s),
         refused=(await part_of(read_refused(source(), one, boundary_s))).value or [],

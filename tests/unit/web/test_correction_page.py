@@ -124,13 +124,13 @@ async def test_an_instant_that_is_no_boundary_is_refused(world: World, boundary:
 
 
 async def test_the_energy_of_a_slot_that_nobody_measured_becomes_the_register_behind_it(world: World) -> None:
-    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S}&energy_import=2.5&energy_export=0.3")
+    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S}&energy_import=2.5")
     register_wh = START_S + 2_500 // RATIO
     assert (
         f'data-field="import" data-unit="kwh" inputmode="decimal" autocomplete="off" value="{register_wh / 1000:.3f}"'
         in page
     )
-    assert 'data-field="export" data-unit="kwh" inputmode="decimal" autocomplete="off" value="0.150"' in page
+    assert 'data-field="export" data-unit="kwh" inputmode="decimal" autocomplete="off" value="0.000"' in page
     assert 'value="substitute: "' in page
     assert "The register below follows from the stated energy." in page
 
@@ -146,3 +146,13 @@ async def test_an_energy_that_is_none_is_refused(world: World, energy: str) -> N
     answer = await world.browser(Role.UTILITY).get(f"{PAGE}?boundary={BOUNDARY_S}&energy_import={energy}")
     assert answer.status_code == 400
     assert "kWh from 0 on" in await answer.get_data(as_text=True)
+
+
+async def test_an_energy_that_goes_beyond_the_next_register_fills_nothing_in_and_it_is_said(world: World) -> None:
+    most_wh = 2 * SLOT_S * RATIO
+    at, beyond = (f"{wh // 1000}.{wh % 1000:03}" for wh in (most_wh, most_wh + RATIO))
+    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S}&energy_import={at}")
+    assert 'value="substitute: "' in page
+    page = await world.browser(Role.UTILITY).text(f"{PAGE}?boundary={BOUNDARY_S}&energy_import={beyond}")
+    assert "That goes 0.002 kWh beyond the next register that is known: state less." in page
+    assert 'value="substitute: "' not in page
