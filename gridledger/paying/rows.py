@@ -123,9 +123,11 @@ def _movement(number: int, cells: Mapping[str, str], today: date) -> Movement | 
         words = f"date: {day} is behind ledger time, {today}; give the day on which the bank has booked it"
     elif not 1 <= len(cells["reference"]) <= REFERENCE_CHARACTERS_MAX or not cells["reference"].isprintable():
         words = f"reference: give 1 to {REFERENCE_CHARACTERS_MAX} characters that name the movement, such as the bank's own number"
+    elif cells["reference"] != cells["reference"].strip():
+        words = "reference: begins or ends with a space; take it away, or the same movement may be recorded with it and without"
     elif not (NAME.holds(cells["point"]) and NAME.holds(cells["party"])):
         column = "party" if NAME.holds(cells["point"]) else "point"
-        words = f"{column}: {excerpt(cells[column])} is no name"
+        words = f"{column}: holds no name of the registry, such as P-H001"  # not what it holds: it may be a person's
     elif nano is None:
         words = f"amount: {excerpt(amount)} is no amount; give one {AMOUNT_RIGHT}"
     elif ground not in ("", *GROUNDS):

@@ -154,8 +154,10 @@ class Book:
         self.documents = 0
 
     def add(self, batch: Batch) -> None:
-        """The next issue. FilesError where its numbers or references do not go on from those before."""
+        """The next issue. FilesError where it does not go on from those before, or says otherwise than its documents."""
         self.issues.append(batch.issue)
+        if (batch.issue.issue, batch.issue.documents) != (len(self.issues), len(batch.documents)):
+            raise fault(ISSUE, f"is not of issue {len(self.issues)} with {len(batch.documents)} documents", _RIGHT)
         lines: dict[str, dict[str, Line]] = defaultdict(dict)
         for row in batch.lines:
             lines[row.number][row.line_kind] = Line(row.account, row.energy_wh, row.amount_nano, row.amount)
@@ -165,6 +167,8 @@ class Book:
         for one in batch.documents:
             if one.number != self.next_number(batch.issue.issuer, one.date):
                 raise fault(DOCUMENTS, f"has number {one.number} where it is not the next one", _RIGHT)
+            if not _is_in(one, batch.issue):
+                raise fault(ISSUE, f"has another date, month, zone or area than {one.number}", _RIGHT)
             if one.corrects != self.invoices.get(one.of, ""):
                 raise fault(DOCUMENTS, f"{one.number} corrects another document than its invoice", _RIGHT)
             claim = Claim(lines[one.number], taxes[one.number])
@@ -196,6 +200,12 @@ class Book:
         if number > NUMBERS_MAX:
             raise UsageError(f"{issuer} has {NUMBERS_MAX} documents in {date[:4]}: no number is left")
         return f"{issuer}-{date[:4]}-{number:06}"
+
+
+def _is_in(one: DocumentRow, issue: IssueRow) -> bool:
+    """Whether a document says what its issue says; balances are of areas, also where a zone is issued as a whole."""
+    is_same = (one.date, one.due_date, one.month, one.zone) == (issue.date, issue.due_date, issue.month, issue.zone)
+    return is_same and (one.area == issue.area or (not issue.area and one.subject == BALANCE))
 
 
 def folder_of(book: Path, issue: int) -> Path:
@@ -246,7 +256,7 @@ def digest_of(path: Path) -> str:
     try:
         return sm3(path.read_bytes()).hex()
     except OSError as error:
-        raise FilesError(f"{path}: cannot be read ({error.strerror}); {_RIGHT}") from None
+        raise fault(path.name, f"cannot be read ({error.strerror})", _RIGHT) from None
 
 
 def _digests(folder: Path) -> list[str]:

@@ -7,28 +7,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gridcore.master_data import Named
 from gridcore.registry.row import Row
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
-from gridledger.settling.dataset import InvoiceTerms, PointRow
 from gridledger.settling.outgoing import book as books
 from gridledger.settling.outgoing import explained, making
-from gridledger.settling.outgoing.dues import dues_of
 from gridledger.settling.outgoing.explained import derive_issued_line
-from gridledger.settling.results.balance_book import NO_BALANCE
-from gridledger.settling.results.billing import Billing
-from settlement.catalogue import CONTRACTS
-from settlement.invoicing.issued import Claim, Line, Tax, Terms, differences, total
-from settlement.tariffs.reading import components_of
+from settlement.invoicing.issued import differences
 from tests.unit.settlement.test_borders_of_areas import ENDS, blocks_of
 from tests.unit.settling.folders import make_folder
-from tests.unit.settling.settled_folder import Grid, dataset_of, runs_of, tariffs_of
 from tests.unit.settling.test_balance_documents import BILLED, QUANTUM_NANO
 from tests.unit.settling.test_balance_documents import world as world_with_balance
 from tests.worlds.consortium import FIRST_S, UTILITY
@@ -36,11 +26,6 @@ from tests.worlds.ledgers import decide, ledger_with, open_ledger
 from tests.worlds.tariffed import HOME, MONTH, TARIFFED, first_slots, late_reading
 from tests.worlds.transactions import Sender
 
-KINDS = [kind.kind for kind in CONTRACTS["mid_market_rate/1"].line_kinds]
-CHARGES = [
-    {"name": "stay", "account": "supplier", "base": "day", "price_micro_per_day": 300_000},
-    {"name": "share", "account": "grid", "base": "percent", "share_ppm": -7_501, "of": ["levy", "stay"]},
-]
 FILES = (books.ISSUE, books.DOCUMENTS, books.LINES, books.TAXES, books.ENTRIES)
 
 
@@ -263,15 +248,51 @@ def test_a_file_that_was_changed_afterwards_is_found_in_one_line(
     goes_on(tmp_path, late_reading(sender, 700))
     assert issue(tmp_path) == 0
     path = tmp_path / "book" / "0001" / name
-    path.write_text(
-        path.read_text().replace("2027-02-17", "2027-02-18").replace("levy", "levz").replace("130000", "130001")
-    )
+    for was, said in (("levy", "levz"), ("130000", "130001"), (",1600,", ",1601,")):
+        path.write_text(path.read_text().replace(was, said))
     capsys.readouterr()
     assert issue(tmp_path) == 2
     (told,) = capsys.readouterr().err.splitlines()
     where = "0002/issue.csv: names another issue" if name == books.ISSUE else f"0001/{name}: is not the file"
     assert where in told
     assert "take it from your backup" in told
+
+
+@pytest.mark.parametrize(
+    ("was", "said", "words"),
+    [
+        (",z-1,", ",z-9,", "0001/issue.csv: has another date, month, zone or area than util-2027-000001"),
+        (",z-1,,", ",z-1,a-1,", "0001/issue.csv: has another date, month, zone or area than util-2027-000001"),
+        ("2027-02-17", "2027-02-18", "0001/issue.csv: has another date, month, zone or area than util-2027-000001"),
+        ("\n1,", "\n2,", "0001/issue.csv: is not of issue 1 with 2 documents"),
+        (",11,", ",9,", "--data: its block 9 is another one than that of the book"),
+        (",11,", ",-3,", "height -3: this ledger has heights 0 to 11"),
+    ],
+)
+def test_the_newest_issue_is_compared_with_its_documents_and_its_ledger(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], was: str, said: str, words: str
+) -> None:
+    """No later issue names the SM3 of its own row."""
+    started(tmp_path)
+    assert issue(tmp_path) == 0
+    path = tmp_path / "book" / "0001" / books.ISSUE
+    assert was in path.read_text()
+    path.write_text(path.read_text().replace(was, said))
+    capsys.readouterr()
+    assert main(["settle", "replay", "--data", str(tmp_path / "ledger"), "--book", str(tmp_path / "book")]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "issue 1 of 1" not in line]
+    assert len(told) == 1
+    assert words in told[0]
+
+
+def test_a_file_of_an_issue_that_is_lost_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started(tmp_path)
+    assert issue(tmp_path) == 0
+    (tmp_path / "book" / "0001" / books.TAXES).unlink()
+    capsys.readouterr()
+    assert issue(tmp_path) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"{tmp_path / 'book' / '0001'}/document_taxes.csv: cannot be read (No such file")
 
 
 @pytest.mark.parametrize(
@@ -393,80 +414,3 @@ def test_a_call_that_another_one_overtakes_gives_no_number_twice(
     assert "another call has issued meanwhile; call again" in capsys.readouterr().err
     numbers = [row["number"] for row in issued(tmp_path, books.DOCUMENTS)]
     assert numbers == ["util-2027-000001", "util-2027-000002"]
-
-
-# -------------------------------------------------------------------------------------------------------------- law
-
-AMOUNTS = st.integers(-(10**6), 10**6)
-LINES = st.dictionaries(
-    st.sampled_from(["levy", "energy", "stay"]), st.builds(Line, st.just("grid"), AMOUNTS, AMOUNTS, AMOUNTS)
-)
-TERMS = st.sampled_from([Terms("CNY", 130_000, 10**7), Terms("CNY", 60_000, 10**7), Terms("CNY", 130_000, 10**6)])
-TAXES = st.dictionaries(st.sampled_from([130_000, 60_000, 0]), st.builds(Tax, AMOUNTS, AMOUNTS))
-STATES = st.lists(st.tuples(TERMS, st.builds(Claim, LINES, TAXES)), min_size=1, max_size=6)
-
-
-@given(STATES)
-def test_all_that_was_issued_together_is_the_last_state_whatever_came_between(
-    states: Sequence[tuple[Terms, Claim]],
-) -> None:
-    sent: dict[Terms, list[Claim]] = {}
-    for terms, claim in states:
-        known = {by: total(claims) for by, claims in sent.items()}
-        for by, change in differences({terms: claim}, known):
-            assert not change.is_nothing
-            sent.setdefault(by, []).append(change)
-    last, owed = states[-1]
-    found = {by: said(total(claims)) for by, claims in sent.items()}
-    assert {by: what for by, what in found.items() if what != said(Claim())} == (
-        {} if owed.is_nothing else {last: said(owed)}
-    )
-
-
-SLOTS = 4
-POINTS = [PointRow("Z1", "P-1", "A1"), PointRow("Z2", "P-2", "A1")]
-ENERGIES = st.lists(st.lists(st.integers(0, 3_000), min_size=2, max_size=2), min_size=SLOTS, max_size=SLOTS).map(
-    lambda values: np.array(values, dtype=np.int64)
-)
-
-
-@given(ENERGIES, ENERGIES, st.lists(st.tuples(ENERGIES, st.sets(st.integers(0, SLOTS - 1), min_size=1)), max_size=3))
-@settings(max_examples=25, deadline=None)
-def test_what_is_issued_after_each_run_comes_to_the_documents_of_all_runs(
-    import_wh: Grid, export_wh: Grid, later: Sequence[tuple[Grid, set[int]]]
-) -> None:
-    """A call after each run, and one from nothing behind the last of them."""
-    dataset = dataset_of(
-        import_wh, export_wh, POINTS, tariff=components_of(CHARGES, KINDS), invoice=InvoiceTerms(tax_ppm=130_000)
-    )
-    runs = list(runs_of(dataset))
-    sent: dict[str, list[Claim]] = {point.party: [] for point in POINTS}
-    for number in range(len(later) + 1):
-        if number:
-            energies, slots = later[number - 1]
-            runs += runs_of(dataset, f"correction-{number}", sorted(slots), import_wh=energies)
-        for due in dues_of(Billing(dataset, runs, tariffs_of(dataset)), NO_BALANCE, "z-1", ""):
-            before = {due.terms: total(sent[due.of.party])}
-            sent[due.of.party] += [change for _, change in differences({due.terms: due.claim}, before)]
-    billing = Billing(dataset, runs, tariffs_of(dataset))
-    for run in billing.sheets.names:
-        for party in billing.points_of_party:
-            billing.billed(billing.run(run), party)
-    documents = list(billing.invoices.issued(billing.sheets.names))
-    from_nothing = {
-        party: [
-            sum(getattr(one.document, name) for one in documents if one.party == party)
-            for name in ("net", "tax", "gross")
-        ]
-        for party in sent
-    }
-    assert {
-        party: [sum(getattr(one, name) for one in claims) for name in ("net", "tax", "gross")]
-        for party, claims in sent.items()
-    } == from_nothing
-
-
-def said(claim: Claim) -> tuple[dict[str, int], dict[int, Tax], int]:
-    """What documents say in quanta: lines by kind, taxes by rate and gross."""
-    amounts = {kind: line.amount for kind, line in claim.lines.items() if line.amount}
-    return amounts, {rate: tax for rate, tax in claim.taxes.items() if any(tax)}, claim.gross
