@@ -127,9 +127,9 @@ def _run_agents(args: argparse.Namespace) -> int:
 
     from gridledger.demo.devices import check_broker
     from gridledger.demo.nodes import check_engine
-    from gridledger.demo.resuming import begin, is_begun
+    from gridledger.demo.resuming import is_begun
     from gridledger.demo.run import Plan, perform
-    from gridledger.founding.folder import take_folder
+    from gridledger.settling.whole import check_out
     from simulators.scenarios.gallery import find_scenario
     from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
 
@@ -141,11 +141,12 @@ def _run_agents(args: argparse.Namespace) -> int:
     check_broker(found)
     check_engine(found)
     goes_on = args.resume and is_begun(args.out, found)
-    out = args.out.resolve() if goes_on else take_folder(args.out, "gridledger simulate run: --out")
     if not goes_on:
-        begin(out, found)
+        check_out(args.out)
     try:
-        plan = Plan(out, found, speed=args.speed, has_parquet=args.parquet, is_resumable=True, is_begun=goes_on)
+        plan = Plan(
+            args.out.resolve(), found, speed=args.speed, has_parquet=args.parquet, is_resumable=True, is_begun=goes_on
+        )
         outcome = perform(plan, _Told(args), "gridledger simulate run")
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
@@ -163,7 +164,12 @@ def _run_direct(args: argparse.Namespace) -> int:
     found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
     check_out(args.out)
     plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills, goes_on=args.resume)
-    outcome = run_direct(plan, print_progress).outcome
+    try:
+        outcome = run_direct(plan, print_progress).outcome
+    except KeyboardInterrupt:
+        print_progress("")
+        print("stopped; the same command with --resume goes on", file=sys.stderr, flush=True)
+        raise
     print_progress("")
     print_result(args, asdict(outcome), outcome.text())
     return 0

@@ -21,7 +21,7 @@ from gridcore.sm import SigningKey
 from gridcore.sm3 import sm3
 from gridledger.demo.nodes import place_nodes
 from gridledger.demo.scene import Scene, backend_of, signer_names
-from gridledger.founding.folder import write_new
+from gridledger.founding.folder import take_folder, write_new
 from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import FILES
 from gridledger.simulating.manifest import NAME as MANIFEST
@@ -82,8 +82,8 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def begin(out: Path, found: Found) -> None:
-    """Say in an empty folder what is run there."""
-    run_dir = out / "run"
+    """Say in ``out``, absent or an empty folder, what is run there. UsageError where it is neither."""
+    run_dir = take_folder(out, "gridledger simulate run: --out") / "run"
     run_dir.mkdir()
     save_new(run_dir / BEGUN, _identity(found))
 

@@ -27,7 +27,7 @@ from gridledger.demo.pace import Pace
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
 from gridledger.demo.prepare import prepare_for_agents
 from gridledger.demo.results import Tables, fetch_tables, write_results
-from gridledger.demo.resuming import Journal, find_scene, keep
+from gridledger.demo.resuming import Journal, begin, find_scene, keep
 from gridledger.demo.samples import Sample, save_samples
 from gridledger.demo.scene import Scene, lay_out
 from gridledger.demo.summary import Losses, Summary, losses_of, summarise, to_text
@@ -51,7 +51,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What to demonstrate. ``out``: an empty folder; ``pages_port``: 0 for any free port, None to run headless.
+    """What to demonstrate. ``out``: an empty folder, where ``is_resumable`` it may be absent; ``pages_port``: 0 for any free port, None to run headless.
 
     ``drop_ppm``: of a million readings, how many are lost;
     ``speed``: simulated seconds in one second at most, None for no limit; ``has_parquet``: whether tables are written as Parquet too;
@@ -177,6 +177,8 @@ def _scene_of(plan: Plan, world: World, terms: Dataset) -> Scene:
     """What an earlier process laid out where the run goes on, else a new scene."""
     if plan.is_begun:
         return find_scene(plan.out, world, terms)
+    if plan.is_resumable:
+        begin(plan.out, plan.found)
     scene = lay_out(plan.out, world, terms, plan.pages_port, has_run_dir=plan.is_resumable)
     if plan.is_resumable:
         keep(scene, world)

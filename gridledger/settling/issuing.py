@@ -76,10 +76,13 @@ def _run_year(args: argparse.Namespace) -> int:
     year = made.year
     if not year.is_complete:
         _say_incomplete(year.year, year, "accounts of the year")
+    if made.months_missing:
+        print(f"no slot is settled of {', '.join(made.months_missing)}", file=sys.stderr, flush=True)
     _say_without_tariff(made.without_tariff)
     answer = {
         **year._asdict(),
         "complete": year.is_complete,
+        "months_missing": list(made.months_missing),
         "without_tariff": list(made.without_tariff),
         "entries": made.entries,
         "closing_nano": made.closing_nano,

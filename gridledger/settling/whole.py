@@ -144,10 +144,11 @@ def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunC
 
 
 @contextmanager
-def made_whole(out: Path, goes_on: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
+def made_whole(out: Path, goes_on: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """A folder to work in that becomes ``out``, absent or an empty folder; after a fault there is none of it.
 
-    goes_on: whether what a killed process has left there is to be gone on with; it takes away what is not.
+    goes_on: whether what a process that was killed or stopped (Ctrl-C) has left there is to be gone on with; it takes away what is not.
+    None: nobody ever goes on, and Ctrl-C leaves nothing.
     """
     with _work_folder(out, goes_on) as work:
         yield work
@@ -157,21 +158,28 @@ def made_whole(out: Path, goes_on: Callable[[Path], bool] = lambda _: False) -> 
 
 
 @contextmanager
-def _work_folder(out: Path, goes_on: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
-    """A folder beside ``out``, empty unless ``goes_on`` says otherwise of what was left, which is gone afterwards unless it has another name by then; nobody else makes one meanwhile."""
+def _work_folder(out: Path, goes_on: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """A folder beside ``out``, empty unless ``goes_on`` says otherwise of what was left; nobody else makes one meanwhile.
+
+    It is gone afterwards, unless it has another name by then, or Ctrl-C stopped what can go on.
+    """
+    is_kept = False
     work = out.with_name(f".{out.name}{WORK}")
     if work.is_symlink():
         raise UsageError(f"{work}: is a link; take it away")
     work.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = out.with_name(f".{out.name}{WORK}.lock")
     with locked(lock, f"{out}: another settle files makes it just now; wait until it has ended"):
-        if not goes_on(work):
+        if goes_on is None or not goes_on(work):
             shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone
             work.mkdir(mode=0o755)
         try:
             yield work
+        except KeyboardInterrupt:
+            is_kept = goes_on is not None
+            raise
         finally:
-            if work.exists():
+            if work.exists() and not is_kept:
                 shutil.rmtree(work)
             lock.unlink()
 

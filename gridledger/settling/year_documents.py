@@ -99,9 +99,10 @@ class TaxRow(NamedTuple):
 
 
 class MadeYear(NamedTuple):
-    """A folder that was made. without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``; closing_nano: of all."""
+    """A folder that was made. months_missing: months of the year that have no settled slot; without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``; closing_nano: of all."""
 
     year: DocumentedYear
+    months_missing: Sequence[str]
     without_tariff: Sequence[str]
     entries: int
     closing_nano: int
@@ -150,7 +151,17 @@ def make_year(
             without_tariff=len(found.without_tariff),
         )
         write_rows(work / YEAR, DocumentedYear._fields, [documented])
-    return MadeYear(documented, found.without_tariff, entries, sum(one.closing_nano for one in accounts.values()))
+    return MadeYear(
+        year=documented,
+        months_missing=[name for name in _months_of(year) if name not in own],
+        without_tariff=found.without_tariff,
+        entries=entries,
+        closing_nano=sum(one.closing_nano for one in accounts.values()),
+    )
+
+
+def _months_of(year: str) -> list[str]:
+    return [f"{year}-{number:02}" for number in range(1, 13)]
 
 
 class _Found(NamedTuple):
@@ -217,11 +228,10 @@ def _write(out: Path, year: str, accounts: Mapping[str, Account]) -> int:
     """Make the files of all parties; how many rows of ``accounts.csv``."""
     rows = [row for party, account in accounts.items() for row in _account_rows(party, year, account)]
     write_rows(out / ACCOUNTS, AccountRow._fields, rows)
-    months = [f"{year}-{number:02}" for number in range(1, 13)]
     balances = [
         BalanceRow(party, month, of.opening_nano, of.invoiced_nano, of.paid_nano, of.closing_nano)
         for party, account in accounts.items()
-        for month, of in by_month(account, months).items()
+        for month, of in by_month(account, _months_of(year)).items()
     ]
     write_rows(out / BALANCES, BalanceRow._fields, balances)
     taxes = [TaxRow(party, year, *of_rate) for party, account in accounts.items() for of_rate in account.taxes]

@@ -101,7 +101,7 @@ class Directed(NamedTuple):
 
 
 def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
-    """Build, settle, write; there is nothing in ``out`` after a fault. UsageError as ``dataset_of`` says."""
+    """Build, settle, write; there is nothing in ``out`` after a fault, and what Ctrl-C stopped can go on as what was killed. UsageError as ``dataset_of`` says."""
     begun = time.monotonic()
     progress("building the world")
     arrays = LargeArrays(nearest_folder(plan.out.absolute()))

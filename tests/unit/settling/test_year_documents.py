@@ -100,6 +100,9 @@ def test_corrections_and_payments_are_entries_and_come_to_the_closing_balance(
     assert (answer["without_tariff"], answer["complete"], answer["parties"]) == (["l-1"], False, 2)
     assert "2027 is not complete: 16 of its 1600 slots are settled; these are accounts of the year so far" in told.err
     assert "no documents of l-1" in told.err
+    missing = [f"2027-{number:02}" for number in range(1, 13) if number != 1]
+    assert answer["months_missing"] == missing
+    assert f"no slot is settled of {', '.join(missing)}\n" in told.err
 
 
 def test_a_year_that_is_none_is_one_clear_line_and_nothing_is_left(

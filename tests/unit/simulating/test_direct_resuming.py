@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gridledger.cli import main
+from gridledger.cli import EXIT_INTERRUPTED, main
+from gridledger.commands import simulate
 from gridledger.simulating.begun import BEGUN
 from gridledger.simulating.direct import DirectPlan, run_direct
 from simulators.scenarios.gallery import find_scenario
@@ -98,6 +99,32 @@ def test_one_with_bills_goes_on_too(scenario: Path, tmp_path: Path) -> None:
     assert digests(out) == digests(whole)
     for name in ("statements.csv", "postings.csv", "participants.csv"):
         assert (out / "settlement" / name).read_bytes() == (whole / "settlement" / name).read_bytes()
+
+
+def test_a_run_that_ctrl_c_stops_says_how_it_goes_on_and_does(
+    scenario: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    command = ["simulate", "run", str(scenario), "--direct", "--no-bills", "--out", str(out)]
+
+    def stop(line: str) -> None:
+        if line.startswith("settled"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(simulate, "print_progress", stop)
+        assert main(command) == EXIT_INTERRUPTED
+    assert capsys.readouterr().err == "stopped; the same command with --resume goes on\n"
+    assert [path.name for path in tmp_path.iterdir()] == [".out.unfinished"]
+    genesis = tmp_path / ".out.unfinished" / "settlement" / "ledger" / "genesis.cbor"
+    founded = genesis.read_bytes()
+    assert main([*command, "--resume"]) == 0
+    assert digests(out) == digests(undisturbed)
+    assert (out / "settlement" / "ledger" / "genesis.cbor").read_bytes() == founded
 
 
 def test_where_nothing_was_begun_it_begins_and_what_another_run_left_is_not_touched(

@@ -14,6 +14,7 @@ from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import GridError, UsageError
 from gridcore.sm import SigningKey
+from gridledger.cli import main
 from gridledger.demo.day import Day
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
@@ -206,3 +207,17 @@ def test_keys_that_are_not_whole_are_one_line(world: World, tmp_path: Path) -> N
     (out / "run" / KEYS).write_bytes(b"short")
     with pytest.raises(GridError, match="is not whole; begin anew"):
         find_scene(out, world, terms_of(world))
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["absent", "empty"])
+def test_a_run_through_agents_that_is_refused_for_its_rules_leaves_its_folder_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_there: bool
+) -> None:
+    rules, out = tmp_path / "rules.toml", tmp_path / "out"
+    rules.write_text("[contract]\nid = 'none/1'\n")
+    if is_there:
+        out.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["simulate", "run", "village_day", "--rules", str(rules), "--out", str(out)]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
