@@ -26,14 +26,11 @@ class BookAgain(NamedTuple):
 
 def book_again(data_dir: Path, folder: Path, guard: Path | None, progress: Callable[[str], None]) -> BookAgain:
     """Compute all documents of a book. UsageError for a folder without issues and for another ledger, FilesError for a book that was changed."""
-    _, batches = read_book(folder)
-    if not batches:
-        raise UsageError(f"--book {folder}: holds no issue; name a folder that settle issue has made")
-    book = Book()
+    read, book = Book(), Book()
     with reading(data_dir, CONTRACTS, guard) as reader:
-        for batch in batches:
+        for batch in read_book(folder, read):
             issue = batch.issue
-            progress(f"issue {issue.issue} of {len(batches)}")
+            progress(f"issue {issue.issue}")
             check_book(reader, [issue], Scope(issue.zone, reader.height), folder)
             scope = Scope(issue.zone, issue.height, issue.area or None)
             made, _ = made_rows(reader, scope, issue, book)
@@ -41,7 +38,9 @@ def book_again(data_dir: Path, folder: Path, guard: Path | None, progress: Calla
             if differing is not None:
                 return BookAgain(issue.issue, book.documents, differing)
             book.add(batch)
-    return BookAgain(len(batches), book.documents, None)
+    if not book.issues:
+        raise UsageError(f"--book {folder}: holds no issue; name a folder that settle issue has made")
+    return BookAgain(len(book.issues), book.documents, None)
 
 
 def _first_differing(name: str, batch: Batch, made: Made) -> Differing | None:

@@ -61,7 +61,7 @@ def derive_issued_line(data_dir: Path, folder: Path, number: str, kind: str, gua
 
 def _find(folder: Path, number: str, kind: str) -> _Found:
     book = Book()
-    for batch in read_book(folder)[1]:
+    for batch in read_book(folder, Book()):
         document = next((one for one in batch.documents if one.number == number), None)
         if document is None:
             book.add(batch)

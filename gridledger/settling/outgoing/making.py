@@ -136,7 +136,9 @@ def _book_to_write(folder: Path) -> Book:
     """The book that one more issue is added to."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--book {folder}: is no folder")
-    book, _ = read_book(folder)
+    book = Book()
+    for _ in read_book(folder, book):
+        pass
     if len(book.issues) >= ISSUES_MAX:
         raise UsageError(f"--book {folder}: has {ISSUES_MAX} issues, and takes no more")
     return book
