@@ -26,7 +26,7 @@ _ROUNDINGS: Final[Mapping[str, Text]] = {
     "half_up_away": {"en": "ties away from zero", "zh_CN": "四舍五入"},
     "half_even": {"en": "ties to the even one", "zh_CN": "四舍六入五成双"},
 }
-_NOT_CHECKED: Final[Text] = {
+NOT_CHECKED: Final[Text] = {
     "en": "that the slots' runs follow from the blocks (gridledger settle replay --slot), and a stranger's view: no bundle proves a charge",
     "zh_CN": "各时段结算结果是否由区块得出（gridledger settle replay --slot）；外人无法据此核验：证据包不证明按月收取的项目",
 }
@@ -50,7 +50,7 @@ class MonthDerivation(NamedTuple):
     steps: Sequence[Step]
     amounts: Mapping[str, int]
     terms: InvoiceTerms
-    not_checked: Sequence[Text] = (_NOT_CHECKED,)
+    not_checked: Sequence[Text] = (NOT_CHECKED,)
 
     @property
     def holds(self) -> bool:

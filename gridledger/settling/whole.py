@@ -169,7 +169,7 @@ def _work_folder(out: Path, goes_on: Callable[[Path], bool] | None = None) -> It
         raise UsageError(f"{work}: is a link; take it away")
     work.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = out.with_name(f".{out.name}{WORK}.lock")
-    with locked(lock, f"{out}: another settle files makes it just now; wait until it has ended"):
+    with locked(lock, f"{out}: another call makes it just now; wait until it has ended"):
         if goes_on is None or not goes_on(work):
             shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone
             work.mkdir(mode=0o755)

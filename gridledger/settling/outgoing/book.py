@@ -289,6 +289,8 @@ def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
     fields: Sequence[str] = record._fields
     whole = [field for field, kind in get_type_hints(record).items() if kind is int]
     found: list[R] = []
+    if not (folder / name).is_file():
+        raise fault(name, "is not there", _RIGHT)
     for block in Table(folder / name, Header(fields)).blocks():
         columns: dict[str, list[Any]] = {field: block.columns[field].texts() for field in fields}
         for field in whole:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gridcore.errors import UsageError, excerpt
+from gridledger.settling import balance_derivation, month_derivation
 from gridledger.settling.balance_books import balance_book, month_histories
-from gridledger.settling.balance_derivation import NOT_CHECKED, TITLES
+from gridledger.settling.balance_derivation import TITLES
 from gridledger.settling.balance_month_derivation import day_step, owed_by_day
 from gridledger.settling.chain import Scope
 from gridledger.settling.dataset import InvoiceTerms
@@ -51,12 +52,13 @@ def derive_issued_line(data_dir: Path, folder: Path, number: str, kind: str, gua
     found = _find(folder, number, kind)
     with reading(data_dir, CONTRACTS, guard) as reader:
         check_book(reader, [found.issue], Scope(found.issue.zone, reader.height), folder)
-        now = (_of_balance if found.document.subject == BALANCE else _of_party)(reader, found)
-    document = found.document
+        is_balance = found.document.subject == BALANCE
+        now = (_of_balance if is_balance else _of_party)(reader, found)
+    document, not_checked = found.document, (balance_derivation if is_balance else month_derivation).NOT_CHECKED
     terms = now.terms or InvoiceTerms(document.currency, document.tax_ppm, document.quantum_nano, HALF_UP_AWAY)
     name = DocumentName(document.party, document.month, kind, None)
     steps = [*now.steps, *_changes(found, now, terms)]
-    return MonthDerivation(name, now.run, now.title, steps, {"amount": found.row.amount}, terms, (NOT_CHECKED,))
+    return MonthDerivation(name, now.run, now.title, steps, {"amount": found.row.amount}, terms, (not_checked,))
 
 
 def _find(folder: Path, number: str, kind: str) -> _Found:

@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         more = len(made.without_tariff) - _PARTIES_NAMED_MAX
         others = f" and {more} more" if more > 0 else ""
         print(f"no documents of {named}{others}: they name no tariff (docs/tariffs.md)", file=sys.stderr, flush=True)
+    if made.later_months:
+        words = f"{', '.join(made.later_months)}: issued before, and may differ now, as steps of a year go by {args.month} too"
+        print(f"{words}; issue them again", file=sys.stderr, flush=True)
     print_result(args, _as_json(made), _text(made))
     return 0
 
@@ -73,6 +76,7 @@ def _as_json(made: MadeIssue) -> dict[str, object]:
         "issued": made.out is not None,
         "numbers": [documents[0].number, documents[-1].number] if documents else [],
         "without_tariff": list(made.without_tariff),
+        "later_months": list(made.later_months),
         "out": str(made.out) if made.out is not None else None,
     }
 

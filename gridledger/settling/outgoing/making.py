@@ -14,7 +14,7 @@ from gridcore.registry.party import PARTY
 from gridledger.settling.balance_books import balance_book
 from gridledger.settling.chain import Scope
 from gridledger.settling.documented_month import MONTH_FORM
-from gridledger.settling.documents import Books, MonthBilling, month_billing, slots_of_months
+from gridledger.settling.documents import Books, MonthBilling, month_billing, parties_by_year, slots_of_months
 from gridledger.settling.month_documents import scope_of, slots_of_month
 from gridledger.settling.outgoing.book import (
     ISSUE,
@@ -34,7 +34,7 @@ from gridledger.settling.outgoing.book import (
 from gridledger.settling.outgoing.dues import Due, dues_of
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.general_ledger import ROUNDING_ACCOUNT, TAX_ACCOUNT, EntryRow, entry_of
-from gridledger.settling.whole import made_whole
+from gridledger.settling.whole import WORK, made_whole
 from gridledger.tables.columns import utf8
 from ledger.leaves.columns import Int64
 from ledger.registry.bodies import newest, open_entity
@@ -65,11 +65,22 @@ class Asked(NamedTuple):
 
 
 class MadeIssue(NamedTuple):
-    """What was issued. out: None where there was nothing to issue; without_tariff: who is billed, or answers for a balance, and has no terms."""
+    """What was issued. out: None where there was nothing to issue; without_tariff: who is billed, or answers for a balance, and has no terms.
+
+    later_months: issued before, they may differ now: steps of a year go by what this month came to.
+    """
 
     out: Path | None
     batch: Batch
     without_tariff: Sequence[str]
+    later_months: Sequence[str] = ()
+
+
+class Noted(NamedTuple):
+    """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year."""
+
+    without_tariff: Sequence[str]
+    by_year: Sequence[str]
 
 
 class Made(NamedTuple):
@@ -98,26 +109,36 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
         row = _begun(reader, scope, asked, book)
         if book.issues:
             row = row._replace(previous_sm3=digest_of(newest_issue / ISSUE))
-        made, without = made_rows(reader, scope, row, book)
+        made, noted = made_rows(reader, scope, row, book)
         batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines, made.taxes)
         if not made.documents:
-            return MadeIssue(None, batch, without)
+            return MadeIssue(None, batch, noted.without_tariff)
         with made_whole(out) as work:
             if out.exists():
                 raise UsageError(f"--book {folder}: another call has issued meanwhile; call again")
             written = write_batch(work, batch.issue, *made)
         sync_folder(folder)
-    return MadeIssue(out, batch._replace(issue=written), without)
+    return MadeIssue(out, batch._replace(issue=written), noted.without_tariff, _later_months(book, batch, noted))
 
 
-def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, list[str]]:
-    """What an issue holds, by the blocks up to the height of the scope, and who has no terms; the book has what was issued before."""
+def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, Noted]:
+    """What an issue holds, by the blocks up to the height of the scope, and whom to note; the book has what was issued before."""
     books = Books(reader, scope, row.month, is_of_files=False)
     found = month_billing(books, slots_to_issue(reader, scope, row.month))
     balance = balance_book(books, found.billing)
     without = sorted({*found.without_tariff, *balance.without_terms}, key=utf8)
     dues = _all_dues(found, balance, row, book, set(without))
-    return _numbered([one for one in dues if _is_of(reader, row.issuer, one.of.party)], row, book), without
+    made = _numbered([one for one in dues if _is_of(reader, row.issuer, one.of.party)], row, book)
+    return made, Noted(without, parties_by_year(found.billing.tariffs))
+
+
+def _later_months(book: Book, batch: Batch, noted: Noted) -> Sequence[str]:
+    """Months of the year that were issued and go by what the batch changes of one before them."""
+    issue = batch.issue
+    if not any(one.party in noted.by_year for one in batch.documents):
+        return ()
+    year = [one for one in book.issues if one.zone == issue.zone and one.month[:4] == issue.month[:4]]
+    return sorted({one.month for one in year if one.month > issue.month})
 
 
 def check_book(reader: LedgerReader, issues: Sequence[IssueRow], scope: Scope, folder: Path) -> None:
@@ -130,6 +151,13 @@ def check_book(reader: LedgerReader, issues: Sequence[IssueRow], scope: Scope, f
             raise UsageError(f"--data: {words}; start the node, it catches up by itself")
         if reader.digest(one.height).hex() != one.digest:
             raise UsageError(f"--data: its block {one.height} is another one than that of the book {folder}")
+        then = Scope(one.zone, one.height, one.area or None)
+        slots = slots_of_month(reader, then, one.month), len(slots_to_issue(reader, then, one.month))
+        if (one.slots, one.slots_settled) != slots:
+            words = (
+                f"issue {one.issue} says {one.slots_settled} of {one.slots} slots, the ledger {slots[1]} of {slots[0]}"
+            )
+            raise UsageError(f"--book {folder}: {words}; take the book from your backup")
 
 
 def _book_to_write(folder: Path) -> Book:
@@ -139,6 +167,9 @@ def _book_to_write(folder: Path) -> Book:
     book = Book()
     for _ in read_book(folder, book):
         pass
+    left = f".{folder_of(folder, 1).name}{WORK}"  # what a first call that was killed has left, and its lock
+    if not book.issues and folder.exists() and any(not path.name.startswith(left) for path in folder.iterdir()):
+        raise UsageError(f"--book {folder}: holds other files and no issue; name a book, or an absent or empty folder")
     if len(book.issues) >= ISSUES_MAX:
         raise UsageError(f"--book {folder}: has {ISSUES_MAX} issues, and takes no more")
     return book

@@ -279,7 +279,7 @@ def test_two_at_once_do_not_make_the_same_folder(tmp_path: Path, capsys: pytest.
     folder = make_folder(tmp_path / "in", {})
     with locked(tmp_path / ".out.unfinished.lock", "held"):
         line = refused(capsys, folder, "--out", tmp_path / "out")
-    assert "another settle files makes it just now" in line
+    assert "another call makes it just now" in line
     settle(capsys, folder, "--out", tmp_path / "out")
 
 

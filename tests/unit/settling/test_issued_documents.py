@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcore.files import locked
 from gridcore.master_data import Named
 from gridcore.registry.row import Row
 from gridcore.registry.tariff import TARIFF
@@ -206,6 +207,53 @@ def test_all_issues_are_computed_again_and_a_changed_ledger_row_is_named(
     assert "NOT THE SAME: 0001/documents.csv, row 2, says util-2027-000001" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["ledger", "notes"])
+def test_a_folder_of_other_files_is_no_book_and_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    started(tmp_path)
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    (folder / "own.txt").write_text("a note\n")
+    before = sorted(path.name for path in folder.iterdir())
+    assert issue(tmp_path, "--book", str(folder)) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == f"--book {folder}: holds other files and no issue; name a book, or an absent or empty folder"
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_what_a_killed_first_issue_left_does_not_keep_the_next_one_away(tmp_path: Path) -> None:
+    started(tmp_path)
+    (tmp_path / "book" / ".0001.unfinished").mkdir(parents=True)
+    (tmp_path / "book" / ".0001.unfinished.lock").touch()
+    assert issue(tmp_path) == 0
+    assert [path.name for path in (tmp_path / "book").iterdir()] == ["0001"]
+
+
+def test_a_second_call_at_once_is_told_that_another_call_makes_the_issue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started(tmp_path)
+    (tmp_path / "book").mkdir()
+    with locked(tmp_path / "book" / ".0001.unfinished.lock", "held"):
+        assert issue(tmp_path) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told == f"{tmp_path / 'book' / '0001'}: another call makes it just now; wait until it has ended"
+
+
+def test_the_open_points_of_an_issued_line_are_those_of_its_subject(tmp_path: Path) -> None:
+    of = world_with_balance("grid", "east")
+    with ledger_with(tmp_path / "ledger", of, blocks_of(of, late=[ENDS[0][2]])):
+        pass
+    assert issue(tmp_path, "--area", "a-1") == 0
+    subjects = {row["number"]: row["subject"] for row in issued(tmp_path, books.DOCUMENTS)}
+    told: dict[str, set[str]] = defaultdict(set)
+    for row in issued(tmp_path, books.LINES):
+        line = derive_issued_line(tmp_path / "ledger", tmp_path / "book", row["number"], row["line_kind"], None)
+        told[subjects[row["number"]]] |= {text["en"].rpartition(": ")[2] for text in line.not_checked}
+    assert told == {"energy": {"no bundle proves a charge"}, "balance": {"no bundle proves a balance"}}
+
+
 def test_each_line_of_each_issue_is_explained_to_its_integer(
     corrected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +315,8 @@ def test_a_file_that_was_changed_afterwards_is_found_in_one_line(
         ("\n1,", "\n2,", "0001/issue.csv: is not of issue 1 with 2 documents"),
         (",11,", ",9,", "--data: its block 9 is another one than that of the book"),
         (",11,", ",-3,", "height -3: this ledger has heights 0 to 11"),
+        (",1600,4,", ",1600,5,", "issue 1 says 5 of 1600 slots, the ledger 4 of 1600; take the book from your backup"),
+        (",1600,4,", ",1601,4,", "issue 1 says 4 of 1601 slots, the ledger 4 of 1600; take the book from your backup"),
     ],
 )
 def test_the_newest_issue_is_compared_with_its_documents_and_its_ledger(
@@ -293,6 +343,16 @@ def test_a_book_is_read_one_issue_at_a_time(tmp_path: Path) -> None:
     book = books.Book()
     found = [(batch.issue.issue, len(book.issues)) for batch in books.read_book(tmp_path / "book", book)]
     assert found == [(1, 1), (2, 2)]
+
+
+def test_an_issue_without_its_row_is_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started(tmp_path)
+    assert issue(tmp_path) == 0
+    (tmp_path / "book" / "0001" / books.ISSUE).unlink()
+    capsys.readouterr()
+    assert issue(tmp_path) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"{tmp_path / 'book' / '0001'}/issue.csv: is not there; ")
 
 
 def test_a_file_of_an_issue_that_is_lost_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,3 +105,27 @@ def test_july_goes_on_where_june_stopped_and_a_correction_of_june_is_in_both(
     )
     gross = sum(int(row["gross"]) for row in rows(settled, "invoices.csv")) * 10_000_000
     assert sum(int(row["invoiced_nano"]) for row in rows(tmp_path / "year", "balances.csv")) == gross
+
+
+def test_an_issue_of_a_corrected_june_says_that_july_may_differ_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"points.csv": POINTS, "readings.csv": readings(DAYS), "rules.toml": RULES + YEARLY}
+    out = tmp_path / "out"
+    assert main(["settle", "files", str(make_folder(tmp_path / "in", files)), "--out", str(out)]) == 0
+    command = ["settle", "issue", "--data", str(out / "ledger"), "--book", str(tmp_path / "book")]
+    command += ["--issuer", "operator", "--date", "2025-08-03", "--so-far", "--month"]
+    capsys.readouterr()
+    assert [main([*command, month]) for month in ("2025-06", "2025-07")] == [0, 0]
+    assert "issued before" not in capsys.readouterr().err
+    newer = {**files, "readings.csv": LOWER}
+    assert main(["settle", "files", str(make_folder(tmp_path / "newer", newer)), "--onto", str(out)]) == 0
+    capsys.readouterr()
+    assert main([*command, "2025-06"]) == 0
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "issued before" in line]
+    assert told == (
+        "2025-07: issued before, and may differ now, as steps of a year go by 2025-06 too; issue them again"
+    )
+    assert main([*command, "2025-07"]) == 0
+    (july,) = rows(tmp_path / "book" / "0004", "documents.csv")
+    assert (july["party"], july["month"], july["sort"]) == ("M1", "2025-07", "credit")
