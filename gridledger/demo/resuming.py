@@ -12,25 +12,23 @@ import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gridcore.cbor import decode, encode
 from gridcore.errors import GridError, UsageError
 from gridcore.files import replace_file, save_new
 from gridcore.sm import SigningKey
-from gridcore.sm3 import sm3
 from gridledger.demo.nodes import place_nodes
 from gridledger.demo.scene import Scene, backend_of, signer_names
 from gridledger.founding.folder import take_folder, write_new
 from gridledger.settling.dataset import Dataset
+from gridledger.simulating.begun import BEGUN, decided_by
 from gridledger.simulating.manifest import FILES
 from gridledger.simulating.manifest import NAME as MANIFEST
-from gridledger.simulating.terms import files_of
 from ledger.store.directory import load_genesis
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
 
-BEGUN: Final = "begun.json"
 KEYS: Final = "signers.keys"
 BOUNDARY: Final = "boundary"
 ORDERS: Final = "orders"
@@ -106,7 +104,7 @@ def is_begun(out: Path, found: Found) -> bool:
         what = "holds no run that was killed; name its folder, or an absent or empty one"
         raise UsageError(f"gridledger simulate run: --out {out}: {what}")
     if begun.read_bytes() != _identity(found):
-        what = "was begun with another scenario, rules or seed; give those with --resume"
+        what = "was begun with another scenario, grid, rules or seed; give those with --resume"
         raise UsageError(f"gridledger simulate run: --out {out}: {what}")
     _wait_for_the_end(out / "run")
     for name in (*FILES, *_OTHERS):
@@ -140,9 +138,7 @@ def _port_in(config: Path) -> int:
 
 
 def _identity(found: Found) -> bytes:
-    said: dict[str, Any] = {"scenario_sm3": sm3(found.data).hex(), "seed": found.scenario.seed}
-    rules = [sm3(path.read_bytes()).hex() for path in files_of(found.scenario.tariff)]
-    return json.dumps(said | ({"rules_sm3": rules} if rules else {})).encode()
+    return json.dumps(decided_by(found)).encode()
 
 
 def _wait_for_the_end(run_dir: Path) -> None:

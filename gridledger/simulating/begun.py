@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gridcore.errors import UsageError
+from gridcore.sm3 import sm3
 from gridledger.founding.folder import write_new
 from gridledger.settling.chain.importing import KEYS, LEDGER
+from gridledger.simulating.terms import files_of
+from simulators.scenarios.gallery import Found
 
 BEGUN: Final = "begun.json"
 """The first file of a folder that is worked in: what is run there. It is gone when all is made."""
 SETTLEMENT: Final = "settlement"
 """The folder of what ``settle files`` makes."""
+
+
+def decided_by(found: Found) -> dict[str, Any]:
+    """What decides a run, with agents or without: its scenario and seed, and the files that these name. Another run does not go on with its folder."""
+    scenario = found.scenario
+    named = [*([] if scenario.grid.table is None else [scenario.grid.table]), *files_of(scenario.tariff)]
+    files = [(path.name, sm3(path.read_bytes()).hex()) for path in named]
+    return {"scenario_sm3": sm3(found.data).hex(), "seed": scenario.seed, "files_sm3": files}
 
 
 def note_begun(work: Path, identity: bytes) -> None:

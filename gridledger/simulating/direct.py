@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from gridcore.sm3 import sm3
 from gridledger.beside import Beside, done_beside, made_in_two
 from gridledger.demo.prepare import prepare
 from gridledger.founding.folder import write_new
@@ -22,7 +21,7 @@ from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle_in
-from gridledger.simulating.begun import BEGUN, SETTLEMENT, can_go_on, note_begun
+from gridledger.simulating.begun import BEGUN, SETTLEMENT, can_go_on, decided_by, note_begun
 from gridledger.simulating.dataset import Traders, dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
 from gridledger.simulating.report import Money, write_report
@@ -141,16 +140,12 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
 def _identity(plan: DirectPlan) -> bytes:
     """What decides the files of a run: another one does not go on with them."""
     scenario, calendar = plan.found.scenario, plan.found.scenario.calendar
-    named = [path for path in (scenario.grid.table, scenario.tariff.rules) if path is not None]
-    files = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     said = {
-        "scenario_sm3": sm3(plan.found.data).hex(),
-        "seed": scenario.seed,
+        **decided_by(plan.found),
         "slots": calendar.slot_count,
         "households": scenario.households.trading,
         "has_own_orders": plan.orders is not orders_of_slot,
         "has_bills": plan.has_bills,
-        "files_sm3": [sm3(file.read_bytes()).hex() for file in files if file.is_file()],
     }
     return json.dumps(said).encode()
 

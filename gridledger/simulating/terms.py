@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +79,8 @@ def check_market(scenario: Scenario, *, takes_orders: bool) -> None:
         raise UsageError(f"market is missing; a contract that takes orders needs {', '.join(_MARKET_KEYS)}")
 
 
-_MARKET_KEYS: Final = [key for key in Market.__dataclass_fields__ if key.endswith("per_kwh_min")]
+_MARKET_KEYS: Final = [field.name for field in fields(Market) if field.default is field.default_factory]
+"""Those that it must have."""
 
 
 def terms_of(world: World) -> Dataset:

@@ -14,6 +14,7 @@ from simulators.scenarios.meter_kinds import DLT645, Wiring
 from simulators.scenarios.schema import (
     AREA_KINDS,
     CERTAIN_PERCENT,
+    CHANCE_KINDS,
     DEAD_BROKER,
     EXCHANGED,
     METER_CLOCK,
@@ -134,7 +135,12 @@ def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) ->
         return
     for meter in _meters(event):
         if meter not in area_of_meter:
-            raise UsageError(f"{where}: there is no meter {meter!r}; meters are M-H001, M-L001, M-F1 and so on")
+            right = "meters are M-H001, M-L001, M-F1 and so on"
+            if meter in areas and event.kind in CHANCE_KINDS:
+                right = f"of an area a chance_percent below {CERTAIN_PERCENT} says how often each of its meters has it"
+            elif event.chance_percent < CERTAIN_PERCENT:
+                right += f", areas {', '.join(sorted(areas))}"
+            raise UsageError(f"{where}: there is no meter {meter!r}; {right}")
     if event.kind in PAIR_KINDS and area_of_meter[event.target] != area_of_meter[event.other]:
         raise UsageError(f"{where}: target and other are meters of one area")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gridledger.cli import main
-from gridledger.demo.resuming import BEGUN, BOUNDARY, KEYS, ORDERS
+from gridledger.demo.resuming import BOUNDARY, KEYS, ORDERS
+from gridledger.simulating.begun import BEGUN
 from gridledger.simulating.manifest import FILES
 from tests.demo.demo_run import EXECUTABLE, Finished, processes_of, run_simulation
 from tests.demo.test_simulate_small import short_copy

@@ -38,7 +38,14 @@ def with_events(*events: Event) -> Scenario:
         (event("swapped", "M-H001", 1, 5, "M-H002"), "events[1]: overlaps events[0] on M-H001 in slots 4 to 4"),
         (event("blackout", "A1", 3, 5), "events[1]: overlaps events[0] on A1 in slots 4 to 4"),
         (event("lost", "M-H025", 1, 2), "events[1]: there is no meter 'M-H025'"),
-        (event("lost", "A1", 1, 2), "events[1]: there is no meter 'A1'"),
+        (
+            event("lost", "A1", 1, 2),
+            "events[1]: there is no meter 'A1'; of an area a chance_percent below 100 says how often each of its meters has it",
+        ),
+        (
+            replace(event("lost", "A2", 1, 2), chance_percent=5),
+            "events[1]: there is no meter 'A2'; meters are M-H001, M-L001, M-F1 and so on, areas A1",
+        ),
         (event("swapped", "M-H001", 1, 2, "M-X"), "events[1]: there is no meter 'M-X'"),
         (event("garbled", "M-H001", 1, 2), "events[1]: target 'M-H001' is no area; there are A1"),
         (event("reboot", "A1", 1, 2), "events[1]: there is no meter 'A1'"),

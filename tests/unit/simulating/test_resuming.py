@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,12 +19,14 @@ from gridledger.cli import main
 from gridledger.demo.day import Day
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
-from gridledger.demo.resuming import BEGUN, KEYS, Journal, begin, find_scene, is_begun, keep
+from gridledger.demo.resuming import KEYS, Journal, begin, find_scene, is_begun, keep
 from gridledger.demo.scene import lay_out
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.begun import BEGUN, decided_by
 from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client
 from simulators.grid.world import World
+from simulators.scenarios.gallery import find_scenario
 from tests.worlds.simulated import demo_world, demonstration
 
 SLOTS = 2
@@ -194,12 +197,36 @@ def test_another_run_or_another_folder_is_refused_and_stays_as_it_was(tmp_path: 
     begin(out, FOUND)
     other.mkdir()
     (other / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="was begun with another scenario, rules or seed"):
+    with pytest.raises(UsageError, match="was begun with another scenario, grid, rules or seed"):
         is_begun(out, FOUND.sized(seed=8))
     with pytest.raises(UsageError, match="holds no run that was killed"):
         is_begun(other, FOUND)
     assert json.loads((out / "run" / BEGUN).read_text())["seed"] == 7
     assert (other / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_whose_grid_or_rules_were_changed_does_not_go_on(tmp_path: Path) -> None:
+    table, rules, out = tmp_path / "village.csv", tmp_path / "rules", tmp_path / "out"
+    village = find_scenario("village_day")
+    assert village.scenario.grid.table is not None
+    table.write_bytes(village.scenario.grid.table.read_bytes())
+    for folder in (rules, out):
+        folder.mkdir()
+    for name in ("rules.toml", "keys.csv"):
+        (rules / name).write_text(name)
+    grid = replace(village.scenario.grid, table=table)
+    found = village._replace(scenario=replace(village.scenario.sized(rules=rules), grid=grid))
+    begin(out, found)
+    same = (out / "run" / BEGUN).read_bytes()
+    (rules / "notes.txt").write_text("read by nobody")
+    assert json.dumps(decided_by(found)).encode() == same
+    (rules / "keys.csv").rename(rules / "points.csv")
+    with pytest.raises(UsageError, match="was begun with another scenario, grid, rules or seed"):
+        is_begun(out, found)
+    (rules / "points.csv").rename(rules / "keys.csv")
+    table.write_bytes(table.read_bytes().replace(b"3200", b"3201"))
+    with pytest.raises(UsageError, match="was begun with another scenario, grid, rules or seed"):
+        is_begun(out, found)
 
 
 def test_keys_that_are_not_whole_are_one_line(world: World, tmp_path: Path) -> None:

@@ -154,7 +154,10 @@ def test_a_scenario_without_a_market_is_checked_by_whether_its_contract_takes_or
     (tmp_path / "mid.toml").write_text(MID)
     path = str(tmp_path / "quiet.toml")
     assert main(["simulate", "check", path]) == 2
-    assert capsys.readouterr().err.endswith("buy_micro_per_kwh_min, sell_micro_per_kwh_min\n")
+    assert capsys.readouterr().err.endswith(
+        "buy_micro_per_kwh_min, buy_micro_per_kwh_max, sell_micro_per_kwh_min, sell_micro_per_kwh_max,"
+        " price_step_micro_per_kwh, forecast_error_per_mille\n"
+    )
     assert main(["simulate", "check", path, "--rules", str(tmp_path / "mid.toml")]) == 0
     assert "mid_market_rate/1; it can be run" in capsys.readouterr().out
 
