@@ -14,6 +14,7 @@ from gridledger.commands import print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridledger.demo.run import Outcome
+    from simulators.scenarios.gallery import Found
 
 EXAMPLE = "gridledger simulate run village_day --seed 7 --out village"
 LOG_LEVEL = "error"
@@ -122,6 +123,17 @@ def _run(args: argparse.Namespace) -> int:
     return _run_direct(args) if args.direct else _run_agents(args)
 
 
+def _found(args: argparse.Namespace) -> Found:
+    """The scenario as the options want it; tells of tables beside its rules that are not read."""
+    from gridledger.simulating.manifest import unread_rules
+    from simulators.scenarios.gallery import find_scenario
+
+    found = find_scenario(args.scenario).sized(seed=getattr(args, "seed", None), rules=args.rules)
+    for note in unread_rules(found.scenario.tariff):
+        print(note, file=sys.stderr, flush=True)
+    return found
+
+
 def _run_agents(args: argparse.Namespace) -> int:
     import asyncio
 
@@ -130,10 +142,9 @@ def _run_agents(args: argparse.Namespace) -> int:
     from gridledger.demo.resuming import is_begun
     from gridledger.demo.run import Plan, perform
     from gridledger.settling.whole import check_out
-    from simulators.scenarios.gallery import find_scenario
     from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
 
-    found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
+    found = _found(args)
     homes = found.scenario.households.trading
     if homes > AGENT_HOUSEHOLDS_MAX:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
@@ -159,9 +170,8 @@ def _run_direct(args: argparse.Namespace) -> int:
 
     from gridledger.settling.whole import check_out
     from gridledger.simulating.direct import DirectPlan, run_direct
-    from simulators.scenarios.gallery import find_scenario
 
-    found = find_scenario(args.scenario).sized(seed=args.seed, rules=args.rules)
+    found = _found(args)
     check_out(args.out)
     plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills, goes_on=args.resume)
     try:
@@ -179,9 +189,8 @@ def _check(args: argparse.Namespace) -> int:
     from gridledger.demo.devices import check_broker
     from gridledger.demo.nodes import check_engine
     from gridledger.demo.prepare import prepare_for_agents
-    from simulators.scenarios.gallery import find_scenario
 
-    found = find_scenario(args.scenario).sized(rules=args.rules)
+    found = _found(args)
     world, terms = prepare_for_agents(found)
     check_broker(found)
     check_engine(found)

@@ -105,6 +105,7 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     progress("building the world")
     arrays = LargeArrays(nearest_folder(plan.out.absolute()))
     world, terms = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
+    world = world.with_right_clocks()  # nothing is read at a meter here
     identity = _identity(plan)
     gc.freeze()  # records of a million meters stay until the end: the collector need not walk them again and again
     with made_whole(plan.out.absolute(), lambda work: plan.goes_on and can_go_on(plan.out, work, identity)) as work:

@@ -13,19 +13,31 @@ from firmware_profiles import load_profile
 from gridcore.sm3 import hasher
 from gridledger import __version__
 from gridledger.founding.folder import write_new
+from gridledger.settling.files.fault import not_read
 from gridledger.simulating.terms import FILES as RULES_FILES
 from gridledger.simulating.world_files import NAMES, TRADERS_NAME
 from gridledger.tables.parquet_file import copy_as_parquet
 from gridledger.tables.results import COLUMNS
 from settlement.catalogue import contract_pin
 from simulators.grid.world import World, data_files
+from simulators.scenarios.schema import Tariff
 
 NAME: Final = "manifest.json"
+GRID_NAME: Final = "grid.csv"
+"""The table of an own grid, which is an input."""
 FILES: Final = (*NAMES, TRADERS_NAME, "reported.csv", "settlement.csv", "report.html", *RULES_FILES, *COLUMNS)
 """What does not depend on keys, where it is there; with them their copies as Parquet."""
 _LIBRARIES: Final = ("numpy", "power-grid-model", "pymodbus", "cryptography")
 _BLOCK_BYTES: Final = 1 << 20
 NONE_KNOWN: Final[Mapping[str, str]] = {}
+
+
+def unread_rules(tariff: Tariff) -> list[str]:
+    """Notes of the tables in a folder of rules whose names are none of those looked for, and none that a results folder has."""
+    if tariff.rules is None or not tariff.rules.is_dir():
+        return []
+    there = sorted(path.name for path in tariff.rules.glob("*.csv"))
+    return [not_read(name, RULES_FILES) for name in there if name not in (*FILES, GRID_NAME)]
 
 
 def copy_tables(out: Path) -> list[Path]:
@@ -69,7 +81,7 @@ def write_manifest(
         "inputs_sm3": {
             "scenario": _sm3(out / "scenario.toml"),
             **{what: _sm3(Path(str(data / name))) for what, name in data_files(world.scenario.grid).items()},
-            **({"grid table": _sm3(out / "grid.csv")} if (out / "grid.csv").exists() else {}),
+            **({"grid table": _sm3(out / GRID_NAME)} if (out / GRID_NAME).exists() else {}),
             "contract": contract_pin(contract).hex(),
             **{f"profile {name}": load_profile(name).digest.hex() for name in profiles},
         },

@@ -154,6 +154,7 @@ def _with_rules(own: Dataset, world: World, rules: RulesRead) -> Dataset:
         own.slot_start_s,
         lambda place: bool(world.import_wh[:, columns[place]].any()),
         own.orders,
+        known_by="the scenario",
     )
     terms = read_terms(files, rules, measured, _equal_keys(points) if uses_keys(rules.contract) else ())
     return own._replace(

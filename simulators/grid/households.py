@@ -82,7 +82,7 @@ def traders_of(world: World) -> Traders:
     """Who trades, and how. UsageError for a group of homes that do not trade, or where the scenario has no market."""
     columns = np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
     market = _market_of(world)
-    strategies = np.full(len(columns), STRATEGIES.index(market.strategy), dtype=np.int64)
+    strategies = np.full(len(columns), STRATEGIES.index(market.strategy or ZERO_INTELLIGENCE), dtype=np.int64)
     if market.strategies:
         pool = np.repeat(np.arange(len(STRATEGIES)), [market.strategies.get(name, 0) for name in STRATEGIES])
         for first in range(0, len(columns), GROUP):  # for ten homes at a time: they keep theirs when more trade

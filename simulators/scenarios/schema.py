@@ -236,7 +236,7 @@ class MarketGroup:
 class Market:
     """How homes trade: each expects its energy with some error, and its limit lies in a range.
 
-    strategy: a zero-intelligence home draws its limit; one with a forecast asks more the scarcer energy was at that time yesterday; a greedy one
+    strategy: a zero-intelligence home, as all are by default, draws its limit; one with a forecast asks more the scarcer energy was at that time yesterday; a greedy one
     takes what makes a trade most certain. strategies: how many of each ten homes have which, in place of one for all; groups: homes that have one of
     their own.
     """
@@ -247,7 +247,7 @@ class Market:
     sell_micro_per_kwh_max: int = whole(-PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
     price_step_micro_per_kwh: int = whole(1, PRICE_MICRO_PER_KWH_MAX)
     forecast_error_per_mille: int = whole(0, 1000)
-    strategy: str = dataclasses.field(default=ZERO_INTELLIGENCE, metadata={"choices": STRATEGIES})
+    strategy: str | None = dataclasses.field(default=None, metadata={"choices": STRATEGIES})
     strategies: dict[str, int] = dataclasses.field(default_factory=dict)
     groups: tuple[MarketGroup, ...] = dataclasses.field(default=(), metadata={"max": GROUPS_MAX})
 
@@ -256,6 +256,12 @@ class Market:
         check_order(self.buy_micro_per_kwh_min, self.buy_micro_per_kwh_max, "buy_micro_per_kwh")
         check_order(self.sell_micro_per_kwh_min, self.sell_micro_per_kwh_max, "sell_micro_per_kwh")
         check_strategies(self.strategies, STRATEGIES, "homes")
+        if self.strategies and self.strategy is not None:
+            raise UsageError("strategy and strategies: give one of them; strategies says what each ten homes do")
+        number_of: dict[str, int] = {}
+        for number, group in enumerate(self.groups):
+            if (first := number_of.setdefault(group.name, number)) != number:
+                raise UsageError(f"groups[{number}].name: groups[{first}] is called {group.name!r} already")
         group_of: dict[str, str] = {}
         for number, group in enumerate(self.groups):
             for home in group.homes:

@@ -44,13 +44,15 @@ class AgreementsRead(NamedTuple):
     input_file: InputFile
 
 
-def read_agreements(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s: int) -> AgreementsRead:
+def read_agreements(
+    path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s: int, known_by: str
+) -> AgreementsRead:
     """Read the file; FilesError at the first fault."""
     table = Table(path, _HEADER)
     names = Names([point.point for point in points])
     found: dict[str, tuple[AgreementRow, int]] = {}
     for block in table.blocks():
-        for row, number in zip(_rows_of(block, names, points, zone, slot_s), block.row.tolist(), strict=True):
+        for row, number in zip(_rows_of(block, names, points, zone, slot_s, known_by), block.row.tolist(), strict=True):
             if row.name in found:
                 what = f"the agreement {row.name} stands in row {found[row.name][1]} already"
                 raise fault(table.name, what, "give each a name of its own", row=number, column="agreement")
@@ -63,10 +65,10 @@ def read_agreements(path: Path, points: Sequence[PointRow], zone: Zone | None, s
 
 
 def _rows_of(
-    block: Block, names: Names, points: Sequence[PointRow], zone: Zone | None, slot_s: int
+    block: Block, names: Names, points: Sequence[PointRow], zone: Zone | None, slot_s: int, known_by: str
 ) -> list[AgreementRow]:
     columns, nothing = block.columns, np.full(len(block.row), ABSENT)
-    sellers, buyers = (names.codes(columns[f"{side}_point"], "point of points.csv") for side in ("seller", "buyer"))
+    sellers, buyers = (names.codes(columns[f"{side}_point"], f"point of {known_by}") for side in ("seller", "buyer"))
     bound = PRICE_MICRO_PER_KWH_MAX
     prices = integers(columns["price_micro_per_kwh"], -bound, bound)
     shares, quantities = nothing, nothing

@@ -24,6 +24,11 @@ def fault(file: str, what: str, right: str, *, row: int | None = None, column: s
     return FilesError(f"{place}: {what}; {right}")
 
 
+def not_read(name: str, known: Iterable[str]) -> str:
+    """The note of a file whose name is none of those that are looked for."""
+    return f"{name} is not read: it is none of {', '.join(known)}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """What would be right for a name that is none of ``known``: the nearest of them, or some."""
     names = list(known)

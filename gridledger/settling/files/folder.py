@@ -11,7 +11,7 @@ import numpy as np
 
 from gridledger.settling.dataset import Counts, Dataset, InputFile, Orders, PointRow, UnusualPower
 from gridledger.settling.files.estimates import Gap, fill
-from gridledger.settling.files.fault import fault, nearest
+from gridledger.settling.files.fault import fault, nearest, not_read
 from gridledger.settling.files.grid import Grid, Place, grid_of
 from gridledger.settling.files.layout import OWN, Layout, load_preset
 from gridledger.settling.files.orders import no_orders, read_orders
@@ -167,5 +167,5 @@ def _notes(folder: Path, read: Sequence[str], rules: RulesRead, unusual: Unusual
         *([unusual.words] if unusual else []),
         *[f"{name} is not read: {contract_id} does not use it" for name in known],
         *[f"{RULES}: {key} is not used by {contract_id}" for key in rules.unused_prices()],
-        *[f"{name} is not read: it is none of {', '.join(FILES)}" for name in others],
+        *[not_read(name, FILES) for name in others],
     ]

@@ -26,8 +26,8 @@ class KeysRead(NamedTuple):
     input_file: InputFile
 
 
-def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s: int) -> KeysRead:
-    """Read the file; FilesError at the first fault, and where the shares of an area are more than all."""
+def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s: int, known_by: str) -> KeysRead:
+    """Read the file; FilesError at the first fault, and where the shares of an area are more than all. known_by: what names the points."""
     table = Table(path, _HEADER)
     names = Names([point.point for point in points])
     found: dict[tuple[int, int], tuple[KeyRow, int]] = {}
@@ -35,7 +35,7 @@ def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s:
         columns, count = block.columns, len(block.row)
         if "share_ppm" not in columns and "priority" not in columns:
             raise fault(table.name, "has no column 'share_ppm' and none 'priority'", "give one of the two", row=1)
-        codes = names.codes(columns["point"], "point of points.csv")
+        codes = names.codes(columns["point"], f"point of {known_by}")
         nothing = [ABSENT] * count
         shares = _optional(columns, "share_ppm", SHARE_PPM_MAX) or nothing
         priorities = _optional(columns, "priority", PRIORITY_MAX) or nothing

@@ -31,9 +31,9 @@ class PricesRead(NamedTuple):
 
 
 def read_prices(
-    path: Path, keys: Sequence[str], points: Sequence[PointRow], zone: Zone | None, slot_s: int
+    path: Path, keys: Sequence[str], points: Sequence[PointRow], zone: Zone | None, slot_s: int, known_by: str
 ) -> PricesRead:
-    """Read the file. ``keys``: the prices that the contract knows. FilesError at the first fault."""
+    """Read the file. ``keys``: the prices that the contract knows; known_by: what names the points. FilesError at the first fault."""
     table = Table(path, _HEADER)
     point_names = [point.point for point in points]
     areas = sorted({point.area for point in points})
@@ -43,9 +43,13 @@ def read_prices(
         columns = block.columns
         key = known[0].codes(columns["key"], "price of this contract")
         nobody = np.full(len(block.row), ABSENT)
-        area = known[1].codes(columns["area"], "area of points.csv", may_be_empty=True) if "area" in columns else nobody
+        area = (
+            known[1].codes(columns["area"], f"area of {known_by}", may_be_empty=True) if "area" in columns else nobody
+        )
         point = (
-            known[2].codes(columns["point"], "point of points.csv", may_be_empty=True) if "point" in columns else nobody
+            known[2].codes(columns["point"], f"point of {known_by}", may_be_empty=True)
+            if "point" in columns
+            else nobody
         )
         _check_scope(columns.get("point"), area, point)
         price = integers(columns["price_micro_per_kwh"], -PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)

@@ -34,12 +34,15 @@ POINTS, PRICES, KEYS, AGREEMENTS = "points.csv", "prices.csv", "keys.csv", "agre
 
 
 class Measured(NamedTuple):
-    """What terms are for. points: every one, borders too; imports: whether a point, by its place, ever takes energy; orders: what is to fit the contract."""
+    """What terms are for. points: every one, borders too; imports: whether a point, by its place, ever takes energy; orders: what is to fit the contract;
+    known_by: what names the points, as errors are to say.
+    """
 
     points: Sequence[PointRow]
     slot_start_s: Int64Column
     imports: Callable[[int], bool]
     orders: OrdersBySlot
+    known_by: str = POINTS
 
 
 class Terms(NamedTuple):
@@ -75,14 +78,14 @@ def read_terms(
     """
     billed = [point for point in of.points if not point.is_border]
     starts, contract = of.slot_start_s, rules.contract
-    priced = _read_priced(files, rules, billed, starts)
+    priced = _read_priced(files, rules, of._replace(points=billed))
     inputs, keys = list(priced.inputs), keys_otherwise
     if uses_keys(contract) and KEYS in files:
-        keys, keys_file = read_keys(files[KEYS], billed, rules.zone, rules.slot_s)
+        keys, keys_file = read_keys(files[KEYS], billed, rules.zone, rules.slot_s, of.known_by)
         inputs.append(keys_file)
     first = _first_prices(priced.series, rules, starts)
     settled = file_rules(rules, starts, other_prices=first, orders=of.orders)
-    _check_tariff(rules, of.points)
+    _check_tariff(rules, of.points, of.known_by)
     check_prices(priced.series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, of)
@@ -91,22 +94,21 @@ def read_terms(
     )
 
 
-def _read_priced(
-    files: Mapping[str, Path], rules: RulesRead, points: Sequence[PointRow], starts: Int64Column
-) -> _Priced:
-    """Agreements, where the contract takes them, and prices: those of the contract and those that agreements name."""
+def _read_priced(files: Mapping[str, Path], rules: RulesRead, of: Measured) -> _Priced:
+    """Agreements, where the contract takes them, and prices: those of the contract and those that agreements name. of: without borders."""
+    points, starts = of.points, of.slot_start_s
     agreements: Sequence[AgreementRow] = ()
     series: Sequence[SeriesRows] = ()
     inputs: list[InputFile] = []
     if rules.contract.takes_agreements and AGREEMENTS in files:
-        agreements, agreements_file = read_agreements(files[AGREEMENTS], points, rules.zone, rules.slot_s)
+        agreements, agreements_file = read_agreements(files[AGREEMENTS], points, rules.zone, rules.slot_s, of.known_by)
         inputs.append(agreements_file)
     own = rules.price_keys()
     if PRICES in files:
         named = {row.agreement.series for row in agreements if row.agreement.series is not None}
         named |= {*_balance_series(rules), *_tariff_series(rules), *rules.kept_series}
         keys = [*own, *sorted(named.difference(own))]
-        series, prices_file = read_prices(files[PRICES], keys, points, rules.zone, rules.slot_s)
+        series, prices_file = read_prices(files[PRICES], keys, points, rules.zone, rules.slot_s, of.known_by)
         inputs.append(prices_file)
     references = references_of(agreements, series, starts)
     balance = None
@@ -144,16 +146,16 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
     return prices
 
 
-def _check_tariff(rules: RulesRead, points: Sequence[PointRow]) -> None:
+def _check_tariff(rules: RulesRead, points: Sequence[PointRow], known_by: str) -> None:
     """A component is paid by parties that there are, to an account that is none."""
     parties = parties_of(points)
     for component in rules.tariff:
         if component.account in parties:
-            what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {POINTS}"
+            what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {known_by}"
             raise fault(RULES, what, "give the account another name")
         for party in (*component.parties, *component.contracted_w):
             if party not in parties:
-                what = f"[[tariff.component]] {component.name}: {party} is no party of {POINTS}"
+                what = f"[[tariff.component]] {component.name}: {party} is no party of {known_by}"
                 raise fault(RULES, what, nearest(party, sorted(parties)))
         if component.levels:
             _check_levels(component, points)

@@ -13,6 +13,7 @@ from tests.external import NEEDS_COMETBFT
 
 TEXT = find_scenario(DEMONSTRATION).data.decode()
 GROUP = '{name = "a", strategy = "greedy", homes = ["H001"]}'
+OTHER_GROUP = GROUP.replace('"a"', '"b"')
 
 
 def said_of(path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -67,8 +68,18 @@ def test_the_gallery_is_listed_by_name_and_title(capsys: pytest.CaptureFixture[s
         ("[market]", "[market]\nstrategies = {gredy = 10}", "market: strategies.gredy is not known; choose of zero_"),
         (
             "[market]",
-            f"[market]\ngroups = [{GROUP}, {GROUP}]",
+            f"[market]\ngroups = [{GROUP}, {OTHER_GROUP}]",
             "market: groups[1].homes: H001 is in the group 'a' already",
+        ),
+        (
+            "[market]",
+            f"[market]\ngroups = [{GROUP}, {GROUP.replace('H001', 'H002')}]",
+            "market: groups[1].name: groups[0] is called 'a' already",
+        ),
+        (
+            "[market]",
+            "[market]\nstrategy = 'zero_intelligence'\nstrategies = {greedy = 10}",
+            "market: strategy and strategies: give one of them",
         ),
         (
             "[market]",

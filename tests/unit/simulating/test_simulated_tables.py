@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
+from gridledger.simulating.direct import DirectPlan, run_direct
 from gridledger.simulating.manifest import copy_tables
 from gridledger.simulating.world_files import NAMES, write_world
 from gridledger.tables.parquet_file import TEXTS, check_parquet, copy_as_parquet
@@ -47,6 +48,19 @@ def test_truth_and_voltages_have_a_row_for_each_slot_and_meter(world: World, fol
     assert truth[last]["import_wh"] == str(world.import_wh[0, last])
     shown = world.phase_voltages_v(1)
     assert abs(int(voltages[0]["voltage_mv"]) / 1000 - shown[0]) <= 0.0005
+
+
+def test_without_meters_no_clock_has_drifted_and_every_other_table_is_the_same(tmp_path: Path) -> None:
+    found = find_scenario("mixed_street").sized(slots=SLOTS)
+    read, fed = tmp_path / "read", tmp_path / "fed"
+    read.mkdir()
+    write_world(read, build_world(found.scenario))
+    run_direct(DirectPlan(fed, found, has_bills=False), lambda _: None)
+    assert {row["kind"] for row in rows(read / "events.csv")} == {"clock_drift"}
+    assert rows(fed / "events.csv") == []
+    assert "电表时钟漂移" not in (fed / "report.html").read_text("utf-8")
+    others = [name for name in NAMES if name != "events.csv"]
+    assert [(fed / name).read_bytes() for name in others] == [(read / name).read_bytes() for name in others]
 
 
 def test_loadings_have_a_row_for_each_slot_and_line_and_one_for_the_transformer(world: World, folder: Path) -> None:

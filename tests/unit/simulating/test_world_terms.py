@@ -123,6 +123,14 @@ def test_a_file_of_rules_has_nothing_beside_it(village: World, tmp_path: Path) -
         ({"points": "point,party\nM-H001,x\n"}, "points.csv, row 1: "),
         ({"points": "point,energy_kind\nM-H001,sunny\n"}, "'sunny' is no kind of energy"),
         ({"rules": KEYS, "keys": "point,share_ppm\nM-H001,1000000\nM-H002,1\n"}, "keys.csv, row 3, share_ppm: "),
+        (
+            {"rules": KEYS, "keys": "point,share_ppm\nM-H999,1\n"},
+            "keys.csv, row 2, point: 'M-H999' is no known point of the scenario; did you mean",
+        ),
+        (
+            {"prices": "start,key,price_micro_per_kwh,area\n2026-06-21,levy_micro_per_kwh,1,A9\n"},
+            "prices.csv, row 2, area: 'A9' is no known area of the scenario; known: A1",
+        ),
         ({"rules": f"{MID}\n[balance]\n"}, "rules.toml: [balance] "),
         ({"rules": MID.replace("levy", "lewy")}, "rules.toml: [prices] lewy_micro_per_kwh is no price of"),
     ],
@@ -160,6 +168,17 @@ def test_a_scenario_without_a_market_is_checked_by_whether_its_contract_takes_or
     )
     assert main(["simulate", "check", path, "--rules", str(tmp_path / "mid.toml")]) == 0
     assert "mid_market_rate/1; it can be run" in capsys.readouterr().out
+
+
+def test_a_wrong_name_in_a_folder_of_rules_is_told_and_names_of_a_results_folder_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("key.csv", "keys.csv", "truth.csv", "orders.csv", "grid.csv"):
+        (tmp_path / name).write_text("point,share_ppm\nM-H001,400000\n")
+    (tmp_path / "rules.toml").write_text(KEYS)
+    assert main(["simulate", "check", "village_day", "--rules", str(tmp_path)]) == 0
+    said = "key.csv is not read: it is none of rules.toml, points.csv, prices.csv, keys.csv, agreements.csv\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_files_of_a_folder_are_those_of_settle_files() -> None:
