@@ -27,12 +27,12 @@ from settlement.substitution import Registers, Shows, registers_after, surplus_w
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
-    from ledger.client import Answer, Client
+    from ledger.client import Answer, Client, NodeStatus
 
 PREFIX: Final = "substitute: "
 COLUMNS: Final = ["slot_start_s", "import_wh", "export_wh"]
 SLOTS_MAX: Final = 2_976
-"""Slots of a file: a month of quarter hours."""
+"""Slots of a file, and behind it boundaries at which the next register is looked for: a month of quarter hours."""
 FILE_BYTES_MAX: Final = 1024 * 1024
 VALID_S: Final = 3600
 NOT_FOUND: Final = 404
@@ -146,7 +146,7 @@ async def _substitute(
         if following.slot_start_s != one.slot_start_s + status.slot_s:
             raise UsageError(f"{args.file}, row {row + 1}: slots follow one another by {status.slot_s} s")
     hung = await _hung(client, args.meter, stated[0].slot_start_s)
-    wanted = await _wanted(client, args, hung, stated, status.slot_s)
+    wanted = await _wanted(client, args, hung, stated, status)
     contents = [
         ApproveReading(
             client_id=secrets.token_bytes(CLIENT_ID_BYTES),
@@ -163,10 +163,10 @@ async def _substitute(
 
 
 async def _wanted(
-    client: Client, args: argparse.Namespace, hung: Hung, stated: Sequence[Stated], slot_s: int
+    client: Client, args: argparse.Namespace, hung: Hung, stated: Sequence[Stated], status: NodeStatus
 ) -> list[Register]:
     """The registers that are not there yet. UsageError where the first slot has no start, and where they contradict what stands."""
-    first_s = stated[0].slot_start_s
+    first_s, slot_s = stated[0].slot_start_s, status.slot_s
     before = await _register(client, hung, args.meter, first_s)
     if before is None:
         raise UsageError(
@@ -189,12 +189,12 @@ async def _wanted(
             )
         found.append(Register(boundary_s, shown))
     end_s = stated[-1].slot_start_s + slot_s
-    following = await _register(client, hung, args.meter, end_s + slot_s)
-    beyond = 0 if following is None else surplus_wh(registers[-1], following, hung.shows)
-    if beyond:
+    following = await _following(client, hung, args.meter, range(end_s + slot_s, status.ledger_time_s + 1, slot_s))
+    beyond = 0 if following is None else surplus_wh(registers[-1], following.registers, hung.shows)
+    if following is not None and beyond:
         raise UsageError(
-            f"{args.file}: the register of {args.meter} at {end_s + slot_s} is {list(following or ())}, and what is stated goes {beyond} Wh beyond it; "
-            "state less"
+            f"{args.file}: the register of {args.meter} at {following.boundary_s} is {list(following.registers)}, and what is stated goes {beyond} Wh "
+            "beyond it; state less"
         )
     return found
 
@@ -216,6 +216,15 @@ async def _hung(client: Client, meter: str, time_s: int) -> Hung:
                 return Hung(int(one["number"]), area, shows)
         start = page["next"]
     raise UsageError(f"--meter {meter}: did not hang in area {area} at {time_s}")
+
+
+async def _following(client: Client, hung: Hung, meter: str, boundaries_s: Sequence[int]) -> Register | None:
+    """The first register that is known at some boundaries, of which a month is looked at: behind a long outage it is far away."""
+    for boundary_s in boundaries_s[:SLOTS_MAX]:
+        registers = await _register(client, hung, meter, boundary_s)
+        if registers is not None:
+            return Register(boundary_s, registers)
+    return None
 
 
 async def _register(client: Client, hung: Hung, meter: str, boundary_s: int) -> Registers | None:

@@ -19,7 +19,8 @@ TAKEN_MAX: Final = 100_000
 """Exceptions of which something is kept: beyond it the oldest make room, those that are done first."""
 NOTE_CHARACTERS_MAX: Final = 200
 KEY_CHARACTERS_MAX: Final = 300
-_LINE: Final = re.compile(r"[^\x00-\x1f\x7f]*")
+_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*")
+"""Without control characters, other ends of lines and turns of direction: the command prints notes on terminals."""
 
 
 class State(StrEnum):

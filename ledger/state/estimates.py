@@ -84,16 +84,26 @@ def profile_share(rest_wh: Int64, weights: Int64, groups: SlotGroups) -> tuple[I
     ``rest_wh`` int64[n]; ``weights`` int64[groups, n], of one slot of each group, not all 0. Work by groups, of which there are as many as
     slots in two days: however long a gap is.
     """
-    highest, most = int(weights.max(initial=0)), int(rest_wh.max(initial=0))
-    has_room = highest * max(most, int(groups.slots.sum())) <= _INT64_MAX
-    number: Any = np.int64 if has_room else object
-    slots = groups.slots.astype(number)[:, None]
+    slots = int(groups.slots.sum())
+    highest = weights.max(axis=0, initial=0)
+    # Each gap by itself: one of much energy does not slow those beside it down.
+    has_room = highest <= _INT64_MAX // np.maximum(np.maximum(rest_wh, slots), 1)
+    share, most_wh = np.empty_like(rest_wh), np.empty_like(rest_wh)
+    for some, number in ((np.flatnonzero(has_room), np.int64), (np.flatnonzero(~has_room), object)):
+        if len(some):
+            share[some], most_wh[some] = _share(rest_wh[some].astype(number), weights[:, some].astype(number), groups)
+    return share, most_wh
+
+
+def _share(rest_wh: NDArray[Any], weights: NDArray[Any], groups: SlotGroups) -> tuple[Int64, Int64]:
+    """``profile_share`` of int64, or of Python integers where products do not fit into it."""
+    slots, earlier = (column.astype(weights.dtype)[:, None] for column in (groups.slots, groups.earlier))
     total = (slots * weights).sum(axis=0)
-    products = rest_wh.astype(number) * weights.astype(number)
+    products = rest_wh * weights
     shares, remainders = products // total, products % total
     left_over = rest_wh - (shares * slots).sum(axis=0)
     own = remainders[groups.here]
     before = (slots * (remainders > own)).sum(axis=0)
-    before += (groups.earlier.astype(number)[:, None] * (remainders == own)).sum(axis=0)
+    before += (earlier * (remainders == own)).sum(axis=0)
     share = (shares[groups.here] + (before < left_over)).astype(np.int64)
     return share, shares.max(axis=0).astype(np.int64)

@@ -103,6 +103,7 @@ async def test_a_late_reading_does_not_take_the_place_of_a_substitute_and_become
     [
         (f"{GAP_S + SLOT_S},250,0\n", [], "has no register at"),
         (f"{GAP_S},250,0\n{GAP_S + SLOT_S},351,0\n", [], "goes 1 Wh beyond it; state less"),
+        (f"{GAP_S},601,0\n", [], f"at {AFTER_S} is [2500, 0], and what is stated goes 1 Wh beyond it"),
         (
             f"{GAP_S},250,0\n{GAP_S + SLOT_S},100,0\n{GAP_S + 2 * SLOT_S},10,0\n",
             [],
