@@ -39,6 +39,7 @@ from simulators.grid.world_columns import AreaColumns, WorldColumns
 from simulators.scenarios.events import check_events, check_protocols, check_validators
 from simulators.scenarios.schema import (
     BLACKOUT,
+    DEAD_BROKER,
     EUROPEAN_LV,
     FRAUDS_OF_DAY_BEFORE,
     METER_FRAUDS,
@@ -182,8 +183,21 @@ class World:
 
     @cached_property
     def labels(self) -> tuple[Event, ...]:
-        """What goes wrong: the events of the scenario, and clocks of meters that have drifted too far. The last one may end behind the last boundary."""
-        return (*self.scenario.events, *clock_labels(self.meters, self.boundary_s))
+        """What goes wrong: the events of the scenario, and clocks of meters that have drifted too far. The last one may end behind the last boundary.
+
+        There is one broker: one that is dead is a label of every area whose devices speak to it.
+        """
+        events = [
+            replace(event, target=area)
+            for event in self.scenario.events
+            for area in (self.areas_with_devices if event.kind == DEAD_BROKER else (event.target,))
+        ]
+        return (*events, *clock_labels(self.meters, self.boundary_s))
+
+    @property
+    def areas_with_devices(self) -> tuple[str, ...]:
+        """Where MQTT devices stand: in every area where the scenario says at how many homes, else in the first one."""
+        return self.areas[:1] if self.scenario.mqtt_devices is None else self.areas
 
     def with_right_clocks(self) -> World:
         """The same where no meter has a clock: none drifts, and no label says so."""
@@ -314,7 +328,7 @@ def _check(world: World) -> None:
     area_of_meter = {meter.meter: meter.area for meter in world.meters}
     rolls = {meter.meter for meter in world.meters if meter.modulus_wh}
     feeders = {meter.meter for meter in world.meters if not meter.party}
-    check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders)
+    check_events(world.scenario.events, area_of_meter, world.slots, rolls, feeders, world.areas_with_devices)
     check_protocols(
         world.scenario.events,
         {meter.meter: meter.wiring for meter in world.meters},

@@ -35,11 +35,16 @@ _OF_MODBUS = {WORD_SWAP: "has no words to swap", REBOOT: "answers with what it f
 
 
 def check_events(
-    events: Sequence[Event], area_of_meter: Mapping[str, str], slots: int, rolls: set[str], feeders: set[str]
+    events: Sequence[Event],
+    area_of_meter: Mapping[str, str],
+    slots: int,
+    rolls: set[str],
+    feeders: set[str],
+    with_devices: Sequence[str],
 ) -> None:
     """Raise UsageError, naming the event by its place, where a target is not there, an event lies outside the run, or two overlap.
 
-    rolls: meters whose register starts again somewhere; feeders: those of no party.
+    rolls: meters whose register starts again somewhere; feeders: those of no party; with_devices: areas whose devices speak to the broker.
     """
     new_meters: set[str] = set()
     for number, event in enumerate(events):
@@ -68,7 +73,7 @@ def check_events(
                 f"{where}: {event.target} is the meter of a feeder, which nobody is billed by; name another one"
             )
         for before, other in enumerate(events[:number]):
-            if _overlap(event, other, area_of_meter):
+            if _overlap(event, other, area_of_meter, with_devices):
                 first, last = max(event.from_slot, other.from_slot), min(event.until_slot, other.until_slot) - 1
                 raise UsageError(f"{where}: overlaps events[{before}] on {event.target} in slots {first} to {last}")
 
@@ -128,7 +133,7 @@ def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) ->
             raise UsageError(f"{where}: target {event.target!r} is no area; there are {', '.join(sorted(areas))}")
         if event.kind == DEAD_BROKER and event.target != areas[0]:
             raise UsageError(
-                f"{where}: {event.target} has no broker; the devices that speak to one stand in {areas[0]}"
+                f"{where}: there is one broker, for the devices of all areas that have some; its target is {areas[0]}"
             )
         return
     if event.chance_percent < CERTAIN_PERCENT and event.target in areas:
@@ -159,14 +164,15 @@ def _meters(event: Event) -> tuple[str, ...]:
     return (event.target, event.other) if event.kind in PAIR_KINDS else (event.target,)
 
 
-def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str]) -> bool:
+def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str], with_devices: Sequence[str]) -> bool:
     if one.until_slot <= other.from_slot or other.until_slot <= one.from_slot:
         return False
     if {STOLEN_KEY, VALIDATOR_DOWN} & {one.kind, other.kind}:  # these concern no meter
         return one.kind == other.kind and one.target == other.target
     if not {one.target, other.target} <= area_of_meter.keys():  # one is an area's, or each meter's in it
-        return bool(
-            {area_of_meter.get(name, name) for name in _meters(one)}
-            & {area_of_meter.get(name, name) for name in _meters(other)}
-        )
+        areas = [
+            {area_of_meter.get(name, name) for name in (with_devices if it.kind == DEAD_BROKER else _meters(it))}
+            for it in (one, other)
+        ]
+        return bool(areas[0] & areas[1])
     return bool(set(_meters(one)) & set(_meters(other)))

@@ -10,12 +10,16 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridledger.cli import main
+from gridledger.demo.devices import place_devices
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.event_report import columns_of
+from gridledger.simulating.settled import Settled
+from gridledger.simulating.world_files import write_world
 from simulators.grid.world import build_world
 from simulators.scenarios.events import check_events
 from simulators.scenarios.gallery import find_scenario
-from simulators.scenarios.meter_kinds import DLT645, MODBUS_TCP, MeterKind
+from simulators.scenarios.meter_kinds import DLT645, MODBUS_TCP, MeterKind, MqttDevices
 from simulators.scenarios.schema import Consortium, Event, Scenario
 
 VILLAGE = find_scenario("village_day").scenario.sized(slots=24)
@@ -123,11 +127,33 @@ def test_as_many_validators_as_may_be_away_stop_beside_other_faults() -> None:
     ]
 
 
-def test_a_broker_dies_where_devices_speak_to_one_and_nowhere_else() -> None:
+def test_a_dead_broker_is_named_by_the_first_area_and_is_a_label_of_it_alone_where_no_others_have_devices() -> None:
     two_areas = with_events().sized(households=25)
-    with pytest.raises(UsageError, match="A2 has no broker; the devices that speak to one stand in A1"):
+    said = r"events\[0\]: there is one broker, for the devices of all areas that have some; its target is A1"
+    with pytest.raises(UsageError, match=said):
         build_world(replace(two_areas, events=(event("dead_broker", "A2", 4, 8),)))
-    assert build_world(replace(two_areas, events=(event("dead_broker", "A1", 4, 8),))).areas == ("A1", "A2")
+    dead, elsewhere = event("dead_broker", "A1", 4, 8), event("garbled", "A2", 4, 8)
+    world = build_world(replace(two_areas, events=(dead, elsewhere)))
+    assert world.areas == ("A1", "A2")
+    assert world.labels == (dead, elsewhere)
+
+
+def test_a_dead_broker_is_a_label_of_every_area_where_devices_stand_in_all_of_them(tmp_path: Path) -> None:
+    fleet = MqttDevices(homes_of_ten=(3,), profiles=("shelly_pro3em",))
+    two_areas = replace(with_events().sized(households=25), mqtt_devices=fleet)
+    dead = event("dead_broker", "A1", 4, 8)
+    world = build_world(replace(two_areas, events=(dead,)))
+    assert {world.meters[one.row].area for one in place_devices(world)} == {"A1", "A2"}
+    assert world.labels == (dead, replace(dead, target="A2"))
+    settled = Settled(world)
+    concerned = [{world.meters[at].area for at in columns_of(settled, label)} for label in world.labels]
+    assert concerned == [{"A1"}, {"A2"}], "what the report draws of it"
+    write_world(tmp_path, world)
+    rows = (tmp_path / "events.csv").read_text().splitlines()
+    assert [row.split(",")[2:4] for row in rows[1:]] == [["A1", ""], ["A2", ""]], "what simulate score holds against"
+    home = next(meter.meter for meter in world.meters if meter.area == "A2")
+    with pytest.raises(UsageError, match=rf"events\[1\]: overlaps events\[0\] on {home} in slots 7 to 7"):
+        build_world(replace(two_areas, events=(dead, event("lost", home, 7, 9))))
 
 
 def test_a_place_gets_one_new_meter_and_two_places_not_the_same_one() -> None:
@@ -146,7 +172,7 @@ def test_a_new_meter_does_not_roll_over_where_the_old_one_would_have() -> None:
     rolls = event("roll_over", "M-F1", 8, 9)
 
     def check(exchanged: Event) -> None:
-        check_events((rolls, exchanged), {"M-F1": "A1"}, 24, {"M-F1"}, {"M-F1"})
+        check_events((rolls, exchanged), {"M-F1": "A1"}, 24, {"M-F1"}, {"M-F1"}, ("A1",))
 
     check(event("exchanged", "M-F1", 9, 10, "M-F101"))
     with pytest.raises(UsageError, match=r"events\[0\]: M-F1 is exchanged before, and the new meter counts from 0"):
