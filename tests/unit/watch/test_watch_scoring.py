@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gridledger.cli import main
+from simulators.detection import scoring
 from simulators.detection.scoring import HELD_OUT_SEED, KindScore, Score, score_seeds, table_text
 from simulators.scenarios.schema import FRAUD_KINDS
 from tests.unit.watch.rules_that_ship import RULES
@@ -36,6 +38,25 @@ def test_the_table_has_a_row_for_each_kind_and_the_rate_of_clean_months(score: S
     text = table_text(score)
     assert [f"| `{kind}` |" in text for kind in FRAUD_KINDS] == [True] * len(FRAUD_KINDS)
     assert f"Alarms in {score.clean_alarms} of 2 clean months" in text
+
+
+def test_the_months_that_limits_were_set_on_are_scored_from_their_first_seed_and_others_without_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored: list[range] = []
+
+    def note(seeds: range, *_: object) -> Score:
+        scored.append(seeds)
+        return Score(clean=len(seeds), kinds={})
+
+    monkeypatch.setattr(scoring, "score_seeds", note)
+    monkeypatch.setattr(Score, "faults", lambda _: iter(()))
+    assert main(["watch", "table", "--first-seed", "1001", "--seeds", "40"]) == 0
+    assert "Alarms in 0 of 40 clean months" in capsys.readouterr().out
+    assert main(["watch", "table"]) == 0
+    assert scored == [range(1001, 1041), range(2001, 2101)]
+    assert main(["watch", "table", "--first-seed", "-1"]) == 2
+    assert "argument --first-seed: '-1' is not a whole number from 0 to" in capsys.readouterr().err
 
 
 def test_more_than_twice_the_target_on_clean_months_must_not_stand() -> None:
