@@ -93,6 +93,7 @@ HANDLERS: dict[str, Handler] = {
         tariff_handlers.loss_multipliers, ("delivering_wh", "offtaking_wh", "delivering_share_ppm")
     ),
     "green_certificates/1": Handler(tariff_handlers.certificates, ("entries",)),
+    "green_claim/1": Handler(tariff_handlers.claim, ("generation_wh", "load_wh")),
     "two_settlement/1": Handler(
         tariff_handlers.day_ahead_and_real_time,
         ("day_ahead_wh", "day_ahead_price", "actual_wh", "real_time_price"),

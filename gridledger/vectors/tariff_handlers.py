@@ -28,6 +28,7 @@ from settlement.tariffs.schedules import (
     deviation,
     deviation_penalty,
     green_certificates,
+    green_claim,
     two_settlement,
 )
 from settlement.tariffs.shared_energy import IncentiveTerms, shared_energy_incentive, transmission_loss_multipliers
@@ -82,6 +83,11 @@ def certificates(case: CaseInput) -> dict[str, object]:
     """``green_certificates/1``."""
     result = green_certificates(case.integers("entries"))
     return {"issued": list(result.issued), "cancelled": list(result.cancelled), "carry_wh": list(result.carry_wh)}
+
+
+def claim(case: CaseInput) -> dict[str, object]:
+    """``green_claim/1``."""
+    return green_claim(case.integers("generation_wh"), case.integers("load_wh"))._asdict()
 
 
 def day_ahead_and_real_time(case: CaseInput) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""Payments for a schedule and for leaving it, and certificates of what was generated.
+"""Payments for a schedule and for leaving it, certificates of what was generated, and what a load may claim of it.
 
-``two_settlement/1``, ``deviation/1``, ``deviation_penalty/1`` and ``green_certificates/1`` (绿证) of the conformance vectors. Energy in Wh, prices
+``two_settlement/1``, ``deviation/1``, ``deviation_penalty/1``, ``green_certificates/1`` (绿证) and ``green_claim/1`` of the conformance vectors. Energy in Wh, prices
 in micro-currency per kWh, amounts in nano-currency; exact at any size.
 """
 
@@ -124,6 +124,34 @@ def green_certificates(entries_wh: Sequence[int]) -> Certificates:
         carries_wh.append(carry_wh)
     issued, cancelled = (tuple(max(0, sign * change) for change in changes) for sign in (1, -1))
     return Certificates(issued, cancelled, tuple(carries_wh))
+
+
+class GreenClaim(NamedTuple):
+    """The load that generation covers, over all slots together and slot by slot, and both as shares of the load, floored to a millionth."""
+
+    matched_by_sum_wh: int
+    matched_by_slot_wh: int
+    by_sum_ppm: int
+    by_slot_ppm: int
+
+
+def green_claim(generation_wh: Sequence[int], load_wh: Sequence[int]) -> GreenClaim:
+    """What a load may claim of generation (Wh by slot, of the same slots): what exceeds a slot's load covers no other slot by slot, and does by the sum.
+
+    SettlementError for lists of different lengths, a negative energy, and no load.
+    """
+    if len(generation_wh) != len(load_wh):
+        raise SettlementError(
+            f"{len(generation_wh)} slots of generation, {len(load_wh)} of load: they are the same slots"
+        )
+    _check_energies(0, *generation_wh, *load_wh)
+    all_wh = sum(load_wh)
+    if not all_wh:
+        raise SettlementError("without load there is nothing to claim for")
+    by_sum_wh = min(sum(generation_wh), all_wh)
+    by_slot_wh = sum(map(min, generation_wh, load_wh))
+    # floor: the whole is claimed only where all of the load is covered
+    return GreenClaim(by_sum_wh, by_slot_wh, by_sum_wh * _PPM // all_wh, by_slot_wh * _PPM // all_wh)
 
 
 def _check_energies(*energies_wh: int) -> None:
