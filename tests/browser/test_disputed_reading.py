@@ -6,13 +6,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from gridcore.serving.ports import free_port
+from gridcore.transactions.market_order import MarketOrder
 from gridledger.founding.config import EXAMPLE
 from gridweb.i18n import catalogue
+from gridweb.pages.runs import COLUMNS
 from tests.browser.browser_world import AXE, NEEDS_CHROMIUM, Visit, untranslated
 from tests.browser.chromium import Browser, Look
 from tests.browser.signing import fill, send, wait_for
@@ -25,9 +28,17 @@ REFUSED_S = FIRST_S + 2 * SLOT_S
 SLOT = FIRST_S + SLOT_S
 DAY = "2027-01-15"
 TRUE_WH, ABSURD_WH = 1_700, 90_000
+SOLD_WH = 200
+"""What home-2 sells in the slot and feeds in there; without the register at its end only a part of it is seen in the slot."""
 LINE = f"/households/home-2/lines/{SLOT}/residual_import"
+SHORTFALL = f"/households/home-2/lines/{SLOT}/shortfall"
 SAME = {"en": "the same", "zh_CN": "一致"}
 TABLE_ROWS = "return document.querySelectorAll('figure.table tbody tr').length"
+CELLS_OF = """
+const row = document.querySelector(`tr:has(a[href='/slots/north/${arguments[0]}'])`);
+return [...row.cells].map((cell) => cell.innerText.trim());
+"""
+"""What the row of a slot shows."""
 LETTER = "We were away on that evening.\n那天晚上我们不在家。"
 ANSWER = "The display at the meter shows less: it is corrected."
 WORDS = {
@@ -43,6 +54,20 @@ def two_homes() -> str:
     return "\n" + meter.replace('"M-1"', '"M-2"').replace('"P-1"', '"P-2"').replace('"home-1"', '"home-2"')
 
 
+def order(side: str) -> MarketOrder:
+    """One side of the trade in the slot."""
+    limit = {"buy": 450_000, "sell": 300_000}[side]
+    return MarketOrder(
+        area="north",
+        counter=1,
+        nonce=side.encode().ljust(16, b"."),
+        price_micro_per_kwh=limit,
+        quantity_wh=SOLD_WH,
+        side=side,
+        slot_start_s=SLOT,
+    )
+
+
 def key_of(name: str) -> str:
     """The arguments of a command in somebody's name."""
     return f"--signer {name} --key file:village/keys/{name}.pem --password file:village/keys/{name}.password"
@@ -50,7 +75,7 @@ def key_of(name: str) -> str:
 
 @pytest.fixture
 def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Village]:
-    """Two homes whose day is over; of one of them a register was set aside. Node and pages run."""
+    """Two homes whose day is over; one sold to the other in the slot of which a register was set aside. Node and pages run."""
     monkeypatch.chdir(tmp_path)
     found = founded(tmp_path, more=two_homes(), pages_port=str(free_port()))
     web = tmp_path / "village" / "web.toml"
@@ -58,11 +83,15 @@ def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Village
     sender = found.sender(FIRST_S - SLOT_S)
     with found.running(RUN_NODE), found.running("gridledger serve --config village/web.toml"):
         found.advance(FIRST_S - SLOT_S)
+        trade = [found.sign("home-1", order("buy")), found.sign("home-2", order("sell"))]
+        assert [answer.name for answer in found.submit(trade)] == ["ACCEPTED"] * 2
         for slot in range(SLOTS):
             boundary_s = FIRST_S + slot * SLOT_S
             shown_wh = ABSURD_WH if boundary_s == REFUSED_S else 1_000 * slot
             found.submit([sender.clock(boundary_s)])
-            (answer,) = found.submit([sender.batch("gateway-1", boundary_s, [(1, 400 * slot, 0), (2, shown_wh, 0)])])
+            fed_in_wh = SOLD_WH if boundary_s >= REFUSED_S else 0
+            registers = [(1, 400 * slot, 0), (2, shown_wh, fed_in_wh)]
+            (answer,) = found.submit([sender.batch("gateway-1", boundary_s, registers)])
             assert [code for _, _, code in answer.rows] == ([84] if boundary_s == REFUSED_S else [])
         found.submit([sender.clock(FIRST_S + (SLOTS + 1) * SLOT_S), sender.clock(FIRST_S + (SLOTS + 2) * SLOT_S)])
         yield found
@@ -137,6 +166,11 @@ class Person:
             sign()
 
 
+def amount(shown: str) -> Decimal:
+    """A number as a table shows it."""
+    return Decimal(shown.replace("\N{MINUS SIGN}", "-").replace(",", ""))
+
+
 def contest(person: Person) -> str:
     """The household contests a line that it does not believe, signed in its browser; the dispute's id."""
     person.become("household", "home-2")
@@ -163,17 +197,19 @@ def correct(person: Person, dispute: str) -> None:
     """The clerk finds yesterday's largest deviation and its cause, corrects the reading, sees the difference posted, and agrees."""
     too_much, _agreed, corrected = WORDS[person.language]
     person.become("utility")
-    person.see(f"/overview?day={DAY}")
-    person.follow("a[href^='/quality']")
-    person.see(f"/quality?day={DAY}")
-    worst = person.browser.text(".panel-wide figure.table tbody tr")
-    assert too_much in worst
-    assert "M-2" in worst
-    person.follow(".panel-wide figure.table tbody tr th a")
+    person.see(f"/households?day={DAY}")
+    person.follow("a[href$='parties-sort=-deviation_wh']")
+    assert "home-2" in person.browser.text("figure.table tbody tr")
+    person.follow("figure.table tbody tr th a")
+    person.follow("nav a[href^='/households/home-2/statement']")
+    person.browser.click(f"details.lines:has(a[href='{SHORTFALL}']) > summary")
+    person.follow(f"a[href='{SHORTFALL}']")
+    person.follow(f"a[href='/slots/north/{SLOT}']")
+    person.follow("section[aria-labelledby=correct] li a")
     assert person.browser.driver.current_url.endswith(f"/meters/M-2/correction?boundary={REFUSED_S}")
     assert too_much in person.browser.text(".badge.bad")
     person.look_at("correction")
-    of_clerk = {"import": f"{TRUE_WH / 1_000}", "export": "0", "reason": "protocol of the visit"}
+    of_clerk = {"import": f"{TRUE_WH / 1_000}", "export": f"{SOLD_WH / 1_000}", "reason": "protocol of the visit"}
     person.fill("utility", signer="utility", **of_clerk | {"import": "1.70001"})
     person.send("Both registers in kWh as the meter shows them", is_begin=True)
     person.fill("utility", signer="utility", **of_clerk)
@@ -181,14 +217,14 @@ def correct(person: Person, dispute: str) -> None:
     person.look_at("slot")
     assert corrected in person.browser.text("section:has(#run) tbody")
     person.see(f"/runs?day={DAY}")
-    table = person.browser.fetch_json(f"/api/v1/areas/north/runs?day={DAY}")
-    keys = [column["key"] for column in table["columns"]]
-    (found,) = [
-        run for run in (dict(zip(keys, row, strict=True)) for row in table["rows"]) if run["slot_start_s"] == SLOT
-    ]
-    assert found["runs"] > 1
-    assert found["difference_nano"] == found["last_nano"] - found["first_nano"]
-    assert found["estimated_last"] == 0, "nothing of the slot is estimated any more"
+    shown = dict(zip((column.key for column in COLUMNS), person.browser.run(CELLS_OF, SLOT), strict=True))
+    assert int(shown["runs"]) > 1
+    assert shown["estimated_last"] == "0", "nothing of the slot is estimated any more"
+    first, last, difference = (amount(shown[key]) for key in ("first_nano", "last_nano", "difference_nano"))
+    assert difference == last - first != 0
+    person.see(f"/households/home-2/statement?day={DAY}")
+    person.browser.find(f"a[href='{LINE}']")
+    assert person.browser.driver.find_elements("css selector", f"a[href='{SHORTFALL}']") == []
     person.see(f"/disputes/{dispute}")
     assert "We were away on that evening." in person.browser.text("ol.said-list")
     person.fill("home-2", outcome="agreed", signer="home-2", statement=ANSWER)
