@@ -12,7 +12,7 @@ from gridweb.tables import Table
 
 
 def body_of(table: Table) -> Markup:
-    """What stands between ``<tbody>`` and ``</tbody>``. The first cell of a row is its head, with the row's link."""
+    """What stands between ``<tbody>`` and ``</tbody>``. A row's first value is its head, with the row's link; its button stands before it, in sight on a phone."""
     if not table.rows:
         return Markup('<tr><td colspan="{}" class="empty">{}</td></tr>').format(len(table.columns), _("No rows"))
     added = added_up(table)
@@ -21,7 +21,7 @@ def body_of(table: Table) -> Markup:
     )
     of_columns = [_tagged(table, place, cells) for place, cells in enumerate(columns)]
     if table.buttons:
-        of_columns.append([_button(table.button, href) for href in table.buttons])
+        of_columns.insert(0, [_button(table.button, href) for href in table.buttons])
     rows = (f"<tr>{''.join(row)}</tr>" for row in zip(*of_columns, strict=True))
     return Markup("\n".join(rows))  # noqa: S704 - each cell is escaped
 

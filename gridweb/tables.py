@@ -97,7 +97,7 @@ class Column:
 class Table:
     """Rows under columns; None is "no value". ``title``, ``note``: text as shown (already translated).
 
-    ``links``: an address for each row, or None; ``buttons``: the same of a button behind each row, with ``button`` on it, on pages alone; ``totals``: a last row of sums, None where a column has none;
+    ``links``: an address for each row, or None; ``buttons``: the same of a button before each row, with ``button`` on it, on pages alone; ``totals``: a last row of sums, None where a column has none;
     ``tz``: the zone in which instants are shown; ``currency``: of amounts and prices.
     """
 

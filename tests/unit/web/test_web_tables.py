@@ -76,13 +76,15 @@ def test_runs_stand_in_words_on_a_page_and_by_name_in_files(language: str, said:
     assert [row[1] for row in csv.reader(io.StringIO(to_csv(runs).decode()))] == ["run", *names]
 
 
-def test_a_button_behind_a_row_is_escaped_and_a_row_without_one_has_an_empty_cell() -> None:
+def test_a_button_stands_before_its_row_is_escaped_and_a_row_without_one_has_an_empty_cell() -> None:
     rows = [("a", None), ("b", None)]
     shown = Table("t", (COLUMNS[0], COLUMNS[0]), rows, buttons=["/x?a=1&b=2", None], button="<Go>")
     with speaking("en"):
         first, second = body_of(shown).splitlines()
-    assert first.endswith('<td><a role="button" class="secondary" href="/x?a=1&amp;b=2">&lt;Go&gt;</a></td></tr>')
-    assert second.endswith("<td></td></tr>")
+    assert first.startswith(
+        '<tr><td><a role="button" class="secondary" href="/x?a=1&amp;b=2">&lt;Go&gt;</a></td><th scope="row">'
+    )
+    assert second.startswith('<tr><td></td><th scope="row">')
 
 
 def test_json_is_exact_and_names_units() -> None:
