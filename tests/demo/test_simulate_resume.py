@@ -116,7 +116,7 @@ def test_what_cannot_be_resumed_is_one_line(
     other.mkdir()
     (other / "notes.txt").write_text("mine")
     for words, said in (
-        (["--out", str(out), "--resume", "--seed", "8"], "was begun with another scenario, rules or seed"),
+        (["--out", str(out), "--resume", "--seed", "8"], "was begun with another scenario, grid, rules or seed"),
         (["--out", str(other), "--resume"], "holds no run that was killed"),
         (["--out", str(out)], "is not empty"),
     ):
