@@ -8,15 +8,17 @@ import pytest
 
 from ledger.client import Client, NodeRefused, run_with_client
 from tests.integration.village import FIRST_S, RUN_NODE, SLOT_S, Village, blocks_of, founded
+from tests.worlds.transactions import Sender
 
-HOURS = 40
+HOURS_OF_DAY = 24
+LAST_DAY = 17
+"""Runs read 16 days before the first slot that is not final, and as many slots as ``gap_slots_max`` says."""
 SLOTS_OF_HOUR = 4
 
 
-def meter_hours(village: Village, hours: int) -> None:
-    """Read the only meter at every boundary, the batches of an hour together."""
-    sender = village.sender(FIRST_S - SLOT_S)
-    for hour in range(hours):
+def meter_day(village: Village, sender: Sender, day: int) -> None:
+    """Read the only meter at every boundary of a day, the batches of an hour together."""
+    for hour in range(day * HOURS_OF_DAY, (day + 1) * HOURS_OF_DAY):
         slots = range(hour * SLOTS_OF_HOUR, (hour + 1) * SLOTS_OF_HOUR)
         batches = [sender.batch("gateway-1", FIRST_S + slot * SLOT_S, [(1, 100 * slot, 0)]) for slot in slots]
         answers = village.submit([sender.clock(FIRST_S + slots[-1] * SLOT_S), *batches])
@@ -37,10 +39,14 @@ def test_a_node_is_pruned_goes_on_and_is_given_back_what_it_had(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     prune, check, restore = blocks_of("pruning.md")
-    village = founded(tmp_path, final_after_s="3600", open_before_start_s="3600")
+    village = founded(tmp_path, final_after_s="3600", open_before_start_s="3600", gap_slots_max="4")
     with village.running(RUN_NODE):
+        sender = village.sender(FIRST_S - SLOT_S)
         village.advance(FIRST_S - SLOT_S)
-        meter_hours(village, HOURS)
+        meter_day(village, sender, 0)
+        village.advance(*(FIRST_S + day * HOURS_OF_DAY * 3600 for day in range(1, LAST_DAY + 1)))
+        sender.now_s = FIRST_S + LAST_DAY * HOURS_OF_DAY * 3600
+        meter_day(village, sender, LAST_DAY)
         assert registers(village, FIRST_S) == 1
     village.do(prune)
     assert "slots before" in capsys.readouterr().out
@@ -49,8 +55,8 @@ def test_a_node_is_pruned_goes_on_and_is_given_back_what_it_had(
         with pytest.raises(NodeRefused, match="pruned; this node keeps blocks above") as told:
             registers(village, FIRST_S)
         assert told.value.status == 410
-        assert registers(village, FIRST_S + (HOURS - 1) * SLOTS_OF_HOUR * SLOT_S) == 1
-        village.advance(FIRST_S + HOURS * 3600)
+        assert registers(village, FIRST_S + LAST_DAY * HOURS_OF_DAY * 3600) == 1
+        village.advance(FIRST_S + (LAST_DAY + 1) * HOURS_OF_DAY * 3600)
     village.do(restore)
     with village.running(RUN_NODE):
         assert registers(village, FIRST_S) == 1
