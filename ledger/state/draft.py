@@ -21,8 +21,8 @@ from ledger.registry.entries import EntityLeaf, Entry
 from ledger.registry.histories import Numbering, Related
 from ledger.registry.in_force import InForce, Registry
 from ledger.state.columns import Batch
+from ledger.state.kept_means import KeptMeans
 from ledger.state.kept_profiles import KeptProfiles
-from ledger.state.kept_shapes import KeptShapes
 from ledger.state.last_orders import LastOrders
 from ledger.state.nearest import NearestValues
 from ledger.state.seen_ids import SeenIds
@@ -111,8 +111,8 @@ class Draft:
         """By zone, day and rows of the zone, of one at most: the leaves that the slot settled last had its energies from; see ``intervals``."""
         self.nearest = NearestValues()
         """Where values stand around gaps."""
-        self.shapes = KeptShapes()
-        """Of parts of gaps, for the next of their slots."""
+        self.means = KeptMeans()
+        """Of rows before the parts of their gaps, for the next of the slots of these."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""
         self.reopened: dict[str, int] = {}

@@ -68,42 +68,49 @@ def _split(rest_wh: NDArray[Any], weights: NDArray[Any], is_missing: Bools) -> N
 
 
 class SlotGroups(NamedTuple):
-    """The slots of a gap, those of equal weight together.
+    """The slots of n gaps, those of equal weight together.
 
-    slots: int64[groups], how many each has; earlier: int64[groups], how many of these come before one slot; here: the group of that slot.
+    slots: int64[groups, n], how many each has; earlier: int64[groups, n], how many of these come before one slot; here: int64[n], the group of
+    that slot.
     """
 
     slots: Int64
     earlier: Int64
-    here: int
+    here: Int64
+
+    def take(self, places: Int64) -> SlotGroups:
+        """Those of some of the gaps."""
+        return SlotGroups(self.slots[:, places], self.earlier[:, places], self.here[places])
 
 
 def profile_share(rest_wh: Int64, weights: Int64, groups: SlotGroups) -> tuple[Int64, Int64]:
     """What ``estimate_profile`` gives one slot of gaps, int64[n], and the floor of the most that it gives any slot, int64[n].
 
-    ``rest_wh`` int64[n]; ``weights`` int64[groups, n], of one slot of each group, not all 0. Work by groups, of which there are as many as
+    ``rest_wh`` int64[n]; ``weights`` int64[groups, n], of one slot of each group, 0 where it has none, not all 0. Work by groups, of which there are as many as
     slots in two days: however long a gap is.
     """
-    slots = int(groups.slots.sum())
+    slots = groups.slots.sum(axis=0)
     highest = weights.max(axis=0, initial=0)
     # Each gap by itself: one of much energy does not slow those beside it down.
     has_room = highest <= _INT64_MAX // np.maximum(np.maximum(rest_wh, slots), 1)
     share, most_wh = np.empty_like(rest_wh), np.empty_like(rest_wh)
     for some, number in ((np.flatnonzero(has_room), np.int64), (np.flatnonzero(~has_room), object)):
         if len(some):
-            share[some], most_wh[some] = _share(rest_wh[some].astype(number), weights[:, some].astype(number), groups)
+            own = groups if len(some) == len(rest_wh) else groups.take(some)
+            share[some], most_wh[some] = _share(rest_wh[some].astype(number), weights[:, some].astype(number), own)
     return share, most_wh
 
 
 def _share(rest_wh: NDArray[Any], weights: NDArray[Any], groups: SlotGroups) -> tuple[Int64, Int64]:
     """``profile_share`` of int64, or of Python integers where products do not fit into it."""
-    slots, earlier = (column.astype(weights.dtype)[:, None] for column in (groups.slots, groups.earlier))
+    slots, earlier = (column.astype(weights.dtype, copy=False) for column in (groups.slots, groups.earlier))
     total = (slots * weights).sum(axis=0)
     products = rest_wh * weights
     shares, remainders = products // total, products % total
     left_over = rest_wh - (shares * slots).sum(axis=0)
-    own = remainders[groups.here]
+    here = groups.here, np.arange(len(rest_wh))
+    own = remainders[here]
     before = (slots * (remainders > own)).sum(axis=0)
     before += (earlier * (remainders == own)).sum(axis=0)
-    share = (shares[groups.here] + (before < left_over)).astype(np.int64)
+    share = (shares[here] + (before < left_over)).astype(np.int64)
     return share, shares.max(axis=0).astype(np.int64)

@@ -27,15 +27,27 @@ class Place(NamedTuple):
 
 
 class _Clear(NamedTuple):
-    """What is known of a chunk in one direction, int64[size] each: a value stands at ``value_s``, and none between it and ``clear_s``."""
+    """What is known of a chunk in one direction, int64[size] each: no value stands between ``clear_s`` and ``edge_s``, and at ``edge_s`` stands
+    ``value_s``, which is the same, or NONE where nobody has looked further.
+    """
 
-    value_s: Int64
+    edge_s: Int64
     clear_s: Int64
+    value_s: Int64
 
     def padded(self, size: int) -> _Clear:
         """The same of a chunk of at least ``size`` rows."""
-        size = max(size, len(self.value_s))
-        return _Clear(grown(self.value_s, size, NONE), grown(self.clear_s, size, NONE))
+        size = max(size, len(self.edge_s))
+        return _Clear(*(grown(column, size, NONE) for column in self))
+
+    def take(self, at: Int64 | Bools) -> _Clear:
+        """That of some rows."""
+        return _Clear(*(column[at] for column in self))
+
+    def put(self, at: Int64, news: _Clear) -> None:
+        """Say that of some rows."""
+        for column, values in zip(self, news, strict=True):
+            column[at] = values
 
 
 class NearestValues:
@@ -51,11 +63,12 @@ class NearestValues:
         ``furthest_s`` (int64[n], itself included). Each leaf is looked at once for all rows.
         """
         key = (place.zone, place.chunk, direction)
-        known = self._known.get(key, _Clear(*np.empty((2, 0), dtype=np.int64))).padded(
+        known = self._known.get(key, _Clear(*np.empty((3, 0), dtype=np.int64))).padded(
             int(place.at.max(initial=-1)) + 1
         )
-        value_s, clear_s = known.value_s[place.at], known.clear_s[place.at]
-        found_s = np.full(len(place.at), NONE, dtype=np.int64)
+        clear, found_s = known.take(place.at), np.full(len(place.at), NONE, dtype=np.int64)
+        has_value, has_met = clear.value_s != NONE, np.zeros(len(place.at), dtype=np.bool_)
+        reaches = direction * (furthest_s - clear.edge_s) >= 0
         left, at_s = np.arange(len(place.at)), boundary_s
         while len(left := left[direction * (furthest_s[left] - at_s) >= slot_s]):
             at_s += direction * slot_s
@@ -64,18 +77,20 @@ class NearestValues:
                 is_here = is_present(value, place.at[left])
                 found_s[left[is_here]] = at_s
                 left = left[~is_here]
-            # From here on nothing stands up to a value that the block has met before.
-            is_met = (value_s[left] != NONE) & _is_between(at_s, value_s[left], clear_s[left], direction)
-            met = left[is_met]
-            is_near = direction * (furthest_s[met] - value_s[met]) >= 0
-            found_s[met[is_near]] = value_s[met[is_near]]
-            left = left[~is_met]
-        has_value = found_s != NONE
-        again = has_value & (found_s == value_s)
-        furthest = np.maximum if direction == BEFORE else np.minimum
-        clear_s = np.where(again, furthest(clear_s, boundary_s), boundary_s)
-        at = place.at[has_value]
-        known.value_s[at], known.clear_s[at] = found_s[has_value], clear_s[has_value]
+            # From here on nothing stands up to an edge that the block has met before.
+            is_met = _is_between(at_s, clear.edge_s[left], clear.clear_s[left], direction)
+            has_met[left[is_met]] = True
+            at_value = left[is_met & has_value[left] & reaches[left]]
+            found_s[at_value] = clear.value_s[at_value]
+            is_going_on = ~is_met | (reaches[left] & ~has_value[left])
+            left, is_met = left[is_going_on], is_met[is_going_on]
+            if len(left) and is_met.all():
+                # Nobody has looked further than their edges: the nearest one comes next.
+                at_s = direction * (int((direction * clear.edge_s[left]).min()) - slot_s)
+        steps = direction * (furthest_s - boundary_s) // slot_s
+        looked = _Clear(boundary_s + direction * (steps + 1) * slot_s, np.full_like(found_s, boundary_s), found_s)
+        is_new = (found_s != NONE) | (steps > 0)
+        known.put(place.at[is_new], _met(clear, looked, has_met, direction).take(is_new))
         self._known[key] = known
         return found_s
 
@@ -85,13 +100,27 @@ class NearestValues:
             known = self._known.get((place.zone, place.chunk, direction))
             if known is not None:
                 at = place.at[place.at < len(known.value_s)]
-                cut = at[_is_between(boundary_s, known.value_s[at], known.clear_s[at], direction)]
+                cut = at[_is_between(boundary_s, known.edge_s[at], known.clear_s[at], direction)]
                 known.clear_s[cut] = boundary_s
 
 
-def _is_between(at_s: int, value_s: Int64, clear_s: Int64, direction: int) -> Bools:
-    """bool[n]: the boundary lies behind the value, as far as it is clear (this edge included)."""
-    return (value_s < at_s) & (at_s <= clear_s) if direction == BEFORE else (clear_s <= at_s) & (at_s < value_s)
+def _met(clear: _Clear, looked: _Clear, has_met: Bools, direction: int) -> _Clear:
+    """What is known once a search has ``looked`` as far as its edges, or to the values that it found, and has met what was known before."""
+    edge_s = np.where(looked.value_s != NONE, looked.value_s, looked.edge_s)
+    is_beyond = (looked.value_s != NONE) | ((clear.value_s == NONE) & (direction * (edge_s - clear.edge_s) > 0))
+    is_kept = has_met & ~is_beyond
+    is_joined = has_met | ((looked.value_s != NONE) & (looked.value_s == clear.value_s))
+    earlier = np.minimum if direction == AFTER else np.maximum
+    return _Clear(
+        np.where(is_kept, clear.edge_s, edge_s),
+        np.where(is_joined, earlier(clear.clear_s, looked.clear_s), looked.clear_s),
+        np.where(is_kept, clear.value_s, looked.value_s),
+    )
+
+
+def _is_between(at_s: int, edge_s: Int64, clear_s: Int64, direction: int) -> Bools:
+    """bool[n]: the boundary lies before the edge, as far as it is clear (that end included)."""
+    return (edge_s < at_s) & (at_s <= clear_s) if direction == BEFORE else (clear_s <= at_s) & (at_s < edge_s)
 
 
 def registers_at(leaves: Leaves, place: Place, value_s: Int64) -> tuple[Int64, Int64]:

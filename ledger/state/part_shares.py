@@ -9,87 +9,68 @@ import numpy as np
 from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from ledger.leaves.columns import Int64, groups
 from ledger.state.draft import Draft
-from ledger.state.estimates import SlotGroups, profile_share
-from ledger.state.kept_shapes import PlaceInDay, Shape, Weighted
-from ledger.state.local_days import day_of
+from ledger.state.estimates import MISSING, SlotGroups, profile_share
+from ledger.state.kept_means import Asked
+from ledger.state.part_shapes import Days, Shapes, days_between, places_of, shapes_of
 from ledger.state.parts import Parts
-from ledger.state.references import GapBegin, References
+from ledger.state.references import REFERENCE_S_MAX, GapBegin, References
 from ledger.state.slot import Slot
-
-_PLACE_BITS, _COVERED_BITS = 40, 12
-"""Of the number that a place of a day, and how many seconds of it a part covers, are grouped by; a slot has at most 3,600."""
-
-_MEANS_OF = 12
-"""Means of 1 to 4 days are taken 12 times, so that they are whole numbers."""
 
 
 def share_parts(draft: Draft, slot: Slot, references: References, parts: Parts) -> Int64:
-    """int64[2, n]: import and export that a slot gets of closed parts in which pieces of it lie."""
+    """int64[2, n]: import and export that a slot gets of closed parts in which pieces of it lie. All parts of a calendar are shared at once."""
     shares = np.zeros((2, len(parts.row)), dtype=np.int64)
-    if not len(parts.row):
-        return shares
-    calendar = slot.zone.calendar[slot.zone.area[parts.row]]
-    keys = np.stack([parts.start_s, parts.end_s, calendar], axis=1)
-    _, of_part = np.unique(keys, axis=0, return_inverse=True)
-    for _, own in groups(of_part.ravel()):
-        some, name = parts.take(own), draft.registry.columns.calendars[int(calendar[own[0]])]
-        start_s, end_s = int(some.start_s[0]), int(some.end_s[0])
-        key = (slot.zone.zone.name, references.chunk, start_s, end_s, name, some.row.tobytes())
-        weighted = draft.shapes.get(key, partial(_weighted, draft, references, some, name))
-        here = slot.start_s // draft.slot_s - start_s // draft.slot_s
+    for calendar, own in groups(slot.zone.calendar[slot.zone.area[parts.row]]):
+        some = parts.take(own)
+        name = draft.registry.columns.calendars[calendar]
+        of_chunk, make = Asked(slot.zone.zone.name, references.chunk, name), partial(references.means_before, name)
+        days = days_between(draft, name, int(some.start_s.min()), int(some.end_s.max()))
+        places = draft.means.places(of_chunk, places_of(days, int(some.end_s.max())), make)
+        shapes = shapes_of(days, places, (some.start_s, some.end_s), slot.start_s)
+        asked = _begins(references, some.start_s, days, name)
+        found = draft.means.of_rows(of_chunk, [(begin, np.unique(some.row[begun])) for begin, begun in asked], make)
+        means = np.full((len(own), 2, len(places)), MISSING, dtype=np.int64)
+        for (_, begun), known in zip(asked, found, strict=True):
+            means[begun] = known.values[np.searchsorted(known.rows, some.row[begun])]
         for direction, rest_wh in enumerate((some.import_wh, some.export_wh)):
-            shares[direction, own] = _share(rest_wh, weighted.weights[direction], weighted.shape, here)
+            # Of nothing a slot gets nothing: most homes do not feed in.
+            having = np.flatnonzero(rest_wh)
+            of_having = shapes.take(having)
+            weights = _weights(np.ascontiguousarray(means[having, direction].T), of_having)
+            shares[direction, own[having]] = _share(rest_wh[having], weights, of_having)
     return shares
 
 
-def _share(rest_wh: Int64, weights: Int64, shape: Shape, here: int) -> Int64:
+def _share(rest_wh: Int64, weights: Int64, shapes: Shapes) -> Int64:
     """``profile_share``, by the seconds alone where nothing gives a shape, or where it would give a slot more than any meter makes."""
-    evenly = shape.covered_s[:, None]
-    earlier = np.bincount(shape.group[:here], minlength=len(shape.slots))
-    of_slot = SlotGroups(shape.slots, earlier, int(shape.group[here]))
+    evenly = np.where(shapes.slots > 0, shapes.covered_s, 0)
+    of_slot = SlotGroups(shapes.slots, shapes.earlier, shapes.here)
     share, most_wh = profile_share(rest_wh, np.where(weights.any(axis=0), weights, evenly), of_slot)
     steep = np.flatnonzero(most_wh >= PRIMARY_LIMIT_WH_MAX)
     if len(steep):
-        share[steep], _ = profile_share(rest_wh[steep], np.repeat(evenly, len(steep), axis=1), of_slot)
+        share[steep], _ = profile_share(rest_wh[steep], evenly[:, steep], of_slot.take(steep))
     return share
 
 
-def _weighted(draft: Draft, references: References, parts: Parts, calendar: str) -> Weighted:
-    """The shape of one part, and the weights of the rows that have it."""
-    shape = _shape_of(draft, calendar, int(parts.start_s[0]), int(parts.end_s[0]))
-    return Weighted(shape, _weights(draft, references, parts, calendar, shape))
+def _begins(references: References, start_s: Int64, days: Days, calendar: str) -> list[tuple[GapBegin, Int64]]:
+    """How parts begin, and which do so; without those that begin before the calendar's first day."""
+    found = []
+    for at, begun in groups(days.at(start_s)):
+        day = days.days[at]
+        if day is None:
+            continue
+        # In a calendar of usual days the 16 days cut nothing off: all rows that begin on one day have one begin.
+        since_s = start_s[begun] - REFERENCE_S_MAX
+        since_s[since_s <= references.first_of(calendar, day)] = 0
+        found += [(GapBegin(day, first_s), begun[some]) for first_s, some in groups(since_s)]
+    return found
 
 
-def _shape_of(draft: Draft, calendar: str, start_s: int, end_s: int) -> Shape:
-    slot_s = draft.slot_s
-    times_s = np.arange(start_s // slot_s * slot_s, end_s, slot_s)
-    covered_s = np.minimum(times_s + slot_s, end_s) - np.maximum(times_s, start_s)
-    after_s, kind = np.zeros_like(times_s), np.zeros_like(times_s)
-    first = 0
-    while first < len(times_s):
-        day = day_of(draft, calendar, int(times_s[first]))
-        behind = first + 1 if day is None else int(np.searchsorted(times_s, day.end_s))
-        if day is not None:
-            after_s[first:behind], kind[first:behind] = times_s[first:behind] - day.start_s, 1 + day.is_weekend
-        first = behind
-    keys = (kind << (_PLACE_BITS + _COVERED_BITS)) | (after_s << _COVERED_BITS) | covered_s
-    _, some, group, slots = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    places = [PlaceInDay(int(kind[at]) > 1, int(after_s[at])) if kind[at] else None for at in some.tolist()]
-    return Shape(group, slots, places, covered_s[some])
-
-
-def _weights(draft: Draft, references: References, parts: Parts, calendar: str, shape: Shape) -> Int64:
-    """int64[2, groups, n]: the mean of what each row used there before, on the whole where nothing is known, by the seconds that the part covers."""
-    size, start_s = (len(shape.places), len(parts.row)), int(parts.start_s[0])
-    sums, days = np.zeros((2, *size), dtype=np.int64), np.zeros(size, dtype=np.int64)
-    day = day_of(draft, calendar, start_s)
-    if day is not None:
-        begin = GapBegin(start_s, day)
-        for group, place in enumerate(shape.places):
-            if place is not None:
-                sums[:, group], days[group] = references.of_days_before(parts.row, calendar, begin, place)
-    means = sums * (_MEANS_OF // np.maximum(days, 1))
-    slots = np.where(days > 0, shape.slots[:, None], 0)
-    on_the_whole = (means * slots).sum(axis=1) // np.maximum(slots.sum(axis=0), 1)
-    weights: Int64 = np.where(days > 0, means, on_the_whole[:, None]) * shape.covered_s[:, None]
-    return weights
+def _weights(means: Int64, shapes: Shapes) -> Int64:
+    """int64[groups, n]: of one slot of each group, by what each row used there before, on the whole where nothing is known, and the seconds."""
+    of_edges = np.take_along_axis(means, shapes.edges, axis=0)
+    of_groups = np.concatenate([means, of_edges])
+    slots = np.where(of_groups != MISSING, shapes.slots, 0)
+    on_the_whole = (of_groups * slots).sum(axis=0) // np.maximum(slots.sum(axis=0), 1)
+    weights: Int64 = np.where(of_groups != MISSING, of_groups, on_the_whole) * shapes.covered_s
+    return np.where(shapes.slots > 0, weights, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,23 +16,25 @@ from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
 from ledger.state.draft import Draft
 from ledger.state.estimates import MISSING
-from ledger.state.kept_shapes import PlaceInDay
 from ledger.state.local_days import REFERENCE_DAYS, LocalDay, day_of, days_like
+from ledger.state.part_shapes import place_of
 from ledger.state.slot import Slot
 
 REFERENCE_S_MAX: Final = 16 * 86_400
 """How long before a gap the slots begin that give it its shape, at most: what is older may be pruned."""
+_MEANS_OF: Final = 12
+"""Means of 1 to 4 days are taken 12 times, so that they are whole numbers."""
 
 
 class GapBegin(NamedTuple):
-    """Where a gap begins, UTC seconds, and the local day that holds this."""
+    """What gaps that begin alike have in common: the local day in which they begin, and before when nothing counts, UTC seconds."""
 
-    start_s: int
     day: LocalDay
+    since_s: int
 
 
 class References:
-    """Earlier slots of one chunk of a zone; each is loaded once."""
+    """Earlier slots of one chunk of a zone; what the days of one slot say is loaded once."""
 
     def __init__(self, draft: Draft, slot: Slot, chunk: int) -> None:
         self._draft = draft
@@ -42,7 +46,6 @@ class References:
             lambda calendar, day, is_weekend: days_like(draft, calendar, day, is_weekend=is_weekend)
         )
         self._energies = cache(self._load_energies)
-        self._initial_energies = cache(lambda slot_start_s: self._energies_of(slot_start_s, INITIAL))
 
     def days_of(self, rows: Int64, time_s: int) -> list[tuple[Int64, str, LocalDay]]:
         """The local day that holds ``time_s`` for each calendar of some rows: which of them have it (places), its name, the day."""
@@ -65,21 +68,46 @@ class References:
                     found[:, place, own] = self._energies(earlier_s)[:, rows[own] - self._first_row]
         return found
 
-    def of_days_before(self, rows: Int64, calendar: str, begin: GapBegin, slot: PlaceInDay) -> tuple[Int64, Int64]:
-        """What rows imported and exported at one place of the days of its kind before a gap, by the initial runs: the sums, int64[2, n],
-        and of how many days, int64[n], 0 to 4.
+    def first_of(self, calendar: str, day: LocalDay) -> int:
+        """When the first of the days begins that give gaps that begin on a day their shape, UTC seconds; the day's own begin where there is none."""
+        return min((like.start_s for like in self._likes(calendar, day)), default=day.start_s)
 
-        No later run changes these, so that a gap is split alike whenever one of its slots is settled.
+    def _likes(self, calendar: str, day: LocalDay) -> list[LocalDay]:
+        """The last four of the days before a day of either kind."""
+        return [like for is_weekend in (False, True) for like in self._days_like(calendar, day, is_weekend)]
+
+    def means_before(self, calendar: str, places: Int64, asked: list[tuple[GapBegin, Int64]]) -> list[Int64]:
+        """What rows (ascending) used at places of days before their gaps, by the initial runs: for each begin int64[rows, 2, places], 12 times the
+        mean of the last four days of the place's kind, MISSING where none of them is known.
+
+        No later run changes these, so that a gap is split alike whenever one of its slots is settled. Each leaf is looked at once for all begins.
         """
-        sums, days = np.zeros((2, len(rows)), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-        for like in self._days_like(calendar, begin.day, slot.is_weekend):
-            earlier_s = like.start_s + slot.after_s
-            if begin.start_s - REFERENCE_S_MAX <= earlier_s < like.end_s:
-                of_day = self._initial_energies(earlier_s)[:, rows - self._first_row]
-                is_known = of_day[0] != MISSING
-                sums += np.where(is_known, of_day, 0)
-                days += is_known
-        return sums, days
+        begins_of: defaultdict[LocalDay, list[int]] = defaultdict(list)
+        for at, (begin, _) in enumerate(asked):
+            for like in self._likes(calendar, begin.day):
+                begins_of[like].append(at)
+        firsts = np.cumsum([0, *(len(rows) for _, rows in asked)])
+        rows = np.concatenate([rows for _, rows in asked]) - self._first_row
+        since_s = np.repeat([begin.since_s for begin, _ in asked], np.diff(firsts))
+        sums = np.zeros((len(places), 2, len(rows)), dtype=np.int64)
+        days = np.zeros((len(places), len(rows)), dtype=np.int64)
+        named = [(at, *place) for at, number in enumerate(places.tolist()) if (place := place_of(number)) is not None]
+        for like, begins in begins_of.items():
+            own = np.concatenate([np.arange(firsts[at], firsts[at + 1]) for at in begins])
+            for at, is_of_weekend, after_s in named:
+                earlier_s = like.start_s + after_s
+                if is_of_weekend == like.is_weekend and earlier_s < like.end_s:
+                    self._add_day(sums[at], days[at], rows, own[since_s[own] <= earlier_s], earlier_s)
+        means = np.where(days[:, None] > 0, sums * (_MEANS_OF // np.maximum(days, 1))[:, None], MISSING)
+        of_rows = means.transpose(2, 1, 0)
+        return [of_rows[first:end].copy(order="C") for first, end in pairwise(firsts.tolist())]
+
+    def _add_day(self, sums: Int64, days: Int64, rows: Int64, own: Int64, slot_start_s: int) -> None:
+        """Add what some of the rows used in a slot by its initial run, where it is known."""
+        of_rows = self._energies_of(slot_start_s, INITIAL)[:, rows[own]]
+        is_known = of_rows[0] != MISSING
+        sums[:, own] += np.where(is_known, of_rows, 0)
+        days[own] += is_known
 
     def _load_energies(self, slot_start_s: int) -> Int64:
         """The same of the last run of a slot that is not final."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +16,12 @@ from gridcore.master_data import Listed, Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
 from gridcore.registry.installation import INSTALLATION, RemovedInstallation
 from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
+from gridcore.run_names import INITIAL
+from ledger.leaves.columns import Int64
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
+from ledger.state.draft import Draft
+from ledger.state.references import References
 from tests.unit.state.meters import METER, Meters
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S
 
@@ -214,6 +220,25 @@ def test_a_gap_is_bound_whenever_the_dates_of_its_slots_come_in_the_final_runs_t
     assert sum(wh for wh, _, _ in said) == 7_777
     names = {RUNS.must(meters.ledger.state, at(slot), "z-1").last for slot in range(2 * DAY)}
     assert names == {"dispute-1", "final"}
+
+
+def test_parts_that_begin_on_one_day_look_at_each_initial_run_once_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three parts, of which the slots of two days are shares, one slot after the other."""
+    meters = meters_with()
+    meters.read(at(0), (1, 500_000, 0))
+    meters.read(at(2 * DAY), (1, 507_000, 0))
+    meters.read(at(DAY // 4), (1, 506_000, 0))
+    looked, look = Counter[tuple[Draft, int]](), References._energies_of
+
+    def counted(references: References, slot_start_s: int, run: str | None) -> Int64:
+        looked[references._draft, slot_start_s] += run == INITIAL
+        return look(references, slot_start_s, run)
+
+    monkeypatch.setattr(References, "_energies_of", counted)
+    assert meters.read(at(DAY // 2), (1, 506_500, 0)) == []
+    assert {quality for _, _, quality in energies(meters, range(2 * DAY))} == {CLOSED}
+    assert len(looked) >= DAY // 4
+    assert max(looked.values()) == 1
 
 
 USED_WH = st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 50)), min_size=12, max_size=12)

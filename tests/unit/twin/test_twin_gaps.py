@@ -49,11 +49,11 @@ def test_the_shares_of_all_slots_of_a_gap_by_groups_are_those_of_its_split_slot_
     rest_wh = np.array(rests, dtype=np.int64)
     everywhere = np.ones((3, len(group_of)), dtype=bool)
     expected = estimate_profile(rest_wh, by_group[group_of].T[None], everywhere)
-    counts = np.bincount(group_of)
+    counts = np.bincount(group_of)[:, None].repeat(3, axis=1)
     found = []
     for here, group in enumerate(group_of.tolist()):
-        earlier = np.bincount(group_of[:here], minlength=len(met))
-        share, _ = profile_share(rest_wh, by_group, SlotGroups(counts, earlier, group))
+        earlier = np.bincount(group_of[:here], minlength=len(met))[:, None].repeat(3, axis=1)
+        share, _ = profile_share(rest_wh, by_group, SlotGroups(counts, earlier, np.full(3, group)))
         found.append(share)
     assert np.array_equal(np.stack(found, axis=1), expected)
     assert np.stack(found).sum(axis=0).tolist() == rests
