@@ -278,7 +278,7 @@ def test_the_command_makes_a_folder_that_can_be_run(tmp_path: Path, capsys: pyte
     assert told == {"nodes": 28, "homes": 14, "loads": 18, "rating_kva": 160, "left_out": {"sgen": 5}, "out": str(out)}
     assert sorted(path.name for path in out.iterdir()) == [TABLE, SCENARIO]
     assert main(["simulate", "check", str(out / SCENARIO)]) == 0
-    assert "14 homes that trade; it can be run" in capsys.readouterr().out
+    assert "14 homes that trade, p2p_call_auction/1; it can be run" in capsys.readouterr().out
     assert main(["simulate", "import-grid", net, "--out", str(out)]) == 2
     assert "is not empty" in capsys.readouterr().err
 

@@ -54,5 +54,5 @@ def test_fraud_in_what_a_meter_counts_is_settled_as_it_was_counted() -> None:
 def test_what_happens_on_the_way_to_the_ledger_is_refused(kind: str) -> None:
     scenario = FOUND.scenario.sized(slots=110)
     late = replace(event(kind), from_slot=100, until_slot=104)
-    with pytest.raises(UsageError, match=rf"day.toml: events\[0\]: '{kind}' needs meters and agents"):
+    with pytest.raises(UsageError, match=rf"day.toml: events: 'one': '{kind}' needs meters and agents"):
         columns_of(build_world(replace(scenario, events=(late,))), Path("day.toml"))
