@@ -97,6 +97,7 @@ async def _prepare() -> ResponseReturnValue | None:
     """Before every view: who asks and in which language; then the rule of the route and the token of a form."""
     g.started_s = time.monotonic()
     begin_request()
+    g.heard_id = site().feed.newest_id
     port = demo_port(request.headers.get("Host", "")) if site().config.demo else None
     cookies = Cookies(site().config.is_secure, port)
     token = cookies.read("session")

@@ -52,6 +52,11 @@ class Feed:
         """Streams that are open."""
         return self._listeners.total()
 
+    @property
+    def newest_id(self) -> int:
+        """Of the newest event: a page that is made now and listens from behind it misses none."""
+        return self._next_id - 1
+
     def publish(self, name: str, data: Mapping[str, str | int]) -> None:
         """Tell everybody who listens."""
         self._backlog.append(Event(self._next_id, name, data))
@@ -99,11 +104,11 @@ class Feed:
         self._listeners[who] += 1
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
-            position = self._next_id - 1 if last_id is None else last_id
+            position = self.newest_id if last_id is None else last_id
             yield b"retry: 2000\n\n"
             oldest = self._backlog[0].id if self._backlog else self._next_id
             if not oldest - 1 <= position < self._next_id:
-                position = self._next_id - 1
+                position = self.newest_id
                 yield Event(position, "reset", {}).encode()
             while stands():
                 changed = self._changed

@@ -80,6 +80,7 @@ async def frame() -> dict[str, Any]:
         "role_titles": ROLE_TITLES,
         "role_views": ROLE_VIEWS,
         "path": request.path,
+        "heard_id": g.heard_id,
         "version": site().version,
     }
 

@@ -34,6 +34,8 @@ CLOCKS_KNOW_S: Final = 0.6
 PATIENCE_S: Final = 60.0
 """Silence after which the day is given up: a process that cannot come back is a fault, not a delay."""
 SETTLED: Final = frozenset({Code.ACCEPTED, Code.EXISTS})
+CLOCK_IS_THERE: Final = SETTLED | {Code.CLOCK_NOT_AHEAD}
+"""Of a step of the clock: one that a killed run had on its way may be decided after the ledger was asked for its time."""
 
 T = TypeVar("T")
 
@@ -162,22 +164,22 @@ class Day:
         step = ClockAdvance(
             client_id=secrets.token_bytes(CLIENT_ID_BYTES), valid_until_s=self._ledger_time_s + VALID_S, to_s=to_s
         )
-        await self._submit([self._signed("clock", step)])
+        await self._submit([self._signed("clock", step)], CLOCK_IS_THERE)
         self._ledger_time_s = to_s
 
     def _signed(self, signer: str, content: Content) -> bytes:
         """Wire bytes in the name of ``signer``."""
         return sign_content(content, chain=self._chain, signer=signer, sign=self._keys[signer].sign).wire
 
-    async def _submit(self, wires: Sequence[bytes]) -> None:
-        """Hand over until each transaction is decided; a node that is away is waited for."""
+    async def _submit(self, wires: Sequence[bytes], done: frozenset[Code] = SETTLED) -> None:
+        """Hand over until each transaction is decided by a code of ``done``; a node that is away is waited for."""
         left, clock = list(wires), asyncio.get_running_loop().time
         give_up = clock() + PATIENCE_S
         while left:
             answers = await patiently(partial(self._client.submit, left))
-            check_answers(answers)
+            check_answers(answers, done)
             self._height = max(self._height, *(answer.height or 0 for answer in answers))
-            left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in SETTLED]
+            left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in done]
             if left and clock() > give_up:
                 raise StandstillError(f"the node has refused transactions for {PATIENCE_S:.0f} s")
             if left:
@@ -237,8 +239,8 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(RETRY_PAUSE_S)
 
 
-def check_answers(answers: Iterable[Answer]) -> None:
-    """Raise GridError for a transaction that the ledger refuses for good."""
+def check_answers(answers: Iterable[Answer], done: frozenset[Code]) -> None:
+    """Raise GridError for a transaction that the ledger refuses for good, by a code that is none of ``done``."""
     for answer in answers:
-        if answer.code not in SETTLED and not answer.retry:
+        if answer.code not in done and not answer.retry:
             raise GridError(f"the ledger refuses transaction {answer.id.hex()}: {answer.code} {answer.name}")

@@ -20,7 +20,8 @@
   if (!address) return;
   let stream = null;
   let retry = 0;
-  let last = "";
+  // Behind the newest event of when the page was made: what happened while it came here is told first.
+  let last = root.dataset.heard ?? "";
   let wasBroken = false;
   let heardMs = Date.now();
 

@@ -198,3 +198,17 @@ async def test_an_id_that_is_none_is_a_new_listener(tmp_path: Path, last: str) -
     world.site.stop.set()
     response = await world.browser(Role.UTILITY).get("/events", query_string={"after": last})
     assert "id:" not in await response.get_data(as_text=True)
+
+
+async def test_what_happens_while_a_page_is_on_its_way_is_told_when_it_listens(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.site.feed.publish_status()
+    utility = world.browser(Role.UTILITY)
+    page = await (await utility.get("/condition")).get_data(as_text=True)
+    heard = page.split('data-heard="', 1)[1].split('"', 1)[0]
+    world.site.health.report("node", "it has gone away")
+    world.site.feed.publish_status()
+    world.site.stop.set()
+    text = await (await utility.get("/events", query_string={"after": heard})).get_data(as_text=True)
+    assert [line for line in text.splitlines() if line.startswith("event:")] == ["event: status"]
+    assert int(heard) == world.site.feed.newest_id - 1
