@@ -142,13 +142,8 @@ def _run_agents(args: argparse.Namespace) -> int:
     from gridledger.demo.resuming import is_begun
     from gridledger.demo.run import Plan, perform
     from gridledger.settling.whole import check_out
-    from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
 
     found = _found(args)
-    homes = found.scenario.households.trading
-    if homes > AGENT_HOUSEHOLDS_MAX:
-        right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
-        raise UsageError(f"{found.path}: households.trading {homes}: {right}")
     check_broker(found)
     check_engine(found)
     goes_on = args.resume and is_begun(args.out, found)

@@ -24,7 +24,7 @@ from gridledger.settling.dataset import FileRules
 from gridledger.settling.files.rules import ranks_by_arrival
 from ledger.client import Answer, Client, NodeUnreachable
 from settlement.catalogue import CONTRACTS
-from simulators.grid.households import in_turn, orders_of_slot
+from simulators.grid.households import OrderIntent, in_turn
 from simulators.grid.world import World
 
 VALID_S: Final = 86_400
@@ -61,7 +61,7 @@ class StandstillError(GridError):
 
 
 class Day:
-    """Runs the slots of a world against a node. ``rules``: what its areas are settled by; ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
+    """Runs the slots of a world against a node. ``rules``: what its areas are settled by; ``orders``: what homes want, by the number of a slot; ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
     ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other; ``journal``: how far it has come, where it
     goes on after it was killed.
     """
@@ -70,6 +70,7 @@ class Day:
         self,
         world: World,
         rules: FileRules,
+        orders: Callable[[int], Sequence[OrderIntent]],
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
@@ -80,6 +81,7 @@ class Day:
     ) -> None:
         self._world = world
         self._rules = rules
+        self._wanted = orders
         contract = CONTRACTS[rules.contract]
         self._takes_orders = contract.takes_orders
         self._is_one_by_one = ranks_by_arrival(contract, rules.terms)
@@ -138,7 +140,7 @@ class Day:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
         slot_start_s = int(self._world.slot_start_s[slot_index])
         wires = []
-        intents = orders_of_slot(self._world, slot_index)
+        intents = self._wanted(slot_index)
         for intent in in_turn(self._world, slot_index, intents) if self._is_one_by_one else intents:
             area = self._world.meters[self._world.meter_of_party[intent.party]].area
             order = MarketOrder(

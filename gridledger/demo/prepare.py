@@ -11,6 +11,7 @@ from simulators.grid.households import traders_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import InParts, World, at_once, build_world
 from simulators.scenarios.gallery import Found
+from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
 
 
 def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = at_once) -> tuple[World, Dataset]:
@@ -31,7 +32,11 @@ def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = a
 
 
 def prepare_for_agents(found: Found) -> tuple[World, Dataset]:
-    """The same for agents and a node, which run no longer than the days of the scenario: UsageError for rules that settle on dates behind them."""
+    """The same for agents and a node: UsageError for too many homes, and for rules that settle on dates behind the days, where agents stop."""
+    homes = found.scenario.households.trading
+    if homes > AGENT_HOUSEHOLDS_MAX:
+        right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
+        raise UsageError(f"{found.path}: households.trading {homes}: {right}")
     world, terms = prepare(found)
     if terms.rules.runs is not None:
         what = "[runs] settles on dates behind the scenario's days, and agents stop with them"

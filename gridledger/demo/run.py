@@ -7,12 +7,13 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gridcore import verify
 from gridcore.errors import GridError, UsageError
@@ -35,17 +36,22 @@ from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import copy_tables, write_manifest
+from gridledger.simulating.own_traders import Traders, orders_ahead
 from gridledger.simulating.report import Money, write_report
+from gridledger.simulating.settled import Settled
 from gridledger.simulating.terms import rules_option, write_rules
 from gridledger.simulating.world_files import write_world
 from gridledger.supervised import Supervised
 from ledger.client import Client, NodeStatus
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
+from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 from simulators.scenarios.gallery import Found
 
 _IMPORTED_S = time.perf_counter()
+GRIDLEDGER: Final = (sys.executable, "-m", "gridledger")
+AGENT: Final = (*GRIDLEDGER, "edge", "run")
 _log = get_logger(__name__)
 
 
@@ -55,7 +61,8 @@ class Plan:
 
     ``drop_ppm``: of a million readings, how many are lost;
     ``speed``: simulated seconds in one second at most, None for no limit; ``has_parquet``: whether tables are written as Parquet too;
-    ``is_resumable``: whether what is needed to go on is kept; ``is_begun``: whether ``out`` has a run that goes on.
+    ``is_resumable``: whether what is needed to go on is kept; ``is_begun``: whether ``out`` has a run that goes on;
+    ``traders``: what homes want in a slot, in place of the scenario's own; ``gateway``: the command of a gateway's agent, which is given ``--config FILE``.
     """
 
     out: Path
@@ -66,6 +73,16 @@ class Plan:
     has_parquet: bool = False
     is_resumable: bool = False
     is_begun: bool = False
+    traders: Traders = orders_of_slot
+    gateway: tuple[str, ...] = AGENT
+
+    @property
+    def options(self) -> str | None:
+        """Of the command that makes it again where it has written ``out``; None where something came in that no option says."""
+        is_own = self.traders is not orders_of_slot or self.gateway != AGENT
+        if is_own or self.drop_ppm or not self.found.is_whole:
+            return None
+        return rules_option(self.found.scenario.tariff)
 
     @property
     def dropped(self) -> Dropped:
@@ -77,10 +94,11 @@ class Plan:
 class Outcome:
     """Numbers for programs, text for people; ``url``: where the pages go on being served, None when headless.
 
-    losses: None where no readings were lost on purpose; faults: events of the scenario.
+    losses: None where no readings were lost on purpose; faults: events of the scenario; settled: every number of it, as columns.
     """
 
     summary: Summary
+    settled: Settled
     losses: Losses | None
     faults: int
     text: str
@@ -117,10 +135,11 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     With pages they go on being served until SIGINT or SIGTERM. Before the outcome SIGTERM cancels, and everything ends.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    if task is not None:
+    if task is not None and threading.current_thread() is threading.main_thread():
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     audience.show_progress("building the world")
     world, terms = prepare_for_agents(plan.found)
+    orders = orders_ahead(plan.traders, world, CONTRACTS[terms.rules.contract])
     troubles = Troubles(world, plan.dropped)
     scene = _scene_of(plan, world, terms)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
@@ -146,14 +165,14 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
             journal.boundary_index(),
             {area: relay.url for area, relay in relays.items()},
         ) as instruments,
-        _processes(scene, world.areas, broker) as (nodes, agents),
+        _processes(scene, world.areas, broker, plan.gateway) as (nodes, agents),
     ):
         field = Field(scene, troubles, instruments, agents, nodes, relays, broker, client)
         await field.arrange(journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
-        day = Day(world, terms.rules, scene.chain, client, scene.keys, field, troubles, pace, journal)
+        day = Day(world, terms.rules, orders, scene.chain, client, scene.keys, field, troubles, pace, journal)
         if plan.is_resumable:
             loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
         async with instruments.speaking(broker):
@@ -212,8 +231,7 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
     tables, status, out = collected.tables, collected.status, plan.out
     root = write_results(out, tables)
     rules = scene.terms.rules
-    options = rules_option(world.scenario.tariff) if plan.found.is_whole and not plan.drop_ppm else None
-    money = Money(rules.contract, scene.genesis.currency, rules.prices, options, rules.later_prices)
+    money = Money(rules.contract, scene.genesis.currency, rules.prices, plan.options, rules.later_prices)
     write_report(out, tables.settled, money)
     write_new(out / "verify.py", Path(verify.__file__).read_bytes())
     copies = copy_tables(out) if plan.has_parquet else []
@@ -234,6 +252,7 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
     losses = losses_of(tables, troubles) if troubles else None
     return Outcome(
         summary,
+        tables.settled,
         losses,
         len(world.scenario.events),
         to_text(summary, losses, world, tables, collected.sample),
@@ -243,28 +262,27 @@ def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Col
 
 @asynccontextmanager
 async def _processes(
-    scene: Scene, areas: Sequence[str], broker: Broker | None
+    scene: Scene, areas: Sequence[str], broker: Broker | None, gateway: Sequence[str]
 ) -> AsyncIterator[tuple[Mapping[str, Supervised], Mapping[str, Supervised]]]:
     """Keep nodes, agents, pages and broker alive inside the block; an error of one that cannot be kept alive ends the block.
 
     The nodes are told by their name, the agents by their area.
 
-    A broker only informs: without it the day goes on.
+    A broker only informs: without it the day goes on. ``gateway``: ``Plan.gateway``.
     """
-    command = [sys.executable, "-m", "gridledger"]
     children = [
-        Supervised(place.name, [*command, "node", "run", "--config", str(scene.node_config(place))], scene.run_dir)
+        Supervised(place.name, [*GRIDLEDGER, "node", "run", "--config", str(scene.node_config(place))], scene.run_dir)
         for place in scene.nodes
     ]
     node, nodes = children[0], {child.name: child for child in children}
     if broker is not None and broker.process is not None:
         children.append(broker.process)
     if scene.pages_url is not None:
-        serve = [*command, "serve", "--config", str(scene.web_config)]
+        serve = [*GRIDLEDGER, "serve", "--config", str(scene.web_config)]
         children.append(Supervised("web", serve, scene.run_dir))
     agents = {}
     for number, area in enumerate(areas, 1):
-        edge = [*command, "edge", "run", "--config", str(scene.edge_config(number))]
+        edge = [*gateway, "--config", str(scene.edge_config(number))]
         agents[area] = Supervised(f"edge-{number}", edge, scene.run_dir)
     children += agents.values()
     try:

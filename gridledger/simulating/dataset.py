@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -15,16 +15,15 @@ from gridcore.quality import MEASURED
 from gridcore.sm3 import sm3
 from gridledger.settling.dataset import NEVER, Counts, Dataset, InputFile, OrderTimes, SlotOrders
 from gridledger.settling.files.rules import ranks_by_arrival
+from gridledger.simulating.own_traders import Traders, check_has_orders, orders_by
 from gridledger.simulating.terms import columns_of
 from ledger.contract import BUY, SELL
 from settlement.catalogue import CONTRACTS
-from simulators.grid.households import OrderIntent, order_columns, orders_of_slot, traders_of, turns_of
+from simulators.grid.households import order_columns, orders_of_slot, traders_of, turns_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS
 
-Traders = Callable[[World, int], Sequence[OrderIntent]]
-"""What homes want in a slot of a world: at most one order of each."""
 _COUNTED: Final = frozenset(METER_FRAUDS) - frozenset(FRAUDS_OF_DAY_BEFORE)
 """Events that change what a meter counts, and no reading's way to the ledger."""
 
@@ -56,6 +55,7 @@ def dataset_of(
     """
     _check(world, source)
     contract = CONTRACTS[terms.rules.contract]
+    check_has_orders(traders, contract)
     import_wh, export_wh = shown_energies(world, columns_of(world, terms.points), new_array)
     return terms._replace(
         import_wh=import_wh,
@@ -102,12 +102,9 @@ class WorldOrders:
         self._names = [parties[at] for at in self._by_id.tolist()]
 
     def _ask(self, world: World, traders: Traders, place: Mapping[str, int]) -> None:
-        """UsageError for a second order of a home in a slot."""
         for slot in range(world.slots):
-            for intent in traders(world, slot):
+            for intent in orders_by(traders, world, slot, place):
                 at, sign = place[intent.party], 1 if intent.side == "buy" else -1
-                if self._wanted_wh[slot, at]:
-                    raise UsageError(f"traders: slot {slot}: {intent.party} has two orders; give one at most")
                 self._wanted_wh[slot, at], self._price[slot, at] = sign * intent.quantity_wh, intent.price_micro_per_kwh
 
     @property

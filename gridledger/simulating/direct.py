@@ -22,8 +22,9 @@ from gridledger.settling.dataset import Dataset, FileRules
 from gridledger.settling.runs import SlotColumns
 from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle_in
 from gridledger.simulating.begun import BEGUN, SETTLEMENT, can_go_on, decided_by, note_begun
-from gridledger.simulating.dataset import Traders, dataset_of
+from gridledger.simulating.dataset import dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
+from gridledger.simulating.own_traders import Traders
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from gridledger.simulating.terms import rules_option, write_rules

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gridledger.simulating.dataset import Traders
 from gridledger.simulating.direct import Directed, DirectPlan, run_direct
+from gridledger.simulating.own_traders import Traders
 from simulators.grid.households import orders_of_slot
 from simulators.scenarios.gallery import find_scenario
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
 from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client, NodeUnreachable
+from simulators.grid.households import orders_of_slot
 from tests.worlds.simulated import demo_world
 
 
@@ -57,6 +59,15 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
 
     troubles, journal = Troubles(world, Dropped(7)), Journal(tmp_path)
     with pytest.raises(day.StandstillError, match=words):
-        await day.Day(world, terms_of(world).rules, "chain", node, keys, Dark(), troubles, Pace(None), journal).run(
-            lambda _: None
-        )
+        await day.Day(
+            world,
+            terms_of(world).rules,
+            partial(orders_of_slot, world),
+            "chain",
+            node,
+            keys,
+            Dark(),
+            troubles,
+            Pace(None),
+            journal,
+        ).run(lambda _: None)

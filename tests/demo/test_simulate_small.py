@@ -47,10 +47,12 @@ def test_a_run_says_what_it_came_to_and_leaves_nothing_running(at_home: Finished
     assert processes_of(at_home.out) == []
 
 
-def test_the_same_scenario_and_seed_give_the_same_bytes_in_other_surroundings(
+def test_the_same_scenario_and_seed_give_the_same_bytes_in_other_surroundings_and_at_another_speed(
     at_home: Finished, tmp_path: Path
 ) -> None:
-    abroad = run_simulation(tmp_path / "out", short_copy("village_day", tmp_path, SLOTS), surroundings=ABROAD)
+    scenario = short_copy("village_day", tmp_path, SLOTS)
+    abroad = run_simulation(tmp_path / "out", scenario, "--speed", "900", surroundings=ABROAD)
+    assert abroad.json["wall_s"] >= SLOTS, "a slot of 900 s each second"
     assert abroad.json["results_root"] == at_home.json["results_root"]
     for name in SAME_FILES:
         assert (abroad.out / f"{name}.csv").read_bytes() == (at_home.out / f"{name}.csv").read_bytes(), name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -25,6 +26,7 @@ from gridledger.demo.troubles import Troubles
 from gridledger.simulating.begun import BEGUN, decided_by
 from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client
+from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 from simulators.scenarios.gallery import find_scenario
 from tests.worlds.simulated import demo_world, demonstration
@@ -116,7 +118,16 @@ async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path) -> None
     client = cast("Client", ledger)
     troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
     await Day(
-        ledger.world, terms_of(ledger.world).rules, "chain", client, keys, ledger, troubles, Pace(None), journal
+        ledger.world,
+        terms_of(ledger.world).rules,
+        partial(orders_of_slot, ledger.world),
+        "chain",
+        client,
+        keys,
+        ledger,
+        troubles,
+        Pace(None),
+        journal,
     ).run(lambda _: None)
 
 
