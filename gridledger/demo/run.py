@@ -144,14 +144,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     scene = _scene_of(plan, world, terms)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
     audience.show_progress("starting node and agents")
-    write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
-    write_world(plan.out, world)
-    write_new(plan.out / "scenario.toml", plan.found.data)
-    write_rules(plan.out, world.scenario)
-    if world.scenario.grid.table is not None:
-        write_new(plan.out / "grid.csv", world.scenario.grid.table.read_bytes())
-    if scene.pages_url is not None:
-        write_web_config(scene)
+    _write_inputs(plan, scene, world)
     utility = Client(scene.url, chain=scene.chain, signer_id="utility", signer=scene.keys["utility"])
     async with (
         utility as client,
@@ -190,6 +183,18 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     outcome = _write_results(plan, scene, troubles, collected)
     audience.show_outcome(outcome)
     return outcome
+
+
+def _write_inputs(plan: Plan, scene: Scene, world: World) -> None:
+    """What is known before anything runs."""
+    write_new(plan.out / "trust.json", json.dumps(trust_of(scene.genesis), indent=2) + "\n")
+    write_world(plan.out, world)
+    write_new(plan.out / "scenario.toml", plan.found.data)
+    write_rules(plan.out, world.scenario)
+    if world.scenario.grid.table is not None:
+        write_new(plan.out / "grid.csv", world.scenario.grid.table.read_bytes())
+    if scene.pages_url is not None:
+        write_web_config(scene)
 
 
 def _scene_of(plan: Plan, world: World, terms: Dataset) -> Scene:
