@@ -10,6 +10,7 @@ password = "file:web.password"
 [web]                                # gridweb.config
 trust = "trust.json"
 people = "people.db"                 # gridledger people
+book = "book"                        # gridledger settle issue
 
 [series]                             # gridseries.config
 path = "series.db"
@@ -57,6 +58,7 @@ from gridweb.exports.pdf_file import check_fonts
 from gridweb.feed import Feed
 from gridweb.freshness import Pulse
 from gridweb.health import Health
+from gridweb.issued import Issued
 from gridweb.people import PEOPLE, People
 from gridweb.replays import Replays
 from gridweb.sessions import Sessions
@@ -155,6 +157,10 @@ def check_file(path: Path) -> Parts:
     check_database(config.web.users)
     if config.web.people is not None:
         check_database(config.web.people, PEOPLE)
+    if config.web.book is not None:
+        from gridledger.settling.outgoing.shown import check_book_folder
+
+        check_book_folder(config.web.book)
     return parts
 
 
@@ -233,6 +239,15 @@ def _people(config: WebConfig) -> Iterator[People | None]:
         yield People(database)
 
 
+def _issued(config: WebConfig) -> Issued | None:
+    """The documents that were issued, where the configuration names their book; what reads it is loaded for that alone."""
+    if config.book is None:
+        return None
+    from gridledger.settling.outgoing.shown import ShownBook
+
+    return Issued(ShownBook(config.book))
+
+
 def open_client(parts: Parts, timeout_s: float = 30.0) -> Client:
     """A client of the node that the pages ask, as their signer."""
     config = parts.config
@@ -285,6 +300,7 @@ def _site(
         version=__version__,
         stop=stop,
         people=people,
+        issued=_issued(config.web),
         replays=replays,
     )
 

@@ -4,6 +4,7 @@
 demo = false                         # true: sign in without a password; loopback and a simulated chain only
 users = "users.db"                   # made by: gridledger serve --config web.toml --add-user NAME --role ROLE
 people = "people.db"                 # made by: gridledger people add; without: pages show pseudonyms alone
+book = "book"                        # made by: gridledger settle issue; without: pages show no documents that were issued
 trust = "trust.json"                 # the trust root that visitors download to check bundles with
 public_url = "https://…"             # what a browser shows; https makes cookies "Secure"
 proxies = 1                          # proxies of ours in front, each adding to X-Forwarded-For
@@ -35,11 +36,12 @@ class ListenConfig(Listen):
 
 @dataclass(frozen=True)
 class WebConfig:
-    """Pages. ``public_url``: the address in browsers, where it is not the one listened on; people: who stands behind pseudonyms."""
+    """Pages. ``public_url``: the address in browsers, where it is not the one listened on; people: who stands behind pseudonyms; book: what was issued."""
 
     trust: Path
     users: Path = Path("users.db")
     people: Path | None = None
+    book: Path | None = None
     demo: bool = False
     public_url: str | None = field(default=None, metadata={"schemes": ("http", "https"), "max": 255})
     proxies: int = field(default=0, metadata={"min": 0, "max": 8})

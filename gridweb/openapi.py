@@ -27,6 +27,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "month": N_("A local month of the area: YYYY-MM; without it, the newest."),
     "year": N_("A local year of the area, four digits; without it, the newest."),
     "name": N_("An entity's name."),
+    "number": N_("The number of an issued document."),
     "proposal": N_("A proposal's id, 64 hex digits."),
     "party": N_("A party's pseudonym; a household sees its own alone."),
     "run": N_("A settlement run; without it, the initial one."),

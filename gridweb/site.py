@@ -16,6 +16,7 @@ from gridweb.config import WebConfig
 from gridweb.exports.jobs import Exports
 from gridweb.feed import Feed
 from gridweb.health import Health
+from gridweb.issued import Issued
 from gridweb.people import People
 from gridweb.replays import Replays
 from gridweb.sessions import Sessions
@@ -31,7 +32,7 @@ SIGN_INS: Final = CounterKind("sign_ins_total", "Sign-ins by their outcome.", "o
 class Site:
     """The parts of one site, made by ``gridledger.serving`` (or a test) and handed to ``gridweb.app.create_app``.
 
-    ``people``, ``replays``: None where the configuration names none. ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
+    ``people``, ``issued``, ``replays``: None where the configuration names none. ``stop``: set when the process goes down; ``broken``: promises that were broken in answers, which set it.
     """
 
     config: WebConfig
@@ -48,6 +49,7 @@ class Site:
     version: str
     stop: asyncio.Event
     people: People | None = None
+    issued: Issued | None = None
     replays: Replays | None = None
     broken: list[BaseException] = field(default_factory=list)
 

@@ -82,6 +82,7 @@ async def frame() -> dict[str, Any]:
         "path": request.path,
         "heard_id": g.heard_id,
         "version": site().version,
+        "has_book": site().issued is not None,
     }
 
 

@@ -23,7 +23,7 @@ def write_web_config(scene: Scene) -> None:
         scene.web_config,
         f'node = "{scene.url}"\n\n'
         '[key]\nsigner = "web"\nuri = "file:web.pem"\npassword = "file:web.password"\n\n'
-        '[web]\ntrust = "../trust.json"\nusers = "users.db"\npeople = "people.db"\ndemo = true\n\n'
+        '[web]\ntrust = "../trust.json"\nusers = "users.db"\npeople = "people.db"\nbook = "../book"\ndemo = true\n\n'
         f'[web.listen]\nhost = "{address.hostname}"\nport = {address.port}\n\n'
         f'[replay]\narchive = "archive"\nfolder = "replica"\nledger = "../{scene.nodes[0].data_dir.name}"\n\n'
         '[series]\npath = "series.db"\n',

@@ -52,6 +52,7 @@ MODULES: Final = (
     "gridweb.pages.standing",
     "gridweb.pages.payments",
     "gridweb.pages.balances",
+    "gridweb.pages.issued",
     "gridweb.pages.interface",
     "gridweb.pages.verify",
     "gridweb.pages.sample",

@@ -23,6 +23,8 @@ from gridweb.pages.balances import PartyBooks, Span, account_table, balances_tab
 from gridweb.pages.documents import household_document_lines_table, names_tariff, why_refused
 from gridweb.pages.households import parties_table
 from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
+from gridweb.pages.issued import issued_document_table, issued_table
+from gridweb.pages.issued_states import not_usable, read_book
 from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
 from gridweb.pages.quality import missing_table
 from gridweb.pages.runs import runs_table
@@ -45,6 +47,7 @@ class Content:
     title: str
     parts: Callable[[Source, Viewer, AreaInfo, Month], Awaitable[Sequence[Part]]]
     is_of_year: bool = False
+    needs_book: bool = False
 
     def span(self, month: Month) -> str:
         """The name of the month or of its year."""
@@ -98,6 +101,29 @@ async def _accounts_of_year(source: Source, _viewer: Viewer, area: AreaInfo, mon
     ]
 
 
+async def _issued_of(source: Source, viewer: Viewer, _area: AreaInfo, month: Month) -> Sequence[Part]:
+    """What was issued of a month, of whatever area. SourceMissing where the book cannot be used."""
+    book = await read_book(source)
+    if book.fault:
+        raise SourceMissing(not_usable(book))
+    return [
+        Part(f"issued-{month.name}", partial(issued_table, source, month=month.name)),
+        *(
+            Part(one.number, partial(_issued_document_of, source, viewer, one.party, one.number))
+            for one in book.documents
+            if one.month == month.name
+        ),
+    ]
+
+
+async def _issued_document_of(source: Source, viewer: Viewer, party: str, number: str) -> Table:
+    """A document without lines is one whose files were changed meanwhile, and ends the export."""
+    table = await issued_document_table(source, viewer, party, number)
+    if not table.rows:
+        raise SourceMissing(table.note)
+    return table
+
+
 async def _balances_of(source: Source, area: AreaInfo, reading: BooksReading, month: str) -> Table:
     span = await choose_span(source, area, month, None)
     return balances_table(area, span, await reading.through(month), (await source.as_of()).currency)
@@ -116,6 +142,9 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "documents": Content(
         N_("Lines of invoices and credit notes, a file for each party"),
         partial(_a_party_each, _document_lines_of),
+    ),
+    "issued": Content(
+        N_("Issued documents of the month, and a file for each with its lines"), _issued_of, needs_book=True
     ),
     "accounts": Content(
         N_("Accounts of the year, a file for each party, and balances, a file for each month"),
@@ -160,7 +189,7 @@ async def show_exports() -> str:
         area=area,
         month=month,
         months=list(reversed(months)),
-        contents=CONTENTS,
+        contents={name: one for name, one in CONTENTS.items() if not one.needs_book or site().issued is not None},
         formats=FORMATS.values(),
         **_listed(),
     )

@@ -233,6 +233,22 @@ def read_book(folder: Path, book: Book) -> Iterator[Batch]:
         yield batch
 
 
+class Parts(NamedTuple):
+    """Lines and taxes of one document."""
+
+    lines: Sequence[DocumentLineRow]
+    taxes: Sequence[DocumentTaxRow]
+
+
+def read_parts(folder: Path, issue: IssueRow, number: str) -> Parts:
+    """Lines and taxes of a document of an issue that was read. FilesError where its files are not those that were issued."""
+    for name, digest in ((LINES, issue.lines_sm3), (TAXES, issue.taxes_sm3)):
+        if digest_of(folder / name) != digest:
+            raise _not_issued(name)
+    lines, taxes = _rows(folder, LINES, DocumentLineRow), _rows(folder, TAXES, DocumentTaxRow)
+    return Parts([row for row in lines if row.number == number], [row for row in taxes if row.number == number])
+
+
 def write_batch(
     out: Path,
     issue: IssueRow,
@@ -277,9 +293,13 @@ def _read_batch(folder: Path, previous_sm3: str) -> Batch:
         raise fault(ISSUE, "names another issue before it than the one that is there", _RIGHT)
     for (field, name), digest in zip(_DIGESTS.items(), _digests(folder), strict=True):
         if getattr(issue, field) != digest:
-            raise fault(name, f"is not the file that was issued, of which {ISSUE} says the SM3", _RIGHT)
+            raise _not_issued(name)
     documents, lines = _rows(folder, DOCUMENTS, DocumentRow), _rows(folder, LINES, DocumentLineRow)
     return Batch(issue, documents, lines, _rows(folder, TAXES, DocumentTaxRow))
+
+
+def _not_issued(name: str) -> FilesError:
+    return fault(name, f"is not the file that was issued, of which {ISSUE} says the SM3", _RIGHT)
 
 
 R = TypeVar("R", bound=NamedTuple)

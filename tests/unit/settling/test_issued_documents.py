@@ -17,6 +17,7 @@ from gridledger.cli import main
 from gridledger.settling.outgoing import book as books
 from gridledger.settling.outgoing import explained, making
 from gridledger.settling.outgoing.explained import derive_issued_line
+from gridledger.settling.outgoing.shown import ShownBook
 from settlement.invoicing.issued import differences
 from tests.unit.settlement.test_borders_of_areas import ENDS, blocks_of
 from tests.unit.settling.folders import make_folder
@@ -116,6 +117,20 @@ def test_all_documents_together_are_what_a_call_from_nothing_gives(corrected: Pa
     for row in rows(out, "invoice_lines.csv"):
         lines[row["party"], row["line_kind"]] += int(row["amount_nano"])
     assert {key: nano for key, nano in exact.items() if nano} == {key: nano for key, nano in lines.items() if nano}
+
+
+def test_pages_read_what_was_issued_with_its_lines(corrected: Path) -> None:
+    """The book as the pages have it (``gridweb.issued``) is the book: every document, its amounts in nano, and what it comes to."""
+    reader = ShownBook(corrected / "book")
+    book = reader.read()
+    stated = issued(corrected, books.DOCUMENTS)
+    assert [one.number for one in book.documents] == [row["number"] for row in stated]
+    assert [one.gross_nano for one in book.documents] == [int(row["gross"]) * QUANTUM_NANO for row in stated]
+    parts = [reader.parts(one) for one in book.documents]
+    sums = [sum(line.amount_nano for line in of.lines) + sum(tax.tax_nano for tax in of.taxes) for of in parts]
+    assert sums == [one.gross_nano for one in book.documents]
+    assert book.newest is not None
+    assert (book.newest.issue, book.months) == (3, [MONTH])
 
 
 def test_another_tax_takes_back_what_was_issued_and_issues_all_of_it_by_the_new_one(corrected: Path) -> None:

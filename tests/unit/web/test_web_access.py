@@ -29,6 +29,7 @@ EXAMPLES: dict[str, str] = {
     "kind": "levy",
     "meter": "M-1",
     "name": "gridledger.css",
+    "number": "utility-2027-000001",
     "party": OWN,
     "point": "P-1",
     "proposal": "ab" * 32,

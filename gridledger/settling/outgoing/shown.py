@@ -1,0 +1,127 @@
+"""The book of ``web.book`` as the pages show it: read only, within bounds, and compared with what it says of itself (``gridweb.issued``).
+
+Whether the ledger gives the same documents is what ``gridledger settle replay --book`` computes: the pages have no ledger of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from os import stat_result
+from pathlib import Path
+from typing import Final
+
+from gridcore.errors import UsageError
+from gridledger.settling.files.fault import FilesError
+from gridledger.settling.outgoing.book import Book, DocumentRow, IssueRow, folder_of, read_book, read_parts
+from gridweb.issued import (
+    DOCUMENTS_MAX,
+    IssuedBook,
+    IssuedDocument,
+    IssuedLine,
+    IssuedParts,
+    IssuedTax,
+    NewestIssue,
+)
+
+BYTES_MAX: Final = 192 * 1024 * 1024
+"""Of all files of a book: about 1.8 KB for a document of eight lines."""
+_HOLDS: Final = "gridledger settle issue makes it"
+
+
+class ShownBook:
+    """The book in a folder; an absent or an empty one has no issue yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._issues: list[IssueRow] = []
+
+    def state(self) -> Hashable:
+        """See ``BookReader``."""
+        try:
+            return tuple((str(path), one.st_size, one.st_mtime_ns, one.st_ino) for path, one in self._files())
+        except OSError as error:
+            return error.strerror
+
+    def read(self) -> IssuedBook:
+        """See ``BookReader``. UsageError without the folder's own name: what is wrong where in it, or that it has more than pages hold."""
+        with self._readable():
+            if self._folder.exists() and not self._folder.is_dir():
+                raise UsageError(f"is no folder; {_HOLDS}")
+            found = sum(one.st_size for _path, one in self._files())
+            if found > BYTES_MAX:
+                raise UsageError(f"has {found} bytes, pages read at most {BYTES_MAX}")
+            book, documents = Book(), list[IssuedDocument]()
+            for batch in read_book(self._folder, book):
+                documents += [_document(batch.issue.issue, one) for one in batch.documents]
+                if len(documents) > DOCUMENTS_MAX:
+                    raise UsageError(f"has more than {DOCUMENTS_MAX} documents, pages hold no more")
+        self._issues = book.issues
+        return IssuedBook(documents, _newest(book))
+
+    def parts(self, document: IssuedDocument) -> IssuedParts:
+        """See ``BookReader``."""
+        issue = self._issues[document.issue - 1]
+        with self._readable():
+            found = read_parts(folder_of(self._folder, issue.issue), issue, document.number)
+        quantum_nano = document.quantum_nano
+        lines = [
+            IssuedLine(row.line_kind, row.account, row.energy_wh, row.amount_nano, row.amount * quantum_nano)
+            for row in found.lines
+        ]
+        taxes = [IssuedTax(row.tax_ppm, row.taxed * quantum_nano, row.tax * quantum_nano) for row in found.taxes]
+        return IssuedParts(lines, taxes)
+
+    def _files(self) -> Iterator[tuple[Path, stat_result]]:
+        """All files of issues, by name. OSError."""
+        folders = sorted(self._folder.glob("[0-9][0-9][0-9][0-9]"))
+        for path in (path for folder in folders for path in sorted(folder.glob("*.csv"))):
+            yield path, path.stat()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"cannot be read ({error.strerror}); {_HOLDS}") from None
+        except FilesError as error:
+            raise UsageError(str(error).removeprefix(f"{self._folder}/").removeprefix(f"{self._folder}: ")) from None
+
+
+def check_book_folder(folder: Path) -> None:
+    """UsageError unless the pages could use the book; it may be absent, in a folder that is there."""
+    try:
+        if not folder.exists() and not folder.parent.is_dir():
+            raise UsageError(f"its folder does not exist; {_HOLDS}")
+        ShownBook(folder).read()
+    except UsageError as error:
+        raise UsageError(f"web.book: {folder}: {error}") from None
+
+
+def _newest(book: Book) -> NewestIssue | None:
+    if not book.issues:
+        return None
+    issue = book.issues[-1]
+    return NewestIssue(issue.issue, issue.chain, issue.height, issue.digest)
+
+
+def _document(issue: int, row: DocumentRow) -> IssuedDocument:
+    return IssuedDocument(
+        issue=issue,
+        number=row.number,
+        date=row.date,
+        due_date=row.due_date,
+        sort=row.sort,
+        corrects=row.corrects,
+        party=row.party,
+        month=row.month,
+        zone=row.zone,
+        area=row.area,
+        subject=row.subject,
+        currency=row.currency,
+        quantum_nano=row.quantum_nano,
+        net_nano=row.net * row.quantum_nano,
+        tax_nano=row.tax * row.quantum_nano,
+        gross_nano=row.gross * row.quantum_nano,
+        rounding_nano=row.rounding,
+    )
