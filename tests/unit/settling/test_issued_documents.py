@@ -120,17 +120,12 @@ def test_all_documents_together_are_what_a_call_from_nothing_gives(corrected: Pa
 
 
 def test_pages_read_what_was_issued_with_its_lines(corrected: Path) -> None:
-    """The book as the pages have it (``gridweb.issued``) is the book: every document, its amounts in nano, and what it comes to."""
     reader = ShownBook(corrected / "book")
-    book = reader.read()
-    stated = issued(corrected, books.DOCUMENTS)
-    assert [one.number for one in book.documents] == [row["number"] for row in stated]
-    assert [one.gross_nano for one in book.documents] == [int(row["gross"]) * QUANTUM_NANO for row in stated]
-    parts = [reader.parts(one) for one in book.documents]
-    sums = [sum(line.amount_nano for line in of.lines) + sum(tax.tax_nano for tax in of.taxes) for of in parts]
-    assert sums == [one.gross_nano for one in book.documents]
-    assert book.newest is not None
-    assert (book.newest.issue, book.months) == (3, [MONTH])
+    found = [(one.number, one.gross_nano, reader.parts(one)) for one in reader.read().documents]
+    stated = [(row["number"], int(row["gross"]) * QUANTUM_NANO) for row in issued(corrected, books.DOCUMENTS)]
+    assert [(number, gross_nano) for number, gross_nano, _ in found] == stated
+    sums = [sum(line.amount_nano for line in of.lines) + sum(tax.tax_nano for tax in of.taxes) for *_, of in found]
+    assert sums == [gross_nano for _, gross_nano, _ in found]
 
 
 def test_another_tax_takes_back_what_was_issued_and_issues_all_of_it_by_the_new_one(corrected: Path) -> None:
