@@ -1,4 +1,4 @@
-"""A whole feeder of homes for an hour, and a second feeder beside it."""
+"""A whole feeder of homes and a second one beside it for half an hour; one alone for an hour (``make soak``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from tests.demo.demo_run import Finished, run_demo
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=[(113, 4), (120, 2)], ids=["one-feeder", "two-feeders"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((113, 4), id="one-feeder", marks=pytest.mark.soak),
+        pytest.param((120, 2), id="two-feeders"),
+    ],
+)
 def size(request: pytest.FixtureRequest) -> tuple[int, int]:
     """Households and slots."""
     households, slots = request.param

@@ -16,10 +16,10 @@ from tests.demo.test_simulate_small import short_copy
 pytestmark = pytest.mark.slow
 SLOTS = 32
 EVENTS = (
-    ("late", "M-H001", "", 2, 4),
-    ("lost", "M-H002", "", 2, 4),
-    ("exception", "M-H003", "", 2, 4),
-    ("no_value", "M-H008", "", 2, 4),
+    ("late", "M-H001", "", 2, 3),
+    ("lost", "M-H002", "", 2, 3),
+    ("exception", "M-H003", "", 2, 3),
+    ("no_value", "M-H008", "", 2, 3),
     ("reset", "M-H004", "", 5, 7),
     ("word_swap", "M-H009", "", 5, 7),
     ("reboot", "M-H011", "", 2, 4),
@@ -202,7 +202,7 @@ def test_in_a_blackout_nothing_flows(told: Finished) -> None:
 def test_faults_that_come_by_chance_are_labelled_and_reported_as_those_that_are_certain(tmp_path: Path) -> None:
     path = Path(short_copy("village_day", tmp_path, 10))
     with path.open("a") as file:
-        for kind, target, first, until in (("lost", "A1", 1, 4), ("exception", "M-H003", 4, 9)):
+        for kind, target, first, until in (("lost", "A1", 1, 2), ("exception", "M-H003", 4, 9)):
             file.write(f'\n[[events]]\nlabel = "a {kind}"\nkind = "{kind}"\ntarget = "{target}"\n')
             file.write(f"from_slot = {first}\nuntil_slot = {until}\nchance_percent = 20\n")
     told = run_simulation(tmp_path / "out", str(path))

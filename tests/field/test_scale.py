@@ -149,9 +149,9 @@ async def _read_boundaries(count: int) -> Offsets:
 
 
 @pytest.mark.slow
-async def test_a_thousand_meters_on_twenty_buses_are_read_at_three_boundaries() -> None:
-    """Nobody that lives is missed; when each was read is asserted where the machine is quiet (soak)."""
-    await _read_boundaries(3)
+async def test_a_thousand_meters_on_twenty_buses_are_read_at_two_boundaries() -> None:
+    """Nobody that lives is missed, also where the dead are known; when each was read is asserted where the machine is quiet (soak)."""
+    await _read_boundaries(2)
 
 
 @pytest.mark.soak

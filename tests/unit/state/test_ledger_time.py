@@ -49,10 +49,10 @@ def test_a_first_block_that_has_the_time_of_genesis_leaves_the_next_one_free() -
     """A consensus engine gives its first block the time of its own genesis, which may be a day old: ledger time stood at once."""
     ledger = MemoryLedger(ON_BLOCK_TIME.genesis)
     ledger.apply([], ON_BLOCK_TIME.start_s)
-    ledger.apply([], FIRST_S + MONTH_S)
-    assert ledger.ledger_time_s == FIRST_S + MONTH_S
-    ledger.apply([], FIRST_S + 2 * MONTH_S)
-    assert ledger.ledger_time_s == FIRST_S + MONTH_S
+    ledger.apply([], FIRST_S + DAY_S)
+    assert ledger.ledger_time_s == FIRST_S + DAY_S
+    ledger.apply([], FIRST_S + 2 * DAY_S)
+    assert ledger.ledger_time_s == FIRST_S + DAY_S
 
 
 def test_time_follows_nine_hundred_seconds_and_no_more() -> None:
