@@ -13,11 +13,12 @@ ENTRIES_MAX = 64
 
 
 class Registry:
-    """What was registered. ``leaves`` are the state's; the rows stand beside them, by their salted digest."""
+    """What was registered. ``leaves`` are the state's; what rows say stands beside them, by their salted digest."""
 
     def __init__(self, leaves: dict[str, Leaf]) -> None:
         self.leaves = leaves
-        self.rows: dict[bytes, bytes] = {}
+        self.values: dict[bytes, Leaf] = {}
+        """What each row says, decoded once: a settlement asks for it thousands of times. Nobody changes one."""
         self.zones: list[str] = []
         self.areas: dict[str, list[str]] = {}
         """By zone: its areas by number."""
@@ -38,7 +39,7 @@ class Registry:
         """Add one entry; the oldest of more than 64 is folded."""
         key, from_s, value = cbor.decode(row)
         digest = merkle.leaf_hash(salt + row)
-        self.rows[digest] = row
+        self.values[digest] = value
         if key not in self.leaves:
             self.leaves[key] = {"entries": []} | self.number(key, value)
         leaf = dict(self.leaves[key])
@@ -89,8 +90,7 @@ class Registry:
 
     def zone_of(self, area: str) -> str:
         """The zone of an area, which never changes."""
-        _, _, value = cbor.decode(self.rows[self.leaves[f"area/{area}"]["entries"][0][2]])
-        zone: str = value["zone"]
+        zone: str = self.read(self.leaves[f"area/{area}"]["entries"][0][2])["zone"]
         return zone
 
     def entry(self, key: str, time_s: int, height: int) -> tuple[bytes, Leaf] | None:
@@ -99,8 +99,7 @@ class Registry:
         known = [entry for entry in entries if entry[0] <= time_s and entry[1] <= height]
         if not known:
             return None
-        _, _, value = cbor.decode(self.rows[known[-1][2]])
-        return known[-1][2], value
+        return known[-1][2], self.read(known[-1][2])
 
     def series_price(self, name: str, time_s: int, height: int) -> int | None:
         """What a price series says at a time, or None."""
@@ -128,7 +127,7 @@ class Registry:
         """(from_s, value) of an installation's entries known at a height, oldest first; of one from_s the last recorded."""
         entries = self.leaves[f"installation/{number}"]["entries"]
         known = {from_s: digest for from_s, recorded, digest in entries if recorded <= height}
-        return [(from_s, cbor.decode(self.rows[digest])[2]) for from_s, digest in sorted(known.items())]
+        return [(from_s, self.read(digest)) for from_s, digest in sorted(known.items())]
 
     def installation_at(self, point: str, time_s: int, height: int) -> tuple[int, Leaf] | None:
         """Number and value of the installation that measures a point at a time, or None."""
@@ -163,8 +162,7 @@ class Registry:
 
     def read(self, digest: bytes) -> Leaf:
         """The value of a row."""
-        value: Leaf = cbor.decode(self.rows[digest])[2]
-        return value
+        return self.values[digest]
 
     def first(self, key: str) -> Leaf:
         """The value of the first entry: what never changes stands in it."""
