@@ -64,9 +64,10 @@ $(ASSETS_STAMP): gridweb/assets/package.json gridweb/assets/package-lock.json $(
 demo: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## the whole system on one machine; ARGS='--headless --days 1 --json' passes arguments on
 	@$(BIN)/gridledger demo $(ARGS)
 
-# Folders in their order: browser, demo, field and integration, whose files are few and long, before the many short ones of unit.
+# Folders in their order: browser, demo, field and integration, whose files are few and long, before the many short ones of unit. Three files at
+# once on two processors: for half of their time the long ones wait for meters that do not answer, for slow lines and for the disk.
 test: $(STAMP) $(ROW_KERNEL) $(ASSETS_STAMP) ## all tests but soak, bench and fuzz
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak and not bench and not fuzz" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not soak and not bench and not fuzz" $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, architecture
 	$(BIN)/ruff format --check .
