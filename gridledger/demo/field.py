@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -15,6 +15,7 @@ from gridledger.demo.day import patiently
 from gridledger.demo.devices import Broker
 from gridledger.demo.exchange import exchanges_of, rows_of_exchange
 from gridledger.demo.instruments import Instruments
+from gridledger.demo.peer_lines import PeerLines
 from gridledger.demo.relay import Relay
 from gridledger.demo.scene import Scene
 from gridledger.demo.troubles import Troubles
@@ -24,6 +25,10 @@ from gridledger.supervised import Supervised
 from ledger.client import Client
 
 POLL_S: Final = 0.05
+UNDERWAY_S: Final = 1.0
+"""So long after a cut a block whose votes were there before it may still be made."""
+STANDS_S: Final = 5.0
+"""So long no block is seen: more than twice the time after which an empty one would come."""
 
 
 @asynccontextmanager
@@ -50,6 +55,7 @@ class Field:
         agents: Mapping[str, Supervised],
         nodes: Mapping[str, Supervised],
         relays: Mapping[str, Relay],
+        lines: PeerLines,
         broker: Broker | None,
         client: Client,
     ) -> None:
@@ -59,7 +65,9 @@ class Field:
         self._agents = agents
         self._nodes = nodes
         self._down: set[str] = set()
+        self._cut_off: frozenset[str] = frozenset()
         self._relays = relays
+        self._lines = lines
         self._broker = broker
         self._client = client
         self._is_broker_dead = False
@@ -69,13 +77,16 @@ class Field:
         await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
         await self._instruments.show(boundary_index)
         await self.arrange(boundary_index)
+        cut_off = self._troubles.nodes_cut_off(boundary_index)
+        if cut_off and self._troubles.stands(cut_off):
+            await self._stand(cut_off)
 
     async def arrange(self, boundary_index: int | None) -> None:
         """Let those gateways run that are alive at a boundary, and be what is between them and the node; None: before the first one."""
         if boundary_index is None:
             return
         await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
-        await self._arrange_nodes(self._troubles.nodes_down(boundary_index))
+        await self._arrange_nodes(boundary_index)
         for area, relay in self._relays.items():
             relay.is_cut = self._troubles.is_cut_from_node(boundary_index, area)
             relay.behind_s = self._troubles.clock_behind_s(boundary_index, area)
@@ -85,23 +96,59 @@ class Field:
             else:
                 agent.resume()
 
-    async def _arrange_nodes(self, down: set[str]) -> None:
-        """Stop and start validators; one that comes back has caught up before its gateways talk to it again."""
+    async def _arrange_nodes(self, boundary_index: int) -> None:
+        """Stop and start validators, cut them off and join them; one that comes back has caught up before its gateways talk to it again."""
+        down, cut_off = self._troubles.nodes_down(boundary_index), self._troubles.nodes_cut_off(boundary_index)
+        if self._troubles.stands(cut_off):
+            cut_off = frozenset()  # gateways stay where they are: no node makes blocks
         for name in down - self._down:
             await self._nodes[name].pause()
         for name in self._down - down:
             self._nodes[name].resume()
+        if self._cut_off != cut_off:
+            await self._check_left_behind(self._cut_off)
+            self._lines.cut_off(cut_off)
+        for name in sorted((self._down | self._cut_off) - (down | cut_off)):
             await self._caught_up(name)
-        self._down = down
+        self._down, self._cut_off = down, cut_off
         for number, area in enumerate(self._troubles.world.areas, 1):
             if area in self._relays:
-                self._relays[area].lead_to(self._scene.node_instead(number, down).url)
+                self._relays[area].lead_to(self._scene.node_instead(number, down | cut_off).url)
 
-    async def _caught_up(self, name: str) -> None:
+    async def _check_left_behind(self, names: Collection[str]) -> None:
+        """GridError where a node that was cut off has the newest blocks all the same."""
+        height = await self._height(self._scene.nodes[0].name)
+        for name in names:
+            if (own := await self._height(name)) >= height:
+                raise GridError(f"{name} is cut off and has come to height {own}; the others are at {height}")
+
+    async def _stand(self, cut_off: frozenset[str]) -> None:
+        """Cut some validators off where neither side has more than two thirds, see that no node makes a block, and join them again.
+
+        The simulated clock moves by blocks, so it stands too: the cut takes STANDS_S of the wall's clock. GridError where a block is made.
+        """
+        self._lines.cut_off(cut_off)
+        await asyncio.sleep(UNDERWAY_S)
+        names = [place.name for place in self._scene.nodes]
+        before = [await self._height(name) for name in names]
+        await asyncio.sleep(STANDS_S)
+        after = [await self._height(name) for name in names]
+        self._lines.cut_off(())
+        if before != after:
+            raise GridError(f"{', '.join(sorted(cut_off))} are cut off, and blocks are made: from {before} to {after}")
+
+    async def _height(self, name: str) -> int:
+        async with self._client_of(name) as node:
+            return (await patiently(node.status)).height
+
+    def _client_of(self, name: str) -> Client:
         scene = self._scene
         url = next(place.url for place in scene.nodes if place.name == name)
+        return Client(url, chain=scene.chain, signer_id=UTILITY, signer=scene.keys[UTILITY])
+
+    async def _caught_up(self, name: str) -> None:
         height = (await patiently(self._client.status)).height
-        async with Client(url, chain=scene.chain, signer_id=UTILITY, signer=scene.keys[UTILITY]) as node:
+        async with self._client_of(name) as node:
             await wait_for_height(node, name, height)
 
     async def _arrange_broker(self, is_dead: bool) -> None:

@@ -65,11 +65,12 @@ def write_single_node(run_dir: Path, place: NodePlace, genesis: Genesis) -> None
 
 
 class Validators:
-    """Validators of a demonstration and their keys, which exist before the genesis that names them."""
+    """Validators of a demonstration and their keys, which exist before the genesis that names them. has_lines: engines call each other over ``PeerLine``."""
 
-    def __init__(self, run_dir: Path, places: Sequence[NodePlace]) -> None:
+    def __init__(self, run_dir: Path, places: Sequence[NodePlace], *, has_lines: bool = False) -> None:
         self._run_dir = run_dir
         self._places = tuple(places)
+        self._has_lines = has_lines
         self._keys: list[EngineKeys] = [make_keys(self._home(place)) for place in places]
         self._signers = [SigningKey.generate() for _ in places]
 
@@ -88,7 +89,6 @@ class Validators:
     def write(self, genesis: Genesis) -> None:
         """Data directory, configuration, key and engine's home of each node."""
         ports = [free_port() for _ in self._places]
-        addresses = [f"{keys.node_id}@{HOST}:{port}" for keys, port in zip(self._keys, ports, strict=True)]
         for place, signer, port in zip(self._places, self._signers, ports, strict=True):
             key, home, rpc_port = f"validator-{place.name}", self._home(place), free_port()
             save_key_and_password(self._run_dir, key, signer)
@@ -100,7 +100,11 @@ class Validators:
                 rpc_port=rpc_port,
                 p2p_host=HOST,
                 p2p_port=port,
-                peers=[address for address in addresses if not address.endswith(f":{port}")],
+                peers=[
+                    f"{keys.node_id}@{HOST}:{free_port() if self._has_lines else peer_port}"
+                    for keys, peer_port in zip(self._keys, ports, strict=True)
+                    if peer_port != port
+                ],
                 timing=ONE_MACHINE,
             )
             write_home(home, engine_genesis_of(genesis), config)
@@ -110,7 +114,12 @@ class Validators:
         return [*_FOUNDERS, *more][: len(self._places)]
 
     def _home(self, place: NodePlace) -> Path:
-        return self._run_dir / f"engine-{place.name}"
+        return engine_home(self._run_dir, place.name)
+
+
+def engine_home(run_dir: Path, name: str) -> Path:
+    """The home of the engine of a node."""
+    return run_dir / f"engine-{name}"
 
 
 def _write_node(run_dir: Path, place: NodePlace, genesis: Genesis, key: str, engine: str) -> None:

@@ -63,7 +63,7 @@ class Relay:
         self._open.add(task)
         way = _Way(self)
         try:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, asyncio.CancelledError):  # it ends here: nobody waits for it
                 to_node = await asyncio.open_connection(self._node.hostname, self._node.port)
                 try:
                     pipes = [

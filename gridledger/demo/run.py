@@ -26,6 +26,7 @@ from gridledger.demo.field import Field, relays_of
 from gridledger.demo.instruments import instruments_of
 from gridledger.demo.pace import Pace
 from gridledger.demo.pages import URL_WITHIN_S, wait_for_pages, write_web_config
+from gridledger.demo.peer_lines import peer_lines_of
 from gridledger.demo.prepare import prepare_for_agents
 from gridledger.demo.results import Tables, fetch_tables, write_results
 from gridledger.demo.resuming import Journal, begin, find_scene, keep
@@ -150,6 +151,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         utility as client,
         broker_of(scene) as broker,
         relays_of(scene, troubles) as relays,
+        peer_lines_of(scene.run_dir, scene.nodes) as lines,
         instruments_of(
             scene,
             world,
@@ -160,7 +162,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         ) as instruments,
         _processes(scene, world.areas, broker, plan.gateway) as (nodes, agents),
     ):
-        field = Field(scene, troubles, instruments, agents, nodes, relays, broker, client)
+        field = Field(scene, troubles, instruments, agents, nodes, relays, lines, broker, client)
         await field.arrange(journal.boundary_index())
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())

@@ -17,6 +17,7 @@ from gridledger.founding.folder import save_key_and_password
 from gridledger.founding.organisations import SIGNER_ROLES, operator
 from gridledger.settling.dataset import Dataset
 from simulators.grid.world import World
+from simulators.scenarios.schema import PARTITION
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def lay_out(out: Path, world: World, terms: Dataset, pages_port: int | None, *, 
     public_keys = {name: key.public_key for name, key in keys.items()}
     consortium = world.scenario.consortium
     places = place_nodes(out, consortium, lambda _: free_port())
-    validators = Validators(run_dir, places) if consortium is not None else None
+    has_lines = any(event.kind == PARTITION for event in world.scenario.events)
+    validators = Validators(run_dir, places, has_lines=has_lines) if consortium is not None else None
     genesis = build_genesis(
         world,
         public_keys,

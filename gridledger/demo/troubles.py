@@ -24,6 +24,7 @@ from simulators.scenarios.schema import (
     LOST,
     METER_CLOCK,
     NO_VALUE,
+    PARTITION,
     REBOOT,
     REORDERED,
     RESET,
@@ -143,9 +144,19 @@ class Troubles:
         """The nodes that do not run at a boundary."""
         return {event.target for event in self._events.get(boundary_index, ()) if event.kind == VALIDATOR_DOWN}
 
+    def nodes_cut_off(self, boundary_index: int) -> frozenset[str]:
+        """The nodes that run at a boundary and do not hear the others."""
+        events = self._events.get(boundary_index, ())
+        return next((event.nodes for event in events if event.kind == PARTITION), frozenset())
+
+    def stands(self, cut_off: frozenset[str]) -> bool:
+        """Whether nobody makes blocks while some nodes are cut off."""
+        consortium = self.world.scenario.consortium
+        return consortium is not None and not consortium.goes_on_without(cut_off)
+
     def nodes_that_stop(self) -> set[str]:
-        """Those that do not run at some boundary."""
-        return {event.target for event in self.world.scenario.events if event.kind == VALIDATOR_DOWN}
+        """Those that do not run, or do not hear the others, at some boundary."""
+        return set().union(*(event.nodes for event in self.world.scenario.events))
 
     def areas_with_relay(self) -> set[str]:
         """The areas of which something may happen between gateway and node."""

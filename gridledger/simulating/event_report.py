@@ -13,7 +13,7 @@ from gridcore.report.drawing import legend
 from gridcore.report.markup import Cell, Text, number, paragraph, say, section, table, word
 from gridcore.report.strips import Share, Strip, strip, strips
 from gridledger.simulating.settled import Settled
-from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, VALIDATOR_DOWN, Event
+from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, VALIDATOR_KINDS, Event
 
 DRAWN_MAX: Final = 48
 """Events that are drawn, the first ones."""
@@ -47,6 +47,7 @@ KINDS: Final[Mapping[str, Text]] = {
     "clock_step": Text("gateway's time set back", "网关时间回拨"),
     "dead_broker": Text("MQTT broker dead", "MQTT 代理停机"),
     "validator_down": Text("validator down", "验证节点停机"),
+    "partition": Text("validators cut off from the others", "验证节点网络分区"),
     "exchanged": Text("meter exchanged", "换表"),
     "h1": Text("fraud h1: a share of all", "窃电 h1：按比例少计"),
     "h2": Text("fraud h2: nothing for some hours", "窃电 h2：部分时段不计"),
@@ -95,7 +96,7 @@ def event_section(settled: Settled, local: Callable[[int], str]) -> str:
 
 def columns_of(settled: Settled, event: Event) -> NDArray[np.intp]:
     """int[n]: the meters that are settled and that an event concerns."""
-    is_area, is_node = event.kind in (*AREA_KINDS, STOLEN_KEY), event.kind == VALIDATOR_DOWN
+    is_area, is_node = event.kind in (*AREA_KINDS, STOLEN_KEY), event.kind in VALIDATOR_KINDS
     concerned = (event.target, event.other)
     found = [
         column

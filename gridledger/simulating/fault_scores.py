@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,7 +34,7 @@ from simulators.scenarios.schema import (
     ROLL_OVER,
     SLOT_S,
     STUCK,
-    VALIDATOR_DOWN,
+    VALIDATOR_KINDS,
 )
 
 FAULT_KINDS: Final = (*METER_KINDS, CLOCK_DRIFT, *AREA_KINDS)
@@ -110,7 +111,7 @@ def score_run(folder: Path) -> list[Score]:
             raise UsageError(f"{folder}: holds no {name}; {_RIGHT}")
     area_of = {row["meter"]: row["area"] for row in _rows(folder, "meters.csv")}
     labels = list(_labels(folder, area_of))
-    stops = [row for row in _rows(folder, "events.csv") if row["kind"] == VALIDATOR_DOWN]
+    stops = [row for row in _rows(folder, "events.csv") if row["kind"] in VALIDATOR_KINDS]
     if not labels and not stops:
         raise UsageError(f"{folder}: its scenario has no event that is a fault; there is nothing to score")
     signs = _signs_of(folder)
@@ -132,7 +133,8 @@ def score_run(folder: Path) -> list[Score]:
             for kind in {label.kind for label in labels if label.kind in _OF_CLOCKS and cell[0] in label.meters}:
                 scores[kind].elsewhere += 1
     devices = _score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])
-    return [*scores.values(), *devices, *_score_nodes(folder, stops)]
+    nodes = (_score_nodes(folder, kind, [row for row in stops if row["kind"] == kind]) for kind in VALIDATOR_KINDS)
+    return [*scores.values(), *devices, *chain.from_iterable(nodes)]
 
 
 def _labels(folder: Path, area_of: dict[str, str]) -> Iterator[_Label]:
@@ -225,17 +227,17 @@ def _score_devices(folder: Path, labels: Sequence[_Label]) -> Iterator[Score]:
     yield score
 
 
-def _score_nodes(folder: Path, stops: Sequence[dict[str, str]]) -> Iterator[Score]:
-    """Of validators that were down: whether each has, in the end, every block that the others made meanwhile."""
-    if not stops:
+def _score_nodes(folder: Path, kind: str, events: Sequence[dict[str, str]]) -> Iterator[Score]:
+    """Of validators that were down or cut off: whether each has, in the end, every block that the ledger has of that time."""
+    if not events:
         return
-    score = Score(VALIDATOR_DOWN, CAUGHT_UP, qualities={"not billed"})
+    score = Score(kind, CAUGHT_UP, qualities={"not billed"})
     with reading(folder / "ledger", CONTRACTS) as first:
         told = [(first.header(height).ledger_time_s, first.digest(height)) for height in range(1, first.height + 1)]
-    for stop in stops:
-        with reading(folder / stop["target"].replace("node", "ledger"), CONTRACTS) as node:
+    for event, name in [(one, name) for one in events for name in one["target"].split()]:
+        with reading(folder / name.replace("node", "ledger"), CONTRACTS) as node:
             own = [node.digest(height) for height in range(1, node.height + 1)]
-        during = range(int(stop["from_s"]), int(stop["until_s"]))
+        during = range(int(event["from_s"]), int(event["until_s"]))
         has = [height < len(own) and own[height] == digest for height, (_, digest) in enumerate(told)]
         score.concerned += sum(at_s in during for at_s, _ in told)
         score.so += sum(at_s in during and is_there for (at_s, _), is_there in zip(told, has, strict=True))

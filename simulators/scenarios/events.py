@@ -20,11 +20,13 @@ from simulators.scenarios.schema import (
     METER_CLOCK,
     METER_FRAUDS,
     PAIR_KINDS,
+    PARTITION,
     REBOOT,
     ROLL_OVER,
     STOLEN_KEY,
     SWAPPED,
     VALIDATOR_DOWN,
+    VALIDATOR_KINDS,
     WORD_SWAP,
     Consortium,
     Event,
@@ -101,31 +103,43 @@ def check_protocols(events: Sequence[Event], wiring_of: Mapping[str, Wiring], dr
 
 
 def check_validators(events: Sequence[Event], consortium: Consortium | None) -> None:
-    """Raise UsageError where an event stops a node that is none, the one that the clock speaks to, or so many that no block is made."""
-    down = [(number, event) for number, event in enumerate(events) if event.kind == VALIDATOR_DOWN]
-    for number, event in down:
+    """Raise UsageError where an event stops or cuts off a node that is none, or the one that the clock speaks to; or where nobody could make a block any more."""
+    concerned = [(number, event) for number, event in enumerate(events) if event.kind in VALIDATOR_KINDS]
+    for number, event in concerned:
         where = f"events[{number}]"
         if consortium is None:
-            raise UsageError(
-                f"{where}: {VALIDATOR_DOWN!r} stops one of several validators; give the table [consortium]"
-            )
+            what = "stops one" if event.kind == VALIDATOR_DOWN else "cuts off some"
+            raise UsageError(f"{where}: {event.kind!r} {what} of several validators; give the table [consortium]")
         first, *others = consortium.nodes
-        if event.target not in others:
+        names = event.nodes if event.kind == PARTITION else {event.target}
+        for name in sorted(names - {*others}) or ([] if names else [event.target]):
             known = f"there are {', '.join(others)}" if others else "there is none"
             raise UsageError(
-                f"{where}: target {event.target!r} is no node behind {first!r}, which the clock speaks to; {known}"
+                f"{where}: target {name!r} is no node behind {first!r}, which the clock speaks to; {known}"
             )
-        away = sorted({one.target for _, one in down if one.from_slot <= event.from_slot < one.until_slot})
-        if len(away) > consortium.away_max:
-            held = (
-                f"of {consortium.validators} validators at most {consortium.away_max} may be away, or no block is made"
-            )
-            raise UsageError(f"{where}: in slot {event.from_slot} {', '.join(away)} are down; {held}")
+        others_on = [one for _, one in concerned if one.from_slot <= event.from_slot < one.until_slot]
+        away = sorted(frozenset[str]().union(*(one.nodes for one in others_on)))
+        if not consortium.goes_on_without(away):
+            _check_standstill(where, event, away, consortium, is_alone=len(others_on) == 1)
+
+
+def _check_standstill(where: str, event: Event, away: Sequence[str], consortium: Consortium, *, is_alone: bool) -> None:
+    """Raise UsageError unless what leaves nobody more than two thirds is a partition by itself, in one slot."""
+    held = f"of {consortium.validators} validators at most {consortium.away_max} may be away, or no block is made"
+    if event.kind == VALIDATOR_DOWN or not is_alone:
+        said = "down" if event.kind == VALIDATOR_DOWN else "down or cut off"
+        raise UsageError(f"{where}: in slot {event.from_slot} {', '.join(away)} are {said}; {held}")
+    if consortium.goes_on_without(set(consortium.nodes).difference(away)):
+        raise UsageError(f"{where}: {', '.join(away)} would go on, and the clock speaks to the others; name those few")
+    if event.until_slot != event.from_slot + 1:
+        raise UsageError(
+            f"{where}: until_slot {event.until_slot}: {held}, and time stands with the blocks; give {event.from_slot + 1}"
+        )
 
 
 def _check_target(where: str, event: Event, area_of_meter: Mapping[str, str]) -> None:
     """Raise UsageError where an event concerns what is not there."""
-    if event.kind == VALIDATOR_DOWN:
+    if event.kind in VALIDATOR_KINDS:
         return
     areas = list(dict.fromkeys(area_of_meter.values()))
     if event.kind in _OF_AREA:
@@ -167,8 +181,8 @@ def _meters(event: Event) -> tuple[str, ...]:
 def _overlap(one: Event, other: Event, area_of_meter: Mapping[str, str], with_devices: Sequence[str]) -> bool:
     if one.until_slot <= other.from_slot or other.until_slot <= one.from_slot:
         return False
-    if {STOLEN_KEY, VALIDATOR_DOWN} & {one.kind, other.kind}:  # these concern no meter
-        return one.kind == other.kind and one.target == other.target
+    if {STOLEN_KEY, *VALIDATOR_KINDS} & {one.kind, other.kind}:  # these concern no meter
+        return one.kind == other.kind and (one.kind == PARTITION or one.target == other.target)
     if not {one.target, other.target} <= area_of_meter.keys():  # one is an area's, or each meter's in it
         areas = [
             {area_of_meter.get(name, name) for name in (with_devices if it.kind == DEAD_BROKER else _meters(it))}

@@ -7,6 +7,7 @@ names file and key.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -71,8 +72,9 @@ AREA_KINDS: Final = (
 )
 CLOCK_DRIFT: Final = "clock_drift"
 """No event of a file: a label of a meter whose clock has drifted so far that what it freezes is not of the boundary."""
-VALIDATOR_DOWN: Final = "validator_down"
-"""Of a consortium one node, with its engine, does not run."""
+VALIDATOR_DOWN, PARTITION = "validator_down", "partition"
+VALIDATOR_KINDS: Final = (VALIDATOR_DOWN, PARTITION)
+"""Of a consortium one node, with its engine, does not run; some nodes do not hear the others, and all run."""
 EXCHANGED: Final = "exchanged"
 """No fault: a meter gives way to a new one in the middle of the slot."""
 H1, H2, H3, H4, H5, H6 = "h1", "h2", "h3", "h4", "h5", "h6"
@@ -321,23 +323,32 @@ class Consortium:
         """How many may be away at once: more than two thirds make blocks."""
         return (self.validators - 1) // 3
 
+    def goes_on_without(self, away: Collection[str]) -> bool:
+        """Whether the others make blocks while these nodes are away."""
+        return len(away) <= self.away_max
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that goes wrong, or a fraud, from the begin of a slot to the begin of another. ``label``: what it is called in events.csv.
 
-    ``target``: a meter, for the kinds that concern all of it an area, or a validator's node; ``other``: of a swap, the meter that is found in
+    ``target``: a meter, for the kinds that concern all of it an area, or a validator's node, of a partition several with spaces between; ``other``: of a swap, the meter that is found in
     the target's place; of a collusion the one that counts more; of an exchange the new meter. ``chance_percent``: at each boundary it is on or
     not, by chance; then the target of what concerns a meter may be an area, each meter of which has its own chance.
     """
 
     label: str = dataclasses.field(metadata={"min": 1, "max": 60})
-    kind: str = one_of(*METER_KINDS, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS)
-    target: str = dataclasses.field(metadata={"min": 1, "max": 40})
+    kind: str = one_of(*METER_KINDS, *AREA_KINDS, *VALIDATOR_KINDS, EXCHANGED, *FRAUD_KINDS)
+    target: str = dataclasses.field(metadata={"min": 1, "max": 80})
     from_slot: int = whole(1, SLOTS_MAX)
     until_slot: int = whole(2, SLOTS_MAX)
     other: str = dataclasses.field(default="", metadata={"max": 40})
     chance_percent: int = whole(1, CERTAIN_PERCENT, CERTAIN_PERCENT)
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The validators' nodes that it concerns; none of an event of another kind."""
+        return frozenset(self.target.split()) if self.kind in VALIDATOR_KINDS else frozenset()
 
     def __post_init__(self) -> None:
         """Check what no range says."""

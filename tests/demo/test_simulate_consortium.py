@@ -30,7 +30,21 @@ label = "off"
 kind = "validator_down"
 target = "node-2"
 from_slot = 1
+until_slot = 2
+
+[[events]]
+label = "one of four does not hear the others"
+kind = "partition"
+target = "node-3"
+from_slot = 2
 until_slot = 3
+
+[[events]]
+label = "two and two"
+kind = "partition"
+target = "node-3 node-4"
+from_slot = 3
+until_slot = 4
 """
 
 
@@ -93,20 +107,30 @@ def test_gateways_talk_to_different_nodes(four: Finished) -> None:
     assert processes_of(four.out) == []
 
 
-def test_a_ledger_goes_on_without_one_of_four_and_that_one_catches_up(alone: Finished, tmp_path: Path) -> None:
+def test_a_ledger_goes_on_without_one_of_four_and_stands_while_two_do_not_hear_two_and_all_catch_up(
+    alone: Finished, tmp_path: Path
+) -> None:
     told = run_simulation(tmp_path / "out", scenario_in(tmp_path, validators=4, events=STOP))
-    assert (told.json["readings_missing"], told.json["faults"]) == (0, 1)
+    assert (told.json["readings_missing"], told.json["faults"]) == (0, 3)
     assert told.json["results_root"] == alone.json["results_root"]
     kept = [name for name in FILES if name not in ("events.csv", "report.html") and (alone.out / name).exists()]
     assert [name for name in kept if (told.out / name).read_bytes() != (alone.out / name).read_bytes()] == []
     starts = [(told.out / "run" / f"{name}.log").read_text().count(" ready at ") for name in NODES]
-    assert starts == [1, 2, 1, 1]
-    first, second = (headers_of(told, name)[: told.json["height"]] for name in NODES[:2])
-    assert len(first) == told.json["height"]
-    assert first == second
-    (score,) = score_run(told.out)
-    assert (score.kind, score.recall_percent, score.precision_percent) == ("validator_down", 100, 100)
-    assert score.concerned > 8, "blocks of two slots"
+    assert starts == [1, 2, 1, 1], "a node that is cut off goes on running"
+    headers = [headers_of(told, name)[: told.json["height"]] for name in NODES]
+    assert len(headers[0]) == told.json["height"]
+    assert [other == headers[0] for other in headers] == [True] * 4
+    assert [(event["kind"], event["target"]) for event in told.rows("events.csv")] == [
+        ("validator_down", "node-2"),
+        ("partition", "node-3"),
+        ("partition", "node-3 node-4"),
+    ]
+    scores = score_run(told.out)
+    assert [(score.kind, score.recall_percent, score.precision_percent) for score in scores] == [
+        ("validator_down", 100, 100),
+        ("partition", 100, 100),
+    ]
+    assert min(score.concerned for score in scores) > 3, "blocks of a slot"
 
 
 def test_a_run_that_is_killed_goes_on_with_its_validators(alone: Finished, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -241,12 +241,30 @@ def sync_state_from(home: Path, source: StateSyncFrom) -> None:
     replace_file(path, (text.partition(section.lstrip("\n").partition("\n")[0])[0].rstrip() + "\n" + section).encode())
 
 
+def peer_ports(home: Path) -> tuple[int, Mapping[str, int]]:
+    """On which port an engine listens for its peers, and on which it calls each of them, by node id. UsageError naming the file."""
+    table = _p2p_of(home)
+    addresses = (
+        peer.strip().partition("@") for peer in str(table.get("persistent_peers", "")).split(",") if "@" in peer
+    )
+    return _port_of(str(table.get("laddr", ""))), {name.lower(): _port_of(address) for name, _, address in addresses}
+
+
+def _port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
 def peer_ids(home: Path) -> frozenset[str]:
     """Node ids of those that may be peers: config.toml names them. UsageError naming the file."""
+    peers = str(_p2p_of(home).get("persistent_peers", ""))
+    return frozenset(peer.partition("@")[0].strip().lower() for peer in peers.split(",") if peer.strip())
+
+
+def _p2p_of(home: Path) -> Mapping[str, Any]:
     path = home / _CONFIG_NAME
     table = decode_toml(read_bounded(path, CONFIG_BYTES_MAX, "it is made by: gridledger consortium found"), path)
-    peers = str(table.get("p2p", {}).get("persistent_peers", ""))
-    return frozenset(peer.partition("@")[0].strip().lower() for peer in peers.split(",") if peer.strip())
+    found: Mapping[str, Any] = table.get("p2p", {})
+    return found
 
 
 def engine_genesis(chain: str, time_s: int, validators: Sequence[Validator]) -> bytes:

@@ -103,7 +103,9 @@ def test_an_area_without_a_meter_that_can_is_one_line() -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["roll_over", "blackout", "dead_broker", "validator_down", "h1", "stolen_key"])
+@pytest.mark.parametrize(
+    "kind", ["roll_over", "blackout", "dead_broker", "validator_down", "partition", "h1", "stolen_key"]
+)
 def test_what_comes_for_certain_takes_no_chance(kind: str) -> None:
     with pytest.raises(UsageError, match=f"chance_percent 30: '{kind}' comes for certain; leave it out"):
         event(kind, "A1")

@@ -112,6 +112,59 @@ def test_a_validator_stops_only_where_the_others_go_on(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("validators", "events", "words"),
+    [
+        (
+            None,
+            [("partition", "node-2", 1, 2)],
+            "events[0]: 'partition' cuts off some of several validators; give the table [consortium]",
+        ),
+        (4, [("partition", "node-2 node", 1, 2)], "events[0]: target 'node' is no node behind 'node'"),
+        (4, [("partition", "node-2,node-3", 1, 2)], "target 'node-2,node-3' is no node behind 'node'"),
+        (4, [("partition", " ", 1, 2)], "events[0]: target ' ' is no node behind 'node'"),
+        (
+            4,
+            [("partition", "node-3 node-2 node-4", 1, 2)],
+            "events[0]: node-2, node-3, node-4 would go on, and the clock speaks to the others; name those few",
+        ),
+        (
+            4,
+            [("partition", "node-3 node-4", 1, 3)],
+            "events[0]: until_slot 3: of 4 validators at most 1 may be away, or no block is made, and time stands with the blocks; give 2",
+        ),
+        (
+            4,
+            [("validator_down", "node-2", 1, 3), ("partition", "node-3", 2, 4)],
+            "events[1]: in slot 2 node-2, node-3 are down or cut off; of 4 validators at most 1",
+        ),
+        (
+            7,
+            [("partition", "node-2", 1, 3), ("partition", "node-3", 2, 4)],
+            "events[1]: overlaps events[0] on node-3 in slots 2 to 2",
+        ),
+    ],
+)
+def test_a_partition_leaves_more_than_two_thirds_with_the_clock_or_lasts_a_slot_of_a_standing_ledger(
+    validators: int | None, events: list[tuple[str, str, int, int]], words: str
+) -> None:
+    scenario = with_events(*(event(*one) for one in events)).sized(validators=validators)
+    with pytest.raises(UsageError) as caught:
+        build_world(scenario)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_partition_says_who_is_cut_off_and_whether_the_ledger_stands() -> None:
+    few, half = event("partition", "node-3", 2, 5), event("partition", "node-3 node-4", 6, 7)
+    troubles = Troubles(build_world(with_events(few, half).sized(validators=4)), Dropped(7))
+    cut_off = [troubles.nodes_cut_off(boundary) for boundary in (1, 2, 4, 5, 6, 7)]
+    assert cut_off == [set(), {"node-3"}, {"node-3"}, set(), {"node-3", "node-4"}, set()]
+    assert [troubles.stands(names) for names in cut_off] == [False, False, False, False, True, False]
+    assert troubles.nodes_that_stop() == {"node-3", "node-4"}
+    assert troubles.nodes_down(2) == set()
+
+
 def test_as_many_validators_as_may_be_away_stop_beside_other_faults() -> None:
     stops = [event("validator_down", f"node-{number}", 2, 5) for number in (2, 3)]
     scenario = with_events(*stops, event("blackout", "A1", 2, 4), event("validator_down", "node-4", 5, 7))

@@ -76,6 +76,8 @@ async def test_what_reaches_the_node_and_what_comes_back(
 
 
 async def test_a_relay_that_is_led_elsewhere_ends_its_connections_and_the_next_ones_come_to_the_other_node() -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     async with node() as (url, asked), node() as (other_url, asked_instead):
         relay = Relay(url)
         await relay.start()
@@ -93,3 +95,4 @@ async def test_a_relay_that_is_led_elsewhere_ends_its_connections_and_the_next_o
         assert (await ask(relay, CLOCK)).startswith(b"HTTP/1.1 200")
         await relay.close()
     assert (asked, asked_instead) == ([SUBMIT, SUBMIT], [CLOCK])
+    assert faults == []

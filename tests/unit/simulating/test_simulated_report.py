@@ -29,7 +29,7 @@ from simulators.scenarios.schema import (
     FRAUD_KINDS,
     GREEDY,
     METER_KINDS,
-    VALIDATOR_DOWN,
+    VALIDATOR_KINDS,
     Event,
     MarketGroup,
 )
@@ -138,7 +138,7 @@ def test_an_event_is_drawn_with_its_window_the_truth_and_what_was_settled(tmp_pa
 
 
 def test_every_kind_of_event_has_words_in_both_languages() -> None:
-    kinds = {*METER_KINDS, CLOCK_DRIFT, *AREA_KINDS, VALIDATOR_DOWN, EXCHANGED, *FRAUD_KINDS}
+    kinds = {*METER_KINDS, CLOCK_DRIFT, *AREA_KINDS, *VALIDATOR_KINDS, EXCHANGED, *FRAUD_KINDS}
     assert set(KINDS) == kinds
     assert all(words.en and words.zh for words in KINDS.values())
 
