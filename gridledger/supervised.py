@@ -103,6 +103,11 @@ class Supervised:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
 
+    def times_said(self, event: str) -> int:
+        """How often its log has a line of an event."""
+        log = self._log_file.read_bytes() if self._log_file.exists() else b""
+        return log.count(f'"event": "{event}"'.encode())
+
     def last_line(self) -> str:
         """The last line that the process left in its log, or of a logged event its name and reason."""
         lines = self._log_file.read_text(errors="replace").splitlines() if self._log_file.exists() else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,11 +79,17 @@ def run(args: argparse.Namespace) -> int:
     found = find_scenario(DEMONSTRATION).sized(
         households=args.households, slots=slots, seed=args.seed, validators=validators
     )
+    is_there = args.out is not None and args.out.exists()
     out = choose_folder(args.out, args.seed)
     pages_port = None if args.headless else args.port or 0
     plan = Plan(out, found, pages_port, args.drop_ppm)
     try:
         outcome = perform(plan, _Terminal(args), "gridledger demo")
+    except UsageError:
+        if not is_there:
+            with contextlib.suppress(OSError):  # it holds something: then it is no trace of a refusal
+                out.rmdir()
+        raise
     except asyncio.CancelledError:  # SIGTERM: node and agents have been ended too
         return EXIT_TERMINATED
     dropped = outcome.losses.readings_dropped if outcome.losses else 0

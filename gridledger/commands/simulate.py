@@ -149,6 +149,7 @@ def _run_agents(args: argparse.Namespace) -> int:
     goes_on = args.resume and is_begun(args.out, found)
     if not goes_on:
         check_out(args.out)
+        _say_that_it_begins(args)
     try:
         plan = Plan(
             args.out.resolve(), found, speed=args.speed, has_parquet=args.parquet, is_resumable=True, is_begun=goes_on
@@ -160,14 +161,24 @@ def _run_agents(args: argparse.Namespace) -> int:
     return 0 if summary.readings_missing <= lost and summary.postings_sum_nano == 0 else 1
 
 
+def _say_that_it_begins(args: argparse.Namespace) -> None:
+    """Whoever wanted to go on may have named another folder."""
+    if args.resume:
+        what = "there is nothing to go on with; the run begins at its first slot"
+        print(f"gridledger simulate run: --resume: --out {args.out}: {what}", file=sys.stderr, flush=True)
+
+
 def _run_direct(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from gridledger.settling.whole import check_out
+    from gridledger.simulating.begun import has_ledger
     from gridledger.simulating.direct import DirectPlan, run_direct
 
     found = _found(args)
     check_out(args.out)
+    if not has_ledger(args.out):
+        _say_that_it_begins(args)
     plan = DirectPlan(args.out, found, has_parquet=args.parquet, has_bills=not args.no_bills, goes_on=args.resume)
     try:
         outcome = run_direct(plan, print_progress).outcome

@@ -36,6 +36,8 @@ BROKER: Final = "loopback"
 ANSWERS_S_MAX: Final = 5.0
 """So long the day waits for a broker that is just starting; after that it does without, and finds it when it comes."""
 POLL_S: Final = 0.02
+RETRY_MS_MAX: Final = 500
+"""An agent looks for a broker that is away at least so often."""
 
 _log = get_logger(__name__)
 
@@ -98,7 +100,7 @@ def _two_devices(world: World) -> tuple[PlacedDevice, ...]:
 
 def devices_toml(port: int, devices: Sequence[PlacedDevice]) -> str:
     """The tables of an agent's configuration that name broker and devices."""
-    parts = [f'[[brokers]]\nbroker = "{BROKER}"\nhost = "{HOST}"\nport = {port}\n']
+    parts = [f'[[brokers]]\nbroker = "{BROKER}"\nhost = "{HOST}"\nport = {port}\nretry_ms_max = {RETRY_MS_MAX}\n']
     for placed in devices:
         device = placed.device
         parts.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -29,6 +30,9 @@ UNDERWAY_S: Final = 1.0
 """So long after a cut a block whose votes were there before it may still be made."""
 STANDS_S: Final = 5.0
 """So long no block is seen: more than twice the time after which an empty one would come."""
+LISTENS: Final = "broker_up"
+"""What an agent logs when it has found its broker."""
+FOUND_AGAIN_S_MAX: Final = 30.0
 
 
 @asynccontextmanager
@@ -155,7 +159,26 @@ class Field:
         if self._broker is None or is_dead == self._is_broker_dead:
             return
         self._is_broker_dead = is_dead
-        await (self._broker.stop() if is_dead else self._broker.start())
+        if is_dead:
+            await self._broker.stop()
+            return
+        listening = {
+            self._agents[area]: self._agents[area].times_said(LISTENS) for area in self._instruments.areas_with_devices
+        }
+        await self._broker.start()
+        await self._found_again(listening)
+
+    async def _found_again(self, listening: Mapping[Supervised, int]) -> None:
+        """Wait until agents and devices have found the broker again: how soon they do is a matter of this machine's time, not of the world's.
+
+        listening: how often each agent had found it before. A broker that does not come back is done without.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOUND_AGAIN_S_MAX):
+                while not self._instruments.devices_listen or any(  # noqa: ASYNC110 - other processes connect
+                    agent.times_said(LISTENS) == before for agent, before in listening.items()
+                ):
+                    await asyncio.sleep(POLL_S)
 
     async def exchange(self, boundary_index: int) -> None:
         """Exchange the meters that are exchanged in the slot behind a boundary, and tell ledger and gateways of it."""

@@ -95,6 +95,16 @@ class Instruments:
         self._time = time
         self._exchanged: dict[int, Exchange] = {}
 
+    @property
+    def areas_with_devices(self) -> set[str]:
+        """The areas that some devices stand in."""
+        return {self._world.meters[placed.row].area for placed in self._placed}
+
+    @property
+    def devices_listen(self) -> bool:
+        """Whether the broker passes on to the devices what they are asked."""
+        return self._devices is None or self._devices.is_listening
+
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
         """Connect the devices, and let them say their state again and again inside the block.

@@ -143,6 +143,11 @@ def _noting_quality(runs: Iterable[RunColumns], frame: Dataset) -> Iterator[RunC
         yield run
 
 
+def work_of(out: Path) -> Path:
+    """The folder in which the results of ``out`` are made."""
+    return out.with_name(f".{out.name}{WORK}")
+
+
 @contextmanager
 def made_whole(out: Path, goes_on: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """A folder to work in that becomes ``out``, absent or an empty folder; after a fault there is none of it.
@@ -164,11 +169,11 @@ def _work_folder(out: Path, goes_on: Callable[[Path], bool] | None = None) -> It
     It is gone afterwards, unless it has another name by then, or Ctrl-C stopped what can go on.
     """
     is_kept = False
-    work = out.with_name(f".{out.name}{WORK}")
+    work = work_of(out)
     if work.is_symlink():
         raise UsageError(f"{work}: is a link; take it away")
     work.mkdir(mode=0o755, parents=True, exist_ok=True)
-    lock = out.with_name(f".{out.name}{WORK}.lock")
+    lock = work.with_name(f"{work.name}.lock")
     with locked(lock, f"{out}: another call makes it just now; wait until it has ended"):
         if goes_on is None or not goes_on(work):
             shutil.rmtree(work)  # what a run that was killed has left: the name is ours alone

@@ -14,6 +14,7 @@ from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
 from gridledger.founding.folder import write_new
 from gridledger.settling.chain.importing import KEYS, LEDGER
+from gridledger.settling.whole import work_of
 from gridledger.simulating.terms import files_of
 from simulators.scenarios.gallery import Found
 
@@ -35,6 +36,12 @@ def note_begun(work: Path, identity: bytes) -> None:
     """Say what is run in a folder."""
     if not (work / BEGUN).exists():
         write_new(work / BEGUN, identity)
+
+
+def has_ledger(out: Path) -> bool:
+    """Whether a run for ``out`` was stopped that has founded its ledger: there is something to go on with."""
+    work = work_of(out.absolute())
+    return (work / BEGUN).exists() and (work / SETTLEMENT / LEDGER).is_dir()
 
 
 def can_go_on(out: Path, work: Path, identity: bytes) -> bool:

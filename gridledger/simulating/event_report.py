@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -90,20 +91,29 @@ def event_section(settled: Settled, local: Callable[[int], str]) -> str:
         ("estimated", Text("estimated or interpolated", "估计或插补")),
         ("suspect", Text("missing or suspect", "缺失或可疑")),
     ]
-    drawn = strips([_figure(settled, event, local) for event in events[:DRAWN_MAX]])
-    return section(title, paragraph(how), legend(keys), drawn, *_table(settled, events, local))
+    drawn = [strips([_figure(settled, event, local) for event in events[:DRAWN_MAX]]), *_not_drawn(events[DRAWN_MAX:])]
+    return section(title, paragraph(how), legend(keys), *drawn, *_table(settled, events, local))
+
+
+def _not_drawn(events: Sequence[Event]) -> list[str]:
+    """What is said of the events behind those that are drawn: how many of each kind."""
+    if not events:
+        return []
+    kinds = [(count, KINDS[kind]) for kind, count in Counter(event.kind for event in events).items()]
+    english = "; ".join(f"{count:,} × {words.en}" for count, words in kinds)
+    chinese = "；".join(f"{words.zh} {count:,} 项" for count, words in kinds)
+    shown = f"Drawn are the first {DRAWN_MAX}; not drawn: {english}."
+    return [paragraph(Text(shown, f"图示前 {DRAWN_MAX} 项；未图示：{chinese}。"))]
 
 
 def columns_of(settled: Settled, event: Event) -> NDArray[np.intp]:
     """int[n]: the meters that are settled and that an event concerns."""
-    is_area, is_node = event.kind in (*AREA_KINDS, STOLEN_KEY), event.kind in VALIDATOR_KINDS
-    concerned = (event.target, event.other)
-    found = [
-        column
-        for column, meter in enumerate(settled.world.meters)
-        if meter.party and (is_node or (meter.area == event.target if is_area else meter.meter in concerned))
-    ]
-    return np.array(found, dtype=np.intp)
+    if event.kind in VALIDATOR_KINDS:
+        return settled.columns_settled
+    if event.kind in (*AREA_KINDS, STOLEN_KEY):
+        return settled.columns_of_area[event.target]
+    named = {settled.column_of_meter[name] for name in (event.target, event.other) if name}
+    return np.array(sorted(column for column in named if settled.world.meters[column].party), dtype=np.intp)
 
 
 def effect_of(settled: Settled, event: Event) -> Effect:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -118,10 +119,18 @@ def score_run(folder: Path) -> list[Score]:
     qualities = {(row["meter"], int(row["slot_start_s"])): row for row in _rows(folder, "reported.csv")}
     kinds = {label.kind for label in labels}
     scores = {kind: Score(kind, _SIGNS.get(kind, ABSENT)) for kind in FAULT_KINDS if kind in kinds}
+    taken = {
+        cell for label in labels if _SIGNS.get(label.kind, ABSENT) == ABSENT for cell in filter(label.covers, signs)
+    }
     covered: set[Cell] = set()
+    clocked: set[Cell] = set()
     for label in labels:
         score = scores[label.kind]
         for cell in filter(label.covers, signs):
+            if label.kind in _OF_CLOCKS:
+                clocked.add(cell)
+                if _is_unmeasured(cell, taken):
+                    continue
             covered.add(cell)
             score.concerned += 1
             score.so += score.sign in signs[cell]
@@ -129,12 +138,18 @@ def score_run(folder: Path) -> list[Score]:
     for cell, said in signs.items():
         if cell not in covered and COUNTED not in said and (cause := _last_before(labels, cell)) is not None:
             scores[cause.kind].elsewhere += 1
-        if cell not in covered and AS_IT_STOOD in said:
+        if cell not in clocked and AS_IT_STOOD in said:
             for kind in {label.kind for label in labels if label.kind in _OF_CLOCKS and cell[0] in label.meters}:
                 scores[kind].elsewhere += 1
     devices = _score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])
     nodes = (_score_nodes(folder, kind, [row for row in stops if row["kind"] == kind]) for kind in VALIDATOR_KINDS)
     return [*scores.values(), *devices, *chain.from_iterable(nodes)]
+
+
+def _is_unmeasured(cell: Cell, taken: AbstractSet[Cell]) -> bool:
+    """Whether another fault takes a reading at either end of the slot that ends here: how a clock stands cannot be told of its energy."""
+    meter, boundary_s = cell
+    return cell in taken or (meter, boundary_s - SLOT_S) in taken
 
 
 def _labels(folder: Path, area_of: dict[str, str]) -> Iterator[_Label]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -81,7 +82,19 @@ class Settled:
         columns = {meter.meter: column for column, meter in enumerate(world.meters)}
         new = {event.other: columns[event.target] for event in world.scenario.events if event.kind == EXCHANGED}
         self.column_of_meter: Mapping[str, int] = columns | new
+        self.columns_settled: NDArray[np.intp] = np.array(
+            [column for column, meter in enumerate(world.meters) if meter.party], dtype=np.intp
+        )
+        """int[n]: the meters of parties."""
         self._sums: NDArray[np.int64] = np.zeros((len(SUMS), len(world.meters)), dtype=np.int64)
+
+    @cached_property
+    def columns_of_area(self) -> Mapping[str, NDArray[np.intp]]:
+        """By area, int[n]: its meters of parties."""
+        found: dict[str, list[int]] = {area: [] for area in self.world.areas}
+        for column in self.columns_settled.tolist():
+            found[self.world.meters[column].area].append(column)
+        return {area: np.array(columns, dtype=np.intp) for area, columns in found.items()}
 
     def add_positions(
         self, slot: int, at: Int64Column, columns: Mapping[str, Int64Column], quality: NDArray[np.uint8]
@@ -130,7 +143,7 @@ class Settled:
 
     def _reported(self) -> Iterator[Table]:
         """Rows of the meters that are settled."""
-        settles = [place for place, meter in enumerate(self.world.meters) if meter.party]
+        settles = self.columns_settled.tolist()
         names = [self.world.meters[place].meter for place in settles]
         order = np.array(sorted(range(len(names)), key=lambda place: names[place].encode()), dtype=np.intp)
         columns = np.array(settles, dtype=np.intp)[order]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import gridledger.demo
 from gridcore.errors import UsageError
 from gridledger.cli import main
+from gridledger.demo import run
 from gridledger.demo.folder import choose_folder
 from gridledger.demo.run import Outcome, Plan, run_demo
 from gridledger.founding.folder import write_new
+from simulators.scenarios.gallery import Found
 from tests.worlds.simulated import demonstration
 
 OTHER_WRITES = re.compile(r"write_text|write_bytes|copyfile|open\(\"w")
@@ -57,6 +60,22 @@ def test_a_link_put_into_the_folder_meanwhile_ends_the_demonstration(tmp_path: P
     with pytest.raises(FileExistsError):
         asyncio.run(run_demo(Plan(out, demonstration(households=1, slots=1, seed=7)), NobodyIsShownPages()))
     assert theirs.read_text() == "precious" if theirs.is_file() else list(theirs.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_demonstration_that_is_refused_leaves_no_folder_but_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_there: bool
+) -> None:
+    def refuse(_found: Found) -> NoReturn:
+        raise UsageError("its grid cannot carry this")
+
+    out = tmp_path / "out"
+    if is_there:
+        out.mkdir()
+    monkeypatch.setattr(run, "prepare_for_agents", refuse)
+    assert main(["demo", "--headless", "--slots", "1", "--out", str(out)]) == 2
+    assert "its grid cannot carry this" in capsys.readouterr().err
+    assert out.exists() == is_there
 
 
 def test_every_file_of_a_demonstration_is_a_new_one(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_run_that_ctrl_c_stops_says_how_it_goes_on_and_does(
     genesis = tmp_path / ".out.unfinished" / "settlement" / "ledger" / "genesis.cbor"
     founded = genesis.read_bytes()
     assert main([*command, "--resume"]) == 0
+    assert capsys.readouterr().err == ""
     assert digests(out) == digests(undisturbed)
     assert (out / "settlement" / "ledger" / "genesis.cbor").read_bytes() == founded
 
@@ -142,4 +143,7 @@ def test_where_nothing_was_begun_it_begins_and_what_another_run_left_is_not_touc
     assert (left / BEGUN).exists()
     assert main(command) == 0, "without --resume it begins anew"
     assert not left.exists()
+    assert capsys.readouterr().err == ""
     assert main([*command[:-1], str(tmp_path / "fresh"), "--resume"]) == 0
+    said = f"--resume: --out {tmp_path / 'fresh'}: there is nothing to go on with; the run begins at its first slot\n"
+    assert capsys.readouterr().err == f"gridledger simulate run: {said}"

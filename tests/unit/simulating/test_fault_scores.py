@@ -38,6 +38,41 @@ def test_a_kind_that_concerned_no_reading_has_no_share_and_not_none_of_a_hundred
     assert as_json(score)["recall_percent"] is None
 
 
+CLOCKS = {
+    "meters.csv": FILES["meters.csv"],
+    "events.csv": "kind,target,other,from_s,until_s\nlost,M1,,1800,2700\nclock_drift,M1,,900,4500\n",
+    "truth.csv": "meter,slot_start_s,import_wh,export_wh\n" + "".join(f"M1,{at},10,0\n" for at in range(0, 4500, 900)),
+    "registers.csv": "meter,boundary_s,import_wh,export_wh\nM1,0,1000,0\nM1,900,1010,0\nM1,1800,,\n"
+    "M1,2700,1030,0\nM1,3600,1040,0\nM1,4500,1050,0\n",
+    "reported.csv": "meter,slot_start_s,quality,flags\nM1,0,measured,\nM1,900,estimated,interpolated\n"
+    "M1,1800,estimated,interpolated\nM1,2700,measured,\nM1,3600,measured,frozen\n",
+}
+"""A meter of DL/T 645 whose clock is off at four boundaries, at the second of which it is not heard."""
+
+
+def test_a_clock_is_scored_where_its_meter_is_measured_and_not_where_another_fault_takes_the_reading(
+    folder: Path,
+) -> None:
+    for name, text in CLOCKS.items():
+        (folder / name).write_text(text)
+    scores = {score.kind: score for score in score_run(folder)}
+    assert {kind: (score.concerned, score.so, score.elsewhere) for kind, score in scores.items()} == {
+        "lost": (1, 1, 0),
+        "clock_drift": (2, 2, 0),
+    }
+    assert scores["clock_drift"].qualities == {"measured", "measured, frozen", "estimated, interpolated"}
+
+
+def test_a_reading_that_no_fault_took_is_missed_by_the_clock_and_one_that_is_not_frozen_elsewhere_speaks_against_it(
+    folder: Path,
+) -> None:
+    for name, text in CLOCKS.items():
+        (folder / name).write_text(text)
+    (folder / "events.csv").write_text("kind,target,other,from_s,until_s\nclock_drift,M1,,1800,2700\n")
+    (score,) = score_run(folder)
+    assert (score.kind, score.concerned, score.so, score.elsewhere) == ("clock_drift", 1, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

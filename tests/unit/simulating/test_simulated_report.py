@@ -154,6 +154,8 @@ def test_so_many_events_are_drawn_and_all_are_counted(tmp_path: Path, monkeypatc
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.count("<figure>") == 2
     assert page.count("<td>E") == 3
+    assert "Drawn are the first 2; not drawn: 1 × never answers." in page
+    assert "图示前 2 项；未图示：无应答 1 项。" in page
 
 
 def test_a_key_that_was_stolen_concerns_all_homes_of_its_area(tmp_path: Path) -> None:
