@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridledger.simulating.fault_scores import CAUGHT_UP, FAULT_KINDS, score_run, table_text
-from simulators.scenarios.schema import VALIDATOR_DOWN
+from simulators.scenarios.schema import VALIDATOR_KINDS
 from tests.demo.demo_run import run_simulation
 
 pytestmark = pytest.mark.soak
@@ -24,7 +24,7 @@ def test_every_kind_of_fault_is_reported_as_the_table_says(tmp_path: Path) -> No
     assert day["readings_missing"] == day["readings_dropped"], "every fault happened, and nothing else"
     assert night["readings_missing"] == 0
     scores = [score for told in runs for score in score_run(told.out)]
-    assert {score.kind for score in scores} == {*FAULT_KINDS, VALIDATOR_DOWN}
+    assert {score.kind for score in scores} == {*FAULT_KINDS, *VALIDATOR_KINDS}
     lines = DOCS.read_text("utf-8").splitlines()
     made = table_text(scores).splitlines()
     if os.environ.get("GRIDLEDGER_WRITE_DOCS"):
