@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
 from quart import Blueprint, Response, request
@@ -20,7 +20,7 @@ from gridweb.pages.document_versions import PART_TITLES, document_versions
 from gridweb.pages.household_tables import line_url
 from gridweb.points import find_point
 from gridweb.site import site, source, viewer
-from gridweb.source import Source, SourceAway, SourceBusy, SourceMissing, part_of
+from gridweb.source import AreaInfo, Source, SourceAway, SourceBusy, SourceMissing, part_of
 from gridweb.tables import TABLE_ROWS_MAX, Column, Table, serves_table, table_url
 from gridweb.views import render_page, site_zone
 
@@ -117,6 +117,12 @@ async def household_disputes_table(source: Source, viewer: Viewer, party: str) -
     check_party(viewer, party)
     own = await read_of_party(source, party)
     return await _table(source, own, f"{party}-disputes", _("Disputes of %(party)s", party=party))
+
+
+async def area_disputes_table(source: Source, area: AreaInfo, parties: Container[str]) -> Table:
+    """The disputes of an area's parties."""
+    own = [one for one in await _read_all(source) if one["party"] in parties]
+    return await _table(source, own, f"{area.area}-disputes", _("Disputes of area %(area)s", area=area.area))
 
 
 async def read_of_party(source: Source, party: str) -> list[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any, Final
 
@@ -20,15 +21,26 @@ from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
 from gridweb.pages.balances import PartyBooks, Span, account_table, balances_table, choose_span
+from gridweb.pages.certificates import area_certificate_months_table, area_certificates_table, certificates_table
+from gridweb.pages.components import components_table
+from gridweb.pages.disputes import area_disputes_table, dispute_versions_table
 from gridweb.pages.documents import household_document_lines_table, names_tariff, why_refused
 from gridweb.pages.households import parties_table
 from gridweb.pages.imbalance import exchanges_table, imbalance_slots_table
 from gridweb.pages.issued import issued_document_table, issued_table
 from gridweb.pages.issued_states import not_usable, read_book
-from gridweb.pages.month_tables import Month, choose_month, household_month_lines_table, household_month_table
+from gridweb.pages.month_tables import (
+    Month,
+    choose_month,
+    household_month_lines_table,
+    household_month_table,
+    household_months_table,
+)
 from gridweb.pages.quality import missing_table
+from gridweb.pages.registry import names_table
 from gridweb.pages.runs import runs_table
-from gridweb.pages.troubles import NOBODYS, read_exceptions_table
+from gridweb.pages.tariffs import tariff_table
+from gridweb.pages.troubles import exceptions_table
 from gridweb.points import parties_of
 from gridweb.site import site, source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing
@@ -40,18 +52,26 @@ pages = Blueprint("exporting", __name__)
 TableOfParty = Callable[..., Awaitable[Table]]
 
 
+class Covers(Enum):
+    """What of the ledger an export has."""
+
+    MONTH = "month"
+    YEAR = "year"
+    NOW = "now"
+
+
 @dataclass(frozen=True)
 class Content:
-    """What an export of a month, or of the year around it, holds. ``parts``: its files, in order."""
+    """What an export of a month, of the year around it, or of what there is by now holds. ``parts``: its files, in order."""
 
     title: str
     parts: Callable[[Source, Viewer, AreaInfo, Month], Awaitable[Sequence[Part]]]
-    is_of_year: bool = False
+    covers: Covers = Covers.MONTH
     needs_book: bool = False
 
     def span(self, month: Month) -> str:
-        """The name of the month or of its year."""
-        return month.name[:4] if self.is_of_year else month.name
+        """The name of the month or of its year; "" of what there is by now."""
+        return {Covers.MONTH: month.name, Covers.YEAR: month.name[:4], Covers.NOW: ""}[self.covers]
 
 
 async def _a_party_each(
@@ -80,8 +100,55 @@ async def _runs_of(source: Source, area: str, day: str) -> Table:
     return await runs_table(source, area, day=day)
 
 
-async def _exceptions_of(source: Source, area: str, day: str) -> Table:
-    return await read_exceptions_table(source, area, day, NOBODYS)
+async def _exceptions_by_day(source: Source, viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    """With who has taken what, for whom the page shows it."""
+    return [
+        Part(f"{area.area}-{day.date}", partial(exceptions_table, source, viewer, area=area.area, day=day.date))
+        for day in month.days
+    ]
+
+
+async def _years_of_parties(source: Source, viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    """The year of each party month by month."""
+    year = month.name[:4]
+    return [
+        Part(f"{party}-{year}", partial(household_months_table, source, viewer, party, year=year))
+        for party in await parties_of(source, area)
+    ]
+
+
+async def _disputes_of(source: Source, viewer: Viewer, area: AreaInfo, _month: Month) -> Sequence[Part]:
+    """The disputes of an area's parties, then what each contests beside what it came to since."""
+    parties = set(await parties_of(source, area))
+    listed = await area_disputes_table(source, area, parties)
+    return [
+        Part(f"{area.area}-disputes", partial(area_disputes_table, source, area, parties)),
+        *(
+            Part(f"{dispute}-versions", partial(dispute_versions_table, source, viewer, dispute))
+            for dispute, *_rest in listed.rows
+        ),
+    ]
+
+
+async def _tariffs_of(source: Source, _viewer: Viewer, area: AreaInfo, _month: Month) -> Sequence[Part]:
+    """The prices of an area's rules, then the components of each tariff of the ledger."""
+    names = [str(name) for (name,) in (await names_table(source, "tariff")).rows]
+    return [
+        Part(f"{area.area}-tariff", partial(tariff_table, source, area.area)),
+        *(Part(f"{name}-components", partial(components_table, source, name)) for name in names),
+    ]
+
+
+async def _certificates_of(source: Source, viewer: Viewer, area: AreaInfo, _month: Month) -> Sequence[Part]:
+    """The certificates of an area and what became known in each month, then those of each party."""
+    return [
+        Part(f"{area.area}-certificates", partial(area_certificates_table, source, area.area)),
+        Part(f"{area.area}-certificate-months", partial(area_certificate_months_table, source, area.area)),
+        *(
+            Part(f"{party}-certificates", partial(certificates_table, source, viewer, party))
+            for party in await parties_of(source, area)
+        ),
+    ]
 
 
 async def _accounts_of_year(source: Source, _viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
@@ -139,6 +206,7 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "kinds": Content(
         N_("Statements by kind of line, a file for each party"), partial(_a_party_each, household_month_table)
     ),
+    "years": Content(N_("Statements of the year by month, a file for each party"), _years_of_parties, Covers.YEAR),
     "documents": Content(
         N_("Lines of invoices and credit notes, a file for each party"),
         partial(_a_party_each, _document_lines_of),
@@ -149,12 +217,19 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "accounts": Content(
         N_("Accounts of the year, a file for each party, and balances, a file for each month"),
         _accounts_of_year,
-        is_of_year=True,
+        Covers.YEAR,
     ),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
-    "exceptions": Content(
-        N_("Exceptions by money at stake, a file for each day"), partial(_a_day_each, _exceptions_of)
+    "exceptions": Content(N_("Exceptions by money at stake, a file for each day"), _exceptions_by_day),
+    "disputes": Content(
+        N_("Disputes there ever were, and a file for each with what it came to since"), _disputes_of, Covers.NOW
+    ),
+    "tariffs": Content(
+        N_("Prices of the area, and the components of each tariff, with their time"), _tariffs_of, Covers.NOW
+    ),
+    "certificates": Content(
+        N_("Green certificates of the area and by month, and a file for each party"), _certificates_of, Covers.NOW
     ),
     "imbalance": Content(
         N_("Balance groups slot by slot, a file for each day"), partial(_a_day_each, imbalance_slots_table)
@@ -219,8 +294,9 @@ async def start_export() -> ResponseReturnValue:
     parts = await content.parts(source(), viewer(), area, month)
     as_of = await source().as_of()
     where = Provenance(as_of.chain, as_of.height, as_of.ledger_time_s, _(as_of.mark) if as_of.mark else "")
-    title = f"{translate(content.title)} · {area.area} · {content.span(month)} · {chosen.title}"
-    name = f"{area.area}-{form['content']}-{content.span(month)}.zip"
+    span = content.span(month)
+    title = " · ".join(part for part in (translate(content.title), area.area, span, chosen.title) if part)
+    name = "-".join(part for part in (area.area, form["content"], span) if part) + ".zip"
     site().exports.start(viewer().name, title, name, parts, chosen, where)
     return redirect("/exports", 303)
 

@@ -13,7 +13,7 @@ from gridweb.i18n import N_, _, translate
 from gridweb.pages.day_figures import AllDays, read_day
 from gridweb.pages.day_tables import correction_path, slot_path
 from gridweb.pages.estimates import METHOD_REMEDIES, METHOD_TITLES, Method
-from gridweb.pages.marks import MARKED_METERS_MAX
+from gridweb.pages.marks import MARKED_METERS_MAX, THRESHOLDS
 from gridweb.pages.stakes import (
     BASIS_TITLES,
     CODE_REMEDIES,
@@ -155,6 +155,15 @@ def table_of_troubles(troubles: Troubles, days: AllDays, currency: str, shown: S
         note += " " + _(
             "Spikes, zeros and new directions were not looked for: that needs the time series, and at most %(count)s meters (choose an area).",
             count=count(MARKED_METERS_MAX),
+        )
+    else:
+        note += " " + _(
+            "Spikes (%(spike)s %% above what is usual, and %(watt)s W), zeros (for %(hours)s h) and new directions (%(wh)s Wh) are found by fixed thresholds, each meter against its own %(days)s days before.",
+            spike=THRESHOLDS.spike_percent,
+            watt=count(THRESHOLDS.spike_w_min),
+            hours=THRESHOLDS.zero_run_s // 3_600,
+            wh=THRESHOLDS.new_direction_wh,
+            days=THRESHOLDS.history_days,
         )
     of_state = () if shown.taken is None else STATE_COLUMNS
     return Table(

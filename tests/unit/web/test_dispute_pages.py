@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +85,23 @@ async def test_a_reader_sees_all_disputes_the_largest_first_with_what_is_frozen(
     assert table["totals"][[column["key"] for column in table["columns"]].index("amount_nano")] == -1_500_000_000 + 9
     page = await browser.text("/disputes")
     assert f'href="/disputes/{OWN}"' in page
+
+
+async def test_an_export_has_the_disputes_of_an_area_and_what_each_came_to_since(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    form = {"content": "disputes", "area": "A1", "month": "2024-06", "format": "csv"}
+    assert (await browser.post("/exports", form)).status_code == 303
+    (job,) = world.site.exports.of("utility-x")
+    assert job.task is not None
+    await job.task
+    assert (job.state, job.file_name) == ("done", "A1-disputes.zip")
+    answer = await browser.get(f"/exports/{job.job}/file")
+    with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
+        assert file.namelist() == ["A1-disputes.csv", f"{OWN}-versions.csv", f"{OTHER}-versions.csv"]
+        held = [file.read(name).decode() for name in file.namelist()]
+    alone = [f"/api/v1/disputes/{dispute}/versions?format=csv" for dispute in (OWN, OTHER)]
+    assert held == [await browser.text(path) for path in ("/api/v1/disputes?format=csv", *alone)]
+    await world.site.exports.close()
 
 
 async def test_a_household_sees_its_own_disputes_alone(world: World) -> None:

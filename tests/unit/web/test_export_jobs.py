@@ -59,6 +59,31 @@ async def test_a_month_of_every_party_comes_as_a_zip_with_a_file_for_each(tmp_pa
     await world.site.exports.close()
 
 
+async def test_years_tariffs_and_certificates_come_with_the_rows_of_their_pages(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    await fill_day(world)
+    price = {"value": {"prices": {"levy_micro_per_kwh": 40_000}}, "from_s": 0, "recorded_height": 0}
+    world.node.answers["registry/rules/r"] = {"entries": [price]}
+    browser = world.browser(Role.UTILITY)
+    wanted = {
+        "years": ("A1-years-2024.zip", f"{PARTY}-2024.csv", f"/households/{PARTY}/months?year=2024"),
+        "tariffs": ("A1-tariffs.zip", "A1-tariff.csv", "/areas/A1/tariff?"),
+        "certificates": ("A1-certificates.zip", "A1-certificates.csv", "/areas/A1/certificates?"),
+    }
+    held, alone = {}, {}
+    for content, (name, member, address) in wanted.items():
+        assert (await browser.post("/exports", FORM | {"content": content})).status_code == 303
+        await ended(world, browser)
+        job = world.site.exports.of("utility-x")[0]
+        assert (job.state, job.reason, job.file_name) == ("done", "", name)
+        answer = await browser.get(f"/exports/{job.job}/file")
+        with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
+            held[content] = file.read(member).decode()
+        alone[content] = await browser.text(f"/api/v1{address}&format=csv")
+    assert held == alone
+    await world.site.exports.close()
+
+
 async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)

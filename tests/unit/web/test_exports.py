@@ -131,6 +131,28 @@ def test_pdf_is_an_archive_file_with_its_exact_rows_attached_and_the_same_each_t
         assert "SIMULATED" in text
 
 
+def test_a_wide_table_on_paper_keeps_each_column_to_itself_and_says_everywhere_what_it_is() -> None:
+    """Names of 21 letters ran over the column beside them, keys off the paper; a note behind the last row had a page of its own."""
+    if not shutil.which("pdftotext"):
+        pytest.skip("needs pdftotext (poppler-utils)")
+    columns = (
+        *(Column(f"name_{at}", f"Name {at}") for at in range(4)),
+        *(Column(f"day_{at}", f"Day {at}", "day") for at in range(4)),
+        *(Column(f"sum_{at}", f"Sum {at}", "amount_nano") for at in range(4)),
+        Column("key", "Key"),
+    )
+    names, days, sums = [f"P{at:020x}" for at in range(4)], ["2026-07-03"] * 4, [at * 10**11 for at in range(4)]
+    table = Table("wide", columns, [(*names, *days, *sums, "k" * 90)] * 120, title="Wide one", note="The note.")
+    data = to_pdf(table, WHERE._replace(mark="SIMULATED"))
+    text = subprocess.run(
+        ["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True
+    ).stdout.decode()
+    assert sum(line.split()[:8] == [*names, *days] for line in text.splitlines()) == 120
+    pages = text.rstrip("\f").split("\f")
+    assert all("Wide one" in page and "SIMULATED" in page and "Name 3" in page for page in pages)
+    assert [("The note." in page) for page in pages] == [True, *[False] * (len(pages) - 1)]
+
+
 MONTH_ROWS = 3_000
 PAGES = 51
 

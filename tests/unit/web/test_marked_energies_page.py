@@ -108,6 +108,7 @@ async def test_of_more_meters_than_are_compared_it_is_said_that_none_was(
     table = await read_exceptions_table(world.site.source, "a-1", str(TODAY_S), NOBODYS)
     assert [row[0] for row in table.rows] == (["spike"] if is_judged else [])
     assert ("at most 500 meters" in table.note) is not is_judged
+    assert ("Spikes (180 % above what is usual, and 1,000 W)" in table.note) is is_judged
 
 
 async def test_without_the_time_series_the_other_exceptions_are_shown_and_it_is_said(tmp_path: Path) -> None:

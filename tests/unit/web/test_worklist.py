@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,6 +83,29 @@ async def test_exports_have_the_state_and_the_overview_counts_what_is_not_done(w
     assert ',done,ben,"true, a new car",' in csv
     assert "Exceptions of the day: 1;" in await clerk.text("/overview")
     assert "Exceptions of the day: 2;" in await world.browser(Role.REGULATOR).text("/overview")
+
+
+async def test_an_export_of_a_month_says_how_far_each_exception_is_to_those_whom_it_concerns(world: World) -> None:
+    assert await note(world.browser(Role.UTILITY), person="ben", note="asks") == 303
+    heads = []
+    for role in (Role.UTILITY, Role.REGULATOR):
+        browser = world.browser(role)
+        form = {"content": "exceptions", "area": "a-1", "month": "2027-01", "format": "csv"}
+        assert (await browser.post("/exports", form)).status_code == 303
+        (job,) = world.site.exports.of(f"{role.value}-x")
+        assert job.task is not None
+        await job.task
+        answer = await browser.get(f"/exports/{job.job}/file")
+        with zipfile.ZipFile(io.BytesIO(await answer.get_data(as_text=False))) as file:
+            texts = [file.read(name).decode() for name in file.namelist()]
+        heads.append(
+            (
+                texts[0].splitlines()[0].endswith("state,person,note,noted_s,noted_local,key"),
+                any(",taken,ben,asks," in text for text in texts),
+            )
+        )
+    assert heads == [(True, True), (False, False)]
+    await world.site.exports.close()
 
 
 async def test_a_regulator_sees_exceptions_and_not_who_works_on_them(world: World) -> None:
