@@ -103,7 +103,7 @@ async def _runs_of(source: Source, area: str, day: str) -> Table:
 async def _exceptions_by_day(source: Source, viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
     """With who has taken what, for whom the page shows it."""
     return [
-        Part(f"{area.area}-{day.date}", partial(exceptions_table, source, viewer, area=area.area, day=day.date))
+        Part(f"{area.area}-{day.date}", partial(exceptions_table, source, viewer, area=area.area, day=str(day.start_s)))
         for day in month.days
     ]
 

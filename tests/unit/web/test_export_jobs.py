@@ -108,7 +108,7 @@ async def test_an_export_is_its_owner_s_alone_and_goes_when_it_is_removed(tmp_pa
     [
         (
             {"content": "all"},
-            "content is one of lines, kinds, documents, issued, accounts, ",
+            "content is one of lines, kinds, years, documents, issued, accounts, ",
         ),
         ({"format": "doc"}, "format one of csv"),
         ({"month": "2024-13"}, "month: write YYYY-MM"),
