@@ -28,6 +28,7 @@ MODULES: Final = (
     "gridweb.pages.exporting",
     "gridweb.pages.imbalance",
     "gridweb.pages.balance",
+    "gridweb.pages.balance_months",
     "gridweb.pages.quality",
     "gridweb.pages.exception",
     "gridweb.pages.fleet",

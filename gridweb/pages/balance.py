@@ -87,7 +87,7 @@ async def area_balance_table(source: Source, area: str, day: str) -> Table:
     """What crossed the borders of an area in each settled slot of its local day, and what was lost; empty while a border is not known."""
     info = await source.area(area)
     chosen = parse_day(info, day)
-    return lines_of(await _read(source, info, chosen), info, chosen)
+    return lines_of(await read_balance(source, info, chosen), info, chosen)
 
 
 @serves_table("/areas/<area>/days/<day>/borders", *READS_ALL)
@@ -95,7 +95,7 @@ async def borders_table(source: Source, area: str, day: str) -> Table:
     """Energy over the borders to other areas, slot by slot: the other area has the same net with the opposite sign."""
     info = await source.area(area)
     chosen = parse_day(info, day)
-    return borders_of(await _read(source, info, chosen), info, chosen)
+    return borders_of(await read_balance(source, info, chosen), info, chosen)
 
 
 @serves_table("/areas/<area>/days/<day>/balance/entries", *READS_ALL)
@@ -103,7 +103,7 @@ async def balance_entries_table(source: Source, area: str, day: str) -> Table:
     """The double entry of losses and imbalances of an area's local day: what each block's knowledge has posted."""
     info = await source.area(area)
     chosen = parse_day(info, day)
-    rows = list((await _read(source, info, chosen)).entries)
+    rows = list((await read_balance(source, info, chosen)).entries)
     title = _("Losses and imbalances of area %(area)s on %(day)s, posted", area=area, day=chosen.date)
     return Table(f"{area}-balance-entries-{chosen.date}", ENTRY_COLUMNS, rows, title=title, tz=info.tz)
 
@@ -113,10 +113,10 @@ async def balance_accounts_table(source: Source, area: str, day: str) -> Table:
     """What each account owes by the entries of an area's local day; all together owe nothing."""
     info = await source.area(area)
     chosen = parse_day(info, day)
-    return accounts_of(await _read(source, info, chosen), info, chosen)
+    return accounts_of(await read_balance(source, info, chosen), info, chosen)
 
 
-async def _read(source: Source, area: AreaInfo, day: Day) -> AreaBalance:
+async def read_balance(source: Source, area: AreaInfo, day: Day) -> AreaBalance:
     """The balance of a local day; empty before its first run. SourceAway, and SourceGone where prices of the day were folded."""
     try:
         answer: Mapping[str, Any] = await source.cached(f"areas/{area.area}/days/{day.start_s}/balance")
@@ -203,7 +203,7 @@ async def show_balance() -> str:
     newest = newest_day(area, (await source().as_of()).ledger_time_s)
     day = parse_day(area, day_text) if day_text else newest
     before, after = neighbours(area, day, newest)
-    balance = await part_of(_read(source(), area, day))
+    balance = await part_of(read_balance(source(), area, day))
     where = {"area": area.area, "day": day.date}
     found = balance.value
     return await render_page(

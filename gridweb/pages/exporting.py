@@ -20,6 +20,7 @@ from gridweb.exports.jobs import Export, Part
 from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
+from gridweb.pages.balance_months import balance_month_table
 from gridweb.pages.balances import PartyBooks, Span, account_table, balances_table, choose_span
 from gridweb.pages.certificates import area_certificate_months_table, area_certificates_table, certificates_table
 from gridweb.pages.components import components_table
@@ -168,6 +169,15 @@ async def _accounts_of_year(source: Source, _viewer: Viewer, area: AreaInfo, mon
     ]
 
 
+async def _balances_by_month(source: Source, _viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    """What losses and imbalances come to in each month of the year."""
+    span = await choose_span(source, area, None, month.name[:4])
+    return [
+        Part(f"{area.area}-balance-{name}", partial(balance_month_table, source, area.area, month=name))
+        for name in span.months
+    ]
+
+
 async def _issued_of(source: Source, viewer: Viewer, _area: AreaInfo, month: Month) -> Sequence[Part]:
     """What was issued of a month, of whatever area. SourceMissing where the book cannot be used."""
     book = await read_book(source)
@@ -243,6 +253,9 @@ CONTENTS: Final[Mapping[str, Content]] = {
     "borders": Content(N_("Borders to other areas, a file for each day"), partial(_a_day_each, borders_table)),
     "entries": Content(
         N_("Losses and imbalances as they are posted, a file for each day"), partial(_a_day_each, balance_entries_table)
+    ),
+    "balances": Content(
+        N_("Losses and imbalances by who answers, a file for each month of the year"), _balances_by_month, Covers.YEAR
     ),
     "missing": Content(N_("Missing readings, a file for each day"), partial(_a_day_each, missing_table)),
 }

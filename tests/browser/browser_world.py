@@ -159,6 +159,7 @@ PLACES = (
     Place("exports", "/exports", "utility"),
     Place("imbalance", "/imbalance", "utility"),
     Place("balance", "/balance", "utility"),
+    Place("balance-month", "/balance/month?area={area}", "utility"),
     Place("tariffs", "/tariffs", "utility"),
     Place("tariff", "/tariffs/home", "utility"),
     Place("disputes", "/disputes", "regulator"),

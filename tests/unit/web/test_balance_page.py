@@ -79,6 +79,27 @@ async def test_a_penalty_of_the_terms_is_an_entry_to_its_own_account(world: Worl
     assert entries["rows"][-1][3:] == ["penalty", "town", 900, 800_000, "town", "A1/penalties", 900 * 200_000]
 
 
+async def test_a_month_has_what_each_who_answers_owes_by_run_and_its_year_is_an_export(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    table = await (await browser.get("/api/v1/areas/A1/balance/month?month=2024-06")).get_json()
+    assert table["rows"] == [
+        ["grid", "correction-1", "loss", 40, 40 * 400_000, "A1/losses"],
+        ["town", "initial", "shortfall", 1_800, 2 * 900 * 600_000, "A1/imbalance"],
+    ]
+    assert table["totals"][4] == 40 * 400_000 + 2 * 900 * 600_000
+    page = await browser.text("/balance/month?area=A1&month=2024-06")
+    assert "before rounding and tax" in page
+    assert "Nothing is posted" in await browser.text("/balance/month?area=A1&month=2024-07")
+    assert (await household(world).get("/balance/month?area=A1")).status_code == 403
+    form = {"content": "balances", "area": "A1", "month": "2024-06", "format": "csv"}
+    assert (await browser.post("/exports", form)).status_code == 303
+    (job,) = world.site.exports.of("utility-x")
+    assert job.task is not None
+    await job.task
+    assert (job.state, job.total, job.file_name) == ("done", 7, "A1-balances-2024.zip")
+    await world.site.exports.close()
+
+
 async def test_the_page_says_of_how_many_slots_a_border_is_not_known(world: World) -> None:
     page = await world.browser(Role.UTILITY).text(f"/balance?area=A1&day={DAY_START_S}")
     assert "Of 1 slots a border is not known" in page
