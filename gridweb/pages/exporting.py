@@ -126,7 +126,7 @@ async def _disputes_of(source: Source, viewer: Viewer, area: AreaInfo, _month: M
         Part(f"{area.area}-disputes", partial(area_disputes_table, source, area, parties)),
         *(
             Part(f"{dispute}-versions", partial(dispute_versions_table, source, viewer, dispute))
-            for dispute, *_rest in listed.rows
+            for dispute in map(str, next(zip(*listed.rows, strict=True), ()))
         ),
     ]
 
