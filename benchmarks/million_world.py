@@ -330,6 +330,7 @@ def _columns(world: World, others: Genesis, recorded_height: int) -> RegistryCol
         point_energy_kind=-same,
         point_grid_place=nothing,
         point_exchange_area=-same,
+        point_partners=-same,
         party_entries=once,
         party_area=index // world.points,
         party_trades=same,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from gridcore.forms import DIGEST, INSTANT, integer, text
+from gridcore.forms import DIGEST, INSTANT, exactly, integer, text
 from gridcore.registry.entity import Entity, Shape
 from gridcore.registry.run_calendar import RUN_CALENDAR, RunCalendar, calendar_fault
 
@@ -28,6 +28,8 @@ class Zone(NamedTuple):
     run_calendar: the map of a ``RunCalendar``, which then says when corrections fall due; None: there are no final and dispute runs.
     gap_slots_max: slots of the longest gap whose energy comes to the advance of the registers around it, over exchanges of meters too;
     None: gaps are bound as before there was such a limit, up to 96 slots of one meter (docs/spec/state.md, "Estimates").
+    runs_follow_points: True: a settled slot in which a point's row says somebody else by now has another run, though no number changes;
+    None: it has none (docs/spec/state.md, "Points that say somebody else").
     """
 
     contract: str
@@ -40,6 +42,7 @@ class Zone(NamedTuple):
     final_after_s: int | None = None
     gap_slots_max: int | None = None
     run_calendar: Mapping[str, Any] | None = None
+    runs_follow_points: bool | None = None
 
 
 def _fault(zone: Zone) -> str:
@@ -79,8 +82,11 @@ ZONE: Final[Entity[Zone]] = Entity(
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
             "run_calendar": RUN_CALENDAR,
+            "runs_follow_points": exactly(True, "true, or absent"),
         },
-        optional=frozenset({"correction_after_s", "final_after_s", "gap_slots_max", "run_calendar"}),
+        optional=frozenset(
+            {"correction_after_s", "final_after_s", "gap_slots_max", "run_calendar", "runs_follow_points"}
+        ),
         rule=_fault,
     ),
 )

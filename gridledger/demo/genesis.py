@@ -66,6 +66,7 @@ def build_genesis(
         correction_after_s=rules.metering_deadline_s,
         open_before_start_s=scenario.timeline.open_before_start_s,
         gap_slots_max=scenario.timeline.gap_slots_max,
+        runs_follow_points=True,
     )
     listed.append(Named(ZONE, ZONE_NAME, zone))
     for gateway, area in zip(gateways, world.areas, strict=True):

@@ -62,6 +62,7 @@ def entities(
         open_before_start_s=timeline.open_before_start_s,
         final_after_s=timeline.final_after_s,
         gap_slots_max=timeline.gap_slots_max,
+        runs_follow_points=timeline.runs_follow_points or None,
         run_calendar=None if config.runs is None else config.runs.calendar.encode(),
     )
     yield from members

@@ -26,6 +26,7 @@ from ledger.registry.dated import Dated, dated
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf
 from ledger.registry.said import SaidOfMeter, SaidOfPoint
 from ledger.registry.vocabularies import (
+    Gathered,
     PlaceOf,
     named,
     optional_place,
@@ -110,6 +111,10 @@ class RegistryColumns:
     """Of each entry of ``point_entries``: number of the place in its area's grid, 0 for none."""
     point_exchange_area: Int64
     """Of each entry of ``point_entries``: place of the area on the other side, -1 for none."""
+    partners_together: tuple[str, ...]
+    """Whom points name together, see ``vocabularies.partners_together``, ascending."""
+    point_partners: Int64
+    """Of each entry of ``point_entries``: place of whom it names, -1 for nobody."""
     parties: tuple[str, ...]
     party_entries: Dated
     party_area: Int64
@@ -276,6 +281,7 @@ class PointColumns(NamedTuple):
     point_energy_kind: Int64
     point_grid_place: Int64
     point_exchange_area: Int64
+    point_partners: Int64
 
     @classmethod
     def of(cls, found: Sequence[Read[SaidOfPoint]]) -> PointColumns:
@@ -360,12 +366,15 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     parties, aggregators = _read_parties(source, area_of)
     gateways = names(sorted(_unopened(source, GATEWAY), key=by_name))
     area_zone = areas.area_zone.tolist()
+    partners = Gathered()
     said_of_point = SaidOfPoint.by(
-        area_of, place_of(parties.parties), place_of(profiles.profiles), place_of(rules.rules)
+        area_of, place_of(parties.parties), place_of(profiles.profiles), place_of(rules.rules), partners.place
     )
     in_zones = sorted(_all(source, POINT, said_of_point), key=lambda point: (area_zone[point.first.area], point.number))
     points = PointColumns.of(in_zones)
     del in_zones
+    named_together, partners_named = partners.in_order(points.point_partners)
+    points = points._replace(point_partners=named_together)
     point_of = place_of(points.points)
     said_of_meter = SaidOfMeter.by(point_of, place_of(gateways))
     meters = MeterColumns.of(sorted(_all(source, INSTALLATION, said_of_meter), key=lambda meter: int(meter.name)))
@@ -373,7 +382,12 @@ def read_columns(source: AllRegistered) -> RegistryColumns:
     agreed_series = named(series_of_agreement(row) for row in _said(agreed))
     agreements = AgreementColumns.of(agreed, point_of, place_of(agreed_series))
     groups = (zones, areas, rules, profiles, parties, points, meters, agreements)
-    words = {"calendars": calendars, "aggregators": aggregators, "series_together": together}
+    words = {
+        "calendars": calendars,
+        "aggregators": aggregators,
+        "series_together": together,
+        "partners_together": partners_named,
+    }
     return joined(groups, gateways=gateways, agreed_series=agreed_series, **words)
 
 

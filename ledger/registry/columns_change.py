@@ -46,7 +46,7 @@ from ledger.registry.columns import (
 from ledger.registry.dated import Dated
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.said import SaidOfMeter, SaidOfPoint
-from ledger.registry.vocabularies import PlaceOf, named, place_of, series_of_agreement, series_together, vocabulary
+from ledger.registry.vocabularies import Gathered, PlaceOf, named, place_of, series_of_agreement, series_together, vocabulary
 
 G = TypeVar("G")
 R = TypeVar("R")
@@ -166,11 +166,16 @@ class _Change:
         gateway = _at_names(self._old.gateways, gateways)
         areas, calendars, area = self._areas(zones, zone, rules, rule)
         parties, aggregators = self._parties(areas, area)
-        points, point = self._points(areas, area, profiles, profile, rules, rule)
+        points, partners, point = self._points(areas, area, profiles, profile, rules, rule)
         meters = self._meters(areas, points, point, gateways, gateway)
         agreements, agreed_series = self._agreements(areas, points, point)
         groups = (zones, rules, profiles, areas, parties, points, meters, agreements)
-        words = {"calendars": calendars, "aggregators": aggregators, "series_together": together}
+        words = {
+            "calendars": calendars,
+            "aggregators": aggregators,
+            "series_together": together,
+            "partners_together": partners,
+        }
         return joined(groups, gateways=gateways, agreed_series=agreed_series, **words)
 
     # ------------------------------------------------------------------------------------------- kind by kind
@@ -224,8 +229,8 @@ class _Change:
         profile: _Splice,
         rules: RulesColumns,
         rule: _Splice,
-    ) -> tuple[PointColumns, _Splice]:
-        old = _group(PointColumns, self._old)
+    ) -> tuple[PointColumns, tuple[str, ...], _Splice]:
+        old, partners = _group(PointColumns, self._old), Gathered(self._old.partners_together)
         old = old._replace(
             point_area=area.moved(old.point_area),
             point_profile=profile.moved(old.point_profile),
@@ -233,12 +238,18 @@ class _Change:
             point_exchange_area=area.moved(old.point_exchange_area),
         )
         area_of = place_of(areas.areas)
-        said = SaidOfPoint.by(area_of, self._number_of(PARTY), place_of(profiles.profiles), place_of(rules.rules))
+        said = SaidOfPoint.by(
+            area_of, self._number_of(PARTY), place_of(profiles.profiles), place_of(rules.rules), partners.place
+        )
         found = self._changed(POINT, said)
         zones = areas.area_zone[[one.first.area for one in found]] if found else np.zeros(0, dtype=np.int64)
         old_zones = areas.area_zone[old.point_area] if len(old.point_area) else old.point_area
         splice, found = _in_zones(old_zones, found, zones.tolist())
-        return _spliced(old, PointColumns.of(found), splice), splice
+        points = _spliced(old, PointColumns.of(found), splice)
+        if not found:
+            return points, self._old.partners_together, splice
+        named_together, named = partners.in_order(points.point_partners)
+        return points._replace(point_partners=named_together), named, splice
 
     def _meters(
         self, areas: AreaColumns, points: PointColumns, point: _Splice, gateways: tuple[str, ...], gateway: _Splice

@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 from gridcore.registry.installation import Installation, RemovedInstallation
 from gridcore.registry.point import ENERGY_KINDS, Point
-from ledger.registry.vocabularies import PlaceOf, optional_place
+from ledger.registry.vocabularies import PlaceOf, optional_place, partners_together
 
 _NO_REGISTERS: Final = (-1, -1)
 
 
 class SaidOfPoint(NamedTuple):
-    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys and its kind of energy, -1 for none."""
+    """Place of the area; number of the party, places of the standing profile and of own rules, -1 for none; its keys and its kind of energy, -1 for none; place of whom it names, -1 for nobody."""
 
     area: int
     party: int
@@ -24,10 +24,11 @@ class SaidOfPoint(NamedTuple):
     energy_kind: int
     grid_place: int
     exchange_area: int
+    partners: int
 
     @classmethod
     def by(
-        cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf, rules_of: PlaceOf
+        cls, area_of: PlaceOf, party_of: PlaceOf, profile_of: PlaceOf, rules_of: PlaceOf, partners_of: PlaceOf
     ) -> Callable[[Point], SaidOfPoint]:
         """What the columns take of a row, with the places of what it names."""
         return lambda row: cls(
@@ -40,6 +41,7 @@ class SaidOfPoint(NamedTuple):
             -1 if row.energy_kind is None else ENERGY_KINDS.index(row.energy_kind),
             row.grid_place or 0,
             optional_place(row.exchange_area, area_of),
+            optional_place(partners_together(row), partners_of),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from ledger.leaves.progress import Correction
@@ -26,6 +27,20 @@ def queued(spans: Sequence[Correction], added: Iterable[Correction]) -> list[Cor
         place = min(range(1, len(joined)), key=lambda place: joined[place].first_slot_s - joined[place - 1].end_s)
         joined[place - 1 : place + 1] = [_as_one(joined[place - 1], joined[place])]
     return joined
+
+
+def few(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans of [first, end) as at most 64: those that overlap or touch are one, then those with the least between them (of equal ones the first)."""
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            first, end = joined[-1][0], max(joined.pop()[1], end)
+        joined.append((first, end))
+    between = sorted((after[0] - before[1], place) for place, (before, after) in enumerate(pairwise(joined)))
+    bridged = {place for _, place in between[: max(len(joined) - CORRECTION_SPANS_MAX, 0)]}
+    begins = [first for place, (first, _) in enumerate(joined) if place - 1 not in bridged]
+    ends = [end for place, (_, end) in enumerate(joined) if place not in bridged]
+    return list(zip(begins, ends, strict=True))
 
 
 def next_due(spans: Sequence[Correction], now_s: int) -> int | None:

@@ -115,8 +115,8 @@ class Draft:
         """Of rows before the parts of their gaps, for the next of the slots of these."""
         self.fed: set[Touched] = set()
         """Slots whose energy rows accepted in this block may have changed."""
-        self.reopened: dict[str, int] = {}
-        """By zone: the earliest instant at which a registration of this block changes what was in force, UTC seconds."""
+        self.reopened: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
+        """By zone: from which instant on and until before which one registrations of this block change what was in force, UTC seconds."""
         self.told = ToldHistories()
         """What registrations of this block have asked for."""
         self.registered_parties: set[str] = set()

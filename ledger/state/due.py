@@ -9,7 +9,7 @@ from typing import Final
 from ledger.leaves.progress import PROGRESS, Correction, Immaterial, ProgressLeaf
 from ledger.leaves.turn import TURN, TurnLeaf
 from ledger.registry.zones import Zone
-from ledger.state.corrections import PromptCorrections, next_due
+from ledger.state.corrections import PromptCorrections, few, next_due
 from ledger.state.draft import Draft
 from ledger.state.gate_closing import close_gates, is_gate_due
 from ledger.state.known_energy import is_complete
@@ -101,10 +101,10 @@ def _fed(draft: Draft, zone: Zone, agenda: Agenda, run_slot_start_s: int) -> Ite
 
 def _reopened(draft: Draft, zone: Zone, agenda: Agenda, run_slot_start_s: int) -> Iterator[Correction]:
     """The settled slots that registrations of this block change: from the next block on, in which these count."""
-    from_s = draft.reopened.get(zone.name)
-    if from_s is not None:
-        first_s = max(from_s // draft.slot_s * draft.slot_s, zone.timeline.first_slot_start_s)
-        yield from agenda.spans(first_s, run_slot_start_s)
+    slot_s = draft.slot_s
+    for from_s, until_s in few(draft.reopened.get(zone.name, ())):
+        first_s, end_s = max(from_s // slot_s * slot_s, zone.timeline.first_slot_start_s), -(-until_s // slot_s) * slot_s
+        yield from agenda.spans(first_s, min(end_s, run_slot_start_s))
 
 
 def is_due(draft: Draft) -> bool:

@@ -34,7 +34,7 @@ from ledger.registry.bodies import in_force
 from ledger.registry.certificates import certificate_faults
 from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
-from ledger.registry.histories import Fault, Stated
+from ledger.registry.histories import NEVER_S, Fault, Stated
 from ledger.registry.key_policies import key_policy_faults
 from ledger.registry.zones import Zone
 from ledger.state.accepted_rules import AcceptedRules
@@ -290,7 +290,17 @@ def note_reopened(draft: Draft, judge: Judge) -> None:
         for zone in judge.zones_of(stated) if changes_slots or kind in _ALWAYS_OF_SLOTS else ():
             if zone is not None:
                 from_s = _begin_of_part(draft, stated) if kind == INSTALLATION.kind else stated.from_s
-                draft.reopened[zone] = min(draft.reopened.get(zone, from_s), from_s)
+                draft.reopened[zone].add((from_s, _end_of_row(draft, judge.registrations, stated, zone)))
+
+
+def _end_of_row(draft: Draft, registrations: Registrations, stated: Stated[Any], zone: str) -> int:
+    """Before which instant a row says something of slots: of a point in a zone whose runs follow points where its next entry begins, else never."""
+    kind, _ = _kind_and_name(stated.key)
+    leaf = registrations.leaf(stated.key) if kind == POINT.kind else None
+    place = draft.registry.zone_place.get(zone)
+    if leaf is None or place is None or not draft.registry.zones[place].timeline.runs_follow_points:
+        return NEVER_S
+    return min((entry.from_s for entry in leaf.entries if entry.from_s > stated.from_s), default=NEVER_S)
 
 
 def _begin_of_part(draft: Draft, stated: Stated[Any]) -> int:

@@ -35,6 +35,7 @@ from ledger.state.missing import estimate_rows
 from ledger.state.periods import count_run, counting_of, period_of
 from ledger.state.pieces import Energy
 from ledger.state.postings import post_run
+from ledger.state.said_anew import rows_said_anew
 from ledger.state.slot import Slot, load_slot
 
 ABSENT_REGISTER: Final = -1
@@ -70,8 +71,8 @@ class Settled(NamedTuple):
 def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Settled:
     """Settle one slot with what is known now: as its initial run, later as another one, which posts the difference.
 
-    A zone without settling rows has no initial run. A run that would say what the last run said is not written, but for the final one; nor is
-    a dispute run of less than what is material.
+    A zone without settling rows has no initial run. A run that would say what the last run said, of points that say what they said to it, is
+    not written, but for the final one; nor is a dispute run of less than what is material.
     """
     before = RUNS.load(draft, slot_start_s, zone.name) or RunsLeaf([])
     if not before.runs and not len(draft.at(slot_start_s).zone(zone).settling):
@@ -82,12 +83,14 @@ def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Settled:
     counting = counting_of(draft, by_contract.contract, slot, last)
     outcome = settle(draft, by_contract, slot, None if counting is None else period_of(draft, counting, slot))
     run = run_name(zone.timeline, slot.end_s, draft.ledger_time_s, before)
-    if last is not None and run != FINAL and _is_said(draft, zone, slot_start_s, last, outcome):
-        return Settled()
-    if last is not None and run_type(run) == DISPUTE:
-        change_nano = _change_nano(draft, zone, slot_start_s, last, outcome)
-        if change_nano < zone.timeline.dispute_material_nano:
-            return Settled(immaterial_nano=change_nano)
+    if last is not None:
+        said_anew = rows_said_anew(draft, zone, slot_start_s, last)
+        if run != FINAL and not len(said_anew) and _is_said(draft, zone, slot_start_s, last, outcome):
+            return Settled()
+        if run_type(run) == DISPUTE:
+            change_nano = _change_nano(draft, zone, slot_start_s, last, outcome, said_anew)
+            if change_nano < zone.timeline.dispute_material_nano:
+                return Settled(immaterial_nano=change_nano)
     write_run(draft, by_contract, slot, outcome, run, before)
     if last is None:
         release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
@@ -109,14 +112,19 @@ def run_name(timeline: Timeline, slot_end_s: int, now_s: int, before: RunsLeaf) 
     return counted(CORRECTION, len(names))
 
 
-def _change_nano(draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome) -> int:
-    """What points would pay otherwise than by the last run: the sum of all changes, each taken as positive."""
-    change_nano = 0
+def _change_nano(
+    draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome, said_anew: Int64
+) -> int:
+    """What points would pay otherwise than by the last run: the sum of all changes, each taken as positive. Of the rows ``said_anew`` all that
+    the last run said is taken back from one and asked of another.
+    """
+    change_nano, moved = 0, set(said_anew.tolist())
     for chunk, start, end in chunks(len(zone)):
         said = POSITIONS.load(draft, slot_start_s, zone.name, last, chunk)
         paid_nano = [] if said is None else said.columns["pays_nano"].tolist()
         pays_nano = outcome.columns["pays_nano"][start:end].tolist()
-        change_nano += sum(abs(new - old) for new, old in zip_longest(pays_nano, paid_nano, fillvalue=0))
+        for row, (new, old) in enumerate(zip_longest(pays_nano, paid_nano, fillvalue=0), start):
+            change_nano += abs(new) + abs(old) if row in moved else abs(new - old)
     return change_nano
 
 

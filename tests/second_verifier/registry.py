@@ -340,13 +340,17 @@ def _run_calendar(item: Item, deadline: int, zone: dict[str, Item]) -> None:
 def _zone(item: Item) -> Zone:
     times = "first_slot_start_s gate_before_start_s metering_deadline_s open_before_start_s"
     fields = as_map(
-        item, "contract contract_pin " + times, "correction_after_s final_after_s gap_slots_max run_calendar"
+        item,
+        "contract contract_pin " + times,
+        "correction_after_s final_after_s gap_slots_max run_calendar runs_follow_points",
     )
     as_natural(fields["first_slot_start_s"])
     deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("correction_after_s", 0), 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("final_after_s", deadline), deadline, 10 * _LONGEST_ZONE_TIME_S)
     as_int(fields.get("gap_slots_max", 1), 1, 4_320)
+    if as_bool(fields.get("runs_follow_points", True)) is not True:
+        raise MalformedError("runs_follow_points is true or absent")
     if "run_calendar" in fields:
         _run_calendar(fields["run_calendar"], deadline, fields)
     gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)

@@ -197,6 +197,7 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     if rng.random() < 0.25:
         spans = {"final_after_s": 30 * slot_s, "run_calendar": _draw_run_calendar(rng, slot_s)}
     spans["gap_slots_max"] = rng.choice([None, 2, 5, 12, 4_320])
+    spans["runs_follow_points"] = rng.choice([None, True])
     return zone(
         name,
         contract=rng.choice(

@@ -57,6 +57,8 @@ class Registrar:
                 self.calendar,
                 self.series,
                 self.own_prices,
+                self.others,
+                self.others,
                 self.agreement,
                 self.agreement,
                 self.border,
@@ -191,6 +193,29 @@ class Registrar:
         )
         point = Point(meter.area, meter.role, meter.party, "home")._replace(**partners)
         return [*day.rows(), *Named(POINT, meter.point, point, self.beginning(now_s)).rows()]
+
+    def others(self, now_s: int) -> list[Row]:
+        """A point that is billed to somebody else, or names others, mostly dated back, now and then up to where it has changed before."""
+        rng, world, slot_s = self.rng, self.world, self.world.slot_s
+        meter = rng.choice([meter for meter in world.meters.values() if meter.party] or [None])
+        if meter is None:
+            return self.prices(now_s)
+        own = [name for name, of in world.parties.items() if of == meter.area]
+        at_s = max(0, now_s // slot_s * slot_s - rng.choice([0, 1, 2, 3, 5, 8, 20]) * slot_s)
+        party = rng.choice([meter.party, meter.party, rng.choice(own), None])
+        named: dict[str, Any] = rng.choice(
+            [{}, {}, {"supplier": rng.choice(["north", "south"])}, {"offtaker": "north"}, {"grid_operator": "south"}]
+        )
+        more: dict[str, Any] = rng.choice(
+            [{}, {}, {"balance_responsible_import": "north"}, {"balance_responsible_export": "north"}]
+        )
+        kind = rng.choice([None, None, None, "solar", "wind"])
+        point = Point(meter.area, meter.role, party, energy_kind=kind)._replace(**named, **more)
+        rows = list(Named(POINT, meter.point, point, at_s).rows())
+        if rng.random() < 0.4:
+            back = Point(meter.area, meter.role, meter.party)
+            rows += Named(POINT, meter.point, back, at_s + rng.choice([1, 2, 4]) * slot_s).rows()
+        return rows
 
     def series(self, now_s: int) -> list[Row]:
         """Prices slot by slot, and rules that name them, mostly such as the contract takes. Nothing names ``free`` for long."""

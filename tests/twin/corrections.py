@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -33,10 +33,26 @@ def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
 
 def reopened(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
     """The settled slots that a registration of this block changes."""
-    if zone not in twin.reopened:
-        return []
-    first = max(twin.reopened[zone] // twin.slot_s * twin.slot_s, twin.timeline(zone)["first_slot_start_s"])
-    return due_spans(twin, zone, first, run_slot_start_s)
+    spans = []
+    for since, until in fewer(twin.reopened.get(zone, set())):
+        first = max(since // twin.slot_s * twin.slot_s, twin.timeline(zone)["first_slot_start_s"])
+        spans += due_spans(twin, zone, first, min(-(-until // twin.slot_s) * twin.slot_s, run_slot_start_s))
+    return spans
+
+
+def fewer(spans: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Spans that overlap or touch become one, then the nearest neighbours until there are few enough."""
+    queue: list[list[int]] = []
+    for first, end in sorted(spans):
+        if queue and first <= queue[-1][1]:
+            queue[-1][1] = max(queue[-1][1], end)
+        else:
+            queue.append([first, end])
+    while len(queue) > SPANS_MAX:
+        distances = [after[0] - before[1] for before, after in pairwise(queue)]
+        at = distances.index(min(distances))
+        queue[at : at + 2] = [[queue[at][0], queue[at + 1][1]]]
+    return queue
 
 
 def due_spans(twin: Twin, zone: str, first: int, end: int) -> list[list[int]]:

@@ -153,7 +153,15 @@ def take_effect(twin: Twin, rows: Sequence[bytes], before: dict[str, Leaf]) -> N
     for key, from_s, value in map(cbor.decode, rows):
         for zone in reopened_zones(twin, key, value, before):
             since_s = gap_begin(twin, zone, key, value, from_s) if key.startswith("installation/") else from_s
-            twin.reopened[zone] = min(twin.reopened.get(zone, since_s), since_s)
+            twin.reopened.setdefault(zone, set()).add((since_s, end_of_row(twin, zone, key, from_s)))
+
+
+def end_of_row(twin: Twin, zone: str, key: str, from_s: int) -> int:
+    """Before which time a row says something: of a point, where the zone's runs follow points, where its next entry begins."""
+    is_followed = zone in twin.zones and "runs_follow_points" in twin.timeline(zone)
+    if not key.startswith("point/") or not is_followed:
+        return 2**62
+    return min([entry[0] for entry in twin.leaves[key]["entries"] if entry[0] > from_s], default=2**62)
 
 
 def gap_begin(twin: Twin, zone: str, key: str, value: Leaf, from_s: int) -> int:

@@ -54,6 +54,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
                 "initial_last_after_s": RUN_SPAN,
                 "initial_measured_ppm": SHARE,
             },
+            "runs_follow_points?": True,
         }
     ],
     "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],

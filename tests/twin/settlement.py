@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CHUNK = 1_024
 NANO = 10**9
 PIECES_MAX, PRIMARY_LIMIT, CORRECTED = 4, 10**9, 2
+FOLLOWED = (
+    "party", "supplier", "offtaker", "grid_operator", "balance_responsible_import", "balance_responsible_export", "energy_kind",
+)  # fmt: skip
 
 
 class Point(NamedTuple):
@@ -188,11 +191,12 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> tuple[int | None, int | Non
     own_columns = [dict(zip(market.area_columns, own, strict=True)) for own in area_columns]
     positions = positions_of(seed, points, columns, market.position_columns)
     results = results_of(seed, rules_digests, own_columns, received)
-    if last is not None and run != "final" and says_the_same(twin, last, positions, results):
+    moved = [] if last is None else moved_rows(twin, zone, slot, last)
+    if last is not None and run != "final" and not moved and says_the_same(twin, last, positions, results):
         return None, None
     pays = market.position_columns.index("pays_nano")
     if last is not None and run.startswith("dispute-"):
-        change = changed_nano(twin, last, [own[pays] for own in columns])
+        change = changed_nano(twin, last, [own[pays] for own in columns], moved)
         if change < twin.timeline(zone)["run_calendar"]["dispute_material_nano"]:
             return None, change
     post(twin, zone, [own[pays] for own in columns], received, seed, last)
@@ -220,13 +224,27 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> tuple[int | None, int | Non
     return month_of(twin, zone, slot)[1], None
 
 
-def changed_nano(twin: Twin, last: str, pays: Sequence[int]) -> int:
-    """What the points pay otherwise than by the last run, all changes taken as positive."""
+def moved_rows(twin: Twin, zone: str, slot: int, last: str) -> list[int]:
+    """The rows whose points name others, or another kind of energy, than the last run of a slot saw, where the zone's runs follow points."""
+    if "runs_follow_points" not in twin.timeline(zone):
+        return []
+    then = twin.leaves[f"run/{last}"]["as_of_height"]
+    said = []
+    for height in (then, twin.height - 1):
+        values = [twin.registry.value("point/" + name, slot, height) or {} for name in twin.registry.points[zone]]
+        said.append([[value.get(field) for field in FOLLOWED] for value in values])
+    before, now = said
+    return [row for row, (then_said, now_said) in enumerate(zip(before, now, strict=True)) if then_said != now_said]
+
+
+def changed_nano(twin: Twin, last: str, pays: Sequence[int], moved: Sequence[int]) -> int:
+    """What the points pay otherwise than by the last run, all changes taken as positive; of moved rows both what they paid and what they pay."""
     change = 0
     for number, at in enumerate(range(0, len(pays), CHUNK)):
         found, own = twin.leaves.get(f"positions/{last}/{number}"), pays[at : at + CHUNK]
         paid = longer(found["columns"]["pays_nano"] if found else [], len(own))
-        change += sum(abs(new - old) for new, old in zip(own, paid, strict=True))
+        for row, (new, old) in enumerate(zip(own, paid, strict=True), at):
+            change += abs(new) + abs(old) if row in moved else abs(new - old)
     return change
 
 

@@ -146,6 +146,7 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
             metering_deadline_s=timeline.metering_deadline_s,
             open_before_start_s=timeline.open_before_start_s,
             final_after_s=None if runs is None else runs.final_after_s,
+            runs_follow_points=True,
             run_calendar=None if runs is None else runs.calendar.encode(),
         ),
     )

@@ -258,6 +258,7 @@ export const ENTITIES = {
       initial_last_after_s: UNTIL_FINAL,
       initial_measured_ppm: SHARE,
     },
+    "runs_follow_points?": anyBoolean,
   },
 };
 /** The values of entities that have come to an end, by the same word, with the key that says so: it is always true. */

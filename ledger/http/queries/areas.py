@@ -36,8 +36,9 @@ def _area(view: LedgerView, area_id: str) -> Json:
     own, zone, rules = view.registered(area)
     timeline = area.zone.timeline._asdict()
     first_slot_start_s, runs = timeline.pop("first_slot_start_s"), timeline.pop("run_calendar")
-    if not timeline["gap_slots_max"]:
-        del timeline["gap_slots_max"]
+    for name in ("gap_slots_max", "runs_follow_points"):
+        if not timeline[name]:
+            del timeline[name]
     if runs is not None:
         timeline["run_calendar"] = runs.encode()
     return {

@@ -25,6 +25,7 @@ from ledger.leaves.run import RUN
 from ledger.registry import entries
 from ledger.registry.calendars import must_calendar
 from ledger.registry.entries import ENTITY_FAMILIES
+from ledger.registry.histories import NEVER_S
 from ledger.state.draft import Draft
 from ledger.state.registration_rules import Judge, note_reopened
 from ledger.state.registrations import SaltedRow
@@ -103,7 +104,7 @@ class Chain:
         leaf = RUN.load(self.state, slot_start_s, zone_name, "initial")
         return None if leaf is None else leaf.points
 
-    def reopened(self, *listed: Listed) -> dict[str, int]:
+    def reopened(self, *listed: Listed) -> dict[str, set[tuple[int, int]]]:
         """What these rows, were they registered now, would reopen."""
         draft = Draft(self.state, self.ledger.height + 1, self.ledger.ledger_time_s, CONTRACTS)
         judge = Judge(draft, UTILITY)
@@ -362,9 +363,9 @@ def test_what_is_dated_back_into_settled_slots_reopens_them(chain: Chain) -> Non
     assert chain.settled(FIRST_S + SLOT_S) == 1
     next_s = FIRST_S + 2 * SLOT_S
     other = rules(prices={**PRICES, "levy_micro_per_kwh": 1})
-    assert chain.reopened(other._replace(from_s=next_s)) == {"z-1": next_s}, "it may be settled in the same block"
-    assert chain.reopened(other._replace(from_s=next_s - 1)) == {"z-1": next_s - 1}
-    assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S)) == {"z-1": FIRST_S}
+    assert chain.reopened(other._replace(from_s=next_s)) == {"z-1": {(next_s, NEVER_S)}}, "may be settled in the same block"
+    assert chain.reopened(other._replace(from_s=next_s - 1)) == {"z-1": {(next_s - 1, NEVER_S)}}
+    assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S)) == {"z-1": {(FIRST_S, NEVER_S)}}
     assert chain.reopened(area("a-2"), rules("r-2")) == {}, "a first row changes no slot"
 
 

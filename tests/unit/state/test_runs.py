@@ -46,10 +46,13 @@ class Homes:
         correction_after_s: int | None = None,
         final_after_s: int | None = None,
         limit_wh: int = 10_000,
+        metering_deadline_s: int = 0,
         prices: Mapping[str, int] = PRICES,
         run_calendar: RunCalendar | None = None,
+        runs_follow_points: bool | None = None,
+        trades: bool = True,
     ) -> None:
-        meters = [household(number, f"p-{number}", limit_wh=limit_wh) for number in HOMES]
+        meters = [household(number, f"p-{number}", limit_wh=limit_wh, trades=trades) for number in HOMES]
         more: list[Listed] = [
             Named(STANDING_PROFILE, "homes", StandingProfile([0] * 96, [250] * 96)),
             Named(POINT, "P-3", Point("a-1", "household", "p-3", "homes"), 1),
@@ -59,13 +62,15 @@ class Homes:
             rules=[rules(prices=prices)],
             zones=[
                 zone(
-                    metering_deadline_s=0,
+                    metering_deadline_s=metering_deadline_s,
                     correction_after_s=correction_after_s,
                     final_after_s=final_after_s,
                     run_calendar=None if run_calendar is None else run_calendar.encode(),
+                    runs_follow_points=runs_follow_points,
                 )
             ],
             more=more,
+            roles={"admin": ["administrator"]},
         )
         self.sender = Sender(self.world.chain, self.world.start_s, sign_cheaply)
         self.ledger = MemoryLedger(self.world.genesis)
