@@ -372,6 +372,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
             "initial_last_after_s": UNTIL_FINAL,
             "initial_measured_ppm": SHARE,
         },
+        "runs_follow_points?": bool,
     },
 }
 """Values of registry rows, by the word that their keys begin with."""

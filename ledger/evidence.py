@@ -44,7 +44,7 @@ from ledger.leaves.clearing import CLEARING
 from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS
 from ledger.leaves.results import RESULTS
-from ledger.leaves.run import RunLeaf
+from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import in_force
@@ -158,8 +158,22 @@ def _find_run(reader: LedgerReader, party: str, slot_start_s: int, run: str | No
     area = Area(known.record.area, number, zone_then, reader.registry)
     rows = area.settling_rows_of(party)
     if not len(rows):
-        raise EvidenceError(f"party {party!r}: none of that name is billed on this chain")
+        others = [*_runs_that_bill(reader, zone, area.id, slot_start_s, party)]
+        raise EvidenceError(
+            f"party {party!r}: run {leaf.run} of slot {slot_start_s} bills it no point; {' and '.join(others)} did: name it as the run"
+            if others
+            else f"party {party!r}: none of that name is billed on this chain"
+        )
     return area, leaf, rows
+
+
+def _runs_that_bill(reader: LedgerReader, zone: Zone, area_id: str, slot_start_s: int, party: str) -> Iterator[str]:
+    """The names of a slot's runs that bill a point of an area to a party: a late change of who is billed leaves it in the earlier ones alone."""
+    for name, _ in (RUNS.load(reader, slot_start_s, zone.name) or RunsLeaf([])).runs:
+        leaf = RUN.must(reader, slot_start_s, zone.name, name)
+        zone_then = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
+        if len(Area(area_id, zone.areas.index(area_id), zone_then, reader.registry).settling_rows_of(party)):
+            yield name
 
 
 def _run_of_zone(reader: LedgerReader, area_id: str, zone: Zone, slot_start_s: int, run: str | None) -> RunLeaf:

@@ -46,7 +46,15 @@ from ledger.registry.columns import (
 from ledger.registry.dated import Dated
 from ledger.registry.entries import ENTITY_FAMILIES
 from ledger.registry.said import SaidOfMeter, SaidOfPoint
-from ledger.registry.vocabularies import Gathered, PlaceOf, named, place_of, series_of_agreement, series_together, vocabulary
+from ledger.registry.vocabularies import (
+    Gathered,
+    PlaceOf,
+    named,
+    place_of,
+    series_of_agreement,
+    series_together,
+    vocabulary,
+)
 
 G = TypeVar("G")
 R = TypeVar("R")

@@ -103,7 +103,10 @@ def _reopened(draft: Draft, zone: Zone, agenda: Agenda, run_slot_start_s: int) -
     """The settled slots that registrations of this block change: from the next block on, in which these count."""
     slot_s = draft.slot_s
     for from_s, until_s in few(draft.reopened.get(zone.name, ())):
-        first_s, end_s = max(from_s // slot_s * slot_s, zone.timeline.first_slot_start_s), -(-until_s // slot_s) * slot_s
+        first_s, end_s = (
+            max(from_s // slot_s * slot_s, zone.timeline.first_slot_start_s),
+            -(-until_s // slot_s) * slot_s,
+        )
         yield from agenda.spans(first_s, min(end_s, run_slot_start_s))
 
 

@@ -112,9 +112,7 @@ def run_name(timeline: Timeline, slot_end_s: int, now_s: int, before: RunsLeaf) 
     return counted(CORRECTION, len(names))
 
 
-def _change_nano(
-    draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome, said_anew: Int64
-) -> int:
+def _change_nano(draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome, said_anew: Int64) -> int:
     """What points would pay otherwise than by the last run: the sum of all changes, each taken as positive. Of the rows ``said_anew`` all that
     the last run said is taken back from one and asked of another.
     """

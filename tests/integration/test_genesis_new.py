@@ -226,6 +226,7 @@ def test_the_calendar_of_runs_in_the_documentation_founds_a_chain_that_has_it(tm
     rows = [cbor.decode(row) for row in cbor.decode((out / "genesis.cbor").read_bytes())["registry"]]
     (zone,) = [value for key, _, value in rows if key.startswith("zone/")]
     assert zone["gap_slots_max"] == 4_320
+    assert zone["runs_follow_points"] is True
     assert zone["run_calendar"] == {
         "corrections": [[604_800, 950_000], [2_592_000, 0]],
         "dispute_material_nano": 10**9,

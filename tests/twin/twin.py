@@ -51,7 +51,9 @@ class Twin:
         self.work_left = False  # whether gates or initial runs fell due that the last block did not get to
         self.touched: set[tuple[str, int, int]] = set()  # (zone, row, boundary) of each row accepted in this block
         self.imported: list[tuple[str, int, int]] = []  # (zone, first slot, end) of what this block imported
-        self.reopened: dict[str, set[tuple[int, int]]] = {}  # by zone: from when on, and until when, this block changed what is in force
+        self.reopened: dict[
+            str, set[tuple[int, int]]
+        ] = {}  # by zone: from when on, and until when, this block changed what is in force
         self.voted: set[str] = set()  # keys of organisations and signers that votes of this block have changed
         self.offers: list[orders.Offer] = []  # of this block, not judged yet
         self.refused_rows: dict[bytes, list[tuple[int, int, int]]] = {}

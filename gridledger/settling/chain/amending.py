@@ -26,7 +26,7 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
-from gridledger.settling.chain.points import histories_of, keys_of, party_rows
+from gridledger.settling.chain.points import histories_of, keys_of, named_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
 from gridledger.settling.chain.tariffs import changes_s, charged_at, series_of_component, tariff_amendments
 from gridledger.settling.dataset import Dataset, parties_of
@@ -243,15 +243,17 @@ def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridCon
 
 
 def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
-    """Points with other keys, with prices of their own from now on, or for which somebody else is billed."""
+    """Points with other keys, with prices of their own from now on, for which somebody else is billed, or that name others."""
     keys, first_s = keys_of(dataset), int(dataset.slot_start_s[0])
     for point in dataset.points:
-        if not (dataset.keys or dataset.series or point.later):
+        named = {name: who for name, who in named_of(point).items() if who is not None}
+        if not (dataset.keys or dataset.series or point.later or named):
             continue
         stated = dict(histories_of(dataset, point, keys.get(point.point, [])))
         opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
-        times_s = sorted({*stated, *(entry.from_s for entry in opened.leaf.entries), first_s})
-        for at_s in times_s:
+        begins_s = {entry.from_s for entry in opened.leaf.entries}
+        holds: Point | None = None
+        for at_s in sorted({*stated, *begins_s, first_s}):
             found = ledger.in_force(POINT, point.point, at_s) or broken(
                 "points of files are in force from the beginning"
             )
@@ -262,9 +264,12 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
             if dataset.series and at_s >= first_s:
                 wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
             if at_s >= first_s:
+                wanted = wanted._replace(**named)
+            if at_s >= first_s and point.later:
                 wanted = wanted._replace(party=point.party_at(at_s) or None)
-            if wanted != found:
+            if wanted != (found if holds is None or at_s in begins_s else holds):
                 yield Named(POINT, point.point, wanted, at_s)
+            holds = wanted
 
 
 def _signer_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:

@@ -12,9 +12,9 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.zone import ZONE
 from gridledger.settling.chain.agreements import check_agreements
 from gridledger.settling.chain.founding import ZONE_NAME
+from gridledger.settling.chain.points import named_of
 from gridledger.settling.chain.tariffs import check_tariff
 from gridledger.settling.dataset import Dataset, PointRow
-from gridledger.settling.partners import Partners
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
@@ -52,6 +52,7 @@ def instant(time_s: int) -> str:
 
 def _check_points(ledger: Ledger, dataset: Dataset) -> None:
     first_s = int(dataset.slot_start_s[0])
+    is_followed = ledger.registry.zone(ZONE_NAME).timeline.runs_follow_points
     for point in dataset.points:
         found = ledger.in_force(POINT, point.point, max(first_s, 0))
         if found is None:
@@ -60,34 +61,30 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
             )
         if found.area != point.area:
             raise GridError(f"points.csv: point {point.point}: the ledger has area {found.area}, not {point.area}")
-        for column, has, stated in (
-            ("grid_place", found.grid_place, point.grid_place),
-            ("energy_kind", found.energy_kind, point.energy_kind),
-            ("role", found.role, point.role),
-            ("exchange_area", found.exchange_area, point.exchange_area),
-            ("balance_responsible_import", found.balance_responsible_import, point.balance_responsible_import),
-            ("balance_responsible_export", found.balance_responsible_export, point.balance_responsible_export),
-            *((name, getattr(found, name), getattr(point.partners, name) or None) for name in Partners._fields),
-        ):
-            if has != stated:
+        stays = {name: getattr(point, name) for name in ("grid_place", "role", "exchange_area")}
+        for column, stated in {**stays, **named_of(point)}.items():
+            has = getattr(found, column)
+            # a run that follows points takes whom one names anew; of nobody a file says nothing
+            if has != stated and (column in stays or stated is None or not is_followed):
                 what = f"the ledger has {column} {has}, not {stated}; slots were settled by it"
                 raise GridError(f"points.csv: point {point.point}: {what}")
-        _check_parties(ledger, point, first_s)
+        _check_parties(ledger, point, first_s, is_followed=is_followed)
     left_out = set(ledger.registry.zone(ZONE_NAME).points) - {point.point for point in dataset.points}
     if left_out:
         raise GridError(f"points.csv: point {min(left_out)} is missing: the ledger has it")
 
 
-def _check_parties(ledger: Ledger, point: PointRow, first_s: int) -> None:
-    """Who is billed in slots that are settled does not change; ``first_s``: the dataset's first slot."""
-    next_s = PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
+def _check_parties(ledger: Ledger, point: PointRow, first_s: int, *, is_followed: bool) -> None:
+    """Who is billed in slots that are settled does not change, or where runs follow points in those before the dataset's first one, ``first_s``."""
+    next_s = first_s if is_followed else PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
     changes = [from_s for from_s, _ in point.later if first_s <= from_s < next_s]
     for at_s in (max(first_s - 1, 0), *changes, *([first_s] if first_s < next_s else [])):
         found = ledger.in_force(POINT, point.point, at_s) or broken("points of files are in force from the beginning")
         stated = point.party_at(at_s)
         if (found.party or "") != stated:
             has = f"from {instant(at_s)} on the ledger bills {found.party}, not {stated}"
-            right = f"who is billed may change from {instant(next_s)} on, where nothing is settled yet"
+            where = "the first slot of readings.csv" if is_followed else "where nothing is settled yet"
+            right = f"who is billed may change from {instant(next_s)} on, {where}: give a row with valid_from"
             raise GridError(f"points.csv: point {point.point}: {has}; {right}")
 
 

@@ -78,8 +78,8 @@ LEDGER: Final = "ledger"
 KEYS: Final = "keys"
 REFUSALS: Final[Mapping[Code, str]] = {
     Code.BATCHES_AT_BOUNDARY: f"readings.csv: a day has been brought {IMPORTS_OF_DAY_MAX} times, and no ledger takes more of it",
-    Code.REGISTRY_CONFLICT: f"prices.csv, keys.csv, rules.toml: the ledger does not take this change of them; one price changes at most {ENTRIES_MAX} times",
-    Code.REGISTRY_NOT_AHEAD: "prices.csv, keys.csv, rules.toml: they would change slots that are final ([timeline] final_after_s), or prices that a series has folded; begin newer data behind them",
+    Code.REGISTRY_CONFLICT: f"points.csv, prices.csv, keys.csv, rules.toml: the ledger does not take this change of them; a price, or a point, changes at most {ENTRIES_MAX} times, and who has orders in a slot stays billed in it",
+    Code.REGISTRY_NOT_AHEAD: "points.csv, prices.csv, keys.csv, rules.toml: they would change slots that are final ([timeline] final_after_s), or prices that a series has folded; begin newer data behind them",
     Code.GATE_CLOSED: "orders.csv: the ledger has passed the gate of a slot: orders come with the readings of their slot, not later",
 }
 """Why the ledger refuses what a reader of files could not know."""

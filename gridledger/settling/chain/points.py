@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from gridcore.genesis import IMPORTED
 from gridcore.master_data import Listed, Named
@@ -61,21 +62,26 @@ def keys_of(dataset: Dataset) -> dict[str, list[KeyRow]]:
     return keys
 
 
+def named_of(point: PointRow) -> dict[str, Any]:
+    """Whom and what a point names in all slots of its file, by the fields of a registry row; None: nobody."""
+    return {
+        "balance_responsible_import": point.balance_responsible_import,
+        "balance_responsible_export": point.balance_responsible_export,
+        "energy_kind": point.energy_kind,
+        **{name: who or None for name, who in point.partners._asdict().items()},
+    }
+
+
 def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Iterator[tuple[int, Point]]:
     """The entries of a point: from the beginning, and from each instant at which another key holds or somebody else is billed."""
     record = Point(
         point.area,
         point.role,
         point.party or None,
-        balance_responsible_import=point.balance_responsible_import,
-        balance_responsible_export=point.balance_responsible_export,
         exchange_area=point.exchange_area,
         rules=rules_of_point(dataset, point.point),
-        energy_kind=point.energy_kind,
         grid_place=point.grid_place,
-        supplier=point.partners.supplier or None,
-        offtaker=point.partners.offtaker or None,
-        grid_operator=point.partners.grid_operator or None,
+        **named_of(point),
     )
     own: dict[int, list[KeyRow]] = {0: []}
     for row in keys:

@@ -108,6 +108,7 @@ def test_a_sound_genesis_passes_and_comes_back_from_its_bytes() -> None:
         ("zone/z-1", "run_calendar", RUNS.encode(), "final_after_s is above final_run_after_s 9000"),
         ("zone/z-1", "gap_slots_max", 0, "gap_slots_max is a whole number, 1 to 4320"),
         ("zone/z-1", "gap_slots_max", 4_321, "gap_slots_max is a whole number, 1 to 4320"),
+        ("zone/z-1", "runs_follow_points", False, "runs_follow_points is true, or absent"),
         ("zone/z-1", "run_calendar", {}, "run_calendar is a map of corrections, dispute_material_nano"),
         ("point/P-1", "standing_profile", "x", "standing_profile: there is no row standing_profile/x"),
         ("point/P-1", "role", "cellar", "role is one of exchange, feeder, household, load"),

@@ -363,7 +363,9 @@ def test_what_is_dated_back_into_settled_slots_reopens_them(chain: Chain) -> Non
     assert chain.settled(FIRST_S + SLOT_S) == 1
     next_s = FIRST_S + 2 * SLOT_S
     other = rules(prices={**PRICES, "levy_micro_per_kwh": 1})
-    assert chain.reopened(other._replace(from_s=next_s)) == {"z-1": {(next_s, NEVER_S)}}, "may be settled in the same block"
+    assert chain.reopened(other._replace(from_s=next_s)) == {"z-1": {(next_s, NEVER_S)}}, (
+        "may be settled in the same block"
+    )
     assert chain.reopened(other._replace(from_s=next_s - 1)) == {"z-1": {(next_s - 1, NEVER_S)}}
     assert chain.reopened(*moved_out("p-1", "P-1", FIRST_S)) == {"z-1": {(FIRST_S, NEVER_S)}}
     assert chain.reopened(area("a-2"), rules("r-2")) == {}, "a first row changes no slot"

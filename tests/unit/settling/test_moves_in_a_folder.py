@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from gridledger.settling.files.points import MOVES_MAX
 from tests.unit.settling.folders import RULES, make_folder
 
 SLOTS = 8
+FIRST_S = 1_751_317_200
 FIRST = "2025-06-30T21:00:00Z"
 """An hour before a local month ends."""
 HEADER = "point,party,area,valid_from\n"
@@ -119,18 +121,69 @@ def test_newer_files_let_somebody_move_in_where_nothing_is_settled_yet(tmp_path:
     assert lines_of(out) == settle(tmp_path / "whole", moved, rows)
 
 
-def test_who_was_billed_in_settled_slots_does_not_change(tmp_path: Path) -> None:
+def test_who_was_billed_before_the_newer_readings_does_not_change(tmp_path: Path) -> None:
     rows = drawn([(1_000, 0)] * (2 * SLOTS))
     settle(tmp_path / "one", f"{HEADER}P1,M1,A1,\nP2,T0,A1,\n", rows)
     for number, points in enumerate(("P2,T9,A1,\n", f"P2,T0,A1,\nP2,T9,A1,{time_of(5)}\n")):
+        late = [row for row in rows if row.slot >= 6]
         newer = make_folder(
-            tmp_path / str(number), {"points.csv": f"{HEADER}P1,M1,A1,\n{points}", "readings.csv": readings(rows)}
+            tmp_path / str(number), {"points.csv": f"{HEADER}P1,M1,A1,\n{points}", "readings.csv": readings(late)}
         )
         line = (
             r"points\.csv: point P2: from 2025-06-30T\S+Z on the ledger bills T0, not T9; who is billed may change from"
         )
         with pytest.raises(GridError, match=line), settled_ledger(read_folder(newer), tmp_path / "one" / "out"):
             pass
+
+
+MOVES = st.lists(st.tuples(st.integers(1, SLOTS - 1), st.sampled_from(["T1", "T2"])), min_size=1, max_size=2)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(ENERGY, min_size=2 * SLOTS, max_size=2 * SLOTS), MOVES)
+def test_a_move_that_becomes_known_when_its_slots_are_settled_comes_to_what_it_would_have_come_to_before(
+    tmp_path_factory: pytest.TempPathFactory, energies: list[tuple[int, int]], moves: list[tuple[int, str]]
+) -> None:
+    """One after the other: a later one says who is billed anew, with another date or another tenant."""
+    folder, rows = tmp_path_factory.mktemp("late"), drawn(energies)
+    settle(folder / "late", f"{HEADER}P1,M1,A1,\nP2,T0,A1,\n", rows)
+    points, out = "", folder / "late" / "out"
+    for number, (slot, tenant) in enumerate(moves):
+        points = f"{HEADER}P1,M1,A1,\nP2,T0,A1,\nP2,{tenant},A1,{time_of(slot)}\n"
+        newer = make_folder(folder / str(number), {"points.csv": points, "readings.csv": readings(rows)})
+        assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
+    assert lines_of(out) == settle(folder / "known", points, rows)
+    assert main(["settle", "replay", "--settled", str(out)]) == 0
+
+
+def test_a_move_that_becomes_known_late_is_a_credit_note_to_the_one_and_an_invoice_to_the_other_and_both_are_proved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = drawn([(1_000, 0)] * (2 * SLOTS))
+    settle(tmp_path, f"{HEADER}P1,M1,A1,\nP2,T0,A1,\n", rows)
+    moved = f"{HEADER}P1,M1,A1,\nP2,T0,A1,\nP2,T1,A1,{time_of(5)}\n"
+    newer, out = (
+        make_folder(tmp_path / "newer", {"points.csv": moved, "readings.csv": readings(rows)}),
+        tmp_path / "out",
+    )
+    assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
+    with (out / "invoice_lines.csv").open(newline="") as file:
+        levies: Counter[tuple[str, str]] = Counter()
+        for row in csv.DictReader(file):
+            if row["line_kind"] == "levy" and row["party"] != "M1":
+                levies[row["party"], row["run"]] += int(row["energy_wh"])
+    assert levies == {("T0", "initial"): 8_000, ("T0", "correction-1"): -3_000, ("T1", "correction-1"): 3_000}
+    slot = str(FIRST_S + 5 * 900)
+    for party, run in (("T0", "initial"), ("T1", "correction-1")):
+        assert main(["settle", "explain", "--settled", str(out), "--line", f"{party}/{slot}/levy", "--run", run]) == 0
+        proof = tmp_path / f"{party}.evd"
+        words = ["--party", party, "--slot", slot, "--line", "levy", "--run", run, "--out", str(proof)]
+        assert main(["evidence", "export", "--data", str(out / "ledger"), *words]) == 0
+        assert main(["verify", str(proof), "--trust", str(out / "trust.json")]) == 0
+    capsys.readouterr()
+    assert main(["settle", "explain", "--settled", str(out), "--line", f"T0/{slot}/levy"]) == 2
+    line = capsys.readouterr().err.strip()
+    assert line == f"party 'T0': run correction-1 of slot {slot} bills it no point; initial did: name it as the run"
 
 
 FAULTS = {

@@ -86,7 +86,7 @@ def test_what_partners_of_a_settled_folder_receive_is_computed_again(
     assert "NOT THE SAME: partners.csv, row " in capsys.readouterr().out
 
 
-def test_newer_readings_go_to_the_same_partners_and_other_partners_of_settled_slots_are_refused(
+def test_newer_readings_go_to_the_same_partners_and_another_partner_gets_what_the_one_before_gives_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -97,11 +97,14 @@ def test_newer_readings_go_to_the_same_partners_and_other_partners_of_settled_sl
     assert months(out)["supplier", "north"] == 500 * 460_000
     assert_is_the_receipt_of_accounts(out, "Europe/Berlin")
     capsys.readouterr()
-    other = folder_of(tmp_path / "other", POINTS.replace("south", "west"), **readings)
-    assert settled(other, out, onto=True) != 0
-    said = "points.csv: point P2: the ledger has supplier south, not west; slots were settled by it"
+    nobody = folder_of(tmp_path / "nobody", POINTS.replace("south", ""), **readings)
+    assert settled(nobody, out, onto=True) != 0
+    said = "points.csv: point P2: the ledger has supplier south, not None; slots were settled by it"
     assert capsys.readouterr().err.splitlines()[-1] == said
-    assert months(out)["supplier", "north"] == 500 * 460_000
+    other = folder_of(tmp_path / "other", POINTS.replace("north", "west"), **readings)
+    assert settled(other, out, onto=True) == 0
+    assert (months(out)["supplier", "west"], months(out).get(("supplier", "north"), 0)) == (500 * 460_000, 0)
+    assert_is_the_receipt_of_accounts(out, "Europe/Berlin")
 
 
 @pytest.mark.parametrize(

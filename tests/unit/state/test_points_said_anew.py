@@ -93,7 +93,10 @@ def test_a_party_that_moved_out_late_has_its_settled_slots_taken_back_and_the_ne
     assert [homes.runs(slot) for slot in range(SLOTS)] == [["initial"]] * 2 + [["initial", "correction-1"]] * 2
     assert parties_of(homes, 2) == ["p-1", "t-1"]
     first, again = (homes.positions(2, run)._replace(seed=b"", root=b"") for run in homes.runs(2))
-    assert [first.quality.tolist(), *map(list, first.columns.values())] == [again.quality.tolist(), *map(list, again.columns.values())]
+    assert [first.quality.tolist(), *map(list, first.columns.values())] == [
+        again.quality.tolist(),
+        *map(list, again.columns.values()),
+    ]
     assert homes.books_nano() == before == homes.last_runs_nano(), "what the point owes is what it owed"
 
 
