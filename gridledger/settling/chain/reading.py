@@ -268,14 +268,17 @@ def _area_of_run(reader: LedgerReader, made: MadeRun, of: _SettledArea, rules: _
 
 
 def billed_points(ledger: LedgerReader, points: Sequence[PointRow]) -> list[PointRow]:
-    """Some points as the ledger has them, once for each who is ever billed there, in the order of their beginnings; borders not at all."""
+    """Some points as the ledger has them, once for each who is ever billed there, in the order of their beginnings; borders not at all.
+
+    Who was billed by an entry that a later one of the same instant replaced is among them: runs may have seen it.
+    """
     found: list[PointRow] = []
     for point in points:
         if point.is_border:
             continue
         opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
-        entries = {entry.from_s: opened.open(ledger, entry).record.party for entry in opened.leaf.entries}
-        parties = dict.fromkeys(entries[from_s] or broken("somebody is billed") for from_s in sorted(entries))
+        billed = (opened.open(ledger, entry).record.party for entry in opened.leaf.entries)
+        parties = dict.fromkeys(party or broken("somebody is billed") for party in billed)
         found += [point._replace(party=party, later=()) for party in parties]
     return found
 
