@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, MISSING
 from gridcore.registry.balance_terms import BALANCE_TERMS
@@ -201,7 +202,7 @@ class AreaBalances:
         if leaf is None:
             return None, None
         rows = load_rows(self.reader, leaf, np.array([border.row], dtype=np.int64))
-        if not is_known(rows):
+        if not known_rows(rows)[0]:
             return None, None
         return int(rows.columns["import_wh"][0]), int(rows.columns["export_wh"][0])
 
@@ -214,17 +215,17 @@ class AreaBalances:
         return TermsOfSlot(terms.loss_responsible, prices, terms.penalty)
 
 
-def is_known(rows: SettledRows) -> bool:
-    """Whether a run knows the energy of a point that nobody is billed for, for which it makes no estimate. rows: this one.
+def known_rows(rows: SettledRows) -> NDArray[np.bool_]:
+    """bool[rows]: whether a run knows the energy of points that nobody is billed for, for which it makes no estimate.
 
     It was imported, or there are registers at both ends, and it is not 0 unless both of them stand still: 0 where they moved says that they
     moved by more than the meter can, or that nobody knows what a meter showed that was exchanged.
     """
-    quality = int(rows.quality[0])
-    if quality == ABSENT_QUALITY or quality & CODE_MASK == MISSING:
-        return False
-    registers = [int(rows.columns[name][0]) for name in REGISTERS]
-    if ABSENT in registers:
-        return all(register == ABSENT for register in registers)
-    stand_still = registers[0] == registers[1] and registers[2] == registers[3]
-    return stand_still or bool(rows.columns["import_wh"][0] or rows.columns["export_wh"][0])
+    registers = np.stack([rows.columns[name] for name in REGISTERS])
+    is_absent = registers == ABSENT
+    stands_still = (registers[0] == registers[1]) & (registers[2] == registers[3])
+    has_energy = (rows.columns["import_wh"] != 0) | (rows.columns["export_wh"] != 0)
+    is_metered = ~is_absent.any(axis=0) & (stands_still | has_energy)
+    is_there = (rows.quality != ABSENT_QUALITY) & (rows.quality & CODE_MASK != MISSING)
+    known: NDArray[np.bool_] = is_there & (is_absent.all(axis=0) | is_metered)
+    return known

@@ -18,6 +18,7 @@ ENERGY_BASES: Final = ("import", "export", "traded", "residual")
 """Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
 POWER_BASES: Final = ("kw_contracted", "kw_peak")
 """Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
+KW_CONTRACTED: Final = POWER_BASES[0]
 KW_PEAK: Final = POWER_BASES[1]
 TIMED_BASES: Final = (*ENERGY_BASES, KW_PEAK)
 """Which may hold for a part of the day or on some days of the week."""

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -76,3 +77,18 @@ def print_progress(line: str) -> None:
     """Overwrite one line on a terminal's stderr; print nothing into a pipe. An empty ``line`` clears it."""
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+
+
+LANGUAGES = ("en", "zh_CN")
+"""Of the words that commands print."""
+
+
+def add_language_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--language``; ``language_of`` says which it is."""
+    parser.add_argument("--language", choices=LANGUAGES, help="of the words (of the environment)")
+
+
+def language_of(args: argparse.Namespace) -> str:
+    """The language that was asked for, else that of the environment."""
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return args.language or ("zh_CN" if named.startswith("zh") else "en")

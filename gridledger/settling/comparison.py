@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from unicodedata import east_asian_width
 
 from gridcore.errors import UsageError
 from gridcore.report.markup import kilo, money
@@ -52,7 +53,15 @@ class Comparison(NamedTuple):
 
 COLUMNS = ("party", "currency", *(f"{of}_{name}" for of in ("a", "b", "change") for name in Measures._fields))
 """The columns of a comparison as CSV."""
-_SHOWN = ("party", "bought kWh", "sold kWh", "net", "gross", "saving")
+_SHOWN: Final = {
+    "en": ("party", "bought kWh", "sold kWh", "net", "gross", "saving"),
+    "zh_CN": ("用户", "购入 kWh", "售出 kWh", "不含税", "含税", "节省"),
+}
+_ALL: Final = {"en": "all", "zh_CN": "合计"}
+_UNDER: Final = {
+    "en": "amounts in {}; in brackets: the change",
+    "zh_CN": "金额单位 {}；括号内为变化",
+}
 
 
 def compare(a: Side, b: Side) -> Comparison:
@@ -80,22 +89,27 @@ def as_json(comparison: Comparison) -> dict[str, object]:
     }
 
 
-def text(comparison: Comparison) -> str:
+def text(comparison: Comparison, language: str) -> str:
     """A table for a terminal: what ``b`` comes to, and in brackets what that is more than ``a``."""
-    rows = [_SHOWN, *(_shown(one) for one in comparison.differences), _shown(comparison.sums)]
-    return f"{aligned(rows)}\namounts in {comparison.currency}; in brackets: the change"
+    every = [*comparison.differences, comparison.sums]
+    rows = [_SHOWN[language], *(_shown(one, _ALL[language]) for one in every)]
+    return f"{aligned(rows)}\n{_UNDER[language].format(comparison.currency)}"
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of fields as a table for a terminal, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
-    return "\n".join(lines)
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows of fields as a table for a terminal, the first ``left`` columns to the left, the others to the right."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+
+    def field(place: int, cell: str) -> str:
+        space = " " * (widths[place] - _width(cell))
+        return cell + space if place < left else space + cell
+
+    return "\n".join("  ".join(field(place, cell) for place, cell in enumerate(row)) for row in rows)
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: a Chinese character takes two."""
+    return len(text) + sum(east_asian_width(character) in "WF" for character in text)
 
 
 def _check_same(a: Side, b: Side) -> None:
@@ -133,12 +147,12 @@ def _by_name(difference: Difference) -> dict[str, object]:
     return {"a": difference.a._asdict(), "b": difference.b._asdict(), "change": difference.change._asdict()}
 
 
-def _shown(difference: Difference) -> tuple[str, ...]:
+def _shown(difference: Difference, name_of_all: str) -> tuple[str, ...]:
     b, change = difference.b, difference.change
     energies = [(b.bought_wh, change.bought_wh), (b.sold_wh, change.sold_wh)]
     amounts = [(b.net_nano, change.net_nano), (b.gross_nano, change.gross_nano), (b.saving_nano, change.saving_nano)]
     return (
-        difference.party or "all",
+        difference.party or name_of_all,
         *(f"{kilo(now)} ({signed(kilo(more), more)})" for now, more in energies),
         *(f"{hundredths(now)} ({signed(hundredths(more), more)})" for now, more in amounts),
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gridcore.errors import EncodingError, UsageError, excerpt
-from gridledger.commands import print_result
+from gridledger.commands import add_language_argument, language_of, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.balance_derivation import BalanceDerivation
@@ -80,7 +79,7 @@ def declare(actions: Any) -> None:
     )
     explain.add_argument("--run", dest="run_name", metavar="NAME", help="settlement run (the last one)")
     explain.add_argument("--point", metavar="ID", help="which of the party's points (the first that has the line)")
-    explain.add_argument("--language", choices=tuple(_WORDS), help="of the words (of the environment)")
+    add_language_argument(explain)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,7 +114,7 @@ def _explain_slot(args: argparse.Namespace) -> int:
     if (view.party, view.run.slot_start_s) != (name.party, name.slot_start_s):
         raise UsageError(f"--line {args.line}: {args.bundle} is of {view.party}/{view.run.slot_start_s}")
     derivation = derive_line(view, name.kind)
-    language = args.language or _language()
+    language = language_of(args)
     head = f"{derivation.title[language]} ({derivation.line_kind}), {derivation.contract}, {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)
     print_result(args, _as_json(derivation, language), "\n".join(lines))
@@ -152,7 +151,7 @@ def _explain_issued(args: argparse.Namespace) -> int:
 
 
 def _print_month(args: argparse.Namespace, derivation: MonthDerivation) -> int:
-    language = args.language or _language()
+    language = language_of(args)
     head = f"{derivation.title[language]} ({args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)
     print_result(args, _document_json(derivation, language), "\n".join(lines))
@@ -179,7 +178,7 @@ def _explain_balance(args: argparse.Namespace) -> int:
     if not found or found[0].slot_start_s != name.slot_start_s:
         raise UsageError(f"--line {excerpt(args.line)}: area {args.area} has no settled slot that starts then")
     derivation = derive_entry(found[0], name, chain.currency)
-    language = args.language or _language()
+    language = language_of(args)
     head = f"{derivation.title[language]} ({args.area}, {args.line}), {_WORDS[language]['run']} {derivation.run}"
     lines = _lines(head, derivation.steps, derivation.not_checked, language)
     print_result(args, _balance_json(derivation, language), "\n".join(lines))
@@ -219,11 +218,6 @@ def _export(args: argparse.Namespace, data_dir: Path, name: LineName) -> bytes:
             run=args.run_name,
             point=args.point,
         )
-
-
-def _language() -> str:
-    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "zh_CN" if named.startswith("zh") else "en"
 
 
 def _lines(head: str, steps: Sequence[Step], not_checked: Sequence[Text], language: str) -> list[str]:

@@ -12,6 +12,8 @@ import numpy as np
 
 from gridcore.errors import UsageError, excerpt
 from gridcore.forms import NAME
+from gridledger.settling import compared_lines
+from gridledger.settling.compared_lines import LineDifference
 from gridledger.settling.comparison import COLUMNS, Comparison, Side, compare, csv_rows
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.extract import Span, extract
@@ -26,8 +28,10 @@ from settlement.catalogue import CONTRACTS
 VARIANTS_MAX: Final = 16
 BASE: Final = "base"
 """Where the folder as it is is settled; no variant has that name."""
+OWN_RULES: Final = "the folder's own rules"
 VARIANTS: Final = "variants"
 COMPARISON: Final = "comparison.csv"
+LINES: Final = "comparison_lines.csv"
 
 
 class Cases(NamedTuple):
@@ -49,6 +53,7 @@ class Variant(NamedTuple):
     contract: str
     results_root: bytes
     comparison: Comparison
+    lines: Sequence[LineDifference]
 
 
 class Compared(NamedTuple):
@@ -115,15 +120,19 @@ def settle(cases: Cases, out: Path, progress: Callable[[str, int, int], None]) -
         base = cases.settled or work / BASE
         if cases.base is not None:
             settle_whole(cases.base, base, told(BASE))
-        before = Side(str(cases.settled or "the folder's own rules"), read_participants(base))
+        before = Side(str(cases.settled or OWN_RULES), read_participants(base))
+        lines_before = compared_lines.read_lines(base)
         found: list[Variant] = []
         for name, dataset in cases.variants.items():
             place = work / VARIANTS / name
             settled = settle_whole(dataset, place, told(name))
             comparison = compare(before, Side(name, read_participants(place)))
-            found.append(Variant(name, dataset.rules.contract, settled.results.results_root, comparison))
+            lines = compared_lines.compare_lines(lines_before, compared_lines.read_lines(place))
+            found.append(Variant(name, dataset.rules.contract, settled.results.results_root, comparison, lines))
         rows = [(one.name, *row) for one in found for row in csv_rows(one.comparison)]
         write_rows(work / COMPARISON, ("variant", *COLUMNS), rows)
+        of_lines = [(one.name, *row) for one in found for row in compared_lines.csv_rows(one.lines)]
+        write_rows(work / LINES, ("variant", *compared_lines.COLUMNS), of_lines)
     return Compared(before.name, found)
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result
+from gridledger.commands import add_language_argument, language_of, print_progress, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.variants import Compared
@@ -36,6 +36,7 @@ def declare(actions: Any) -> None:
     what_if.add_argument(
         "--out", type=Path, metavar="OUT", help="an absent or empty folder to keep all in (nothing is kept)"
     )
+    add_language_argument(what_if)
     what_if.add_argument("--preset", metavar="NAME", help="the layout of the readings, as for settle files")
 
 
@@ -65,11 +66,12 @@ def run(args: argparse.Namespace) -> int:
     print_progress("")
     kept = out if args.out else None
     wall_s = round(time.monotonic() - begun, 2)
-    print_result(args, _as_json(found, kept, wall_s), _text(found, kept, wall_s))
+    print_result(args, _as_json(found, kept, wall_s), _text(found, kept, wall_s, language_of(args)))
     return 0
 
 
 def _as_json(found: Compared, out: Path | None, wall_s: float) -> dict[str, object]:
+    from gridledger.settling.compared_lines import as_json as lines_as_json
     from gridledger.settling.comparison import as_json
 
     shown = [
@@ -78,15 +80,27 @@ def _as_json(found: Compared, out: Path | None, wall_s: float) -> dict[str, obje
             "contract": one.contract,
             "results_root": one.results_root.hex(),
             **as_json(one.comparison),
+            "lines": lines_as_json(one.lines),
         }
         for one in found.variants
     ]
     return {"base": found.base, "variants": shown, "wall_s": wall_s, "out": str(out) if out else None}
 
 
-def _text(found: Compared, out: Path | None, wall_s: float) -> str:
+def _text(found: Compared, out: Path | None, wall_s: float, language: str) -> str:
+    from gridledger.settling import compared_lines
     from gridledger.settling.comparison import text
-    from gridledger.settling.variants import COMPARISON
+    from gridledger.settling.variants import COMPARISON, LINES, OWN_RULES
 
-    tables = [f"{one.name} ({one.contract}) against {found.base}\n{text(one.comparison)}" for one in found.variants]
-    return "\n\n".join([*tables, f"{out / COMPARISON}\n{wall_s} s" if out else f"{wall_s} s"])
+    head = {"en": "{} ({}) against {}", "zh_CN": "{}（{}）与 {} 相比"}[language]
+    own = {"en": OWN_RULES, "zh_CN": "文件夹自带规则"}[language]
+    base = own if found.base == OWN_RULES else found.base
+    tables: list[str] = []
+    for one in found.variants:
+        of_lines = compared_lines.text(one.lines, language)
+        tables += [
+            f"{head.format(one.name, one.contract, base)}\n{text(one.comparison, language)}",
+            *([of_lines] if of_lines else []),
+        ]
+    made = f"{out / COMPARISON}\n{out / LINES}\n" if out else ""
+    return "\n\n".join([*tables, f"{made}{wall_s} s"])

@@ -14,6 +14,7 @@ from gridcore.registry.tariff import (
     DAY,
     DAY_S,
     ENERGY_BASES,
+    KW_CONTRACTED,
     KW_PEAK,
     MONTH,
     OF_PARTY,
@@ -27,7 +28,7 @@ from gridcore.registry.tariff import (
 from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
-    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
+    "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_CONTRACTED", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
     "TIMED_BASES", "YEAR", "Component", "Step", "Window",
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import pairwise
@@ -32,16 +33,26 @@ from settlement.tariffs.components import (
 )
 from settlement.tariffs.network import VoltageLevel
 
-_PRICE_KEYS: Final = {
+PRICE_KEYS: Final = {
     **dict.fromkeys(ENERGY_BASES, "price_micro_per_kwh"),
     **dict.fromkeys(POWER_BASES, "price_micro_per_kw_month"),
     DAY: "price_micro_per_day",
     PERCENT: "share_ppm",
 }
+"""The key of a component's price, by its base."""
 _KEYS: Final = (
     "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
+
+
+_DECIMAL: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))?", re.ASCII)
+
+
+def in_thousands(value: int) -> int | str:
+    """W as kW, or Wh as kWh, as a file says them. value: at least 0."""
+    whole, rest = divmod(value, 1_000)
+    return f"{whole}.{rest:03}".rstrip("0") if rest else whole
 
 
 def components_of(tables: Sequence[Mapping[str, Any]], line_kinds: Sequence[str]) -> tuple[Component, ...]:
@@ -71,21 +82,32 @@ def components_of(tables: Sequence[Mapping[str, Any]], line_kinds: Sequence[str]
 
 
 def _check_entries(entries: Sequence[Component]) -> None:
-    """One component's entries have one account, base and tax flag, and follow each other."""
+    """One component's entries have one account, base and tax flag, and those that a party pays follow each other."""
     name = entries[0].name
     for entry in entries:
         if (entry.account, entry.base, entry.is_taxed) != (entries[0].account, entries[0].base, entries[0].is_taxed):
             raise SettlementError(f"tariff component {name}: its entries must have one account, base and tax flag")
-    ordered = sorted(entries, key=lambda entry: entry.from_day or 0)
-    for earlier, later in pairwise(ordered):
-        if earlier.until_day == later.from_day and later.from_day is not None:
-            continue
-        overlaps = earlier.until_day is None or later.from_day is None or later.from_day < earlier.until_day
-        word = "overlap" if overlaps else "leave a gap"
-        raise SettlementError(
-            f"tariff component {name}: entries {word} at {_day_words(later.from_day)}; "
-            "each must begin (valid_from) on the day on which the one before it ends (valid_until)"
-        )
+    for own in _entries_by_party(entries):
+        for earlier, later in pairwise(sorted(own, key=lambda entry: entry.from_day or 0)):
+            if earlier.until_day == later.from_day and later.from_day is not None:
+                continue
+            overlaps = earlier.until_day is None or later.from_day is None or later.from_day < earlier.until_day
+            word = "overlap" if overlaps else "leave a gap"
+            raise SettlementError(
+                f"tariff component {name}: entries {word} at {_day_words(later.from_day)}; "
+                "each must begin (valid_from) on the day on which the one before it ends (valid_until)"
+            )
+
+
+def _entries_by_party(entries: Sequence[Component]) -> list[list[Component]]:
+    """The entries that a party pays, once for all parties that pay the same ones; first those that everybody pays."""
+    for_all = [place for place, entry in enumerate(entries) if not entry.parties]
+    of_party: dict[str, list[int]] = {}
+    for place, entry in enumerate(entries):
+        for party in set(entry.parties):
+            of_party.setdefault(party, []).append(place)
+    together = [tuple(for_all), *(tuple(sorted([*for_all, *own])) for own in of_party.values())]
+    return [[entries[place] for place in places] for places in dict.fromkeys(together)]
 
 
 class _Table:
@@ -118,6 +140,19 @@ class _Table:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.fault(key, f"a whole number from {least} to {most} is needed, not {value!r}")
         return value
+
+    def thousandths(self, key: str, value: object, least: int, most: int) -> int:
+        """A number of kW or kWh in W or Wh: a whole one, or a text with up to three decimals, so that no fraction of a binary number comes between."""
+        if isinstance(value, str) and (parts := _DECIMAL.fullmatch(value)):
+            found = int(parts[1]) * 1_000 + int((parts[2] or "").ljust(3, "0"))
+        else:
+            found = value * 1_000 if isinstance(value, int) and not isinstance(value, bool) else -1
+        if not least <= found <= most:
+            words = f"from {in_thousands(least)} to {in_thousands(most)}"
+            raise self.fault(
+                key, f'a whole number {words} is needed, or a text as "7.5" with at most 3 decimals, not {value!r}'
+            )
+        return found
 
     def flag(self, key: str) -> bool:
         value = self._values.get(key, True)
@@ -159,7 +194,7 @@ class _Table:
         return value.toordinal()
 
     def price(self, base: str, *, has_steps: bool) -> int:
-        wanted = _PRICE_KEYS[base]
+        wanted = PRICE_KEYS[base]
         if "price_series" in self._values:
             if has_steps or not {wanted, "levels"}.isdisjoint(self._values) or base not in ENERGY_BASES:
                 raise self.fault("price_series", "it says the price alone, of a component per kWh")
@@ -168,7 +203,7 @@ class _Table:
             if has_steps or wanted in self._values or base not in ENERGY_BASES:
                 raise self.fault("levels", "they have the price, of a component per kWh")
             return 0
-        for key in set(_PRICE_KEYS.values()) - {wanted}:
+        for key in set(PRICE_KEYS.values()) - {wanted}:
             if key in self._values:
                 raise self.fault(key, f"a component of base {base} has {wanted}")
         if has_steps:
@@ -221,9 +256,10 @@ class _Table:
 
     def _clock(self, text: object) -> int:
         parts = text.split(":") if isinstance(text, str) else []
-        if len(parts) == 2 and all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
-            seconds = int(parts[0]) * 3_600 + int(parts[1]) * 60
-            if seconds <= DAY_S and int(parts[1]) < 60:
+        if len(parts) in (2, 3) and all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
+            hours, *below = map(int, parts)
+            seconds = hours * 3_600 + sum(part * unit for part, unit in zip(below, (60, 1), strict=False))
+            if seconds <= DAY_S and all(part < 60 for part in below):
                 return seconds
         raise self.fault("windows", f"{text!r} is no local time from 00:00 to 24:00")
 
@@ -237,8 +273,8 @@ class _Table:
             is_last = place == len(items)
             if is_last != ("until_kwh" not in item):
                 raise self.fault("steps", "every step but the last one ends at until_kwh")
-            least = (found[-1].until_wh or 0) // 1_000 + 1 if found else 1
-            until_wh = None if is_last else self.whole("steps", item["until_kwh"], least, 10**12) * 1_000
+            least_wh = (found[-1].until_wh or 0) + 1 if found else 1
+            until_wh = None if is_last else self.thousandths("steps", item["until_kwh"], least_wh, 10**15)
             found.append(Step(until_wh, price))
         return tuple(found)
 
@@ -254,7 +290,7 @@ class _Table:
         value = self._values.get("contracted_kw", {})
         if not isinstance(value, dict):
             raise self.fault("contracted_kw", "a table of party = kW is needed")
-        return {party: self.whole("contracted_kw", kw, 0, 10**9) * 1_000 for party, kw in value.items()}
+        return {party: self.thousandths("contracted_kw", kw, 0, 10**12) for party, kw in value.items()}
 
 
 def _component(number: int, values: Mapping[str, Any]) -> Component:

@@ -114,7 +114,7 @@ def components_in_force(party: str, said: Sequence[FromDay]) -> tuple[Component,
                 found[before[0]] = found[before[0]]._replace(until_day=until_day)
             else:
                 found.append(whole)
-    return _in_order(found)
+    return in_order(found)
 
 
 def _goes_on(earlier: Component, later: Component) -> bool:
@@ -124,7 +124,7 @@ def _goes_on(earlier: Component, later: Component) -> bool:
     )
 
 
-def _in_order(components: Sequence[Component]) -> tuple[Component, ...]:
+def in_order(components: Sequence[Component]) -> tuple[Component, ...]:
     """Each share behind what it is a share of. Entries of several tariffs may make shares of one another: then the first of them goes first."""
     ordered = [component for component in components if component.base != PERCENT]
     waiting = [component for component in components if component.base == PERCENT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -135,11 +135,15 @@ def _components_of(dataset: Dataset, party: str) -> list[Component]:
 
 
 def _name_of(dataset: Dataset, components: Sequence[Component]) -> str:
-    """The name of a tariff: the same in every dataset whose components have these names and days."""
+    """The name of a tariff: the same in every dataset whose components have these names and days, and the parties where they tell entries apart."""
     if len(components) == len(dataset.rules.tariff):
         return WHOLE
-    entries = cbor.encode([[one.name, one.from_day or 0] for one in components])
-    return f"{WHOLE}-{sm3(entries).hex()[:12]}"
+    named = Counter((one.name, one.from_day) for one in dataset.rules.tariff)
+    entries = [
+        [one.name, one.from_day or 0, *(sorted(one.parties) if named[one.name, one.from_day] > 1 else ())]
+        for one in components
+    ]
+    return f"{WHOLE}-{sm3(cbor.encode(entries)).hex()[:12]}"
 
 
 # -------------------------------------------------------------------------------------------------- out of the registry

@@ -14,19 +14,22 @@ from gridcore.registry.area import AREA
 from gridledger.settling.chain.frame import known_timezone
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms
 from gridledger.settling.extract.agreements import AgreementFacts
+from gridledger.settling.extract.balance import with_balance
+from gridledger.settling.extract.borders import borders_of
 from gridledger.settling.extract.orders import orders_of
 from gridledger.settling.extract.points import PointFacts
 from gridledger.settling.extract.prices import PriceFacts, Stated
-from gridledger.settling.extract.series import tariff_series
+from gridledger.settling.extract.series import Keys
+from gridledger.settling.extract.tariffs import with_tariffs
 from gridledger.settling.files.stamps import Zone as LocalTime
 from gridledger.settling.files.stamps import to_iso
+from ledger.area_balances import known_rows
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
-from ledger.leaves.run import RunLeaf
 from ledger.registry.calendars import must_calendar
 from ledger.registry.zones import Zone
-from ledger.runs import find_run_of_zone, load_rows
+from ledger.runs import SettledRows, find_run_of_zone, load_rows
 from ledger.store.reader import LedgerReader
 
 STATE: Final = "ledger.state"
@@ -50,6 +53,13 @@ class _Energies(NamedTuple):
     quality: NDArray[np.uint8]
 
 
+class _Rows(NamedTuple):
+    """Rows of a zone, and which of them are borders, bool[rows]."""
+
+    rows: Int64
+    is_border: NDArray[np.bool_]
+
+
 class _Facts(NamedTuple):
     """What slots say of some rows of a zone, and the one contract that settled them."""
 
@@ -63,7 +73,7 @@ class _Facts(NamedTuple):
 def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span: Span) -> Dataset:
     """What some areas of a zone settled with, as far as the last runs know it. UsageError, one line, for what no folder says.
 
-    A point for which nobody is billed in any of these slots is left out; where nobody is billed in some of them its energies there are missing.
+    A point for which nobody is billed in any of these slots is left out unless it is a border; where nobody is billed in some of them its energies there are missing.
     """
     slots = _slots(reader, zone, span)
     chosen = [number for number, area in enumerate(zone.areas) if area in areas]
@@ -71,41 +81,46 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
     rows = np.flatnonzero(np.isin(area_of_row, chosen))
     if len(rows) * len(slots) > ENERGIES_MAX:
         raise UsageError(f"{len(slots)} slots of {len(rows)} points are above {ENERGIES_MAX} energies; name fewer days")
-    facts = _facts(reader, zone, chosen, rows, slots)
+    borders = borders_of(reader, zone, areas, rows, slots)
+    facts = _facts(reader, zone, chosen, _Rows(rows, borders.mask(len(rows))), slots)
     points, energies = facts.points, facts.energies
     billed = points.billed()
     own, timezone = rows[billed], _timezone(reader, areas, int(slots[0]))
     stated = facts.prices.stated([points.name(row) for row in own.tolist()], own, LocalTime(timezone))
     agreed = facts.agreements.found(slots)
-    folder_points = points.rows(own)
-    keys = [rows.key for rows in (*stated.series, *agreed.references)]
-    of_tariffs = tariff_series(reader, points.series_of_tariffs(own), slots, [*stated.prices, *keys])
-    quality = energies.quality[:, billed]
+    of_billed = points.rows(own)
+    placed = sorted(
+        zip([*of_billed, *borders.points], [*billed.tolist(), *borders.places], strict=True),
+        key=lambda one: one[0].point.encode(),
+    )
+    places = [place for _, place in placed]
+    quality = energies.quality[:, places]
     missing, estimated = (int((quality == code).sum()) for code in (MISSING, ESTIMATED))
-    return Dataset(
+    dataset = Dataset(
         slot_start_s=slots,
         slot_s=CHAIN.must(reader).slot_s,
         timezone=timezone,
-        points=folder_points,
-        import_wh=energies.import_wh[:, billed],
-        export_wh=energies.export_wh[:, billed],
+        points=[point for point, _ in placed],
+        import_wh=energies.import_wh[:, places],
+        export_wh=energies.export_wh[:, places],
         quality=quality,
         series=stated.series,
         keys=points.keys(own, stated.terms),
-        orders=orders_of(reader, zone, chosen, slots, folder_points),
+        orders=orders_of(reader, zone, chosen, slots, of_billed),
         rules=_rules(reader, zone, facts.contract, stated),
         inputs=[InputFile(STATE, reader.state_root(), 0)],
         counts=Counts(quality.size - missing, missing, estimated),
-        notes=[*points.notes(own), *of_tariffs.notes],
+        notes=[*points.notes(own), *borders.notes],
         agreements=agreed.agreements,
         references=agreed.references,
-        tariff_series=of_tariffs.rows,
     )
+    keys = Keys(slots, stated.prices.keys(), agreed.references)
+    return with_balance(reader, with_tariffs(reader, dataset, keys), areas, keys)
 
 
-def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], rows: Int64, slots: Int64) -> _Facts:
-    """Read the last run of every slot. areas: numbers; rows: of the zone. UsageError where there is none, or contracts change."""
-    shape = len(slots), len(rows)
+def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], of: _Rows, slots: Int64) -> _Facts:
+    """Read the last run of every slot. areas: numbers. UsageError where there is none, or contracts change."""
+    rows, shape = of.rows, (len(slots), len(of.rows))
     import_wh, export_wh = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     energies = _Energies(import_wh, export_wh, np.full(shape, MISSING, dtype=np.uint8))
     points, prices = PointFacts(reader, zone, rows), PriceFacts(reader, zone, areas, rows)
@@ -119,7 +134,9 @@ def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], rows: Int64, 
         points.note(leaf, in_force)
         prices.note(leaf, in_force)
         agreements.note(slot_start_s, in_force)
-        _note_energies(reader, leaf, rows, in_force.party[rows] >= 0, energies, at)
+        settled, is_billed = load_rows(reader, leaf, rows), in_force.party[rows] >= 0
+        is_known = (is_billed & (settled.quality != ABSENT_QUALITY)) | (of.is_border & known_rows(settled))
+        _note_energies(settled, is_known, energies, at)
     contract, *others = contracts
     if others:
         since = to_iso(contracts[others[0]])
@@ -155,12 +172,8 @@ def _slots(reader: LedgerReader, zone: Zone, span: Span) -> Int64:
     return slots
 
 
-def _note_energies(
-    reader: LedgerReader, leaf: RunLeaf, rows: Int64, is_billed: NDArray[np.bool_], energies: _Energies, at: int
-) -> None:
-    """Into the row ``at`` of the columns: what a run settled with, where somebody is billed."""
-    settled = load_rows(reader, leaf, rows)
-    is_known = is_billed & (settled.quality != ABSENT_QUALITY)
+def _note_energies(settled: SettledRows, is_known: NDArray[np.bool_], energies: _Energies, at: int) -> None:
+    """Into the row ``at`` of the columns: what a run settled with, where it is known."""
     for name in ("import_wh", "export_wh"):
         getattr(energies, name)[at] = np.where(is_known, settled.columns[name], 0)
     energies.quality[at] = np.where(is_known, settled.quality & CODE_MASK, MISSING)

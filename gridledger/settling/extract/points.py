@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import UsageError
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.grid_connection import GRID_CONNECTION
-from gridcore.registry.party import PARTY
-from gridcore.registry.point import ENERGY_KINDS
-from gridcore.registry.tariff import TARIFF, series_of_tariff
-from gridledger.settling.chain.partners import PartnersOfRuns
+from gridcore.registry.point import ENERGY_KINDS, Point
+from gridledger.settling.chain.partners import NamesOfRuns
 from gridledger.settling.dataset import KeyRow, PointRow
 from gridledger.settling.extract.changes import Change, RowChanges
 from gridledger.settling.files.points import MOVES_MAX
@@ -32,6 +30,22 @@ _NOT_BILLED: Final = -2
 """Stands for what a point says in a slot in which nobody is billed there: before it begins it says nothing."""
 
 
+class _Named(NamedTuple):
+    """Whom a point names, "" for nobody: its partners, and its balance responsible parties."""
+
+    supplier: str = ""
+    offtaker: str = ""
+    grid_operator: str = ""
+    balance_responsible_import: str = ""
+    balance_responsible_export: str = ""
+
+    @classmethod
+    def of(cls, point: Point) -> _Named:
+        """Whom an entry of a point names."""
+        responsible = point.balance_responsible_import, point.balance_responsible_export
+        return cls(*Partners.of(point), *(name or "" for name in responsible))
+
+
 class PointFacts:
     """What slots say of some rows of a zone beside their energies."""
 
@@ -39,7 +53,7 @@ class PointFacts:
         self._reader, self._zone, self._rows = reader, zone, rows
         self._span_s = (TIME_S_MAX, 0)
         self._changes = {name: RowChanges() for name in ("area", "party", *_KEYS, *_CONSTANT)}
-        self._named, self._partners = PartnersOfRuns(reader), RowChanges()
+        self._named, self._names = NamesOfRuns(reader, _Named.of, _Named()), RowChanges()
 
     def note(self, run: RunLeaf, in_force: ZoneInForce) -> None:
         """A zone as a slot's run saw it; slots come in order."""
@@ -47,7 +61,7 @@ class PointFacts:
         self._span_s = (min(slot_start_s, self._span_s[0]), slot_start_s)
         named = self._named.of_zone(in_force, run, self._rows)[self._rows]
         is_billed = in_force.party[self._rows] >= 0
-        self._partners.note(slot_start_s, np.where(is_billed, named, _NOT_BILLED))
+        self._names.note(slot_start_s, np.where(is_billed, named, _NOT_BILLED))
         for name, changes in self._changes.items():
             column = getattr(in_force, name)[self._rows]
             changes.note(slot_start_s, np.where(is_billed, column, _NOT_BILLED) if name in _CONSTANT else column)
@@ -71,41 +85,16 @@ class PointFacts:
         return [key for at in self._places(own) for key in self._keys(at, name)]
 
     def notes(self, own: Int64) -> list[str]:
-        """Lines of what a folder has otherwise, or has not: market partners that change, tariffs of parties."""
-        return [*self._notes_of_partners(own), *self._notes_of_tariffs(own)]
-
-    def _notes_of_partners(self, own: Int64) -> list[str]:
-        """No line of a statement rests on them: a folder without those that change is settled as the ledger was."""
+        """Lines of whom points name from a slot on: no line of a statement rests on them, a folder without those that change is settled as the ledger was."""
         changed = {
             field: [self.name(int(self._rows[at])) for at in self._places(own) if len(self._named_at(at)[field]) > 1]
-            for field in Partners._fields
+            for field in _Named._fields
         }
         return [
             f"points name another {field} from a slot on ({len(points)}, {points[0]} first), which points.csv cannot say: it is empty there"
             for field, points in changed.items()
             if points
         ]
-
-    def _notes_of_tariffs(self, own: Int64) -> list[str]:
-        """Where parties are charged by tariffs."""
-        charged = list(self._tariffs_of(own))
-        if not charged:
-            return []
-        words = f"{len(charged)} parties, {charged[0]} first, have tariffs, which rules.toml does not have"
-        return [f"{words}: write their [[tariff.component]] and [invoice] there where invoices are to be compared"]
-
-    def series_of_tariffs(self, own: Int64) -> Sequence[str]:
-        """The names of the price series that tariffs of the points' parties name."""
-        tariffs = (self._reader.in_force(TARIFF, name) for name in sorted({*self._tariffs_of(own).values()}))
-        return sorted({name for tariff in tariffs if tariff is not None for name in series_of_tariff(tariff)})
-
-    def _tariffs_of(self, own: Int64) -> Mapping[str, str]:
-        """The tariff of each party that has one, by the newest block."""
-        parties = {party for at in self._places(own) for party in self._parties(at).values()}
-        records = {party: self._reader.in_force(PARTY, party) for party in sorted(parties)}
-        return {
-            party: found.tariff for party, found in records.items() if found is not None and found.tariff is not None
-        }
 
     def _places(self, own: Int64) -> list[int]:
         place: list[int] = np.searchsorted(self._rows, own).tolist()
@@ -126,6 +115,7 @@ class PointFacts:
             raise UsageError(f"point {name} is billed to {len(later) + 1} parties in turn; name fewer days")
         constant = {key: self._constant(name, key, self._changes[key].of(at)) for key in _CONSTANT}
         kind = constant["energy_kind"]
+        *partners, by_import, by_export = (names[0] if len(names) == 1 else "" for names in self._named_at(at).values())
         return PointRow(
             name,
             first[1],
@@ -134,16 +124,16 @@ class PointFacts:
             grid_place=constant["grid_place"] or None,
             energy_kind=None if kind < 0 else ENERGY_KINDS[kind],
             voltage_level=self._level(name, first[0]),
-            partners=Partners(
-                **{field: names[0] if len(names) == 1 else "" for field, names in self._named_at(at).items()}
-            ),
+            partners=Partners(*partners),
+            balance_responsible_import=by_import or None,
+            balance_responsible_export=by_export or None,
         )
 
     def _named_at(self, at: int) -> dict[str, list[str]]:
-        """Whom a row's point names in slots in which it is billed, by the field of ``Partners``: each name once, "" for nobody."""
-        places = [change.value for change in self._partners.of(at) if change.value != _NOT_BILLED]
+        """Whom a row's point names in slots in which it is billed, by the field of ``_Named``: each name once, "" for nobody."""
+        places = [change.value for change in self._names.of(at) if change.value != _NOT_BILLED]
         said = [self._named.named[place] for place in places]
-        return {field: list(dict.fromkeys(getattr(one, field) for one in said)) for field in Partners._fields}
+        return {field: list(dict.fromkeys(getattr(one, field) for one in said)) for field in _Named._fields}
 
     def _level(self, point: str, billed_from_s: int) -> str | None:
         """The voltage level that ``points.csv`` says for all slots in which it is billed, by the newest block; None where none is registered."""

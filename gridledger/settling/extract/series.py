@@ -1,9 +1,9 @@
-"""What price series say of every slot, as ``prices.csv`` has it: those that agreements and tariffs name."""
+"""Prices for all as ``prices.csv`` has them: what price series say of every slot, each under a key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -21,13 +21,6 @@ _BEHIND: Final = 13
 """Characters of a series' name behind the key of prices.csv that it was made from."""
 
 
-class TariffSeries(NamedTuple):
-    """The series that tariffs name, as far as each says a price of every slot; notes: lines for a person."""
-
-    rows: Sequence[SeriesRows]
-    notes: Sequence[str]
-
-
 def series_in_slots(reader: LedgerReader, name: str, key: str, slots: Int64) -> SeriesRows:
     """A series under a key of prices.csv. UsageError where it says no price of a slot."""
     changes: Changes[str] = Changes()
@@ -41,27 +34,35 @@ def series_in_slots(reader: LedgerReader, name: str, key: str, slots: Int64) -> 
     return SeriesRows(key, None, None, start_s, prices)
 
 
-def tariff_series(reader: LedgerReader, names: Sequence[str], slots: Int64, taken: Sequence[str]) -> TariffSeries:
-    """Those of some names, each under a key of its own: of files the one that they had. taken: keys that prices.csv has already."""
-    rows: list[SeriesRows] = []
-    notes: list[str] = []
-    for name in names:
-        key = _key_of(name)
-        if key in taken:
-            notes.append(f"their tariffs name the price series {name}; prices.csv has {key} already, of something else")
-            continue
-        try:
-            rows.append(series_in_slots(reader, name, key, slots))
-        except UsageError as error:
-            notes.append(f"their tariffs name a price series that prices.csv does not have: {error}")
-    if rows:
-        notes.append(
-            f"their tariffs name {len(rows)} price series, which prices.csv has: {', '.join(one.key for one in rows)}"
-        )
-    return TariffSeries(rows, notes)
+class Keys:
+    """Keys of ``prices.csv`` and the prices for all that stand under them."""
+
+    def __init__(self, slots: Int64, of_contract: Collection[str], known: Iterable[SeriesRows]) -> None:
+        """of_contract: keys that mean prices of the rules; known: what has a key already."""
+        self._slots, self._of_contract = slots, of_contract
+        self._by_key = {rows.key: rows for rows in known}
+
+    @property
+    def rows(self) -> Sequence[SeriesRows]:
+        """All that has a key."""
+        return list(self._by_key.values())
+
+    def of_series(self, reader: LedgerReader, name: str, wanted: Sequence[str]) -> str:
+        """The key of a series of the ledger. UsageError where it says no price of a slot, and as of ``place``."""
+        return self.place(series_in_slots(reader, name, wanted[0], self._slots), wanted)
+
+    def place(self, rows: SeriesRows, wanted: Sequence[str]) -> str:
+        """The first of some keys under which nothing else stands. UsageError where there is none."""
+        for key in wanted:
+            known = self._by_key.get(key)
+            is_same = known is not None and all(map(np.array_equal, known[3:], rows[3:]))
+            if key not in self._of_contract and (known is None or is_same):
+                self._by_key.setdefault(key, rows._replace(key=key))
+                return key
+        raise UsageError(f"prices.csv has {' and '.join(wanted)} already, of something else")
 
 
-def _key_of(name: str) -> str:
-    """The key of prices.csv that a series was made from; else its name."""
+def key_of(name: str) -> str:
+    """The key of prices.csv that a component's series was made from; else its name."""
     key = name.removeprefix(f"{SERIES}-")[:-_BEHIND]
     return key if key and series_of_component(key) == name else name

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from gridcore.errors import UsageError
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, QUALITIES
+from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
 from gridledger.settling.dataset import NEVER, Dataset, OrderConditions, Orders
 from gridledger.settling.files.folder import ORDERS, READINGS
@@ -22,7 +23,13 @@ from gridledger.tables.columns import table_of
 from gridledger.tables.files import write_csv, write_rows
 from gridledger.toml_text import toml_lines
 from ledger.contract import BUY
+from settlement.tariffs.accounts import known_accounts
+from settlement.tariffs.tables import tables_of
 
+_POINTS: Final = (
+    "point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level", *Partners._fields,
+    "role", "exchange_area", "balance_responsible_import", "balance_responsible_export",
+)  # fmt: skip
 _ORDERS: Final = ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh")
 _CONDITIONS: Final = ("bid", "seller", "energy_kind")
 _AGREEMENTS: Final = (
@@ -38,11 +45,7 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
     """Make the files in an empty folder. UsageError for an order that asks for kinds of energy which no word names."""
     lines = [*(f"# {note}" for note in dataset.notes), *_rules(dataset)]
     (folder / RULES).write_text("\n".join(lines).lstrip() + "\n", "utf-8")
-    write_rows(
-        folder / POINTS,
-        ("point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level", *Partners._fields),
-        _points(dataset),
-    )
+    write_rows(folder / POINTS, _POINTS, _points(dataset))
     names = ("start", "point", "import_kwh", "export_kwh", "quality")
     tables = (table_of(names, _readings(dataset, slot)) for slot in range(len(dataset.slot_start_s)))
     write_csv(folder / READINGS, names, tables)
@@ -67,16 +70,31 @@ def _rules(dataset: Dataset) -> list[str]:
     if dataset.orders.how_many:
         timeline["gate_before_start_s"] = rules.gate_before_start_s
         timeline["metering_deadline_s"] = rules.metering_deadline_s
-    series = [rows.key for rows in dataset.tariff_series]
     return toml_lines(
         {
             "market": {"contract": rules.contract, **rules.terms},
             "prices": _rules_prices(dataset),
             "timeline": timeline,
-            "invoice": {"currency": rules.invoice.currency},
-            **({"tariff": {"price_series": series}} if series else {}),
+            "invoice": rules.invoice._asdict(),
+            **({} if dataset.balance is None else {"balance": _balance(dataset.balance.terms)}),
+            **({"tariff": tariff} if (tariff := _tariff(dataset)) else {}),
         }
     )
+
+
+def _balance(terms: BalanceTerms) -> dict[str, object]:
+    maps = {"series": terms.series, "penalty": terms.penalty}
+    stated = {name: dict(said) for name, said in maps.items() if said is not None}
+    return {"loss_responsible": terms.loss_responsible, **terms.prices, **stated}
+
+
+def _tariff(dataset: Dataset) -> dict[str, object]:
+    """Keys of prices.csv that other rules may name, accounts that no contract has, and the components."""
+    of_balance = () if dataset.balance is None else dataset.balance.series
+    series = list(dict.fromkeys(rows.key for rows in (*dataset.tariff_series, *of_balance)))
+    accounts = sorted({one.account for one in dataset.rules.tariff}.difference(known_accounts()))
+    listed = {"price_series": series, "accounts": accounts, "component": tables_of(dataset.rules.tariff)}
+    return {key: said for key, said in listed.items() if said}
 
 
 def _rules_prices(dataset: Dataset) -> object:
@@ -98,7 +116,9 @@ def _day(timezone: str, from_s: int) -> date:
 def _points(dataset: Dataset) -> Iterator[Sequence[int | str]]:
     for point in dataset.points:
         place = "" if point.grid_place is None else point.grid_place
-        stated = point.energy_kind or "", point.voltage_level or "", *point.partners
+        border = (point.role, point.exchange_area or "") if point.is_border else ("", "")
+        responsible = point.balance_responsible_import or "", point.balance_responsible_export or ""
+        stated = point.energy_kind or "", point.voltage_level or "", *point.partners, *border, *responsible
         yield point.point, point.party, point.area, "", place, *stated
         for from_s, party in point.later:
             yield point.point, party, point.area, to_iso(from_s), "", *("" for _ in stated)
@@ -127,7 +147,10 @@ def _quality(code: int) -> str:
 
 
 def _prices(dataset: Dataset) -> Iterator[Sequence[int | str]]:
-    for rows in (*dataset.series, *dataset.references, *dataset.tariff_series):
+    """Each series once, whatever names it."""
+    of_balance = () if dataset.balance is None else dataset.balance.series
+    series = (*dataset.series, *dataset.references, *dataset.tariff_series, *of_balance)
+    for rows in {rows[:3]: rows for rows in series}.values():
         for start_s, price in zip(rows.start_s.tolist(), rows.price_micro_per_kwh.tolist(), strict=True):
             yield to_iso(start_s), rows.key, rows.area or "", rows.point or "", price
 

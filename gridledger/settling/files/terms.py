@@ -85,7 +85,7 @@ def read_terms(
         inputs.append(keys_file)
     first = _first_prices(priced.series, rules, starts)
     settled = file_rules(rules, starts, other_prices=first, orders=of.orders)
-    _check_tariff(rules, of.points, of.known_by)
+    check_tariff(rules.tariff, of.points, of.known_by)
     check_prices(priced.series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, of)
@@ -146,10 +146,10 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
     return prices
 
 
-def _check_tariff(rules: RulesRead, points: Sequence[PointRow], known_by: str) -> None:
-    """A component is paid by parties that there are, to an account that is none."""
+def check_tariff(components: Sequence[Component], points: Sequence[PointRow], known_by: str = POINTS) -> None:
+    """FilesError unless each component is paid by parties that there are, to an account that is none, and has a price at their points' levels."""
     parties = parties_of(points)
-    for component in rules.tariff:
+    for component in components:
         if component.account in parties:
             what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {known_by}"
             raise fault(RULES, what, "give the account another name")

@@ -1,0 +1,149 @@
+"""What parties are charged by the month, as ``[[tariff.component]]`` and ``[invoice]`` of ``rules.toml`` have it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from gridcore.errors import UsageError
+from gridledger.settling.chain.tariffs import named_tariffs
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, parties_of
+from gridledger.settling.extract.series import Keys, key_of
+from gridledger.settling.files.terms import check_tariff
+from ledger.store.reader import LedgerReader
+from settlement.catalogue import CONTRACTS
+from settlement.errors import SettlementError
+from settlement.tariffs import components_of
+from settlement.tariffs.components import KW_CONTRACTED, Component
+from settlement.tariffs.registered import in_order
+from settlement.tariffs.tables import tables_of
+
+
+class _Drawn(NamedTuple):
+    """Components of all parties. series: keys of prices.csv; notes: lines for a person, of what is not among them."""
+
+    components: Sequence[Component]
+    series: Collection[str]
+    notes: Sequence[str]
+
+
+def with_tariffs(reader: LedgerReader, dataset: Dataset, keys: Keys) -> Dataset:
+    """A dataset with what its parties are charged by their tariffs, by the newest block, and the series that they name.
+
+    keys: of prices.csv, to which those of these series are added. What no folder says is a line of its notes.
+    """
+    tariffs = named_tariffs(reader, dataset)
+    if not tariffs:
+        return dataset
+    drawn = _drawn(reader, dataset, _merged(dataset, tariffs), keys)
+    terms = _common_terms(tariffs)
+    return dataset._replace(
+        rules=dataset.rules._replace(tariff=drawn.components, invoice=terms),
+        tariff_series=[rows for rows in keys.rows if rows.key in drawn.series],
+        notes=[
+            *dataset.notes,
+            *drawn.notes,
+            *_notes_of_parties(dataset, tariffs),
+            *_notes_of_terms(tariffs, terms),
+            *_notes_of_year(reader, dataset, drawn.components),
+        ],
+    )
+
+
+def _drawn(reader: LedgerReader, dataset: Dataset, merged: Sequence[Component], keys: Keys) -> _Drawn:
+    """Those that a folder says, by keys of prices.csv in place of the names of series."""
+    key_by_name, notes = {"": ""}, list[str]()
+    for one in merged:
+        name = one.price_series
+        if name not in key_by_name:
+            try:
+                key_by_name[name] = keys.of_series(reader, name, (key_of(name), name))
+            except UsageError as error:
+                notes.append(f"the tariff component {one.name} is left out: {error}")
+    priced = [one for one in merged if one.price_series in key_by_name]
+    kinds = {kind.kind for kind in CONTRACTS[dataset.rules.contract].line_kinds} | {one.name for one in priced}
+    found: list[Component] = []
+    for one in priced:
+        shared = tuple(kind for kind in one.of if kind in kinds)
+        if one.of and not shared:
+            notes.append(f"the tariff component {one.name} is left out: there are no lines {', '.join(one.of)} here")
+            continue
+        found.append(one._replace(price_series=key_by_name[one.price_series], of=shared))
+    series = {*key_by_name.values()} - {""}
+    if words := _fault_of(dataset, found):
+        return _Drawn(
+            (), series, [*notes, f"the components of tariffs are left out, rules.toml cannot say them: {words}"]
+        )
+    return _Drawn(found, series, notes)
+
+
+def _fault_of(dataset: Dataset, components: Sequence[Component]) -> str:
+    """Why no ``rules.toml`` says some components; "" where one does."""
+    try:
+        components_of(tables_of(components), [kind.kind for kind in CONTRACTS[dataset.rules.contract].line_kinds])
+        check_tariff(components, dataset.points)
+    except (SettlementError, UsageError) as error:
+        return str(error)
+    return ""
+
+
+def _merged(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> Sequence[Component]:
+    """The entries of all parties, each once with those who pay it; nobody is named where all do."""
+    first_day = _day_of(dataset, int(dataset.slot_start_s[0]))
+    entries: dict[tuple[object, ...], Component] = {}
+    payers: dict[tuple[object, ...], dict[str, int]] = {}
+    for party in sorted(tariffs, key=str.encode):
+        for one in tariffs[party].components:
+            begun = one._replace(from_day=None) if one.from_day == first_day else one
+            said = tuple(value for key, value in begun._asdict().items() if key != "contracted_w")
+            entries.setdefault(said, begun)
+            payers.setdefault(said, {})[party] = one.contracted_w.get(party, 0)
+    everybody = parties_of(dataset.points)
+    return in_order(
+        [
+            entry._replace(
+                parties=() if payers[said].keys() == everybody else tuple(payers[said]),
+                contracted_w=payers[said] if entry.base == KW_CONTRACTED else {},
+            )
+            for said, entry in entries.items()
+        ]
+    )
+
+
+def _common_terms(tariffs: Mapping[str, PartyTariff]) -> InvoiceTerms:
+    """By which the invoices of most parties are made."""
+    counted = Counter(one.terms for tariff in tariffs.values() for one in tariff.terms)
+    return max(counted, key=lambda terms: counted[terms])
+
+
+def _notes_of_parties(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> Iterator[str]:
+    without = sorted(parties_of(dataset.points) - tariffs.keys(), key=str.encode)
+    if without:
+        yield f"{len(without)} parties, {without[0]} first, name no tariff: here their invoices go by [invoice]"
+
+
+def _notes_of_terms(tariffs: Mapping[str, PartyTariff], terms: InvoiceTerms) -> Iterator[str]:
+    """Tariffs by whose terms invoices are made otherwise than here."""
+    others = {one.tariff: one.terms for tariff in tariffs.values() for one in tariff.terms if one.terms != terms}
+    for name in sorted(others, key=str.encode):
+        ours, theirs = terms._asdict(), others[name]._asdict()
+        words = ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in ours if ours[key] != theirs[key])
+        yield f"the tariff {name} has other terms of invoices ({words}) than [invoice], which is one for all parties and days"
+
+
+def _notes_of_year(reader: LedgerReader, dataset: Dataset, components: Iterable[Component]) -> Iterator[str]:
+    """Components with steps of a year of which the folder lacks slots that the ledger has."""
+    first_s = int(dataset.slot_start_s[0])
+    begins_s = min(zone.timeline.first_slot_start_s for zone in reader.registry.zones)
+    zone = ZoneInfo(dataset.timezone)
+    first, before = (datetime.fromtimestamp(at_s, zone).year for at_s in (first_s, first_s - dataset.slot_s))
+    names = sorted({one.name for one in components if one.is_of_year}, key=str.encode)
+    if names and begins_s < first_s and first == before:
+        yield f"steps of a year ({', '.join(names)}) count from the first slot here on, on the ledger from an earlier one of the year"
+
+
+def _day_of(dataset: Dataset, at_s: int) -> int:
+    return datetime.fromtimestamp(at_s, ZoneInfo(dataset.timezone)).toordinal()

@@ -1,0 +1,122 @@
+"""``settle extract`` of metered ledgers: tariffs, borders and balances come along, so that the folder settles to the ledger's own documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridcore.master_data import Named
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
+from gridcore.registry.tariff import TARIFF, Tariff
+from gridledger.cli import main
+from tests.unit.settlement.test_borders_of_areas import blocks_of
+from tests.unit.settling.test_balance_documents import world as balanced_world
+from tests.unit.settling.test_extract import answered, rows_of
+from tests.worlds.consortium import FIRST_S, SLOT_S, START_S, UTILITY, Consortium
+from tests.worlds.ledgers import ledger_with
+from tests.worlds.tariffed import HOME, MONTH, first_slots, with_more
+from tests.worlds.tariffed import component as row_of_component
+
+OFFERED = [
+    row_of_component("energy", "residual", 55_555),
+    {"account": "town", "base": "import", "name": "market", "price_series": "spot", "taxed": True},
+    row_of_component("demand", "kw_contracted", 32_000_000),
+    row_of_component("share", "percent", 10_000, of=["energy", "market", "nowhere"]),
+]
+BEFORE = (FIRST_S - START_S) // SLOT_S
+SPOT = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [0] * BEFORE + [310_000, -7_000, 12, 0]), START_S)
+SHOP = HOME._replace(components=OFFERED)
+
+
+def two_tariffs(shop: Tariff = SHOP, *more: Named[Any]) -> Consortium:
+    """p-1 has the tariff of a home, p-2 that of a shop, with a component of the same name, a series and a power of its own."""
+    world = with_more()
+    party = Party("a-1", UTILITY, trades=True, contracted_w={"demand": 7_501}, tariff="shop")
+    kept = [one for one in world.more if not (isinstance(one, Named) and one.name == "p-2")]
+    rows = [SPOT, *more, Named(TARIFF, "shop", shop, START_S), Named(PARTY, "p-2", party, START_S)]
+    return replace(world, more=[*kept, *rows])
+
+
+def extracted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], world: Consortium, blocks: Any, *arguments: str
+) -> dict[str, Any]:
+    """The ledger of some blocks as ``ledger``, ``folder`` and ``again``; what extract answered."""
+    with ledger_with(tmp_path / "ledger", world, blocks):
+        pass
+    capsys.readouterr()
+    data = ("--data", tmp_path / "ledger")
+    answer = answered(capsys, "extract", *data, *arguments, "--out", tmp_path / "folder")
+    answered(capsys, "files", tmp_path / "folder", "--out", tmp_path / "again")
+    return answer
+
+
+def of_parties(out: Path, name: str, *parties: str) -> list[dict[str, str]]:
+    return [row for row in rows_of(out / name) if row["party"] in parties]
+
+
+DOCUMENTS = ("statements.csv", "invoices.csv", "invoice_lines.csv", "invoice_taxes.csv")
+
+
+def test_the_folder_of_a_metered_ledger_has_its_documents_line_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = two_tariffs()
+    answer = extracted(tmp_path, capsys, world, first_slots(world.sender()))
+    assert answer["notes"] == ["1 parties, l-1 first, name no tariff: here their invoices go by [invoice]"]
+    data, out = tmp_path / "ledger", tmp_path / "documents"
+    assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(out)]) == 0
+    ours = {name: of_parties(tmp_path / "again", name, "p-1", "p-2") for name in DOCUMENTS}
+    assert ours == {name: rows_of(out / name) for name in DOCUMENTS}
+    kinds = {row["line_kind"] for row in ours["statements.csv"]}
+    assert {"energy", "market", "demand", "share", "night", "peak", "stay", "factor", "funds"} <= kinds
+
+
+def test_areas_lose_in_the_folder_what_they_lose_on_the_ledger(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = balanced_world("grid", "east")
+    answer = extracted(tmp_path, capsys, world, blocks_of(world), "--area", "a-1")
+    assert "the border P-3 to a-2, which is not taken, stands as a feeder of a-1" in answer["notes"]
+    span = ("--from", str(FIRST_S), "--until", str(FIRST_S + SLOT_S))
+    ledgers = tmp_path / "balance"
+    answered(capsys, "balance", "--data", tmp_path / "ledger", "--area", "a-1", *span, "--out", ledgers)
+    for name in ("balance.csv", "balance_entries.csv", "balance_accounts.csv"):
+        theirs, ours = ([{**row, "height": ""} for row in rows_of(out / name)] for out in (ledgers, tmp_path / "again"))
+        assert ours == theirs
+    assert [row["loss_wh"] for row in rows_of(tmp_path / "again" / "balance.csv")] == ["40"]
+
+
+def noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shop: Tariff, *more: Named[Any]
+) -> tuple[list[str], set[str]]:
+    """What is said of a ledger with another tariff of a shop, and which lines the folder comes to."""
+    world = two_tariffs(shop, *more)
+    answer = extracted(tmp_path, capsys, world, first_slots(world.sender()))
+    return answer["notes"], {row["line_kind"] for row in rows_of(tmp_path / "again" / "statements.csv")}
+
+
+def test_terms_of_invoices_that_differ_and_a_series_without_a_price_are_said_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    components = [*OFFERED, {**OFFERED[1], "name": "gone", "price_series": "late"}]
+    late = Named(PRICE_SERIES, "late", PriceSeries.of(SLOT_S, [1]), START_S)
+    notes, kinds = noted(tmp_path, capsys, HOME._replace(components=components, tax_ppm=60_000), late)
+    assert any("the tariff component gone is left out: series late says no price in the slot" in note for note in notes)
+    assert any("the tariff shop has other terms of invoices (tax_ppm 60000, not 130000)" in note for note in notes)
+    assert "gone" not in kinds
+    assert "market" in kinds
+
+
+def test_components_that_no_file_says_are_left_out_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A component of one name goes to two accounts: in a file each kind of line has one."""
+    other = [{**OFFERED[0], "account": "funds"}, *OFFERED[1:]]
+    notes, kinds = noted(tmp_path, capsys, HOME._replace(components=other))
+    words = "tariff component energy: its entries must have one account, base and tax flag"
+    assert f"the components of tariffs are left out, rules.toml cannot say them: {words}" in notes
+    assert "energy" not in kinds
