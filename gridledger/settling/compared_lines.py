@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,11 +43,11 @@ SHOWN_MAX: Final = 400
 """Rows of a table on a terminal."""
 _WORDS: Final = {
     "en": (
-        "party", "line", "kWh", "amount", "all", "{} rows with those of each party: comparison_lines.csv of --out has them",
+        "party", "line", "kWh", "amount", "all", "{} rows with those of each party: what-if --out and compare --lines write them",
         "amounts of lines are before tax and before rounding",
     ),
     "zh_CN": (
-        "用户", "费用项目", "电量 kWh", "金额", "合计", "含各用户共 {} 行：见 --out 的 comparison_lines.csv", "各项金额不含税，且未舍入",
+        "用户", "费用项目", "电量 kWh", "金额", "合计", "含各用户共 {} 行：由 what-if --out、compare --lines 写出", "各项金额不含税，且未舍入",
     ),
 }  # fmt: skip
 LineSums = Mapping[tuple[str, str], LineSum]
@@ -100,15 +100,13 @@ def as_json(lines: Sequence[LineDifference]) -> list[dict[str, object]]:
     ]
 
 
-def text(lines: Sequence[LineDifference], language: str) -> str:
-    """A table for a terminal, of all parties together where there are many; "" where nobody has a line."""
+def text(lines: Sequence[LineDifference], language: str, contracts: Collection[str] = ()) -> str:
+    """A table for a terminal, of all parties together where there are many; "" where nobody has a line. contracts: whose words are used, none for all."""
     words = _WORDS[language]
     shown = lines if len(lines) <= SHOWN_MAX else [one for one in lines if not one.party]
     if not shown:
         return ""
-    titles = {
-        kind: said.title[language] for entry in CATALOGUE.values() for kind, said in entry.vocabulary.line_kinds.items()
-    }
+    titles = _titles(language, contracts)
     rows = [words[:4]]
     for one in shown:
         (energy_wh, nano), more = one.b, one.change
@@ -117,6 +115,16 @@ def text(lines: Sequence[LineDifference], language: str) -> str:
         rows.append((one.party or words[4], titles.get(one.line_kind, one.line_kind), energy, amount))
     left = [words[5].format(len(lines))] if len(shown) < len(lines) else []
     return "\n".join([aligned(rows, left=2), words[6], *left])
+
+
+def _titles(language: str, contracts: Collection[str]) -> dict[str, str]:
+    """What people read of each kind of line of which contracts say the same."""
+    found: dict[str, set[str]] = {}
+    for contract_id, entry in CATALOGUE.items():
+        if not contracts or contract_id in contracts:
+            for kind, said in entry.vocabulary.line_kinds.items():
+                found.setdefault(kind, set()).add(said.title[language])
+    return {kind: titles.pop() for kind, titles in found.items() if len(titles) == 1}
 
 
 def _together(lines: Sequence[LineDifference]) -> LineDifference:

@@ -35,11 +35,12 @@ LINES: Final = "comparison_lines.csv"
 
 
 class Cases(NamedTuple):
-    """What is to be settled. base: of the folder as it is, None where ``settled`` is that already; variants: by name."""
+    """What is to be settled. base: of the folder as it is, None where ``settled`` is that already; variants: by name; contract: of the base."""
 
     base: Dataset | None
     settled: Path | None
     variants: Mapping[str, Dataset]
+    contract: str
 
     def datasets(self) -> list[Dataset]:
         """All that will be settled."""
@@ -57,9 +58,10 @@ class Variant(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Every variant against the base, by its name for people."""
+    """Every variant against the base, by its name for people; contract: of the base."""
 
     base: str
+    contract: str
     variants: Sequence[Variant]
 
 
@@ -89,7 +91,7 @@ def of_folder(folder: Path, rules: Mapping[str, Path], preset: str | None) -> Ca
         fault = _fault_of(base, variant)
         if fault:
             raise UsageError(f"--rules {path}: {fault}")
-    return Cases(base, None, variants)
+    return Cases(base, None, variants, base.rules.contract)
 
 
 def of_settled(settled: Path, rules: Mapping[str, Path]) -> Cases:
@@ -99,12 +101,12 @@ def of_settled(settled: Path, rules: Mapping[str, Path]) -> Cases:
     read_participants(settled)
     with TemporaryDirectory(prefix="gridledger-extracted-") as made:
         extract(settled / LEDGER, None, Span(), Path(made))
-        variants = of_folder(Path(made), rules, None).variants
-    for name, variant in variants.items():
+        cases = of_folder(Path(made), rules, None)
+    for name, variant in cases.variants.items():
         contract = CONTRACTS[variant.rules.contract]
         if contract.takes_orders and not variant.orders.how_many:
             raise UsageError(f"--rules {rules[name]}: {contract.contract_id} needs orders, and the ledger has none")
-    return Cases(None, settled, variants)
+    return cases._replace(base=None, settled=settled)
 
 
 def settle(cases: Cases, out: Path, progress: Callable[[str, int, int], None]) -> Compared:
@@ -133,7 +135,7 @@ def settle(cases: Cases, out: Path, progress: Callable[[str, int, int], None]) -
         write_rows(work / COMPARISON, ("variant", *COLUMNS), rows)
         of_lines = [(one.name, *row) for one in found for row in compared_lines.csv_rows(one.lines)]
         write_rows(work / LINES, ("variant", *compared_lines.COLUMNS), of_lines)
-    return Compared(before.name, found)
+    return Compared(before.name, cases.contract, found)
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def _text(found: Compared, out: Path | None, wall_s: float, language: str) -> st
     base = own if found.base == OWN_RULES else found.base
     tables: list[str] = []
     for one in found.variants:
-        of_lines = compared_lines.text(one.lines, language)
+        of_lines = compared_lines.text(one.lines, language, {one.contract, found.contract})
         tables += [
             f"{head.format(one.name, one.contract, base)}\n{text(one.comparison, language)}",
             *([of_lines] if of_lines else []),

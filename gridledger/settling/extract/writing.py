@@ -27,9 +27,17 @@ from settlement.tariffs.accounts import known_accounts
 from settlement.tariffs.tables import tables_of
 
 _POINTS: Final = (
-    "point", "party", "area", "valid_from", "grid_place", "energy_kind", "voltage_level", *Partners._fields,
-    "role", "exchange_area", "balance_responsible_import", "balance_responsible_export",
-)  # fmt: skip
+    "point",
+    "party",
+    "area",
+    "valid_from",
+    "grid_place",
+    "energy_kind",
+    "voltage_level",
+    *Partners._fields,
+)
+_OF_BORDERS: Final = ("role", "exchange_area")
+_OF_BALANCES: Final = ("balance_responsible_import", "balance_responsible_export")
 _ORDERS: Final = ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh")
 _CONDITIONS: Final = ("bid", "seller", "energy_kind")
 _AGREEMENTS: Final = (
@@ -45,7 +53,8 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
     """Make the files in an empty folder. UsageError for an order that asks for kinds of energy which no word names."""
     lines = [*(f"# {note}" for note in dataset.notes), *_rules(dataset)]
     (folder / RULES).write_text("\n".join(lines).lstrip() + "\n", "utf-8")
-    write_rows(folder / POINTS, _POINTS, _points(dataset))
+    optional = _optional_columns(dataset)
+    write_rows(folder / POINTS, (*_POINTS, *optional), _points(dataset, optional))
     names = ("start", "point", "import_kwh", "export_kwh", "quality")
     tables = (table_of(names, _readings(dataset, slot)) for slot in range(len(dataset.slot_start_s)))
     write_csv(folder / READINGS, names, tables)
@@ -113,12 +122,19 @@ def _day(timezone: str, from_s: int) -> date:
     return datetime.fromtimestamp(from_s, ZoneInfo(timezone)).date()
 
 
-def _points(dataset: Dataset) -> Iterator[Sequence[int | str]]:
+def _optional_columns(dataset: Dataset) -> Sequence[str]:
+    """Of points.csv those in which some point says something."""
+    borders = _OF_BORDERS if any(point.is_border for point in dataset.points) else ()
+    is_said = any(getattr(point, name) is not None for point in dataset.points for name in _OF_BALANCES)
+    return (*borders, *(_OF_BALANCES if is_said else ()))
+
+
+def _points(dataset: Dataset, optional: Sequence[str]) -> Iterator[Sequence[int | str]]:
     for point in dataset.points:
         place = "" if point.grid_place is None else point.grid_place
-        border = (point.role, point.exchange_area or "") if point.is_border else ("", "")
-        responsible = point.balance_responsible_import or "", point.balance_responsible_export or ""
-        stated = point.energy_kind or "", point.voltage_level or "", *point.partners, *border, *responsible
+        said = point._replace(role=point.role if point.is_border else "")
+        stated = [point.energy_kind or "", point.voltage_level or "", *point.partners]
+        stated += [getattr(said, name) or "" for name in optional]
         yield point.point, point.party, point.area, "", place, *stated
         for from_s, party in point.later:
             yield point.point, party, point.area, to_iso(from_s), "", *("" for _ in stated)

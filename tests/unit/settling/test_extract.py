@@ -505,7 +505,7 @@ def test_an_area_that_was_registered_behind_the_settled_slots_is_left_out(
     with ledger_with(tmp_path / "ledger", world, blocks):
         pass
     data = ("extract", "--data", tmp_path / "ledger")
-    assert answered(capsys, *data, "--out", tmp_path / "all")["points"] == 1
+    assert answered(capsys, *data, "--out", tmp_path / "all")["points"] == 2, "and the border"
     assert "P-1,0.500,0.000" in (tmp_path / "all" / "readings.csv").read_text()
     line = refused(capsys, *data, "--area", "a-9", "--out", tmp_path / "new")
     assert "no run of these slots knows a-9, registered after them; name later days" in line

@@ -142,8 +142,9 @@ def test_partners_receive_of_the_extracted_folder_what_they_receive_of_the_ledge
     assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(documents)]) == 0
     assert main(["settle", "extract", "--data", str(data), "--out", str(folder)]) == 0
     assert (folder / "points.csv").read_text().splitlines() == [
-        "point,party,area,valid_from,grid_place,energy_kind,voltage_level,supplier,offtaker,grid_operator",
-        "P-1,p-1,a-1,,,,,north,,dso", "P-2,p-2,a-1,,,,,south,east,dso", "P-3,l-1,a-1,,,,,,,", "P-5,p-2,a-1,,,,,north,,",
+        "point,party,area,valid_from,grid_place,energy_kind,voltage_level,supplier,offtaker,grid_operator,role,exchange_area",
+        "P-1,p-1,a-1,,,,,north,,dso,,", "P-2,p-2,a-1,,,,,south,east,dso,,", "P-3,l-1,a-1,,,,,,,,,", "P-4,,a-1,,,,,,,,feeder,",
+        "P-5,p-2,a-1,,,,,north,,,,",
     ]  # fmt: skip
     assert settled(folder, out) == 0
     assert rows(out, "partner_months.csv") == rows(documents, "partner_months.csv")
@@ -179,6 +180,6 @@ def test_a_supplier_that_changes_in_the_span_is_left_out_and_told(tmp_path: Path
     with ledger_with(data, of, first_slots(of.sender())):
         pass
     assert main(["settle", "extract", "--data", str(data), "--out", str(folder)]) == 0
-    assert (folder / "points.csv").read_text().splitlines()[1] == "P-1,p-1,a-1,,,,,,east,dso"
+    assert (folder / "points.csv").read_text().splitlines()[1] == "P-1,p-1,a-1,,,,,,east,dso,,"
     said = "points name another supplier from a slot on (1, P-1 first), which points.csv cannot say: it is empty there"
     assert f"# {said}" in (folder / "rules.toml").read_text()

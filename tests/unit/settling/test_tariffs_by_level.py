@@ -47,14 +47,6 @@ ROWS: Final = [
     component("grid_residual", "residual"),
     component("grid_all", "import"),
 ]
-OF_FILES: Final = "".join(
-    f'\n[[tariff.component]]\nname = "{name}"\naccount = "grid"\nbase = "{base}"\nlevels = {TABLE}\n{more}parties = ["p-1", "p-2"]\n'
-    for name, base, more in (
-        ("grid_traded", "traded", 'highest_level = "35kV"\n'),
-        ("grid_residual", "residual", ""),
-        ("grid_all", "import", ""),
-    )
-)
 
 
 def connected(point: str, level: str, from_s: int = 0) -> Named[GridConnection]:
@@ -149,11 +141,8 @@ def test_the_documents_of_a_ledger_are_those_of_the_folder_that_is_extracted_of_
     assert make(data, tmp_path / "documents") == 0
     assert main(["settle", "extract", "--data", str(data), "--out", str(folder)]) == 0
     assert (folder / "points.csv").read_text().splitlines()[1:] == [
-        "P-1,p-1,a-1,,,,10kV,,,", "P-2,p-2,a-1,,,,35kV,,,", "P-3,l-1,a-1,,,,,,,", "P-5,p-2,a-1,,,,35kV,,,",
+        "P-1,p-1,a-1,,,,10kV,,,,,", "P-2,p-2,a-1,,,,35kV,,,,,", "P-3,l-1,a-1,,,,,,,,,", "P-4,,a-1,,,,,,,,feeder,", "P-5,p-2,a-1,,,,35kV,,,,,",
     ]  # fmt: skip
-    text = (folder / "rules.toml").read_text()
-    terms = '[invoice]\ntax_ppm = 130000\nrounding = "half_even"\n'
-    (folder / "rules.toml").write_text(text.replace("[invoice]\n", terms) + OF_FILES)
     assert main(["settle", "files", str(folder), "--out", str(tmp_path / "settled")]) == 0
     by_ledger, by_files = (energies(tmp_path / name, "statements.csv") for name in ("documents", "settled"))
     assert {key: sums for key, sums in by_files.items() if key[0] != "l-1"} == by_ledger

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gridledger.cli import main
+from gridledger.settling import compared_lines
 from gridledger.settling.participants import Participant, read_participants
 from gridledger.settling.variants import VARIANTS_MAX
 from tests.unit.settling.folders import AUCTION, READINGS, RULES, make_folder
@@ -73,7 +74,7 @@ def test_a_variant_is_what_the_folder_with_its_rules_would_be(
     assert [one["name"] for one in variants] == ["ratio", "dearer"]
     assert variants[0]["results_root"] == alone["results_root"]
     assert variants[0]["contract"] == "supply_demand_ratio/1"
-    assert sorted(path.name for path in out.iterdir()) == ["base", "comparison.csv", "variants"]
+    assert sorted(path.name for path in out.iterdir()) == ["base", "comparison.csv", "comparison_lines.csv", "variants"]
     assert {path.name for path in (out / "variants" / "ratio").iterdir()} == {
         path.name for path in (tmp_path / "alone").iterdir()
     }
@@ -105,7 +106,7 @@ def test_a_settled_folder_under_other_rules_needs_its_ledger_alone(
     from_files = called(capsys, "what-if", tmp_path / "in", "--rules", rules, "--out", tmp_path / "b")
     assert from_ledger["variants"] == from_files["variants"]
     assert from_ledger["base"] == str(settled)
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["comparison.csv", "variants"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["comparison.csv", "comparison_lines.csv", "variants"]
     assert sorted((path, path.stat().st_mtime_ns) for path in settled.glob("*.csv")) == before
 
 
@@ -303,3 +304,56 @@ def with_participants(tmp_path: Path, settled: Path, change: Callable[[Participa
     lines = [",".join(Participant._fields), *(",".join(map(str, row)) for row in rows)]
     (other / "participants.csv").write_text("\n".join(lines) + "\n")
     return other
+
+
+TARIFF = """
+[[tariff.component]]
+name = "stay"
+account = "grid"
+base = "day"
+price_micro_per_day = 70000
+"""
+
+
+def test_each_kind_of_line_of_each_party_is_compared_the_components_of_a_tariff_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, rules = make_folder(tmp_path / "in", {}), file_of(tmp_path / "stay.toml", RATIO + TARIFF)
+    out, language = tmp_path / "out", ("--language", "zh_CN")
+    assert main(["settle", "what-if", str(folder), "--rules", str(rules), "--out", str(out), *language]) == 0
+    printed = capsys.readouterr().out
+    assert "用户" in printed
+    assert "各项金额不含税，且未舍入" in printed
+    shown = [line.split() for line in printed.splitlines() if line.startswith(("M1", "M2", "合计"))]
+    assert ["M1", "stay", "0.000", "(0.000)", "0.07", "(+0.07)"] in shown
+    assert ["合计", "stay", "0.000", "(0.000)", "0.14", "(+0.14)"] in shown
+    rows = rows_of(out / "comparison_lines.csv")
+    assert {row["party"] for row in rows if row["line_kind"] == "stay"} == {"M1", "M2"}
+    assert {row["change_amount_nano"] for row in rows if row["line_kind"] == "stay"} == {"70000000"}
+    per_party = {row["party"]: 0 for row in rows}
+    for row in rows_of(out / "variants" / "stay" / "invoice_lines.csv"):
+        per_party[row["party"]] += int(row["amount_nano"])
+    for row in rows:
+        per_party[row["party"]] -= int(row["b_amount_nano"])
+    assert set(per_party.values()) == {0}
+
+
+def test_compare_writes_the_lines_and_of_many_rows_prints_those_of_all_parties(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, settled: Path
+) -> None:
+    other = tmp_path / "other"
+    called(capsys, "files", make_folder(tmp_path / "b", {"rules.toml": RULES + TARIFF}), "--out", other)
+    sides, file = (str(settled), str(other)), tmp_path / "lines.csv"
+    answer = called(capsys, "compare", *sides, "--lines", file)
+    lines = answer["lines"]
+    assert isinstance(lines, list)
+    stays = [(one["party"], one["change"]["amount_nano"]) for one in lines if one["line_kind"] == "stay"]
+    assert stays == [("M1", 70_000_000), ("M2", 70_000_000), ("", 140_000_000)]
+    assert "is there already" in refused(capsys, "compare", *sides, "--lines", file)
+    assert len(rows_of(file)) == len([one for one in lines if one["party"]])
+    monkeypatch.setattr(compared_lines, "SHOWN_MAX", len(lines) - 1)
+    assert main(["settle", "compare", *sides, "--language", "en"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{len(lines)} rows with those of each party: what-if --out and compare --lines write them" in printed
+    (settled / "invoice_lines.csv").unlink()
+    assert "holds no invoice_lines.csv; settle it again" in refused(capsys, "compare", *sides)
