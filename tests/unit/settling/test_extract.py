@@ -28,6 +28,7 @@ from tests.unit.settling import test_balance_of_a_folder as balanced
 from tests.unit.settling import test_order_forms as formed
 from tests.unit.settling import test_orders_with_conditions as wanted
 from tests.unit.settling.folders import READINGS, RULES, make_folder
+from tests.unit.settling.tariffs_in_toml import GROUPS, SERIES_LEVELS_AND_STEPS
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
 from tests.worlds.consortium import FIRST_S, SLOT_S, TERMS, Consortium, area, feeder, household, rules, zone
@@ -53,104 +54,11 @@ def prices(*rows: str) -> str:
 
 
 LEVY = "2025-06-01T00:15:00Z,levy_micro_per_kwh"
-GROUPS = """
-[invoice]
-tax_ppm = 130000
-quantum_nano = 1000000
-rounding = "half_even"
-
-[tariff]
-accounts = ["town \\"A\\""]
-
-[[tariff.component]]
-name = "energy"
-account = "town \\"A\\""
-base = "import"
-price_micro_per_kwh = 50001
-parties = ["M1"]
-valid_until = 2025-06-01
-
-[[tariff.component]]
-name = "energy"
-account = "town \\"A\\""
-base = "import"
-price_micro_per_kwh = 60001
-parties = ["M1"]
-valid_from = 2025-06-01
-
-[[tariff.component]]
-name = "energy"
-account = "town \\"A\\""
-base = "import"
-price_micro_per_kwh = -7
-parties = ["M2"]
-
-[[tariff.component]]
-name = "night"
-account = "grid"
-base = "export"
-price_micro_per_kwh = 11
-windows = [["00:00", "00:15:01"], ["23:00", "24:00"]]
-weekdays = [6, 7]
-months = [5, 6]
-taxed = false
-
-[[tariff.component]]
-name = "demand"
-account = "grid"
-base = "kw_contracted"
-price_micro_per_kw_month = 32000000
-contracted_kw = {M1 = "7.5", M2 = 3}
-tax_ppm = 60000
-
-[[tariff.component]]
-name = "peak"
-account = "grid"
-base = "kw_peak"
-peak_of = "point"
-price_micro_per_kw_month = 1000000
-
-[[tariff.component]]
-name = "stay"
-account = "grid"
-base = "day"
-price_micro_per_day = 70000
-
-[[tariff.component]]
-name = "factor"
-account = "funds"
-base = "percent"
-share_ppm = -7500
-of = ["energy", "demand", "levy"]
-"""
-"""Every base, entries of one name for some parties each, and every word of ``[invoice]``."""
 BY_SERIES: dict[str, str | bytes | None] = {
     "points.csv": "point,party,area,voltage_level\nP1,M1,A1,10kV\nP2,M2,A1,\n",
     "prices.csv": prices("2025-05-31T20:00:00Z,spot,31,,", "2025-05-31T21:30:00Z,spot,-9,,"),
     "readings.csv": TWO_DAYS,
-    "rules.toml": RULES
-    + """
-[[tariff.component]]
-name = "market"
-account = "grid"
-base = "residual"
-price_series = "spot"
-
-[[tariff.component]]
-name = "grid_traded"
-account = "grid"
-base = "traded"
-levels = [["10kV", 200000], ["35kV", 170000]]
-highest_level = "35kV"
-user_level = "10kV"
-
-[[tariff.component]]
-name = "block"
-account = "grid"
-base = "import"
-steps = [{until_kwh = "0.125", price_micro_per_kwh = 5}, {price_micro_per_kwh = 9}]
-steps_per = "year"
-""",
+    "rules.toml": RULES + SERIES_LEVELS_AND_STEPS,
 }
 FOLDERS: dict[str, Callable[[Path], Path]] = {
     "readings": lambda path: make_folder(path, {}),

@@ -141,7 +141,7 @@ def test_the_documents_of_a_ledger_are_those_of_the_folder_that_is_extracted_of_
     assert make(data, tmp_path / "documents") == 0
     assert main(["settle", "extract", "--data", str(data), "--out", str(folder)]) == 0
     assert (folder / "points.csv").read_text().splitlines()[1:] == [
-        "P-1,p-1,a-1,,,,10kV,,,,,", "P-2,p-2,a-1,,,,35kV,,,,,", "P-3,l-1,a-1,,,,,,,,,", "P-4,,a-1,,,,,,,,feeder,", "P-5,p-2,a-1,,,,35kV,,,,,",
+        "P-1,p-1,a-1,,,,10kV,,,", "P-2,p-2,a-1,,,,35kV,,,", "P-3,l-1,a-1,,,,,,,", "P-5,p-2,a-1,,,,35kV,,,",
     ]  # fmt: skip
     assert main(["settle", "files", str(folder), "--out", str(tmp_path / "settled")]) == 0
     by_ledger, by_files = (energies(tmp_path / name, "statements.csv") for name in ("documents", "settled"))

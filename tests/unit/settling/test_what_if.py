@@ -106,7 +106,11 @@ def test_a_settled_folder_under_other_rules_needs_its_ledger_alone(
     from_files = called(capsys, "what-if", tmp_path / "in", "--rules", rules, "--out", tmp_path / "b")
     assert from_ledger["variants"] == from_files["variants"]
     assert from_ledger["base"] == str(settled)
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["comparison.csv", "comparison_lines.csv", "variants"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "comparison.csv",
+        "comparison_lines.csv",
+        "variants",
+    ]
     assert sorted((path, path.stat().st_mtime_ns) for path in settled.glob("*.csv")) == before
 
 
