@@ -167,7 +167,7 @@ def as_said(dataset: Dataset) -> object:
         rules.contract,
         rules.terms,
         rules.invoice,
-        [one._replace(contracted_w=sorted(one.contracted_w.items())) for one in rules.tariff],
+        [(one._replace(contracted_w={}), sorted(one.contracted_w.items())) for one in rules.tariff],
         None if dataset.balance is None else dataset.balance.terms,
     )
 
