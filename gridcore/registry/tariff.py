@@ -16,6 +16,7 @@ from gridcore.registry.entity import Entity, Shape, shown
 
 ENERGY_BASES: Final = ("import", "export", "traded", "residual")
 """Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
+TRADED: Final = ENERGY_BASES[2]
 POWER_BASES: Final = ("kw_contracted", "kw_peak")
 """Per kW and month: what a party contracted, or the highest mean power of a slot in the month."""
 KW_CONTRACTED: Final = POWER_BASES[0]
@@ -39,6 +40,10 @@ PRICE_MAX: Final = 10**12
 WINDOWS_MAX: Final = 24
 STEPS_MAX: Final = 16
 LEVELS_MAX: Final = 16
+GRID_PLACES_MAX: Final = 64
+GRID_PLACE_MAX: Final = 65_535
+TRADE: Final = "trade"
+"""What levels up to the highest are covered: those of the trade, instead of one for all trades."""
 STEP_WH_MAX: Final = 10**15
 OF_MAX: Final = 64
 QUANTUM_NANO_MAX: Final = 10**12
@@ -94,6 +99,13 @@ def _are_levels(value: Any) -> bool:
     return _are_pairs(value, LEVELS_MAX, WORD, _PRICE) and len({level for level, _ in value}) == len(value)
 
 
+def _are_place_levels(value: Any) -> bool:
+    if not _are_pairs(value, GRID_PLACES_MAX, integer(1, GRID_PLACE_MAX), WORD):
+        return False
+    places = [place for place, _ in value]
+    return places == sorted(set(places))
+
+
 def _are_steps(value: Any) -> bool:
     if not _are_pairs(value, STEPS_MAX, integer(0, STEP_WH_MAX), _PRICE):
         return False
@@ -106,6 +118,7 @@ _SHARE: Final = integer(0, 1_000_000)
 _FORMS: Final[Mapping[str, Form]] = {
     "account": WORD,
     "base": choice(*BASES),
+    "covers": choice(TRADE),
     "highest_level": WORD,
     "levels": Form(f"1 to {LEVELS_MAX} pairs [level, price], no level twice", _are_levels),
     "months": Form("ascending months, 1 to 12", lambda value: _ascends(value, 12, integer(1, 12))),
@@ -115,6 +128,7 @@ _FORMS: Final[Mapping[str, Form]] = {
         lambda value: isinstance(value, list) and 1 <= len(value) <= OF_MAX and all(map(_is_word, value)),
     ),
     "peak_of": choice(OF_PARTY, OF_POINT),
+    "place_levels": Form(f"1 to {GRID_PLACES_MAX} pairs [grid place, level] by ascending places", _are_place_levels),
     "price": _PRICE,
     "price_series": NAME,
     "steps": Form(
@@ -130,7 +144,19 @@ _FORMS: Final[Mapping[str, Form]] = {
 PRICED_BY: Final = ("price", "steps", "price_series", "levels")
 """What says the price of a component: exactly one of them."""
 LEVELS_NAMED: Final = ("user_level", "highest_level")
-_OPTIONAL: Final = ("months", "of", *PRICED_BY, *LEVELS_NAMED, "peak_of", "steps_per", "tax_ppm", "weekdays", "windows")
+_OPTIONAL: Final = (
+    "covers",
+    "months",
+    "of",
+    *PRICED_BY,
+    *LEVELS_NAMED,
+    "peak_of",
+    "place_levels",
+    "steps_per",
+    "tax_ppm",
+    "weekdays",
+    "windows",
+)
 
 
 def _are_maps(value: Any) -> bool:
@@ -182,6 +208,13 @@ def _faults_of_levels(component: Component) -> Iterator[str]:
         if level not in levels:
             yield f"{key}: {excerpt(level)} is none of its levels{': ' if levels else ''}{', '.join(levels)}"
             return
+    if "covers" in component and not (levels and component["base"] == TRADED):
+        yield f"covers is of levels and base {TRADED} alone"
+    if "place_levels" in component and "covers" not in component:
+        yield "place_levels are of covers alone"
+    for place, level in component.get("place_levels", ()):
+        if level not in levels:
+            yield f"place_levels: {excerpt(level)} of place {place} is none of its levels: {', '.join(levels)}"
     if len(named) == len(LEVELS_NAMED) and levels.index(named[1][1]) < levels.index(named[0][1]):
         yield f"highest_level: {named[1][1]} lies below user_level {named[0][1]}"
 

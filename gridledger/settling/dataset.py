@@ -20,7 +20,7 @@ from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from gridledger.settling.partners import Partners
 from settlement.contract_kit_1 import Int8Column, Int64Column
-from settlement.tariffs.charges import SlotPrices
+from settlement.tariffs.charges import SlotPrices, Way
 from settlement.tariffs.components import Component
 from settlement.validation import Thresholds
 
@@ -279,13 +279,14 @@ class TariffFrom(NamedTuple):
 class PartyTariff(NamedTuple):
     """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name.
 
-    levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it.
+    levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it; ways: of ``Usage``.
     """
 
     components: Sequence[Component]
     terms: Sequence[TariffFrom]
     prices: Mapping[str, SlotPrices] = {}
     levels: Mapping[str, Sequence[tuple[int, str]]] = {}
+    ways: Mapping[Way, Int64Column] = {}
 
     def terms_of(self, first_day: int) -> InvoiceTerms:
         """Those of the month that begins on this day: in force then, or the first ones where none is yet."""

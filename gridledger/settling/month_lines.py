@@ -12,12 +12,14 @@ from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
-from settlement.tariffs.charges import PointUsage, Usage
+from settlement.tariffs.charges import PointUsage, Usage, level_prices
 from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, POWER_BASES, Component
 
 _PPM: Final = 1_000_000
@@ -248,6 +250,8 @@ def _by_day(slots: _Slots, of_slot: Sequence[int]) -> dict[int, int]:
 def _by_levels(entry: _Entry, steps: list[Step]) -> _Steps:
     """The energy at each voltage level at its price, less that of the highest level where a trade covers no more."""
     component, parts = entry.component, []
+    if component.covers:
+        return _by_ways(entry, steps)
     prices, where = dict(component.levels), _registered(entry.billing, entry.charging.party, entry.component)
     for level, (usage, is_billed) in sorted(entry.charging.usage.at_level.items()):
         billed = is_billed.tolist()
@@ -266,6 +270,24 @@ def _by_levels(entry: _Entry, steps: list[Step]) -> _Steps:
         parts.append((energy_wh, price))
     amount = sum(energy_wh * price for energy_wh, price in parts)
     formula = " + ".join(f"{energy_wh} × {bracketed(price)}" for energy_wh, price in parts)
+    return [*steps, entry.amount(formula, amount)], amount
+
+
+def _by_ways(entry: _Entry, steps: list[Step]) -> _Steps:
+    """The energy at each level at its price, less that of the highest level that each trade covers."""
+    component, parts = entry.component, list[tuple[int, int]]()
+    prices, where = dict(component.levels), _registered(entry.billing, entry.charging.party, entry.component)
+    unit = f"1e-6 {_currency(entry.billing)}/kWh"
+    for one in level_prices(component, entry.charging.usage, np.array(entry.slots.places, dtype=np.intp)):
+        named = one.level or component.user_level
+        formula = f"{prices[named]} − {bracketed(prices[one.upto])}"
+        english, chinese = f"Of it at {named}, by trades up to {one.upto}", f"其中电压等级 {named}、交易至 {one.upto}"
+        steps.append(entry.step(english, chinese, str(one.energy_wh), one.energy_wh, "Wh"))
+        english, chinese = f"Price {named} − {one.upto}: {where['en']}", f"价格 {named} − {one.upto}：{where['zh_CN']}"
+        steps.append(entry.step(english, chinese, formula, one.price_micro_per_kwh, unit))
+        parts.append((one.energy_wh, one.price_micro_per_kwh))
+    amount = sum(energy_wh * price for energy_wh, price in parts)
+    formula = " + ".join(f"{energy_wh} × {bracketed(price)}" for energy_wh, price in parts) or "0"
     return [*steps, entry.amount(formula, amount)], amount
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from quart import Blueprint
 
-from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, MONTH, OF_PARTY, OF_POINT, PERCENT, YEAR
+from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, MONTH, OF_PARTY, OF_POINT, PERCENT, TRADE, YEAR
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.exports.readable import decimal_text
@@ -48,6 +48,7 @@ STEPS: Final[Mapping[str, str]] = {
     MONTH: N_("of the month"),
     YEAR: N_("of the calendar year so far"),
 }
+COVERS: Final[Mapping[str, str]] = {TRADE: N_("the highest level of its sides")}
 ROUNDINGS: Final[Mapping[str, str]] = {
     "half_even": N_("ties to the even one"),
     "half_up_away": N_("ties away from zero"),
@@ -60,6 +61,7 @@ COLUMNS: Final = (
     Column("steps_per", N_("Energy that steps count"), words=STEPS),
     Column("level", N_("At voltage level"), "name"),
     Column("highest_level", N_("Trades cover up to"), "name"),
+    Column("covers", N_("Each trade covers up to"), words=COVERS),
     Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
     Column("price_series", N_("Per kWh, by slot: price series"), "name"),
     Column("rate_nano", N_("Per kW and month, or per day"), "amount_nano"),
@@ -193,6 +195,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 component.get("steps_per", MONTH) if "steps" in component else None,
                 level,
                 component.get("highest_level"),
+                component.get("covers"),
                 price if is_energy else None,
                 component.get("price_series"),
                 None if is_energy or base == PERCENT else price * NANO_PER_MICRO,

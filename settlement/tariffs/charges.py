@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from settlement.contract_kit_1 import Int64Column
+from settlement.contract_kit_1 import Int64Column, largest_remainder
 from settlement.errors import SettlementError
 from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, Component
 from settlement.tariffs.network import price_at_level
@@ -38,6 +38,7 @@ class Usage(NamedTuple):
     """What a party took and gave, Wh int64[slots]: all its points together. traded_wh: the part of the import that was traded.
 
     at_level: the same of its points at each voltage level, "" for those of which none is known; empty where nobody asks for levels.
+    ways: what it bought on each way from a seller, Wh int64[slots]; empty where nobody asks for ways, and where no trade names both sides.
     at_point: what each of its points took, by name; empty where nobody asks for points.
     """
 
@@ -46,6 +47,17 @@ class Usage(NamedTuple):
     traded_wh: Int64Column
     at_level: Mapping[str, LevelUsage] = {}
     at_point: Mapping[str, PointUsage] = {}
+    ways: Mapping[Way, Int64Column] = {}
+
+
+class Way(NamedTuple):
+    """Where energy of trades comes from. levels: of the seller's points, ascending as texts, "" for one of which none is known; place: of the grid, the
+
+    lowest under which both sides lie, 0 where places are not known.
+    """
+
+    levels: Sequence[str]
+    place: int = 0
 
 
 class PointUsage(NamedTuple):
@@ -257,15 +269,22 @@ class Tariff:
 
 
 class LevelPrice(NamedTuple):
-    """What a component charges a kWh at a voltage level ("" for points of which none is known); energy_wh: of a party in some slots."""
+    """What a component charges a kWh at a voltage level ("" for points of which none is known); energy_wh: of a party in some slots.
+
+    upto: the highest level that is covered, whose price is off; "" where the whole price is charged.
+    """
 
     level: str
     price_micro_per_kwh: int
     energy_wh: int
+    upto: str = ""
 
 
 def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -> list[LevelPrice]:
-    """Of each level at which the party has a point in some slots, by the levels' names. NoLevelError as of ``Tariff.charges``."""
+    """Of each level at which the party has a point in some slots, by the levels' names, and of each highest level that its trades cover.
+
+    NoLevelError as of ``Tariff.charges``.
+    """
     found: list[LevelPrice] = []
     everywhere = {"": LevelUsage(usage, np.ones(usage.import_wh.size, dtype=np.bool_))}
     for level, (own, is_billed) in sorted((usage.at_level or everywhere).items()):
@@ -275,12 +294,61 @@ def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -
         named = level or component.user_level
         if not named:
             raise NoLevelError(component, level, int(billed[0]), "no voltage level of it is known")
+        energies_wh = energy_of(component.base, own)[billed]
         try:
-            price = price_at_level(component.levels, named, component.highest_level)
+            covered = _covered(component, named, usage, billed, energies_wh)
+            for upto, energy_wh in covered.items():
+                found.append(LevelPrice(level, price_at_level(component.levels, named, upto), energy_wh, upto))
         except SettlementError as error:
             raise NoLevelError(component, level, int(billed[0]), str(error)) from None
-        found.append(LevelPrice(level, price, int(energy_of(component.base, own)[billed].sum())))
     return found
+
+
+def _covered(
+    component: Component, level: str, usage: Usage, places: NDArray[np.intp], energies_wh: Int64Column
+) -> Mapping[str, int]:
+    """What a party took at a level in some slots by the highest level that it covers. SettlementError for a level that is not known.
+
+    The traded energy of a slot is dealt to the ways of the slot's trades by what was bought on each, by largest remainder, ties to the way that stands first; where
+    trades name no sides all of it goes up to ``highest_level``.
+    """
+    if not component.covers:
+        return {component.highest_level: int(energies_wh.sum())}
+    own = {way: of_slot[places] for way, of_slot in sorted(usage.ways.items())}
+    upto = {way: _highest(component, level, way) for way, of_slot in own.items() if of_slot.any()}
+    ways = np.stack([np.zeros_like(places), *(own[way] for way in upto)])[1:]
+    found = dict.fromkeys((one.name for one in component.levels), 0)
+    for energy_wh, bought in zip(energies_wh.tolist(), ways.T, strict=True):
+        if not energy_wh:
+            continue
+        if not bought.any():
+            if not component.highest_level:
+                raise SettlementError("its trades name no sides, and the component has no highest_level")
+            found[component.highest_level] += energy_wh
+            continue
+        for way, part_wh in zip(upto, largest_remainder(energy_wh, bought).tolist(), strict=True):
+            found[upto[way]] += part_wh
+    taken = {name: energy_wh for name, energy_wh in found.items() if energy_wh}
+    return taken or {level: 0}
+
+
+def _highest(component: Component, level: str, way: Way) -> str:
+    """The highest of the levels that a trade covers: of the buyer's point, of the seller's, and of the place under which both lie. SettlementError for one without a price."""
+    names = [one.name for one in component.levels]
+    covered = [level, *(one or component.user_level for one in way.levels)]
+    if component.place_levels and way.place:
+        of_place = dict(component.place_levels)
+        if way.place not in of_place:
+            raise SettlementError(f"place_levels do not say the level of grid place {way.place}")
+        covered.append(of_place[way.place])
+    for name in covered:
+        if name not in names:
+            raise SettlementError(
+                f"{name!r} is none of the voltage levels {', '.join(names)}"
+                if name
+                else "no voltage level of a seller is known"
+            )
+    return max(covered, key=names.index)
 
 
 def _by_level(component: Component, usage: Usage, places: NDArray[np.intp]) -> tuple[int | None, int]:

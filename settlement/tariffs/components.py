@@ -23,13 +23,15 @@ from gridcore.registry.tariff import (
     POWER_BASES,
     PRICE_MAX,
     TIMED_BASES,
+    TRADE,
+    TRADED,
     YEAR,
 )
 from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
     "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_CONTRACTED", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
-    "TIMED_BASES", "YEAR", "Component", "Step", "Window",
+    "TIMED_BASES", "TRADE", "TRADED", "YEAR", "Component", "Step", "Window",
 ]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
@@ -59,7 +61,8 @@ class Component(NamedTuple):
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
     whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
-    of which no level is known, "" for none. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
+    of which no level is known, "" for none; covers: TRADE where each trade goes up to the highest level of its sides and of the ``place_levels`` (level by
+    place of the grid) under which both lie, and highest_level is that of trades that name no sides. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
 
     name: str
@@ -80,6 +83,8 @@ class Component(NamedTuple):
     levels: Sequence[VoltageLevel] = ()
     highest_level: str = ""
     user_level: str = ""
+    covers: str = ""
+    place_levels: Sequence[tuple[int, str]] = ()
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()
@@ -90,7 +95,8 @@ class Component(NamedTuple):
         return self.steps_per == YEAR
 
     def prices_at_levels(self) -> list[VoltageLevel]:
-        """What a kWh costs at each of its levels, up to the highest that a trade covers."""
+        """What a kWh costs at each of its levels, up to the highest that a trade covers; the whole price where each trade has a highest of its own."""
         names = [level.name for level in self.levels]
-        priced = self.levels[: names.index(self.highest_level) + 1] if self.highest_level else self.levels
-        return [VoltageLevel(one.name, price_at_level(self.levels, one.name, self.highest_level)) for one in priced]
+        upto = "" if self.covers else self.highest_level
+        priced = self.levels[: names.index(upto) + 1] if upto else self.levels
+        return [VoltageLevel(one.name, price_at_level(self.levels, one.name, upto)) for one in priced]

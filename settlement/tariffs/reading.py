@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gridcore.errors import excerpt
 from gridcore.forms import NAME
+from gridcore.registry.tariff import GRID_PLACE_MAX, GRID_PLACES_MAX
 from settlement.errors import SettlementError
 from settlement.tariffs.components import (
     BASES,
@@ -26,6 +27,8 @@ from settlement.tariffs.components import (
     POWER_BASES,
     PRICE_MAX,
     TIMED_BASES,
+    TRADE,
+    TRADED,
     YEAR,
     Component,
     Step,
@@ -41,7 +44,7 @@ PRICE_KEYS: Final = {
 }
 """The key of a component's price, by its base."""
 _KEYS: Final = (
-    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level "
+    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level covers place_levels "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
 ).split()
 
@@ -232,6 +235,33 @@ class _Table:
             raise self.fault("highest_level", f"{named[1][1]} lies below the user's level {named[0][1]}")
         return tuple(levels)
 
+    def covers(self, base: str, levels: Sequence[VoltageLevel]) -> str:
+        if "covers" not in self._values:
+            return ""
+        if base != TRADED or not levels:
+            raise self.fault("covers", f"only of levels and base {TRADED}")
+        if (said := self.text("covers")) != TRADE:
+            raise self.fault("covers", f"{excerpt(said)} is not {TRADE}")
+        return said
+
+    def place_levels(self, levels: Sequence[VoltageLevel]) -> tuple[tuple[int, str], ...]:
+        """The level of each place of the grid, by ascending places."""
+        names, found = [level.name for level in levels], dict[int, str]()
+        for item in self.items("place_levels"):
+            if not isinstance(item, list) or len(item) != 2 or item[1] not in names:
+                raise self.fault(
+                    "place_levels", 'pairs of a grid place and one of the levels are needed, as [[1, "35kV"]]'
+                )
+            place = self.whole("place_levels", item[0], 1, GRID_PLACE_MAX)
+            if place in found:
+                raise self.fault("place_levels", f"place {place} stands there twice")
+            found[place] = item[1]
+        if len(found) > GRID_PLACES_MAX:
+            raise self.fault("place_levels", f"{len(found)} places; at most {GRID_PLACES_MAX}")
+        if found and "covers" not in self._values:
+            raise self.fault("place_levels", "only with covers")
+        return tuple(sorted(found.items()))
+
     def level(self, key: str) -> str:
         return self.text(key) if key in self._values else ""
 
@@ -308,6 +338,7 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         raise table.fault("of", "the kinds of lines of which a percent component is a share, and only of one")
     if bool(contracted_w) != (base == "kw_contracted"):
         raise table.fault("contracted_kw", "what each party contracted, for base kw_contracted and only for it")
+    levels = table.levels()
     from_day, until_day = table.day("valid_from"), table.day("valid_until")
     if from_day is not None and until_day is not None and from_day >= until_day:
         raise table.fault("valid_until", "must be after valid_from")
@@ -328,9 +359,11 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         steps=steps,
         steps_per=table.steps_per(has_steps=bool(steps)),
         price_series=table.series(),
-        levels=table.levels(),
+        levels=levels,
         highest_level=table.level("highest_level"),
         user_level=table.level("user_level"),
+        covers=table.covers(base, levels),
+        place_levels=table.place_levels(levels),
         parties=table.texts("parties"),
         contracted_w=contracted_w,
         of=of,

@@ -38,7 +38,9 @@ def row_of(component: Component) -> dict[str, Any]:
         row["tax_ppm"] = component.tax_ppm
     if component.levels:
         row["levels"] = [list(level) for level in component.levels]
-        row |= {key: getattr(component, key) for key in LEVELS_NAMED if getattr(component, key)}
+        row |= {key: getattr(component, key) for key in (*LEVELS_NAMED, "covers") if getattr(component, key)}
+        if component.place_levels:
+            row["place_levels"] = [list(place) for place in component.place_levels]
     elif component.price_series:
         row["price_series"] = component.price_series
     elif component.steps:
@@ -84,6 +86,8 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         levels=tuple(VoltageLevel(*level) for level in row.get("levels", ())),
         highest_level=row.get("highest_level", ""),
         user_level=row.get("user_level", ""),
+        covers=row.get("covers", ""),
+        place_levels=tuple((place, level) for place, level in row.get("place_levels", ())),
         contracted_w=contracted_w if row["base"] == POWER_BASES[0] else {},
         of=tuple(row.get("of", ())),
     )

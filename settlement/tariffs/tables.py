@@ -45,11 +45,9 @@ def _table_of(component: Component) -> dict[str, Any]:
 def _price_of(component: Component) -> dict[str, Any]:
     """What says the price, but for steps, whose tables stand behind everything else."""
     if component.levels:
-        named = {"highest_level": component.highest_level, "user_level": component.user_level}
-        return {
-            "levels": [[*level] for level in component.levels],
-            **{key: said for key, said in named.items() if said},
-        }
+        said = {name: getattr(component, name) for name in ("highest_level", "user_level", "covers")}
+        said["place_levels"] = [[*place] for place in component.place_levels]
+        return {"levels": [[*level] for level in component.levels], **{key: one for key, one in said.items() if one}}
     if component.price_series:
         return {"price_series": component.price_series}
     if component.steps:

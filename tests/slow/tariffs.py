@@ -15,7 +15,8 @@ from settlement.tariffs.components import Component
 class Slot(NamedTuple):
     """One slot: where it lies in the local calendar, what the party took, gave and traded in it, Wh, and what price series say of it.
 
-    at_level: import, export and traded of its points at each voltage level; at_point: import of each point that is billed.
+    at_level: import, export and traded of its points at each voltage level; at_point: import of each point that is billed. ways: what was
+    bought from sellers whose points have some levels, through a place of the grid (0: not known).
     """
 
     month: int
@@ -28,6 +29,7 @@ class Slot(NamedTuple):
     prices: Mapping[str, int] = {}
     at_level: Mapping[str, tuple[int, int, int]] = {}
     at_point: Mapping[str, int] = {}
+    ways: Mapping[tuple[tuple[str, ...], int], int] = {}
 
 
 class Days(NamedTuple):
@@ -161,9 +163,31 @@ def at_level(component: Component, slot: Slot) -> int:
     prices, amount = dict(component.levels), Fraction(0)
     for level, (took, gave, traded) in slot.at_level.items():
         energy_wh = {"import": took, "export": gave, "traded": traded, "residual": took - traded}[component.base]
-        micro = prices[level or component.user_level] - prices.get(component.highest_level, 0)
-        amount += Fraction(energy_wh, 1_000) * micro * 1_000
+        own = level or component.user_level
+        parts = by_way(component, own, energy_wh, slot) if component.covers else {component.highest_level: energy_wh}
+        for upto, part_wh in parts.items():
+            amount += Fraction(part_wh, 1_000) * (prices[own] - prices.get(upto, 0)) * 1_000
     return int(amount)
+
+
+def by_way(component: Component, own: str, energy_wh: int, slot: Slot) -> dict[str, int]:
+    """The energy of a slot by the highest level that it covers: Wh after Wh to whichever way lacks most of its share."""
+    bought = sum(slot.ways.values())
+    if not bought:
+        return {component.highest_level: energy_wh}
+    ways = sorted(way for way, wh in slot.ways.items() if wh)
+    shares = [Fraction(energy_wh * slot.ways[way], bought) for way in ways]
+    given = [floor(share) for share in shares]
+    for _ in range(energy_wh - sum(given)):
+        lacks = [share - wh for share, wh in zip(shares, given, strict=True)]
+        given[lacks.index(max(lacks))] += 1
+    found: dict[str, int] = defaultdict(int)
+    names = [name for name, _ in component.levels]
+    for (levels, place), wh in zip(ways, given, strict=True):
+        covered = [own, *(level or component.user_level for level in levels)]
+        covered += [dict(component.place_levels)[place]] if component.place_levels and place else []
+        found[max(covered, key=names.index)] += wh
+    return found
 
 
 def by_steps(component: Component, energy_wh: int) -> int:

@@ -237,12 +237,14 @@ def has_form(kind: str, value: Leaf) -> bool:
 COMPONENT: dict[str, Any] = {
     "account": str,
     "base": re.compile("import|export|traded|residual|kw_contracted|kw_peak|day|percent"),
+    "covers?": re.compile("trade"),
     "highest_level?": str,
     "levels?": list,
     "months?": list,
     "name": str,
     "of?": list,
     "peak_of?": re.compile("party|point"),
+    "place_levels?": list,
     "price?": range(-(10**12), 10**12 + 1),
     "price_series?": NAME,
     "steps?": list,
@@ -317,13 +319,26 @@ def has_right_levels(one: Leaf) -> bool:
     """Whether a component's voltage levels, if it has some, are different ones, and those that it names are among them in their order."""
     named = [one[key] for key in ("user_level", "highest_level") if key in one]
     if "levels" not in one:
-        return not named
+        return not named and "covers" not in one and "place_levels" not in one
     pairs = one["levels"]
     if not 1 <= len(pairs) <= 16 or not all(fits(pair, [str, range(-(10**12), 10**12 + 1)]) for pair in pairs):
         return False
     names = [pair[0] for pair in pairs]
     are_theirs = all(map(is_word, names)) and len(set(names)) == len(names) and set(named) <= set(names)
-    return are_theirs and [name for name in names if name in named] == list(dict.fromkeys(named))
+    are_ordered = [name for name in names if name in named] == list(dict.fromkeys(named))
+    return are_theirs and are_ordered and has_right_places(one, names)
+
+
+def has_right_places(one: Leaf, names: list[str]) -> bool:
+    """Whether a component that follows trades is of traded energy, and its places of the grid ascend and have levels of its own."""
+    if "covers" not in one:
+        return "place_levels" not in one
+    pairs = one.get("place_levels", [[1, names[0]]])
+    are_pairs = 1 <= len(pairs) <= 64 and all(fits(pair, [range(1, 65_536), str]) for pair in pairs)
+    if one["base"] != "traded" or not are_pairs:
+        return False
+    places = [pair[0] for pair in pairs]
+    return places == sorted(set(places)) and {pair[1] for pair in pairs} <= set(names)
 
 
 def has_run_dates(zone: Leaf) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from gridcore import cbor
-from gridcore.errors import GridError
+from gridcore.errors import GridError, broken
 from gridcore.master_data import Listed, Named
 from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import CONTRACTED_MAX, PARTY
@@ -21,6 +21,7 @@ from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE, other_series_name, series_rows
+from gridledger.settling.chain.ways import ways_of_trades
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
 from gridledger.settling.results.months import midnight_s
 from ledger.leaves.columns import Int64
@@ -181,7 +182,20 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
             prices = {name: prices_of(name) for name in sorted(series)}
             levels = _levels(reader, points_of[party], until) if any(one.levels for one in components) else {}
             found[party] = PartyTariff(components, terms, prices, levels)
-    return found
+    return _with_ways(reader, dataset, found, until)
+
+
+def _with_ways(
+    reader: LedgerReader, dataset: Dataset, tariffs: dict[str, PartyTariff], height: int
+) -> dict[str, PartyTariff]:
+    """Tariffs with the ways of trades, for the parties of which a component asks for them."""
+    asking = [party for party, one in tariffs.items() if any(component.covers for component in one.components)]
+    if not asking:
+        return tariffs
+    zone, _ = reader.registry.zone_of_area(dataset.points[0].area) or broken("every point is of an area")
+    levels_of = cache(lambda point: _levels(reader, [point], height)[point])
+    ways = ways_of_trades(reader, zone, dataset.slot_start_s, asking, levels_of, height)
+    return {**tariffs, **{party: tariffs[party]._replace(ways=of_party) for party, of_party in ways.items()}}
 
 
 def named_terms(reader: LedgerReader, dataset: Dataset, parties: Iterable[str], height: int) -> dict[str, PartyTariff]:

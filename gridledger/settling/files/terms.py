@@ -86,6 +86,7 @@ def read_terms(
     first = _first_prices(priced.series, rules, starts)
     settled = file_rules(rules, starts, other_prices=first, orders=of.orders)
     check_tariff(rules.tariff, of.points, of.known_by)
+    _check_covers(rules)
     check_prices(priced.series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, of)
@@ -161,6 +162,14 @@ def check_tariff(components: Sequence[Component], points: Sequence[PointRow], kn
             _check_levels(component, points)
 
 
+def _check_covers(rules: RulesRead) -> None:
+    """A component that follows trades is told of their sides, or up to which level all of them go."""
+    for component in rules.tariff:
+        if component.covers and not component.highest_level and not rules.contract.trades_in_pairs:
+            what = f"[[tariff.component]] {component.name}: covers, and trades of {rules.contract.contract_id} name no sides"
+            raise fault(RULES, what, "give highest_level beside it, or settle under a contract that trades in pairs")
+
+
 def _check_levels(component: Component, points: Sequence[PointRow]) -> None:
     """A component by voltage level has a price for every point of who pays it."""
     for point in points:
@@ -173,7 +182,7 @@ def _check_levels(component: Component, points: Sequence[PointRow]) -> None:
             )
             raise fault(POINTS, what, f"give it in the column voltage_level, or user_level in {RULES}")
         try:
-            price_at_level(component.levels, level, component.highest_level)
+            price_at_level(component.levels, level, "" if component.covers else component.highest_level)
         except SettlementError as error:
             what = f"point {point.point} and [[tariff.component]] {component.name} of {RULES}: {error}"
             raise fault(POINTS, what, "give the point one of its levels, or the component more") from None

@@ -75,7 +75,9 @@ def _price(component: Component, currency: str) -> str:
     """The price with its unit; of steps each with the energy above which it counts, of levels each with its name; where a series says it, the name of that."""
     if component.levels:
         prices = component.prices_at_levels()
-        return escape(f"{'; '.join(f'{level}: {_amount(price)}' for level, price in prices)} {currency}/kWh")
+        upto = Text(", less that of the highest level of each trade", "，减去每笔交易所及最高等级的价格")
+        shown = escape(f"{'; '.join(f'{level}: {_amount(price)}' for level, price in prices)} {currency}/kWh")
+        return shown + (say(upto) if component.covers else "")
     if component.price_series:
         name = component.price_series
         return say(Text(f"by slot: series {name}", f"按时段：价格序列 {name}"))

@@ -88,7 +88,9 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
     found: dict[tuple[object, ...], ComponentFigures] = {}
     for tariff in tariffs:
         for one in tariff.components:
-            listed = map(tuple, (one.months, one.windows, one.weekdays, one.steps, one.of, one.levels))
+            listed = map(
+                tuple, (one.months, one.windows, one.weekdays, one.steps, one.of, one.levels, one.place_levels)
+            )
             key = (
                 one.name,
                 one.account,
@@ -99,6 +101,7 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
                 one.price_series,
                 one.highest_level,
                 one.user_level,
+                one.covers,
                 one.is_taxed,
                 one.tax_ppm,
                 one.from_day,

@@ -99,7 +99,7 @@ def chargings(
         }
     billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
     for run in sheets.names:
-        energies = [sheets.last(name, until=run) for name in ("import_wh", "export_wh", "bought_wh")]
+        energies = _energies(sheets, run)
         is_billed, whom = sheets.is_billed(run), sheets.last_partners(run)
         for party, tariff in of_party.items():
             points = points_of_party[party]
@@ -111,7 +111,8 @@ def chargings(
             usage = Usage(*(energy.sum(axis=1) for energy in own))
             levels = _levels(tariffs[party], points, sheets.dataset)
             at_point = _at_point(tariffs[party], points, sheets.dataset, own[0], is_billed[:, points])
-            usage = usage._replace(at_level=_at_level(levels, own, is_billed[:, points]), at_point=at_point)
+            at_level = _at_level(levels, own, is_billed[:, points])
+            usage = usage._replace(at_level=at_level, at_point=at_point, ways=tariffs[party].ways)
             try:
                 charges = tariff.charges(party, usage, billed[party], has_point, used_wh.get(party))
             except NoPriceError as error:
@@ -134,7 +135,7 @@ def used_of_year(
     own = {party: one for party, one in tariffs.items() if any(part.is_of_year for part in one.components)}
     if not own:
         return found
-    energies = [sheets.last(name) for name in ("import_wh", "export_wh", "bought_wh")]
+    energies = _energies(sheets, sheets.names[-1])
     is_billed = sheets.is_billed(sheets.names[-1])
     for party, one in own.items():
         points = points_of_party[party]
@@ -142,6 +143,14 @@ def used_of_year(
         of_names = Tariff(one.components, holding).energies_of_year(party, usage, np.any(is_billed[:, points], axis=1))
         found[party] = {name: dict(zip(months.names, of_months, strict=True)) for name, of_months in of_names.items()}
     return found
+
+
+def _energies(sheets: Sheets, until: str) -> tuple[Grid, Grid, Grid]:
+    """What points took and gave after a run, and the part of the import that was traded: what was bought beyond it is no import."""
+    import_wh, export_wh, bought_wh = (
+        sheets.last(name, until=until) for name in ("import_wh", "export_wh", "bought_wh")
+    )
+    return import_wh, export_wh, np.minimum(import_wh, bought_wh)
 
 
 def _of_partners(

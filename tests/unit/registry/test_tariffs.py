@@ -109,7 +109,8 @@ def test_ledger_and_twin_agree_on_series_and_levels_that_tariffs_name() -> None:
     ledger, twin = MemoryLedger(world.genesis), Twin(cbor.decode(world.genesis.encode()))
     sender = Sender(world.chain, START_S, sign_cheaply)
     by_level = {**STEPPED, "name": "grid", "levels": [["10kV", 2], ["35kV", 1]], "highest_level": "35kV"}
-    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"}, by_level)
+    by_trade = {**by_level, "name": "way", "base": "traded", "covers": "trade", "place_levels": [[1, "35kV"]]}
+    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"}, by_level, by_trade)
     connection = GridConnection("10kV")
     steps: list[tuple[Named[Any], int]] = [
         (Named(TARIFF, "home", dynamic, FIRST_S), Code.REGISTRY_UNKNOWN),
@@ -117,6 +118,7 @@ def test_ledger_and_twin_agree_on_series_and_levels_that_tariffs_name() -> None:
         (Named(TARIFF, "home", dynamic, FIRST_S - 1), Code.REGISTRY_UNKNOWN),
         (Named(TARIFF, "home", dynamic, FIRST_S), 0),
         (Named(TARIFF, "home", tariff({**by_level, "highest_level": "6kV"}), FIRST_S), Code.REGISTRY_FORM),
+        (Named(TARIFF, "home", tariff({**by_trade, "place_levels": [[0, "35kV"]]}), FIRST_S), Code.REGISTRY_FORM),
         (Named(GRID_CONNECTION, "P-9", connection, FIRST_S), Code.REGISTRY_UNKNOWN),
         (Named(GRID_CONNECTION, "P-1", connection, FIRST_S), 0),
         (Named(GRID_CONNECTION, "P-1", connection, 0), 0),
@@ -190,6 +192,26 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a highest level that is none": (
         [{**STEPPED, "levels": [["a", 2]], "highest_level": "b"}],
         "components, 1: highest_level: 'b' is none of its levels: a",
+    ),
+    "covers of all import": (
+        [{**STEPPED, "base": "import", "levels": [["a", 2]], "covers": "trade"}],
+        "components, 1: covers is of levels and base traded alone",
+    ),
+    "covers something else": (
+        [{**STEPPED, "base": "traded", "levels": [["a", 2]], "covers": "all"}],
+        "components, 1: covers is one of trade, not 'all'",
+    ),
+    "places without trades": (
+        [{**STEPPED, "base": "traded", "levels": [["a", 2]], "place_levels": [[1, "a"]]}],
+        "components, 1: place_levels are of covers alone",
+    ),
+    "a place with a level that is none": (
+        [{**STEPPED, "base": "traded", "levels": [["a", 2]], "covers": "trade", "place_levels": [[1, "b"]]}],
+        "components, 1: place_levels: 'b' of place 1 is none of its levels: a",
+    ),
+    "a place twice": (
+        [{**STEPPED, "base": "traded", "levels": [["a", 2]], "covers": "trade", "place_levels": [[1, "a"], [1, "a"]]}],
+        "components, 1: place_levels is 1 to 64 pairs [grid place, level] by ascending places",
     ),
     "a level of a price": ([{**ENERGY, "user_level": "b"}], "components, 1: user_level: 'b' is none of its levels"),
     "a share by a series": (
@@ -276,7 +298,9 @@ WORDS = st.sampled_from(["energy", "share", "levy", "电", "", "x" * 64, "x" * 6
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "account": WORDS,
     "base": st.sampled_from([*BASES, "water"]),
+    "covers": st.sampled_from(["trade", "all", 1]),
     "highest_level": WORDS,
+    "place_levels": st.lists(st.tuples(NUMBERS, st.sampled_from(["energy", "share", "dear"])).map(list), max_size=3),
     "levels": st.lists(st.tuples(st.sampled_from(["energy", "share", "levy"]), NUMBERS).map(list), max_size=3),
     "months": st.lists(NUMBERS, max_size=3),
     "name": WORDS,

@@ -24,6 +24,7 @@ from settlement.tariffs.charges import (
     SlotPrices,
     Tariff,
     Usage,
+    Way,
     used_before,
 )
 from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
@@ -57,6 +58,8 @@ def components(draw: st.DrawFn) -> list[Component]:
         priced_by = draw(st.sampled_from(["price", "steps", "price_series", "levels"])) if is_energy else "price"
         levels = tuple(VoltageLevel(level, draw(PRICES)) for level in ("10kV", "35kV", "110kV"))
         steps = (Step(1_000, draw(PRICES)), Step(5_000, draw(PRICES)), Step(None, draw(PRICES)))
+        follows = priced_by == "levels" and base == "traded" and draw(st.booleans())
+        highest = draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else ""
         found.append(
             Component(
                 name=name,
@@ -73,7 +76,9 @@ def components(draw: st.DrawFn) -> list[Component]:
                 steps_per=draw(st.sampled_from(["month", "year"])) if priced_by == "steps" else "month",
                 price_series=SERIES if priced_by == "price_series" else "",
                 levels=levels if priced_by == "levels" else (),
-                highest_level=draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else "",
+                highest_level="110kV" if follows else highest,
+                covers="trade" if follows else "",
+                place_levels=draw(st.sampled_from([(), ((1, "110kV"), (2, "35kV"))])) if follows else (),
                 user_level="35kV" if priced_by == "levels" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
                 tax_ppm=draw(st.sampled_from([None, 0, 60_000])),
@@ -82,6 +87,10 @@ def components(draw: st.DrawFn) -> list[Component]:
             )
         )
     return found
+
+
+WAYS = (Way(("10kV",), 2), Way(("", "35kV"), 1), Way(("110kV",), 0))
+WAY_WH = st.sampled_from([0, 0, 1, 2, 1_000, 10**9])
 
 
 class Usages(NamedTuple):
@@ -110,14 +119,18 @@ def usages(draw: st.DrawFn) -> Usages:
         {"10kV": (here[0], here[1], here[2]), "": (there[0], there[1], there[2])}
         for here, there in zip(low.T.tolist(), unknown.T.tolist(), strict=True)
     ]
+    ways = {way: draw(st.lists(WAY_WH, min_size=SLOTS, max_size=SLOTS)) for way in WAYS}
+    told = {(tuple(way.levels), way.place): of_way for way, of_way in ways.items()}
     there = draw(st.lists(st.booleans(), min_size=SLOTS, max_size=SLOTS))
     at_point = [
         {"A": low_wh, **({"B": other_wh} if is_there else {})}
         for low_wh, other_wh, is_there in zip(low[0].tolist(), unknown[0].tolist(), there, strict=True)
     ]
     slots = [
-        tariffs.Slot(month - 6, month, *of_slot)
-        for month, *of_slot in zip(months, days, seconds, imports, exports, traded, said, split, at_point, strict=True)
+        tariffs.Slot(month - 6, month, *of_slot)._replace(ways={key: of_way[at] for key, of_way in told.items()})
+        for at, (month, *of_slot) in enumerate(
+            zip(months, days, seconds, imports, exports, traded, said, split, at_point, strict=True)
+        )
     ]
     calendar = Calendar(
         slot_s=SLOT_S,
@@ -130,7 +143,8 @@ def usages(draw: st.DrawFn) -> Usages:
     is_said = np.ones(SLOTS, dtype=np.bool_)
     of_levels = {"10kV": LevelUsage(Usage(*low), is_said), "": LevelUsage(Usage(*unknown), is_said)}
     points = {"A": PointUsage(low[0], is_said), "B": PointUsage(unknown[0], np.array(there))}
-    usage = Usage(*columns)._replace(at_level=of_levels, at_point=points)
+    of_ways = {way: np.array(of_way, dtype=np.int64) for way, of_way in ways.items()}
+    usage = Usage(*columns)._replace(at_level=of_levels, at_point=points, ways=of_ways)
     return Usages(slots, calendar, usage, {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)})
 
 

@@ -115,7 +115,7 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (residential,), (dynamic,), (traded, residual), found = (
+    (residential,), (dynamic,), (traded, residual), (followed,), found = (
         components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
     )
     assert (residential.is_of_year, [step.until_wh for step in residential.steps]) == (
@@ -125,6 +125,7 @@ def test_the_example_of_the_page_is_a_tariff() -> None:
     assert (dynamic.base, dynamic.price_series) == ("residual", "spot")
     assert [one.price for one in traded.prices_at_levels()] == [30_000, 0]
     assert [one.price for one in residual.prices_at_levels()] == [200_000, 170_000, 150_000]
+    assert (followed.covers, followed.place_levels) == ("trade", ((1, "110kV"), (2, "35kV"), (3, "35kV")))
     assert [component.base for component in found].count("residual") == 4
     assert found[-1].of[-1] == "demand_charge"
 
@@ -244,6 +245,8 @@ KEYS = [
     "of",
     "levels",
     "user_level",
+    "covers",
+    "place_levels",
     "months",
     "taxed",
     "tax_ppm",
