@@ -1,7 +1,8 @@
 """modbus_fleet: 2,000 meters behind real sockets in one process, the billing registers of each asked for over Modbus TCP again and again.
 
 The bound is pymodbus' server in a process of its own with the same meters, ports and words, asked by the same client. ``wall`` is what passes while
-both processes share the machine, ``cpu`` what the serving process computes. They are asked turn and turn about.
+both processes share the machine, ``cpu`` what the serving process computes. They are asked turn and turn about. Its limit: 10,000 reads in a second, or
+three times the bound.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ CONNECTIONS: Final = 4
 """To each line; each has one request under way, as masters do."""
 READS: Final = 10_000
 ROUNDS: Final = 3
+PER_SECOND_MIN: Final = 10_000
+TIMES_BOUND_MIN: Final = 3
 
 
 class Spent(NamedTuple):
@@ -67,7 +70,9 @@ def modbus_fleet(which: str) -> Measurement:
             asyncio.run(_check_words(fleet))
         rounds = [(_ask(ours), _ask(bound)) for _ in range(ROUNDS)]
     seconds, bound_seconds = (min(getattr(round_[side], which) for round_ in rounds) for side in (0, 1))
-    return Measurement(READS, seconds, "pymodbus' server", bound_seconds)
+    is_met = seconds <= READS / PER_SECOND_MIN or seconds <= bound_seconds / TIMES_BOUND_MIN
+    words = f"{PER_SECOND_MIN:,} reads/s, or {TIMES_BOUND_MIN} times the bound"
+    return Measurement(READS, seconds, "pymodbus' server", bound_seconds).limited(words, is_met)
 
 
 def _ask(fleet: Fleet) -> Spent:

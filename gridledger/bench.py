@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -21,13 +21,30 @@ CHECKOUT: Final = "benchmarks"
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What the product asks of a benchmark, in words, and whether this run has met it."""
+
+    words: str
+    is_met: bool
+
+
+@dataclass(frozen=True)
 class Measurement:
-    """What one benchmark yields: ``n`` pieces of work in ``seconds``, and its bound if it has one."""
+    """What one benchmark yields: ``n`` pieces of work in ``seconds``; its bound and its limit, if it has them."""
 
     n: int
     seconds: float
     bound_name: str | None = None
     bound_seconds: float | None = None
+    limit: Limit | None = None
+
+    def limited(self, words: str, is_met: bool) -> Measurement:
+        """The same with a limit."""
+        return replace(self, limit=Limit(words, is_met))
+
+    def within(self, limit_s: float) -> Measurement:
+        """The same with a limit of seconds for all of it."""
+        return self.limited(f"{limit_s:g} s", self.seconds <= limit_s)
 
 
 Benchmark = Callable[[], Measurement]
@@ -76,9 +93,9 @@ def select_names(names: Sequence[str], benchmarks: Mapping[str, Benchmark]) -> l
 
 
 def run_benchmark(name: str, benchmark: Benchmark) -> dict[str, object]:
-    """Run one benchmark and return its result row as ``bench run --json`` prints it."""
+    """Run one benchmark and return its result row as ``bench run --json`` prints it: ``limit`` and ``is_met`` where it has a limit."""
     measured = benchmark()
-    bound_seconds = measured.bound_seconds
+    bound_seconds, limit = measured.bound_seconds, measured.limit
     return {
         "name": name,
         "n": measured.n,
@@ -87,7 +104,13 @@ def run_benchmark(name: str, benchmark: Benchmark) -> dict[str, object]:
         "bound_name": measured.bound_name,
         "bound_seconds": bound_seconds,
         "ratio": measured.seconds / bound_seconds if bound_seconds else None,
+        **({} if limit is None else {"limit": limit.words, "is_met": limit.is_met}),
     }
+
+
+def has_missed(result: Mapping[str, object]) -> bool:
+    """Whether a result row has a limit that was not met."""
+    return not result.get("is_met", True)
 
 
 def text_line(result: Mapping[str, object]) -> str:
@@ -95,4 +118,6 @@ def text_line(result: Mapping[str, object]) -> str:
     line = f"{result['name']}: {result['n']:,} in {result['seconds']:.4f} s ({result['per_second'] or 0:,.0f}/s)"
     if result["ratio"] is not None:
         line += f", {result['ratio']:.2f} x bound ({result['bound_name']}: {result['bound_seconds']:.4f} s)"
+    if "limit" in result:
+        line += f"; {'MISSES' if has_missed(result) else 'meets'} its limit: {result['limit']}"
     return line

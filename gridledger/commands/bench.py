@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List or run; the exit status says nothing about speed."""
-    from gridledger.bench import find_benchmarks, run_benchmark, select_names, text_line
+    """List or run; the exit status is 1 where a benchmark that has a limit misses it."""
+    from gridledger.bench import find_benchmarks, has_missed, run_benchmark, select_names, text_line
 
     benchmarks = find_benchmarks()
     if args.action == "list":
@@ -34,4 +34,4 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(text_line(result), flush=True)
     print_result(args, {"results": results}, "")
-    return 0
+    return 1 if any(map(has_missed, results)) else 0

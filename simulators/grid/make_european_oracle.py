@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     pandapower = importlib.import_module("pandapower")
     net, phase = load_net(SNAPSHOTS[0]), phase_of_each_load()
     powers = cases(phase)
-    u_pu, loss_w, upper_w = [], [], []
+    u_pu, loss_w, upper_w, line_loading = [], [], [], []
     for p_w, q_var in powers:
         for number, name in enumerate(PHASES):
             net.asymmetric_load[f"p_{name}_mw"] = np.where(phase == number, p_w, 0.0) / 1e6
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         u_pu.append(net.res_bus_3ph[[f"vm_{name}_pu" for name in PHASES]].to_numpy().ravel())
         of_source = sum(net.res_ext_grid_3ph[f"p_{name}_mw"].iloc[0] for name in PHASES) * 1e6
         upper_w.append(of_source)
+        line_loading.append(net.res_line_3ph.loading_percent.to_numpy() / 100)
         loss_w.append(of_source - p_w.sum())
     np.savez_compressed(
         Path(arguments[0]),
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         u_pu=np.array(u_pu),
         upper_w=np.array(upper_w),
         loss_w=np.array(loss_w),
+        line_loading=np.array(line_loading),
         versions=np.array([f"pandapower {version('pandapower')}"]),
     )
     return 0

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     rows = wall_clock_rows(list(net.profiles["load"]["time"]))
     p_w, q_var = node_powers(net, rows)
     slots = pick_slots(p_w.sum(axis=1), q_var.sum(axis=1))
-    u_pu, loss_w, upper_w = [], [], []
+    u_pu, loss_w, upper_w, line_loading = [], [], [], []
     net.sgen["in_service"] = False
     net.storage["in_service"] = False
     net.load["in_service"] = False
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         pandapower.runpp(net, tolerance_mva=1e-10)
         u_pu.append(net.res_bus.vm_pu.to_numpy())
         upper_w.append(net.res_ext_grid.p_mw.iloc[0] * 1e6)
+        line_loading.append(net.res_line.loading_percent.to_numpy() / 100)
         loss_w.append((net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1e6)
     np.savez_compressed(
         Path(arguments[1]),
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         u_pu=np.array(u_pu),
         upper_w=np.array(upper_w),
         loss_w=np.array(loss_w),
+        line_loading=np.array(line_loading),
         versions=np.array([f"pandapower {version('pandapower')}", f"simbench {version('simbench')}"]),
     )
     return 0

@@ -23,6 +23,7 @@ FACTORS = (-0.5, 0.0, 0.4, 1.0)
 REACTIVE = 0.2
 """Reactive over active power of each load."""
 U_DIGITS = 9
+LOADING_DIGITS = 7
 SEED = 7
 
 
@@ -108,7 +109,11 @@ def _cases(pandapower: Any, net: Any) -> list[dict[str, Any]]:
         pandapower.runpp(net, tolerance_mva=1e-10, calculate_voltage_angles=True, trafo_model="pi")
         u_pu = {str(bus): round(float(u), U_DIGITS) for bus, u in net.res_bus.vm_pu.dropna().items()}
         loss_w = float(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1e6
-        cases.append({"factor": factor, "u_pu": u_pu, "loss_w": round(loss_w, 3)})
+        lines = {
+            f"{net.line.from_bus[line]}-{net.line.to_bus[line]}": round(float(percent) / 100, LOADING_DIGITS)
+            for line, percent in net.res_line.loading_percent.dropna().items()
+        }
+        cases.append({"factor": factor, "u_pu": u_pu, "loss_w": round(loss_w, 3), "line_loading": lines})
     return cases
 
 

@@ -156,6 +156,25 @@ def test_benchmark_with_a_bound_gets_a_ratio() -> None:
     assert best_seconds(lambda: None, rounds=2) < 1
 
 
+def test_a_benchmark_that_misses_its_limit_says_so_and_ends_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = {
+        "fast": lambda: Measurement(10, 0.5).within(0.5),
+        "free": lambda: Measurement(10, 9.0),
+        "slow": lambda: Measurement(10, 0.6).within(0.5),
+    }
+    monkeypatch.setattr("gridledger.bench.find_benchmarks", lambda: offered)
+    assert main(["bench", "run", "fast", "free", "--json"]) == 0
+    fast, free = json.loads(capsys.readouterr().out)["results"]
+    assert (fast["limit"], fast["is_met"], "limit" in free, "is_met" in free) == ("0.5 s", True, False, False)
+    assert main(["bench", "run"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition("; ")[2] for line in told[:3]] == ["meets its limit: 0.5 s", "", "MISSES its limit: 0.5 s"]
+    assert main(["bench", "run", "slow", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["results"][0]["is_met"] is False
+
+
 def test_benchmarks_are_chosen_by_name_or_group() -> None:
     known = dict.fromkeys(["clear_10k", "sm2_verify/python", "sm2_verify/libcrypto"], lambda: Measurement(1, 1.0))
     assert select_names([], known) == sorted(known)

@@ -26,6 +26,8 @@ FOLDER = Path(__file__).parent / "pandapower"
 ORACLE = json.loads((FOLDER / "oracle.json").read_text())["nets"]
 HOMES = Homes("H0-A")
 U_TOLERANCE_PU = 5e-6
+LOADING_TOLERANCE = 1e-4
+"""Of what a line can carry."""
 REACTIVE = 0.2
 """As in ``simulators/grid/make_pandapower_nets.py``."""
 Frame = dict[str, Any]
@@ -46,14 +48,20 @@ def nodes_of(out: Path) -> list[str]:
     return ["busbar", *(line.split(",")[0] for line in (out / TABLE).read_text().splitlines()[1:])]
 
 
+def lines_of(out: Path) -> list[tuple[str, str]]:
+    """The nodes at the two ends of each line, as the feeder numbers the lines."""
+    rows = (line.split(",") for line in (out / TABLE).read_text().splitlines()[1:])
+    return [(node, other) for node, other, *_ in rows]
+
+
 @pytest.mark.parametrize("name", sorted(ORACLE))
-def test_an_imported_grid_has_the_voltages_and_losses_that_pandapower_finds(name: str, tmp_path: Path) -> None:
+def test_an_imported_grid_has_the_voltages_losses_and_loadings_that_pandapower_finds(name: str, tmp_path: Path) -> None:
     out = tmp_path / "grid"
     model, nodes = FeederModel(feeder_of(name, out)), nodes_of(out)
     trafo = read_net(FOLDER / f"{name}.json").rows("trafo")[0]
     node_of = {"busbar": f"{trafo.whole('lv_bus')}"} | {node: node.removeprefix("B") for node in nodes[1:]}
     loads = read_net(FOLDER / f"{name}.json").in_service("load")
-    errors = []
+    errors, off = [], []
     for case in ORACLE[name]:
         p_w = np.zeros((1, len(nodes) + 1))
         for load in loads:
@@ -65,8 +73,15 @@ def test_an_imported_grid_has_the_voltages_and_losses_that_pandapower_finds(name
         assert len(compared) > 13
         errors.append(max(abs(flow.u_pu[0, number] - case["u_pu"][bus]) for number, bus in compared))
         assert flow.loss_w[0] == pytest.approx(case["loss_w"], rel=1e-3)
+        said = {frozenset(line.split("-")): loading for line, loading in case["line_loading"].items()}
+        lines = [frozenset({node_of[node], node_of[other]}) for node, other in lines_of(out)]
+        own = {line: flow.line_loading[0, place] for place, line in enumerate(lines) if line in said}
+        assert len(own) > 12
+        off.append(max(abs(loading - said[line]) for line, loading in own.items()))
     assert len(errors) == 4
     assert max(errors) < U_TOLERANCE_PU, errors
+    assert max(off) < LOADING_TOLERANCE, off
+    assert max(max(case["line_loading"].values()) for case in ORACLE[name]) > 0.2
 
 
 def changed(path: Path, change: Callable[[dict[str, Frame]], None], name: str = "synthetic_lv") -> Path:

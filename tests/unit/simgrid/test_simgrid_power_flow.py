@@ -28,6 +28,8 @@ SIZES = {  # nodes, lines, loads, homes, distinct household series
 }
 TAPS = {SIMBENCH_SEMIURB4: 0, SIMBENCH_URBAN6: -1, SIMBENCH_RURAL3: -1}
 VOLTAGE_PU = 5e-6
+LOADING = 2e-5
+"""Of what a line can carry."""
 
 
 def frozen(name: str) -> dict[str, NDArray[Any]]:
@@ -55,6 +57,8 @@ def test_voltages_and_losses_agree_with_pandapower_with_taps_on(oracle: dict[str
     assert np.abs(flow.u_pu - oracle["u_pu"]).max() < VOLTAGE_PU
     assert np.abs(flow.loss_w / oracle["loss_w"] - 1).max() < 1e-3
     assert np.abs(flow.upper_w - oracle["upper_w"]).max() < 1.0
+    assert np.abs(flow.line_loading - oracle["line_loading"]).max() < LOADING
+    assert oracle["line_loading"].max() > 0.3
 
 
 def test_voltages_of_each_phase_agree_with_pandapower_on_the_european_feeder() -> None:
@@ -64,6 +68,7 @@ def test_voltages_of_each_phase_agree_with_pandapower_on_the_european_feeder() -
     flow = FeederModel(feeder).solve(p_w, q_var)
     assert np.abs(flow.u_pu - oracle["u_pu"]).max() < VOLTAGE_PU
     assert np.abs(flow.loss_w - oracle["loss_w"]).max() < 1.0
+    assert np.abs(flow.line_loading - oracle["line_loading"]).max() < LOADING
     spread = oracle["u_pu"].reshape(len(p_w), feeder.nodes, 3)
     assert np.ptp(spread, axis=2).max() > 0.02, "phases differ"
     assert oracle["upper_w"].min() < -30_000 < 100_000 < oracle["upper_w"].max()
