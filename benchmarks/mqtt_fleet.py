@@ -49,6 +49,10 @@ class Heard:
         """Until the broker passes messages on."""
         require(self._is_ready.wait(WITHIN_S), "the broker takes the subscription")
 
+    def on_connect(self, client: Client, *_: object) -> None:
+        """See paho."""
+        client.subscribe("#", QOS)
+
     def on_subscribe(self, *_: object) -> None:
         """See paho."""
         self._is_ready.set()
@@ -65,7 +69,7 @@ def _client(host: str, port: int, heard: Heard | None = None) -> Iterator[Client
     client = Client(CallbackAPIVersion.VERSION2)
     client.max_queued_messages_set(0)
     if heard is not None:
-        client.on_connect = lambda *_: client.subscribe("#", QOS)
+        client.on_connect = heard.on_connect
         client.on_subscribe, client.on_message = heard.on_subscribe, heard.on_message
     client.connect(host, port)
     client.loop_start()

@@ -114,6 +114,7 @@ def check_validators(events: Sequence[Event], consortium: Consortium | None) -> 
         names = event.nodes if event.kind == PARTITION else {event.target}
         for name in sorted(names - {*others}) or ([] if names else [event.target]):
             known = f"there are {', '.join(others)}" if others else "there is none"
+            known += "; put spaces between several" if event.kind == PARTITION and others else ""
             raise UsageError(
                 f"{where}: target {name!r} is no node behind {first!r}, which the clock speaks to; {known}"
             )

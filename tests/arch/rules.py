@@ -61,7 +61,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gmssl": ("gridcore/sm/",),
     "structlog": ("gridcore/logs.py",),
     "pymodbus": ("simulators/", "benchmarks/edge_reads.py", "benchmarks/modbus_fleet.py"),
-    "paho": ("edge/links/broker.py", "simulators/"),
+    "paho": ("edge/links/broker.py", "simulators/", "benchmarks/mqtt_fleet.py"),
     "httpx": ("ledger/client", "ledger/engines/cometbft/rpc.py", "gridledger/"),
     "google": ("ledger/engines/cometbft/",),  # protobuf
     "grpc_tools": ("ledger/engines/cometbft/build_stubs.py",),

@@ -121,7 +121,11 @@ def test_a_validator_stops_only_where_the_others_go_on(
             "events[0]: 'partition' cuts off some of several validators; give the table [consortium]",
         ),
         (4, [("partition", "node-2 node", 1, 2)], "events[0]: target 'node' is no node behind 'node'"),
-        (4, [("partition", "node-2,node-3", 1, 2)], "target 'node-2,node-3' is no node behind 'node'"),
+        (
+            4,
+            [("partition", "node-2,node-3", 1, 2)],
+            "which the clock speaks to; there are node-2, node-3, node-4; put spaces between several",
+        ),
         (4, [("partition", " ", 1, 2)], "events[0]: target ' ' is no node behind 'node'"),
         (
             4,
