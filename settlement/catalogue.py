@@ -9,8 +9,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from ledger.contract import Contract, LineWords, Vocabulary
@@ -108,6 +109,7 @@ def contract_pin(contract_id: str, root: Path = _ROOT) -> bytes:
     return pin_of([root / entry.folder, *(root / folder for folder in entry.builds_on)], root)
 
 
-def pins() -> dict[str, bytes]:
-    """The pin of each contract, as a genesis names it."""
-    return {contract_id: contract_pin(contract_id) for contract_id in CATALOGUE}
+@cache
+def pins() -> Mapping[str, bytes]:
+    """The pin of each contract, as a genesis names it: of the code as it was when this process first asked."""
+    return MappingProxyType({contract_id: contract_pin(contract_id) for contract_id in CATALOGUE})
