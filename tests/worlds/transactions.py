@@ -111,13 +111,15 @@ class Sender:
         )
         return self.signed(signer, content)
 
-    def dispute(self, party: str, point: str, slot_start_s: int, *, run: str = "initial", again: int = 0) -> bytes:
-        """settlement/dispute, under an id that follows from it and ``again``, valid for an hour."""
+    def dispute(
+        self, party: str, point: str, slot_start_s: int, *, run: str = "initial", again: int = 0, **said: str
+    ) -> bytes:
+        """settlement/dispute, under an id that follows from it and ``again``, valid for an hour. said: ``ground``, ``line_kind``."""
         content = DisputeOpen(
             client_id=sm3(f"{party}/{point}/{slot_start_s}/{run}/{again}".encode())[:16],
             valid_until_s=self.now_s + 3_600,
-            ground="reading",
-            line_kind="",
+            ground=said.get("ground", "reading"),
+            line_kind=said.get("line_kind", ""),
             point=point,
             run=run,
             slot_start_s=slot_start_s,
