@@ -136,8 +136,9 @@ class Quarrels:
     def _open(self, ledger: Ledger, sender: Sender, one: Contested) -> None:
         run = RUNS.must(ledger, self.start_s(one), ZONE_NAME).last
         point, case = self._points[one.place], one.case
-        said = {"ground": case.ground, "line_kind": case.line_kind}
-        wire = sender.dispute(point.party, point.point, self.start_s(one), run=run, **said)
+        wire = sender.dispute(
+            point.party, point.point, self.start_s(one), run=run, ground=case.ground, line_kind=case.line_kind
+        )
         _decide(ledger, [wire])
         self.kept.append(Kept(one, decode_transaction(wire).id, run))
 
