@@ -5,6 +5,7 @@ A balance rests on all documents and payments there ever were up to a month: one
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,12 +30,13 @@ class Settled(NamedTuple):
 class Books:
     """The entries of accounts, by party, up to the end of the month ``last``. Only parties that have documents have any.
 
-    settled: by month; without_tariff: months in which somebody is billed and names no tariff; is_whole: whether all parties are there;
+    contested_nano: what of their documents is disputed, by party and month; settled: by month; without_tariff: months in which somebody is billed and names no tariff; is_whole: whether all parties are there;
     fault: why there is no balance, "" where there is one.
     """
 
     last: str
     entries: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    contested_nano: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     settled: Mapping[str, Settled] = field(default_factory=dict)
     without_tariff: Sequence[str] = ()
     is_whole: bool = True
@@ -42,7 +44,7 @@ class Books:
 
     def account(self, party: str, first_month: str) -> Account:
         """A party's account from a month to the last one."""
-        return account_of(self.entries.get(party, ()), first_month, self.last)
+        return account_of(self.entries.get(party, ()), first_month, self.last, self.contested_nano.get(party, {}))
 
 
 class _MonthRead(NamedTuple):
@@ -95,8 +97,11 @@ class BooksReading:
         except SourceMissing as missing:
             return Books(last, fault=str(missing))
         entries: dict[str, list[Entry]] = {} if self._party is None else {self._party: []}
+        contested_nano: dict[str, dict[str, int]] = defaultdict(dict)
         for month, read in settled.items():
             for answer in read.answers:
+                for one in answer["disputed"]:
+                    contested_nano[one["party"]][month] = one["disputed_nano"]
                 for party, entry in document_entries(month, answer["documents"]):
                     entries.setdefault(party, []).append(entry)
         for paid in payments:
@@ -105,6 +110,7 @@ class BooksReading:
         return Books(
             last,
             entries,
+            contested_nano,
             {
                 month: Settled(read.answers[0]["slots_settled"], read.answers[0]["slots_expected"])
                 for month, read in settled.items()

@@ -13,10 +13,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import GridError, UsageError
+from gridcore.transactions.dispute_document import DisputeDocument
+from gridcore.transactions.dispute_open import DisputeOpen
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
 from gridledger.settling.chain import Scope, billed_in
 from gridledger.settling.dataset import parties_of
+from gridledger.settling.disputed import disputed_of_month
 from gridledger.settling.documents import (
     Books,
     billing_of,
@@ -27,7 +31,7 @@ from gridledger.settling.documents import (
 )
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.billing import Billing
-from ledger.http.documents import AreaMonth, DocumentLine, DocumentTax, MonthDocument
+from ledger.http.documents import AreaMonth, DisputedPart, DocumentLine, DocumentTax, MonthDocument
 from ledger.leaves.columns import Int64
 from ledger.leaves.runs import RUNS
 from ledger.store.reader import LedgerReader
@@ -39,8 +43,11 @@ PARTIES_AT_ONCE: Final = 64
 
 LINES_KEPT_MAX: Final = 1 << 17
 """Lines of all documents that are kept, about 250 bytes each."""
-REGISTERING: Final = (RegistryRegister.kind, RegistryApprove.kind)
-"""Kinds of transactions by which the registry says something else."""
+CHANGING: Final = (
+    RegistryRegister.kind, RegistryApprove.kind,
+    DisputeOpen.kind, DisputeDocument.kind, DisputeAnswer.kind, DisputeDecision.kind, DisputeWithdrawal.kind,
+)  # fmt: skip
+"""Kinds of transactions by which the registry says something else, or something is disputed, or no longer."""
 
 
 class _Asked(NamedTuple):
@@ -123,7 +130,7 @@ class AreaDocuments:
 def _holds(reader: LedgerReader, scope: Scope, months: Mapping[str, Int64], month: str, kept: _Kept) -> bool:
     """Whether nothing has changed from which an answer follows."""
     runs = _runs_of(reader, scope, _slots_under(months, month, is_of_year=kept.is_of_year))
-    return kept.runs == runs and not _is_registered_between(reader, kept.height, scope.height)
+    return kept.runs == runs and not _is_changed_between(reader, kept.height, scope.height)
 
 
 def _slots_under(months: Mapping[str, Int64], month: str, *, is_of_year: bool) -> Int64:
@@ -141,9 +148,9 @@ def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Runs:
     return _Runs(len(heights), max(heights))
 
 
-def _is_registered_between(reader: LedgerReader, after_height: int, height: int) -> bool:
-    """Whether blocks after a height, up to another, have registered anything: tariffs, parties, points, prices."""
-    return any(reader.accepted_acts(kind, height, after_height) for kind in REGISTERING)
+def _is_changed_between(reader: LedgerReader, after_height: int, height: int) -> bool:
+    """Whether blocks after a height, up to another, have registered anything (tariffs, parties, points, prices) or moved a dispute."""
+    return any(reader.accepted_acts(kind, height, after_height) for kind in CHANGING)
 
 
 def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> tuple[bool, AreaMonth]:
@@ -156,14 +163,21 @@ def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Ask
     points = [point for point in billed.points if point.party in own]
     charged = charged_in(books, slot_start_s, billed._replace(points=points))
     try:
-        documents = list(_documents(billing_of(books, charged))) if charged.tariffs else []
+        billing = billing_of(books, charged) if charged.tariffs else None
+        documents = [] if billing is None else list(_documents(billing))
     except (ContractError, GridError) as error:
         raise UsageError(f"month {asked.month}: {error}") from None
+    rows = [] if billing is None else disputed_of_month(books, billing)
     return bool(parties_by_year(charged.tariffs)), AreaMonth(
         height=scope.height,
         slots_expected=slots_of_month(reader, scope, asked.month),
         slots_settled=len(slot_start_s),
         documents=documents,
+        disputed=[
+            DisputedPart(one.party, one.disputes, one.gross_nano, one.disputed_nano, one.due_nano)
+            for one in rows
+            if one.disputes
+        ],
         without_tariff=charged.without_tariff,
         following=end if end < len(names) else None,
     )

@@ -86,12 +86,14 @@ def _run_year(args: argparse.Namespace) -> int:
         "without_tariff": list(made.without_tariff),
         "entries": made.entries,
         "closing_nano": made.closing_nano,
+        "disputed_nano": made.disputed_nano,
+        "due_nano": made.closing_nano - made.disputed_nano,
         "out": str(args.out),
     }
     text = (
         f"{year.year}, zone {year.zone}, up to block {year.height}: accounts of {year.parties} parties, {made.entries} entries; "
         f"{year.slots_settled} of {year.slots} slots settled\n"
-        f"together they owe {made.closing_nano} nano at the end"
+        f"together they owe {made.closing_nano} nano at the end{_disputed(made.disputed_nano)}"
     )
     print_result(args, answer, text)
     return 0
@@ -125,6 +127,9 @@ def _as_json(made: Made, out: Path) -> dict[str, object]:
         "balance_documents": len(written.of_balance),
         "balance_without_tariff": list(made.without_terms),
         "payments": len(made.payments),
+        "gross_nano": sum(one.gross_nano for one in made.disputed),
+        "disputed_nano": sum(one.disputed_nano for one in made.disputed),
+        "due_nano": sum(one.due_nano for one in made.disputed),
         "results_root": written.results_root.hex(),
         "out": str(out),
     }
@@ -138,5 +143,14 @@ def _text(made: Made) -> str:
     return (
         f"{month.month}, zone {month.zone}, up to block {month.height}: {month.parties} parties, {month.slots_settled} of {month.slots} slots settled\n"
         f"{written.statements} lines, {len(written.issued)} documents ({by_run or 'none'}){of_balance}; debits equal credits\n"
-        f"{len(made.payments)} payments of the month"
+        f"{len(made.payments)} payments of the month{_disputed(sum(one.disputed_nano for one in made.disputed))}"
+    )
+
+
+def _disputed(nano: int) -> str:
+    """What a person has to know of before anything is collected; nothing where nothing is disputed."""
+    return (
+        f"\n{nano} nano of it are disputed, and not due while the disputes stand (gridledger dispute list)"
+        if nano
+        else ""
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gridcore.errors import UsageError, excerpt
 from gridledger.settling.balance_books import balance_book
 from gridledger.settling.chain import PartnersOfRuns, Scope, payments_of_month, timezone_of
+from gridledger.settling.disputed import DISPUTED, DisputedRow, disputed_of_month
 from gridledger.settling.documented_month import MONTH, MONTH_FORM, DocumentedMonth
 from gridledger.settling.documents import Books, month_billing, slots_of_months
 from gridledger.settling.results.months import span_of_month
@@ -25,7 +26,7 @@ from settlement.catalogue import CONTRACTS
 class Made(NamedTuple):
     """A folder that was made. without_tariff: names of who is billed and has no documents; payments: of the month, of all parties.
 
-    without_terms: names of who answers for balances and names no tariff.
+    without_terms: names of who answers for balances and names no tariff; disputed: of each party, what of its documents is due.
     """
 
     month: DocumentedMonth
@@ -33,6 +34,7 @@ class Made(NamedTuple):
     without_tariff: Sequence[str]
     payments: Sequence[PaymentRow]
     without_terms: Sequence[str]
+    disputed: Sequence[DisputedRow]
 
 
 def make_documents(
@@ -64,6 +66,8 @@ def make_documents(
         balance = balance_book(books, found.billing)
         written = write_documents(work, found.billing, progress, payments, balance)
         write_payments(work, payments)
+        disputed = disputed_of_month(books, found.billing)
+        write_rows(work / DISPUTED, DisputedRow._fields, disputed)
         documented = DocumentedMonth(
             month=month,
             chain=reader.chain,
@@ -77,7 +81,7 @@ def make_documents(
             without_tariff=len(found.without_tariff),
         )
         write_rows(work / MONTH, DocumentedMonth._fields, [documented])
-    return Made(documented, written, found.without_tariff, payments, balance.without_terms)
+    return Made(documented, written, found.without_tariff, payments, balance.without_terms, disputed)
 
 
 def scope_of(reader: LedgerReader, area: str | None) -> Scope:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from gridcore.errors import GridError, UsageError, excerpt
 from gridledger.settling.chain import Scope, billed_in, payments_of_span, timezone_of
+from gridledger.settling.disputed import disputed_of_month
 from gridledger.settling.documents import Books, billing_of, charged_in, slots_of_months
 from gridledger.settling.month_documents import scope_of, slots_of_month
 from gridledger.settling.results.billing import Billing
@@ -75,7 +77,7 @@ class AccountRow(NamedTuple):
 
 
 class BalanceRow(NamedTuple):
-    """A month of a party: opening_nano + invoiced_nano - paid_nano = closing_nano, with which its next month begins."""
+    """A month of a party: opening_nano + invoiced_nano - paid_nano = closing_nano, with which its next month begins; disputed_nano + due_nano is it too."""
 
     party: str
     month: str
@@ -83,6 +85,8 @@ class BalanceRow(NamedTuple):
     invoiced_nano: int
     paid_nano: int
     closing_nano: int
+    disputed_nano: int
+    due_nano: int
 
 
 class TaxRow(NamedTuple):
@@ -99,13 +103,14 @@ class TaxRow(NamedTuple):
 
 
 class MadeYear(NamedTuple):
-    """A folder that was made. months_missing: months of the year that have no settled slot; without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``; closing_nano: of all."""
+    """A folder that was made. months_missing: months of the year that have no settled slot; without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``; closing_nano: of all, disputed_nano of it is not due."""
 
     year: DocumentedYear
     months_missing: Sequence[str]
     without_tariff: Sequence[str]
     entries: int
     closing_nano: int
+    disputed_nano: int
 
 
 def make_year(
@@ -136,7 +141,10 @@ def make_year(
         _add_payments(reader, scope, found.entries, last)
         if not found.entries:
             raise UsageError(f"nobody who is billed names a tariff up to {year}; register one (docs/tariffs.md)")
-        accounts = {party: account_of(entries, f"{year}-01", last) for party, entries in found.entries.items()}
+        accounts = {
+            party: account_of(entries, f"{year}-01", last, found.contested_nano.get(party, {}))
+            for party, entries in found.entries.items()
+        }
         entries = _write(work, year, accounts)
         documented = DocumentedYear(
             year=year,
@@ -157,6 +165,7 @@ def make_year(
         without_tariff=found.without_tariff,
         entries=entries,
         closing_nano=sum(one.closing_nano for one in accounts.values()),
+        disputed_nano=sum(one.disputed_nano for one in accounts.values()),
     )
 
 
@@ -165,9 +174,10 @@ def _months_of(year: str) -> list[str]:
 
 
 class _Found(NamedTuple):
-    """Entries by party, parties by the bytes of their names; who was billed without ever having a document."""
+    """Entries by party, parties by the bytes of their names; contested_nano: what of their documents is disputed, by party and month; who was billed without ever having a document."""
 
     entries: dict[str, list[Entry]]
+    contested_nano: Mapping[str, Mapping[str, int]]
     without_tariff: Sequence[str]
 
 
@@ -176,6 +186,7 @@ def _read(
 ) -> _Found:
     """The documents of some months, one after the other: no more than one is in memory."""
     found: dict[str, list[Entry]] = {}
+    contested_nano: dict[str, dict[str, int]] = defaultdict(dict)
     without = set[str]()
     for done, (name, slots) in enumerate(months.items()):
         progress(done, len(months))
@@ -184,12 +195,15 @@ def _read(
         without.update(charged.without_tariff)
         if charged.tariffs:
             try:
-                for party, entry in _documents(name, billing_of(books, charged)):
+                billing = billing_of(books, charged)
+                for party, entry in _documents(name, billing):
                     found.setdefault(party, []).append(entry)
+                for row in disputed_of_month(books, billing):
+                    contested_nano[row.party][name] = row.disputed_nano
             except ContractError as error:
                 raise GridError(f"month {name}: {error}") from None
     ordered = {party: found[party] for party in sorted(found, key=utf8)}
-    return _Found(ordered, sorted(without - found.keys(), key=utf8))
+    return _Found(ordered, contested_nano, sorted(without - found.keys(), key=utf8))
 
 
 def _documents(month: str, billing: Billing) -> Iterator[tuple[str, Entry]]:
@@ -229,7 +243,16 @@ def _write(out: Path, year: str, accounts: Mapping[str, Account]) -> int:
     rows = [row for party, account in accounts.items() for row in _account_rows(party, year, account)]
     write_rows(out / ACCOUNTS, AccountRow._fields, rows)
     balances = [
-        BalanceRow(party, month, of.opening_nano, of.invoiced_nano, of.paid_nano, of.closing_nano)
+        BalanceRow(
+            party,
+            month,
+            of.opening_nano,
+            of.invoiced_nano,
+            of.paid_nano,
+            of.closing_nano,
+            of.disputed_nano,
+            of.due_nano,
+        )
         for party, account in accounts.items()
         for month, of in by_month(account, _months_of(year)).items()
     ]

@@ -6,13 +6,14 @@ documents fetch what these show when they are there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from quart import Blueprint, request
 
 from gridcore.serving.problems import Problem
+from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.books import Books, BooksReading
 from gridweb.i18n import N_, _
@@ -59,6 +60,8 @@ BALANCE_COLUMNS: Final = (
     Column("invoiced_nano", N_("Invoiced"), "amount_nano"),
     Column("paid_nano", N_("Paid"), "amount_nano"),
     Column("closing_nano", N_("Closing balance"), "amount_nano"),
+    Column("disputed_nano", N_("Of it disputed, not due"), "amount_nano"),
+    Column("due_nano", N_("Due now"), "amount_nano"),
 )
 MONTH_COLUMNS: Final = (Column("month", N_("Month"), "month"), *BALANCE_COLUMNS)
 PARTY_COLUMNS: Final = (Column("party", N_("Party")), *BALANCE_COLUMNS)
@@ -162,11 +165,21 @@ async def account_table(source: Source, found: PartyBooks) -> Table:
         columns=COLUMNS,
         rows=rows,
         title=_("Account of %(span)s, party %(party)s", span=found.span.name, party=party),
-        note=found.note,
+        note=" ".join([found.note, *_disputed_note(account, (await source.as_of()).currency)]),
         totals=_closing(account) if found.has_balance else None,
         tz=found.area.tz,
         currency=(await source.as_of()).currency,
     )
+
+
+def _disputed_note(account: Account, currency: str) -> Iterator[str]:
+    """What of the closing balance is not due, where anything is disputed."""
+    if account.disputed_nano:
+        yield _(
+            "Of the closing balance %(disputed)s is disputed, and not due while the dispute stands; %(due)s is due now.",
+            disputed=forms.money(account.disputed_nano, currency, 4),
+            due=forms.money(account.due_nano, currency, 4),
+        )
 
 
 def _closing(account: Account) -> Sequence[object]:
@@ -216,15 +229,16 @@ async def _balances(source: Source, found: PartyBooks) -> Table:
         title=_("Balances of %(span)s by month, party %(party)s", span=found.span.name, party=party),
         note="" if rows else found.note,
         links=[f"/households/{party}/month?month={row[0]}" for row in rows],
-        totals=(None, None, account.invoiced_nano, account.paid_nano, None) if rows else None,
+        totals=(None, None, account.invoiced_nano, account.paid_nano, None, None, None) if rows else None,
         tz=found.area.tz,
         currency=(await source.as_of()).currency,
     )
 
 
-def balances_of(account: Account) -> tuple[int, int, int, int]:
+def balances_of(account: Account) -> tuple[int, ...]:
     """The values of ``BALANCE_COLUMNS``."""
-    return account.opening_nano, account.invoiced_nano, account.paid_nano, account.closing_nano
+    moved = account.opening_nano, account.invoiced_nano, account.paid_nano, account.closing_nano
+    return *moved, account.disputed_nano, account.due_nano
 
 
 @serves_table("/areas/<area>/balances", *READS_ALL)
@@ -250,7 +264,7 @@ def balances_table(area: AreaInfo, span: Span, books: Books, currency: str) -> T
         title=_("Balances of %(month)s, area %(area)s", month=span.name, area=area.area),
         note=note_of(books, span),
         links=[f"/households/{row[0]}/month?month={span.name}" for row in rows],
-        totals=(None, *(sum(row[at] for row in rows) for at in range(1, 5))) if rows else None,
+        totals=(None, *(sum(row[at] for row in rows) for at in range(1, len(PARTY_COLUMNS)))) if rows else None,
         tz=area.tz,
         currency=currency,
     )

@@ -140,7 +140,7 @@ async def _table(source: Source, disputes: Sequence[Mapping[str, Any]], name: st
     rows = [(*(one[column.key] for column in COLUMNS[:-1]), len(one["later_runs"])) for one in found]
     frozen_nano = sum(one["amount_nano"] for one in found if not one["is_closed"])
     note = _(
-        "Frozen is what the point pays in the contested run, or what the party says that the line comes to in its documents. Amounts of disputes that are over are not due any more as such."
+        "Frozen is what the point pays in the contested run, or what the party says that the line comes to in its documents. While the dispute is open it is not due: account and documents show it as disputed, with its tax."
     )
     return Table(
         name,

@@ -32,7 +32,7 @@ pages = Blueprint("documents", __name__)
 PARTIES_MAX: Final = 512
 """Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""
 NAMED_MAX: Final = 16
-"""Parties without a tariff that the note of a table names."""
+"""Parties without a tariff, and parties that dispute something, that the note of a table names."""
 SORTS: Final[Mapping[str, str]] = {
     INVOICE: N_("invoice"),
     CREDIT: N_("credit note"),
@@ -58,7 +58,14 @@ LINE_COLUMNS: Final = (
 )
 
 Answer = Mapping[str, Any]
-NOTHING: Final[Answer] = {"documents": (), "slots_expected": 0, "slots_settled": 0, "without_tariff": (), "next": None}
+NOTHING: Final[Answer] = {
+    "documents": (),
+    "slots_expected": 0,
+    "slots_settled": 0,
+    "disputed": (),
+    "without_tariff": (),
+    "next": None,
+}
 
 
 @serves_table("/households/<party>/documents", *EVERY_ROLE)
@@ -226,12 +233,34 @@ def _note(answer: Answer) -> str:
     named = [[tax["tax_ppm"] for tax in document["taxes"]] or [document["tax_ppm"]] for document in documents]
     rates = dict.fromkeys(percent_text(rate) for of_document in named for rate in of_document)
     notes.append(_("Tax: %(tax)s %%.", tax=" / ".join(rates)))
+    notes.extend(_disputed_notes(answer["disputed"]))
     notes.append(_("They are computed from the ledger: no bundle proves them."))
     return " ".join(notes)
 
 
+def _disputed_notes(disputed: Sequence[Answer]) -> Iterator[str]:
+    """What of the documents is not due, of the first parties by name."""
+    for one in disputed[:NAMED_MAX]:
+        yield _(
+            "%(party)s: of the gross amount %(disputed)s is disputed, and not due while the dispute stands; %(due)s is due.",
+            party=one["party"],
+            disputed=forms.show(one["disputed_nano"], "amount_nano"),
+            due=forms.show(one["due_nano"], "amount_nano"),
+        )
+    if len(disputed) > NAMED_MAX:
+        count = forms.count(len(disputed) - NAMED_MAX)
+        yield _("%(count)s more parties dispute something: their accounts say what is due.", count=count)
+
+
 def _area_note(answers: Sequence[Answer]) -> str:
-    notes = [_note({**answers[0], "documents": [one for answer in answers for one in answer["documents"]]})]
+    notes = [
+        _note(
+            {
+                **answers[0],
+                **{key: [one for answer in answers for one in answer[key]] for key in ("documents", "disputed")},
+            }
+        )
+    ]
     without = [party for answer in answers for party in answer["without_tariff"]]
     if without:
         named = without[:NAMED_MAX]

@@ -9,6 +9,7 @@ from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, Viewer, check_party, requires
 from gridweb.i18n import N_, _
+from gridweb.pages.disputes import read_of_party
 from gridweb.points import find_point
 from gridweb.site import source, viewer
 from gridweb.source import Source, part_of
@@ -66,11 +67,18 @@ async def show_payments(party: str) -> str:
         party=party,
         point=point,
         credit=credit,
+        disputed_nano=await part_of(_disputed_nano(party)),
         left_nano=None if credit.value is None else _left_nano(credit.value),
         currency=(await source().as_of()).currency,
         table=await part_of(payments_table(source(), viewer(), party)),
         table_url=table_url(payments_table, party=party),
     )
+
+
+async def _disputed_nano(party: str) -> int:
+    """What a party contests of its slots by now: tax is not in the balance of the ledger, and credits are paid out."""
+    open_now = [one for one in await read_of_party(source(), party) if not one["is_closed"] and not one["month"]]
+    return sum(max(one["amount_nano"], 0) for one in open_now)
 
 
 def _left_nano(credit: Mapping[str, Any]) -> int | None:

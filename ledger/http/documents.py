@@ -46,19 +46,30 @@ class MonthDocument(NamedTuple):
     lines: Sequence[DocumentLine]
 
 
+class DisputedPart(NamedTuple):
+    """Of a party with open disputes of the month: disputed_nano + due_nano = gross_nano, what all its documents come to. disputes: how many."""
+
+    party: str
+    disputes: int
+    gross_nano: int
+    disputed_nano: int
+    due_nano: int
+
+
 class AreaMonth(NamedTuple):
     """The documents of some parties of an area, by party, then by run. height: the block as of which they are;
 
     slots_expected: of the month; slots_settled: how many have a run.
 
     without_tariff: names of those of these parties that are billed and name no tariff; following: the ``start`` of the next parties, None
-    behind the last.
+    behind the last. disputed: of these parties, as of the newest block; nothing where an earlier one was asked for.
     """
 
     height: int
     slots_expected: int
     slots_settled: int
     documents: Sequence[MonthDocument]
+    disputed: Sequence[DisputedPart]
     without_tariff: Sequence[str]
     following: int | None
 

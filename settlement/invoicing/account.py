@@ -9,6 +9,7 @@ INVOICE: Final = "invoice"
 CREDIT: Final = "credit"
 DEBIT: Final = "debit"
 DOCUMENTS: Final = (INVOICE, CREDIT, DEBIT)
+NOTHING: Final[Mapping[str, int]] = {}
 
 
 class Taxed(NamedTuple):
@@ -80,10 +81,14 @@ class TaxSum(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Some months of an account: opening_nano and all entries come to closing_nano; above 0 the party owes."""
+    """Some months of an account: opening_nano and all entries come to closing_nano; above 0 the party owes.
+
+    contested_nano: what stands contested of documents up to the last month, by the month, as ``settlement.invoicing.disputed`` says.
+    """
 
     opening_nano: int
     entries: Sequence[Entry]
+    contested_nano: Mapping[str, int] = NOTHING
 
     @property
     def invoiced_nano(self) -> int:
@@ -101,6 +106,16 @@ class Account(NamedTuple):
         return self.opening_nano + self.invoiced_nano - self.paid_nano
 
     @property
+    def disputed_nano(self) -> int:
+        """What of the closing balance is disputed, and not due: payments count for what is not disputed first."""
+        return min(sum(self.contested_nano.values()), max(self.closing_nano, 0))
+
+    @property
+    def due_nano(self) -> int:
+        """What of the closing balance is due; with what is disputed it is all of it."""
+        return self.closing_nano - self.disputed_nano
+
+    @property
     def taxes(self) -> Sequence[TaxSum]:
         """The documents by tax rate, the highest first."""
         by_rate: dict[int, list[TaxSum]] = {}
@@ -111,8 +126,12 @@ class Account(NamedTuple):
         return [_sum_of(rate, by_rate[rate]) for rate in sorted(by_rate, reverse=True)]
 
 
-def account_of(entries: Iterable[Entry], first_month: str, last_month: str) -> Account:
+def account_of(
+    entries: Iterable[Entry], first_month: str, last_month: str, contested_nano: Mapping[str, int] = NOTHING
+) -> Account:
     """The account of a party from one month to another, both included. entries: all there ever were up to then, those of a month in order.
+
+    contested_nano: by month what stands contested of its documents by now; months after the last one do not count.
 
     A correction of a month is of that month, whenever it was made; a payment is of the month in which it was recorded. Entries are put in
     order by month, in a month its documents before its payments.
@@ -123,16 +142,22 @@ def account_of(entries: Iterable[Entry], first_month: str, last_month: str) -> A
             opening_nano += entry.owed_nano
         elif entry.month <= last_month:
             found.append(entry)
-    return Account(opening_nano, sorted(found, key=lambda entry: (entry.month, not entry.is_document)))
+    ordered = sorted(found, key=lambda entry: (entry.month, not entry.is_document))
+    return Account(opening_nano, ordered, _through(contested_nano, last_month))
 
 
 def by_month(account: Account, months: Sequence[str]) -> Mapping[str, Account]:
     """The same account month by month: each begins with what the one before ends with. months: ascending, at least those of its entries."""
     found, opening_nano = {}, account.opening_nano
     for month in months:
-        found[month] = Account(opening_nano, [entry for entry in account.entries if entry.month == month])
+        own = [entry for entry in account.entries if entry.month == month]
+        found[month] = Account(opening_nano, own, _through(account.contested_nano, month))
         opening_nano = found[month].closing_nano
     return found
+
+
+def _through(contested_nano: Mapping[str, int], last_month: str) -> Mapping[str, int]:
+    return {month: nano for month, nano in contested_nano.items() if month <= last_month}
 
 
 def sort_of(owed_nano: int, *, is_first: bool) -> str:

@@ -46,6 +46,12 @@ WORDS = {
     "zh_CN": ("电量超过接入容量", "已同意", "更正 2"),
 }
 
+NOT_DUE = {
+    "en": ("not due while the dispute stands", "Of it disputed, not due"),
+    "zh_CN": ("争议期间不需支付", "其中有争议（暂不需支付）"),
+}
+"""What the page of the dispute says of the frozen amount, and that of payments."""
+
 
 def two_homes() -> str:
     """The example's meter once more, for another household."""
@@ -172,7 +178,8 @@ def amount(shown: str) -> Decimal:
 
 
 def contest(person: Person) -> str:
-    """The household contests a line that it does not believe, signed in its browser; the dispute's id."""
+    """The household contests a line that it does not believe, signed in its browser; what is frozen is not due from then on. The dispute's id."""
+    not_due, disputed = NOT_DUE[person.language]
     person.become("household", "home-2")
     person.see(f"/slots/north/{SLOT}")
     person.browser.find(f".contest a[href='/households/home-2/contest/{SLOT}']")
@@ -189,8 +196,22 @@ def contest(person: Person) -> str:
     person.fill("home-2", statement="")
     person.send("The dispute is open, and the amount is frozen.", goes_on=True)
     person.look_at("dispute")
+    assert not_due in person.browser.text("dl.facts-list")
     assert "We were away on that evening." in person.browser.text("ol.said-list")
-    return person.browser.driver.current_url.rpartition("/")[2]
+    dispute = person.browser.driver.current_url.rpartition("/")[2]
+    frozen_nano = frozen_of(person, dispute)
+    assert frozen_nano > 0
+    person.see("/households/home-2/payments")
+    assert disputed in person.browser.text("dl.facts-list")
+    assert f"{frozen_nano / 10**9:.4f}" in person.browser.text("dl.facts-list")
+    return dispute
+
+
+def frozen_of(person: Person, dispute: str) -> int:
+    """What a dispute freezes, nano."""
+    (row,) = person.browser.fetch_json("/api/v1/households/home-2/disputes")["rows"]
+    assert row[0] == dispute
+    return int(row[9])
 
 
 def correct(person: Person, dispute: str) -> None:
@@ -240,6 +261,7 @@ def follow_to_the_end(person: Person, dispute: str) -> None:
     person.see("/households/home-2/disputes")
     person.follow("figure.table tbody th a")
     assert agreed in person.browser.text("header .facts")
+    assert NOT_DUE[person.language][0] not in person.browser.text("dl.facts-list")
     assert corrected in person.browser.text("dl.facts-list")
     assert ANSWER in person.browser.text("ol.said-list")
     versions = person.browser.fetch_json(f"/api/v1/disputes/{dispute}/versions")["rows"]

@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if made.later_months:
         words = f"{', '.join(made.later_months)}: issued before, and may differ now, as steps of a year go by {args.month} too"
         print(f"{words}; issue them again", file=sys.stderr, flush=True)
+    for one in made.disputed:
+        words = f"of the documents of {one.month}, {one.gross_nano} nano, {one.disputed_nano} are disputed and not due; {one.due_nano} are due"
+        print(f"{one.party}: {words}", file=sys.stderr, flush=True)
     print_result(args, _as_json(made), _text(made))
     return 0
 
@@ -77,6 +80,7 @@ def _as_json(made: MadeIssue) -> dict[str, object]:
         "numbers": [documents[0].number, documents[-1].number] if documents else [],
         "without_tariff": list(made.without_tariff),
         "later_months": list(made.later_months),
+        "disputed": [one._asdict() for one in made.disputed],
         "out": str(made.out) if made.out is not None else None,
     }
 

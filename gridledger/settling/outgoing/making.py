@@ -13,6 +13,7 @@ from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridledger.settling.balance_books import balance_book
 from gridledger.settling.chain import Scope
+from gridledger.settling.disputed import DisputedRow, disputed_of_month
 from gridledger.settling.documented_month import MONTH_FORM
 from gridledger.settling.documents import Books, MonthBilling, month_billing, parties_by_year, slots_of_months
 from gridledger.settling.month_documents import scope_of, slots_of_month
@@ -67,20 +68,22 @@ class Asked(NamedTuple):
 class MadeIssue(NamedTuple):
     """What was issued. out: None where there was nothing to issue; without_tariff: who is billed, or answers for a balance, and has no terms.
 
-    later_months: issued before, they may differ now: steps of a year go by what this month came to.
+    later_months: issued before, they may differ now: steps of a year go by what this month came to. disputed: what of all documents of the month is not due, by party.
     """
 
     out: Path | None
     batch: Batch
     without_tariff: Sequence[str]
     later_months: Sequence[str] = ()
+    disputed: Sequence[DisputedRow] = ()
 
 
 class Noted(NamedTuple):
-    """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year."""
+    """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year; disputed: of the issuer's parties that contest something."""
 
     without_tariff: Sequence[str]
     by_year: Sequence[str]
+    disputed: Sequence[DisputedRow]
 
 
 class Made(NamedTuple):
@@ -112,13 +115,14 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
         made, noted = made_rows(reader, scope, row, book)
         batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines, made.taxes)
         if not made.documents:
-            return MadeIssue(None, batch, noted.without_tariff)
+            return MadeIssue(None, batch, noted.without_tariff, disputed=noted.disputed)
         with made_whole(out) as work:
             if out.exists():
                 raise UsageError(f"--book {folder}: another call has issued meanwhile; call again")
             written = write_batch(work, batch.issue, *made)
         sync_folder(folder)
-    return MadeIssue(out, batch._replace(issue=written), noted.without_tariff, _later_months(book, batch, noted))
+    later = _later_months(book, batch, noted)
+    return MadeIssue(out, batch._replace(issue=written), noted.without_tariff, later, noted.disputed)
 
 
 def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, Noted]:
@@ -128,8 +132,10 @@ def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> 
     balance = balance_book(books, found.billing)
     without = sorted({*found.without_tariff, *balance.without_terms}, key=utf8)
     dues = _all_dues(found, balance, row, book, set(without))
+    disputed = [one for one in disputed_of_month(books, found.billing) if one.disputes]
     made = _numbered([one for one in dues if _is_of(reader, row.issuer, one.of.party)], row, book)
-    return made, Noted(without, parties_by_year(found.billing.tariffs))
+    own = [one for one in disputed if _is_of(reader, row.issuer, one.party)]
+    return made, Noted(without, parties_by_year(found.billing.tariffs), own)
 
 
 def _later_months(book: Book, batch: Batch, noted: Noted) -> Sequence[str]:

@@ -78,7 +78,7 @@ class Billing:
         self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
         components = [one for tariff in tariffs.values() for one in tariff.components]
         self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
-        self.invoices = Invoices(self.months.names, self.kinds, self._rates_of, self._terms_of)
+        self.invoices = Invoices(self.months.names, self.kinds, self.rates_ppm, self._terms_of)
 
     @cached_property
     def accounts(self) -> Sequence[str]:
@@ -161,7 +161,7 @@ class Billing:
         """Of a month's invoice."""
         return self.terms_in(party, self.months.names[month])
 
-    def _rates_of(self, party: str, month: int) -> Sequence[int | None]:
+    def rates_ppm(self, party: str, month: int) -> Sequence[int | None]:
         """At which rate tax is paid on a party's lines of a month, by the place of their kind; None for no tax."""
         own_ppm = self._terms_of(party, month).tax_ppm
         first_day = self.first_day(self.months.names[month])

@@ -43,6 +43,7 @@ def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: i
             }
             for one in found.documents
         ],
+        "disputed": [one._asdict() for one in found.disputed],
         "without_tariff": list(found.without_tariff),
         "next": found.following,
     }
@@ -73,6 +74,9 @@ _DOCUMENT: Final = object_of(
         },
     }
 )
+_DISPUTED: Final = object_of(
+    {"party": TEXT, **dict.fromkeys(("disputes", "gross_nano", "disputed_nano", "due_nano"), WHOLE)}
+)
 ROUTES: Final = (
     Query(
         rule=f"{API}/areas/<area>/months/<month>/documents",
@@ -97,6 +101,7 @@ ROUTES: Final = (
                     "slots_expected": WHOLE,
                     "slots_settled": WHOLE,
                     "documents": {"type": "array", "items": _DOCUMENT},
+                    "disputed": {"type": "array", "items": _DISPUTED},
                     "without_tariff": {"type": "array", "items": TEXT},
                     "next": WHOLE_OR_NULL,
                 }

@@ -44,7 +44,7 @@ from tests.worlds.two_areas import TWO_AREAS, one_settled_slot
 
 FILES = (
     "statements.csv", "postings.csv", "invoices.csv", "invoice_lines.csv", "invoice_taxes.csv", "general_ledger.csv", "partners.csv", "partner_months.csv", "month.csv",
-    "payments.csv", "paid.csv",
+    "payments.csv", "paid.csv", "disputed.csv",
 )  # fmt: skip
 PRICES = {"residual_import": 460_000, "network_residual": 180_000, "levy": 40_000, "residual_export": -280_000}
 

@@ -58,6 +58,10 @@ DOCUMENTS: Final = {
     "2026-11": [document(PARTY, "initial", 300, 18, tax_ppm=60_000)],
     "2026-12": [document(NEIGHBOUR, "initial", -40, -5)],
 }
+DISPUTED: Final = {
+    "2025-12": {"disputes": 1, "gross_nano": 1_130 * CENT, "disputed_nano": 113 * CENT, "due_nano": 1_017 * CENT},
+    "2026-11": {"disputes": 2, "gross_nano": 318 * CENT, "disputed_nano": 300 * CENT, "due_nano": 18 * CENT},
+}
 PAYMENTS: Final = [
     payment(PARTY, BEFORE_FIRST_S, 100 * CENT),
     payment("ZZ", BEFORE_FIRST_S, 7),
@@ -86,9 +90,18 @@ def stated(month: str, *, party: str | None = None, start: int = 0) -> dict[str,
     """What the node says of a month; each party is a page of its own."""
     parties = [party] if party else [PARTY, NEIGHBOUR][start : start + 1]
     found = [one for one in DOCUMENTS.get(month, []) if one["party"] in parties]
+    disputed = [{"party": PARTY, **DISPUTED[month]}] if month in DISPUTED and PARTY in parties else []
     following = 1 if party is None and start == 0 else None
     of_month = {"slots_expected": 100, "slots_settled": 99 if month == "2026-12" else 100}
-    return {"area": "A1", "month": month, **of_month, "documents": found, "without_tariff": [], "next": following}
+    return {
+        "area": "A1",
+        "month": month,
+        **of_month,
+        "documents": found,
+        "disputed": disputed,
+        "without_tariff": [],
+        "next": following,
+    }
 
 
 def paid(*, from_s: int, until_s: int, party: str | None = None, start: int = 0) -> dict[str, Any]:
@@ -128,7 +141,11 @@ async def test_the_months_of_a_year_hand_their_balance_on_and_its_taxes_are_by_r
     assert months["rows"][0][1] == OPENING_2026
     assert months["rows"][-1][4] == CLOSING_2026
     assert [row[1] for row in months["rows"][1:]] == [row[4] for row in months["rows"][:-1]]
-    assert months["totals"] == [None, None, (2_260 - 565 + 318) * CENT, (500 - 30) * CENT, None]
+    assert months["totals"] == [None, None, (2_260 - 565 + 318) * CENT, (500 - 30) * CENT, None, None, None]
+    assert {row[0]: row[5] // CENT for row in months["rows"] if row[5]} == {
+        **{f"2026-{month:02}": 113 for month in range(1, 11)}, "2026-11": 413, "2026-12": 413,
+    }  # fmt: skip
+    assert all(row[5] + row[6] == row[4] for row in months["rows"])
     taxes = await rows_of(browser, f"/households/{PARTY}/account/taxes?year=2026")
     assert taxes["rows"] == [
         [130_000, 2, 1_500 * CENT, 1_400 * CENT, 195 * CENT, 1_695 * CENT],
@@ -156,10 +173,18 @@ async def test_a_month_has_what_was_paid_in_it_and_the_year_after_begins_with_wh
 async def test_the_utility_sees_the_balances_of_all_parties_that_have_documents_and_their_sums(world: World) -> None:
     found = await rows_of(world.browser(Role.UTILITY), "/areas/A1/balances?month=2026-11")
     assert found["rows"] == [
-        [PARTY, (OPENING_2026 + (1_695 - 500) * CENT), 318 * CENT, -30 * CENT, CLOSING_2026],
-        [NEIGHBOUR, 79 * CENT, 0, 1, 79 * CENT - 1],
+        [
+            PARTY,
+            (OPENING_2026 + (1_695 - 500) * CENT),
+            318 * CENT,
+            -30 * CENT,
+            CLOSING_2026,
+            413 * CENT,
+            CLOSING_2026 - 413 * CENT,
+        ],
+        [NEIGHBOUR, 79 * CENT, 0, 1, 79 * CENT - 1, 0, 79 * CENT - 1],
     ]
-    assert found["totals"][1:] == [sum(row[at] for row in found["rows"]) for at in range(1, 5)]
+    assert found["totals"][1:] == [sum(row[at] for row in found["rows"]) for at in range(1, 7)]
     assert (await household(world).get("/documents/balances?area=A1")).status_code == 403
 
 
@@ -279,8 +304,8 @@ async def test_on_a_ledger_the_balance_is_what_documents_come_to_less_what_was_p
             gross_nano[row[0]] += row[5]
         found = await rows_of(browser, f"/areas/a-1/balances?month={MONTH}")
         assert found["rows"] == [
-            ["p-1", 0, gross_nano["p-1"], 7 * CENT, gross_nano["p-1"] - 7 * CENT],
-            ["p-2", 0, gross_nano["p-2"], 0, gross_nano["p-2"]],
+            ["p-1", 0, gross_nano["p-1"], 7 * CENT, gross_nano["p-1"] - 7 * CENT, 0, gross_nano["p-1"] - 7 * CENT],
+            ["p-2", 0, gross_nano["p-2"], 0, gross_nano["p-2"], 0, gross_nano["p-2"]],
         ]
         own = await rows_of(world.web.browser(Role.HOUSEHOLD, "p-1"), f"/households/p-1/account?month={MONTH}")
         assert own["totals"][7] == gross_nano["p-1"] - 7 * CENT

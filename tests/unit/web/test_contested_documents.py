@@ -20,19 +20,20 @@ from gridcore.registry.tariff import TARIFF
 from gridcore.sm3 import sm3
 from gridcore.transactions.content import sign_content
 from gridcore.transactions.dispute_document import DisputeDocument
-from gridcore.transactions.dispute_step import DisputeAnswer
+from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision
 from gridweb.access import Role
 from ledger.client import NodeRefused
 from tests.unit.web.ledger_world import LedgerWorld, ledger_world
 from tests.unit.web.test_dispute_pages import form_of
 from tests.unit.web.test_orders_page import post
 from tests.unit.web.web_world import Browser
-from tests.worlds.consortium import START_S
+from tests.worlds.consortium import START_S, UTILITY
 from tests.worlds.keys import key
 from tests.worlds.tariffed import COMPONENTS, HOME, MONTH, SLOTS, TARIFFED, first_slots, metered
 
 DOCUMENTS = f"areas/a-1/months/{MONTH}/documents"
 CONTEST = f"/households/p-1/contest-document?month={MONTH}"
+CENT = 10_000_000
 WORDS = "12 kW were never contracted at this price."
 
 
@@ -132,6 +133,32 @@ async def test_a_household_contests_a_line_of_its_documents_and_sees_both_versio
     (row,) = (dict(zip(keys, row, strict=True)) for row in listed["rows"])
     assert (row["month"], row["part"], row["line_kind"], row["slot_start_s"]) == (MONTH, "line", "demand", None)
     assert MONTH in await browser.text("/households/p-1/disputes")
+
+
+async def test_a_contested_line_and_its_tax_are_not_due_until_it_is_dismissed(world: LedgerWorld) -> None:
+    browser, demand = household(world), await demand_nano(world)
+    before: Any = await (await browser.get(f"/api/v1/households/p-1/account/months?year={MONTH[:4]}")).get_json()
+    answer = await contest(world, browser, await browser.text(f"{CONTEST}&part=line&line=demand"))
+    await world.follow()
+    found: Any = await (await browser.get(f"/api/v1/households/p-1/account/months?year={MONTH[:4]}")).get_json()
+    closing_nano, disputed_nano, due_nano = found["rows"][-1][4:]
+    assert before["rows"][-1][4:] == [closing_nano, 0, closing_nano]
+    assert demand < disputed_nano <= demand * 113 // 100 + CENT
+    assert disputed_nano + due_nano == closing_nano
+    account = await browser.text(f"/households/p-1/account?month={MONTH}")
+    assert "Of it disputed, not due" in account
+    assert "is disputed, and not due while the dispute stands" in await browser.text(
+        f"/households/p-1/month?month={MONTH}"
+    )
+    assert "not due while the dispute stands; tax on it neither" in await browser.text(answer["next"])
+    dispute = bytes.fromhex(answer["next"].rpartition("/")[2])
+    await world.submit([world.sender.step(DisputeAnswer, dispute, UTILITY, "rejected")])
+    await world.submit([world.sender.step(DisputeDecision, dispute, "reg", "dismissed")])
+    await world.follow()
+    after: Any = await (await browser.get(f"/api/v1/households/p-1/account/months?year={MONTH[:4]}")).get_json()
+    assert after["rows"][-1][4:] == [closing_nano, 0, closing_nano]
+    assert "Of it disputed, not due" not in await browser.text(f"/households/p-1/account?month={MONTH}")
+    assert "no longer: due again since" in await browser.text(answer["next"])
 
 
 async def test_what_further_slots_of_the_month_come_to_is_not_called_a_further_debit(world: LedgerWorld) -> None:

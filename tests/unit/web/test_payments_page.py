@@ -26,7 +26,22 @@ def paid_world(tmp_path: Path, **credit: Any) -> World:
             for at, (ground, amount) in enumerate((("received", 5 * 10**9), ("paid_out", 10**9)), 7)
         ],
     }  # fmt: skip
+    world.node.answers["disputes"] = {"disputes": [], "next": None}
     return world
+
+
+async def test_what_is_contested_of_slots_is_not_due_and_the_credit_limit_counts_it(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+    of = {"party": PARTY, "month": None, "is_closed": False}
+    others = [{**of, "is_closed": True}, {**of, "month": "2026-10"}, {**of, "party": NEIGHBOUR}]
+    contested = [{**of, "amount_nano": 4 * 10**8}, {**of, "amount_nano": -(10**8)}]
+    disputes = [*contested, *({**one, "amount_nano": 10**9} for one in others)]
+    world.node.answers["disputes"] = {"disputes": disputes, "next": None}
+    page = await household(world).text(PAGE)
+    said = ["Of it disputed, not due", "0.4000", "the credit limit counts it", "Due now", "2.6000", "46.874"]
+    assert [one for one in said if one not in page] == []
+    chinese = await household(world, "zh_CN").text(PAGE)
+    assert "计入信用额度" in chinese
 
 
 async def test_a_household_reads_what_it_owes_and_what_new_orders_may_cost(tmp_path: Path) -> None:
