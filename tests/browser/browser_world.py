@@ -172,6 +172,7 @@ PLACES = (
     Place("own-tariff", "/households/{party}/tariff", "household"),
     Place("payments", "/households/{party}/payments", "household"),
     Place("own-issued", "/households/{party}/issued", "household"),
+    Place("own-balance", "/households/{party}/balance", "household"),
     Place("own-certificates", "/households/{party}/certificates", "household"),
     Place("own-disputes", "/households/{party}/disputes", "household"),
     Place("orders", "/households/{party}/orders", "household"),

@@ -10,7 +10,7 @@ import pytest
 from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE
 from gridweb.access import Role
 from ledger.client import NodeRefused
-from tests.unit.web.household_world import DAY_START_S, SLOT_S, household, household_world
+from tests.unit.web.household_world import DAY_START_S, PARTY, SLOT_S, household, household_world
 from tests.unit.web.web_world import World
 
 PATH = f"/api/v1/areas/A1/days/{DAY_START_S}"
@@ -91,6 +91,11 @@ async def test_a_month_has_what_each_who_answers_owes_by_run_and_its_year_is_an_
     assert "before rounding and tax" in page
     assert "Nothing is posted" in await browser.text("/balance/month?area=A1&month=2024-07")
     assert (await household(world).get("/balance/month?area=A1")).status_code == 403
+    assert (await household(world).get("/households/grid/balance?area=A1")).status_code == 403
+    assert "Nothing is posted" in await household(world).text(f"/households/{PARTY}/balance?month=2024-06")
+    own = "/api/v1/households/grid/balance?area=A1&month=2024-06"
+    assert (await (await browser.get(own)).get_json())["rows"] == table["rows"][:1]
+    assert 'href="/households/grid/balance?area=A1&amp;month=2024-06"' in page
     form = {"content": "balances", "area": "A1", "month": "2024-06", "format": "csv"}
     assert (await browser.post("/exports", form)).status_code == 303
     (job,) = world.site.exports.of("utility-x")
