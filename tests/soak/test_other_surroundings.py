@@ -35,6 +35,8 @@ SECOND_DAY = (
     Trouble("exception", "M-H002", 100, 196, "", 5),
 )
 """Behind the day of the scenario ``fault_day``."""
+AT_CHEATED_METERS = {"no_value", "roll_over", "word_swap", "reboot"}
+"""Kinds that come on the first day alone at meters that are cheated at on the second: these are not scored."""
 DEVICES = '\n[mqtt_devices]\nhomes_of_ten = [4]\nprofiles = ["shelly_pro3em", "tasmota_sml", "zigbee2mqtt_meter"]\n'
 
 
@@ -55,5 +57,7 @@ def test_two_days_on_which_all_goes_wrong_are_the_same_bytes_elsewhere_and_on_on
     assert differing_files(home, abroad) == []
     assert home.json["readings_missing"] == home.json["readings_dropped"]
     assert {row["kind"] for row in home.rows("events.csv")} == {*FAULT_KINDS, *FRAUD_KINDS, EXCHANGED}
-    for score in score_run(home.out):
-        assert (score.recall_percent, score.precision_percent) == (100.0, 100.0), score
+    scores = score_run(home.out)
+    assert {score.kind for score in scores if not score.concerned} == AT_CHEATED_METERS
+    shares = {(score.recall_percent, score.precision_percent) for score in scores if score.concerned}
+    assert shares == {(100.0, 100.0)}
