@@ -1,4 +1,4 @@
-"""A simulated day in lock-step: orders, gate, boundary, readings; the clock moves on only when everyone has been decided."""
+"""A simulated day in lock-step: gate, boundary, readings and beside them the orders of the next slot; the clock moves on only when everyone has been decided."""
 
 from __future__ import annotations
 
@@ -93,46 +93,48 @@ class Day:
         self._pace = pace
         self._journal = journal
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
-        self._height = 0
-        """Of the newest block that decided something of ours."""
 
     async def run(self, progress: Callable[[int], None]) -> None:
-        """Every slot: orders before the gate, clearing at the gate, readings at the boundary; then the last initial run."""
-        world, rules = self._world, self._rules
+        """Every slot: clearing at the gate, readings at the boundary and beside them the orders of the next slot; then the last initial run."""
+        world = self._world
         first = self._journal.boundary_index() or 0
         if self._journal.has_begun:
             self._ledger_time_s = max(self._ledger_time_s, (await patiently(self._client.status)).ledger_time_s)
-        signing = asyncio.create_task(asyncio.to_thread(self._orders_of, first))
+        trading = asyncio.create_task(self._trade(first))
         try:
             for index, boundary_s in list(enumerate(world.boundary_s.tolist()))[first:]:
-                gate_s = boundary_s - rules.gate_before_start_s
-                if index < world.slots:
-                    orders = await signing
-                    if self._ledger_time_s < gate_s:
-                        self._journal.note_orders(index, orders)
-                        await self._place(orders)
-                    if index + 1 < world.slots:
-                        # while meters are read: while the node checks signatures it needs every processor
-                        signing = asyncio.create_task(asyncio.to_thread(self._orders_of, index + 1))
-                await self._advance(gate_s)
+                await trading
+                await self._advance(self._gate_s(index))
                 if index and self._troubles.lack_readings(index - 1):
                     # agents go on asking broken meters until they know that time has moved: only then may these show more
                     await asyncio.sleep(CLOCKS_KNOW_S)
                 await self._pace.wait_for(boundary_s)
                 self._journal.note_boundary(index)
                 await self._field.show(index)
-                await self._advance(boundary_s)
-                await self._readings_decided(index, boundary_s)
+                height = await self._advance(boundary_s)
+                trading = asyncio.create_task(self._trade(index + 1))
+                await self._readings_decided(index, boundary_s, height)
                 await self._forge(index, boundary_s)
                 await self._field.exchange(index)
                 progress(index)
-            await self._advance(int(world.boundary_s[-1]) + rules.metering_deadline_s)
+            await self._advance(int(world.boundary_s[-1]) + self._rules.metering_deadline_s)
         finally:
-            signing.cancel()
+            trading.cancel()
+            await asyncio.gather(trading, return_exceptions=True)
+
+    def _gate_s(self, slot_index: int) -> int:
+        return int(self._world.boundary_s[slot_index]) - self._rules.gate_before_start_s
+
+    async def _trade(self, slot_index: int) -> None:
+        """Hand over a slot's orders, unless its gate is behind: a run that goes on has been there."""
+        if slot_index < self._world.slots and self._ledger_time_s < self._gate_s(slot_index):
+            orders = await asyncio.to_thread(self._orders_of, slot_index)
+            self._journal.note_orders(slot_index, orders)
+            await self._place(orders)
 
     def _orders_of(self, slot_index: int) -> list[bytes]:
         """The slot's orders, the ones that were handed over already where a run goes on."""
-        if slot_index >= self._world.slots or not self._takes_orders:
+        if not self._takes_orders:
             return []
         return self._journal.orders(slot_index) or self.sign_orders(slot_index)
 
@@ -160,42 +162,45 @@ class Day:
         for together in [[order] for order in orders] if self._is_one_by_one else [orders]:
             await self._submit(together)
 
-    async def _advance(self, to_s: int) -> None:
+    async def _advance(self, to_s: int) -> int:
+        """Let the clock step; the height of the block that did, 0 where a run that goes on has been there."""
         if to_s <= self._ledger_time_s:
-            return  # a run that goes on has been there
+            return 0
         step = ClockAdvance(
             client_id=secrets.token_bytes(CLIENT_ID_BYTES), valid_until_s=self._ledger_time_s + VALID_S, to_s=to_s
         )
-        await self._submit([self._signed("clock", step)], CLOCK_IS_THERE)
+        height = await self._submit([self._signed("clock", step)], CLOCK_IS_THERE)
         self._ledger_time_s = to_s
+        return height
 
     def _signed(self, signer: str, content: Content) -> bytes:
         """Wire bytes in the name of ``signer``."""
         return sign_content(content, chain=self._chain, signer=signer, sign=self._keys[signer].sign).wire
 
-    async def _submit(self, wires: Sequence[bytes], done: frozenset[Code] = SETTLED) -> None:
-        """Hand over until each transaction is decided by a code of ``done``; a node that is away is waited for."""
-        left, clock = list(wires), asyncio.get_running_loop().time
+    async def _submit(self, wires: Sequence[bytes], done: frozenset[Code] = SETTLED) -> int:
+        """Hand over until each transaction is decided by a code of ``done``; a node that is away is waited for. The height of the last block that decided one."""
+        left, height, clock = list(wires), 0, asyncio.get_running_loop().time
         give_up = clock() + PATIENCE_S
         while left:
             answers = await patiently(partial(self._client.submit, left))
             check_answers(answers, done)
-            self._height = max(self._height, *(answer.height or 0 for answer in answers))
+            height = max(height, *(answer.height or 0 for answer in answers))
             left = [wire for wire, answer in zip(left, answers, strict=True) if answer.code not in done]
             if left and clock() > give_up:
                 raise StandstillError(f"the node has refused transactions for {PATIENCE_S:.0f} s")
             if left:
                 await asyncio.sleep(RETRY_PAUSE_S)
+        return height
 
-    async def _readings_decided(self, index: int, boundary_s: int) -> None:
-        """Wait until the ledger has every meter's registers of a boundary that are not lost."""
+    async def _readings_decided(self, index: int, boundary_s: int, since_height: int) -> None:
+        """Wait until the ledger has every meter's registers of a boundary that are not lost. ``since_height``: of a block before them."""
         for area in self._world.areas:
             if self._troubles.is_cut_from_node(index, area):
                 await self._sampled(area, boundary_s)
                 continue
             own = [meter.meter for meter in self._world.meters if meter.area == area]
             shown = sum(not self._troubles.has_no_reading(index, meter, area) for meter in own)
-            committed, height = 0, self._height
+            committed, height = 0, since_height
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     while committed < shown:

@@ -107,20 +107,23 @@ class Instruments:
 
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
-        """Connect the devices, and let them say their state again and again inside the block.
+        """Connect the devices, and let them say their state again and again inside the block; they leave while the broker is there.
 
         So a device is heard by an agent that listens a moment later, or after a broker was gone for a moment.
         """
         if self._devices is None or broker is None:
             yield
             return
-        await connect_devices(self._devices, broker)
-        repeating = asyncio.create_task(_repeat(self._devices))
         try:
-            yield
+            await connect_devices(self._devices, broker)
+            repeating = asyncio.create_task(_repeat(self._devices))
+            try:
+                yield
+            finally:
+                repeating.cancel()
+                await asyncio.wait({repeating})
         finally:
-            repeating.cancel()
-            await asyncio.wait({repeating})
+            await self._devices.close()
 
     async def catch_up(self, boundary_index: int) -> None:
         """Bring meters to the state that they have at a boundary after all those before it; nobody listens yet."""
@@ -288,7 +291,6 @@ async def instruments_of(
         devices = None
         if placed:
             devices = MqttFleet([one.device for one in placed])
-            stack.push_async_callback(devices.close)
         config_of = {area: scene.edge_config(number) for number, area in enumerate(world.areas, 1)}
         instruments = Instruments(world, areas, devices, placed, troubles, config_of, time)
         if shown is not None:

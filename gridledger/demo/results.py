@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gridcore.run_names import INITIAL
+from gridledger.demo.asking import answers_in_turn
 from gridledger.demo.day import patiently
 from gridledger.demo.run_sums import RunSums, read_run
 from gridledger.simulating.settled import SUMS, Settled
-from gridledger.tables.columns import in_order
-from gridledger.tables.files import write_rows
+from gridledger.tables.columns import table_of
+from gridledger.tables.files import write_tables
 from gridledger.tables.results import (
     COLUMNS,
     FillRow,
@@ -54,16 +56,8 @@ class Tables:
     measured_slots: set[int] = field(default_factory=set)
     """Slots whose initial runs estimated nothing."""
 
-    def sort(self) -> None:
-        """Bring every file into the order of its root."""
-        self.registers = in_order(self.registers)
-        self.orders = in_order(self.orders)
-        self.fills = in_order(self.fills)
-        self.postings = in_order(self.postings)
-        self.statements = in_order(self.statements)
-
     def files(self) -> Mapping[str, Sequence[Sequence[int | str]]]:
-        """The rows of each result file."""
+        """The rows of each result file, as they were collected."""
         return {
             "registers.csv": self.registers,
             "orders.csv": self.orders,
@@ -73,27 +67,49 @@ class Tables:
         }
 
 
+class _SlotAnswers(NamedTuple):
+    """What the node says of a slot of an area. ``slot``: its place in the world; ``runs``: in their order."""
+
+    slot: int
+    slot_start_s: int
+    runs: Sequence[Mapping[str, Any]]
+    orders: Sequence[Mapping[str, Any]]
+    positions: Mapping[str, Any]
+
+
 async def fetch_tables(client: Client, world: World, contract: Contract) -> Tables:
     """Everything that the ledger decided about ``world``, asked from the node as the utility. contract: by which its areas are settled."""
-    tables = Tables(Settled(world))
-    for area in world.areas:
-        for boundary_s in world.boundary_s.tolist():
-            answer = await _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
-            tables.registers += [_register_row(boundary_s, entry) for entry in answer["registers"]]
-    for slot, slot_start_s in enumerate(world.slot_start_s.tolist()):
-        said: dict[str, RunSums] = defaultdict(RunSums)
-        tables.measured_slots.add(slot_start_s)
-        for area in world.areas:
-            runs = await _fetch_runs(client, tables, said, area, slot_start_s)
-            price = runs[0]["result"]["price_micro_per_kwh"]
-            await _fetch_orders(client, tables, area, slot_start_s, "" if contract.trades_in_pairs else price)
-            _note_lines(tables.settled, slot, runs[-1])
-            await _fetch_positions(client, tables.settled, area, slot)
-        for run, sums in said.items():
-            tables.postings += sums.postings(slot_start_s, run)
-            tables.statements += sums.statements(slot_start_s, run)
-    tables.sort()
+    tables = Tables(Settled(world), measured_slots=set(world.slot_start_s.tolist()))
+    boundaries = (
+        _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
+        for area in world.areas
+        for boundary_s in world.boundary_s.tolist()
+    )
+    async with aclosing(answers_in_turn(boundaries)) as answers:
+        async for answer in answers:
+            tables.registers += [_register_row(answer["boundary_s"], entry) for entry in answer["registers"]]
+    slots = (
+        _ask_slot(client, area, slot, slot_start_s)
+        for slot, slot_start_s in enumerate(world.slot_start_s.tolist())
+        for area in world.areas
+    )
+    said: dict[tuple[int, str], RunSums] = defaultdict(RunSums)
+    async with aclosing(answers_in_turn(slots)) as answered:
+        async for slot_answers in answered:
+            _note_runs(tables, said, slot_answers)
+            _note_orders(tables, slot_answers, is_priced=not contract.trades_in_pairs)
+            _note_positions(tables.settled, slot_answers)
+    for (slot_start_s, run), sums in said.items():
+        tables.postings += sums.postings(slot_start_s, run)
+        tables.statements += sums.statements(slot_start_s, run)
     return tables
+
+
+async def _ask_slot(client: Client, area: str, slot: int, slot_start_s: int) -> _SlotAnswers:
+    path = f"areas/{area}/slots/{slot_start_s}"
+    runs = await _runs_of(client, path)
+    orders = (await _query(client, f"{path}/orders"))["orders"]
+    return _SlotAnswers(slot, slot_start_s, runs, orders, await _query(client, f"{path}/positions"))
 
 
 async def _query(client: Client, path: str, **params: int | str) -> Any:
@@ -110,11 +126,11 @@ def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> RegisterRow:
     )
 
 
-async def _fetch_orders(
-    client: Client, tables: Tables, area: str, slot_start_s: int, gate_price_micro_per_kwh: int | Literal[""]
-) -> None:
-    answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/orders")
-    for order in answer["orders"]:
+def _note_orders(tables: Tables, answers: _SlotAnswers, *, is_priced: bool) -> None:
+    """Orders and what they got; ``is_priced``: at the gate's price, not each trade at its own."""
+    slot_start_s = answers.slot_start_s
+    price_micro_per_kwh = answers.runs[0]["result"]["price_micro_per_kwh"] if is_priced else ""
+    for order in answers.orders:
         row = OrderRow(
             slot_start_s=slot_start_s,
             order=order["order"],
@@ -125,42 +141,36 @@ async def _fetch_orders(
         )
         tables.orders.append(row)
         if order["filled_wh"]:
-            tables.fills.append(FillRow(slot_start_s, row.order, order["filled_wh"], gate_price_micro_per_kwh))
+            tables.fills.append(FillRow(slot_start_s, row.order, order["filled_wh"], price_micro_per_kwh))
 
 
-def _note_lines(settled: Settled, slot: int, run: Mapping[str, Any]) -> None:
-    for line in run["lines"]:
-        nano = line["amount_nano"]
-        settled.add_line(slot, line["line_kind"], line["account"], line["energy_wh"], max(0, nano), max(0, -nano))
+def _note_positions(settled: Settled, answers: _SlotAnswers) -> None:
+    said = answers.positions
+    at = np.array([settled.column_of_meter[meter] for meter in said["meters"]], dtype=np.int64)
+    columns = {name: np.array(said[name], dtype=np.int64) for name in SUMS}
+    settled.add_positions(answers.slot, at, columns, np.array(said["quality"], dtype=np.uint8))
 
 
-async def _fetch_positions(client: Client, settled: Settled, area: str, slot: int) -> None:
-    slot_start_s = int(settled.world.slot_start_s[slot])
-    answer = await _query(client, f"areas/{area}/slots/{slot_start_s}/positions")
-    at = np.array([settled.column_of_meter[meter] for meter in answer["meters"]], dtype=np.int64)
-    columns = {name: np.array(answer[name], dtype=np.int64) for name in SUMS}
-    settled.add_positions(slot, at, columns, np.array(answer["quality"], dtype=np.uint8))
-
-
-async def _fetch_runs(
-    client: Client, tables: Tables, said: dict[str, RunSums], area: str, slot_start_s: int
-) -> Sequence[Any]:
-    """What the node says of the runs of an area's slot, in their order; into ``said`` what each says less the one before it."""
-    runs = await _runs_of(client, f"areas/{area}/slots/{slot_start_s}")
-    before = RunSums()
+def _note_runs(tables: Tables, said: dict[tuple[int, str], RunSums], answers: _SlotAnswers) -> None:
+    """The runs of an area's slot; into ``said``, by slot and run, what each says less the one before it."""
+    runs, before = answers.runs, RunSums()
     for run in runs:
         now = read_run(run)
-        said[run["run"]].add(now.less(before))
+        said[answers.slot_start_s, run["run"]].add(now.less(before))
         before = now
     tables.corrections += len(runs) - 1
     tables.estimated_at_deadline += runs[0]["estimated"]
     tables.estimated += runs[-1]["estimated"]
     if runs[0]["estimated"]:
-        tables.measured_slots.discard(slot_start_s)
+        tables.measured_slots.discard(answers.slot_start_s)
     for party in runs[-1]["parties"]:
         tables.supplier_only_nano[party["party"]] += party["supplier_only_nano"]
         tables.supplier_charge_nano[party["party"]] += max(0, party["supplier_only_nano"])
-    return runs
+    for line in runs[-1]["lines"]:
+        nano = line["amount_nano"]
+        tables.settled.add_line(
+            answers.slot, line["line_kind"], line["account"], line["energy_wh"], max(0, nano), max(0, -nano)
+        )
 
 
 async def _runs_of(client: Client, slot: str) -> Sequence[Any]:
@@ -173,6 +183,10 @@ async def _runs_of(client: Client, slot: str) -> Sequence[Any]:
 
 
 def write_results(out: Path, tables: Tables) -> bytes:
-    """Make the result files; the one digest over registers, fills, postings and statements."""
+    """Make the result files, each in the order of its root; the one digest over registers, fills, postings and statements."""
     tables.settled.write(out)
-    return results_root({name: write_rows(out / name, COLUMNS[name], rows) for name, rows in tables.files().items()})
+    roots = {
+        name: write_tables(out / name, COLUMNS[name], [table_of(COLUMNS[name], rows).sorted()])
+        for name, rows in tables.files().items()
+    }
+    return results_root(roots)

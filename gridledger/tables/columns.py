@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ Int64Column = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
-Row = TypeVar("Row", bound=Sequence[int | str])
 
 
 class IntColumn(NamedTuple):
@@ -92,13 +91,6 @@ def table_of(names: Sequence[str], rows: Iterable[Sequence[int | str]]) -> Table
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     require(len(columns) == len(names), "a row has a field for each column")
     return Table(names, [_column_of(name, values) for name, values in zip(names, columns, strict=True)])
-
-
-def in_order(rows: Sequence[Row]) -> list[Row]:
-    """Rows of Python values in the order of ``Table.sorted``."""
-    if not rows:
-        return []
-    return [rows[place] for place in table_of([str(place) for place in range(len(rows[0]))], rows).order().tolist()]
 
 
 def _column_of(name: str, values: Sequence[int | str]) -> Column:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +31,7 @@ from ledger.client import Answer, Client
 from simulators.grid.households import orders_of_slot
 from simulators.grid.world import World
 from simulators.scenarios.gallery import find_scenario
+from simulators.scenarios.schema import SLOT_S
 from tests.worlds.simulated import demo_world, demonstration
 
 SLOTS = 2
@@ -52,12 +55,14 @@ class Ledger:
         self.shown: list[int] = []
         self.calls = 0
         self.dies_at = -1
+        self.has_died = False
         self.is_answered = self.is_late = False
         self.on_the_way: list[bytes] = []
 
     def _called(self, *, is_over: bool) -> None:
         self.calls += not is_over
-        if self.calls - 1 == self.dies_at and is_over == self.is_answered:
+        self.has_died |= self.calls - 1 == self.dies_at and is_over == self.is_answered
+        if self.has_died:  # also for what the process does beside the call at which it is killed
             raise Killed
 
     async def submit(self, wires: Sequence[bytes]) -> list[Answer]:
@@ -107,6 +112,27 @@ class Ledger:
         self._called(is_over=True)
 
 
+class ReadsLate(Ledger):
+    """A ledger that has the readings of a boundary when the last home has ordered in the next slot."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.ordered = {int(slot_start_s): asyncio.Event() for slot_start_s in world.slot_start_s}
+
+    async def submit(self, wires: Sequence[bytes]) -> list[Answer]:
+        answers = await super().submit(wires)
+        for slot_start_s, count in Counter(self.decided.values()).items():
+            if count == len(self.world.traders):
+                self.ordered[slot_start_s].set()
+        return answers
+
+    async def query(self, path: str, **params: Any) -> dict[str, int]:
+        following = self.ordered.get(self.ledger_time_s + SLOT_S)
+        if following is not None:
+            await following.wait()
+        return await super().query(path, **params)
+
+
 @pytest.fixture(scope="module")
 def world() -> World:
     """Three homes of a feeder."""
@@ -149,12 +175,19 @@ async def test_a_day_that_is_killed_at_any_call_comes_to_the_same_also_where_its
             ledger.dies_at, ledger.is_answered, ledger.is_late = dies_at, is_answered, is_late
             with pytest.raises(Killed):
                 await run(ledger, keys, folder)
-            ledger.dies_at = -1
+            ledger.dies_at, ledger.has_died = -1, False
             await run(ledger, keys, folder)
             assert sorted(ledger.decided.values()) == sorted(whole.decided.values()), folder.name
             assert ledger.clock_steps == whole.clock_steps, folder.name
             assert sorted(set(ledger.shown)) == [0, 1, 2], folder.name
             assert ledger.shown == sorted(ledger.shown), "meters never show an earlier boundary"
+
+
+async def test_homes_order_in_the_next_slot_while_readings_are_out(world: World, tmp_path: Path) -> None:
+    ledger = ReadsLate(world)
+    await run(ledger, {name: SigningKey.generate() for name in ("clock", *world.traders)}, tmp_path)
+    assert sorted(ledger.decided.values()) == sorted([*world.slot_start_s.tolist()] * 3)
+    assert ledger.shown == [0, 1, 2]
 
 
 def test_a_journal_knows_the_orders_of_its_slot_alone(tmp_path: Path) -> None:
