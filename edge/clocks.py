@@ -25,8 +25,11 @@ SLEEP_S_MAX = 10.0
 """Longest sleep in one go, so that a clock that is set is noticed."""
 DOUBT_SLEEP_S = 1.0
 """Sleep in one go while the time of day is not believed."""
-LEDGER_RETRY_MS_MAX = 1000
+LEDGER_RETRY_MS_MAX = 200
+"""A day in lock-step waits for whoever finds its node again: simulated time alone is asked for here."""
 LEDGER_RETRY_MS = 20
+HELD_MS_MIN = 1000
+"""A node that answers sooner, and without news, did not hold the question."""
 UNKNOWN_S = -1
 
 _log = get_logger(__name__)
@@ -217,9 +220,7 @@ class LedgerBoundaries:
                 self._on_answer()
         if has_moved:
             self._idle = 0
-        elif (
-            monotonic_ms() - asked_ms < LEDGER_RETRY_MS_MAX
-        ):  # the node did not hold the question: do not ask in a loop
+        elif monotonic_ms() - asked_ms < HELD_MS_MIN:  # do not ask in a loop
             self._idle += 1
             await self._pause(self._idle)
 

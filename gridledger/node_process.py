@@ -19,9 +19,7 @@ from gridledger.settling.area_certificates import certificates_of_area
 from gridledger.settling.area_month import AreaDocuments
 from ledger.config import NodeConfig, load_key, load_signing_keys
 from ledger.engines.base import Engine
-from ledger.engines.cometbft.engine import CometEngine, Doors
 from ledger.engines.cometbft.home import check_chain, load_keys, peer_ids
-from ledger.engines.cometbft.process import EngineProcess
 from ledger.engines.cometbft.program import find_engine
 from ledger.engines.embedded import EmbeddedEngine
 from ledger.engines.standby import StandbyEngine
@@ -132,6 +130,12 @@ async def _consensus_engine_of(config: NodeConfig, ledger: ConsortiumLedger) -> 
 
     Where the process does not stay alive, our side breaks.
     """
+    from ledger.engines.cometbft.engine import (
+        CometEngine,
+        Doors,
+    )  # a node that certifies alone starts without its libraries
+    from ledger.engines.cometbft.process import EngineProcess
+
     home = config.engine.home or broken("a validator's engine has a home")
     abci, rpc_port = f"unix://{config.engine.socket}", config.engine.rpc_port
     options = (f"--proxy_app={abci}", f"--rpc.laddr=tcp://{HOST}:{rpc_port}")

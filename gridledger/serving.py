@@ -41,6 +41,7 @@ from gridcore.files import read_bounded
 from gridcore.logs import LEVELS, get_logger
 from gridcore.serving import asgi
 from gridcore.serving.metrics import Metrics
+from gridcore.serving.ports import is_loopback
 from gridcore.serving.tls import check_tls
 from gridcore.signers import SCHEMES, open_signer
 from gridcore.sm import Signer
@@ -107,11 +108,11 @@ class ServeConfig:
     def __post_init__(self) -> None:
         """Rules over several fields. UsageError names the key and what would be right."""
         check_url(self.node)
-        if self.web.demo and not asgi.is_loopback(self.web.listen.host):
+        if self.web.demo and not is_loopback(self.web.listen.host):
             raise UsageError(
                 f"web.demo = true lets everybody in without a password; listen on loopback alone, not {self.web.listen.host}"
             )
-        if self.web.demo and not asgi.is_loopback(urlsplit(self.web.public_url or "//localhost").hostname or ""):
+        if self.web.demo and not is_loopback(urlsplit(self.web.public_url or "//localhost").hostname or ""):
             raise UsageError("web.demo = true is open under this machine's own name alone; leave web.public_url out")
 
 

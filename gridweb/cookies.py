@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from quart import g, redirect, request
 
-from gridcore.serving.asgi import is_loopback
+from gridcore.serving.ports import is_loopback
 from gridcore.serving.problems import Problem
 from gridweb.i18n import LANGUAGES, choose_language, speak
 from gridweb.sessions import AGE_S

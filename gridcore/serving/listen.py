@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridcore.errors import UsageError
-from gridcore.serving.asgi import is_loopback
+from gridcore.serving.ports import is_loopback
 from gridcore.serving.tls import TlsFiles
 
 

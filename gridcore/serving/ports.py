@@ -1,7 +1,8 @@
-"""Ports for servers that somebody else starts, and starts again: chosen now, bound a moment later. No port is given out twice."""
+"""Addresses of this machine, and ports for servers that somebody else starts, and starts again: chosen now, bound a moment later. No port is given out twice."""
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import socket
 from typing import Final
@@ -15,6 +16,14 @@ while its server is started again."""
 ATTEMPTS_MAX: Final = 1_000
 
 _given: set[int] = set()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def free_port() -> int:

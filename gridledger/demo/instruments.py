@@ -94,6 +94,7 @@ class Instruments:
         self._config_of = config_of
         self._time = time
         self._exchanged: dict[int, Exchange] = {}
+        self._connecting: asyncio.Task[None] | None = None
 
     @property
     def areas_with_devices(self) -> set[str]:
@@ -107,23 +108,27 @@ class Instruments:
 
     @asynccontextmanager
     async def speaking(self, broker: Broker | None) -> AsyncIterator[None]:
-        """Connect the devices, and let them say their state again and again inside the block; they leave while the broker is there.
+        """Connect the devices, beside what happens inside the block, and let them say their state again and again; they leave while the broker is there.
 
         So a device is heard by an agent that listens a moment later, or after a broker was gone for a moment.
         """
         if self._devices is None or broker is None:
             yield
             return
+        self._connecting = asyncio.create_task(connect_devices(self._devices, broker))
+        repeating = asyncio.create_task(self._repeat())
         try:
-            await connect_devices(self._devices, broker)
-            repeating = asyncio.create_task(_repeat(self._devices))
-            try:
-                yield
-            finally:
-                repeating.cancel()
-                await asyncio.wait({repeating})
+            yield
         finally:
+            for task in (self._connecting, repeating):
+                task.cancel()
+            await asyncio.gather(self._connecting, repeating, return_exceptions=True)
             await self._devices.close()
+
+    async def _repeat(self) -> None:
+        while self._devices is not None:
+            await asyncio.sleep(REPEAT_S)
+            await self._devices.speak()
 
     async def catch_up(self, boundary_index: int) -> None:
         """Bring meters to the state that they have at a boundary after all those before it; nobody listens yet."""
@@ -166,8 +171,9 @@ class Instruments:
         self._time.move_to(int(self._world.boundary_s[boundary_index]))
 
     async def _show_devices(self, boundary_index: int) -> None:
-        if self._devices is None:
+        if self._devices is None or self._connecting is None:
             return
+        await self._connecting
         rows = [placed.row for placed in self._placed]
         imported, exported = self._world.counted_registers(boundary_index)
         powers_w = self._world.mean_powers_w(boundary_index)
@@ -207,12 +213,6 @@ class Instruments:
 def _own_side(meter: MeterSpec, energy_wh: int) -> int:
     """What has flowed, on the own side of the current transformer, as a register counts it that starts again at its modulus."""
     return (energy_wh % meter.modulus_wh if meter.modulus_wh else energy_wh) // meter.ratio
-
-
-async def _repeat(devices: MqttFleet) -> None:
-    while True:
-        await asyncio.sleep(REPEAT_S)
-        await devices.speak()
 
 
 def _fleets_of(world: World, area: str, time: MetersTime) -> Iterator[AreaMeters]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,11 +107,17 @@ def lay_out(out: Path, world: World, terms: Dataset, pages_port: int | None, *, 
         terms,
         salt_seed=secrets.token_bytes(32),
     )
-    for name in [name for name in keys if name not in world.meter_of_party]:
-        save_key_and_password(run_dir, name, keys[name])
-    if validators is None:
-        write_single_node(run_dir, places[0], genesis)
-    else:
-        validators.write(genesis)
+    with ThreadPoolExecutor() as beside:  # a password takes tens of ms to become a key
+        saved = [
+            beside.submit(save_key_and_password, run_dir, name, key)
+            for name, key in keys.items()
+            if name not in world.meter_of_party
+        ]
+        if validators is None:
+            write_single_node(run_dir, places[0], genesis)
+        else:
+            validators.write(genesis)
+    for one in saved:
+        one.result()
     pages_url = None if pages_port is None else f"http://{HOST}:{web_port}"
     return Scene(out, run_dir, genesis, keys, places, pages_url, terms)

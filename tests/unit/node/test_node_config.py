@@ -8,7 +8,8 @@ import pytest
 
 from gridcore.config import load_config
 from gridcore.errors import UsageError
-from gridcore.serving.asgi import is_loopback, open_socket, url_of
+from gridcore.serving.asgi import open_socket, url_of
+from gridcore.serving.ports import is_loopback
 from gridcore.sm import SigningKey
 from gridcore.sm.keystore import ITERATIONS_MIN, encode_private_key
 from gridledger.cli import main
