@@ -16,11 +16,10 @@ from gridcore.sm3 import sm3
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridcore.transactions.payment import GROUNDS, Payment
 from gridledger.commands import add_acting_arguments, print_progress, print_result
-from gridledger.paying.recording import VALID_S
-from gridledger.paying.rows import AMOUNT_RIGHT, REFERENCE_CHARACTERS_MAX, RowFault, nano_of, read_bank_file
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
+    from gridledger.paying.rows import RowFault
     from ledger.client import Answer, Client
 
 EXAMPLE = (
@@ -99,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _submit(args: argparse.Namespace, signer: Signer, client: Client) -> Answer:
+    from gridledger.paying.recording import VALID_S
+
     status = await client.status()
     content = Payment(
         client_id=secrets.token_bytes(CLIENT_ID_BYTES),
@@ -117,6 +118,7 @@ async def _submit(args: argparse.Namespace, signer: Signer, client: Client) -> A
 def _import(args: argparse.Namespace, signer: Signer) -> int:
     """Read and check the whole file, then record what is open; 2 where a row is wrong and nothing was sent, 1 where the ledger refused some."""
     from gridledger.paying.recording import Checked, Sent, check, is_recorded, send
+    from gridledger.paying.rows import RowFault, read_bank_file
     from ledger.client import run_with_client
 
     async def act(client: Client) -> tuple[Checked, list[Sent]]:
@@ -183,6 +185,8 @@ def _shown(nano: int) -> str:
 
 def _amount_nano(text: str) -> int:
     """An amount of the currency in nano."""
+    from gridledger.paying.rows import AMOUNT_RIGHT, nano_of
+
     nano = nano_of(text)
     if nano is None:
         right = f"give an amount {AMOUNT_RIGHT}"
@@ -191,6 +195,8 @@ def _amount_nano(text: str) -> int:
 
 
 def _reference(text: str) -> str:
+    from gridledger.paying.rows import REFERENCE_CHARACTERS_MAX
+
     if not 1 <= len(text) <= REFERENCE_CHARACTERS_MAX or not text.isprintable():
         words = f"give 1 to {REFERENCE_CHARACTERS_MAX} characters that name the movement, such as a bank's line"
         raise argparse.ArgumentTypeError(f"{excerpt(text)}: {words}")

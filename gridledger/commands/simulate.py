@@ -137,8 +137,7 @@ def _found(args: argparse.Namespace) -> Found:
 def _run_agents(args: argparse.Namespace) -> int:
     import asyncio
 
-    from gridledger.demo.devices import check_broker
-    from gridledger.demo.nodes import check_engine
+    from gridledger.demo.needed import check_broker, check_engine
     from gridledger.demo.resuming import is_begun
     from gridledger.demo.run import Plan, perform
     from gridledger.settling.whole import check_out
@@ -192,8 +191,7 @@ def _run_direct(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gridledger.demo.devices import check_broker
-    from gridledger.demo.nodes import check_engine
+    from gridledger.demo.needed import check_broker, check_engine
     from gridledger.demo.prepare import prepare_for_agents
 
     found = _found(args)

@@ -13,13 +13,12 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
 
 from firmware_profiles import MqttProfile, load_profile
-from gridcore.errors import GridError, UsageError
+from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.serving.ports import HOST, free_port
 from gridledger.demo.scene import Scene
@@ -27,10 +26,8 @@ from gridledger.supervised import Supervised
 from simulators.grid.diversity import Stream, generator, owners_of_ten
 from simulators.grid.world import World
 from simulators.meters.broker import RunningBroker, mosquitto_program, open_broker, write_mosquitto_config
-from simulators.meters.mqtt_devices import SHOWN, MqttFleet, VirtualDevice
-from simulators.scenarios.gallery import Found
+from simulators.meters.mqtt_devices import MqttFleet, VirtualDevice
 from simulators.scenarios.meter_kinds import MqttDevices
-from simulators.scenarios.schema import DEAD_BROKER
 
 BROKER: Final = "loopback"
 ANSWERS_S_MAX: Final = 5.0
@@ -131,37 +128,6 @@ class Broker:
             self.process.resume()
         elif self.own is not None:
             await self.own.start()
-
-
-def check_broker(found: Found) -> None:
-    """UsageError naming file and key where a scenario has devices that cannot be, or needs a broker and there is nothing here to be one."""
-    scenario = found.scenario
-    needs = [
-        f"events[{number}]: {DEAD_BROKER!r}"
-        for number, event in enumerate(scenario.events)
-        if event.kind == DEAD_BROKER
-    ]
-    if scenario.mqtt_devices is not None:
-        needs.insert(0, "mqtt_devices")
-        for number, profile in enumerate(scenario.mqtt_devices.profiles):
-            try:
-                _check_device(profile)
-            except UsageError as error:
-                raise UsageError(f"{found.path}: mqtt_devices.profiles[{number}]: {error}") from None
-    if not needs or mosquitto_program() is not None or find_spec("amqtt") is not None:
-        return
-    what = f"{needs[0]} needs an MQTT broker, and none is installed"
-    raise UsageError(f"{found.path}: {what} (Debian: apt-get install mosquitto); install it, or leave this out")
-
-
-def _check_device(name: str) -> None:
-    """UsageError for a profile that is none of an MQTT device, or of one that no virtual device can be."""
-    profile = load_profile(name, kind=MqttProfile)
-    lacks = sorted({point.obis for point in profile.points if point.required} - SHOWN)
-    if lacks:
-        raise UsageError(f"profile {name!r} needs {', '.join(lacks)}, which virtual devices do not show")
-    if any(point.topic != profile.mqtt.push_topic for point in profile.points):
-        raise UsageError(f"profile {name!r} speaks on several topics, and virtual devices on one")
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gridcore.errors import UsageError
 from gridcore.genesis import Genesis
 from gridcore.master_data import Listed, Named
 from gridcore.registry.organisation import ORGANISATION, Organisation
@@ -18,9 +17,7 @@ from gridledger.founding.consortium import engine_genesis_of
 from gridledger.founding.folder import save_key_and_password, write_new
 from gridledger.founding.organisations import UTILITY
 from ledger.engines.cometbft.home import ONE_MACHINE, EngineKeys, HomeConfig, make_keys, write_home
-from ledger.engines.cometbft.program import find_engine
 from ledger.store.directory import init_ledger
-from simulators.scenarios.gallery import Found
 from simulators.scenarios.schema import Consortium
 
 _FOUNDERS: Final = ("operator", UTILITY, "regulator")
@@ -39,16 +36,6 @@ class NodePlace:
     def port(self) -> int:
         """Of ``url``."""
         return int(self.url.rpartition(":")[2])
-
-
-def check_engine(found: Found) -> None:
-    """UsageError naming the file where the ledger of a scenario is held by validators and their engine is not installed."""
-    if found.scenario.consortium is None:
-        return
-    try:
-        find_engine()
-    except UsageError as error:
-        raise UsageError(f"{found.path}: consortium: {error}") from None
 
 
 def place_nodes(out: Path, consortium: Consortium | None, port_of: Callable[[str], int]) -> tuple[NodePlace, ...]:

@@ -185,6 +185,23 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_help_of_a_command_and_a_check_of_a_scenario_load_no_more_than_they_need() -> None:
+    program = """
+import sys
+from gridledger.cli import COMMANDS, main
+loaded = []
+for words in [*([name, "--help"] for name in COMMANDS if name != "bench"), ["simulate", "check", "village_day"]]:
+    assert main(words) == 0
+    loaded += [f"{words}: {name}" for name in sys.argv[1:] if name in sys.modules]
+    if "check" not in words and "numpy" in sys.modules:
+        loaded.append(f"{words}: numpy")
+print(loaded)
+"""
+    heavy = ["quart", "hypercorn", "httpx", "pymodbus", "ledger.application", "gridledger.settling.chain"]
+    done = subprocess.run([sys.executable, "-c", program, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_closed_pipe_leaves_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)

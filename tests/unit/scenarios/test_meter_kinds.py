@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.readers.dlt645 import FREEZE_TOLERANCE_S, _outside_s
 from gridcore.errors import UsageError
 from gridledger.cli import main
-from gridledger.demo import devices
+from gridledger.demo import needed
 from gridledger.demo.devices import place_devices
 from simulators.grid.metering import RIGHT_CLOCK, ClockError
 from simulators.grid.spans import spans
@@ -146,8 +146,8 @@ def test_meters_that_cannot_be_are_one_line(
 def test_devices_without_a_broker_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "mosquitto_program", lambda: None)
-    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    monkeypatch.setattr(needed, "mosquitto_program", lambda: None)
+    monkeypatch.setattr(needed, "find_spec", lambda _: None)
     said = said_of(tmp_path / "my.toml", '[mqtt_devices]\nhomes_of_ten = [2]\nprofiles = ["tasmota_sml"]', capsys)
     assert said.startswith(
         "mqtt_devices needs an MQTT broker, and none is installed (Debian: apt-get install mosquitto)"

@@ -9,8 +9,8 @@ import pytest
 
 from gridcore.errors import UsageError
 from gridledger.cli import main
-from gridledger.demo import devices
-from gridledger.demo.devices import check_broker
+from gridledger.demo import needed
+from gridledger.demo.needed import check_broker
 from simulators.scenarios.gallery import find_scenario
 
 FOUND = find_scenario("fault_day")
@@ -18,8 +18,8 @@ FOUND = find_scenario("fault_day")
 
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the program nor the package."""
-    monkeypatch.setattr(devices, "mosquitto_program", lambda: None)
-    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    monkeypatch.setattr(needed, "mosquitto_program", lambda: None)
+    monkeypatch.setattr(needed, "find_spec", lambda _: None)
 
 
 @pytest.mark.parametrize("action", [["run", "fault_day", "--out", "OUT"], ["check", "fault_day"]])
@@ -37,7 +37,7 @@ def test_a_scenario_that_kills_a_broker_is_refused_in_one_line_where_there_is_no
 
 def test_either_broker_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing_installed(monkeypatch)
-    monkeypatch.setattr(devices, "find_spec", lambda name: name)
+    monkeypatch.setattr(needed, "find_spec", lambda name: name)
     check_broker(FOUND)
 
 
