@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 AT_ONCE: Final = 3
@@ -13,7 +13,7 @@ AT_ONCE: Final = 3
 T = TypeVar("T")
 
 
-async def answers_in_turn(questions: Iterable[Coroutine[Any, Any, T]]) -> AsyncIterator[T]:
+async def answers_in_turn(questions: Iterable[Coroutine[Any, Any, T]]) -> AsyncGenerator[T, None]:
     """The answers in the order of the questions, AT_ONCE of which are asked at a time; the error of one ends them all."""
     asked: deque[asyncio.Task[T]] = deque()
     try:

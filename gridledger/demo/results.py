@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def _register_row(boundary_s: int, entry: Mapping[str, Any]) -> RegisterRow:
 def _note_orders(tables: Tables, answers: _SlotAnswers, *, is_priced: bool) -> None:
     """Orders and what they got; ``is_priced``: at the gate's price, not each trade at its own."""
     slot_start_s = answers.slot_start_s
-    price_micro_per_kwh = answers.runs[0]["result"]["price_micro_per_kwh"] if is_priced else ""
+    price_micro_per_kwh: int | Literal[""] = answers.runs[0]["result"]["price_micro_per_kwh"] if is_priced else ""
     for order in answers.orders:
         row = OrderRow(
             slot_start_s=slot_start_s,

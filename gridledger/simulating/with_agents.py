@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError
-from gridledger.demo.devices import check_broker
-from gridledger.demo.nodes import check_engine
+from gridledger.demo.needed import check_broker, check_engine
 from gridledger.demo.run import AGENT, Outcome, Plan, perform
 from gridledger.demo.summary import Summary
 from gridledger.founding.folder import take_folder

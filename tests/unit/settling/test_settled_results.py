@@ -23,7 +23,6 @@ from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.party_lines import exact_sums
 from gridledger.settling.runs import RunColumns
-from gridledger.tables.columns import in_order
 from gridledger.tables.results import results_root
 from ledger.contract import Billed, SlotRows
 from settlement import statements
@@ -89,7 +88,7 @@ def slow_rows(dataset: Dataset, runs: Iterable[RunColumns]) -> tuple[list[Row], 
         before[where] = now
     lines = [row for (slot, run), sums in said.items() for row in sums.statements(slot, run)]
     postings = [row for (slot, run), sums in said.items() for row in sums.postings(slot, run)]
-    return [tuple(row) for row in in_order(lines)], [tuple(row) for row in in_order(postings)]
+    return in_order_of_tuples(lines), in_order_of_tuples(postings)
 
 
 def read(path: Path) -> list[Row]:
