@@ -88,7 +88,15 @@ def slow_rows(dataset: Dataset, runs: Iterable[RunColumns]) -> tuple[list[Row], 
         before[where] = now
     lines = [row for (slot, run), sums in said.items() for row in sums.statements(slot, run)]
     postings = [row for (slot, run), sums in said.items() for row in sums.postings(slot, run)]
-    return in_order_of_tuples(lines), in_order_of_tuples(postings)
+    return ascending(lines), ascending(postings)
+
+
+def ascending(rows: Iterable[Row]) -> list[Row]:
+    """Rows in the order of docs/spec/results_root.md: numbers by value, an empty field before them, texts by their bytes."""
+    return sorted(
+        (tuple(row) for row in rows),
+        key=lambda row: [(value != "", value.encode() if isinstance(value, str) else value) for value in row],
+    )
 
 
 def read(path: Path) -> list[Row]:
