@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from gridcore.errors import UsageError
@@ -30,13 +30,21 @@ def check_has_orders(traders: Traders, contract: Contract) -> None:
 
 
 def orders_by(traders: Traders, world: World, slot: int, known: Collection[str]) -> Sequence[OrderIntent]:
-    """What ``traders`` say of a slot. UsageError naming the slot for a second order of a home, one who is not of ``known``, or what no order can hold."""
-    orders = traders(world, slot)
+    """What ``traders`` say of a slot, all of it also where they yield one after the other. UsageError naming the slot for what is no list of
+    orders, a second order of a home, one who is not of ``known``, or what no order can hold.
+    """
+    said: object = traders(world, slot)
+    if not isinstance(said, Iterable):
+        raise UsageError(f"traders: slot {slot}: gave {said!r}; give a list of OrderIntent, an empty one for no orders")
+    orders = list(said)
     seen: set[str] = set()
     for order in orders:
+        if not isinstance(order, OrderIntent):
+            raise UsageError(f"traders: slot {slot}: gave {order!r} among its orders; each is an OrderIntent")
         where = f"traders: slot {slot}: {order.party}"
         if order.party not in known:
-            raise UsageError(f"{where} places no orders here; who does is {min(known)} to {max(known)}")
+            who = f"who does is {min(known)} to {max(known)}" if known else "nobody does"
+            raise UsageError(f"{where} places no orders here; {who}")
         if order.party in seen:
             raise UsageError(f"{where} has two orders; give one at most")
         seen.add(order.party)
