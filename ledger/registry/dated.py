@@ -18,6 +18,15 @@ class Dated(NamedTuple):
     from_s: Int64
     recorded_height: Int64
 
+    def span_of(self, first: int, end: int) -> slice:
+        """Where the entries of entities ``first`` to ``end`` - 1 lie: one after the other."""
+        low, high = np.searchsorted(self.entity, (first, end)).tolist()
+        return slice(low, high)
+
+    def within(self, span: slice, first: int) -> Dated:
+        """The entries of a span of ``span_of``, whose entities are numbered from ``first``."""
+        return Dated(self.entity[span] - first, self.from_s[span], self.recorded_height[span])
+
     def in_force(self, entities: int, time_s: int, height: int) -> Int64:
         """int64[entities]: which entry of each entity is in force at ``time_s`` as of ``height``; -1: none."""
         known = np.flatnonzero((self.from_s <= time_s) & (self.recorded_height <= height))

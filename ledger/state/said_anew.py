@@ -20,22 +20,21 @@ _NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 def rows_said_anew(draft: Draft, zone: Zone, slot_start_s: int, run: str) -> Int64:
     """The rows of a zone, ascending, whose points say somebody or something else in a slot than its run ``run`` saw.
 
-    None in a zone whose runs do not follow points. Costs the points' entries once, and nothing more where none of the slot came behind the run.
+    None in a zone whose runs do not follow points. Costs the entries of the zone's own points once, and a little more where some of the slot
+    came behind the run.
     """
     if not zone.timeline.runs_follow_points:
         return _NO_ROWS
     registry, then = draft.registry, RUN.must(draft, slot_start_s, zone.name, run).as_of_height
     columns, points = registry.columns, registry.points_of(zone.place)
-    entries = columns.point_entries
-    is_new = (entries.recorded_height > then) & (entries.from_s <= slot_start_s)
-    is_own = (entries.entity >= points.start) & (entries.entity < points.stop)
-    if not (is_new & is_own).any():
+    span = columns.point_entries.span_of(points.start, points.stop)
+    entries = columns.point_entries.within(span, points.start)
+    if not ((entries.recorded_height > then) & (entries.from_s <= slot_start_s)).any():
         return _NO_ROWS
+    before, now = (entries.in_force(len(zone), slot_start_s, height) for height in (then, draft.height - 1))
     is_other = np.zeros(len(zone), dtype=np.bool_)
-    views = (entries.in_force(len(columns.points), slot_start_s, height)[points] for height in (then, draft.height - 1))
-    before, now = views
     for name in _SAID:
         # behind the last entry: what a point says that has not begun
-        said = np.append(getattr(columns, name), -1)
+        said = np.append(getattr(columns, name)[span], -1)
         is_other |= said[before] != said[now]
     return np.flatnonzero(is_other)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gridcore import cbor
 from gridcore.registry.row import NOT_FOLDED
 from gridcore.sm3 import sm3
+from ledger.registry.dated import dated
 from ledger.registry.entries import ENTITY_FAMILIES, ENTRIES_MAX, EntityLeaf, Entry
 
 DIGEST = bytes(range(32))
@@ -70,3 +71,20 @@ def test_a_leaf_comes_back_from_its_map(kind: str, places: list[tuple[int, int]]
     value = family.encode(leaf)
     assert family.decode(**value) == leaf._replace(entries=list(leaf.entries))
     assert ("folded" in value) == (len(places) > ENTRIES_MAX)
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), unique=True, max_size=4), max_size=8),
+    st.data(),
+)
+def test_the_entries_of_some_entities_by_themselves_are_in_force_as_among_all(
+    places: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    entries = dated([[Entry(from_s, height, DIGEST) for from_s, height in sorted(own)] for own in places])
+    first = data.draw(st.integers(0, len(places)))
+    end = data.draw(st.integers(first, len(places)))
+    time_s, height = data.draw(st.integers(0, 10)), data.draw(st.integers(0, 10))
+    span = entries.span_of(first, end)
+    own = entries.within(span, first).in_force(end - first, time_s, height)
+    among_all = entries.in_force(len(places), time_s, height)[first:end]
+    assert [place + span.start if place >= 0 else -1 for place in own.tolist()] == among_all.tolist()
