@@ -34,6 +34,8 @@ from datetime import datetime
 
 from gridcore.errors import excerpt
 
+SPEED_MAX = 86_400
+
 
 def print_result(args: argparse.Namespace, result: Mapping[str, object], text: str) -> None:
     """Print ``result`` as one JSON object under ``--json``, else ``text`` (nothing when that is empty)."""
@@ -52,6 +54,26 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def add_speed_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``speed``: simulated seconds in one second at most, None for no limit."""
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="max|real|N",
+        help="N: so many simulated seconds in one second; real: 1; max: as fast as it goes (default)",
+    )
+
+
+def _speed(text: str) -> int | None:
+    words = {"max": None, "real": 1}
+    if text in words:
+        return words[text]
+    try:
+        return whole_number(1, SPEED_MAX)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor max or real") from None
 
 
 def instant(text: str) -> int:

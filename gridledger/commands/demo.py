@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result, whole_number
+from gridledger.commands import add_speed_argument, print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridledger.demo.run import Outcome
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of a million readings, how many are lost and estimated (0)",
     )
+    add_speed_argument(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="an absent or empty folder (default: a new one)")
     parser.add_argument(
         "--engine", choices=ENGINES, default=ENGINES[0], help="embedded: one node alone; cometbft: several validators"
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     is_there = args.out is not None and args.out.exists()
     out = choose_folder(args.out, args.seed)
     pages_port = None if args.headless else args.port or 0
-    plan = Plan(out, found, pages_port, args.drop_ppm)
+    plan = Plan(out, found, pages_port, args.drop_ppm, speed=args.speed)
     try:
         outcome = perform(plan, _Terminal(args), "gridledger demo")
     except UsageError:

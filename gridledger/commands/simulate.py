@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result, whole_number
+from gridledger.commands import add_speed_argument, print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridledger.demo.run import Outcome
@@ -20,7 +20,6 @@ EXAMPLE = "gridledger simulate run village_day --seed 7 --out village"
 LOG_LEVEL = "error"
 SEED_MAX = 2**63 - 1
 COUNT_MAX = 10**9
-SPEED_MAX = 86_400
 ANNUAL_KWH_MAX = 1_000_000
 EXIT_TERMINATED = 143
 _SCENARIO = "a name of the gallery (gridledger simulate list), or a path ending in .toml"
@@ -35,12 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=whole_number(0, SEED_MAX), metavar="N", help="what is drawn (default: the scenario's)"
     )
     run_it.add_argument("--out", type=Path, required=True, metavar="DIR", help="an absent or empty folder")
-    run_it.add_argument(
-        "--speed",
-        type=_speed,
-        metavar="max|real|N",
-        help="N: so many simulated seconds in one second; real: 1; max: as fast as it goes (default)",
-    )
+    add_speed_argument(run_it)
     run_it.add_argument(
         "--resume", action="store_true", help="go on with a run of this scenario and seed into DIR that was killed"
     )
@@ -86,16 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     consensus.add_argument(
         "--count", type=whole_number(1, COUNT_MAX), default=1, metavar="K", help="run the K seeds from N on (default 1)"
     )
-
-
-def _speed(text: str) -> int | None:
-    words = {"max": None, "real": 1}
-    if text in words:
-        return words[text]
-    try:
-        return whole_number(1, SPEED_MAX)(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, nor max or real") from None
 
 
 def run(args: argparse.Namespace) -> int:

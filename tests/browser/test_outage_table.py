@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.browser.browser_world import HOUSEHOLDS, NEEDS_CHROMIUM, PLACES, BillLine, Visit, register_tariff
+from tests.browser.browser_world import NEEDS_CHROMIUM, PLACES, BillLine, Visit, register_tariff
 from tests.browser.chromium import Browser, Look
 from tests.browser.rehosted import Rehosted, rehosted
 from tests.browser.test_series_away import use_influxdb
-from tests.demo.live import LiveDemo, Visitor, live_demo
+from tests.demo.live import LiveDemo, Visitor, demo_that_goes_on
 from tests.external import NEEDS_INFLUXD, Influxd
 from tests.waiting import wait_until
 
@@ -116,8 +116,8 @@ def state_of(visitor: Visitor, path: str) -> str:
 
 @pytest.fixture
 def running(tmp_path: Path, line: BillLine) -> Iterator[LiveDemo]:
-    """A demonstration in the middle of its day."""
-    with live_demo(tmp_path / "out", households=HOUSEHOLDS, slots=None) as demo:
+    """A demonstration in the middle of its days."""
+    with demo_that_goes_on(tmp_path / "out") as demo:
         demo.wait_for_pages()
         nobody = demo.visitor()
         demo.wait_for(lambda: nobody.get("/readyz").status_code == httpx.codes.OK or None, "pages that are ready")

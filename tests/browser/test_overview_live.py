@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from simulators.meters.broker import mosquitto_program
-from tests.browser.browser_world import HOUSEHOLDS, NEEDS_CHROMIUM, Visit
+from tests.browser.browser_world import NEEDS_CHROMIUM, Visit
 from tests.browser.chromium import Browser, Look
 from tests.demo.demo_run import read_pid
-from tests.demo.live import LiveDemo, live_demo
+from tests.demo.live import LiveDemo, demo_that_goes_on
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 SETTLED = "return Number(document.querySelector('.state-initial b')?.textContent ?? 0)"
@@ -31,8 +31,8 @@ STREAM = "return document.documentElement.dataset.stream === arguments[0]"
 
 @pytest.fixture
 def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
-    """A demonstration of a whole day whose pages have just begun to answer."""
-    with live_demo(tmp_path_factory.mktemp("running") / "out", households=HOUSEHOLDS, slots=None) as demo:
+    """A demonstration whose pages have just begun to answer."""
+    with demo_that_goes_on(tmp_path_factory.mktemp("running") / "out") as demo:
         demo.wait_for_pages()
         yield demo
 

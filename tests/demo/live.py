@@ -126,6 +126,13 @@ def live_demo(out: Path, *words: str, households: int, slots: int | None) -> Ite
         end_by_force(out, demo.process)
 
 
+@contextlib.contextmanager
+def demo_that_goes_on(out: Path) -> Iterator[LiveDemo]:
+    """A demonstration of 12 homes and 8 days, two seconds a slot: it still runs when a test has looked at all it wants to."""
+    with live_demo(out, "--speed", "450", households=12, slots=8 * 96) as demo:
+        yield demo
+
+
 def answers(url: str) -> bool:
     """Whether somebody accepts connections there."""
     host, _, port = url.removeprefix("http://").partition(":")

@@ -16,7 +16,7 @@ from simulators.grid.world import RATED_PHASE_V
 from simulators.meters.broker import mosquitto_program
 from tests.demo import checks
 from tests.demo.demo_run import Finished, demo_command, read_pid, run_demo
-from tests.demo.live import CHILDREN, LiveDemo, answers, live_demo
+from tests.demo.live import CHILDREN, LiveDemo, answers, demo_that_goes_on, live_demo
 from tests.demo.test_demo_small import run_bad
 from tests.worlds.simulated import demo_world
 
@@ -44,8 +44,8 @@ def over(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDemo]:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[LiveDemo]:
-    """A demonstration of a whole day that has just printed its URL, which answers, or of which it says that it does not yet."""
-    with live_demo(tmp_path / "out", households=HOUSEHOLDS, slots=None) as demo:
+    """A demonstration that has just printed its URL, which answers, or of which it says that it does not yet."""
+    with demo_that_goes_on(tmp_path / "out") as demo:
         assert answers(demo.url()) or "still starting" in demo.stdout
         demo.wait_for_pages()
         yield demo

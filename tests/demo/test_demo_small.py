@@ -421,7 +421,7 @@ def run_bad(command: list[str]) -> subprocess.CompletedProcess[str]:
 def started(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """A demonstration of a whole day whose node and agent are running."""
     out = tmp_path / "out"
-    command = demo_command(out, households=HOUSEHOLDS, slots=None)
+    command = demo_command(out, "--speed", "450", households=HOUSEHOLDS, slots=None)
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
