@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gridcore.transactions.dispute_document import LINE
+from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.documents import Books
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.months import span_of_month
 from ledger.leaves.dispute import DISPUTE, ContestedDocument, DisputeLeaf
 from ledger.leaves.disputes import DISPUTES
 from ledger.store.reader import LedgerReader
-from settlement.invoicing.disputed import Contested, disputed_nano
-from settlement.invoicing.documents import Document
+from settlement.invoicing.disputed import Contested, ContestedNet, disputed_nano
 
 DISPUTED: Final = "disputed.csv"
 
@@ -29,25 +29,66 @@ class DisputedRow(NamedTuple):
     due_nano: int
 
 
+class Contestable(NamedTuple):
+    """What of a party's month its disputes are of: its points and the span of slots, and what its documents come to, all together.
+
+    begins_s, end_s: UTC seconds; tax, gross, lines: quanta; rates_ppm: of the tax on each of the lines, None where none is paid.
+    """
+
+    party: str
+    month: str
+    points: frozenset[str]
+    begins_s: int
+    end_s: int
+    terms: InvoiceTerms
+    tax: int
+    gross: int
+    lines: Mapping[str, int]
+    rates_ppm: Mapping[str, int | None]
+
+    @property
+    def gross_nano(self) -> int:
+        """What the documents come to, tax included."""
+        return self.gross * self.terms.quantum_nano
+
+
+def contestable_of_month(billing: Billing) -> list[Contestable]:
+    """Of the one month of a billing whose runs have all been read, all parties."""
+    (month,) = billing.months.names
+    span = span_of_month(month, billing.dataset.timezone)
+    return [_contestable(billing, party, month, span) for party in billing.points_of_party]
+
+
+def _contestable(billing: Billing, party: str, month: str, span: tuple[int, int]) -> Contestable:
+    document = billing.invoices.whole(party, billing.sheets.names, 0).document
+    lines = {} if document is None else document.lines
+    rates_ppm = {kind.line_kind: rate for kind, rate in zip(billing.kinds, billing.rates_ppm(party, 0), strict=True)}
+    return Contestable(
+        party,
+        month,
+        frozenset(billing.dataset.points[place].point for place in billing.points_of_party[party]),
+        *span,
+        billing.terms_in(party, month),
+        tax=0 if document is None else document.tax,
+        gross=0 if document is None else document.gross,
+        lines=lines,
+        rates_ppm={kind: rates_ppm[kind] for kind in lines},
+    )
+
+
 def disputed_of_month(books: Books, billing: Billing) -> list[DisputedRow]:
     """Of the one month of a billing whose runs have all been read, all parties; as of the newest block, no row where the books are of an earlier one."""
     if books.scope.height != books.reader.height:
         return []
-    (month,) = billing.months.names
-    return [_row(books.reader, billing, party, month) for party in billing.points_of_party]
+    return [disputed_row(books.reader, of) for of in contestable_of_month(billing)]
 
 
-def _row(reader: LedgerReader, billing: Billing, party: str, month: str) -> DisputedRow:
-    document = billing.invoices.whole(party, billing.sheets.names, 0).document
-    if document is None:
-        return DisputedRow(party, month, 0, 0, 0, 0)
-    terms = billing.terms_in(party, month)
-    gross_nano = document.gross * terms.quantum_nano
-    open_now = [one for one in _open(reader, party) if _is_of(one, billing, party, month)]
-    rates_ppm = {kind.line_kind: rate for kind, rate in zip(billing.kinds, billing.rates_ppm(party, 0), strict=True)}
-    contested = [_contested(one, document, rates_ppm, terms.quantum_nano, terms.tax_ppm) for one in open_now]
-    disputed = disputed_nano(contested, gross_nano, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
-    return DisputedRow(party, month, len(open_now), gross_nano, disputed, gross_nano - disputed)
+def disputed_row(reader: LedgerReader, of: Contestable) -> DisputedRow:
+    """What is disputed of a party's month by now."""
+    open_now = [one for one in _open(reader, of.party) if _is_of(one, of)]
+    terms, contested = of.terms, _contested(open_now, of)
+    disputed = disputed_nano(contested, of.gross_nano, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
+    return DisputedRow(of.party, of.month, len(open_now), of.gross_nano, disputed, of.gross_nano - disputed)
 
 
 def _open(reader: LedgerReader, party: str) -> Iterator[DisputeLeaf]:
@@ -57,25 +98,26 @@ def _open(reader: LedgerReader, party: str) -> Iterator[DisputeLeaf]:
         yield DISPUTE.must(reader, dispute.hex())
 
 
-def _is_of(dispute: DisputeLeaf, billing: Billing, party: str, month: str) -> bool:
+def _is_of(dispute: DisputeLeaf, of: Contestable) -> bool:
     """Whether a dispute is of the documents of a party's month."""
     contested = dispute.contested
     if isinstance(contested, ContestedDocument):
-        return contested.month == month
-    begins_s, end_s = span_of_month(month, billing.dataset.timezone)
-    own = {billing.dataset.points[place].point for place in billing.points_of_party[party]}
-    return contested.point in own and begins_s <= contested.slot_start_s < end_s
+        return contested.month == of.month
+    return contested.point in of.points and of.begins_s <= contested.slot_start_s < of.end_s
 
 
-def _contested(
-    dispute: DisputeLeaf, document: Document, rates_ppm: Mapping[str, int | None], quantum_nano: int, tax_ppm: int
-) -> Contested:
+def _contested(disputes: Sequence[DisputeLeaf], of: Contestable) -> Contested:
     """The amount of a slot's row is the ledger's; what a party signs of a month counts up to what its documents say."""
-    of = dispute.contested
-    if not isinstance(of, ContestedDocument):
-        return Contested(dispute.amount_nano, tax_ppm)
-    if of.part == LINE:
-        stated, rate_ppm = document.lines.get(of.line_kind, 0), rates_ppm.get(of.line_kind)
-    else:
-        stated, rate_ppm = (document.tax if of.part == "tax" else document.gross), None
-    return Contested(min(dispute.amount_nano, stated * quantum_nano), rate_ppm)
+    nets: list[ContestedNet] = []
+    of_parts = {"tax": 0, "total": 0}
+    for dispute in disputes:
+        what = dispute.contested
+        if not isinstance(what, ContestedDocument):
+            nets.append(ContestedNet(dispute.amount_nano, of.terms.tax_ppm))
+        elif what.part == LINE:
+            stated_nano = of.lines.get(what.line_kind, 0) * of.terms.quantum_nano
+            nets.append(ContestedNet(min(dispute.amount_nano, stated_nano), of.rates_ppm.get(what.line_kind)))
+        else:
+            stated = of.tax if what.part == "tax" else of.gross
+            of_parts[what.part] = min(dispute.amount_nano, stated * of.terms.quantum_nano)
+    return Contested(nets, of_parts["tax"], of_parts["total"])

@@ -90,6 +90,25 @@ def test_the_slot_and_the_line_of_a_party_are_not_due_with_their_tax_and_a_credi
     assert answer["disputed_nano"] + answer["due_nano"] == answer["gross_nano"]
 
 
+def test_the_tax_on_a_contested_line_is_held_back_once_where_the_tax_is_contested_too(tmp_path: Path) -> None:
+    sender = TARIFFED.sender()
+    blocks = [*first_slots(sender), *late_reading(sender, 700)]
+    signed = [
+        sender.dispute_document("p-1", MONTH, "demand", amount_nano=SIGNED_NANO),
+        sender.dispute_document("p-1", MONTH, part="tax", amount_nano=SIGNED_NANO),
+    ]
+    with ledger_with(tmp_path / "ledger", TARIFFED, [*blocks, signed]):
+        pass
+    assert make(tmp_path / "ledger", tmp_path / "out", "--month", MONTH) == 0
+    (own,) = rows(tmp_path / "out", "disputed.csv")
+    demand = sum(
+        int(row["amount"]) for row in rows(tmp_path / "out", "invoice_lines.csv") if row["line_kind"] == "demand"
+    )
+    tax = sum(int(row["tax"]) for row in rows(tmp_path / "out", "invoices.csv"))
+    assert min(demand, tax) > 0
+    assert (int(own["disputes"]), int(own["disputed_nano"])) == (2, (demand + tax) * CENT)
+
+
 CONTRACT_LINES = ("levy", "network_residual", "network_traded", "residual_import", "residual_export", "traded_buy", "traded_sell", "shortfall", "surplus")  # fmt: skip
 
 
