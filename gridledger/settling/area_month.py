@@ -1,6 +1,7 @@
 """The documents of a month of an area as a node answers them: of one party, or of some parties at a time.
 
-What was answered is kept as long as nothing changes from which it follows: a balance needs the documents of every month before.
+What was answered is kept as long as nothing changes from which it follows: a balance needs the documents of every month before. What is disputed
+of them is looked up for each answer.
 """
 
 from __future__ import annotations
@@ -13,14 +14,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import GridError, UsageError
-from gridcore.transactions.dispute_document import DisputeDocument
-from gridcore.transactions.dispute_open import DisputeOpen
-from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.registry_approve import RegistryApprove
 from gridcore.transactions.registry_register import RegistryRegister
 from gridledger.settling.chain import Scope, billed_in
 from gridledger.settling.dataset import parties_of
-from gridledger.settling.disputed import disputed_of_month
+from gridledger.settling.disputed import Contestable, contestable_of_month, disputed_row
 from gridledger.settling.documents import (
     Books,
     billing_of,
@@ -42,12 +40,9 @@ PARTIES_AT_ONCE: Final = 64
 
 
 LINES_KEPT_MAX: Final = 1 << 17
-"""Lines of all documents that are kept, about 250 bytes each."""
-CHANGING: Final = (
-    RegistryRegister.kind, RegistryApprove.kind,
-    DisputeOpen.kind, DisputeDocument.kind, DisputeAnswer.kind, DisputeDecision.kind, DisputeWithdrawal.kind,
-)  # fmt: skip
-"""Kinds of transactions by which the registry says something else, or something is disputed, or no longer."""
+"""Lines of all documents that are kept, about 400 bytes each with what a dispute of them would be of; a point counts as one."""
+CHANGING: Final = (RegistryRegister.kind, RegistryApprove.kind)
+"""Kinds of transactions by which the registry says something else."""
 
 
 class _Asked(NamedTuple):
@@ -68,20 +63,22 @@ class _Runs(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """An answer, and what it follows from: the runs of the month's slots, and the registry up to a height.
+    """An answer without what is disputed, and what it follows from: the runs of the month's slots, and the registry up to a height.
 
-    is_of_year: whether it follows from the runs of all months of the year up to this one, as steps of a year do.
+    is_of_year: whether it follows from the runs of all months of the year up to this one, as steps of a year do; contestable: of its parties.
     """
 
     is_of_year: bool
     runs: _Runs
     height: int
     answer: AreaMonth
+    contestable: Sequence[Contestable]
 
     @property
     def lines(self) -> int:
         """How much room it takes."""
-        return 1 + sum(1 + len(document.lines) for document in self.answer.documents)
+        points = sum(len(one.points) for one in self.contestable)
+        return 1 + points + sum(1 + len(document.lines) for document in self.answer.documents)
 
 
 class AreaDocuments:
@@ -111,11 +108,11 @@ class AreaDocuments:
         with self._lock:
             kept = self._kept.get(asked)
         if kept is None or not _holds(reader, scope, months, month, kept):
-            is_of_year, answer = _answer(reader, scope, months[month], asked)
-            runs = _runs_of(reader, scope, _slots_under(months, month, is_of_year=is_of_year))
-            kept = _Kept(is_of_year, runs, scope.height, answer)
+            kept = _made(reader, scope, months, asked)
         self._keep(asked, kept._replace(height=scope.height))
-        return kept.answer._replace(height=scope.height)
+        is_newest = height in (None, reader.height)
+        disputed = _disputed(reader, kept.contestable) if is_newest else []
+        return kept.answer._replace(height=scope.height, disputed=disputed)
 
     def _keep(self, asked: _Asked, kept: _Kept) -> None:
         """Keep an answer, those used least recently go first."""
@@ -149,12 +146,13 @@ def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Runs:
 
 
 def _is_changed_between(reader: LedgerReader, after_height: int, height: int) -> bool:
-    """Whether blocks after a height, up to another, have registered anything (tariffs, parties, points, prices) or moved a dispute."""
+    """Whether blocks after a height, up to another, have registered anything: tariffs, parties, points, prices."""
     return any(reader.accepted_acts(kind, height, after_height) for kind in CHANGING)
 
 
-def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Asked) -> tuple[bool, AreaMonth]:
-    """The documents, and whether they rest on the whole year so far."""
+def _made(reader: LedgerReader, scope: Scope, months: Mapping[str, Int64], asked: _Asked) -> _Kept:
+    """The documents, and what they follow from."""
+    slot_start_s = months[asked.month]
     billed = billed_in(reader, scope, slot_start_s, None if asked.party is None else [asked.party])
     names = sorted(parties_of(billed.points), key=str.encode)
     end = asked.start + PARTIES_AT_ONCE
@@ -167,20 +165,33 @@ def _answer(reader: LedgerReader, scope: Scope, slot_start_s: Int64, asked: _Ask
         documents = [] if billing is None else list(_documents(billing))
     except (ContractError, GridError) as error:
         raise UsageError(f"month {asked.month}: {error}") from None
-    rows = [] if billing is None else disputed_of_month(books, billing)
-    return bool(parties_by_year(charged.tariffs)), AreaMonth(
+    is_of_year = bool(parties_by_year(charged.tariffs))
+    answer = AreaMonth(
         height=scope.height,
         slots_expected=slots_of_month(reader, scope, asked.month),
         slots_settled=len(slot_start_s),
         documents=documents,
-        disputed=[
-            DisputedPart(one.party, one.disputes, one.gross_nano, one.disputed_nano, one.due_nano)
-            for one in rows
-            if one.disputes
-        ],
+        disputed=(),
         without_tariff=charged.without_tariff,
         following=end if end < len(names) else None,
     )
+    return _Kept(
+        is_of_year=is_of_year,
+        runs=_runs_of(reader, scope, _slots_under(months, asked.month, is_of_year=is_of_year)),
+        height=scope.height,
+        answer=answer,
+        contestable=[] if billing is None else contestable_of_month(billing),
+    )
+
+
+def _disputed(reader: LedgerReader, contestable: Sequence[Contestable]) -> list[DisputedPart]:
+    """Of the parties that have open disputes of their documents by now."""
+    rows = [disputed_row(reader, of) for of in contestable]
+    return [
+        DisputedPart(one.party, one.disputes, one.gross_nano, one.disputed_nano, one.due_nano)
+        for one in rows
+        if one.disputes
+    ]
 
 
 def _documents(billing: Billing) -> Iterator[MonthDocument]:

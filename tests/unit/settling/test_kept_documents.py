@@ -11,10 +11,12 @@ from typing import Final
 import pytest
 
 from gridcore.codes import Code
+from gridcore.envelope import decode_transaction
 from gridcore.master_data import Named
 from gridcore.registry.calendar import CALENDAR as CALENDAR_ENTITY
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import TARIFF
+from gridcore.transactions.dispute_step import DisputeWithdrawal
 from gridledger.settling import area_month
 from gridledger.settling.area_month import AreaDocuments
 from gridledger.settling.chain import Scope
@@ -126,6 +128,43 @@ def test_an_answer_says_the_block_as_of_which_it_is(ledger: Ledger, sender: Send
     assert ask(documents, ledger).height == height + 1
 
 
+def test_a_dispute_leaves_kept_documents_as_they_are_and_is_in_the_next_answer(ledger: Ledger, sender: Sender) -> None:
+    documents = AreaDocuments()
+    before = ask(documents, ledger)
+    opened = contest(ledger, sender)
+    during = ask(documents, ledger)
+    withdraw(ledger, sender, opened)
+    after = ask(documents, ledger)
+    assert (before.disputed, after.disputed) == ([], [])
+    assert [(one.party, one.disputes, one.disputed_nano > 0) for one in during.disputed] == [("p-1", 1, True)]
+    assert during.documents is before.documents
+    assert after.documents is before.documents
+
+
+def test_an_answer_as_of_a_block_says_nothing_of_a_dispute_that_was_open_then_and_is_over(
+    ledger: Ledger, sender: Sender
+) -> None:
+    documents, opened = AreaDocuments(), contest(ledger, sender)
+    height = ledger.height
+    then = documents(ledger, "a-1", MONTH, party="p-1", start=0, height=height)
+    withdraw(ledger, sender, opened)
+    now = documents(ledger, "a-1", MONTH, party="p-1", start=0, height=height)
+    assert [one.party for one in then.disputed] == ["p-1"]
+    assert now == then._replace(disputed=[])
+
+
+def contest(ledger: Ledger, sender: Sender) -> bytes:
+    """p-1 contests a slot; the id of the dispute."""
+    wire = sender.dispute("p-1", "P-1", FIRST_S)
+    assert decide(ledger, [wire]) == [Code.ACCEPTED]
+    return decode_transaction(wire).id
+
+
+def withdraw(ledger: Ledger, sender: Sender, dispute: bytes) -> None:
+    wire = sender.step(DisputeWithdrawal, dispute, "p-1", "withdrawn")
+    assert decide(ledger, [wire]) == [Code.ACCEPTED]
+
+
 @pytest.mark.parametrize("change", [another_tariff, another_price, another_party_row])
 def test_what_a_block_changes_while_documents_are_made_is_in_the_next_answer(
     ledger: Ledger, sender: Sender, change: Callable[[Sender], list[Sequence[bytes]]], monkeypatch: pytest.MonkeyPatch
@@ -160,7 +199,8 @@ def test_as_many_lines_are_kept_as_there_may_be_and_of_one_more_the_oldest_answe
 ) -> None:
     documents = AreaDocuments()
     first, second = ask(documents, ledger, "p-1"), ask(documents, ledger, "p-2")
-    lines = sum(1 + sum(1 + len(one.lines) for one in answer.documents) for answer in (first, second))
+    points_of_both = 3
+    lines = points_of_both + sum(1 + sum(1 + len(one.lines) for one in answer.documents) for answer in (first, second))
     monkeypatch.setattr(area_month, "LINES_KEPT_MAX", lines)
     assert ask(documents, ledger, "p-1").documents is first.documents
     assert ask(documents, ledger, "p-2").documents is second.documents
