@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from gridweb.access import Role
+from ledger.client import NodeUnreachable
 from tests.unit.web.household_world import NEIGHBOUR, PARTY, START_S, household, household_world
 from tests.unit.web.web_world import World
 
 PAGE = f"/households/{PARTY}/payments"
+UNKNOWN = "cannot be read now: it may be that not all of it is due"
 
 
 def paid_world(tmp_path: Path, **credit: Any) -> World:
@@ -44,10 +46,25 @@ async def test_what_is_contested_of_slots_is_not_due_and_the_credit_limit_counts
     assert "计入信用额度" in chinese
 
 
+async def test_where_disputes_cannot_be_read_the_page_says_that_not_all_may_be_due(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+
+    def silent(**_asked: Any) -> Any:
+        raise NodeUnreachable("http://127.0.0.1:1: no answer")
+
+    world.node.answers["disputes"] = silent
+    page = await household(world).text(PAGE)
+    said = ["You owe", "3.0000", UNKNOWN, "the ledger node, which is away since"]
+    assert [one for one in said if one not in page] == []
+    assert "Due now" not in page
+    assert "可能并非全部应付" in await household(world, "zh_CN").text(PAGE)
+
+
 async def test_a_household_reads_what_it_owes_and_what_new_orders_may_cost(tmp_path: Path) -> None:
     world = paid_world(tmp_path)
     page = await household(world).text(PAGE)
     assert "You owe" in page
+    assert UNKNOWN not in page
     assert "46.874" in page
     assert page.index("paid to the party") < page.index("paid by the party")
     assert "/blocks/" not in page, "a household may not open blocks"
