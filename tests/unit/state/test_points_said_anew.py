@@ -167,7 +167,14 @@ def test_under_a_calendar_a_late_change_is_settled_at_the_next_date_and_behind_t
     assert refused.code == Code.REGISTRY_NOT_AHEAD, "nothing changes a slot from final_after_s on"
 
 
-def test_a_dispute_run_of_another_party_is_as_material_as_what_one_gets_back_and_the_other_pays() -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [billed("t-1", 1), billed("p-1", 1, supplier="north"), billed("p-1", 1, energy_kind="solar")],
+    ids=["another party", "another supplier alone", "another kind of energy alone"],
+)
+def test_a_dispute_run_of_a_point_that_says_something_else_is_as_material_as_what_it_paid_and_what_it_pays(
+    changed: Named[Point],
+) -> None:
     homes = settled(2, run_calendar=CALENDAR, final_after_s=6 * HOUR_S)
     pays_nano = abs(int(homes.positions(1).columns["pays_nano"][0]))
     assert pays_nano > 0
@@ -175,7 +182,7 @@ def test_a_dispute_run_of_another_party_is_as_material_as_what_one_gets_back_and
         calendar = CALENDAR._replace(dispute_material_nano=material_nano)
         homes = settled(2, run_calendar=calendar, final_after_s=6 * HOUR_S)
         homes.step_to(at(2) + 5 * HOUR_S)
-        register(homes, billed("t-1", 1))
+        register(homes, changed)
         assert homes.runs(1) == ["initial", "final", *runs]
         left_out = PROGRESS.must(homes.ledger.state, "z-1").immaterial
         found = [one.change_nano for one in left_out if one.slot_start_s == at(1)]
