@@ -6,7 +6,7 @@ What was settled by the old ones is settled again by correction runs. A file tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from gridcore.errors import GridError, broken
 from gridcore.master_data import Named
 from gridcore.registry.area import AREA
 from gridcore.registry.balance_terms import BALANCE_TERMS
+from gridcore.registry.entity import Entity
 from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
@@ -229,29 +230,37 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
 
 
 def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridConnection]]:
-    """Points that are said to be at another voltage level: from the dataset's first slot on, whatever was to begin later."""
-    first_s = int(dataset.slot_start_s[0])
+    """Points that are said to be at another voltage level: from the dataset's first slot on, up to what the ledger says behind its last one."""
+    first_s, last_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
     for point in dataset.points:
         if point.voltage_level is None:
             continue
         wanted, opened = GridConnection(point.voltage_level), open_entity(ledger, GRID_CONNECTION, point.point)
         later = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > first_s]
-        for at_s in sorted({first_s, *later}):
+        end_s = _until_s(ledger, GRID_CONNECTION, point.point, last_s, wanted._fields)["voltage_level"]
+        for at_s in sorted({first_s, *(at_s for at_s in later if at_s < end_s)}):
             before = ledger.in_force(GRID_CONNECTION, point.point, at_s)
             if before != wanted:
                 yield Named(GRID_CONNECTION, point.point, wanted, at_s)
 
 
 def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
-    """Points with other keys, with prices of their own from now on, for which somebody else is billed, or that name others."""
-    keys, first_s = keys_of(dataset), int(dataset.slot_start_s[0])
+    """Points with other keys, with prices of their own from now on, for which somebody else is billed, or that name others.
+
+    What the ledger has them name from behind the dataset's last slot on stays; who is billed from behind its last row of the point on, too.
+    """
+    keys, first_s, last_s = keys_of(dataset), int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
     for point in dataset.points:
         named = {name: who for name, who in named_of(point).items() if who is not None}
-        if not (dataset.keys or dataset.series or point.later or named):
+        is_moved = any(from_s >= first_s for from_s, _ in point.later)
+        if not (dataset.keys or dataset.series or is_moved or named):
             continue
         stated = dict(histories_of(dataset, point, keys.get(point.point, [])))
         opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
         begins_s = {entry.from_s for entry in opened.leaf.entries}
+        last_row_s = max([last_s, *(from_s for from_s, _ in point.later)])
+        until_s = _until_s(ledger, POINT, point.point, last_s, named)
+        until_s |= _until_s(ledger, POINT, point.point, last_row_s, ["party"] if is_moved else [])
         holds: Point | None = None
         for at_s in sorted({*stated, *begins_s, first_s}):
             found = ledger.in_force(POINT, point.point, at_s) or broken(
@@ -261,15 +270,26 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
             if dataset.keys:
                 own = stated[max(from_s for from_s in stated if from_s <= at_s)]
                 wanted = wanted._replace(share_ppm=own.share_ppm, priority=own.priority)
-            if dataset.series and at_s >= first_s:
-                wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
             if at_s >= first_s:
-                wanted = wanted._replace(**named)
-            if at_s >= first_s and point.later:
-                wanted = wanted._replace(party=point.party_at(at_s) or None)
+                if dataset.series:
+                    wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
+                said = {**named, "party": point.party_at(at_s) or None}
+                wanted = wanted._replace(**{name: said[name] for name, end_s in until_s.items() if at_s < end_s})
             if wanted != (found if holds is None or at_s in begins_s else holds):
                 yield Named(POINT, point.point, wanted, at_s)
             holds = wanted
+
+
+def _until_s(ledger: Ledger, entity: Entity[Any], name: str, last_s: int, fields: Iterable[str]) -> dict[str, float]:
+    """Where a dataset's words on fields of an entity end: where the ledger says something else behind ``last_s``. Infinity where it does not."""
+    opened, until_s = open_entity(ledger, entity, name), dict.fromkeys(fields, math.inf)
+    behind_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > last_s]
+    for at_s in sorted(behind_s, reverse=True):
+        before, found = (ledger.in_force(entity, name, of_s) for of_s in (at_s - 1, at_s))
+        for field in until_s:
+            if getattr(before, field, None) != getattr(found, field):
+                until_s[field] = at_s
+    return until_s
 
 
 def _signer_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:

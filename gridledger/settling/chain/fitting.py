@@ -18,6 +18,7 @@ from gridledger.settling.dataset import Dataset, PointRow
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.leaves.progress import PROGRESS
+from ledger.registry.bodies import open_entity
 from ledger.registry.calendars import must_calendar
 from ledger.store.ledger import Ledger
 from settlement.catalogue import CONTRACTS
@@ -66,9 +67,11 @@ def _check_points(ledger: Ledger, dataset: Dataset) -> None:
             has = getattr(found, column)
             # a run that follows points takes whom one names anew; of nobody a file says nothing
             if has != stated and (column in stays or stated is None or not is_followed):
-                what = f"the ledger has {column} {has}, not {stated}; slots were settled by it"
+                ours, theirs = (_word(column, value) for value in (has, stated))
+                what = f"the ledger has {column} {ours}, not {theirs}; slots were settled by it"
                 raise GridError(f"points.csv: point {point.point}: {what}")
         _check_parties(ledger, point, first_s, is_followed=is_followed)
+        _check_moves(ledger, dataset, point)
     left_out = set(ledger.registry.zone(ZONE_NAME).points) - {point.point for point in dataset.points}
     if left_out:
         raise GridError(f"points.csv: point {min(left_out)} is missing: the ledger has it")
@@ -85,6 +88,29 @@ def _check_parties(ledger: Ledger, point: PointRow, first_s: int, *, is_followed
             has = f"from {instant(at_s)} on the ledger bills {found.party}, not {stated}"
             where = "the first slot of readings.csv" if is_followed else "where nothing is settled yet"
             right = f"who is billed may change from {instant(next_s)} on, {where}: give a row with valid_from"
+            raise GridError(f"points.csv: point {point.point}: {has}; {right}")
+
+
+def _word(column: str, value: int | str | None) -> int | str:
+    """What a column of a point says, for people."""
+    if value is not None:
+        return value
+    return "none" if column in ("grid_place", "exchange_area", "energy_kind") else "nobody"
+
+
+def _check_moves(ledger: Ledger, dataset: Dataset, point: PointRow) -> None:
+    """A move that the ledger has in the dataset's slots is not left out: it is in the dataset too, or a row of its point says who is billed instead."""
+    first_s, last_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
+    opened = open_entity(ledger, POINT, point.point)
+    if opened is None or any(from_s >= first_s for from_s, _ in point.later):
+        return
+    stated = point.party_at(first_s)
+    for at_s in sorted(entry.from_s for entry in opened.leaf.entries if first_s <= entry.from_s <= last_s):
+        found = ledger.in_force(POINT, point.point, at_s) or broken("points of files are in force from the beginning")
+        billed = found.party or ""
+        if billed != stated:
+            has = f"from {instant(at_s)} on the ledger bills {billed or 'nobody'}, not {stated}"
+            right = f"give the row of {billed} with that valid_from too; if {billed} did not move in, one of {stated} with it"
             raise GridError(f"points.csv: point {point.point}: {has}; {right}")
 
 

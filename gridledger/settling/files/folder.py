@@ -15,7 +15,7 @@ from gridledger.settling.files.fault import fault, nearest, not_read
 from gridledger.settling.files.grid import Grid, Place, grid_of
 from gridledger.settling.files.layout import OWN, Layout, load_preset
 from gridledger.settling.files.orders import no_orders, read_orders
-from gridledger.settling.files.points import read_points
+from gridledger.settling.files.points import read_points, still_billed
 from gridledger.settling.files.readings import Reading, read_readings
 from gridledger.settling.files.registers import read_registers
 from gridledger.settling.files.rules import NAME as RULES
@@ -88,7 +88,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         rules=terms.rules,
         inputs=inputs,
         counts=Counts(energies.readings, estimated.missing, estimated.estimated),
-        notes=_notes(folder, [file.name for file in inputs], rules, energies.unusual),
+        notes=[*_notes(folder, [file.name for file in inputs], rules, energies.unusual), *still_billed(points)],
         agreements=terms.agreements,
         references=terms.references,
         balance=terms.balance,

@@ -98,6 +98,20 @@ def read_points(path: Path, slot_s: int, contract: Contract, zone: Zone | None) 
     return PointsRead([rows[name] for name in sorted(rows, key=str.encode)], table.input_file())
 
 
+def still_billed(points: Sequence[PointRow]) -> Sequence[str]:
+    """A line where rows name who is billed before too: they take back moves that a ledger has, and say nothing else."""
+    found = [
+        f"{party} for {point.point} from {to_iso(from_s)} on"
+        for point in points
+        for from_s, party in point.later
+        if point.party_at(from_s - 1) == party
+    ]
+    if not found:
+        return []
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{NAME_OF_FILE}: billed as before, nobody moves in: {found[0]}{more}"]
+
+
 def read_more_of_points(path: Path, points: Sequence[PointRow]) -> PointsRead:
     """Read a file of points that are known already, each in one row at most: what else is said of them. FilesError at the first fault."""
     table = Table(path, _HEADER_OF_KNOWN)
@@ -135,7 +149,7 @@ def _starts_of(block: Block, zone: Zone | None, slot_s: int) -> list[int | None]
 
 
 def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> PointRow:
-    """A point for which somebody else is billed from ``at_s`` on; the rows come in the order of their times."""
+    """A point for which somebody else is billed from ``at_s`` on, or the same party still; the rows come in the order of their times."""
     column, right = "valid_from", "give one row of it without a valid_from: who is billed at first"
     if known is None:
         raise fault(NAME_OF_FILE, f"nobody is billed for {point.point} before", right, row=row, column=column)
@@ -169,9 +183,6 @@ def _moved(known: PointRow | None, at_s: int, row: int, point: PointRow) -> Poin
     if known.later and known.later[-1][0] == at_s:
         what = f"somebody is billed for {point.point} from {to_iso(at_s)} on already"
         raise fault(NAME_OF_FILE, what, "give one of the two rows another time", row=row, column=column)
-    if known.party_at(at_s) == point.party:
-        what = f"{point.party} is billed for {point.point} before too"
-        raise fault(NAME_OF_FILE, what, "leave the row out", row=row, column="party")
     if len(known.later) == MOVES_MAX:
         what = f"who is billed for {point.point} changes more than {MOVES_MAX} times"
         raise fault(NAME_OF_FILE, what, "settle fewer slots at once", row=row, column="point")

@@ -45,6 +45,11 @@ def months(out: Path) -> dict[tuple[str, str], int]:
     return found
 
 
+def supplied(out: Path) -> dict[tuple[str, str], int]:
+    """What suppliers receive in the end."""
+    return {key: nano for key, nano in months(out).items() if key[0] == "supplier" and nano}
+
+
 def named(point: str, party: str, partners: Partners, from_s: int = FIRST_S) -> Named[Point]:
     said = {field: name or None for field, name in partners._asdict().items()}
     return Named(POINT, point, Point("a-1", "household", party, **said), from_s)
@@ -99,12 +104,36 @@ def test_newer_readings_go_to_the_same_partners_and_another_partner_gets_what_th
     capsys.readouterr()
     nobody = folder_of(tmp_path / "nobody", POINTS.replace("south", ""), **readings)
     assert settled(nobody, out, onto=True) != 0
-    said = "points.csv: point P2: the ledger has supplier south, not None; slots were settled by it"
+    said = "points.csv: point P2: the ledger has supplier south, not nobody; slots were settled by it"
     assert capsys.readouterr().err.splitlines()[-1] == said
     other = folder_of(tmp_path / "other", POINTS.replace("north", "west"), **readings)
     assert settled(other, out, onto=True) == 0
     assert (months(out)["supplier", "west"], months(out).get(("supplier", "north"), 0)) == (500 * 460_000, 0)
     assert_is_the_receipt_of_accounts(out, "Europe/Berlin")
+
+
+def test_a_correction_of_early_slots_by_the_points_of_that_time_leaves_the_supplier_that_came_behind_them(
+    tmp_path: Path,
+) -> None:
+    """P1 takes 1 kWh a slot: of north at first, of south from the third slot on. A late change to west ends there too."""
+    head, out = "point,party,area,supplier\n", tmp_path / "out"
+    slots = [f"2025-06-01T00:{minute:02}:00Z,P1,1,0\n" for minute in (0, 15, 30, 45)]
+
+    def folder(supplier: str, of: list[str]) -> Path:
+        files = {"readings.csv": "start,point,import_kwh,export_kwh\n" + "".join(of)}
+        return folder_of(tmp_path / f"{supplier}-{len(of)}", f"{head}P1,M1,A1,{supplier}\n", **files)
+
+    assert settled(folder("north", slots), out) == 0
+    assert settled(folder("south", slots[2:]), out, onto=True) == 0
+    halves = {("supplier", "north"): 2_000 * 460_000, ("supplier", "south"): 2_000 * 460_000}
+    assert supplied(out) == halves
+    assert settled(folder("north", [slots[0].replace("P1,1,0", "P1,2,0")]), out, onto=True) == 0
+    assert supplied(out) == {**halves, ("supplier", "north"): 3_000 * 460_000}
+    assert settled(folder("west", slots[1:2]), out, onto=True) == 0
+    each = {"north": 2_000, "west": 1_000, "south": 2_000}
+    assert supplied(out) == {("supplier", name): energy_wh * 460_000 for name, energy_wh in each.items()}
+    assert settled(folder("east", slots[1:]), out, onto=True) == 0
+    assert supplied(out) == {("supplier", "north"): 2_000 * 460_000, ("supplier", "east"): 3_000 * 460_000}
 
 
 @pytest.mark.parametrize(

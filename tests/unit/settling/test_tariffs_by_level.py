@@ -208,7 +208,7 @@ def folder(path: Path, tariff: str, points: str = POINTS, days: tuple[str, ...] 
     return make_folder(path, {"points.csv": points, "readings.csv": readings(days), "rules.toml": RULES + tariff})
 
 
-def test_a_folder_charges_the_level_of_each_point_and_newer_files_change_it_from_their_first_slot_on(
+def test_a_folder_charges_the_level_of_each_point_and_newer_files_change_it_from_their_first_slot_on_up_to_the_next_change(
     tmp_path: Path,
 ) -> None:
     out, tariff = tmp_path / "out", ALL + 'user_level = "35kV"\n'
@@ -221,6 +221,9 @@ def test_a_folder_charges_the_level_of_each_point_and_newer_files_change_it_from
     assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
     assert energies(out, "statements.csv")["M1", "grid_all"] == (192_000, 96_000 * (200_000 + 150_000))
     assert main(["settle", "replay", "--settled", str(out)]) == 0
+    early = folder(tmp_path / "early", tariff, POINTS.replace("10kV", "35kV"), DAYS[:1])
+    assert main(["settle", "files", str(early), "--onto", str(out)]) == 0
+    assert energies(out, "statements.csv")["M1", "grid_all"] == (192_000, 96_000 * (170_000 + 150_000))
 
 
 @pytest.mark.parametrize(
