@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gridcore.codes import Code
 from ledger.registry import entries
 from ledger.registry.columns import read_columns
 from ledger.registry.columns_file import encode_columns
@@ -30,11 +31,10 @@ def test_columns_after_any_registrations_are_those_of_the_state_read_from_nothin
     monkeypatch.setattr(Registry, "from_state", lambda *_: pytest.fail("everything was read again"))
     for block in range(BLOCKS):
         maker.now_s = ledger.ledger_time_s if world.simulated else world.time_s + 60 * block
-        before = len(state)
-        ledger.apply([maker.registration() for _ in range(3 + block % 3)], maker.now_s)
-        registered += len(state) - before
+        applied = ledger.apply([maker.registration() for _ in range(3 + block % 3)], maker.now_s)
+        registered += sum(result.code == Code.ACCEPTED for result in applied.results)
         if block % 2:
             assert list(encode_columns(state.registry.columns)) == list(encode_columns(read_columns(state))), (
                 f"block {block}"
             )
-    assert registered > 2
+    assert registered > 1
