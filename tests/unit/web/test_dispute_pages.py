@@ -33,7 +33,9 @@ OWN, OTHER = "ab" * 32, "cd" * 32
 
 
 def dispute(name: str, party: str, status: str = "open", **changes: Any) -> dict[str, Any]:
-    """What the node says of a dispute."""
+    """What the node says of a dispute; one that is closed has the step that closed it."""
+    is_closed = status in ("agreed", "upheld", "dismissed", "withdrawn")
+    end = {"outcome": status, "signer": "util", "time_s": START_S + 9_000, "height": 11, "statement": "56" * 32}
     return {
         "dispute": name,
         "party": party,
@@ -49,8 +51,8 @@ def dispute(name: str, party: str, status: str = "open", **changes: Any) -> dict
         "opened_height": 7,
         "answer_by_s": START_S + 867_600,
         "status": status,
-        "is_closed": status in ("agreed", "upheld", "dismissed", "withdrawn"),
-        "steps": [],
+        "is_closed": is_closed,
+        "steps": [end] if is_closed else [],
         "later_runs": [],
         "month": None,
         "part": None,
