@@ -20,7 +20,7 @@ from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from gridledger.settling.partners import Partners
 from settlement.contract_kit_1 import Int8Column, Int64Column
-from settlement.tariffs.charges import SlotPrices, Way
+from settlement.tariffs.charges import SlotPrices, Sold, Way
 from settlement.tariffs.components import Component
 from settlement.validation import Thresholds
 
@@ -279,7 +279,8 @@ class TariffFrom(NamedTuple):
 class PartyTariff(NamedTuple):
     """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name.
 
-    levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it; ways: of ``Usage``.
+    levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it; ways: of ``Usage``;
+    sellers: for each way and level of it a point that the first who sold there has at that level, "" where no point was billed to him.
     """
 
     components: Sequence[Component]
@@ -287,6 +288,7 @@ class PartyTariff(NamedTuple):
     prices: Mapping[str, SlotPrices] = {}
     levels: Mapping[str, Sequence[tuple[int, str]]] = {}
     ways: Mapping[Way, Int64Column] = {}
+    sellers: Mapping[Sold, str] = {}
 
     def terms_of(self, first_day: int) -> InvoiceTerms:
         """Those of the month that begins on this day: in force then, or the first ones where none is yet."""

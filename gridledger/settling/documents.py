@@ -22,6 +22,7 @@ from gridledger.settling.chain import (
     settled_slots,
     tariffs_of_ledger,
     timezone_of,
+    with_ways,
 )
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.reading import BilledThere
@@ -226,7 +227,8 @@ def billing_of(books: Books, charged: Charged, partners: PartnersOfRuns | None =
     reader, scope = books.reader, books.scope
     runs = read_runs(reader, charged.frame, scope.zone, scope.height, partners)
     used = _used_before(books, charged)
-    return Billing(charged.frame, runs, charged.tariffs, NOBODY if partners is None else partners.named, used)
+    tariffs = with_ways(reader, charged.frame, charged.tariffs, scope.height)
+    return Billing(charged.frame, runs, tariffs, NOBODY if partners is None else partners.named, used)
 
 
 def _used_before(books: Books, charged: Charged) -> UsedOfYear:

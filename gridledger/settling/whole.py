@@ -25,6 +25,7 @@ from gridledger.settling.chain import (
     read_runs,
     settled_ledger,
     tariffs_of_ledger,
+    with_ways,
     write_proof,
 )
 from gridledger.settling.chain.founding import ZONE_NAME
@@ -105,7 +106,8 @@ def settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> S
         named = NOBODY if partners is None else partners.named
         balances = _balances(ledger, frame)
         days = [day for area, of in balances.items() for day in balance_days(area, of.entries, frame.timezone)]
-        results = write_results(work, frame, runs, tariffs_of_ledger(ledger, frame), progress.written, named, days)
+        tariffs = with_ways(ledger, frame, tariffs_of_ledger(ledger, frame))
+        results = write_results(work, frame, runs, tariffs, progress.written, named, days)
         if balances:
             write_balances(work, balances)
         write_proof(ledger, home, results.sample)

@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from settlement.contract_kit_1 import Int64Column, largest_remainder
+from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
 from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, Component
+from settlement.tariffs.dealing import deal
 from settlement.tariffs.network import price_at_level
 
 _PPM: Final = 1_000_000
@@ -89,12 +90,26 @@ class NoPriceError(SettlementError):
         self.component, self.slot = component, slot
 
 
-class NoLevelError(SettlementError):
-    """A component has its prices by voltage level, and none for a level ("" where none is known) at which the party has a point in a slot."""
+class Sold(NamedTuple):
+    """Where a seller has a point: the way on which he sold, and one of the way's levels, "" where none is known."""
 
-    def __init__(self, component: Component, level: str, slot: int, words: str) -> None:
+    way: Way
+    level: str
+
+
+class NoLevelError(SettlementError):
+    """A component has its prices by voltage level, and none for a level ("" where none is known) at which the party has a point in a slot, or for
+    what was traded there.
+
+    remedy: what the component is to say; "" where a point is to have another level: the party's own, or the seller's where ``sold`` names one.
+    """
+
+    def __init__(
+        self, component: Component, level: str, slot: int, words: str, remedy: str = "", sold: Sold | None = None
+    ) -> None:
         super().__init__(f"{component.name}: {words}")
         self.component, self.level, self.slot, self.words = component, level, slot, words
+        self.remedy, self.sold = remedy, sold
 
 
 class Charge(NamedTuple):
@@ -280,6 +295,31 @@ class LevelPrice(NamedTuple):
     upto: str = ""
 
 
+class _Taken(NamedTuple):
+    """What a party took at a voltage level, "" where none is known: Wh by slot, and the places of the slots in the calendar, at least one."""
+
+    component: Component
+    level: str
+    energies_wh: Int64Column
+    places: NDArray[np.intp]
+
+    @property
+    def named(self) -> str:
+        """The level by which it is charged, "" where there is none."""
+        return self.level or self.component.user_level
+
+    def fault(self, at: int, words: str, remedy: str = "", sold: Sold | None = None) -> NoLevelError:
+        """What keeps the energy of a slot, by its place among these, from being charged."""
+        return NoLevelError(self.component, self.level, int(self.places[at]), words, remedy, sold)
+
+    def check_highest(self, at: int) -> None:
+        """NoLevelError for a highest level below that of the point."""
+        names, highest = [one.name for one in self.component.levels], self.component.highest_level
+        if highest and names.index(highest) < names.index(self.named):
+            words = f"{highest} lies below the user's level {self.named}"
+            raise self.fault(at, words, f"let its highest_level be {self.named} or one above it")
+
+
 def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -> list[LevelPrice]:
     """Of each level at which the party has a point in some slots, by the levels' names, and of each highest level that its trades cover.
 
@@ -291,64 +331,66 @@ def level_prices(component: Component, usage: Usage, places: NDArray[np.intp]) -
         billed = places[is_billed[places]]
         if not billed.size:
             continue
-        named = level or component.user_level
-        if not named:
-            raise NoLevelError(component, level, int(billed[0]), "no voltage level of it is known")
-        energies_wh = energy_of(component.base, own)[billed]
-        try:
-            covered = _covered(component, named, usage, billed, energies_wh)
-            for upto, energy_wh in covered.items():
-                found.append(LevelPrice(level, price_at_level(component.levels, named, upto), energy_wh, upto))
-        except SettlementError as error:
-            raise NoLevelError(component, level, int(billed[0]), str(error)) from None
+        taken = _Taken(component, level, energy_of(component.base, own)[billed], billed)
+        if words := _unpriced(component, taken.named):
+            raise taken.fault(0, words if taken.named else "no voltage level of it is known")
+        for upto, energy_wh in _covered(taken, usage.ways).items():
+            found.append(LevelPrice(level, price_at_level(component.levels, taken.named, upto), energy_wh, upto))
     return found
 
 
-def _covered(
-    component: Component, level: str, usage: Usage, places: NDArray[np.intp], energies_wh: Int64Column
-) -> Mapping[str, int]:
-    """What a party took at a level in some slots by the highest level that it covers. SettlementError for a level that is not known.
+def _unpriced(component: Component, level: str) -> str:
+    """Why a level has no price, "" where it has one."""
+    names = [one.name for one in component.levels]
+    return "" if level in names else f"{level!r} is none of the voltage levels {', '.join(names)}"
+
+
+def _covered(taken: _Taken, ways: Mapping[Way, Int64Column]) -> Mapping[str, int]:
+    """What a party took at a level by the highest level that it covers. NoLevelError where what it took goes up to one without a price.
 
     The traded energy of a slot is dealt to the ways of the slot's trades by what was bought on each, by largest remainder, ties to the way that stands first; where
     trades name no sides all of it goes up to ``highest_level``.
     """
+    component = taken.component
     if not component.covers:
-        return {component.highest_level: int(energies_wh.sum())}
-    own = {way: of_slot[places] for way, of_slot in sorted(usage.ways.items())}
-    upto = {way: _highest(component, level, way) for way, of_slot in own.items() if of_slot.any()}
-    ways = np.stack([np.zeros_like(places), *(own[way] for way in upto)])[1:]
+        taken.check_highest(0)
+        return {component.highest_level: int(taken.energies_wh.sum())}
+    at = np.flatnonzero(taken.energies_wh)
+    taken = taken._replace(energies_wh=taken.energies_wh[at], places=taken.places[at])
+    of_ways = sorted(ways)
+    bought = np.array([ways[way][taken.places] for way in of_ways], dtype=np.int64).reshape(len(of_ways), at.size)
     found = dict.fromkeys((one.name for one in component.levels), 0)
-    for energy_wh, bought in zip(energies_wh.tolist(), ways.T, strict=True):
-        if not energy_wh:
-            continue
-        if not bought.any():
-            if not component.highest_level:
-                raise SettlementError("its trades name no sides, and the component has no highest_level")
-            found[component.highest_level] += energy_wh
-            continue
-        for way, part_wh in zip(upto, largest_remainder(energy_wh, bought).tolist(), strict=True):
-            found[upto[way]] += part_wh
-    taken = {name: energy_wh for name, energy_wh in found.items() if energy_wh}
-    return taken or {level: 0}
+    for way, part_wh in zip(of_ways, deal(taken.energies_wh, bought), strict=True):
+        if part_wh.any():
+            found[_highest(taken, way, int(np.argmax(part_wh > 0)))] += int(part_wh.sum())
+    without_sides = np.flatnonzero(~bought.any(axis=0))
+    if without_sides.size:
+        first = int(without_sides[0])
+        if not component.highest_level:
+            words = "its trades name no sides, and the component has no highest_level"
+            raise taken.fault(first, words, "give it a highest_level, up to which they go")
+        taken.check_highest(first)
+        found[component.highest_level] += int(taken.energies_wh[without_sides].sum())
+    return {name: energy_wh for name, energy_wh in found.items() if energy_wh} or {taken.named: 0}
 
 
-def _highest(component: Component, level: str, way: Way) -> str:
-    """The highest of the levels that a trade covers: of the buyer's point, of the seller's, and of the place under which both lie. SettlementError for one without a price."""
-    names = [one.name for one in component.levels]
-    covered = [level, *(one or component.user_level for one in way.levels)]
+def _highest(taken: _Taken, way: Way, at: int) -> str:
+    """The highest of the levels that a trade covers: of the buyer's point, of the seller's, and of the place under which both lie. at: a slot in which
+    energy goes on the way. NoLevelError for one without a price.
+    """
+    component, covered = taken.component, [taken.named]
+    for level in way.levels:
+        covered.append(level or component.user_level)
+        if words := _unpriced(component, covered[-1]):
+            words = f"of the level of a seller: {words}" if covered[-1] else "no voltage level of a seller is known"
+            raise taken.fault(at, words, sold=Sold(way, level))
     if component.place_levels and way.place:
         of_place = dict(component.place_levels)
         if way.place not in of_place:
-            raise SettlementError(f"place_levels do not say the level of grid place {way.place}")
+            words = f"place_levels do not say the level of grid place {way.place}"
+            raise taken.fault(at, words, f"let its place_levels say the level of grid place {way.place}")
         covered.append(of_place[way.place])
-    for name in covered:
-        if name not in names:
-            raise SettlementError(
-                f"{name!r} is none of the voltage levels {', '.join(names)}"
-                if name
-                else "no voltage level of a seller is known"
-            )
-    return max(covered, key=names.index)
+    return max(covered, key=[one.name for one in component.levels].index)
 
 
 def _by_level(component: Component, usage: Usage, places: NDArray[np.intp]) -> tuple[int | None, int]:

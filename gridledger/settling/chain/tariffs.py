@@ -165,7 +165,7 @@ def tariffs_of_ledger(reader: LedgerReader, dataset: Dataset, height: int | None
 def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = None) -> dict[str, PartyTariff]:
     """The same of the parties that name a tariff in these slots, by what blocks up to a height say, by itself the newest.
 
-    An entry holds from the first local day on that begins with it or behind it.
+    An entry holds from the first local day on that begins with it or behind it. Who is charged by them needs their ways besides (``with_ways``).
     """
     days, until = _Days(dataset), reader.height if height is None else height
     prices_of = cache(lambda name: _slot_prices(reader, name, dataset.slot_start_s, until))
@@ -182,20 +182,22 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
             prices = {name: prices_of(name) for name in sorted(series)}
             levels = _levels(reader, points_of[party], until) if any(one.levels for one in components) else {}
             found[party] = PartyTariff(components, terms, prices, levels)
-    return _with_ways(reader, dataset, found, until)
+    return found
 
 
-def _with_ways(
-    reader: LedgerReader, dataset: Dataset, tariffs: dict[str, PartyTariff], height: int
-) -> dict[str, PartyTariff]:
-    """Tariffs with the ways of trades, for the parties of which a component asks for them."""
+def with_ways(
+    reader: LedgerReader, dataset: Dataset, tariffs: Mapping[str, PartyTariff], height: int | None = None
+) -> Mapping[str, PartyTariff]:
+    """Tariffs by which parties are charged, with the ways of trades for those of whom a component asks for them; blocks as of ``named_tariffs``."""
     asking = [party for party, one in tariffs.items() if any(component.covers for component in one.components)]
     if not asking:
         return tariffs
     zone, _ = reader.registry.zone_of_area(dataset.points[0].area) or broken("every point is of an area")
-    levels_of = cache(lambda point: _levels(reader, [point], height)[point])
-    ways = ways_of_trades(reader, zone, dataset.slot_start_s, asking, levels_of, height)
-    return {**tariffs, **{party: tariffs[party]._replace(ways=of_party) for party, of_party in ways.items()}}
+    until = reader.height if height is None else height
+    levels_of = cache(lambda point: _levels(reader, [point], until)[point])
+    found = ways_of_trades(reader, zone, dataset.slot_start_s, asking, levels_of, until)
+    with_them = {party: tariffs[party]._replace(ways=one.ways, sellers=one.sellers) for party, one in found.items()}
+    return {**tariffs, **with_them}
 
 
 def named_terms(reader: LedgerReader, dataset: Dataset, parties: Iterable[str], height: int) -> dict[str, PartyTariff]:

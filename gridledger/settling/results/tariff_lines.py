@@ -120,7 +120,7 @@ def chargings(
             except NoLevelError as error:
                 at = np.flatnonzero((levels[error.slot] == error.level) & is_billed[error.slot, points])
                 point = sheets.dataset.points[int(points[at[0]])].point
-                raise GridError(_without_level(error, party, point, sheets.dataset)) from None
+                raise GridError(_without_level(error, party, point, tariffs[party], sheets.dataset)) from None
             rows = ChargedRows(Usage(own[0], own[1], own[2]), is_billed[:, points], whom[:, points], partners)
             of_partners = _of_partners(charges, tariff, holding, rows)
             so_far = [dict(of_month) for of_month in billed[party]]
@@ -172,12 +172,18 @@ def _without_price(error: NoPriceError, party: str, dataset: Dataset) -> str:
     return f"price series {series} says no price of the slot that starts at {start}, by which component {component} of {party} is charged; register it"
 
 
-def _without_level(error: NoLevelError, party: str, point: str, dataset: Dataset) -> str:
-    """Which point's level gives no price, from which slot on, and who is charged by it."""
-    component, start = error.component.name, _start(dataset, error.slot)
+def _without_level(error: NoLevelError, party: str, point: str, tariff: PartyTariff, dataset: Dataset) -> str:
+    """Of which point and slot energy has no price, who is charged by it, and what is to be registered: the level of the point, of a seller's, or another component."""
+    component, start, sold = error.component.name, _start(dataset, error.slot), error.sold
+    unpriced = point if sold is None else tariff.sellers[sold]
+    known = (
+        f"register grid_connection/{unpriced} with one of {', '.join(level.name for level in error.component.levels)}"
+    )
+    if not unpriced:
+        known = "give it a user_level, which stands in where no point is billed to a seller"
     return (
-        f"point {point} in the slot that starts at {start}: {error.words}; by it component {component} of {party} is charged: register "
-        f"grid_connection/{point} with one of {', '.join(level.name for level in error.component.levels)}"
+        f"point {point} in the slot that starts at {start}: {error.words}; by it component {component} of {party} is charged: "
+        f"{error.remedy or known}"
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.registry import tariff as registered
+from settlement.contract_kit_1 import largest_remainder
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
 from settlement.tariffs.charges import (
     Calendar,
@@ -28,6 +29,7 @@ from settlement.tariffs.charges import (
     used_before,
 )
 from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
+from settlement.tariffs.dealing import deal
 from settlement.tariffs.network import VoltageLevel
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from tests.slow import invoices, tariffs
@@ -91,6 +93,9 @@ def components(draw: st.DrawFn) -> list[Component]:
 
 WAYS = (Way(("10kV",), 2), Way(("", "35kV"), 1), Way(("110kV",), 0))
 WAY_WH = st.sampled_from([0, 0, 1, 2, 1_000, 10**9])
+
+
+DEALT_WH = st.one_of(st.integers(0, 7), st.integers(0, 2**61))
 
 
 class Usages(NamedTuple):
@@ -255,6 +260,20 @@ def test_a_point_whose_level_gives_no_price_is_never_charged_at_nothing() -> Non
         assert (error.value.level, error.value.slot) == (level, 2)
         nowhere = nothing._replace(at_level={level: LevelUsage(nothing, days < 0)})
         assert Tariff([part], Holding(calendar)).charges("P1", nowhere, [{}]) == []
+
+
+@given(
+    st.integers(1, 5).flatmap(lambda rows: st.lists(st.tuples(DEALT_WH, *[DEALT_WH] * rows), min_size=1, max_size=5))
+)
+@settings(max_examples=100, deadline=None)
+def test_all_slots_dealt_at_once_have_the_shares_of_each_slot_dealt_by_itself(slots: list[tuple[int, ...]]) -> None:
+    total, *weights = np.array(slots, dtype=np.int64).T
+    shares = deal(total, np.array(weights)).T.tolist()
+    alone = [
+        largest_remainder(total_wh, np.array(of_slot)).tolist() if any(of_slot) else [0] * len(of_slot)
+        for total_wh, *of_slot in slots
+    ]
+    assert shares == alone
 
 
 def test_energies_and_prices_at_their_widths_are_charged_exactly() -> None:
