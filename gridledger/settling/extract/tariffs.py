@@ -12,7 +12,7 @@ from gridcore.errors import UsageError
 from gridledger.settling.chain.tariffs import named_tariffs
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, parties_of
 from gridledger.settling.extract.series import Keys, key_of
-from gridledger.settling.files.terms import check_tariff
+from gridledger.settling.files.tariffs import Market, check_tariff
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.errors import SettlementError
@@ -82,9 +82,11 @@ def _drawn(reader: LedgerReader, dataset: Dataset, merged: Sequence[Component], 
 
 def _fault_of(dataset: Dataset, components: Sequence[Component]) -> str:
     """Why no ``rules.toml`` says some components; "" where one does."""
+    contract = CONTRACTS[dataset.rules.contract]
+    market = Market(contract, dataset.rules.terms, dataset.orders, dataset.slot_start_s)
     try:
-        components_of(tables_of(components), [kind.kind for kind in CONTRACTS[dataset.rules.contract].line_kinds])
-        check_tariff(components, dataset.points)
+        components_of(tables_of(components), [kind.kind for kind in contract.line_kinds])
+        check_tariff(components, market, dataset.points)
     except (SettlementError, UsageError) as error:
         return str(error)
     return ""

@@ -15,20 +15,17 @@ from gridledger.settling.dataset import (
     OrdersBySlot,
     PointRow,
     SeriesRows,
-    parties_of,
 )
 from gridledger.settling.files.agreements import prices_named, read_agreements, references_of
-from gridledger.settling.files.fault import fault, nearest
+from gridledger.settling.files.fault import fault
 from gridledger.settling.files.keys import read_keys
 from gridledger.settling.files.prices import check_prices, first_prices, read_prices
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.rules import RulesRead, fault_of_terms, file_rules
 from gridledger.settling.files.stamps import to_iso
+from gridledger.settling.files.tariffs import Market, check_tariff
 from ledger.contract import Contract
 from settlement.contract_kit_1 import Int64Column
-from settlement.errors import SettlementError
-from settlement.tariffs.components import Component
-from settlement.tariffs.network import price_at_level
 
 POINTS, PRICES, KEYS, AGREEMENTS = "points.csv", "prices.csv", "keys.csv", "agreements.csv"
 
@@ -85,8 +82,7 @@ def read_terms(
         inputs.append(keys_file)
     first = _first_prices(priced.series, rules, starts)
     settled = file_rules(rules, starts, other_prices=first, orders=of.orders)
-    check_tariff(rules.tariff, of.points, of.known_by)
-    _check_covers(rules)
+    check_tariff(rules.tariff, Market(contract, settled.terms, of.orders, starts), of.points, of.known_by)
     check_prices(priced.series, settled, billed, starts, lambda prices: fault_of_terms(rules, prices))
     if uses_keys(contract):
         _check_keys(keys, rules, of)
@@ -145,47 +141,6 @@ def _first_prices(series: Sequence[SeriesRows], rules: RulesRead, starts: Int64C
             what = f"{rows.key} has no price for all from {to_iso(first_s)} on, the first slot"
             raise fault(PRICES, what, f"give one that starts there or earlier, or [prices] {rows.key} in {RULES}")
     return prices
-
-
-def check_tariff(components: Sequence[Component], points: Sequence[PointRow], known_by: str = POINTS) -> None:
-    """FilesError unless each component is paid by parties that there are, to an account that is none, and has a price at their points' levels."""
-    parties = parties_of(points)
-    for component in components:
-        if component.account in parties:
-            what = f"[[tariff.component]] {component.name}: account {component.account} is a party of {known_by}"
-            raise fault(RULES, what, "give the account another name")
-        for party in (*component.parties, *component.contracted_w):
-            if party not in parties:
-                what = f"[[tariff.component]] {component.name}: {party} is no party of {known_by}"
-                raise fault(RULES, what, nearest(party, sorted(parties)))
-        if component.levels:
-            _check_levels(component, points)
-
-
-def _check_covers(rules: RulesRead) -> None:
-    """A component that follows trades is told of their sides, or up to which level all of them go."""
-    for component in rules.tariff:
-        if component.covers and not component.highest_level and not rules.contract.trades_in_pairs:
-            what = f"[[tariff.component]] {component.name}: covers, and trades of {rules.contract.contract_id} name no sides"
-            raise fault(RULES, what, "give highest_level beside it, or settle under a contract that trades in pairs")
-
-
-def _check_levels(component: Component, points: Sequence[PointRow]) -> None:
-    """A component by voltage level has a price for every point of who pays it."""
-    for point in points:
-        level = point.voltage_level or component.user_level
-        if point.is_border or (component.parties and not {*component.parties}.intersection(point.parties)):
-            continue
-        if not level:
-            what = (
-                f"point {point.point} has no voltage_level, by which [[tariff.component]] {component.name} is charged"
-            )
-            raise fault(POINTS, what, f"give it in the column voltage_level, or user_level in {RULES}")
-        try:
-            price_at_level(component.levels, level, "" if component.covers else component.highest_level)
-        except SettlementError as error:
-            what = f"point {point.point} and [[tariff.component]] {component.name} of {RULES}: {error}"
-            raise fault(POINTS, what, "give the point one of its levels, or the component more") from None
 
 
 def _check_keys(keys: Sequence[KeyRow], rules: RulesRead, of: Measured) -> None:

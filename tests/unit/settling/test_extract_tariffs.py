@@ -120,3 +120,16 @@ def test_components_that_no_file_says_are_left_out_in_one_line(
     words = "tariff component energy: its entries must have one account, base and tax flag"
     assert f"the components of tariffs are left out, rules.toml cannot say them: {words}" in notes
     assert "energy" not in kinds
+
+
+def test_components_that_follow_trades_of_a_pool_are_left_out_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was traded on the ledger, so its documents stand; no folder says such a tariff under this contract."""
+    levels = {"levels": [["10kV", 200_000], ["35kV", 170_000]], "user_level": "10kV"}
+    following = {"account": "grid", "base": "traded", "covers": "trade", "name": "way", "taxed": True, **levels}
+    notes, kinds = noted(tmp_path, capsys, HOME._replace(components=[*OFFERED, following]))
+    (note,) = (note for note in notes if note.startswith("the components of tariffs are left out"))
+    assert "[[tariff.component]] way: covers, and trades of" in note
+    assert "name no sides; give highest_level beside it" in note
+    assert "way" not in kinds

@@ -6,15 +6,21 @@ import csv
 import tomllib
 from collections import defaultdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
 
 from gridcore.errors import UsageError
 from gridledger.cli import main
-from gridledger.settling.documents import DocumentFolder
+from gridledger.settling.chain import billed_in, frame_of_ledger, named_tariffs, tariffs, with_ways
+from gridledger.settling.documents import DocumentFolder, slots_of_months
+from gridledger.settling.files import terms
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
+from gridledger.settling.month_documents import scope_of
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
 from settlement.tariffs.charges import Calendar, Holding, NoLevelError, Tariff, Usage, Way
 from settlement.tariffs.reading import components_of
 from tests.unit.settling.folders import AUCTION, make_folder
@@ -97,6 +103,35 @@ def test_each_trade_is_charged_up_to_the_place_under_which_both_sides_lie(
     assert charged(tmp_path / "again") == charged(out)
 
 
+@pytest.mark.parametrize(("payer", "views"), [("M1", 2), ("M2", 0)])
+def test_the_zone_is_viewed_in_slots_in_which_who_pays_bought_and_never_by_extract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, payer: str, views: int
+) -> None:
+    """M2 sells alone; an extracted folder has the tariff and no charges."""
+    out, data = tmp_path / "out", tmp_path / "out" / "ledger"
+    made = folder(tmp_path / "in", FOLLOWING + f'parties = ["{payer}"]\n')
+    assert main(["settle", "files", str(made), "--out", str(out)]) == 0
+    with reading(data, CONTRACTS, None) as reader:
+        scope = scope_of(reader, None)
+        slots = slots_of_months(reader, scope)["2025-06"]
+        frame = frame_of_ledger(reader, scope, slots, billed_in(reader, scope, slots))
+        named = named_tariffs(reader, frame)
+        viewed, zone_at = list[int](), reader.zone_at
+        monkeypatch.setattr(
+            reader, "zone_at", lambda zone, at_s, height: viewed.append(at_s) or zone_at(zone, at_s, height)
+        )
+        found = with_ways(reader, frame, named)
+    assert (len(viewed), [sum(map(sum, one.ways.values())) for one in named.values()]) == (views, [0, 0, 0])
+    assert {party: sum(map(sum, one.ways.values())) for party, one in found.items()} == {
+        "M1": 300 * views,
+        "M2": 0,
+        "M3": 0,
+    }
+    monkeypatch.setattr(tariffs, "ways_of_trades", None)
+    assert main(["settle", "extract", "--data", str(data), "--out", str(tmp_path / "extracted")]) == 0
+    assert 'covers = "trade"' in (tmp_path / "extracted" / "rules.toml").read_text()
+
+
 def test_without_places_a_trade_goes_up_to_the_higher_level_of_its_sides(tmp_path: Path) -> None:
     """Within 10 kV nothing is charged, to a seller at 35 kV the difference."""
     out, rules = tmp_path / "out", RULES.replace(GRID, 'pay_as_bid/1"')
@@ -130,8 +165,8 @@ def one_slot(traded_wh: int, way: Way) -> Usage:
 
 
 def charge(tariff: str, usage: Usage) -> int:
-    month, month_of_year, day, second = (np.array([one], dtype=np.int64) for one in (0, 6, 739_000, 0))
-    calendar = Calendar(900, month, month_of_year, day, second, [30])
+    slots = np.arange(len(usage.import_wh), dtype=np.int64)
+    calendar = Calendar(900, slots * 0, slots * 0 + 6, slots * 0 + 739_000, slots * 900, [30])
     components = components_of(tomllib.loads(tariff)["tariff"]["component"], ())
     return sum(one.amount_nano for one in Tariff(components, Holding(calendar)).charges("M1", usage, [{}]))
 
@@ -161,6 +196,94 @@ def test_the_figures_of_the_pilot_rule(way: Way, energy_wh: int, nano: int) -> N
 def test_a_way_without_a_price_charges_nothing_at_zero(way: Way, words: str) -> None:
     with pytest.raises(NoLevelError, match=words):
         charge(FOLLOWING + PLACES + 'user_level = "10kV"\n', one_slot(1_000, way))
+
+
+def test_a_way_on_which_nothing_is_charged_needs_no_price() -> None:
+    """Place 9 has no level: nothing was taken in the first slot, and of 1 Wh in the second nothing is dealt to its way."""
+    took, more, other = (np.array(column, dtype=np.int64) for column in ([0, 1], [0, 1_000], [500, 10]))
+    usage = Usage(took, took * 0, took, ways={Way(("10kV",), 2): more, Way(("10kV",), 9): other})
+    assert charge(FOLLOWING + PLACES + 'user_level = "10kV"\n', usage) == 30_000
+
+
+BY_ALL: Final = AUCTION + 'timezone = "UTC"\n'
+OF_M1: Final = 'parties = ["M1"]\n'
+
+
+@pytest.mark.parametrize(
+    ("rules", "tariff", "level", "words"),
+    [
+        (
+            RULES, FOLLOWING + PLACES.replace('[1, "110kV"], ', ""), "10kV",
+            "place_levels do not say the level of grid place 1; by it component grid_traded of M1 is charged: let its place_levels say the level of grid place 1",
+        ),
+        (
+            RULES, FOLLOWING + OF_M1, "",
+            "no voltage level of a seller is known; by it component grid_traded of M1 is charged: register grid_connection/P3 with one of 10kV, 35kV, 110kV",
+        ),
+        (
+            RULES, FOLLOWING + OF_M1, "6kV",
+            "of the level of a seller: '6kV' is none of the voltage levels 10kV, 35kV, 110kV; by it component grid_traded of M1 is charged: register grid_connection/P3 with one of 10kV, 35kV, 110kV",
+        ),
+        (
+            BY_ALL, FOLLOWING, "10kV",
+            "its trades name no sides, and the component has no highest_level; by it component grid_traded of M1 is charged: give it a highest_level, up to which they go",
+        ),
+        (
+            BY_ALL, FOLLOWING.replace("110kV", "400kV").replace("10kV", "6kV").replace("400kV", "10kV") + 'highest_level = "6kV"\n', "10kV",
+            "6kV lies below the user's level 10kV; by it component grid_traded of M1 is charged: let its highest_level be 10kV or one above it",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_price_is_told_with_the_slot_of_the_trade_and_what_is_to_be_changed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rules: str,
+    tariff: str,
+    level: str,
+    words: str,
+) -> None:
+    """As of a ledger, whose tariff nobody held against orders. In the first slot M1 takes nothing."""
+    monkeypatch.setattr(terms, "check_tariff", lambda *_: None)
+    made = folder(tmp_path / "in", tariff, rules=rules, level=level)
+    (made / "readings.csv").write_text(READINGS.replace("P1,0.9,", "P1,0,"))
+    assert main(["settle", "files", str(made), "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"point P1 in the slot that starts at 2025-06-01T00:15+00:00: {words}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "tariff", "level", "words"),
+    [
+        (
+            RULES, FOLLOWING + PLACES.replace('[1, "110kV"], ', ""), "10kV",
+            'rules.toml: [[tariff.component]] grid_traded: place_levels do not say the level of grid place 1, through which 2 and 3 trade; add [1, "110kV"], or',
+        ),
+        (
+            RULES, FOLLOWING + OF_M1, "",
+            "points.csv: point P3 has no voltage_level, by which [[tariff.component]] grid_traded is charged where it sells; give it in the column voltage_level",
+        ),
+        (
+            BY_ALL, FOLLOWING.replace("110kV", "400kV").replace("10kV", "6kV").replace("400kV", "10kV") + 'highest_level = "6kV"\n', "10kV",
+            "points.csv: point P1 and [[tariff.component]] grid_traded of rules.toml: 6kV lies below the user's level 10kV",
+        ),
+    ],
+)  # fmt: skip
+def test_a_tariff_that_cannot_charge_a_trade_of_the_files_is_one_line_before_a_ledger_is_made(
+    tmp_path: Path, rules: str, tariff: str, level: str, words: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        read_folder(folder(tmp_path, tariff, rules=rules, level=level))
+    assert str(error.value).startswith(words)
+    assert "\n" not in str(error.value)
+
+
+def test_levels_of_places_and_points_that_no_trade_of_a_payer_passes_are_not_asked_for(tmp_path: Path) -> None:
+    """M1 buys of M2 alone, below the same place; M3 has no level, and buys too."""
+    made = folder(tmp_path, FOLLOWING + OF_M1 + 'place_levels = [[2, "35kV"]]\n', level="")
+    orders = (made / "orders.csv").read_text().replace("M3,sell", "M3,buy")
+    (made / "orders.csv").write_text(orders)
+    assert [point.voltage_level for point in read_folder(made).points] == ["10kV", "10kV", None]
 
 
 @pytest.mark.parametrize(
