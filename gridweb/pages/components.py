@@ -48,7 +48,7 @@ STEPS: Final[Mapping[str, str]] = {
     MONTH: N_("of the month"),
     YEAR: N_("of the calendar year so far"),
 }
-COVERS: Final[Mapping[str, str]] = {TRADE: N_("the highest level of its sides")}
+COVERS: Final[Mapping[str, str]] = {TRADE: N_("the highest level of its sides and of the place above both")}
 ROUNDINGS: Final[Mapping[str, str]] = {
     "half_even": N_("ties to the even one"),
     "half_up_away": N_("ties away from zero"),
@@ -62,6 +62,7 @@ COLUMNS: Final = (
     Column("level", N_("At voltage level"), "name"),
     Column("highest_level", N_("Trades cover up to"), "name"),
     Column("covers", N_("Each trade covers up to"), words=COVERS),
+    Column("place_levels", N_("Levels of places of the grid"), "name"),
     Column("price_micro_per_kwh", N_("Per kWh"), "price_micro"),
     Column("price_series", N_("Per kWh, by slot: price series"), "name"),
     Column("rate_nano", N_("Per kW and month, or per day"), "amount_nano"),
@@ -196,6 +197,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 level,
                 component.get("highest_level"),
                 component.get("covers"),
+                ", ".join(f"{place}: {of_place}" for place, of_place in component.get("place_levels", ())) or None,
                 price if is_energy else None,
                 component.get("price_series"),
                 None if is_energy or base == PERCENT else price * NANO_PER_MICRO,

@@ -166,18 +166,22 @@ async def test_a_component_by_voltage_level_has_a_row_for_each_level_up_to_the_h
         assert all(head in page for head in heads)
 
 
-async def test_a_component_that_follows_trades_says_so_and_has_the_whole_price_of_each_level(charged: World) -> None:
+async def test_a_component_that_follows_trades_says_so_with_places_and_has_the_whole_price_of_each_level(
+    charged: World,
+) -> None:
     entries = charged.node.answers["registry/tariff/village"]["entries"]
     grid = {key: value for key, value in component("grid", "traded", 0).items() if key != "price"}
     grid |= {"levels": [["10kV", 200_000], ["35kV", 170_000]], "highest_level": "35kV", "covers": "trade"}
+    grid["place_levels"] = [[1, "35kV"], [4, "10kV"]]
     entries[:] = [{**entries[0], "value": {"components": [grid], **TERMS}}]
     table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
     keys = [column["key"] for column in table["columns"]]
     rows = [dict(zip(keys, row, strict=True)) for row in table["rows"]]
-    told = [(row["level"], row["covers"], row["price_micro_per_kwh"]) for row in rows]
-    assert told == [("10kV", "trade", 200_000), ("35kV", "trade", 170_000)]
+    told = [(row["level"], row["covers"], row["place_levels"], row["price_micro_per_kwh"]) for row in rows]
+    places = "1: 35kV, 4: 10kV"
+    assert told == [("10kV", "trade", places, 200_000), ("35kV", "trade", places, 170_000)]
     page = await charged.browser(Role.UTILITY, language="zh_CN").text("/tariffs/village")
-    assert "双方所及的最高电压等级" in page
+    assert all(words in page for words in ("双方及其共同上级电网位置的最高电压等级", "电网位置的电压等级", places))
 
 
 @pytest.fixture
