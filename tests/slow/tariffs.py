@@ -184,6 +184,8 @@ def by_way(component: Component, own: str, energy_wh: int, slot: Slot) -> dict[s
     found: dict[str, int] = defaultdict(int)
     names = [name for name, _ in component.levels]
     for (levels, place), wh in zip(ways, given, strict=True):
+        if not wh:
+            continue
         covered = [own, *(level or component.user_level for level in levels)]
         covered += [dict(component.place_levels)[place]] if component.place_levels and place else []
         found[max(covered, key=names.index)] += wh

@@ -77,8 +77,13 @@ def _fault_of_level(component: Component, point: PointRow, highest_level: str, h
     try:
         price_at_level(component.levels, level, highest_level)
     except SettlementError as error:
-        what = f"point {point.point} and {where} of {RULES}: {error}"
-        return fault(POINTS, what, "give the point one of its levels, or the component more")
+        what, right = (
+            f"point {point.point} and {where} of {RULES}: {error}",
+            "give the point one of its levels, or the component more",
+        )
+        if level in dict(component.levels):
+            right = f"let highest_level be {level} or one above it"
+        return fault(POINTS, what, right)
     return None
 
 

@@ -19,6 +19,7 @@ from gridledger.settling.files import terms
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
 from gridledger.settling.month_documents import scope_of
+from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs.charges import Calendar, Holding, NoLevelError, Tariff, Usage, Way
@@ -117,9 +118,12 @@ def test_the_zone_is_viewed_in_slots_in_which_who_pays_bought_and_never_by_extra
         frame = frame_of_ledger(reader, scope, slots, billed_in(reader, scope, slots))
         named = named_tariffs(reader, frame)
         viewed, zone_at = list[int](), reader.zone_at
-        monkeypatch.setattr(
-            reader, "zone_at", lambda zone, at_s, height: viewed.append(at_s) or zone_at(zone, at_s, height)
-        )
+
+        def noted(zone: Zone, at_s: int, height: int) -> ZoneInForce:
+            viewed.append(at_s)
+            return zone_at(zone, at_s, height)
+
+        monkeypatch.setattr(reader, "zone_at", noted)
         found = with_ways(reader, frame, named)
     assert (len(viewed), [sum(map(sum, one.ways.values())) for one in named.values()]) == (views, [0, 0, 0])
     assert {party: sum(map(sum, one.ways.values())) for party, one in found.items()} == {
@@ -265,7 +269,7 @@ def test_what_has_no_price_is_told_with_the_slot_of_the_trade_and_what_is_to_be_
         ),
         (
             BY_ALL, FOLLOWING.replace("110kV", "400kV").replace("10kV", "6kV").replace("400kV", "10kV") + 'highest_level = "6kV"\n', "10kV",
-            "points.csv: point P1 and [[tariff.component]] grid_traded of rules.toml: 6kV lies below the user's level 10kV",
+            "points.csv: point P1 and [[tariff.component]] grid_traded of rules.toml: 6kV lies below the user's level 10kV; let highest_level be 10kV or one above it",
         ),
     ],
 )  # fmt: skip
