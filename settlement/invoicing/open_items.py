@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+NOTHING: Final[Mapping[str, int]] = {}
 
 
 class Item(NamedTuple):
-    """An issued document of a party. corrects: the number of its invoice, "" of an invoice; due_date: ISO; gross_nano: above 0 the party owes."""
+    """An issued document of a party. corrects: the number of its invoice, "" of an invoice; due_date: ISO; gross_nano: above 0 the party owes.
+
+    month: of which documents it may be disputed, as ``2026-07``; "" where nobody can dispute it.
+    """
 
     number: str
     corrects: str
     due_date: str
     gross_nano: int
+    month: str = ""
 
     @property
     def invoice(self) -> str:
@@ -27,36 +33,61 @@ class Item(NamedTuple):
 
 
 class OpenItems(NamedTuple):
-    """open_nano: of each document by number, of the sign of its amount; rest_nano: of the balance what no document says, such as a prepayment (below 0).
+    """open_nano: of each document by number, of the sign of its amount; disputed_nano: what of that is disputed, and not due.
 
-    The open amounts and the rest come to the balance of documents and payments, exactly.
+    rest_nano: of the balance what no document says, such as a prepayment (below 0). The open amounts and the rest come to the balance of
+    documents and payments, exactly.
     """
 
     open_nano: Mapping[str, int]
+    disputed_nano: Mapping[str, int]
     rest_nano: int
 
 
-def open_items(items: Sequence[Item], paid_nano: int) -> OpenItems:
+def open_items(items: Sequence[Item], paid_nano: int, contested_nano: Mapping[str, int] = NOTHING) -> OpenItems:
     """What is open of all documents of a party in one currency. paid_nano: what its payments take off, below 0 where it was paid.
 
-    A correction changes what its invoice comes to. Payments, and invoices that the party has to get, are set against what it owes, the oldest
-    due date first; where it has to get more than it owes, what it owes is set off and what it was paid is set against that. Nothing is both open
-    on one side and on the other.
+    contested_nano: what of its documents of a month stands contested, by month, as ``settlement.invoicing.disputed`` says.
+
+    A correction changes what its own invoice comes to. Payments, and documents that the party has to get, are set against what it owes then, each
+    document at its own due date, the oldest first, what is disputed last; where it has to get more than it owes, what it owes is set off and
+    what it was paid is set against that. Nothing is both open on one side and on the other.
     """
     by_invoice: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_invoice[item.invoice].append(item)
-    claims = {invoice: sum(item.gross_nano for item in of) for invoice, of in by_invoice.items()}
-    balance_nano = sum(claims.values()) - paid_nano
+    own: list[Item] = []
+    for of_invoice in by_invoice.values():
+        own += _unpaid(of_invoice, sum(item.gross_nano for item in of_invoice))
+    contested = _contested(own, contested_nano)
+    balance_nano = sum(item.gross_nano for item in own) - paid_nano
+    due = [item._replace(gross_nano=item.gross_nano - contested[item.number]) for item in own]
+    disputed = [item._replace(gross_nano=contested[item.number]) for item in own]
+    # Payments count for what is due first, so what is left of the balance is disputed first.
+    disputed_nano = {item.number: item.gross_nano for item in _unpaid(disputed, balance_nano)}
+    due_nano = {item.number: item.gross_nano for item in _unpaid(due, balance_nano - sum(disputed_nano.values()))}
+    open_nano = {item.number: due_nano[item.number] + disputed_nano[item.number] for item in items}
+    return OpenItems(open_nano, disputed_nano, balance_nano - sum(open_nano.values()))
+
+
+def _unpaid(items: Sequence[Item], balance_nano: int) -> list[Item]:
+    """The same documents with what is left of each: together the balance, up to what those of its sign come to, and of that the newest."""
     sign = -1 if balance_nano < 0 else 1
     left_nano = abs(balance_nano)
-    open_nano = {item.number: 0 for item in items}
-    ages = {invoice: min(item.age for item in of) for invoice, of in by_invoice.items()}
-    for invoice in sorted(by_invoice, key=ages.__getitem__, reverse=True):
-        of_invoice_nano = min(left_nano, max(0, sign * claims[invoice]))
-        left_nano -= of_invoice_nano
-        for item in sorted(by_invoice[invoice], key=lambda one: one.age, reverse=True):
-            part_nano = min(of_invoice_nano, max(0, sign * item.gross_nano))
-            of_invoice_nano -= part_nano
-            open_nano[item.number] = sign * part_nano
-    return OpenItems(open_nano, sign * left_nano)
+    found: list[Item] = []
+    for item in sorted(items, key=lambda one: one.age, reverse=True):
+        part_nano = min(left_nano, max(0, sign * item.gross_nano))
+        left_nano -= part_nano
+        found.append(item._replace(gross_nano=sign * part_nano))
+    return found
+
+
+def _contested(items: Sequence[Item], contested_nano: Mapping[str, int]) -> Mapping[str, int]:
+    """What of each document is contested, by number: of a month's the oldest first, at most what is owed of it."""
+    left_nano = dict(contested_nano)
+    found: dict[str, int] = {}
+    for item in sorted(items, key=lambda one: one.age):
+        found[item.number] = min(left_nano.get(item.month, 0), max(0, item.gross_nano))
+        if found[item.number]:
+            left_nano[item.month] -= found[item.number]
+    return found
