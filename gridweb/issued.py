@@ -124,7 +124,7 @@ class BookReader(Protocol):
         """The whole book, compared with what it says of itself. GridError in one line."""
 
     def parts(self, document: IssuedDocument) -> IssuedParts:
-        """Lines and taxes of a document. GridError where its files are not those that were issued."""
+        """Lines and taxes of a document. GridError where its files are not those that were issued, or the book is another one by now."""
 
 
 @dataclass
@@ -142,7 +142,7 @@ class Issued:
         async with self._lock:
             if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
                 state = await asyncio.to_thread(self.reader.state)
-                if state != self._state:
+                if state != self._state or self._book.fault:  # what was wrong may be right without a trace in the files
                     self._book, self._state = await asyncio.to_thread(self._read), state
                 self._looked_s = time.monotonic()
             return self._book
@@ -151,7 +151,8 @@ class Issued:
         try:
             return self.reader.read()
         except GridError as error:
-            log.warning("book_not_usable", reason=str(error))
+            if str(error) != self._book.fault:
+                log.warning("book_not_usable", reason=str(error))
             return IssuedBook(fault=str(error))
 
     async def parts(self, document: IssuedDocument) -> IssuedParts:

@@ -18,6 +18,7 @@ from gridcore.errors import GridError
 from gridcore.logs import get_logger
 from gridcore.serving.problems import Problem
 from gridweb.exports.format import Format, Provenance
+from gridweb.exports.names import cleaned
 from gridweb.i18n import _
 from gridweb.jobs import Bounds, Job, Jobs
 from gridweb.source import SourceAway, SourceBusy
@@ -111,7 +112,7 @@ class Exports(Jobs[Export]):
                         raise _Failed(text % {"name": part.name, "rows": rows, "most": form.rows_max})
                     data = await asyncio.to_thread(form.encode, table, where)
                     # One date for all: the same rows give the same bytes.
-                    entry = zipfile.ZipInfo(f"{part.name}{form.suffix}")
+                    entry = zipfile.ZipInfo(f"{cleaned(part.name)}{form.suffix}")
                     await _to_its_end(partial(file.writestr, entry, data, zipfile.ZIP_DEFLATED))
                     job.done += 1
                     job.bytes = path.stat().st_size

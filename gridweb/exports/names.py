@@ -30,7 +30,12 @@ def file_stem(table: Table, asked: Mapping[str, str | int]) -> str:
     """
     parts = [str(asked[name]) for name in _PLACES if asked.get(name)] + _span(table, asked)
     kept = [part for part in parts if f"-{part}-" not in f"-{table.name}-"]
-    return _OTHERS.sub("-", "-".join([table.name, *kept]))[:NAME_CHARACTERS_MAX].strip("-.")
+    return cleaned("-".join([table.name, *kept]))[:NAME_CHARACTERS_MAX].strip("-.")
+
+
+def cleaned(name: str) -> str:
+    """A name of letters, digits, points, dashes, underscores and plus signs alone: of no folder, whoever wrote it."""
+    return _OTHERS.sub("-", name)
 
 
 def slot_stem(area: str, slot_start_s: int, tz: str, *parts: str) -> str:
@@ -39,7 +44,7 @@ def slot_stem(area: str, slot_start_s: int, tz: str, *parts: str) -> str:
     The time is whole however long the others are: files of two slots have two names.
     """
     moment = _moment(slot_start_s, tz)
-    before = _OTHERS.sub("-", "-".join(part for part in (area, *parts) if part))
+    before = cleaned("-".join(part for part in (area, *parts) if part))
     return f"{before[: NAME_CHARACTERS_MAX - 1 - len(moment)].strip('-.')}-{moment}"
 
 

@@ -5,7 +5,9 @@ Each issue says the SM3 of its own files and of the issue before it: whatever is
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +16,13 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from gridcore.errors import UsageError
 from gridcore.files import sync_files
-from gridcore.sm3 import sm3
+from gridcore.sm3 import hasher
 from gridledger.settling.files.fault import FilesError, fault
 from gridledger.settling.files.table import Header, Table
+from gridledger.settling.outgoing.fields import BALANCE, FORMS
 from gridledger.settling.results.general_ledger import EntryRow
 from gridledger.tables.files import write_rows
+from settlement.invoicing.account import sort_of
 from settlement.invoicing.issued import Claim, Line, Tax, Terms, total
 
 ISSUE: Final = "issue.csv"
@@ -31,9 +35,6 @@ DOCUMENTS_MAX: Final = 1 << 20
 """Documents of a book: what they come to is in memory, about 3 KB for one of eight lines."""
 NUMBERS_MAX: Final = 999_999
 """Documents of an issuer and year."""
-ENERGY: Final = "energy"
-BALANCE: Final = "balance"
-"""What documents are for: what a party's points were settled with, or the balance of an area for which it answers."""
 _DIGESTS: Final[Mapping[str, str]] = {
     "documents_sm3": DOCUMENTS,
     "lines_sm3": LINES,
@@ -41,6 +42,7 @@ _DIGESTS: Final[Mapping[str, str]] = {
     "entries_sm3": ENTRIES,
 }
 """The files that an issue names, by where it says their SM3."""
+_READ_BYTES: Final = 1024 * 1024
 _WHOLE: Final = re.compile(r"-?[0-9]{1,38}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _RIGHT: Final = "a book is written by settle issue alone; take it from your backup"
@@ -174,6 +176,8 @@ class Book:
                 raise fault(ISSUE, f"has another date, month, zone or area than {one.number}", _RIGHT)
             if one.corrects != self.invoices.get(one.of, ""):
                 raise fault(DOCUMENTS, f"{one.number} corrects another document than its invoice", _RIGHT)
+            if one.sort != (sort := sort_of(one.gross, is_first=not one.corrects)):
+                raise fault(DOCUMENTS, f"{one.number} is called {one.sort} where it is {sort}", _RIGHT)
             claim = Claim(lines[one.number], taxes[one.number])
             if (claim.net, claim.tax, claim.gross) != (one.net, one.tax, one.gross):
                 raise fault(DOCUMENTS, f"{one.number} is not the sum of its lines and taxes", _RIGHT)
@@ -240,13 +244,18 @@ class Parts(NamedTuple):
     taxes: Sequence[DocumentTaxRow]
 
 
-def read_parts(folder: Path, issue: IssueRow, number: str) -> Parts:
-    """Lines and taxes of a document of an issue that was read. FilesError where its files are not those that were issued."""
+def read_parts(folder: Path, issue: IssueRow) -> Mapping[str, Parts]:
+    """Lines and taxes of the documents of an issue that was read, by number. FilesError where its files are not those that were issued."""
     for name, digest in ((LINES, issue.lines_sm3), (TAXES, issue.taxes_sm3)):
         if digest_of(folder / name) != digest:
             raise _not_issued(name)
-    lines, taxes = _rows(folder, LINES, DocumentLineRow), _rows(folder, TAXES, DocumentTaxRow)
-    return Parts([row for row in lines if row.number == number], [row for row in taxes if row.number == number])
+    lines, taxes = defaultdict[str, list[DocumentLineRow]](list), defaultdict[str, list[DocumentTaxRow]](list)
+    for line in _rows(folder, LINES, DocumentLineRow):
+        number, kind, account, *amounts = line
+        lines[intern(number)].append(DocumentLineRow(intern(number), intern(kind), intern(account), *amounts))
+    for tax in _rows(folder, TAXES, DocumentTaxRow):
+        taxes[tax.number].append(tax)
+    return {number: Parts(lines.get(number, []), taxes.get(number, [])) for number in {**lines, **taxes}}
 
 
 def write_batch(
@@ -272,11 +281,27 @@ def write_batch(
 
 
 def digest_of(path: Path) -> str:
-    """The SM3 of a file, hex. FilesError where there is none."""
+    """The SM3 of a file, hex. FilesError where there is none, or something else: a pipe and a device have no end."""
     try:
-        return sm3(path.read_bytes()).hex()
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _digest_of(path.name, file)
+        finally:
+            os.close(file)
     except OSError as error:
         raise fault(path.name, f"cannot be read ({error.strerror})", _RIGHT) from None
+
+
+def _digest_of(name: str, file: int) -> str:
+    """Of an open file, as long as it is at first. OSError."""
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        raise fault(name, "is no file", _RIGHT)
+    digest, left = hasher(), found.st_size
+    while left > 0 and (data := os.read(file, min(left, _READ_BYTES))):
+        digest.update(data)
+        left -= len(data)
+    return digest.digest().hex()
 
 
 def _digests(folder: Path) -> list[str]:
@@ -318,5 +343,9 @@ def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
                 if not _WHOLE.fullmatch(text):
                     raise block.columns[field].fault(at, "is no whole number", _RIGHT)
             columns[field] = list(map(int, columns[field]))
+        for field in (field for field in fields if field in FORMS):
+            form = FORMS[field]
+            if (at := next((at for at, value in enumerate(columns[field]) if not form.holds(value)), None)) is not None:
+                raise block.columns[field].fault(at, f"is not {form.words}", _RIGHT)
         found += [record(*row) for row in zip(*(columns[field] for field in fields), strict=True)]
     return found

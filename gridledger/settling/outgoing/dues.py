@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gridledger.settling.dataset import InvoiceTerms
-from gridledger.settling.outgoing.book import BALANCE, ENERGY, Subject
+from gridledger.settling.outgoing.book import Subject
+from gridledger.settling.outgoing.fields import BALANCE, ENERGY
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.billing import Billing
 from settlement.area_balance import counter_account

@@ -18,7 +18,8 @@ from gridledger.settling.documents import Books, month_billing
 from gridledger.settling.files.fault import nearest
 from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounding_words
 from gridledger.settling.month_lines import bracketed, month_lines
-from gridledger.settling.outgoing.book import BALANCE, Book, DocumentLineRow, DocumentRow, IssueRow, read_book
+from gridledger.settling.outgoing.book import Book, DocumentLineRow, DocumentRow, IssueRow, read_book
+from gridledger.settling.outgoing.fields import BALANCE
 from gridledger.settling.outgoing.making import check_book, slots_to_issue
 from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader

@@ -324,7 +324,7 @@ def test_a_file_that_was_changed_afterwards_is_found_in_one_line(
         ("2027-02-17", "2027-02-18", "0001/issue.csv: has another date, month, zone or area than util-2027-000001"),
         ("\n1,", "\n2,", "0001/issue.csv: is not of issue 1 with 2 documents"),
         (",11,", ",9,", "--data: its block 9 is another one than that of the book"),
-        (",11,", ",-3,", "height -3: this ledger has heights 0 to 11"),
+        (",11,", ",-3,", "issue.csv, row 2, height: is not a whole number, 0 to 9007199254740992"),
         (",1600,4,", ",1600,5,", "issue 1 says 5 of 1600 slots, the ledger 4 of 1600; take the book from your backup"),
         (",1600,4,", ",1601,4,", "issue 1 says 4 of 1601 slots, the ledger 4 of 1600; take the book from your backup"),
     ],

@@ -183,6 +183,17 @@ async def test_a_table_longer_than_the_format_bears_fails_the_export_by_its_name
     await kept.close()
 
 
+async def test_a_part_that_is_named_as_if_it_lay_elsewhere_is_a_file_of_no_folder(tmp_path: Path) -> None:
+    kept = Exports(ManualClock(NOW_S), tmp_path)
+    job = begin(kept, Part("../../x-2027-000001", table), Part("util-2027-000001", table))
+    assert job.task is not None
+    await job.task
+    assert job.path is not None
+    with zipfile.ZipFile(job.path) as file:
+        assert file.namelist() == ["..-..-x-2027-000001.csv", "util-2027-000001.csv"]
+    await kept.close()
+
+
 async def test_a_file_beyond_its_bytes_fails_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
