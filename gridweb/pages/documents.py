@@ -74,18 +74,19 @@ async def household_documents_table(source: Source, viewer: Viewer, party: str, 
     check_party(viewer, party)
     area, name, answer = await documents_of_party(source, party, month)
     rows = list(document_rows(answer["documents"]))
+    currency = (await source.as_of()).currency
     contest = contest_url(party, name, "total") if viewer.role is Role.HOUSEHOLD else None
     return Table(
         name=f"{party}-documents-{name}",
         columns=COLUMNS,
         rows=rows,
         title=_("Documents of %(month)s, party %(party)s", month=name, party=party),
-        note=_note(answer),
+        note=_note(answer, currency),
         buttons=[contest if row[0] == "invoice" else None for row in rows] if contest else (),
         button=_("Contest"),
         totals=_sums(rows, 2),
         tz=area.tz,
-        currency=(await source.as_of()).currency,
+        currency=currency,
     )
 
 
@@ -99,19 +100,19 @@ async def household_document_lines_table(
     kinds = list(area.contract.lines)
     rows = [row for document in answer["documents"] for row in line_rows(document, kinds)]
     words = {**area.contract.line_titles, "": N_("Tax")}
-    is_own = viewer.role is Role.HOUSEHOLD
+    is_own, currency = viewer.role is Role.HOUSEHOLD, (await source.as_of()).currency
     columns = tuple(replace(column, words=words) if column.key == "line_kind" else column for column in LINE_COLUMNS)
     return Table(
         name=f"{party}-document-lines-{name}",
         columns=columns,
         rows=rows,
         title=_("Lines of the documents of %(month)s, party %(party)s", month=name, party=party),
-        note=_note(answer),
+        note=_note(answer, currency),
         buttons=[_contest_line(party, name, kind, kinds) for _run, kind, *_rest in rows] if is_own else (),
         button=_("Contest"),
         totals=(None, None, None, None, sum(row[4] for row in rows), None, None) if rows else None,
         tz=area.tz,
-        currency=(await source.as_of()).currency,
+        currency=currency,
     )
 
 
@@ -122,17 +123,18 @@ async def area_documents_table(source: Source, area: str, *, month: str | None =
     chosen, _names = await choose_month(source, info, month)
     answers = await _of_area(source, info, chosen.name)
     documents = [document for answer in answers for document in answer["documents"]]
+    currency = (await source.as_of()).currency
     rows = [(document["party"], *row) for document, row in zip(documents, document_rows(documents), strict=True)]
     return Table(
         name=f"{area}-documents-{chosen.name}",
         columns=AREA_COLUMNS,
         rows=rows,
         title=_("Documents of %(month)s, area %(area)s", month=chosen.name, area=area),
-        note=_area_note(answers),
+        note=_area_note(answers, currency),
         links=[f"/households/{document['party']}/month?month={chosen.name}" for document in documents],
         totals=_sums(rows, 3),
         tz=info.tz,
-        currency=(await source.as_of()).currency,
+        currency=currency,
     )
 
 
@@ -220,7 +222,7 @@ def _sums(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
     return [None] * first + [sum(row[at] for row in rows) for at in range(first, len(rows[0]))]
 
 
-def _note(answer: Answer) -> str:
+def _note(answer: Answer, currency: str) -> str:
     settled, expected = answer["slots_settled"], answer["slots_expected"]
     if reason := answer.get("reason"):
         return _("There are no documents. The node says: %(reason)s", reason=reason)
@@ -233,32 +235,33 @@ def _note(answer: Answer) -> str:
     named = [[tax["tax_ppm"] for tax in document["taxes"]] or [document["tax_ppm"]] for document in documents]
     rates = dict.fromkeys(percent_text(rate) for of_document in named for rate in of_document)
     notes.append(_("Tax: %(tax)s %%.", tax=" / ".join(rates)))
-    notes.extend(_disputed_notes(answer["disputed"]))
+    notes.extend(_disputed_notes(answer["disputed"], currency))
     notes.append(_("They are computed from the ledger: no bundle proves them."))
     return " ".join(notes)
 
 
-def _disputed_notes(disputed: Sequence[Answer]) -> Iterator[str]:
+def _disputed_notes(disputed: Sequence[Answer], currency: str) -> Iterator[str]:
     """What of the documents is not due, of the first parties by name."""
     for one in disputed[:NAMED_MAX]:
         yield _(
             "%(party)s: of the gross amount %(disputed)s is disputed, and not due while the dispute stands; %(due)s is due.",
             party=one["party"],
-            disputed=forms.show(one["disputed_nano"], "amount_nano"),
-            due=forms.show(one["due_nano"], "amount_nano"),
+            disputed=forms.money(one["disputed_nano"], currency, 4),
+            due=forms.money(one["due_nano"], currency, 4),
         )
     if len(disputed) > NAMED_MAX:
         count = forms.count(len(disputed) - NAMED_MAX)
         yield _("%(count)s more parties dispute something: their accounts say what is due.", count=count)
 
 
-def _area_note(answers: Sequence[Answer]) -> str:
+def _area_note(answers: Sequence[Answer], currency: str) -> str:
     notes = [
         _note(
             {
                 **answers[0],
                 **{key: [one for answer in answers for one in answer[key]] for key in ("documents", "disputed")},
-            }
+            },
+            currency,
         )
     ]
     without = [party for answer in answers for party in answer["without_tariff"]]

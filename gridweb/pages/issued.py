@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -20,7 +21,16 @@ from gridweb.i18n import N_, _
 from gridweb.issued import IssuedBook, IssuedDocument
 from gridweb.pages.balance import KIND_WORDS
 from gridweb.pages.documents import SORTS
-from gridweb.pages.issued_states import STATE_WORDS, Stated, kept, not_usable, read_book, read_paid, read_today, stated
+from gridweb.pages.issued_states import (
+    STATE_WORDS,
+    Stated,
+    kept,
+    not_usable,
+    read_book,
+    read_known,
+    stated,
+    stated_of_all,
+)
 from gridweb.site import source, viewer
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -40,6 +50,7 @@ COLUMNS: Final = (
     Column("state", N_("State"), words=STATE_WORDS),
     Column("gross_nano", N_("Gross amount"), "amount_nano"),
     Column("open_nano", N_("Still open"), "amount_nano"),
+    Column("disputed_nano", N_("Of it disputed, not due"), "amount_nano"),
     Column("net_nano", N_("Net amount"), "amount_nano"),
     Column("tax_nano", N_("Tax"), "amount_nano"),
     Column("corrects", N_("Corrects"), "name"),
@@ -62,12 +73,11 @@ _SPAN: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2]))?", re.ASCII)
 async def household_issued_table(
     source: Source, viewer: Viewer, party: str, *, month: str | None = None, year: str | None = None
 ) -> Table:
-    """The documents that were issued to a party, of a local month or year, else all: number, dates, state, and what is still open. Above 0 it is owed."""
+    """The documents that were issued to a party, of a local month or year, else all: number, dates, state, what is still open, and what of that is disputed. Above 0 it is owed."""
     check_party(viewer, party)
     span = _span(month or year or "")
     book = await read_book(source)
-    paid = await read_paid(source, party) if party in book.by_party else {}
-    found = [one for one in stated(book, party, paid, await read_today(source)) if one.document.month.startswith(span)]
+    found = [one for one in await _of_party(source, book, party) if one.document.month.startswith(span)]
     rows = [_row(one) for one in found]
     return Table(
         name=f"{party}-issued" + (f"-{span}" if span else ""),
@@ -90,9 +100,9 @@ async def issued_table(source: Source, *, month: str | None = None) -> Table:
     book = await read_book(source)
     chosen = _span(month or (book.months[-1] if book.months else ""))
     of_month = [one for one in book.documents if one.month.startswith(chosen)]
-    paid, today = await read_paid(source, None) if of_month else {}, await read_today(source)
-    of_party = {party: stated(book, party, paid, today) for party in dict.fromkeys(one.party for one in of_month)}
-    by_number = {one.document.number: one for found in of_party.values() for one in found}
+    parties = {one.party for one in of_month}
+    known = await read_known(source, parties, party=None)
+    by_number = await asyncio.to_thread(stated_of_all, book, parties, known)
     found = [by_number[one.number] for one in of_month]
     rows = [(one.document.number, one.document.party, *_row(one)[1:]) for one in found]
     return Table(
@@ -155,6 +165,11 @@ async def issued_document_table(source: Source, viewer: Viewer, party: str, numb
     )
 
 
+async def _of_party(source: Source, book: IssuedBook, party: str) -> Sequence[Stated]:
+    """All documents of a party."""
+    return stated(book, party, await read_known(source, book.by_party.keys() & {party}, party=party))
+
+
 def find(book: IssuedBook, party: str, number: str) -> IssuedDocument:
     """A document of a party. Problem 404 for any other, somebody else's too."""
     found = next((one for one in book.by_party.get(party, ()) if one.number == number), None)
@@ -172,8 +187,9 @@ def _span(text: str) -> str:
 def _row(one: Stated) -> tuple[Any, ...]:
     document = one.document
     named = (document.number, document.date, document.due_date, document.sort, document.month, document.subject)
-    state = None if one.state is None else one.state.value
-    amounts = (document.gross_nano, one.open_nano, document.net_nano, document.tax_nano)
+    standing = one.standing
+    state = None if standing.state is None else standing.state.value
+    amounts = (document.gross_nano, standing.open_nano, standing.disputed_nano, document.net_nano, document.tax_nano)
     return (
         *named,
         document.area or None,
@@ -185,7 +201,7 @@ def _row(one: Stated) -> tuple[Any, ...]:
 
 
 def _totals(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Sequence[object] | None:
-    """The sums of amounts; of what is open none where payments are not known."""
+    """The sums of amounts; of what is open none where payments, or disputes, are not known."""
     if not rows:
         return None
     return [_sum(row[at] for row in rows) if column.is_number else None for at, column in enumerate(columns)]
@@ -207,9 +223,17 @@ def _note(book: IssuedBook, found: Sequence[Stated]) -> str:
             "An issued document stays as it is; a later one corrects it."
         )
     ]
-    if any(one.state is None for one in found):
+    if any(one.standing.disputed_nano for one in found):
         notes.append(
-            _("There are too many payments or areas for one list: what is paid stands on each party's account.")
+            _(
+                "What is disputed is not due while the dispute stands; what is paid counts for what is not disputed first."
+            )
+        )
+    if any(one.standing.state is None for one in found):
+        notes.append(
+            _(
+                "Where no state is given there is too much for one list, or the node makes no documents of the month: each party's account says what is paid, disputed and due."
+            )
         )
     return " ".join(notes)
 
@@ -286,6 +310,6 @@ async def _facts(party: str, number: str) -> list[tuple[Column, object]]:
     if book.fault:
         return []
     document = find(book, party, number)
-    found = stated(book, party, await read_paid(source(), party), await read_today(source()))
+    found = await _of_party(source(), book, party)
     row = next(_row(one) for one in found if one.document.number == document.number)
     return [(column, value) for column, value in zip(COLUMNS, row, strict=True) if value is not None]

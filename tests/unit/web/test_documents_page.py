@@ -18,6 +18,7 @@ from ledger.client import NodeRefused
 from ledger.http.queries import credit
 from tests.unit.settling.test_tariffs_by_series import dynamic
 from tests.unit.web.ledger_world import LedgerWorld, ledger_world
+from tests.unit.web.web_world import make_world
 from tests.worlds.consortium import FIRST_S, SLOT_S
 from tests.worlds.tariffed import MONTH, TARIFFED, first_slots, late_reading, with_more
 
@@ -202,3 +203,24 @@ async def test_the_node_answers_every_payment_of_a_span_and_a_party_its_own_alon
     parts: list[Any] = [await client.query(path, start=start, **span) for start in range(2)]
     assert [part["next"] for part in parts] == [1, None]
     assert [one for part in parts for one in part["payments"]] == whole["payments"]
+
+
+async def test_what_is_disputed_and_due_of_documents_is_named_with_its_currency(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    amounts = {"gross_nano": 3 * 10**9, "disputed_nano": 10**9, "due_nano": 2 * 10**9}
+    document = {
+        "party": "p-1",
+        "run": "initial",
+        "net": 300,
+        "tax": 0,
+        "gross": 300,
+        "rounding_nano": 0,
+        "quantum_nano": 10**7,
+    }
+    world.node.answers[PATH] = {
+        "slots_expected": 1, "slots_settled": 1, "next": None, "without_tariff": [],
+        "documents": [{**document, "tax_ppm": 0, "taxes": [], "lines": []}], "disputed": [{"party": "p-1", "disputes": 1, **amounts}],
+    }  # fmt: skip
+    table = await area_documents_table(world.site.source, "a-1", month=MONTH)
+    assert "p-1: of the gross amount 1.0000 CNY is disputed" in table.note
+    assert "; 2.0000 CNY is due." in table.note

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,13 +25,14 @@ from gridledger.settling.outgoing.book import (
     write_batch,
 )
 from gridledger.settling.outgoing.shown import ShownBook, check_book_folder
-from gridweb import issued
+from gridweb import contested, issued
 from gridweb.access import Role
 from gridweb.app import create_app
 from gridweb.issued import Issued
+from gridweb.pages import issued as issued_pages
 from gridweb.pages import issued_states
 from tests.unit.web.household_world import installation
-from tests.unit.web.web_world import NOW_S, Browser, World, make_world
+from tests.unit.web.web_world import AREA, NOW_S, Browser, World, make_world
 
 CENT: Final = 10_000_000
 PAID_NANO: Final = 7 * CENT
@@ -55,6 +57,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BookWorld:
     made.node.answers["areas/a-1/installations"] = {"installations": rows, "next": None}
     made.node.answers[f"blocks/{HEIGHT}"] = {"digest": DIGEST, "ledger_time_s": NOW_S}
     made.node.answers["areas/a-1/payments"] = paid
+    made.node.answers["disputes"] = {"disputes": [], "next": None}
     made.node.answers["registry/party/p-2"] = {"entries": []}
     book = tmp_path / "book"
     before = issue(book, 1, [document(1, 2020, "p-1", 100), document(2, 2020, "p-2", 60)])
@@ -117,7 +120,7 @@ async def test_the_clerk_sees_the_documents_of_a_month_with_dates_states_and_sum
     assert (other["state"], other["open_nano"]) == ("overdue", other["gross_nano"] + credit["gross_nano"])
     assert (credit["state"], credit["open_nano"]) == ("settled", 0)
     assert (credit["corrects"], other["corrected_by"]) == (other["number"], credit["number"])
-    for key in ("net_nano", "tax_nano", "gross_nano", "open_nano"):
+    for key in ("net_nano", "tax_nano", "gross_nano", "open_nano", "disputed_nano"):
         assert sums[key] == sum(row[key] for row in rows)
     assert sums["open_nano"] == sums["gross_nano"] - PAID_NANO
 
@@ -262,7 +265,116 @@ async def test_without_payments_of_all_the_list_says_so_and_sums_no_open_amounts
     *rows, sums = await table(browser, f"/issued?month={MONTH}")
     assert [(row["state"], row["open_nano"]) for row in rows] == [(None, None)] * 3
     assert sums["open_nano"] is None
-    assert "what is paid stands on each party" in await browser.text("/documents/issued")
+    assert "each party&#39;s account says what is paid, disputed and due" in await browser.text("/documents/issued")
+
+
+async def test_areas_with_more_payments_together_than_a_list_reads_leave_the_states_out(
+    world: BookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, browser = world.web.node, world.web.browser(Role.REGULATOR)
+    node.answers["areas"]["areas"].append({**AREA, "area": "a-2"})
+    node.answers["areas/a-2/payments"] = {"payments": [PAID], "next": None}
+    states = []
+    for payments_max in (2, 1):
+        monkeypatch.setattr(issued_states, "PAYMENTS_MAX", payments_max)
+        states.append([row["state"] for row in (await table(browser, f"/issued?month={MONTH}"))[:-1]])
+    assert states == [["overdue", "overdue", "settled"], [None] * 3]
+
+
+async def test_a_list_of_all_parties_is_set_off_beside_the_other_requests(
+    world: BookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, real = list[int](), issued_pages.stated_of_all
+
+    def seen(*of: Any) -> Any:
+        threads.append(threading.get_ident())
+        return real(*of)
+
+    monkeypatch.setattr(issued_pages, "stated_of_all", seen)
+    await table(world.web.browser(Role.REGULATOR), f"/issued?month={MONTH}")
+    assert (len(threads), threading.get_ident() in threads) == (1, False)
+
+
+def disputed(world: BookWorld, *disputes: dict[str, Any], **disputed_nano: int) -> None:
+    """Open disputes of p-2, and what the node says that stands contested of its documents, by month."""
+    world.web.progress.newest += 1  # what was kept is of a block before
+    of = {"party": "p-2", "is_closed": False, "amount_nano": CENT, "month": None, "slot_start_s": None}
+    world.web.node.answers["disputes"] = {"disputes": [{**of, **one} for one in disputes], "next": None}
+    for month, nano in disputed_nano.items():
+        answer = {"documents": [], "disputed": [{"party": "p-2", "disputed_nano": nano}], "next": None}
+        world.web.node.answers[f"areas/a-1/months/{month.replace('_', '-')[1:]}/documents"] = answer
+
+
+async def test_what_is_disputed_of_a_document_is_not_overdue_on_its_list_its_page_and_the_household_s_own(
+    world: BookWorld,
+) -> None:
+    clerk, own = world.web.browser(Role.UTILITY), world.web.browser(Role.HOUSEHOLD, "p-2")
+    lists = (clerk, f"/issued?month={MONTH}"), (own, "/households/p-2/issued")
+    other = await table(*lists[1])
+    left_nano = other[0]["open_nano"]
+    disputed(world, {"month": MONTH}, _2027_01=left_nano + CENT)
+    found = [await table(*one) for one in lists]
+    rows = [next(row for row in of if row["number"] == "util-2020-000002") for of in found]
+    assert [(row["state"], row["open_nano"], row["disputed_nano"]) for row in rows] == [
+        ("disputed", left_nano, left_nano)
+    ] * 2
+    assert [of[-1]["disputed_nano"] for of in found] == [left_nano] * 2
+    page = await own.text("/households/p-2/issued/util-2020-000002")
+    assert ("disputed, not due" in page, "overdue" in page) == (True, False)
+    assert "What is disputed is not due while the dispute stands" in await clerk.text("/documents/issued")
+
+
+async def test_what_is_not_disputed_of_a_document_is_overdue_and_before_its_due_date_it_is_disputed_in_part(
+    world: BookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.web.browser(Role.HOUSEHOLD, "p-2")
+    # The slot is of January by the clock of the area, of December by UTC.
+    disputed(world, {"slot_start_s": 1_798_732_800}, _2027_01=CENT)
+    states = []
+    for today in ("2020-01-20", "2020-01-19"):
+        monkeypatch.setattr(issued_states, "_today", immediately(today))
+        row = (await table(browser, "/households/p-2/issued"))[0]
+        states.append((row["state"], row["disputed_nano"]))
+    assert states == [("overdue", CENT), ("disputed_part", CENT)]
+
+
+def immediately(text: str) -> Callable[[object], Awaitable[str]]:
+    """A reading that gives a text."""
+
+    async def read(_source: object) -> str:
+        return text
+
+    return read
+
+
+async def test_disputes_that_are_over_of_credits_and_of_others_leave_a_document_overdue(world: BookWorld) -> None:
+    other = {"month": MONTH, "party": "p-1"}
+    disputed(world, {"month": MONTH, "is_closed": True}, {"month": MONTH, "amount_nano": -CENT}, other, _2027_01=CENT)
+    row = (await table(world.web.browser(Role.HOUSEHOLD, "p-2"), "/households/p-2/issued"))[0]
+    assert (row["state"], row["disputed_nano"]) == ("overdue", 0)
+
+
+async def test_where_nobody_can_say_what_is_disputed_no_state_is_given(
+    world: BookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.web.browser(Role.UTILITY)
+
+    async def states() -> list[str | None]:
+        return [row["state"] for row in (await table(browser, f"/issued?month={MONTH}"))[:-1]]
+
+    disputed(world, {"month": MONTH}, {"month": "2027-02"}, _2027_01=CENT, _2027_02=CENT)
+    found = []
+    for months_max in (2, 1):
+        monkeypatch.setattr(contested, "MONTHS_MAX", months_max)
+        found.append(await states())
+    disputed(world, {"month": "2027-03"})  # of which the node has no documents
+    found.append(await states())
+    world.web.progress.newest += 1
+    world.web.node.answers["disputes"] = lambda start=0: {"disputes": [], "next": start + 1_000}
+    monkeypatch.setattr(contested, "DISPUTES_MAX", 1_000)
+    found.append(await states())
+    unknown: list[str | None] = ["overdue", None, None]
+    assert found == [["overdue", "overdue", "settled"], unknown, unknown, [None] * 3]
 
 
 async def test_pages_without_a_book_name_none_and_an_empty_one_says_so(world: BookWorld, tmp_path: Path) -> None:
