@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from gridcore.errors import UsageError
 from gridcore.files import sync_files
+from gridcore.forms import Form, integer
 from gridcore.sm3 import hasher
 from gridledger.settling.files.fault import FilesError, fault
 from gridledger.settling.files.table import Header, Table
@@ -327,6 +328,13 @@ def _not_issued(name: str) -> FilesError:
     return fault(name, f"is not the file that was issued, of which {ISSUE} says the SM3", _RIGHT)
 
 
+def _forms(fields: Sequence[str], whole: Sequence[str]) -> Iterator[tuple[str, Form]]:
+    """What the fields of a file may hold; ``whole``: those that are numbers."""
+    for field in fields:
+        if field in FORMS or field in whole:
+            yield field, FORMS.get(field, integer())
+
+
 R = TypeVar("R", bound=NamedTuple)
 
 
@@ -343,8 +351,7 @@ def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
                 if not _WHOLE.fullmatch(text):
                     raise block.columns[field].fault(at, "is no whole number", _RIGHT)
             columns[field] = list(map(int, columns[field]))
-        for field in (field for field in fields if field in FORMS):
-            form = FORMS[field]
+        for field, form in _forms(fields, whole):
             if (at := next((at for at, value in enumerate(columns[field]) if not form.holds(value)), None)) is not None:
                 raise block.columns[field].fault(at, f"is not {form.words}", _RIGHT)
         found += [record(*row) for row in zip(*(columns[field] for field in fields), strict=True)]

@@ -56,6 +56,11 @@ def test_a_document_that_says_what_settle_issue_never_writes_is_one_line(
     [
         (",util,", ",../../x,", "issue.csv, row 2, issuer: is not 1 to 64 of A-Z a-z 0-9 . _ -"),
         ("ab" * 32, "ab", "issue.csv, row 2, digest: is not 64 hex digits"),
+        (
+            ",96,90,1,",
+            f",96,90,{2**63},",
+            "issue.csv, row 2, documents: is not a whole number, -9223372036854775808 to",
+        ),
         (",test-0123,", ",\x1b[2J,", "issue.csv, row 2, chain: is not a text that can be printed"),
     ],
 )
