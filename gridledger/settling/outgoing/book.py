@@ -352,7 +352,8 @@ def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
                     raise block.columns[field].fault(at, "is no whole number", _RIGHT)
             columns[field] = list(map(int, columns[field]))
         for field, form in _forms(fields, whole):
-            if (at := next((at for at, value in enumerate(columns[field]) if not form.holds(value)), None)) is not None:
-                raise block.columns[field].fault(at, f"is not {form.words}", _RIGHT)
+            wrong = next((at for at, value in enumerate(columns[field]) if not form.holds(value)), None)
+            if wrong is not None:
+                raise block.columns[field].fault(wrong, f"is not {form.words}", _RIGHT)
         found += [record(*row) for row in zip(*(columns[field] for field in fields), strict=True)]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,12 @@ def test_documents_shown_one_after_the_other_read_their_issue_once_until_its_fil
 ) -> None:
     documents = [document(number, 2020, f"p-{number}", 100 * number) for number in (1, 2, 3)]
     folder, reader, reads = issue(tmp_path, 1, documents), ShownBook(tmp_path), list[Path]()
-    real = shown.read_parts
-    monkeypatch.setattr(shown, "read_parts", lambda path, row: reads.append(path) or real(path, row))
+
+    def counted(path: Path, row: books.IssueRow) -> Mapping[str, books.Parts]:
+        reads.append(path)
+        return books.read_parts(path, row)
+
+    monkeypatch.setattr(shown, "read_parts", counted)
 
     def lines_of_all() -> list[int]:
         return [len(reader.parts(one).lines) for one in reader.read().documents]

@@ -284,11 +284,11 @@ async def test_areas_with_more_payments_together_than_a_list_reads_leave_the_sta
 async def test_a_list_of_all_parties_is_set_off_beside_the_other_requests(
     world: BookWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads, real = list[int](), issued_pages.stated_of_all
+    threads = list[int]()
 
     def seen(*of: Any) -> Any:
         threads.append(threading.get_ident())
-        return real(*of)
+        return issued_states.stated_of_all(*of)
 
     monkeypatch.setattr(issued_pages, "stated_of_all", seen)
     await table(world.web.browser(Role.REGULATOR), f"/issued?month={MONTH}")
