@@ -11,13 +11,11 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 from gridcore.serving.ports import HOST
 from gridledger.demo.nodes import NodePlace, engine_home
+from gridledger.demo.passing import READ_BYTES, Ends, Passing
 from ledger.engines.cometbft.home import load_keys, peer_ports
-
-_READ_BYTES: Final = 65_536
 
 
 class PeerLine:
@@ -29,12 +27,11 @@ class PeerLine:
         self._to_port = to_port
         self._is_there = asyncio.Event()
         self._is_there.set()
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._passing = Passing(self._connect, lambda: (self._pass, self._pass))
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, HOST, self._port)
+        await self._passing.start(self._port)
 
     @property
     def is_cut(self) -> bool:
@@ -50,38 +47,14 @@ class PeerLine:
 
     async def close(self) -> None:
         """End all connections."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._passing.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        self._open.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):  # it ends here: nobody waits for it
-                await self._is_there.wait()
-                to_peer = await asyncio.open_connection(HOST, self._to_port)
-                ways = [
-                    asyncio.ensure_future(self._pass(reader, to_peer[1])),
-                    asyncio.ensure_future(self._pass(to_peer[0], writer)),
-                ]
-                try:
-                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for way in ways:
-                        way.cancel()
-                    await asyncio.gather(*ways, return_exceptions=True)
-                    to_peer[1].transport.abort()
-        finally:
-            writer.transport.abort()
-            self._open.discard(task)
+    async def _connect(self) -> Ends:
+        await self._is_there.wait()
+        return await asyncio.open_connection(HOST, self._to_port)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(_READ_BYTES):
+        while data := await reader.read(READ_BYTES):
             await self._is_there.wait()
             writer.write(data)
             await writer.drain()

@@ -7,15 +7,14 @@ time alone; and a gateway whose clock is set back hears an earlier one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from typing import Final
 from urllib.parse import urlsplit
 
 from gridcore.node_interface import API
 from gridcore.serving.ports import HOST
+from gridledger.demo.passing import READ_BYTES, Ends, Passing, Way
 
-_READ_BYTES: Final = 65_536
 _METHODS: Final = (b"GET ", b"POST ")
 _CLOCK: Final = f"GET {API}/clock".encode()
 _ASKED: Final = re.compile(rb"(?<=after_s=)\d+")
@@ -31,54 +30,29 @@ class Relay:
         self.url = ""
         """What the gateway takes for its node's."""
         self._node = urlsplit(node_url)
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._passing = Passing(self._connect, self._ways)
 
     async def start(self) -> None:
         """Listen at ``url``."""
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
-        self.url = f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{HOST}:{await self._passing.start(0)}"
 
     def lead_to(self, node_url: str) -> None:
         """Lead to another node from now on, if it is another one: connections to the one before end."""
         node = urlsplit(node_url)
-        if node == self._node:
-            return
-        self._node = node
-        for task in self._open:
-            task.cancel()
+        if node != self._node:
+            self._node = node
+            self._passing.end_connections()
 
     async def close(self) -> None:
         """End all connections."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._passing.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        self._open.add(task)
+    async def _connect(self) -> Ends:
+        return await asyncio.open_connection(self._node.hostname, self._node.port)
+
+    def _ways(self) -> tuple[Way, Way]:
         way = _Way(self)
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):  # it ends here: nobody waits for it
-                to_node = await asyncio.open_connection(self._node.hostname, self._node.port)
-                try:
-                    pipes = [
-                        asyncio.ensure_future(way.ask(reader, to_node[1])),
-                        asyncio.ensure_future(way.answer(to_node[0], writer)),
-                    ]
-                    await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for pipe in pipes:
-                        pipe.cancel()
-                    await asyncio.gather(*pipes, return_exceptions=True)
-                    to_node[1].transport.abort()
-        finally:
-            writer.transport.abort()
-            self._open.discard(task)
+        return way.ask, way.answer
 
 
 class _Way:
@@ -90,7 +64,7 @@ class _Way:
 
     async def ask(self, gateway: asyncio.StreamReader, node: asyncio.StreamWriter) -> None:
         """Pass on what the gateway says; ends where it is lost."""
-        while data := await gateway.read(_READ_BYTES):
+        while data := await gateway.read(READ_BYTES):
             if data.startswith(_METHODS):
                 self._asks_time = data.startswith(_CLOCK)
             if self._relay.is_cut and not self._asks_time:
@@ -100,7 +74,7 @@ class _Way:
 
     async def answer(self, node: asyncio.StreamReader, gateway: asyncio.StreamWriter) -> None:
         """Pass on what the node says; ends where it is lost."""
-        while data := await node.read(_READ_BYTES):
+        while data := await node.read(READ_BYTES):
             if self._relay.is_cut and not self._asks_time:
                 return
             gateway.write(_moved(data, _TOLD, -self._relay.behind_s) if self._asks_time else data)
