@@ -113,7 +113,12 @@ class Day:
                 await self._field.show(index)
                 height = await self._advance(boundary_s)
                 trading = asyncio.create_task(self._trade(index + 1))
-                await self._readings_decided(index, boundary_s, height)
+                try:
+                    await self._readings_decided(index, boundary_s, height)
+                except StandstillError:
+                    if trading.done():
+                        await trading  # it may have failed first: then that is the cause
+                    raise
                 await self._forge(index, boundary_s)
                 await self._field.exchange(index)
                 progress(index)

@@ -110,6 +110,8 @@ def check_validators(events: Sequence[Event], consortium: Consortium | None) -> 
         if consortium is None:
             what = "stops one" if event.kind == VALIDATOR_DOWN else "cuts off some"
             raise UsageError(f"{where}: {event.kind!r} {what} of several validators; give the table [consortium]")
+        if event.kind == PARTITION and len(event.target.split()) > len(event.nodes):
+            raise UsageError(f"{where}: target {event.target!r} names a node twice; name each once")
         first, *others = consortium.nodes
         names = event.nodes if event.kind == PARTITION else {event.target}
         for name in sorted(names - {*others}) or ([] if names else [event.target]):

@@ -58,6 +58,20 @@ class Finished:
         logs = [f"--- {path.name}\n{_tail(path)}" for path in sorted((self.out / "run").glob("*.log"))]
         return f"exit {self.status}\n{self.stdout[-2000:]}\n{self.stderr[-4000:]}\n" + "\n".join(logs)
 
+    def labels(self) -> list[tuple[str, str, str, int, int]]:
+        """Of each event: its kind, target and other, and from which slot of the run until before which one."""
+        first_s = int(self.rows("truth.csv")[0]["slot_start_s"])
+        return [
+            (
+                row["kind"],
+                row["target"],
+                row["other"],
+                (int(row["from_s"]) - first_s) // 900,
+                (int(row["until_s"]) - first_s) // 900,
+            )
+            for row in self.rows("events.csv")
+        ]
+
     def rows(self, name: str) -> list[dict[str, str]]:
         """Rows of one of its CSV files."""
         with (self.out / name).open(encoding="utf-8", newline="") as file:

@@ -85,18 +85,7 @@ def slots_of(told: Finished, name: str) -> dict[tuple[str, int], dict[str, str]]
 
 def test_every_kind_of_event_is_among_them_and_is_labelled(told: Finished) -> None:
     assert {kind for kind, *_ in EVENTS} == {*METER_KINDS, *AREA_KINDS}
-    first_s = int(told.rows("truth.csv")[0]["slot_start_s"])
-    labels = [
-        (
-            row["kind"],
-            row["target"],
-            row["other"],
-            (int(row["from_s"]) - first_s) // 900,
-            (int(row["until_s"]) - first_s) // 900,
-        )
-        for row in told.rows("events.csv")
-    ]
-    assert labels == list(EVENTS)
+    assert told.labels() == list(EVENTS)
     assert told.json["faults"] == len(EVENTS)
     assert told.json["postings_sum_nano"] == 0
     assert told.json["readings_missing"] == told.json["readings_dropped"] > 0

@@ -126,6 +126,7 @@ def test_a_validator_stops_only_where_the_others_go_on(
             [("partition", "node-2,node-3", 1, 2)],
             "which the clock speaks to; there are node-2, node-3, node-4; put spaces between several",
         ),
+        (4, [("partition", "node-2 node-2", 1, 2)], "events[0]: target 'node-2 node-2' names a node twice"),
         (4, [("partition", " ", 1, 2)], "events[0]: target ' ' is no node behind 'node'"),
         (
             4,

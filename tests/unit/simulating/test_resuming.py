@@ -19,6 +19,7 @@ from gridcore.envelope import decode_transaction
 from gridcore.errors import GridError, UsageError
 from gridcore.sm import SigningKey
 from gridledger.cli import main
+from gridledger.demo import day
 from gridledger.demo.day import Day
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
@@ -188,6 +189,29 @@ async def test_homes_order_in_the_next_slot_while_readings_are_out(world: World,
     await run(ledger, {name: SigningKey.generate() for name in ("clock", *world.traders)}, tmp_path)
     assert sorted(ledger.decided.values()) == sorted([*world.slot_start_s.tolist()] * 3)
     assert ledger.shown == [0, 1, 2]
+
+
+class Refusing(Ledger):
+    """Decides clocks, refuses orders of the second slot for good, and gets no readings behind the first boundary."""
+
+    def _decide(self, wire: bytes) -> Answer:
+        transaction = decode_transaction(wire)
+        if transaction.kind != "clock/advance" and self.shown:
+            return Answer(transaction.id, Code.DOES_NOT_TRADE, "DOES_NOT_TRADE", False, 1, None)
+        return super()._decide(wire)
+
+    async def query(self, path: str, **params: Any) -> dict[str, int]:
+        await asyncio.sleep(0)
+        return {**await super().query(path, **params), **({} if path == "changes" else {"committed": 0})}
+
+
+async def test_orders_that_are_refused_while_readings_stand_still_are_told_as_the_cause(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(day, "PATIENCE_S", 0.5)
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    with pytest.raises(GridError, match="DOES_NOT_TRADE"):
+        await run(Refusing(world), keys, tmp_path)
 
 
 def test_a_journal_knows_the_orders_of_its_slot_alone(tmp_path: Path) -> None:
