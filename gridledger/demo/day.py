@@ -47,6 +47,10 @@ class Field(Protocol):
         """Let everything be as it is at a boundary."""
         ...
 
+    def reconnect(self, boundary_index: int) -> None:
+        """Ledger time has come to a boundary: let through the gateways that are cut off no more."""
+        ...
+
     async def exchange(self, boundary_index: int) -> None:
         """Exchange the meters of the slot behind a boundary, which is decided."""
         ...
@@ -112,6 +116,7 @@ class Day:
                 self._journal.note_boundary(index)
                 await self._field.show(index)
                 height = await self._advance(boundary_s)
+                self._field.reconnect(index)
                 trading = asyncio.create_task(self._trade(index + 1))
                 try:
                     await self._readings_decided(index, boundary_s, height)

@@ -86,19 +86,31 @@ class Field:
             await self._stand(cut_off)
 
     async def arrange(self, boundary_index: int | None) -> None:
-        """Let those gateways run that are alive at a boundary, and be what is between them and the node; None: before the first one."""
+        """Let those gateways run that are alive at a boundary, and be what is between them and the node until ledger time is there; None: before
+        the first one.
+        """
         if boundary_index is None:
             return
         await self._arrange_broker(self._troubles.is_broker_dead(boundary_index))
         await self._arrange_nodes(boundary_index)
         for area, relay in self._relays.items():
-            relay.is_cut = self._troubles.is_cut_from_node(boundary_index, area)
+            relay.is_cut = any(
+                self._troubles.is_cut_from_node(index, area) for index in (boundary_index - 1, boundary_index)
+            )
             relay.behind_s = self._troubles.clock_behind_s(boundary_index, area)
         for area, agent in self._agents.items():
             if self._troubles.is_gateway_dead(boundary_index, area):
                 await agent.pause()
             else:
                 agent.resume()
+
+    def reconnect(self, boundary_index: int) -> None:
+        """Ledger time has come to a boundary: let through the gateways whose way to the node is whole from then on.
+
+        Before, what they kept could be decided before or behind a metering deadline of that very moment, as this machine goes.
+        """
+        for area, relay in self._relays.items():
+            relay.is_cut = self._troubles.is_cut_from_node(boundary_index, area)
 
     async def _arrange_nodes(self, boundary_index: int) -> None:
         """Stop and start validators, cut them off and join them; one that comes back has caught up before its gateways talk to it again."""

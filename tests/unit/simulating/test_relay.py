@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from gridledger.demo.field import Field
 from gridledger.demo.relay import Relay
+
+if TYPE_CHECKING:
+    from gridledger.demo.scene import Scene
+    from gridledger.demo.troubles import Troubles
+    from gridledger.supervised import Supervised
 
 TIME_S = 1_776_182_400
 
@@ -96,3 +104,32 @@ async def test_a_relay_that_is_led_elsewhere_ends_its_connections_and_the_next_o
         await relay.close()
     assert (asked, asked_instead) == ([SUBMIT, SUBMIT], [CLOCK])
     assert faults == []
+
+
+async def test_a_gateway_whose_cut_ends_at_a_boundary_is_let_through_when_ledger_time_is_there_and_not_before() -> None:
+    """What it kept would else be decided before or behind a metering deadline of that moment."""
+    cuts = {0: False, 1: True, 2: False, 3: False}
+    troubles = SimpleNamespace(
+        is_cut_from_node=lambda index, _: cuts.get(index, False),
+        clock_behind_s=lambda *_: 0,
+        is_broker_dead=lambda _: False,
+        is_gateway_dead=lambda *_: False,
+        nodes_down=lambda _: set(),
+        nodes_cut_off=lambda _: frozenset(),
+        stands=lambda _: False,
+        world=SimpleNamespace(areas=("area-1",)),
+    )
+    place = object.__new__(Field)
+    place._troubles = cast("Troubles", troubles)
+    place._relays = {"area-1": Relay("http://127.0.0.1:1")}
+    place._scene = cast("Scene", SimpleNamespace(node_instead=lambda *_: SimpleNamespace(url="http://127.0.0.1:1")))
+    place._broker = None
+    place._agents = {"area-1": cast("Supervised", SimpleNamespace(resume=lambda: None))}
+    place._is_broker_dead, place._down, place._cut_off = False, set(), frozenset()
+    seen = []
+    for index in cuts:
+        await place.arrange(index)
+        before = place._relays["area-1"].is_cut
+        place.reconnect(index)
+        seen.append((before, place._relays["area-1"].is_cut))
+    assert seen == [(False, False), (True, True), (True, False), (False, False)]

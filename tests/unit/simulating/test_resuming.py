@@ -54,6 +54,7 @@ class Ledger:
         self.decided: dict[bytes, int] = {}
         self.clock_steps: list[int] = []
         self.shown: list[int] = []
+        self.reconnected: list[int] = []
         self.calls = 0
         self.dies_at = -1
         self.has_died = False
@@ -99,6 +100,11 @@ class Ledger:
         answer = {"height": 1} if path == "changes" else {"committed": len(self.world.meters)}
         self._called(is_over=True)
         return answer
+
+    def reconnect(self, boundary_index: int) -> None:
+        """Who was cut off is heard again."""
+        assert self.ledger_time_s >= self.world.boundary_s[boundary_index], "only when ledger time is there"
+        self.reconnected.append(boundary_index)
 
     async def exchange(self, boundary_index: int) -> None:
         """No meter is exchanged."""
@@ -165,7 +171,7 @@ async def test_a_day_that_is_killed_at_any_call_comes_to_the_same_also_where_its
     whole = Ledger(world)
     (tmp_path / "whole").mkdir()
     await run(whole, keys, tmp_path / "whole")
-    assert whole.shown == [0, 1, 2]
+    assert whole.shown == whole.reconnected == [0, 1, 2]
     assert sorted(whole.decided.values()) == sorted([*world.slot_start_s.tolist()] * 3)
     assert len(whole.clock_steps) == 2 * (SLOTS + 1) + 1
     assert whole.calls > 15
