@@ -13,11 +13,14 @@ from gridcore.errors import excerpt
 from gridledger.commands import print_result, whole_number
 
 if TYPE_CHECKING:
-    from gridledger.settling.outgoing.making import MadeIssue
+    from collections.abc import Sequence
+
+    from gridledger.settling.outgoing.making import LeftOut, MadeIssue
 
 _DUE_DAYS: Final = 14
 _DUE_DAYS_MAX: Final = 366
 _PARTIES_NAMED_MAX: Final = 8
+_ORGANISATIONS_NAMED_MAX: Final = 4
 _LATEST: Final = "9998-12-31"
 """So that documents may fall due."""
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -49,19 +52,24 @@ def declare(actions: Any) -> None:
         help=f"until they are due ({_DUE_DAYS})",
     )
     issue.add_argument("--so-far", action="store_true", help="also where slots of the month are not settled yet")
+    issue.add_argument(
+        "--own-book",
+        action="store_true",
+        help="the book is of the issuer's parties alone: exit 0, whoever else is told",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Add an issue to the book, or say that there is nothing to issue."""
+    """Add an issue to the book, or say that there is nothing to issue; 1 where documents of other organisations' parties are still to be issued into it."""
     from gridledger.settling.outgoing.making import Asked, issue
 
     asked = Asked(args.month, args.area, args.issuer, args.date, args.due_days, args.so_far)
     made = issue(args.data, args.book.absolute(), asked, args.guard)
     if made.without_tariff:
-        named = ", ".join(made.without_tariff[:_PARTIES_NAMED_MAX])
-        more = len(made.without_tariff) - _PARTIES_NAMED_MAX
-        others = f" and {more} more" if more > 0 else ""
-        print(f"no documents of {named}{others}: they name no tariff (docs/tariffs.md)", file=sys.stderr, flush=True)
+        words = f"no documents of {_named(made.without_tariff)}: they name no tariff (docs/tariffs.md)"
+        print(words, file=sys.stderr, flush=True)
+    if made.left_out:
+        print(_say_left_out(made.left_out), file=sys.stderr, flush=True)
     if made.later_months:
         words = f"{', '.join(made.later_months)}: issued before, and may differ now, as steps of a year go by {args.month} too"
         print(f"{words}; issue them again", file=sys.stderr, flush=True)
@@ -69,7 +77,23 @@ def run(args: argparse.Namespace) -> int:
         words = f"of the documents of {one.month}, {one.gross_nano} nano, {one.disputed_nano} are disputed and not due; {one.due_nano} are due"
         print(f"{one.party}: {words}", file=sys.stderr, flush=True)
     print_result(args, _as_json(made), _text(made))
-    return 0
+    return 1 if made.left_out and not args.own_book else 0
+
+
+def _say_left_out(left_out: Sequence[LeftOut]) -> str:
+    """How many parties of other organisations still have documents to come, and whose they are: of the first organisations by name."""
+    count = sum(len(one.parties) for one in left_out)
+    whose = "; ".join(f"{_named(one.parties)} of {one.organisation}" for one in left_out[:_ORGANISATIONS_NAMED_MAX])
+    more = len(left_out) - _ORGANISATIONS_NAMED_MAX
+    others = f"; and {more} more organisations" if more > 0 else ""
+    words = "each organisation issues its own, with --issuer; into another book: --own-book"
+    return f"not issued, parties of other organisations: {count} ({whose}{others}); {words}"
+
+
+def _named(parties: Sequence[str]) -> str:
+    """The first parties by name, and how many more there are."""
+    more = len(parties) - _PARTIES_NAMED_MAX
+    return ", ".join(parties[:_PARTIES_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _as_json(made: MadeIssue) -> dict[str, object]:
@@ -81,6 +105,7 @@ def _as_json(made: MadeIssue) -> dict[str, object]:
         "without_tariff": list(made.without_tariff),
         "later_months": list(made.later_months),
         "disputed": [one._asdict() for one in made.disputed],
+        "left_out": [{"organisation": one.organisation, "parties": list(one.parties)} for one in made.left_out],
         "out": str(made.out) if made.out is not None else None,
     }
 

@@ -69,6 +69,7 @@ class MadeIssue(NamedTuple):
     """What was issued. out: None where there was nothing to issue; without_tariff: who is billed, or answers for a balance, and has no terms.
 
     later_months: issued before, they may differ now: steps of a year go by what this month came to. disputed: what of all documents of the month is not due, by party.
+    left_out: whose documents the issuer does not issue, and that are not in the book.
     """
 
     out: Path | None
@@ -76,14 +77,26 @@ class MadeIssue(NamedTuple):
     without_tariff: Sequence[str]
     later_months: Sequence[str] = ()
     disputed: Sequence[DisputedRow] = ()
+    left_out: Sequence[LeftOut] = ()
+
+
+class LeftOut(NamedTuple):
+    """Parties of another organisation of which there is something to issue: by name."""
+
+    organisation: str
+    parties: Sequence[str]
 
 
 class Noted(NamedTuple):
-    """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year; disputed: of the issuer's parties that contest something."""
+    """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year; disputed: of the issuer's parties that contest something.
+
+    left_out: of other organisations, by their names.
+    """
 
     without_tariff: Sequence[str]
     by_year: Sequence[str]
     disputed: Sequence[DisputedRow]
+    left_out: Sequence[LeftOut]
 
 
 class Made(NamedTuple):
@@ -115,14 +128,15 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
         made, noted = made_rows(reader, scope, row, book)
         batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines, made.taxes)
         if not made.documents:
-            return MadeIssue(None, batch, noted.without_tariff, disputed=noted.disputed)
+            return MadeIssue(None, batch, noted.without_tariff, disputed=noted.disputed, left_out=noted.left_out)
         with made_whole(out) as work:
             if out.exists():
                 raise UsageError(f"--book {folder}: another call has issued meanwhile; call again")
             written = write_batch(work, batch.issue, *made)
         sync_folder(folder)
     later = _later_months(book, batch, noted)
-    return MadeIssue(out, batch._replace(issue=written), noted.without_tariff, later, noted.disputed)
+    written_batch = batch._replace(issue=written)
+    return MadeIssue(out, written_batch, noted.without_tariff, later, noted.disputed, noted.left_out)
 
 
 def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, Noted]:
@@ -133,9 +147,21 @@ def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> 
     without = sorted({*found.without_tariff, *balance.without_terms}, key=utf8)
     dues = _all_dues(found, balance, row, book, set(without))
     disputed = [one for one in disputed_of_month(books, found.billing) if one.disputes]
-    made = _numbered([one for one in dues if _is_of(reader, row.issuer, one.of.party)], row, book)
-    own = [one for one in disputed if _is_of(reader, row.issuer, one.party)]
-    return made, Noted(without, parties_by_year(found.billing.tariffs), own)
+    own, others = list[Due](), list[Due]()
+    for one in dues:
+        (own if _organisation_of(reader, one.of.party) in (None, row.issuer) else others).append(one)
+    contesting = [one for one in disputed if _organisation_of(reader, one.party) in (None, row.issuer)]
+    noted = Noted(without, parties_by_year(found.billing.tariffs), contesting, _left_out(reader, others, book))
+    return _numbered(own, row, book), noted
+
+
+def _left_out(reader: LedgerReader, dues: Sequence[Due], book: Book) -> list[LeftOut]:
+    """Whose documents are still to be issued of some dues: nobody whose own organisation has issued them into the same book."""
+    found: dict[str, set[str]] = {}
+    for of, terms, claim in dues:
+        if any(True for _ in differences({terms: claim}, book.claims(of))):
+            found.setdefault(_organisation_of(reader, of.party) or "", set()).add(of.party)
+    return [LeftOut(name, sorted(found[name], key=utf8)) for name in sorted(found, key=utf8)]
 
 
 def _later_months(book: Book, batch: Batch, noted: Noted) -> Sequence[str]:
@@ -244,10 +270,10 @@ def _all_dues(found: MonthBilling, balance: BalanceBook, row: IssueRow, book: Bo
     return sorted(dues, key=lambda one: tuple(map(utf8, one.of)))
 
 
-def _is_of(reader: LedgerReader, issuer: str, party: str) -> bool:
-    """Whether an organisation has a party: that never changes. Who answers for a balance on a ledger of files has no row, and there is one organisation."""
+def _organisation_of(reader: LedgerReader, party: str) -> str | None:
+    """Whose a party is: that never changes. None where it has no row: who answers for a balance on a ledger of files, where there is one organisation."""
     found = newest(reader, PARTY, party)
-    return found is None or found.record.organisation == issuer
+    return None if found is None else found.record.organisation
 
 
 def _numbered(dues: Sequence[Due], row: IssueRow, book: Book) -> Made:
