@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in rules.repository_files(ROOT) if path.suffix == ".md"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ROW_MAX = 300
+"""Characters of a row of a table or a block; a cell that needs more becomes a list below its table."""
+PROSE_MAX = 220
 TOOLS = ("cp", "mv", "mkdir", "ls")
 """Of every system; what the pages do with them is executed by tests/integration/test_operating_*.py."""
 STAND_ALONE = ("python3 -I -S verify.py ",)
@@ -31,8 +35,19 @@ def broken_links(root: Path, page: Path) -> list[str]:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced blocks of ``language`` in a page."""
-    return [body for name, body in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")) if name == language]
+    """Return the fenced blocks of ``language`` in a page; a command that goes on behind a backslash is one line."""
+    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    return [re.sub(r"\\\n\s*", "", body) for name, body in found if name == language]
+
+
+def long_rows(page: Path, text: str) -> Iterator[str]:
+    """Yield each row of a page that is too long for a diff to show what changed in it."""
+    in_block = False
+    for number, row in enumerate(text.splitlines(), start=1):
+        in_block ^= row.lstrip().startswith("```")
+        limit = ROW_MAX if in_block or row.startswith("|") else PROSE_MAX
+        if len(row) > limit:
+            yield f"{page}:{number}: {len(row)} characters; at most {limit}"
 
 
 def make_targets() -> set[str]:
@@ -73,6 +88,17 @@ def test_broken_link_is_found(tmp_path: Path) -> None:
         "[x](b.md) [y](a.md#top) [z](https://example.org/q) [w](none/)\n```\n[q](r.md)\n```\n"
     )
     assert broken_links(tmp_path, Path("a.md")) == ["b.md", "none/"]
+
+
+def test_rows_are_short_enough_for_a_diff() -> None:
+    ours = [page for page in PAGES if not page.name.startswith("LICENSE")]
+    assert [row for page in ours for row in long_rows(page, (ROOT / page).read_text(encoding="utf-8"))] == []
+
+
+def test_a_long_row_is_found_in_prose_a_table_and_a_block() -> None:
+    prose, cell = "x" * (PROSE_MAX + 1), "|" + "x" * ROW_MAX
+    text = f"{prose}\n{prose[1:]}\n{cell}\n{cell[:-1]}\n```\n{prose}\n{cell}\n```\n{prose}\n"
+    assert [found.split(":")[1] for found in long_rows(Path("a.md"), text)] == ["1", "3", "7", "9"]
 
 
 def test_every_package_and_step_of_the_path_has_its_link() -> None:

@@ -34,9 +34,10 @@ START_TIMEOUT_S: Final = 30.0
 
 
 def blocks_of(page: str, language: str = "console") -> list[str]:
-    """The fenced blocks of a page, in order."""
+    """The fenced blocks of a page, in order; a command that goes on behind a backslash is one line."""
     text = (PAGES / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\\\n\s*", "", block) for block in found]
 
 
 @dataclass
