@@ -17,7 +17,7 @@ from tests.arch import rules
 pytestmark = pytest.mark.arch
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in rules.repository_files(ROOT) if path.suffix == ".md"]
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ROW_MAX = 300
 """Characters of a row of a table or a block; a cell that needs more becomes a list below its table."""
@@ -27,11 +27,38 @@ TOOLS = ("cp", "mv", "mkdir", "ls")
 STAND_ALONE = ("python3 -I -S verify.py ",)
 
 
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what links may name behind ``#``: the headings of a page, as browsers of repositories spell them."""
+    headings = [LINK.sub(r"\1", heading) for heading in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> list[str]:
+    """Return the relative links of a page."""
+    return [target for _, target in LINK.findall(prose(page)) if "://" not in target]
+
+
 def broken_links(root: Path, page: Path) -> list[str]:
-    """Return the relative links of ``page`` that lead to no file or folder."""
-    text = re.sub(r"^```.*?^```", "", (root / page).read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    targets = [target.partition("#")[0] for target in LINK.findall(text) if "://" not in target]
-    return [target for target in targets if target and not (root / page.parent / target).exists()]
+    """Return the relative links of ``page`` that lead to no file or folder, or to no heading of a page."""
+    broken: list[str] = []
+    for target in links(root / page):
+        name, _, heading = target.partition("#")
+        there = root / page.parent / name if name else root / page
+        if not there.exists() or (heading and there.suffix == ".md" and heading not in anchors(there)):
+            broken.append(target)
+    return broken
+
+
+def unlisted(folder: Path) -> list[str]:
+    """Return the pages below ``folder`` that neither its index nor the README of their own folder links to."""
+    contents = (folder / "index.md", *sorted(folder.rglob("README.md")))
+    listed = {(page.parent / target.partition("#")[0]).resolve() for page in contents for target in links(page)}
+    return [str(page) for page in sorted(folder.rglob("*.md")) if page != contents[0] and page.resolve() not in listed]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -85,9 +112,22 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(
-        "[x](b.md) [y](a.md#top) [z](https://example.org/q) [w](none/)\n```\n[q](r.md)\n```\n"
+        "# On `top`\n[x](b.md) [y](a.md#on-top) [z](https://example.org/q) [w](none/) [v](#below)\n```\n[q](r.md)\n```\n"
     )
-    assert broken_links(tmp_path, Path("a.md")) == ["b.md", "none/"]
+    assert broken_links(tmp_path, Path("a.md")) == ["b.md", "none/", "#below"]
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    assert unlisted(ROOT / "docs") == []
+
+
+def test_a_page_that_no_table_of_contents_has_is_found(tmp_path: Path) -> None:
+    (tmp_path / "of").mkdir()
+    (tmp_path / "index.md").write_text("[b](b.md) [of](of/README.md)\n")
+    (tmp_path / "of" / "README.md").write_text("[d](d.md)\n")
+    for name in ("b.md", "c.md", "of/d.md", "of/e.md"):
+        (tmp_path / name).write_text("# A page\n")
+    assert [Path(page).name for page in unlisted(tmp_path)] == ["c.md", "e.md"]
 
 
 def test_rows_are_short_enough_for_a_diff() -> None:
