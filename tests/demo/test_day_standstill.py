@@ -41,6 +41,9 @@ class Dark:
     async def show(self, boundary_index: int) -> None:
         pass
 
+    def reconnect(self, boundary_index: int) -> None:
+        pass
+
     async def exchange(self, boundary_index: int) -> None:
         pass
 
