@@ -26,6 +26,7 @@ from ledger.client import Answer, Client, NodeUnreachable
 from settlement.catalogue import CONTRACTS
 from simulators.grid.households import OrderIntent, in_turn
 from simulators.grid.world import World
+from simulators.scenarios.schema import SLOT_S
 
 VALID_S: Final = 86_400
 RETRY_PAUSE_S: Final = 0.1
@@ -65,7 +66,7 @@ class StandstillError(GridError):
 
 
 class Day:
-    """Runs the slots of a world against a node. ``rules``: what its areas are settled by; ``orders``: what homes want, by the number of a slot; ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
+    """Runs the slots of a world against a node. ``rules``: what its areas are settled by; ``orders``: what homes want, by the number of a slot, asked for in their order; ``keys``: by party, and ``clock``; ``field``: what shows and reads boundaries;
     ``troubles``: readings that nobody waits for; ``pace``: how fast boundaries follow each other; ``journal``: how far it has come, where it
     goes on after it was killed.
     """
@@ -74,7 +75,7 @@ class Day:
         self,
         world: World,
         rules: FileRules,
-        orders: Callable[[int], Sequence[OrderIntent]],
+        orders: Callable[[int], Awaitable[Sequence[OrderIntent]]],
         chain: str,
         client: Client,
         keys: Mapping[str, Signer],
@@ -97,6 +98,8 @@ class Day:
         self._pace = pace
         self._journal = journal
         self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
+        self._gates_ahead = rules.gate_before_start_s // SLOT_S
+        """How many gates have closed when the slot before theirs begins."""
 
     async def run(self, progress: Callable[[int], None]) -> None:
         """Every slot: clearing at the gate, readings at the boundary and beside them the orders of the next slot; then the last initial run."""
@@ -104,11 +107,15 @@ class Day:
         first = self._journal.boundary_index() or 0
         if self._journal.has_begun:
             self._ledger_time_s = max(self._ledger_time_s, (await patiently(self._client.status)).ledger_time_s)
-        trading = asyncio.create_task(self._trade(first))
+        await self._advance(int(world.slot_start_s[0]) - world.scenario.timeline.open_before_start_s)
+        for slot in range(self._gates_ahead):  # gates that close before the first boundary
+            await self._trade(slot)
+            await self._advance(self._gate_s(slot))
+        trading = asyncio.create_task(self._trade(first + self._gates_ahead))
         try:
             for index, boundary_s in list(enumerate(world.boundary_s.tolist()))[first:]:
                 await trading
-                await self._advance(self._gate_s(index))
+                await self._advance(self._gate_s(index + self._gates_ahead))
                 if index and self._troubles.lack_readings(index - 1):
                     # agents go on asking broken meters until they know that time has moved: only then may these show more
                     await asyncio.sleep(CLOCKS_KNOW_S)
@@ -117,7 +124,7 @@ class Day:
                 await self._field.show(index)
                 height = await self._advance(boundary_s)
                 self._field.reconnect(index)
-                trading = asyncio.create_task(self._trade(index + 1))
+                trading = asyncio.create_task(self._trade(index + self._gates_ahead + 1))
                 try:
                     await self._readings_decided(index, boundary_s, height)
                 except StandstillError:
@@ -133,26 +140,27 @@ class Day:
             await asyncio.gather(trading, return_exceptions=True)
 
     def _gate_s(self, slot_index: int) -> int:
-        return int(self._world.boundary_s[slot_index]) - self._rules.gate_before_start_s
+        return int(self._world.slot_start_s[0]) + SLOT_S * slot_index - self._rules.gate_before_start_s
 
     async def _trade(self, slot_index: int) -> None:
         """Hand over a slot's orders, unless its gate is behind: a run that goes on has been there."""
         if slot_index < self._world.slots and self._ledger_time_s < self._gate_s(slot_index):
-            orders = await asyncio.to_thread(self._orders_of, slot_index)
+            orders = await self._orders_of(slot_index)
             self._journal.note_orders(slot_index, orders)
             await self._place(orders)
 
-    def _orders_of(self, slot_index: int) -> list[bytes]:
+    async def _orders_of(self, slot_index: int) -> list[bytes]:
         """The slot's orders, the ones that were handed over already where a run goes on."""
         if not self._takes_orders:
             return []
-        return self._journal.orders(slot_index) or self.sign_orders(slot_index)
+        if kept := self._journal.orders(slot_index):
+            return kept
+        return await asyncio.to_thread(self._sign_orders, slot_index, await self._wanted(slot_index))
 
-    def sign_orders(self, slot_index: int) -> list[bytes]:
+    def _sign_orders(self, slot_index: int, intents: Sequence[OrderIntent]) -> list[bytes]:
         """The slot's orders as wire bytes, signed by each household. Signed once: sending again sends the same bytes."""
         slot_start_s = int(self._world.slot_start_s[slot_index])
         wires = []
-        intents = self._wanted(slot_index)
         for intent in in_turn(self._world, slot_index, intents) if self._is_one_by_one else intents:
             area = self._world.meters[self._world.meter_of_party[intent.party]].area
             order = MarketOrder(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from gridcore.errors import GridError, UsageError
+from gridledger.demo.genesis import DAY_S
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.files.fault import FilesError
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.simulating.terms import read_scenario_rules, terms_of
+from settlement.catalogue import CONTRACTS
 from simulators.grid.households import traders_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import InParts, World, at_once, build_world
 from simulators.scenarios.gallery import Found
-from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX
+from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX, SLOT_S
 
 
 def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = at_once) -> tuple[World, Dataset]:
@@ -32,7 +34,9 @@ def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = a
 
 
 def prepare_for_agents(found: Found) -> tuple[World, Dataset]:
-    """The same for agents and a node: UsageError for too many homes, and for rules that settle on dates behind the days, where agents stop."""
+    """The same for agents and a node: UsageError for too many homes, for a gate or a book's opening at which homes could not order, and for rules
+    that settle on dates behind the days, where agents stop.
+    """
     homes = found.scenario.households.trading
     if homes > AGENT_HOUSEHOLDS_MAX:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
@@ -41,4 +45,17 @@ def prepare_for_agents(found: Found) -> tuple[World, Dataset]:
     if terms.rules.runs is not None:
         what = "[runs] settles on dates behind the scenario's days, and agents stop with them"
         raise UsageError(f"{RULES}: {what}; leave the table out, or give --direct")
+    if CONTRACTS[terms.rules.contract].takes_orders:
+        _check_times(found, terms.rules.gate_before_start_s)
     return world, terms
+
+
+def _check_times(found: Found, gate_s: int) -> None:
+    """Ledger time begins a day before the first slot; homes order for a slot when the gate of the one before it has closed."""
+    if gate_s >= DAY_S:
+        right = f"through agents less than {DAY_S}, which is when ledger time begins; give --direct"
+        raise UsageError(f"{found.path}: timeline.gate_before_start_s {gate_s}: {right}")
+    opens_s = found.scenario.timeline.open_before_start_s
+    if opens_s < gate_s + SLOT_S:
+        right = f"at least {gate_s + SLOT_S}, a slot before the gate: homes order behind the gate before"
+        raise UsageError(f"{found.path}: timeline.open_before_start_s {opens_s}: {right}")

@@ -19,6 +19,7 @@ from gridcore import verify
 from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
 from gridledger.demo.agreeing import check_same_state
+from gridledger.demo.asked_homes import AskedHomes
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
@@ -37,7 +38,7 @@ from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import copy_tables, write_manifest
-from gridledger.simulating.own_traders import Traders, orders_ahead
+from gridledger.simulating.own_traders import Traders, homes_of
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from gridledger.simulating.terms import rules_option, write_rules
@@ -140,7 +141,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     audience.show_progress("building the world")
     world, terms = prepare_for_agents(plan.found)
-    orders = orders_ahead(plan.traders, world, CONTRACTS[terms.rules.contract])
+    homes = homes_of(plan.traders, world, CONTRACTS[terms.rules.contract])
     troubles = Troubles(world, plan.dropped)
     scene = _scene_of(plan, world, terms)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)
@@ -167,6 +168,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         if scene.pages_url is not None:
             within_s = max(0.0, URL_WITHIN_S - elapsed_s())
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
+        orders = AskedHomes(homes, world, client).orders_of
         day = Day(world, terms.rules, orders, scene.chain, client, scene.keys, field, troubles, pace, journal)
         if plan.is_resumable:
             loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
@@ -305,7 +307,7 @@ async def _processes(
     except* StandstillError as errors:
         word = node.last_line()
         raise GridError(f"{first_of(errors)}; its last word: {word}; logs: {scene.run_dir}") from None
-    except* (GridError, OSError) as errors:
+    except* Exception as errors:  # noqa: BLE001 - goes on alone: also what traders of one's own raise
         raise first_of(errors) from None
 
 
@@ -317,7 +319,7 @@ async def _run_if_it_can(child: Supervised) -> None:
         _log.warning("process_missed", process=child.name, reason=str(error))
 
 
-def first_of(errors: BaseExceptionGroup[GridError | OSError]) -> GridError | OSError:
+def first_of(errors: BaseExceptionGroup[Exception]) -> Exception:
     """One error out of a group of them: what a person is told."""
     error = errors.exceptions[0]
     return first_of(error) if isinstance(error, BaseExceptionGroup) else error

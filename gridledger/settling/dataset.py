@@ -6,7 +6,7 @@ prices micro-currency per kWh.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from gridledger.settling.partners import Partners
+from ledger.gates import ShownOrder
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.charges import SlotPrices, Sold, Way
 from settlement.tariffs.components import Component
@@ -235,6 +236,14 @@ class OrdersBySlot(Protocol):
         ...
 
 
+class ClearedGate(NamedTuple):
+    """What the gate of a slot, by its place in the dataset, came to. By area: the price, None without one price for all; all orders, by their ids."""
+
+    slot: int
+    price_micro_per_kwh: Mapping[str, int | None]
+    orders: Mapping[str, Sequence[ShownOrder]]
+
+
 def counter_of(order: str) -> int:
     """The counter at the end of an order's id; GridError where it has none."""
     counter = order.rpartition("/")[2]
@@ -391,7 +400,8 @@ class Dataset(NamedTuple):
 
     ``import_wh``, ``export_wh`` int64 or int32 [slots, points] >= 0; ``quality`` uint8[slots, points]: a code of ``gridcore.quality``.
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
-    notes: lines for a person, of files that were not read and of ``unusual``. references: prices for all that agreements name, beside those of the rules; tariff_series: those that components of the tariff name.
+    notes: lines for a person, of files that were not read and of ``unusual``. tell_gate: told what the gate of each slot came to before the orders of
+    the next one are asked for; None where they depend on no gate. references: prices for all that agreements name, beside those of the rules; tariff_series: those that components of the tariff name.
     """
 
     slot_start_s: Int64Column
@@ -413,6 +423,7 @@ class Dataset(NamedTuple):
     tariff_series: Sequence[SeriesRows] = ()
     balance: BalanceRules | None = None
     unusual: UnusualPower | None = None
+    tell_gate: Callable[[ClearedGate], None] | None = None
 
     @property
     def all_orders(self) -> Orders:

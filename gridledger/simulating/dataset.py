@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -13,13 +13,31 @@ from numpy.typing import NDArray
 from gridcore.errors import UsageError
 from gridcore.quality import MEASURED
 from gridcore.sm3 import sm3
-from gridledger.settling.dataset import NEVER, Counts, Dataset, InputFile, OrderTimes, SlotOrders
+from gridledger.settling.dataset import (
+    NEVER,
+    ClearedGate,
+    Counts,
+    Dataset,
+    InputFile,
+    OrdersBySlot,
+    OrderTimes,
+    SlotOrders,
+)
 from gridledger.settling.files.rules import ranks_by_arrival
-from gridledger.simulating.own_traders import Traders, check_has_orders, orders_by
+from gridledger.simulating.own_traders import (
+    Adaptive,
+    Traders,
+    check_goes_on,
+    check_has_orders,
+    gate_of,
+    orders_in,
+    told_homes,
+)
 from gridledger.simulating.terms import columns_of
 from ledger.contract import BUY, SELL
 from settlement.catalogue import CONTRACTS
-from simulators.grid.households import order_columns, orders_of_slot, traders_of, turns_of
+from simulators.grid.gates import Gate
+from simulators.grid.households import OrderColumns, OrderIntent, order_columns, orders_of_slot, traders_of, turns_of
 from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import World
 from simulators.scenarios.schema import FRAUDS_OF_DAY_BEFORE, METER_FRAUDS
@@ -57,13 +75,21 @@ def dataset_of(
     contract = CONTRACTS[terms.rules.contract]
     check_has_orders(traders, contract)
     import_wh, export_wh = shown_energies(world, columns_of(world, terms.points), new_array)
+    orders: OrdersBySlot = terms.orders
+    tell_gate = None
+    if contract.takes_orders:
+        in_turns = ranks_by_arrival(contract, terms.rules.terms)
+        if isinstance(traders, Adaptive):
+            orders = told = ToldOrders(world, traders, new_array, in_turns=in_turns)
+            tell_gate = told.tell
+        else:
+            orders = orders_of_world(world, traders, new_array, in_turns=in_turns)
     return terms._replace(
         import_wh=import_wh,
         export_wh=export_wh,
         quality=np.full(import_wh.shape, MEASURED, dtype=np.uint8),
-        orders=WorldOrders(world, traders, new_array, in_turns=ranks_by_arrival(contract, terms.rules.terms))
-        if contract.takes_orders
-        else terms.orders,
+        orders=orders,
+        tell_gate=tell_gate,
         inputs=[*terms.inputs, InputFile(source.name, sm3(source.read_bytes()), 0)],
         counts=Counts(import_wh.size, 0, 0),
     )
@@ -79,33 +105,46 @@ def _check(world: World, source: Path) -> None:
             raise UsageError(f"{source}: events: {event.label!r}: {what}; leave --direct out, or the event")
 
 
-class WorldOrders:
-    """What the homes of a world want, slot by slot: an order each at most, of counter 1. See ``OrdersBySlot``.
+def orders_of_world(world: World, traders: Traders, new_array: NewArray, *, in_turns: bool) -> WorldOrders:
+    """The orders of traders that depend on no gate; traders of one's own are asked once a slot."""
+    if traders is not orders_of_slot:
+        orders = WorldOrders(
+            world, [meter.party for meter in world.meters if meter.party], new_array, in_turns=in_turns
+        )
+        for slot in range(world.slots):
+            orders.put(slot, orders_in(traders(world, slot), slot, orders.place))
+        return orders
+    orders, homes = WorldOrders(world, world.traders, new_array, in_turns=in_turns), traders_of(world)
+    for slot in range(world.slots):
+        orders.put_columns(slot, order_columns(world, slot, homes))
+    return orders
 
-    Held as ``OrderColumns`` are, int64[slots, parties]; traders of one's own are asked once a slot. in_turns: they come one behind the other.
+
+class WorldOrders:
+    """What some parties of a world want, slot by slot: an order each at most, of counter 1. See ``OrdersBySlot``.
+
+    Held as ``OrderColumns`` are, int64[slots, parties]. in_turns: they come one behind the other.
     """
 
-    def __init__(self, world: World, traders: Traders, new_array: NewArray, *, in_turns: bool) -> None:
+    def __init__(self, world: World, parties: Sequence[str], new_array: NewArray, *, in_turns: bool) -> None:
         self._world, self._in_turns = world, in_turns
-        is_own = traders is not orders_of_slot
-        parties = [meter.party for meter in world.meters if meter.party] if is_own else world.traders
+        self.place = {party: place for place, party in enumerate(parties)}
+        """Of each party in the columns."""
         shape = world.slots, len(parties)
         self._wanted_wh, self._price = new_array(shape, np.int64), new_array(shape, np.int64)
-        if is_own:
-            self._ask(world, traders, {party: place for place, party in enumerate(parties)})
-        else:
-            homes = traders_of(world)
-            for slot in range(world.slots):
-                self._wanted_wh[slot], self._price[slot] = order_columns(world, slot, homes)
         names = [f"{party}/".encode() for party in parties]
         self._by_id = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
         self._names = [parties[at] for at in self._by_id.tolist()]
 
-    def _ask(self, world: World, traders: Traders, place: Mapping[str, int]) -> None:
-        for slot in range(world.slots):
-            for intent in orders_by(traders, world, slot, place):
-                at, sign = place[intent.party], 1 if intent.side == "buy" else -1
-                self._wanted_wh[slot, at], self._price[slot, at] = sign * intent.quantity_wh, intent.price_micro_per_kwh
+    def put(self, slot: int, orders: Iterable[OrderIntent]) -> None:
+        """Note the orders of a slot."""
+        for intent in orders:
+            at, sign = self.place[intent.party], 1 if intent.side == "buy" else -1
+            self._wanted_wh[slot, at], self._price[slot, at] = sign * intent.quantity_wh, intent.price_micro_per_kwh
+
+    def put_columns(self, slot: int, orders: OrderColumns) -> None:
+        """The same, one of each party."""
+        self._wanted_wh[slot], self._price[slot] = orders
 
     @property
     def traders(self) -> set[str]:
@@ -146,3 +185,36 @@ class WorldOrders:
             price_micro_per_kwh=price[placed],
             times=OrderTimes(turn, np.full_like(turn, NEVER)) if self._in_turns else None,
         )
+
+
+class ToldOrders(WorldOrders):
+    """What adaptive traders want: each slot is asked for behind ``tell`` of the gate before it."""
+
+    def __init__(self, world: World, traders: Adaptive, new_array: NewArray, *, in_turns: bool) -> None:
+        super().__init__(world, world.traders, new_array, in_turns=in_turns)
+        self._homes = told_homes(traders, world)
+        self._asked: list[OrderIntent] = []
+        self._next = 0
+        self._gate: Gate | None = None
+
+    @property
+    def traders(self) -> set[str]:
+        """See ``OrdersBySlot``: nobody knows yet who will order."""
+        return set(self.place)
+
+    def of_slot(self, slot: int, slot_start_s: int) -> SlotOrders:
+        """See ``OrdersBySlot``: of slots in their order."""
+        self._ask_for(slot)
+        return super().of_slot(slot, slot_start_s)
+
+    def tell(self, gate: ClearedGate) -> None:
+        """What the gate of a slot came to, of slots in their order. UsageError where the traders want something else there than was ordered."""
+        self._ask_for(gate.slot)
+        self._gate = gate_of(self._world, gate)
+        check_goes_on(self._asked, self._gate)
+
+    def _ask_for(self, slot: int) -> None:
+        if slot == self._next:
+            self._asked = list(self._homes.ask(slot, self._gate))
+            self.put(slot, self._asked)
+            self._next += 1

@@ -1,26 +1,54 @@
-"""Traders of one's own: a function says what homes want, and is asked once a slot before anything is settled."""
+"""Traders of one's own: a function of world and slot says what homes want, or one that is told what the gate before came to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
+from typing import NamedTuple
 
 from gridcore.errors import UsageError
 from gridcore.transactions.market_order import LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX, SIDES
+from gridledger.settling.dataset import ClearedGate
 from ledger.contract import Contract
+from simulators.grid.gates import Fill, Gate
 from simulators.grid.households import OrderIntent, orders_of_slot
 from simulators.grid.world import World
 
-Traders = Callable[[World, int], Sequence[OrderIntent]]
+Told = Callable[[int, Gate | None], Sequence[OrderIntent]]
+"""What homes want in a slot, by its number and what the gate of the slot before it came to (None for slot 0); called once for each slot, in their order."""
+
+
+class Adaptive(NamedTuple):
+    """Traders that learn from the market. begin: called with the world before the first slot; what it gives may keep a state."""
+
+    begin: Callable[[World], Told]
+
+
+Traders = Callable[[World, int], Sequence[OrderIntent]] | Adaptive
 """What homes want in a slot of a world: at most one order of each."""
 
 
-def orders_ahead(traders: Traders, world: World, contract: Contract) -> Callable[[int], Sequence[OrderIntent]]:
-    """The orders of a slot, by its number: traders of one's own are asked for all slots now. UsageError as ``orders_by`` says."""
+class Homes(NamedTuple):
+    """Whom to ask for the orders of a slot. is_told: whether the gate before it is to be told; else the orders depend on no gate."""
+
+    ask: Told
+    is_told: bool
+
+
+def homes_of(traders: Traders, world: World, contract: Contract) -> Homes:
+    """Whom to ask. Traders that depend on no gate are asked for all slots now: UsageError as ``orders_in`` says, and where the contract takes no orders."""
     if traders is orders_of_slot:
-        return partial(orders_of_slot, world)
+        return Homes(lambda slot, _: orders_of_slot(world, slot), is_told=False)
     check_has_orders(traders, contract)
-    return [orders_by(traders, world, slot, world.traders) for slot in range(world.slots)].__getitem__
+    if isinstance(traders, Adaptive):
+        return told_homes(traders, world)
+    ahead = [orders_in(traders(world, slot), slot, world.traders) for slot in range(world.slots)]
+    return Homes(lambda slot, _: ahead[slot], is_told=False)
+
+
+def told_homes(traders: Adaptive, world: World) -> Homes:
+    """The homes of adaptive traders, which begin now."""
+    told = traders.begin(world)
+    return Homes(lambda slot, gate: orders_in(told(slot, gate), slot, world.traders), is_told=True)
 
 
 def check_has_orders(traders: Traders, contract: Contract) -> None:
@@ -29,11 +57,31 @@ def check_has_orders(traders: Traders, contract: Contract) -> None:
         raise UsageError(f"traders: the contract {contract.contract_id} takes no orders; leave traders out")
 
 
-def orders_by(traders: Traders, world: World, slot: int, known: Collection[str]) -> Sequence[OrderIntent]:
-    """What ``traders`` say of a slot, all of it also where they yield one after the other. UsageError naming the slot for what is no list of
+def gate_of(world: World, cleared: ClearedGate) -> Gate:
+    """What homes are told of a gate."""
+    fills: dict[str, Fill] = {}
+    for area, orders in cleared.orders.items():
+        price = cleared.price_micro_per_kwh[area] or 0
+        for order in orders:
+            filled_wh, amount_nano = order.filled_wh or 0, order.amount_nano
+            intent = OrderIntent(order.party, order.side, order.quantity_wh, order.price_micro_per_kwh)
+            fills[order.party] = Fill(intent, filled_wh, filled_wh * price if amount_nano is None else amount_nano)
+    in_order = {party: fills[party] for party in world.traders if party in fills}
+    return Gate(cleared.slot, {area: cleared.price_micro_per_kwh[area] for area in world.areas}, in_order)
+
+
+def check_goes_on(said: Sequence[OrderIntent], gate: Gate) -> None:
+    """UsageError where traders say something else of a slot than its gate has: they must, where a run goes on."""
+    if set(said) != {fill.order for fill in gate.fills.values()}:
+        what = "they do not order what the ledger has of it"
+        why = "where a run goes on they are asked again, and must depend on world, slots and gates alone"
+        raise UsageError(f"traders: slot {gate.slot}: {what}; {why}")
+
+
+def orders_in(said: object, slot: int, known: Collection[str]) -> Sequence[OrderIntent]:
+    """What traders said of a slot, all of it also where they yield one after the other. UsageError naming the slot for what is no list of
     orders, a second order of a home, one who is not of ``known``, or what no order can hold.
     """
-    said: object = traders(world, slot)
     if not isinstance(said, Iterable):
         raise UsageError(f"traders: slot {slot}: gave {said!r}; give a list of OrderIntent, an empty one for no orders")
     orders = list(said)

@@ -65,7 +65,9 @@ def timeline_of(dataset: Dataset) -> Timeline:
     """The timeline of a dataset's chain."""
     first_s, gate_s = int(dataset.slot_start_s[0]), dataset.rules.gate_before_start_s
     days = 2 if is_large(dataset) and dataset.rules.runs is None else 1
-    deadline_s = max(dataset.rules.metering_deadline_s, days * DAY_S - gate_s - dataset.slot_s)
+    # Where ledger time goes from gate to gate it comes to the end of a day, when that is imported, not only to the noon before it.
+    before_end_s = gate_s if dataset.tell_gate is None else 0
+    deadline_s = max(dataset.rules.metering_deadline_s, days * DAY_S - before_end_s - dataset.slot_s)
     return Timeline(first_s, first_s - first_s % DAY_S - gate_s - 1, gate_s, deadline_s)
 
 

@@ -52,6 +52,7 @@ from gridledger.settling.chain.founding import (
     is_large,
     timeline_of,
 )
+from gridledger.settling.chain.gates import GateByGate
 from gridledger.settling.chain.orders import PlacedOrders, order_rounds
 from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
@@ -173,6 +174,7 @@ class _Importer:
         self._key = key
         self._progress = progress
         self._timeline = timeline_of(dataset)
+        self._by_gate = None if dataset.tell_gate is None else GateByGate(ledger, dataset)
         self._has_parts = is_large(dataset) and dataset.rules.runs is None and self._waits_a_day()
         self._rows = rows_of(ledger, dataset)
         self._numbers = numbers_of(ledger, self._rows)
@@ -188,6 +190,8 @@ class _Importer:
         """Import, order and settle until every slot of the dataset is settled. is_new: the ledger was founded from the dataset just now."""
         days, now_s, height = days_of(self._dataset), self._ledger.ledger_time_s, self._ledger.height
         amended = not is_new and self._amend()
+        if self._by_gate is not None and not is_new:
+            self._finish(self._ledger.make_block([]))  # gates that had fallen due are cleared, and can be told
         # Orders first: where they come too late, nothing has been imported either.
         self._block(now_s, orders=[day for day in days if self._noon_s(day) <= now_s])
         for day in days:
@@ -277,18 +281,28 @@ class _Importer:
         due_s = end_s + self._timeline.metering_deadline_s
         if runs is not None and now_s >= due_s:  # the run waits for measured values, until its last date
             due_s = end_s + runs.calendar.initial_last_after_s
-        return min(self._noon_after_s(now_s), due_s)
+        gate_s = None if self._by_gate is None else self._by_gate.next_gate_s()
+        return min(self._noon_after_s(now_s), due_s if gate_s is None else gate_s)
 
     def _noon_after_s(self, now_s: int) -> int:
         return now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S
 
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
         """Make a block at ledger time ``now_s``, one for each further round of orders, and others until nothing is left that has fallen due."""
+        if self._by_gate is not None:
+            self._finish_blocks([self._wires(now_s, imports)])
+            self._finish_blocks(self._signed(placed) for placed in self._by_gate.rounds())
+            return
         slots = [slot for day in orders for slot in range(day.slots.start, day.slots.stop)]
         rounds = order_rounds(self._ledger, self._dataset, slots, now_s)
-        produced = self._make_blocks(chain(self._wires(now_s, imports), self._signed(next(rounds))))
-        for placed in rounds:
-            produced = self._make_blocks(self._signed(placed)) or produced
+        first = chain(self._wires(now_s, imports), self._signed(next(rounds)))
+        self._finish_blocks(chain([first], (self._signed(placed) for placed in rounds)))
+
+    def _finish_blocks(self, rounds: Iterable[Iterator[bytes]]) -> None:
+        """Make the blocks of transactions that come in rounds, and others until nothing is left that has fallen due."""
+        produced = None
+        for wires in rounds:
+            produced = self._make_blocks(wires) or produced
         if produced is not None:
             self._finish(produced)
 
