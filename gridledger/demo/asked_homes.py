@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from gridledger.demo.day import PATIENCE_S, RETRY_PAUSE_S, StandstillError, patiently
@@ -52,7 +53,7 @@ class AskedHomes:
             for area in self._world.areas:
                 path = f"areas/{area}/slots/{slot_start_s}"
                 prices[area] = (await self._cleared(path))["price_micro_per_kwh"]
-                shown = await patiently(lambda path=path: self._client.query(f"{path}/orders"))
+                shown = await patiently(partial(self._client.query, f"{path}/orders"))
                 orders[area] = [ShownOrder(**order) for order in shown["orders"]]
             self._last = gate_of(self._world, ClearedGate(slot, prices, orders))
         return self._last
@@ -62,7 +63,7 @@ class AskedHomes:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
                     try:
-                        return await patiently(lambda: self._client.query(f"{path}/clearing"))
+                        return await patiently(partial(self._client.query, f"{path}/clearing"))
                     except NodeRefused as error:
                         if error.status != _NOT_FOUND:
                             raise

@@ -137,7 +137,8 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
     With pages they go on being served until SIGINT or SIGTERM. Before the outcome SIGTERM cancels, and everything ends.
     """
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    if task is not None and threading.current_thread() is threading.main_thread():
+    has_signals = threading.current_thread() is threading.main_thread()
+    if task is not None and has_signals:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     audience.show_progress("building the world")
     world, terms = prepare_for_agents(plan.found)
@@ -170,7 +171,7 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
             audience.show_pages(scene.pages_url, await wait_for_pages(scene.pages_url, within_s))
         orders = AskedHomes(homes, world, client).orders_of
         day = Day(world, terms.rules, orders, scene.chain, client, scene.keys, field, troubles, pace, journal)
-        if plan.is_resumable:
+        if plan.is_resumable and has_signals:
             loop.add_signal_handler(signal.SIGTSTP, _pause, pace, audience)
         async with instruments.speaking(broker):
             await day.run(lambda boundary: audience.show_progress(f"slot {boundary} of {world.slots}"))

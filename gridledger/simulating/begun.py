@@ -25,11 +25,12 @@ SETTLEMENT: Final = "settlement"
 
 
 def decided_by(found: Found) -> dict[str, Any]:
-    """What decides a run, with agents or without: its scenario and seed, and the files that these name. Another run does not go on with its folder."""
+    """What decides a run, with agents or without: its scenario with seed and size, and the files that it names. Another run does not go on with its folder."""
     scenario = found.scenario
     named = [*([] if scenario.grid.table is None else [scenario.grid.table]), *files_of(scenario.tariff)]
     files = [(path.name, sm3(path.read_bytes()).hex()) for path in named]
-    return {"scenario_sm3": sm3(found.data).hex(), "seed": scenario.seed, "files_sm3": files}
+    size = {"slots": scenario.calendar.slot_count, "households": scenario.households.trading}
+    return {"scenario_sm3": sm3(found.data).hex(), "seed": scenario.seed, **size, "files_sm3": files}
 
 
 def note_begun(work: Path, identity: bytes) -> None:

@@ -26,6 +26,7 @@ from gridledger.settling.dataset import (
 from gridledger.settling.files.rules import ranks_by_arrival
 from gridledger.simulating.own_traders import (
     Adaptive,
+    OrdersOf,
     Traders,
     check_goes_on,
     check_has_orders,
@@ -105,7 +106,7 @@ def _check(world: World, source: Path) -> None:
             raise UsageError(f"{source}: events: {event.label!r}: {what}; leave --direct out, or the event")
 
 
-def orders_of_world(world: World, traders: Traders, new_array: NewArray, *, in_turns: bool) -> WorldOrders:
+def orders_of_world(world: World, traders: OrdersOf, new_array: NewArray, *, in_turns: bool) -> WorldOrders:
     """The orders of traders that depend on no gate; traders of one's own are asked once a slot."""
     if traders is not orders_of_slot:
         orders = WorldOrders(

@@ -141,11 +141,8 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
 
 def _identity(plan: DirectPlan) -> bytes:
     """What decides the files of a run: another one does not go on with them."""
-    scenario, calendar = plan.found.scenario, plan.found.scenario.calendar
     said = {
         **decided_by(plan.found),
-        "slots": calendar.slot_count,
-        "households": scenario.households.trading,
         "has_own_orders": plan.orders is not orders_of_slot,
         "has_bills": plan.has_bills,
     }

@@ -23,8 +23,10 @@ class Adaptive(NamedTuple):
     begin: Callable[[World], Told]
 
 
-Traders = Callable[[World, int], Sequence[OrderIntent]] | Adaptive
-"""What homes want in a slot of a world: at most one order of each."""
+OrdersOf = Callable[[World, int], Sequence[OrderIntent]]
+"""What homes want in a slot of a world, whatever any gate came to."""
+Traders = OrdersOf | Adaptive
+"""At most one order of each home in a slot."""
 
 
 class Homes(NamedTuple):

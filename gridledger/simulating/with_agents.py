@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.demo.needed import check_broker, check_engine
+from gridledger.demo.resuming import is_begun
 from gridledger.demo.run import AGENT, Outcome, Plan, perform
 from gridledger.demo.summary import Summary
 from gridledger.founding.folder import take_folder
@@ -42,6 +43,7 @@ def simulate_with_agents(
     traders: Traders = orders_of_slot,
     gateway: Sequence[str] = AGENT,
     speed: int | None = None,
+    resume: bool = False,
 ) -> Performed:
     """Run a world as ``gridledger simulate run`` does: meters answer on sockets, agents read and sign, nodes decide and settle.
 
@@ -52,9 +54,11 @@ def simulate_with_agents(
         slots: of 15 minutes, in place of the scenario's days.
         households: homes that trade, in place of the scenario's.
         rules: in place of the scenario's tariff, as ``simulate`` takes it.
-        traders: asked for all slots before anything starts; each order is signed by its home, and only homes that trade place some.
+        traders: asked for all slots before anything starts, ``Adaptive`` ones slot by slot; each order is signed by its home, and only homes that
+            trade place some.
         gateway: a command in place of ours for the agent of each area; ``--config FILE`` is added to it, a file as ``gridledger edge run`` takes it.
         speed: simulated seconds in one second at most; None for no limit.
+        resume: keep in ``out`` what is needed to go on, and go on where a killed call has kept it. Traders are asked again, and must say the same.
 
     Raises:
         UsageError: for what does not fit, in one line; then nothing has started.
@@ -65,7 +69,11 @@ def simulate_with_agents(
     check_engine(found)
     if not gateway or shutil.which(gateway[0]) is None:
         raise UsageError(f"gateway: there is no program {' '.join(gateway)!r}; give a command, as a list of words")
-    plan = Plan(take_folder(out, f"{_NAME}: out"), found, speed=speed, traders=traders, gateway=tuple(gateway))
+    goes_on = resume and is_begun(out, found)
+    folder = out.resolve() if resume else take_folder(out, f"{_NAME}: out")
+    plan = Plan(
+        folder, found, speed=speed, traders=traders, gateway=tuple(gateway), is_resumable=resume, is_begun=goes_on
+    )
     begun_s = time.monotonic()
     outcome = _performed(plan)
     return Performed(replace(outcome.summary, wall_s=round(time.monotonic() - begun_s, 1)), outcome.settled)

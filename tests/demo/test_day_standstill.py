@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -12,12 +11,15 @@ import pytest
 from gridcore.codes import Code
 from gridcore.sm import SigningKey
 from gridledger.demo import day
+from gridledger.demo.asked_homes import AskedHomes
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
 from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
+from gridledger.simulating.own_traders import homes_of
 from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client, NodeUnreachable
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
 from simulators.grid.households import orders_of_slot
 from tests.worlds.simulated import demo_world
 
@@ -65,7 +67,7 @@ async def test_a_node_that_does_not_get_on_ends_the_day(
         await day.Day(
             world,
             terms_of(world).rules,
-            partial(orders_of_slot, world),
+            AskedHomes(homes_of(orders_of_slot, world, CONTRACT), world, node).orders_of,
             "chain",
             node,
             keys,

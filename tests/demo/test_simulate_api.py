@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from gridcore.errors import GridError, UsageError
+from gridledger.simulating.own_traders import Adaptive, Told
 from gridledger.simulating.pytest_plugin import Simulate, SimulateWithAgents, simulated, simulated_with_agents
+from gridledger.simulating.with_agents import simulate_with_agents
+from simulators.grid.gates import Gate
 from simulators.grid.households import OrderIntent
 from simulators.grid.world import World
+from tests.demo.catalogue_rules import RULES_OF
 
 __all__ = ["simulated", "simulated_with_agents"]
 pytestmark = pytest.mark.slow
@@ -24,6 +28,8 @@ from gridledger.cli import main
 pathlib.Path("{seen}").write_text(" ".join(sys.argv[1:]))
 sys.exit(main(["edge", "run", *sys.argv[1:]]))
 """
+LONG_GATE = RULES_OF["p2p_call_auction/1"]["rules.toml"] + "\n[timeline]\ngate_before_start_s = 1200\n"
+"""Homes order for two slots before the first one begins."""
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"traders": lambda *_: [OrderIntent("H001", "buy", 1, 1)] * 2}, "slot 0: H001 has two orders; give one at most"),
     (
@@ -44,21 +50,38 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def one_seller(world: World, slot: int) -> Sequence[OrderIntent]:
-    """The first home sells to all others, at a limit that is another in each slot."""
-    seller, *buyers = world.traders
-    limit = 300_000 + 10_000 * slot
-    return [OrderIntent(seller, "sell", 700, limit), *(OrderIntent(home, "buy", 100, limit) for home in buyers)]
+def one_seller(told: list[Gate | None], *, fails: bool = False) -> Adaptive:
+    """The first home sells to all others, at a limit that follows what each gate came to."""
+
+    def begin(world: World) -> Told:
+        seller, *buyers = world.traders
+
+        def ask(slot: int, gate: Gate | None) -> Sequence[OrderIntent]:
+            told.append(gate)
+            if fails and slot:
+                raise ValueError(f"no idea what to do in slot {slot}")
+            limit = 300_000 if gate is None else 10_000 + (gate.price_micro_per_kwh["A1"] or 0)
+            return [OrderIntent(seller, "sell", 700, limit), *(OrderIntent(home, "buy", 100, limit) for home in buyers)]
+
+        return ask
+
+    return Adaptive(begin)
 
 
-def test_own_traders_and_an_own_agent_come_through_sockets_to_what_a_direct_run_settles(
-    simulated: Simulate, simulated_with_agents: SimulateWithAgents, tmp_path: Path
+def test_traders_that_learn_and_an_own_agent_go_on_through_sockets_to_what_a_direct_run_settles(
+    simulated: Simulate, tmp_path: Path
 ) -> None:
-    seen = tmp_path / "seen"
+    seen, rules, out = tmp_path / "seen", tmp_path / "rules.toml", tmp_path / "out"
+    rules.write_text(LONG_GATE)
     agent = [sys.executable, "-c", OWN_AGENT.format(seen=seen)]
-    run = simulated_with_agents("village_day", slots=SLOTS, traders=one_seller, gateway=agent)
-    direct = simulated("village_day", slots=SLOTS, traders=one_seller)
-    out = Path(run.outcome.out)
+    told, direct_told = list[Gate | None](), list[Gate | None]()
+    size: dict[str, Any] = {"slots": SLOTS, "rules": rules}
+    with pytest.raises(ValueError, match="no idea what to do in slot 1"):
+        simulate_with_agents("village_day", out, **size, traders=one_seller([], fails=True), resume=True)
+    run = simulate_with_agents("village_day", out, **size, traders=one_seller(told), gateway=agent, resume=True)
+    direct = simulated("village_day", **size, traders=one_seller(direct_told))
+    assert told == direct_told
+    assert [gate and gate.price_micro_per_kwh["A1"] for gate in told] == [None, 300_000]
     assert run.settled.parties() == direct.settled.parties()
     assert run.outcome.energy_traded_wh == direct.outcome.traded_wh == SLOTS * 700
     assert run.outcome.readings_missing == 0

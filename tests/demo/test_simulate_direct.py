@@ -14,6 +14,7 @@ from tests.demo.test_simulate_small import SLOTS, short_copy
 
 WORLD = "truth voltages loadings losses violations events meters reported settlement".split()
 BILLS = "statements postings participants invoices".split()
+DEMO_TIMES = "open_before_start_s = 86400\ngate_before_start_s = 300\n"
 RULES = """
 [market]
 contract = "mid_market_rate/1"
@@ -108,6 +109,8 @@ def test_rules_over_energies_look_at_a_ledger_of_imported_ones_and_the_others_sa
             "needs meters and agents, which --direct has none of; leave --direct out, or the event",
         ),
         ("crowd.toml", [], "households.trading 11301: through agents 11300 at most; give --direct"),
+        ("far.toml", [], "timeline.gate_before_start_s 86400: through agents less than 86400, which is when ledger"),
+        ("late.toml", [], "timeline.open_before_start_s 1100: at least 1200, a slot before the gate"),
         ("village_day", ["--no-bills"], "--no-bills is of --direct; give it too"),
         ("village_day", ["--direct", "--speed", "60"], "--speed is of agents, and --direct has none"),
         ("village_day", ["--direct", "--rules", "hourly.toml"], "slot_s is 3600; a simulated world has slots of 900 s"),
@@ -120,6 +123,10 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing(
 ) -> None:
     crowd = find_scenario("demonstration").data.decode().replace("trading = 113\n", "trading = 11301\n")
     (tmp_path / "crowd.toml").write_text(crowd)
+    for name, opens_s, gate_s in (("far", 90_000, 86_400), ("late", 1_100, 300)):
+        times = f"open_before_start_s = {opens_s}\ngate_before_start_s = {gate_s}\n"
+        far = find_scenario("demonstration").data.decode()
+        (tmp_path / f"{name}.toml").write_text(far.replace(DEMO_TIMES, times))
     (tmp_path / "hourly.toml").write_text(f"{RULES}\n[timeline]\nslot_s = 3600\n")
     (tmp_path / "berlin.toml").write_text(f'{RULES}\n[timeline]\ntimezone = "Europe/Berlin"\n')
     (tmp_path / "away").mkdir()

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gridcore.errors import UsageError
 from gridledger.cli import EXIT_INTERRUPTED, main
-from gridledger.commands import simulate
+from gridledger.commands import simulate as command_module
 from gridledger.simulating.begun import BEGUN
 from gridledger.simulating.direct import DirectPlan, run_direct
+from gridledger.simulating.experiment import simulate
+from gridledger.simulating.own_traders import Adaptive, Told
+from simulators.grid.gates import Gate
+from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.world import World
 from simulators.scenarios.gallery import find_scenario
 
 DAYS = 3
@@ -116,7 +123,7 @@ def test_a_run_that_ctrl_c_stops_says_how_it_goes_on_and_does(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(simulate, "print_progress", stop)
+        patched.setattr(command_module, "print_progress", stop)
         assert main(command) == EXIT_INTERRUPTED
     assert capsys.readouterr().err == "stopped; the same command with --resume goes on\n"
     assert [path.name for path in tmp_path.iterdir()] == [".out.unfinished"]
@@ -126,6 +133,47 @@ def test_a_run_that_ctrl_c_stops_says_how_it_goes_on_and_does(
     assert capsys.readouterr().err == ""
     assert digests(out) == digests(undisturbed)
     assert (out / "settlement" / "ledger" / "genesis.cbor").read_bytes() == founded
+
+
+def dearer(told: list[Gate | None], more: int = 1) -> Adaptive:
+    """Homes that ask and offer more by ``more`` with each gate that they are told of."""
+
+    def begin(world: World) -> Told:
+        def ask(slot: int, gate: Gate | None) -> list[OrderIntent]:
+            told.append(gate)
+            plain = orders_of_slot(world, slot)
+            return [replace(order, price_micro_per_kwh=order.price_micro_per_kwh + more * len(told)) for order in plain]
+
+        return ask
+
+    return Adaptive(begin)
+
+
+def test_a_run_of_traders_that_learn_goes_on_and_they_are_told_all_gates_again(tmp_path: Path) -> None:
+    out, slots, told = tmp_path / "out", 6, list[Gate | None]()
+    whole = simulate("village_day", tmp_path / "whole", slots=slots, traders=dearer(told))
+    found = find_scenario("village_day").sized(slots=slots)
+
+    def stop_at(block: int) -> None:
+        blocks = iter(range(block))
+
+        def stop(line: str) -> None:
+            if line.startswith("settled") and next(blocks, None) is None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_direct(DirectPlan(out, found, has_bills=False, orders=dearer([]), goes_on=True), stop)
+
+    for block in (4, 3):
+        stop_at(block)
+    with pytest.raises(UsageError, match="traders: slot 0: they do not order what the ledger has of it"):
+        simulate("village_day", out, slots=slots, traders=dearer([], more=2), resume=True)
+    stop_at(5)
+    again = list[Gate | None]()
+    gone_on = simulate("village_day", out, slots=slots, traders=dearer(again), resume=True)
+    assert again == told
+    assert gone_on.settled.parties() == whole.settled.parties()
+    assert digests(out) == digests(tmp_path / "whole")
 
 
 def test_where_nothing_was_begun_it_begins_and_what_another_run_left_is_not_touched(

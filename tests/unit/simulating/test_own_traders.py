@@ -27,7 +27,7 @@ def test_orders_that_are_yielded_one_after_the_other_are_all_placed(world: World
         yield OrderIntent("H002", "sell", 200, 200_000 + slot)
         yield HOME
 
-    placed = orders_in(yielding, world, 0, world.traders)  # type: ignore[arg-type]  # what people write
+    placed = orders_in(yielding(world, 0), 0, world.traders)
     assert placed == [OrderIntent("H002", "sell", 200, 200_000), HOME]
 
 
@@ -45,6 +45,6 @@ def test_what_is_no_list_of_orders_of_these_homes_is_one_line(
     world: World, said: Any, known: list[str], words: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        orders_in(lambda *_: said, world, 0, known)
+        orders_in(said, 0, known)
     assert words in str(refused.value)
     assert str(refused.value).startswith("traders: slot 0: ")

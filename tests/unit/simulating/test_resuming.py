@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +19,7 @@ from gridcore.errors import GridError, UsageError
 from gridcore.sm import SigningKey
 from gridledger.cli import main
 from gridledger.demo import day
+from gridledger.demo.asked_homes import AskedHomes
 from gridledger.demo.day import Day
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.pace import Pace
@@ -27,10 +27,13 @@ from gridledger.demo.resuming import KEYS, Journal, begin, find_scene, is_begun,
 from gridledger.demo.scene import lay_out
 from gridledger.demo.troubles import Troubles
 from gridledger.simulating.begun import BEGUN, decided_by
+from gridledger.simulating.own_traders import Adaptive, Told, Traders, homes_of
 from gridledger.simulating.terms import terms_of
 from ledger.client import Answer, Client
-from simulators.grid.households import orders_of_slot
-from simulators.grid.world import World
+from settlement.contracts.p2p_call_auction_1 import CONTRACT
+from simulators.grid.gates import Gate
+from simulators.grid.households import OrderIntent, orders_of_slot
+from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
 from simulators.scenarios.schema import SLOT_S
 from tests.worlds.simulated import demo_world, demonstration
@@ -51,7 +54,9 @@ class Ledger:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger_time_s = 0
+        self.gate_before_start_s = terms_of(world).rules.gate_before_start_s
         self.decided: dict[bytes, int] = {}
+        self.orders: dict[int, list[dict[str, Any]]] = defaultdict(list)
         self.clock_steps: list[int] = []
         self.shown: list[int] = []
         self.reconnected: list[int] = []
@@ -87,19 +92,32 @@ class Ledger:
             self.ledger_time_s = transaction.body["to_s"]
             self.clock_steps.append(self.ledger_time_s)
         elif code == Code.ACCEPTED:
-            gate_s = transaction.identity["slot_start_s"] - FOUND.scenario.timeline.gate_before_start_s
-            assert self.ledger_time_s < gate_s, "an order comes before its gate"
-            self.decided[transaction.id] = transaction.identity["slot_start_s"]
+            slot_start_s = transaction.identity["slot_start_s"]
+            assert self.ledger_time_s < slot_start_s - self.gate_before_start_s, "an order comes before its gate"
+            self.decided[transaction.id] = slot_start_s
+            shown = {name: transaction.body[name] for name in ("side", "quantity_wh", "price_micro_per_kwh")}
+            got = {"filled_wh": shown["quantity_wh"] // 2, "amount_nano": None, "all_or_none": False}
+            self.orders[slot_start_s].append({"order": "", "party": transaction.signer, **shown, **got})
         return Answer(transaction.id, code, code.name, False, 1, None)
 
     async def status(self) -> object:
         return SimpleNamespace(ledger_time_s=self.ledger_time_s)
 
-    async def query(self, path: str, **_params: Any) -> dict[str, int]:
+    async def query(self, path: str, **_params: Any) -> dict[str, Any]:
         self._called(is_over=False)
-        answer = {"height": 1} if path == "changes" else {"committed": len(self.world.meters)}
+        answer = self._answer(path)
         self._called(is_over=True)
         return answer
+
+    def _answer(self, path: str) -> dict[str, Any]:
+        if path == "changes":
+            return {"height": 1}
+        if "/slots/" not in path:
+            return {"committed": len(self.world.meters)}
+        slot_start_s = int(path.split("/")[3])
+        assert self.ledger_time_s >= slot_start_s - self.gate_before_start_s, "nobody knows of a gate that is open"
+        orders = self.orders[slot_start_s]
+        return {"orders": orders, "price_micro_per_kwh": 300_000 + sum(order["quantity_wh"] for order in orders)}
 
     def reconnect(self, boundary_index: int) -> None:
         """Who was cut off is heard again."""
@@ -133,7 +151,7 @@ class ReadsLate(Ledger):
                 self.ordered[slot_start_s].set()
         return answers
 
-    async def query(self, path: str, **params: Any) -> dict[str, int]:
+    async def query(self, path: str, **params: Any) -> dict[str, Any]:
         following = self.ordered.get(self.ledger_time_s + SLOT_S)
         if following is not None:
             await following.wait()
@@ -146,14 +164,14 @@ def world() -> World:
     return demo_world(households=3, slots=SLOTS, seed=7)
 
 
-async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path) -> None:
+async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path, traders: Traders = orders_of_slot) -> None:
     """One process that runs the day, or goes on with it."""
     client = cast("Client", ledger)
     troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
     await Day(
         ledger.world,
         terms_of(ledger.world).rules,
-        partial(orders_of_slot, ledger.world),
+        AskedHomes(homes_of(traders, ledger.world, CONTRACT), ledger.world, client).orders_of,
         "chain",
         client,
         keys,
@@ -190,6 +208,70 @@ async def test_a_day_that_is_killed_at_any_call_comes_to_the_same_also_where_its
             assert ledger.shown == sorted(ledger.shown), "meters never show an earlier boundary"
 
 
+def followers(told: list[Gate | None]) -> Adaptive:
+    """Every home asks for what the market came to before, and notes what it is told."""
+
+    def begin(world: World) -> Told:
+        asked: list[int] = []
+
+        def ask(slot: int, gate: Gate | None) -> list[OrderIntent]:
+            told.append(gate)
+            asked.append(slot)
+            price = 300_000 if gate is None else gate.price_micro_per_kwh["A1"] or 0
+            return [
+                OrderIntent(home, "buy", 100 * len(asked) + place, price) for place, home in enumerate(world.traders)
+            ]
+
+        return ask
+
+    return Adaptive(begin)
+
+
+@pytest.mark.parametrize("gate_s", [300, 1_000])
+async def test_traders_that_learn_are_told_the_same_gates_where_a_day_is_killed_at_any_call(
+    gate_s: int, tmp_path: Path
+) -> None:
+    timeline = replace(FOUND.scenario.timeline, gate_before_start_s=gate_s, open_before_start_s=gate_s + SLOT_S)
+    world = build_world(replace(FOUND.scenario.sized(slots=3), timeline=timeline))
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    whole, told = Ledger(world), list[Gate | None]()
+    (tmp_path / "whole").mkdir()
+    await run(whole, keys, tmp_path / "whole", followers(told))
+    assert [gate and gate.slot for gate in told] == [None, 0, 1]
+    assert [gate.price_micro_per_kwh for gate in told if gate] == [{"A1": 300_303}, {"A1": 300_603}]
+    last = told[-1]
+    assert last is not None
+    fill = last.fills["H002"]
+    assert fill == (OrderIntent("H002", "buy", 201, 300_303), 100, 100 * 300_603)
+    assert list(last.fills) == ["H001", "H002", "H003"]
+    for dies_at in range(whole.calls):
+        ledger, folder, again = Ledger(world), tmp_path / str(dies_at), list[Gate | None]()
+        folder.mkdir()
+        ledger.dies_at = dies_at
+        with pytest.raises(Killed):
+            await run(ledger, keys, folder, followers([]))
+        ledger.dies_at, ledger.has_died = -1, False
+        await run(ledger, keys, folder, followers(again))
+        assert ledger.orders == whole.orders, dies_at
+        assert ledger.clock_steps == whole.clock_steps, dies_at
+        assert again == told[: len(again)], dies_at
+    assert whole.calls > 15
+
+
+async def test_traders_that_say_otherwise_where_a_run_goes_on_are_told_in_one_line(
+    world: World, tmp_path: Path
+) -> None:
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    ledger = Ledger(world)
+    ledger.dies_at = 4
+    with pytest.raises(Killed):
+        await run(ledger, keys, tmp_path, followers([]))
+    ledger.dies_at, ledger.has_died = -1, False
+    nobody = Adaptive(lambda _: lambda *_: [])
+    with pytest.raises(UsageError, match="traders: slot 0: they do not order what the ledger has of it; where a run"):
+        await run(ledger, keys, tmp_path, nobody)
+
+
 async def test_homes_order_in_the_next_slot_while_readings_are_out(world: World, tmp_path: Path) -> None:
     ledger = ReadsLate(world)
     await run(ledger, {name: SigningKey.generate() for name in ("clock", *world.traders)}, tmp_path)
@@ -206,7 +288,7 @@ class Refusing(Ledger):
             return Answer(transaction.id, Code.DOES_NOT_TRADE, "DOES_NOT_TRADE", False, 1, None)
         return super()._decide(wire)
 
-    async def query(self, path: str, **params: Any) -> dict[str, int]:
+    async def query(self, path: str, **params: Any) -> dict[str, Any]:
         await asyncio.sleep(0)
         return {**await super().query(path, **params), **({} if path == "changes" else {"committed": 0})}
 
