@@ -18,6 +18,7 @@ from gridcore.transactions.market_order import NONCE_BYTES, MarketOrder
 from gridledger.demo.forging import forged_batch
 from gridledger.demo.genesis import gateway_of
 from gridledger.demo.pace import Pace
+from gridledger.demo.prepare import BEGINS_BEFORE_S
 from gridledger.demo.resuming import Journal
 from gridledger.demo.troubles import Troubles
 from gridledger.settling.dataset import FileRules
@@ -97,7 +98,7 @@ class Day:
         self._troubles = troubles
         self._pace = pace
         self._journal = journal
-        self._ledger_time_s = int(world.slot_start_s[0]) - VALID_S
+        self._ledger_time_s = int(world.slot_start_s[0]) - BEGINS_BEFORE_S
         self._gates_ahead = rules.gate_before_start_s // SLOT_S
         """How many gates have closed when the slot before theirs begins."""
 

@@ -14,6 +14,7 @@ from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.zone import ZONE, Zone
 from gridcore.validator import Validator
+from gridledger.demo.prepare import BEGINS_BEFORE_S
 from gridledger.founding.local_days import calendar_of
 from gridledger.founding.organisations import UTILITY, organisations, signers
 from gridledger.settling.chain.agreements import agreement_rows
@@ -29,7 +30,6 @@ from simulators.scenarios.schema import SLOT_S
 
 CHAIN_NAME = "gridledger-demo-"
 CALENDAR = ZONE_NAME = "demo"
-DAY_S = 86_400
 
 
 def build_genesis(
@@ -83,7 +83,7 @@ def build_genesis(
     return MasterData(
         name=CHAIN_NAME,
         clock="simulated",
-        ledger_time_s=first_slot_s - DAY_S,
+        ledger_time_s=first_slot_s - BEGINS_BEFORE_S,
         slot_s=SLOT_S,
         validators=validators,
         calendars={CALENDAR: calendar},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gridcore.errors import GridError, UsageError
-from gridledger.demo.genesis import DAY_S
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.files.fault import FilesError
 from gridledger.settling.files.rules import NAME as RULES
@@ -14,6 +15,9 @@ from simulators.grid.large_arrays import NewArray, in_memory
 from simulators.grid.world import InParts, World, at_once, build_world
 from simulators.scenarios.gallery import Found
 from simulators.scenarios.schema import AGENT_HOUSEHOLDS_MAX, SLOT_S
+
+BEGINS_BEFORE_S: Final = 86_400
+"""So long before the first slot ledger time begins."""
 
 
 def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = at_once) -> tuple[World, Dataset]:
@@ -52,8 +56,8 @@ def prepare_for_agents(found: Found) -> tuple[World, Dataset]:
 
 def _check_times(found: Found, gate_s: int) -> None:
     """Ledger time begins a day before the first slot; homes order for a slot when the gate of the one before it has closed."""
-    if gate_s >= DAY_S:
-        right = f"through agents less than {DAY_S}, which is when ledger time begins; give --direct"
+    if gate_s >= BEGINS_BEFORE_S:
+        right = f"through agents less than {BEGINS_BEFORE_S}, which is when ledger time begins; give --direct"
         raise UsageError(f"{found.path}: timeline.gate_before_start_s {gate_s}: {right}")
     opens_s = found.scenario.timeline.open_before_start_s
     if opens_s < gate_s + SLOT_S:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import BORDER_ROLES
 from gridcore.registry.run_calendar import RunCalendar
 from gridledger.settling.partners import Partners
-from ledger.gates import ShownOrder
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.charges import SlotPrices, Sold, Way
 from settlement.tariffs.components import Component
 from settlement.validation import Thresholds
+
+if TYPE_CHECKING:
+    from ledger.gates import ShownOrder
 
 _COUNTER_DIGITS_MAX: Final = 9
 LIMIT_WH_MAX: Final = 10**9
