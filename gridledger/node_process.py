@@ -15,6 +15,7 @@ from gridcore.serving.asgi import open_socket
 from gridcore.serving.ports import HOST
 from gridcore.serving.tls import check_tls
 from gridledger import __version__
+from gridledger.settling.area_balance_month import AreaBalanceDocuments
 from gridledger.settling.area_certificates import certificates_of_area
 from gridledger.settling.area_month import AreaDocuments
 from ledger.config import NodeConfig, load_key, load_signing_keys
@@ -172,7 +173,7 @@ async def _serve(config: NodeConfig, ledger: AnyLedger, doors: Sequence[Door], r
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _engine_of(config, ledger) as engine:
-        makes = (AreaDocuments(), certificates_of_area)
+        makes = (AreaDocuments(), certificates_of_area, AreaBalanceDocuments())
         node = Node(ledger, engine, CONTRACTS, statements, WallClock(), __version__, stop, *makes)
         breaking = asyncio.create_task(engine.wait_stopped())
         breaking.add_done_callback(lambda _: stop.set())

@@ -110,6 +110,10 @@ class AreaBalances:
                 found.append(known)
         return found
 
+    def zones(self) -> Sequence[Zone]:
+        """The zones on whose runs its balances rest: its own, and those of the points of other areas that ever were a border of it."""
+        return [self.zone, *(zone for zone in self._near_points().zones if zone.name != self.zone.name)]
+
     def _heights(self, slot_start_s: int, own: Sequence[tuple[str, int]]) -> Iterator[int]:
         """The blocks after which something else may be known."""
         near = self._near_points()

@@ -55,7 +55,7 @@ class _Asked(NamedTuple):
     height: int | None
 
 
-class _Runs(NamedTuple):
+class RunsMade(NamedTuple):
     """The runs of a month's slots: how many were made, and the height of the newest one. A ledger never takes one back, so both tell whether there are others."""
 
     made: int
@@ -69,7 +69,7 @@ class _Kept(NamedTuple):
     """
 
     is_of_year: bool
-    runs: _Runs
+    runs: RunsMade
     height: int
     answer: AreaMonth
     contestable: Sequence[Contestable]
@@ -127,7 +127,7 @@ class AreaDocuments:
 def _holds(reader: LedgerReader, scope: Scope, months: Mapping[str, Int64], month: str, kept: _Kept) -> bool:
     """Whether nothing has changed from which an answer follows."""
     runs = _runs_of(reader, scope, _slots_under(months, month, is_of_year=kept.is_of_year))
-    return kept.runs == runs and not _is_changed_between(reader, kept.height, scope.height)
+    return kept.runs == runs and not is_changed_between(reader, kept.height, scope.height)
 
 
 def _slots_under(months: Mapping[str, Int64], month: str, *, is_of_year: bool) -> Int64:
@@ -135,17 +135,17 @@ def _slots_under(months: Mapping[str, Int64], month: str, *, is_of_year: bool) -
     return np.concatenate([slots for _, slots in months_of_year(months, month)]) if is_of_year else months[month]
 
 
-def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> _Runs:
+def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> RunsMade:
     heights = [
         height
         for start_s in slot_start_s.tolist()
         for _, height in RUNS.must(reader, start_s, scope.zone).runs
         if height <= scope.height
     ]
-    return _Runs(len(heights), max(heights))
+    return RunsMade(len(heights), max(heights))
 
 
-def _is_changed_between(reader: LedgerReader, after_height: int, height: int) -> bool:
+def is_changed_between(reader: LedgerReader, after_height: int, height: int) -> bool:
     """Whether blocks after a height, up to another, have registered anything: tariffs, parties, points, prices."""
     return any(reader.accepted_acts(kind, height, after_height) for kind in CHANGING)
 

@@ -73,7 +73,7 @@ def derive_balance_line(folder: DocumentFolder, area: str, name: DocumentName) -
             has = ", ".join(runs) or "none"
             words = f"{name.party} has no document for the balance of area {area}{which}; it has {has}"
             raise UsageError(f"--line {name.party}/{name.month}/{name.kind}: {words}")
-        histories, timezone = list(month_histories(books, billing, area)), billing.dataset.timezone
+        histories, timezone = list(month_histories(books, billing.dataset, area)), billing.dataset.timezone
     run = runs[-1] if name.run is None else name.run
     place = runs.index(run)
     row = (name.party, name.month, area, run, name.kind)

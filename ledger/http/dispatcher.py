@@ -52,7 +52,7 @@ class Node:
     """What the routes of a node work on. ``contracts``: by id, as the ledger was opened with; ``stop``: set when the node goes down.
 
     ``statements``: how settled slots become statements and postings; ``documents``: what makes the documents of a month, ``certificates``: what counts green
-    certificates, None for none.
+    certificates, ``balance_documents``: what makes those of balances of areas; None for none.
     """
 
     ledger: LedgerReader
@@ -64,6 +64,7 @@ class Node:
     stop: asyncio.Event
     documents: Documents | None = None
     certificates: Certificates | None = None
+    balance_documents: Documents | None = None
 
 
 def check_presented(presented: str, signer: str) -> None:
@@ -105,7 +106,8 @@ class Dispatcher:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.metrics = Metrics("node", ANSWERS)
-        self._view = LedgerView(node.ledger, node.contracts, node.statements, node.documents, node.certificates)
+        makes = (node.documents, node.certificates, node.balance_documents)
+        self._view = LedgerView(node.ledger, node.contracts, node.statements, *makes)
         self.instance = secrets.token_bytes(INSTANCE_BYTES)
         self._authenticator = Authenticator(Audience(node.ledger.chain, self.instance), self._view.asking, node.clock)
         self._threads = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="http")

@@ -118,12 +118,14 @@ class LedgerView:
         statements: Statements,
         documents: Documents | None = None,
         certificates: Certificates | None = None,
+        balance_documents: Documents | None = None,
     ) -> None:
         self.reader = reader
         self.contracts = contracts
         self.statements = statements
         self.documents = documents
         self.certificates = certificates
+        self.balance_documents = balance_documents
         self.contents = BlockContents(reader)
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)

@@ -13,6 +13,7 @@ import httpx
 from gridcore.clock import WallClock
 from gridcore.serving.asgi import open_socket, url_of
 from gridcore.serving.tls import TlsFiles
+from gridledger.settling.area_balance_month import AreaBalanceDocuments
 from gridledger.settling.area_certificates import certificates_of_area
 from gridledger.settling.area_month import AreaDocuments
 from ledger.client import Client
@@ -82,7 +83,7 @@ async def running_node(
     with closing(open_ledger(data_dir, consortium, clock=WallClock())) as ledger:
         running = RunningNode(url_of(bound), consortium, ledger, stop, url_of(doors[-1].bound, doors[-1].tls))
         async with EmbeddedEngine(ledger, quotas=quotas) as engine:
-            makes = (AreaDocuments(), certificates_of_area)
+            makes = (AreaDocuments(), certificates_of_area, AreaBalanceDocuments())
             node = Node(ledger, engine, CONTRACTS, statements, WallClock(), "0.0-test", stop, *makes)
             serving = asyncio.create_task(serve_node(node, *doors, ready=lambda _: ready.set()))
             await ready.wait()

@@ -100,7 +100,7 @@ def _of_balance(reader: LedgerReader, found: _Found) -> _Now:
     """By the borders, groups and terms of the area."""
     books, document, kind = _books(reader, found.issue), found.document, found.row.line_kind
     billing = month_billing(books, slots_to_issue(reader, books.scope, document.month)).billing
-    histories = list(month_histories(books, billing, document.area))
+    histories = list(month_histories(books, billing.dataset, document.area))
     run, terms = histories[-1].known[-1].run, balance_book(books, billing).terms_of(document.party, document.month)
     if terms is None or not _is_by(document, terms):
         return _Now(TITLES[kind], [], 0, 0, None, run)

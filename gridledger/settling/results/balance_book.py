@@ -128,6 +128,11 @@ class BalanceBook:
         return self._terms_of(party, month)
 
     @property
+    def parties(self) -> list[str]:
+        """Who answers for something."""
+        return sorted({of.party for of in self._sums if _is_party(of)}, key=utf8)
+
+    @property
     def without_terms(self) -> list[str]:
         """Parties that answer for something, and of which nothing says how they are invoiced."""
         found = {of.party for of in self._sums if _is_party(of) and self._terms_of(of.party, of.month) is None}

@@ -118,15 +118,11 @@ class Billing:
 
     def terms_in(self, party: str, month: str) -> InvoiceTerms:
         """By which terms documents of a party and month are made."""
-        return self.tariffs[party].terms_of(self.first_day(month))
-
-    def first_day(self, month: str) -> int:
-        """The local day of the first slot of a month (``date.toordinal``)."""
-        return int(self.months.calendar.day[self.months.first_slot[self.months.names.index(month)]])
+        return self.tariffs[party].terms_of(self.months.first_day(month))
 
     def common_terms(self, party: str, month: str) -> InvoiceTerms:
         """Of a party that has no tariff of its own, where all have the same terms: those of files."""
-        return self.tariffs[min(self.tariffs, key=utf8)].terms_of(self.first_day(month))
+        return self.tariffs[min(self.tariffs, key=utf8)].terms_of(self.months.first_day(month))
 
     def contract_rows(self, name: str, party: str) -> Rows:
         """What a run adds to the contract's lines of a party, as lines of statements."""
@@ -164,7 +160,7 @@ class Billing:
     def rates_ppm(self, party: str, month: int) -> Sequence[int | None]:
         """At which rate tax is paid on a party's lines of a month, by the place of their kind; None for no tax."""
         own_ppm = self._terms_of(party, month).tax_ppm
-        first_day = self.first_day(self.months.names[month])
+        first_day = self.months.first_day(self.months.names[month])
         rates = rates_of_month(self.tariffs[party].components, first_day, own_ppm)
         return [rates.get(kind.line_kind, own_ppm) for kind in self.kinds]
 

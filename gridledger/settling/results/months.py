@@ -22,6 +22,10 @@ class Months(NamedTuple):
     first_slot: Places
     calendar: Calendar
 
+    def first_day(self, month: str) -> int:
+        """The local day of the first slot of a month (``date.toordinal``)."""
+        return int(self.calendar.day[self.first_slot[self.names.index(month)]])
+
 
 def midnight_s(day: int, zone: ZoneInfo) -> int:
     """Where a local day begins, UTC seconds."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridcore.node_interface import API
 from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
+from ledger.http.documents import Documents
 from ledger.http.parameters import AREA, PARTY, START, in_path, optional, read_whole_or_earlier
 from ledger.http.roles import OWN_ROWS, Scope
 from ledger.http.route import Query, Schema
@@ -19,14 +20,33 @@ _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 
 def documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: int, height: int) -> Json:
     """The documents of a local month as a block knows it, by itself the newest; they follow from the ledger, and no bundle proves them."""
+    return _answer(view, view.documents, scope, _Asked(area_id, month, start, height))
+
+
+def balance_documents(view: LedgerView, scope: Scope, area_id: str, month: str, start: int, height: int) -> Json:
+    """The same for losses, imbalances and penalties of the area: of whoever answers for them."""
+    return _answer(view, view.balance_documents, scope, _Asked(area_id, month, start, height))
+
+
+class _Asked(NamedTuple):
+    """A month of an area, from the ``start``-th party on. height: below 0 for the newest."""
+
+    area_id: str
+    month: str
+    start: int
+    height: int
+
+
+def _answer(view: LedgerView, makes: Documents | None, scope: Scope, asked: _Asked) -> Json:
+    area_id, month, start, height = asked
     view.area(area_id)
     if height > view.reader.height:
         raise Problem("not-found", f"there is no block {height} yet; the newest is {view.reader.height}")
     as_of = None if height < 0 else height
-    if view.documents is None:
+    if makes is None:
         raise Problem("not-found", "this node makes no documents of months")
     try:
-        found = view.documents(view.reader, area_id, month, party=scope.party, start=start, height=as_of)
+        found = makes(view.reader, area_id, month, party=scope.party, start=start, height=as_of)
     except UsageError as error:
         raise Problem("not-found", str(error)) from None
     return {
@@ -77,6 +97,26 @@ _DOCUMENT: Final = object_of(
 _DISPUTED: Final = object_of(
     {"party": TEXT, **dict.fromkeys(("disputes", "gross_nano", "disputed_nano", "due_nano"), WHOLE)}
 )
+_PARAMETERS: Final = (
+    AREA,
+    in_path("month", "month", "A month by the clock of the area, as 2026-07.", _read_month),
+    PARTY,
+    START,
+    optional("height", "As of this block; default the newest.", read_whole_or_earlier, "integer"),
+)
+_ANSWER: Final = object_of(
+    {
+        "area": TEXT,
+        "month": TEXT,
+        "height": WHOLE,
+        "slots_expected": WHOLE,
+        "slots_settled": WHOLE,
+        "documents": {"type": "array", "items": _DOCUMENT},
+        "disputed": {"type": "array", "items": _DISPUTED},
+        "without_tariff": {"type": "array", "items": TEXT},
+        "next": WHOLE_OR_NULL,
+    }
+)
 ROUTES: Final = (
     Query(
         rule=f"{API}/areas/<area>/months/<month>/documents",
@@ -84,28 +124,16 @@ ROUTES: Final = (
         access=OWN_ROWS,
         query=documents,
         is_long=True,
-        parameters=(
-            AREA,
-            in_path("month", "month", "A month by the clock of the area, as 2026-07.", _read_month),
-            PARTY,
-            START,
-            optional("height", "As of this block; default the newest.", read_whole_or_earlier, "integer"),
-        ),
-        schema=Schema(
-            "AreaMonth",
-            object_of(
-                {
-                    "area": TEXT,
-                    "month": TEXT,
-                    "height": WHOLE,
-                    "slots_expected": WHOLE,
-                    "slots_settled": WHOLE,
-                    "documents": {"type": "array", "items": _DOCUMENT},
-                    "disputed": {"type": "array", "items": _DISPUTED},
-                    "without_tariff": {"type": "array", "items": TEXT},
-                    "next": WHOLE_OR_NULL,
-                }
-            ),
-        ),
+        parameters=_PARAMETERS,
+        schema=Schema("AreaMonth", _ANSWER),
+    ),
+    Query(
+        rule=f"{API}/areas/<area>/months/<month>/balance-documents",
+        summary="Invoices and credit notes of a local month for losses, imbalances and penalties of the area.",
+        access=OWN_ROWS,
+        query=balance_documents,
+        is_long=True,
+        parameters=_PARAMETERS,
+        schema=Schema("AreaBalanceMonth", _ANSWER),
     ),
 )

@@ -1,0 +1,177 @@
+"""The documents of a month for the balance of an area, as a node answers them: of whoever answers for losses or a balance group.
+
+What was answered is kept as long as nothing changes from which it follows: a year of balances needs the documents of every month before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from gridcore.errors import UsageError
+from gridledger.settling.area_month import PARTIES_AT_ONCE, RunsMade, is_changed_between
+from gridledger.settling.balance_books import registered_balance_book
+from gridledger.settling.chain import Scope, frame_of_ledger
+from gridledger.settling.chain.reading import BilledThere
+from gridledger.settling.documents import Books, slots_of_months
+from gridledger.settling.month_documents import slots_of_month
+from gridledger.settling.results.balance_book import BalanceBook
+from ledger.area_balances import AreaBalances
+from ledger.http.documents import AreaMonth, DocumentLine, DocumentTax, MonthDocument
+from ledger.leaves.columns import Int64
+from ledger.leaves.runs import RUNS
+from ledger.store.reader import LedgerReader
+from settlement.area_balance import counter_account
+
+LINES_KEPT_MAX: Final = 1 << 16
+"""Lines of all documents that are kept, about 400 bytes each; a month and who answers count as one each."""
+
+
+class _Asked(NamedTuple):
+    """A month that was made. height: of the last block that counts; None for the newest, whichever that is."""
+
+    area: str
+    month: str
+    height: int | None
+
+
+class _Made(NamedTuple):
+    """All documents of a month, and what they follow from: the runs of its slots in each zone on which they rest, and the registry up to a height.
+
+    parties: who answers, by name.
+    """
+
+    runs: Sequence[RunsMade]
+    height: int
+    slots_expected: int
+    slots_settled: int
+    parties: Sequence[str]
+    without_tariff: Sequence[str]
+    documents: Sequence[MonthDocument]
+
+    @property
+    def lines(self) -> int:
+        """How much room it takes."""
+        return 1 + len(self.parties) + sum(1 + len(document.lines) for document in self.documents)
+
+
+class AreaBalanceDocuments:
+    """The documents of balances of one node (``ledger.http.documents.Documents``). Callable from several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[_Asked, _Made] = OrderedDict()
+        self._lines = 0
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int, height: int | None = None
+    ) -> AreaMonth:
+        """Of one party, or of PARTIES_AT_ONCE from the ``start``-th on, as of a block that is there, by itself the newest.
+
+        Of a party that answers for nothing there is none. UsageError for a month without settled slots.
+        """
+        found = reader.registry.zone_of_area(area)
+        if found is None:
+            raise UsageError(f"no area {area!r} on this chain")
+        scope = Scope(found[0].name, reader.height if height is None else height, area)
+        months = slots_of_months(reader, scope)
+        if month not in months:
+            has = f"it has {', '.join(months)}" if months else "none is settled yet"
+            raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
+        balances = AreaBalances(reader, area, *found)
+        asked, slots = _Asked(area, month, height), months[month]
+        with self._lock:
+            made = self._kept.get(asked)
+        if made is None or not _holds(balances, scope, slots, made):
+            made = _made(balances, scope, month, slots)
+        self._keep(asked, made._replace(height=scope.height))
+        return _part(made, scope.height, party, start)
+
+    def _keep(self, asked: _Asked, made: _Made) -> None:
+        """Keep a month, those used least recently go first."""
+        with self._lock:
+            before = self._kept.pop(asked, None)
+            self._lines += made.lines - (0 if before is None else before.lines)
+            self._kept[asked] = made
+            while self._lines > LINES_KEPT_MAX and len(self._kept) > 1:
+                self._lines -= self._kept.popitem(last=False)[1].lines
+
+
+def _part(made: _Made, height: int, party: str | None, start: int) -> AreaMonth:
+    """What is told of one party, or of the next ones."""
+    end = start + PARTIES_AT_ONCE
+    shown = set(made.parties[start:end] if party is None else [party])
+    return AreaMonth(
+        height=height,
+        slots_expected=made.slots_expected,
+        slots_settled=made.slots_settled,
+        documents=[one for one in made.documents if one.party in shown],
+        disputed=(),
+        without_tariff=[name for name in made.without_tariff if name in shown],
+        following=end if party is None and end < len(made.parties) else None,
+    )
+
+
+def _holds(balances: AreaBalances, scope: Scope, slot_start_s: Int64, made: _Made) -> bool:
+    """Whether nothing has changed from which documents follow."""
+    if is_changed_between(balances.reader, made.height, scope.height):
+        return False
+    return made.runs == _runs_of(balances, scope.height, slot_start_s)
+
+
+def _runs_of(balances: AreaBalances, height: int, slot_start_s: Int64) -> list[RunsMade]:
+    """The runs of some slots by a block, zone by zone: the area's own and those on the other side of its borders."""
+    found = list[RunsMade]()
+    for zone in balances.zones():
+        leaves = (RUNS.load(balances.reader, start_s, zone.name) for start_s in slot_start_s.tolist())
+        heights = [made for leaf in leaves if leaf is not None for _, made in leaf.runs if made <= height]
+        found.append(RunsMade(len(heights), max(heights, default=0)))
+    return found
+
+
+def _made(balances: AreaBalances, scope: Scope, month: str, slot_start_s: Int64) -> _Made:
+    """The documents, and what they follow from."""
+    reader = balances.reader
+    runs = _runs_of(balances, scope.height, slot_start_s)
+    frame = frame_of_ledger(reader, scope, slot_start_s, BilledThere((), ()))
+    book = registered_balance_book(Books(reader, scope, month, is_of_files=False), frame)
+    return _Made(
+        runs=runs,
+        height=scope.height,
+        slots_expected=slots_of_month(reader, scope, month),
+        slots_settled=len(slot_start_s),
+        parties=book.parties,
+        without_tariff=book.without_terms,
+        documents=list(_documents(book)),
+    )
+
+
+def _documents(book: BalanceBook) -> Iterator[MonthDocument]:
+    for issued in book.issued():
+        document, terms = issued.document, issued.terms
+        lines = [
+            DocumentLine(
+                row.line_kind,
+                counter_account(row.area, row.line_kind),
+                row.energy_wh,
+                row.amount_nano,
+                row.amount,
+                terms.tax_ppm,
+            )
+            for row in book.line_rows([issued])
+        ]
+        yield MonthDocument(
+            party=issued.of.party,
+            run=issued.run,
+            net=document.net,
+            taxed=document.taxed,
+            tax=document.tax,
+            gross=document.gross,
+            rounding_nano=document.rounding_nano,
+            quantum_nano=terms.quantum_nano,
+            tax_ppm=terms.tax_ppm,
+            taxes=[DocumentTax(*one) for one in document.taxes],
+            lines=lines,
+        )
