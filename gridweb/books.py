@@ -57,6 +57,8 @@ class _MonthRead(NamedTuple):
 class BooksReading:
     """The books of an area, of one party or of all (in parts that begin before ``parties_max``), read month by month as they are asked for.
 
+    of_balance: the documents of the balance of the area in place of those of its points; no payment is of them.
+
     months: all from the area's first one to the last that counts; newest: the newest of the area, of which no slot may be settled yet. Where
     reading fails half way, it goes on there when it is asked again.
     """
@@ -70,8 +72,10 @@ class BooksReading:
         *,
         party: str | None = None,
         parties_max: int | None = None,
+        of_balance: bool = False,
     ) -> None:
         self._source, self._area, self._party, self._parties_max = source, area, party, parties_max
+        self._of_balance = of_balance
         self._months, self._newest = months, newest
         self._read: dict[str, _MonthRead] = {}
         self._payments: list[Answer] | None = None
@@ -120,7 +124,7 @@ class BooksReading:
         )
 
     async def _read_month(self, month: str) -> _MonthRead:
-        path = f"areas/{self._area.area}/months/{month}/documents"
+        path = documents_path(self._area.area, month, of_balance=self._of_balance)
         try:
             if self._party is not None:
                 return _MonthRead([await self._source.cached(path, party=self._party)])
@@ -129,13 +133,20 @@ class BooksReading:
             return _MonthRead((), str(missing))
 
     async def _all_payments(self) -> Sequence[Answer]:
-        """Those up to the end of the last month."""
+        """Those up to the end of the last month; they are for points."""
+        if self._of_balance:
+            return ()
         if self._payments is None:
             asked: dict[str, Any] = {} if self._party is None else {"party": self._party}
             span = {"from_s": 0, "until_s": month_end_s(self._area, self._months[-1])}
             pages = await self._source.pages(f"areas/{self._area.area}/payments", **span, **asked)
             self._payments = [paid for page in pages for paid in page["payments"]]
         return self._payments
+
+
+def documents_path(area: str, month: str, *, of_balance: bool = False) -> str:
+    """Where the node answers the documents of a month."""
+    return f"areas/{area}/months/{month}/{'balance-documents' if of_balance else 'documents'}"
 
 
 def document_entries(month: str, documents: Iterable[Answer]) -> Iterator[tuple[str, Entry]]:

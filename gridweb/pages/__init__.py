@@ -29,6 +29,7 @@ MODULES: Final = (
     "gridweb.pages.imbalance",
     "gridweb.pages.balance",
     "gridweb.pages.balance_months",
+    "gridweb.pages.balance_documents",
     "gridweb.pages.quality",
     "gridweb.pages.exception",
     "gridweb.pages.fleet",

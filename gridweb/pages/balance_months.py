@@ -1,4 +1,4 @@
-"""What losses, imbalances and penalties of an area's month come to for each who answers, run by run, as its documents have it.
+"""What losses, imbalances and penalties of an area's month come to for each who answers, run by run, exact; ``balance_documents`` has the documents.
 
 ``/balance/month`` has all of an area, ``/households/<party>/balance`` who answers his own.
 """
@@ -93,7 +93,7 @@ async def _table(source: Source, area: AreaInfo, month: Month, rows: Sequence[tu
     if rows:
         note = _(
             "Exact sums of what is posted, before rounding and tax; the lines of their documents are these sums. "
-            "Documents are made by gridledger settle documents, and are sent by gridledger settle issue."
+            "Documents are sent by gridledger settle issue."
         )
     return Table(
         f"{area.area}-balance-{month.name}",

@@ -16,6 +16,7 @@ from gridcore.serving.problems import Problem
 from gridcore.transactions.dispute_document import LINE
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
+from gridweb.books import documents_path
 from gridweb.i18n import N_, _
 from gridweb.pages.components import percent_text
 from gridweb.pages.month_tables import choose_month
@@ -81,10 +82,10 @@ async def household_documents_table(source: Source, viewer: Viewer, party: str, 
         columns=COLUMNS,
         rows=rows,
         title=_("Documents of %(month)s, party %(party)s", month=name, party=party),
-        note=_note(answer, currency),
+        note=note_of_answer(answer, currency),
         buttons=[contest if row[0] == "invoice" else None for row in rows] if contest else (),
         button=_("Contest"),
-        totals=_sums(rows, 2),
+        totals=sums_from(rows, 2),
         tz=area.tz,
         currency=currency,
     )
@@ -107,7 +108,7 @@ async def household_document_lines_table(
         columns=columns,
         rows=rows,
         title=_("Lines of the documents of %(month)s, party %(party)s", month=name, party=party),
-        note=_note(answer, currency),
+        note=note_of_answer(answer, currency),
         buttons=[_contest_line(party, name, kind, kinds) for _run, kind, *_rest in rows] if is_own else (),
         button=_("Contest"),
         totals=(None, None, None, None, sum(row[4] for row in rows), None, None) if rows else None,
@@ -132,7 +133,7 @@ async def area_documents_table(source: Source, area: str, *, month: str | None =
         title=_("Documents of %(month)s, area %(area)s", month=chosen.name, area=area),
         note=_area_note(answers, currency),
         links=[f"/households/{document['party']}/month?month={chosen.name}" for document in documents],
-        totals=_sums(rows, 3),
+        totals=sums_from(rows, 3),
         tz=info.tz,
         currency=currency,
     )
@@ -158,10 +159,10 @@ async def documents_of_party(source: Source, party: str, month: str | None) -> t
     if not await names_tariff(source, party):
         return area, chosen.name, NOTHING
     try:
-        path = f"areas/{area.area}/months/{chosen.name}/documents"
+        path = documents_path(area.area, chosen.name)
         answer: Answer = await source.cached(path, party=party)
     except SourceMissing as missing:
-        answer = _refused(missing)
+        answer = refused(missing)
     return area, chosen.name, answer
 
 
@@ -179,12 +180,12 @@ async def why_refused(source: Source, party: str, month: str) -> str:
 async def _of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
     """What the node says of the parties of an area, part by part."""
     try:
-        return await source.pages(f"areas/{area.area}/months/{month}/documents", rows_max=PARTIES_MAX)
+        return await source.pages(documents_path(area.area, month), rows_max=PARTIES_MAX)
     except SourceMissing as missing:
-        return [_refused(missing)]
+        return [refused(missing)]
 
 
-def _refused(missing: SourceMissing) -> Answer:
+def refused(missing: SourceMissing) -> Answer:
     """No documents, and why the node makes none."""
     return {**NOTHING, "reason": str(missing)}
 
@@ -215,14 +216,15 @@ def line_rows(document: Answer, kinds: Sequence[str]) -> Iterator[tuple[Any, ...
             yield run, "", None, None, tax["tax"] * quantum_nano, tax["tax_ppm"], None
 
 
-def _sums(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
+def sums_from(rows: Sequence[Sequence[Any]], first: int) -> Sequence[object] | None:
     """The last row: the sums of the columns from a place on."""
     if not rows:
         return None
     return [None] * first + [sum(row[at] for row in rows) for at in range(first, len(rows[0]))]
 
 
-def _note(answer: Answer, currency: str) -> str:
+def note_of_answer(answer: Answer, currency: str) -> str:
+    """How far a month is, and what its documents rest on; or why there are none."""
     settled, expected = answer["slots_settled"], answer["slots_expected"]
     if reason := answer.get("reason"):
         return _("There are no documents. The node says: %(reason)s", reason=reason)
@@ -256,7 +258,7 @@ def _disputed_notes(disputed: Sequence[Answer], currency: str) -> Iterator[str]:
 
 def _area_note(answers: Sequence[Answer], currency: str) -> str:
     notes = [
-        _note(
+        note_of_answer(
             {
                 **answers[0],
                 **{key: [one for answer in answers for one in answer[key]] for key in ("documents", "disputed")},
