@@ -59,7 +59,7 @@ async def area_balance_documents_table(source: Source, area: str, *, month: str 
     """The documents of all who answer for losses or a balance group of an area, of a local month, by who answers, then by run. Above 0 it is owed."""
     info = await source.area(area)
     chosen, _names = await choose_month(source, info, month)
-    answers = await _of_area(source, info, chosen.name)
+    answers = await balance_documents_of_area(source, info, chosen.name)
     documents = [document for answer in answers for document in answer["documents"]]
     rows = [(document["party"], *row) for document, row in zip(documents, document_rows(documents), strict=True)]
     return Table(
@@ -177,7 +177,7 @@ async def area_balance_year_table(source: Source, area: str, *, year: str | None
     )
 
 
-async def _of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
+async def balance_documents_of_area(source: Source, area: AreaInfo, month: str) -> Sequence[Answer]:
     """What the node says of those who answer in an area, part by part."""
     try:
         return await source.pages(documents_path(area.area, month, of_balance=True), rows_max=PARTIES_MAX)

@@ -20,6 +20,11 @@ from gridweb.exports.jobs import Export, Part
 from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
+from gridweb.pages.balance_documents import (
+    area_balance_documents_table,
+    balance_documents_of_area,
+    household_balance_document_lines_table,
+)
 from gridweb.pages.balance_months import balance_month_table
 from gridweb.pages.balances import PartyBooks, Span, account_table, balances_table, choose_span
 from gridweb.pages.certificates import area_certificate_months_table, area_certificates_table, certificates_table
@@ -178,6 +183,22 @@ async def _balances_by_month(source: Source, _viewer: Viewer, area: AreaInfo, mo
     ]
 
 
+async def _balance_documents_of(source: Source, viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    """The documents of all who answer in an area, then the lines of each one's. SourceMissing where the node makes none of the month."""
+    answers = await balance_documents_of_area(source, area, month.name)
+    if reason := answers[0].get("reason"):
+        raise SourceMissing(reason)
+    parties = dict.fromkeys(document["party"] for answer in answers for document in answer["documents"])
+    lines = partial(household_balance_document_lines_table, source, viewer, area=area.area, month=month.name)
+    return [
+        Part(
+            f"{area.area}-balance-documents-{month.name}",
+            partial(area_balance_documents_table, source, area.area, month=month.name),
+        ),
+        *(Part(f"{party}-balance-document-lines-{month.name}", partial(lines, party)) for party in parties),
+    ]
+
+
 async def _issued_of(source: Source, viewer: Viewer, _area: AreaInfo, month: Month) -> Sequence[Part]:
     """What was issued of a month, of whatever area. SourceMissing where the book cannot be used."""
     book = await read_book(source)
@@ -256,6 +277,9 @@ CONTENTS: Final[Mapping[str, Content]] = {
     ),
     "balances": Content(
         N_("Losses and imbalances by who answers, a file for each month of the year"), _balances_by_month, Covers.YEAR
+    ),
+    "balance-documents": Content(
+        N_("Documents of losses and imbalances, and a file for each who answers with its lines"), _balance_documents_of
     ),
     "missing": Content(N_("Missing readings, a file for each day"), partial(_a_day_each, missing_table)),
 }

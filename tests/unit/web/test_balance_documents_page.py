@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -152,7 +153,7 @@ async def test_documents_and_year_are_there_as_files(world: World) -> None:
 
 async def test_a_csv_file_of_the_year_has_codes_and_exact_amounts(world: World) -> None:
     answer = await world.browser(Role.UTILITY).get(f"/api/v1{PATH}/year?year=2026&format=csv")
-    rows = list(csv.DictReader(io.StringIO((await answer.get_data()).decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(bytes(await answer.get_data(as_text=False)).decode("utf-8-sig"))))
     assert (rows[9]["month"], rows[9]["invoiced_nano"]) == ("2026-10", str(90 * CENT))
 
 
@@ -174,6 +175,23 @@ async def test_of_more_who_answer_than_a_page_has_there_is_no_sum_of_some(
     assert (await rows_of(browser, "/areas/A1/balance/year?year=2026"))["rows"] == []
     assert "There are more than 2 parties" in await browser.text("/balance/year?area=A1&year=2026")
     assert "The first 2 parties" in await browser.text("/balance/documents?area=A1&month=2026-10")
+
+
+async def test_a_month_is_exported_with_a_file_for_each_who_answers(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    form = {"content": "balance-documents", "area": "A1", "month": "2026-10", "format": "csv"}
+    assert (await browser.post("/exports", form)).status_code == 303
+    (job,) = world.site.exports.of("utility-x")
+    assert job.task is not None
+    await job.task
+    assert job.path is not None
+    with zipfile.ZipFile(job.path) as archive:
+        assert archive.namelist() == [
+            "A1-balance-documents-2026-10.csv",
+            "grid-balance-document-lines-2026-10.csv",
+            "town-balance-document-lines-2026-10.csv",
+        ]
+    await world.site.exports.close()
 
 
 async def test_the_first_page_of_who_answers_and_has_no_point_is_what_he_answers_for(world: World) -> None:
