@@ -153,14 +153,14 @@ def _documents(book: BalanceBook) -> Iterator[MonthDocument]:
         document, terms = issued.document, issued.terms
         lines = [
             DocumentLine(
-                row.line_kind,
-                counter_account(row.area, row.line_kind),
-                row.energy_wh,
-                row.amount_nano,
-                row.amount,
-                terms.tax_ppm,
+                line.of.line_kind,
+                counter_account(issued.of.area, line.of.line_kind),
+                line.added.energy_wh,
+                line.added.owed_nano,
+                line.amount,
+                line.of.tax_ppm,
             )
-            for row in book.line_rows([issued])
+            for line in book.lines(issued)
         ]
         yield MonthDocument(
             party=issued.of.party,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,13 +12,13 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.run_names import run_rank
 from gridledger.settling.balance_books import balance_book, month_histories
 from gridledger.settling.balance_derivation import NOT_CHECKED, TITLES, Owed, check_kind, owed_of
+from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
-from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounding_words
+from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounded_steps
 from gridledger.settling.month_lines import bracketed
 from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BalanceIssued, BalanceLineRow
 from settlement.area_balance import SlotHistory
-from settlement.invoicing.total import invoice_total
 
 
 class _Line(NamedTuple):
@@ -81,7 +82,7 @@ def derive_balance_line(folder: DocumentFolder, area: str, name: DocumentName) -
     said = next((one for one in stated if one.fields[: len(row)] == row), None)
     line = _Line(area, name, own[place], histories, timezone, said)
     steps = list(_steps(line, runs[place - 1] if place else None))
-    amounts = {"amount": line.issued.document.lines.get(name.kind, 0)}
+    amounts = {"amount": line.issued.document.amount_of(name.kind)}
     return MonthDerivation(name, run, TITLES[name.kind], steps, amounts, line.issued.terms, (NOT_CHECKED,))
 
 
@@ -98,18 +99,24 @@ def _steps(line: _Line, before: str | None) -> Iterator[Step]:
         ("amount_nano", exact_nano, known_nano, nano),
     ):
         yield _of_row(line.stated, column, exact, known, unit)
-    quanta, earlier = (
-        invoice_total([one], terms.tax_ppm, terms.quantum_nano, terms.rounding).net for one in (exact_nano, known_nano)
-    )
-    rule = rounding_words(terms)
-    what = {"en": f"Rounded once, {rule['en']}", "zh_CN": f"只取整一次，{rule['zh_CN']}"}
-    yield Step(what, numbers(f"{bracketed(exact_nano)} ÷ {terms.quantum_nano}"), quanta, quanta_unit(terms), holds=True)
+    rounded = rounded_steps(owed_by_rate(now, terms), terms, {"en": "Rounded once", "zh_CN": "只取整一次"})
+    yield from rounded
+    known_steps: Sequence[Step] = ()
     if before is not None:
-        what = {"en": f"Before this document, {rule['en']}", "zh_CN": f"本单据之前的金额，{rule['zh_CN']}"}
-        formula = f"{bracketed(known_nano)} ÷ {terms.quantum_nano}"
-        yield Step(what, numbers(formula), earlier, quanta_unit(terms), holds=True)
+        words: Text = {"en": "Before this document", "zh_CN": "本单据之前的金额"}
+        known_steps = rounded_steps(owed_by_rate(then, terms), terms, words)
+        yield from known_steps
+    quanta, earlier = (sum(one.result for one in steps) for steps in (rounded, known_steps))
     step = _of_row(line.stated, "amount", quanta, earlier, quanta_unit(terms))
-    yield step._replace(holds=step.holds and step.result == line.issued.document.lines.get(name.kind, 0))
+    yield step._replace(holds=step.holds and step.result == line.issued.document.amount_of(name.kind))
+
+
+def owed_by_rate(days: Mapping[str, Owed], terms: InvoiceTerms) -> Mapping[int | None, int]:
+    """What is owed for some local days by the rate of tax of each, nano; nothing at the rate of the month's first day where no day owes anything."""
+    found = defaultdict[int | None, int](int)
+    for day in sorted(days):
+        found[terms.rate_on(date.fromisoformat(day).toordinal())] += days[day].pays_nano
+    return found or {terms.tax_ppm: 0}
 
 
 def _of_row(stated: StatedRow | None, column: str, now: int, before: int, unit: str) -> Step:

@@ -22,6 +22,7 @@ from gridledger.settling.partners import Partners
 from settlement.contract_kit_1 import Int8Column, Int64Column
 from settlement.tariffs.charges import SlotPrices, Sold, Way
 from settlement.tariffs.components import Component
+from settlement.tariffs.taxes import RateFrom, rate_on
 from settlement.validation import Thresholds
 
 if TYPE_CHECKING:
@@ -271,12 +272,20 @@ class BalanceRules(NamedTuple):
 
 
 class InvoiceTerms(NamedTuple):
-    """``[invoice]``: the currency, the tax on net, the smallest amount of an invoice, and how it is rounded."""
+    """``[invoice]``: the currency, the tax on net, the smallest amount of an invoice, and how it is rounded.
+
+    later_rates: what the tax is from later days on, of a month's documents; ascending.
+    """
 
     currency: str = "CNY"
     tax_ppm: int = 0
     quantum_nano: int = 10_000_000
     rounding: str = "half_up_away"
+    later_rates: Sequence[RateFrom] = ()
+
+    def rate_on(self, day: int) -> int:
+        """The rate of tax on a local day (``date.toordinal``)."""
+        return rate_on([RateFrom(0, self.tax_ppm), *self.later_rates], day)
 
 
 class TariffFrom(NamedTuple):
@@ -301,9 +310,15 @@ class PartyTariff(NamedTuple):
     ways: Mapping[Way, Int64Column] = {}
     sellers: Mapping[Sold, str] = {}
 
+    @property
+    def rates(self) -> Sequence[RateFrom]:
+        """The rates of the tariff's tax."""
+        return [RateFrom(one.day, one.terms.tax_ppm) for one in self.terms]
+
     def terms_of(self, first_day: int) -> InvoiceTerms:
-        """Those of the month that begins on this day: in force then, or the first ones where none is yet."""
-        return next((one.terms for one in reversed(self.terms) if one.day <= first_day), self.terms[0].terms)
+        """Those of the month that begins on this day: in force then, or the first ones where none is yet; the tax by days."""
+        terms = next((one.terms for one in reversed(self.terms) if one.day <= first_day), self.terms[0].terms)
+        return terms._replace(later_rates=tuple(one for one in self.rates if one.day > first_day))
 
 
 class EstimateTerms(NamedTuple):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from gridcore.transactions.dispute_document import LINE
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.documents import Books
 from gridledger.settling.results.billing import Billing
-from gridledger.settling.results.months import span_of_month
+from gridledger.settling.results.months import midnight_s, span_of_month
 from ledger.leaves.dispute import DISPUTE, ContestedDocument, DisputeLeaf
 from ledger.leaves.disputes import DISPUTES
 from ledger.store.reader import LedgerReader
 from settlement.invoicing.disputed import Contested, ContestedNet, disputed_nano
+from settlement.invoicing.documents import LineOf, highest_first
 
 DISPUTED: Final = "disputed.csv"
 
@@ -32,7 +34,8 @@ class DisputedRow(NamedTuple):
 class Contestable(NamedTuple):
     """What of a party's month its disputes are of: its points and the span of slots, and what its documents come to, all together.
 
-    begins_s, end_s: UTC seconds; tax, gross, lines: quanta; rates_ppm: of the tax on each of the lines, None where none is paid.
+    begins_s, end_s: UTC seconds; tax, gross, lines (by kind and rate of tax): quanta; rates: of the tariff's tax, from each of some times on (UTC
+    seconds, ascending).
     """
 
     party: str
@@ -43,13 +46,17 @@ class Contestable(NamedTuple):
     terms: InvoiceTerms
     tax: int
     gross: int
-    lines: Mapping[str, int]
-    rates_ppm: Mapping[str, int | None]
+    lines: Mapping[LineOf, int]
+    rates: Sequence[tuple[int, int]]
 
     @property
     def gross_nano(self) -> int:
         """What the documents come to, tax included."""
         return self.gross * self.terms.quantum_nano
+
+    def rate_at(self, time_s: int) -> int:
+        """The rate of the tariff's tax in the slot that starts at a time."""
+        return next((rate for from_s, rate in reversed(self.rates) if from_s <= time_s), self.terms.tax_ppm)
 
 
 def contestable_of_month(billing: Billing) -> list[Contestable]:
@@ -61,18 +68,17 @@ def contestable_of_month(billing: Billing) -> list[Contestable]:
 
 def _contestable(billing: Billing, party: str, month: str, span: tuple[int, int]) -> Contestable:
     document = billing.invoices.whole(party, billing.sheets.names, 0).document
-    lines = {} if document is None else document.lines
-    rates_ppm = {kind.line_kind: rate for kind, rate in zip(billing.kinds, billing.rates_ppm(party, 0), strict=True)}
+    terms, zone = billing.terms_in(party, month), ZoneInfo(billing.dataset.timezone)
     return Contestable(
         party,
         month,
         frozenset(billing.dataset.points[place].point for place in billing.points_of_party[party]),
         *span,
-        billing.terms_in(party, month),
+        terms,
         tax=0 if document is None else document.tax,
         gross=0 if document is None else document.gross,
-        lines=lines,
-        rates_ppm={kind: rates_ppm[kind] for kind in lines},
+        lines={} if document is None else document.lines,
+        rates=[(midnight_s(one.day, zone), one.tax_ppm) for one in terms.later_rates],
     )
 
 
@@ -113,11 +119,22 @@ def _contested(disputes: Sequence[DisputeLeaf], of: Contestable) -> Contested:
     for dispute in disputes:
         what = dispute.contested
         if not isinstance(what, ContestedDocument):
-            nets.append(ContestedNet(dispute.amount_nano, of.terms.tax_ppm))
+            nets.append(ContestedNet(dispute.amount_nano, of.rate_at(what.slot_start_s)))
         elif what.part == LINE:
-            stated_nano = of.lines.get(what.line_kind, 0) * of.terms.quantum_nano
-            nets.append(ContestedNet(min(dispute.amount_nano, stated_nano), of.rates_ppm.get(what.line_kind)))
+            nets += nets_of_line(what.line_kind, dispute.amount_nano, of)
         else:
             stated = of.tax if what.part == "tax" else of.gross
             of_parts[what.part] = min(dispute.amount_nano, stated * of.terms.quantum_nano)
     return Contested(nets, of_parts["tax"], of_parts["total"])
+
+
+def nets_of_line(line_kind: str, amount_nano: int, of: Contestable) -> Iterator[ContestedNet]:
+    """A contested line of a kind, by the rates of its tax: up to what the documents say at each, the highest rate first."""
+    stated = [
+        (line, quanta * of.terms.quantum_nano) for line, quanta in of.lines.items() if line.line_kind == line_kind
+    ]
+    left_nano = min(amount_nano, sum(nano for _, nano in stated))
+    for line, nano in sorted(stated, key=lambda one: highest_first(one[0].tax_ppm)):
+        part_nano = min(left_nano, max(nano, 0))
+        left_nano -= part_nano
+        yield ContestedNet(part_nano, line.tax_ppm)

@@ -17,6 +17,7 @@ from gridledger.settling.files.fault import nearest
 from gridledger.settling.month_lines import MonthLine, bracketed, month_lines, own_terms
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow, Issued
+from settlement.invoicing.documents import LineOf, highest_first
 from settlement.invoicing.total import InvoiceTotal, TaxOfRate, invoice_total
 
 _PPM: Final = 1_000_000
@@ -58,6 +59,14 @@ class MonthDerivation(NamedTuple):
         return all(step.holds for step in self.steps)
 
 
+class _Exact(NamedTuple):
+    """What a line comes to, by the columns of ``INVOICE_LINES``; amount: rounded once, quanta."""
+
+    energy_wh: int = 0
+    amount_nano: int = 0
+    amount: int = 0
+
+
 class _State(NamedTuple):
     """A month after a run: its lines, exact, those without a price too, what they come to on an invoice, and its terms."""
 
@@ -65,15 +74,14 @@ class _State(NamedTuple):
     total: InvoiceTotal
     terms: InvoiceTerms
 
-    def exact(self, kind: str) -> Mapping[str, int]:
-        """What a kind of line comes to, by the columns of ``INVOICE_LINES``."""
-        line = next((line for line in self.lines if line.kind == kind), None)
-        energy_wh, amount_nano = (line.energy_wh, line.amount_nano) if line is not None else (0, 0)
-        return {"energy_wh": energy_wh, "amount_nano": amount_nano}
-
-    def quanta(self, kind: str) -> int:
-        """The same, rounded once."""
-        return next((one for line, one in zip(self.lines, self.total.lines, strict=True) if line.kind == kind), 0)
+    def of_kind(self, kind: str) -> Mapping[int | None, _Exact]:
+        """The lines of a kind by the rate of their tax, the highest first."""
+        amounts = zip(self.lines, self.total.lines, strict=True)
+        return {
+            line.tax_ppm: _Exact(line.energy_wh, line.amount_nano, amount)
+            for line, amount in amounts
+            if line.kind == kind
+        }
 
     @property
     def amounts(self) -> Mapping[str, int]:
@@ -83,14 +91,17 @@ class _State(NamedTuple):
 
 
 class _Document(NamedTuple):
-    """What is derived: the document, the months' states after its run and before it (None of a first one), and what the files say."""
+    """What is derived: the document, the months' states after its run and before it (None of a first one), and what the files say.
+
+    stated_lines: by kind and rate of tax, "" for none.
+    """
 
     issued: Issued
     now: _State
     before: _State | None
     billing: Billing
     stated_totals: StatedRow | None
-    stated_lines: Mapping[str, StatedRow]
+    stated_lines: Mapping[tuple[str, str], StatedRow]
 
 
 def derive_document(folder: DocumentFolder, name: DocumentName) -> MonthDerivation:
@@ -110,7 +121,7 @@ def derive_document(folder: DocumentFolder, name: DocumentName) -> MonthDerivati
         }
         return MonthDerivation(name, document.issued.run, title, steps, amounts, terms)
     titles = {line.kind: line.title for state in (document.before, document.now) if state for line in state.lines}
-    amounts = {"amount": of_document.lines.get(name.kind, 0)}
+    amounts = {"amount": of_document.amount_of(name.kind)}
     return MonthDerivation(
         name, document.issued.run, titles[name.kind], list(_line_steps(document, name)), amounts, terms
     )
@@ -138,9 +149,9 @@ def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _
         words = f"{name.party} has no line {excerpt(name.kind)} in {name.month}; {nearest(name.kind, kinds)}"
         raise UsageError(f"--line {name.party}/{name.month}: {words}")
     totals = list(stated_rows(folder, INVOICES, name.party, name.month))
-    kind_at, run_at = (InvoiceLineRow._fields.index(field) for field in ("line_kind", "run"))
+    kind_at, rate_at, run_at = (InvoiceLineRow._fields.index(field) for field in ("line_kind", "tax_ppm", "run"))
     lines = [row for row in stated_rows(folder, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
-    of_kind = {row.fields[kind_at]: row for row in lines}
+    of_kind = {(row.fields[kind_at], row.fields[rate_at]): row for row in lines}
     return _Document(issued[at], now, before, billing, totals[at] if at < len(totals) else None, of_kind)
 
 
@@ -152,46 +163,44 @@ def _state(billing: Billing, party: str, run: str) -> _State:
 
 
 def _line_steps(document: _Document, name: DocumentName) -> Iterator[Step]:
-    """From the line's own steps to what the document says of it."""
+    """From a line's own steps to what the document says of it, one rate of tax behind the other."""
     billing, now, before, run = document.billing, document.now, document.before, document.issued.run
-    yield from next((line.steps for line in now.lines if line.kind == name.kind), ())
-    exact, amount = now.exact(name.kind), now.quanta(name.kind)
-    place = [kind.line_kind for kind in billing.kinds].index(name.kind)
     runs = billing.sheets.names[: billing.sheets.names.index(run) + 1]
-    made = billing.invoices.exact_nano(name.party, runs, 0)[place]
-    what = {"en": f"The month after run {run}", "zh_CN": f"批次 {run} 之后的本月金额"}
-    nano = exact["amount_nano"]
-    yield Step(what, numbers(str(nano)), nano, f"1e-9 {now.terms.currency}", holds=nano == made)
-    stated = document.stated_lines.get(name.kind)
-    known_exact = before.exact(name.kind) if before is not None else None
-    for column, unit in (("energy_wh", "Wh"), ("amount_nano", f"1e-9 {now.terms.currency}")):
-        yield _of_row(stated, column, exact[column], known_exact[column] if known_exact is not None else None, unit)
-    yield _rate_step(document, name.kind)
-    once = {"en": "Rounded once", "zh_CN": "只取整一次"}
-    yield _rounded(now, once, nano, amount)
-    formula = str(amount)
-    if before is not None:
-        known, once = (
-            before.quanta(name.kind),
-            {"en": "Before this document, rounded once", "zh_CN": "本单据之前的金额，只取整一次"},
-        )
-        yield _rounded(before, once, before.exact(name.kind)["amount_nano"], known)
-        formula, amount = f"{amount} − {bracketed(known)}", amount - known
-    holds = amount == document.issued.document.lines.get(name.kind, 0)
-    holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
-    yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, quanta_unit(now.terms), holds)
+    made = {
+        of.tax_ppm: one.amount_nano
+        for of, one in billing.invoices.exact(name.party, runs, 0).items()
+        if billing.kinds[of.kind].line_kind == name.kind
+    }
+    of_now, of_before = (state.of_kind(name.kind) if state is not None else {} for state in (now, before))
+    for rate in sorted({*of_now, *of_before}, key=highest_first):
+        yield from next((one.steps for one in now.lines if (one.kind, one.tax_ppm) == (name.kind, rate)), ())
+        exact, known = of_now.get(rate, _Exact()), of_before.get(rate, _Exact())
+        what = {"en": f"The month after run {run}", "zh_CN": f"批次 {run} 之后的本月金额"}
+        nano = exact.amount_nano
+        yield Step(what, numbers(str(nano)), nano, f"1e-9 {now.terms.currency}", holds=nano == made.get(rate, 0))
+        stated = document.stated_lines.get((name.kind, "" if rate is None else str(rate)))
+        for column, unit in (("energy_wh", "Wh"), ("amount_nano", f"1e-9 {now.terms.currency}")):
+            earlier = getattr(known, column) if before is not None else None
+            yield _of_row(stated, column, getattr(exact, column), earlier, unit)
+        yield _rate_step(stated, rate)
+        yield _rounded(now.terms, {"en": "Rounded once", "zh_CN": "只取整一次"}, nano, exact.amount)
+        formula = str(exact.amount)
+        if before is not None:
+            once = {"en": "Before this document, rounded once", "zh_CN": "本单据之前的金额，只取整一次"}
+            yield _rounded(before.terms, once, known.amount_nano, known.amount)
+            formula = f"{exact.amount} − {bracketed(known.amount)}"
+        amount = exact.amount - known.amount
+        holds = amount == document.issued.document.lines.get(LineOf(name.kind, rate), 0)
+        holds &= _says(stated, InvoiceLineRow._fields.index("amount"), amount)
+        yield Step(_row_words(stated, INVOICE_LINES, "amount"), numbers(formula), amount, quanta_unit(now.terms), holds)
 
 
-def _rate_step(document: _Document, kind: str) -> Step:
+def _rate_step(stated: StatedRow | None, rate: int | None) -> Step:
     """At which rate tax is paid on a line, as its row says it."""
-    states = [state for state in (document.now, document.before) if state is not None]
-    rate = next(line.tax_ppm for state in states for line in state.lines if line.kind == kind)
-    stated = document.stated_lines.get(kind)
     said = "" if rate is None else str(rate)
-    holds = stated is None or stated.fields[InvoiceLineRow._fields.index("tax_ppm")] == said
     words = _row_words(stated, INVOICE_LINES, "tax_ppm")
     what = words if rate is not None else {"en": f"No tax; {words['en']}", "zh_CN": f"不计税；{words['zh_CN']}"}
-    return Step(what, numbers(said or "0"), rate or 0, "ppm", holds)
+    return Step(what, numbers(said or "0"), rate or 0, "ppm", holds=True)
 
 
 def _of_row(stated: StatedRow | None, column: str, exact: int, known: int | None, unit: str) -> Step:
@@ -205,14 +214,11 @@ def _of_row(stated: StatedRow | None, column: str, exact: int, known: int | None
 def _total_steps(document: _Document) -> Iterator[Step]:
     """Each line in quanta, then net, tax, gross and rounding, and what the document adds to those before it."""
     now, before, of_document = document.now, document.before, document.issued.document
-    for line in (one for one in now.lines if one.amount_nano):
-        taxed = _tax_words(line.tax_ppm, now.terms)
-        yield _rounded(
-            now,
-            {"en": f"{line.kind}{taxed[0]}", "zh_CN": f"{line.kind}{taxed[1]}"},
-            line.amount_nano,
-            now.quanta(line.kind),
-        )
+    for line, amount in zip(now.lines, now.total.lines, strict=True):
+        if line.amount_nano:
+            taxed = _tax_words(line.tax_ppm, now.terms)
+            words: Text = {"en": f"{line.kind}{taxed[0]}", "zh_CN": f"{line.kind}{taxed[1]}"}
+            yield _rounded(now.terms, words, line.amount_nano, amount)
     formulas = _formulas(now)
     units = {column: quanta_unit(now.terms) for column in formulas} | {"rounding": f"1e-9 {now.terms.currency}"}
     for column, formula in formulas.items():
@@ -293,11 +299,22 @@ def _tax_words(tax_ppm: int | None, terms: InvoiceTerms) -> tuple[str, str]:
     return ("", "") if tax_ppm == terms.tax_ppm else (f" (taxed at {rate} %)", f"（税率 {rate} %）")
 
 
-def _rounded(state: _State, words: Text, exact: int, quanta: int) -> Step:
-    rule = rounding_words(state.terms)
+def _rounded(terms: InvoiceTerms, words: Text, exact: int, quanta: int) -> Step:
+    rule = rounding_words(terms)
     what = {"en": f"{words['en']}, {rule['en']}", "zh_CN": f"{words['zh_CN']}，{rule['zh_CN']}"}
-    formula = f"{bracketed(exact)} ÷ {state.terms.quantum_nano}"
-    return Step(what, numbers(formula), quanta, quanta_unit(state.terms), holds=True)
+    formula = f"{bracketed(exact)} ÷ {terms.quantum_nano}"
+    return Step(what, numbers(formula), quanta, quanta_unit(terms), holds=True)
+
+
+def rounded_steps(amounts_nano: Mapping[int | None, int], terms: InvoiceTerms, words: Text) -> list[Step]:
+    """What a kind of line comes to at each rate of its tax, rounded once; the results come to what it says on an invoice."""
+    found: list[Step] = []
+    for rate in sorted(amounts_nano, key=highest_first):
+        taxed = _tax_words(rate, terms) if len(amounts_nano) > 1 else ("", "")
+        what = {"en": f"{words['en']}{taxed[0]}", "zh_CN": f"{words['zh_CN']}{taxed[1]}"}
+        (quanta,) = invoice_total([amounts_nano[rate]], 0, terms.quantum_nano, terms.rounding).lines
+        found.append(_rounded(terms, what, amounts_nano[rate], quanta))
+    return found
 
 
 def rounding_words(terms: InvoiceTerms) -> Text:

@@ -33,7 +33,7 @@ _BASES: Final[Mapping[str, Text]] = {
 
 
 class MonthLine(NamedTuple):
-    """A kind of line of a month after a run, exact. energy_wh: 0 where the line has none; tax_ppm: the rate of its tax, None for no tax."""
+    """A kind of line of a month after a run, at one rate of tax (None: no tax), exact. energy_wh: 0 where the line has none."""
 
     kind: str
     title: Text
@@ -48,37 +48,45 @@ def month_lines(billing: Billing, party: str, run: str) -> list[MonthLine]:
     lines = list(_contract_lines(billing, party, run))
     charging = next((one for one in billing.chargings() if (one.run, one.party) == (run, party)), None)
     if charging is not None:
-        lines += _component_lines(billing, charging, {line.kind: line.amount_nano for line in lines})
+        lines += _component_lines(billing, charging, _by_kind(lines))
     return [line for line in lines if line.steps]
+
+
+def _by_kind(lines: Iterable[MonthLine]) -> dict[str, int]:
+    """What the lines of each kind come to, at all rates of tax."""
+    found: dict[str, int] = {}
+    for line in lines:
+        found[line.kind] = found.get(line.kind, 0) + line.amount_nano
+    return found
 
 
 # ------------------------------------------------------------------------------------------------- lines of the contract
 
 
 def _contract_lines(billing: Billing, party: str, run: str) -> Iterator[MonthLine]:
-    """The contract's lines of all runs up to this one, by local day."""
-    day_of_slot = [local.toordinal() for local in _local_times(billing)]
-    of_day: dict[str, dict[int, int]] = {}
-    energy_wh: dict[str, int] = {}
+    """The contract's lines of all runs up to this one, by local day; the tax is the tariff's, that of the day."""
+    day_of_slot, terms = [local.toordinal() for local in _local_times(billing)], own_terms(billing, party)
+    of_day: dict[tuple[str, int], dict[int, int]] = {}
+    energy_wh: dict[tuple[str, int], int] = {}
     names = billing.sheets.names
     for name in names[: names.index(run) + 1]:
         rows = billing.contract_rows(name, party)
         columns = (rows.slot, rows.kind, rows.energy_wh, rows.amount_nano)
         for slot, place, wh, nano in zip(*(column.tolist() for column in columns), strict=True):
-            kind = billing.kinds[place].line_kind
-            days = of_day.setdefault(kind, {})
-            days[day_of_slot[slot]] = days.get(day_of_slot[slot], 0) + nano
-            energy_wh[kind] = energy_wh.get(kind, 0) + wh
+            day = day_of_slot[slot]
+            of_line = billing.kinds[place].line_kind, terms.rate_on(day)
+            days = of_day.setdefault(of_line, {})
+            days[day] = days.get(day, 0) + nano
+            energy_wh[of_line] = energy_wh.get(of_line, 0) + wh
     words = CATALOGUE[billing.contract.contract_id].vocabulary.line_kinds
-    for kind, days in sorted(of_day.items()):
+    for (kind, tax_ppm), days in sorted(of_day.items()):
         what = {
             "en": f"Lines {kind} of all slots, by local day; each slot: --line {party}/SLOT/{kind}",
             "zh_CN": f"全部时段的 {kind} 明细，按本地日；每个时段：--line {party}/SLOT/{kind}",
         }
         total = sum(days.values())
         step = Step(what, numbers(_sum(days[day] for day in sorted(days))), total, _nano(billing), holds=True)
-        rate = own_terms(billing, party).tax_ppm
-        yield MonthLine(kind, words[kind].title, [step], energy_wh[kind], total, rate)
+        yield MonthLine(kind, words[kind].title, [step], energy_wh[kind, tax_ppm], total, tax_ppm)
 
 
 # ------------------------------------------------------------------------------------------------- lines of the tariff
@@ -97,20 +105,29 @@ class _Slots(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """One entry of a component: where it holds, on how many days the party was billed, and what the lines come to of which it is a share.
+    """One entry of a component, or its days of one rate of tax: where it holds, on how many days the party was billed, and what the lines come to of which
 
-    valid: where it would hold at all hours of all days of the week; used_wh: of steps of a year, what was used before, by month, and last by
-    earlier entries of this month.
+    it is a share. so_far: where it holds on these days and on those of earlier rates; valid: where it would hold so far at all hours of all days of the
+    week; whole: where it holds in the month; earlier_nano: what it came to on the days of earlier rates; used_wh: of steps of a year, what was used before,
+    by month, then by earlier entries of this month; used_here_wh: of steps, on the days of earlier rates.
     """
 
     component: Component
     billing: Billing
     charging: Charging
     slots: _Slots
+    so_far: _Slots
     valid: _Slots
+    whole: _Slots
     days_billed: int
     shared_nano: Sequence[int]
+    earlier_nano: int
     used_wh: Sequence[int]
+    used_here_wh: int
+
+    def less_earlier(self, formula: str) -> str:
+        """A formula of what it comes to so far, less what it came to on the days of earlier rates."""
+        return f"{formula} − {bracketed(self.earlier_nano)}" if self.earlier_nano else formula
 
     def step(self, english: str, chinese: str, formula: str, result: int, unit: str) -> Step:
         """A step whose result is its formula's."""
@@ -128,51 +145,89 @@ class _Entry(NamedTuple):
         return self.step("Amount", "金额", formula, amount_nano, _nano(self.billing))
 
 
+class _Part(NamedTuple):
+    """Days of a month that follow each other, of one rate of tax of an entry."""
+
+    tax_ppm: int | None
+    days: Sequence[int]
+
+
 def _component_lines(billing: Billing, charging: Charging, lines_nano: Mapping[str, int]) -> list[MonthLine]:
-    """One line a name; ``lines_nano``: what the contract's lines come to."""
-    local, so_far = _local_times(billing), dict(lines_nano)
-    day_of_slot = [of_slot.toordinal() for of_slot in local]
-    billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
-    found: dict[str, MonthLine] = {}
-    of_year: dict[str, int] = {}
+    """One line a name and rate of tax; ``lines_nano``: what the contract's lines come to."""
+    so_far_nano, of_year = dict(lines_nano), dict[str, int]()
+    found: dict[tuple[str, int | None], MonthLine] = {}
     for component in billing.tariffs[charging.party].components:
-        places = [at for at in billed if _holds(component, local[at])]
-        whole = component._replace(windows=(), weekdays=())
-        valid = [at for at in billed if _holds(whole, local[at])]
-        slots, of_days = (_Slots(of, [day_of_slot[at] for at in of]) for of in (places, valid))
-        shared_nano = [so_far.get(kind, 0) for kind in component.of]
-        days_billed = len({day_of_slot[at] for at in billed})
-        before_wh = billing.used_before_wh.get(charging.party, {}).get(component.name, {}).values()
+        before_wh = [*billing.used_before_wh.get(charging.party, {}).get(component.name, {}).values()]
         used_wh = [*before_wh, of_year.get(component.name, 0)] if component.is_of_year else []
-        entry = _Entry(component, billing, charging, slots, of_days, days_billed, shared_nano, used_wh)
-        steps, amount = _STEPS[component.base](entry) if places else ([], 0)
-        energy_wh = steps[0].result if steps and component.base in ENERGY_BASES else 0
-        if component.is_of_year:
-            of_year[component.name] = of_year.get(component.name, 0) + energy_wh
-        so_far[component.name] = so_far.get(component.name, 0) + amount
-        before = found.get(component.name)
+        shared_nano = [so_far_nano.get(kind, 0) for kind in component.of]
         title = {
             "en": f"charge of the tariff, to {component.account}",
             "zh_CN": f"费率项目，收款科目 {component.account}",
         }
-        found[component.name] = MonthLine(
-            kind=component.name,
-            title=title,
-            steps=[*(before.steps if before else ()), *steps],
-            energy_wh=energy_wh + (before.energy_wh if before else 0),
-            amount_nano=amount + (before.amount_nano if before else 0),
-            tax_ppm=_rate(billing, charging.party, component.name),
-        )
+        for tax_ppm, steps, energy_wh, amount in _entry_parts(billing, charging, component, shared_nano, used_wh):
+            if component.is_of_year:
+                of_year[component.name] = of_year.get(component.name, 0) + energy_wh
+            so_far_nano[component.name] = so_far_nano.get(component.name, 0) + amount
+            key = component.name, tax_ppm
+            before = found.get(key, MonthLine(component.name, title, (), 0, 0, tax_ppm))
+            found[key] = before._replace(
+                steps=[*before.steps, *steps],
+                energy_wh=before.energy_wh + energy_wh,
+                amount_nano=before.amount_nano + amount,
+            )
     return list(found.values())
 
 
-def _rate(billing: Billing, party: str, name: str) -> int | None:
-    """At which rate tax is paid on a component's line: that of its first entry of the month, where all of them are taxed."""
-    entries = [one for one in billing.tariffs[party].components if one.name == name]
-    if not all(one.is_taxed for one in entries):
-        return None
-    first = min(entries, key=lambda one: one.from_day or 0)
-    return own_terms(billing, party).tax_ppm if first.tax_ppm is None else first.tax_ppm
+def _entry_parts(
+    billing: Billing, charging: Charging, component: Component, shared_nano: Sequence[int], used_wh: Sequence[int]
+) -> Iterator[tuple[int | None, Sequence[Step], int, int]]:
+    """What an entry comes to at each rate of its tax: the rate, the steps, the energy and the amount."""
+    local = _local_times(billing)
+    day_of_slot = [of_slot.toordinal() for of_slot in local]
+    billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
+    places = [at for at in billed if _holds(component, local[at])]
+    everywhere = component._replace(windows=(), weekdays=())
+    valid = [at for at in billed if _holds(everywhere, local[at])]
+    earlier_wh, earlier_nano = 0, 0
+
+    def of_days(of: Sequence[int], first: int, last: int) -> _Slots:
+        own = [at for at in of if first <= day_of_slot[at] <= last]
+        return _Slots(own, [day_of_slot[at] for at in own])
+
+    first_day, last_day = day_of_slot[0], day_of_slot[-1]
+    for tax_ppm, days in _rate_parts(billing, charging.party, component):
+        entry = _Entry(
+            component=component,
+            billing=billing,
+            charging=charging,
+            slots=of_days(places, days[0], days[-1]),
+            so_far=of_days(places, first_day, days[-1]),
+            valid=of_days(valid, first_day, days[-1]),
+            whole=of_days(places, first_day, last_day),
+            days_billed=len({day_of_slot[at] for at in billed}),
+            shared_nano=shared_nano,
+            earlier_nano=earlier_nano,
+            used_wh=used_wh,
+            used_here_wh=earlier_wh,
+        )
+        counted = of_days(valid if component.base in POWER_BASES else places, days[0], days[-1])
+        steps, amount = _STEPS[component.base](entry) if places and counted.places else ([], 0)
+        energy_wh = steps[0].result if steps and component.base in ENERGY_BASES else 0
+        earlier_wh, earlier_nano = earlier_wh + energy_wh, earlier_nano + amount
+        yield tax_ppm, steps, energy_wh, amount
+
+
+def _rate_parts(billing: Billing, party: str, component: Component) -> list[_Part]:
+    """The days of the month by the rate of tax of an entry: its own, else the tariff's on the day, None where no tax is paid."""
+    terms, parts = own_terms(billing, party), list[_Part]()
+    for day in sorted({local.toordinal() for local in _local_times(billing)}):
+        rate = terms.rate_on(day) if component.tax_ppm is None else component.tax_ppm
+        rate_of_day = rate if component.is_taxed else None
+        if parts and parts[-1].tax_ppm == rate_of_day:
+            parts[-1] = _Part(rate_of_day, [*parts[-1].days, day])
+        else:
+            parts.append(_Part(rate_of_day, [day]))
+    return parts
 
 
 def own_terms(billing: Billing, party: str) -> InvoiceTerms:
@@ -213,11 +268,14 @@ def _of_energy(entry: _Entry) -> _Steps:
     if not component.steps:
         amount = energy_wh * component.price
         return [*steps, entry.price("kWh"), entry.amount(f"{energy_wh} × {bracketed(component.price)}", amount)], amount
-    below_wh, parts = sum(entry.used_wh), []
+    below_wh, parts = sum(entry.used_wh) + entry.used_here_wh, []
     if component.is_of_year:
         english = "Used from the year's begin to the month's, by month, as the last runs say; and by earlier entries of the month"
         chinese = "本年初至本月初的用电量，按月，以最后批次为准；以及本月先前条目的用电量"
-        steps.append(entry.step(english, chinese, _sum(entry.used_wh), below_wh, "Wh"))
+        steps.append(entry.step(english, chinese, _sum(entry.used_wh), sum(entry.used_wh), "Wh"))
+    if entry.used_here_wh:
+        english, chinese = "Used in the month at earlier rates of tax", "本月在先前税率下的用电量"
+        steps.append(entry.step(english, chinese, str(entry.used_here_wh), entry.used_here_wh, "Wh"))
     end_wh = below_wh + energy_wh
     for one in component.steps:
         until_wh = end_wh if one.until_wh is None else min(end_wh, one.until_wh)
@@ -323,9 +381,9 @@ def _of_power(entry: _Entry) -> _Steps:
         steps = [entry.step(f"{name}: contracted by the party", f"{name}：用户合同容量", str(power_w), power_w, "W")]
         parts.append((power_w, days))
     of_month = _days_of_month(date.fromordinal(entry.valid.days[0]))
-    amount = sum(power_w * own_days for power_w, own_days in parts) * component.price // of_month
+    amount = sum(power_w * own_days for power_w, own_days in parts) * component.price // of_month - entry.earlier_nano
     formula = " + ".join(f"{power_w} × {bracketed(component.price)} × {own_days}" for power_w, own_days in parts)
-    formula = f"{formula if len(parts) == 1 else f'({formula})'} ÷ {of_month}"
+    formula = entry.less_earlier(f"{formula if len(parts) == 1 else f'({formula})'} ÷ {of_month}")
     english = f"Amount: power × price × days ÷ days of the month, rounded down; {_span(entry.valid)['en']}"
     chinese = f"金额：功率 × 价格 × 天数 ÷ 当月天数，向下取整；{_span(entry.valid)['zh_CN']}"
     return [*steps, entry.price("kW"), entry.step(english, chinese, formula, amount, _nano(entry.billing))], amount
@@ -334,7 +392,7 @@ def _of_power(entry: _Entry) -> _Steps:
 def _peak_steps(entry: _Entry, point: str, own: PointUsage) -> tuple[list[Step], int, int]:
     """The highest slot of a point ("" for all of the party together), its power, and the days on which the entry is valid there."""
     imports, billed = own.import_wh.tolist(), own.is_billed.tolist()
-    places = [at for at in entry.slots.places if billed[at]]
+    places = [at for at in entry.whole.places if billed[at]]
     days = {day for at, day in zip(entry.valid.places, entry.valid.day_of_place, strict=True) if billed[at]}
     if not places:
         return [], 0, len(days)
@@ -358,10 +416,10 @@ def _of_days(entry: _Entry) -> _Steps:
 
 def _of_lines(entry: _Entry) -> _Steps:
     """A share of other lines, and of the days."""
-    component, days = entry.component, len(entry.slots.days)
+    component, days = entry.component, len(entry.so_far.days)
     of_what, total = ", ".join(component.of), sum(entry.shared_nano)
     english, chinese = f"{component.name}: a share of {of_what}", f"{component.name}：以 {of_what} 为基数"
-    amount = total * component.price * days // (_PPM * entry.days_billed)
+    amount = total * component.price * days // (_PPM * entry.days_billed) - entry.earlier_nano
     where = _registered(entry.billing, entry.charging.party, component)
     return [
         entry.step(english, chinese, _sum(entry.shared_nano), total, _nano(entry.billing)),
@@ -369,9 +427,11 @@ def _of_lines(entry: _Entry) -> _Steps:
             f"The share: {where['en']}", f"比例：{where['zh_CN']}", str(component.price), component.price, "ppm"
         ),
         entry.step(
-            f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry.slots)['en']}",
-            f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry.slots)['zh_CN']}",
-            f"{bracketed(total)} × {bracketed(component.price)} × {days} ÷ ({_PPM} × {entry.days_billed})",
+            f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry.so_far)['en']}",
+            f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry.so_far)['zh_CN']}",
+            entry.less_earlier(
+                f"{bracketed(total)} × {bracketed(component.price)} × {days} ÷ ({_PPM} × {entry.days_billed})"
+            ),
             amount,
             _nano(entry.billing),
         ),

@@ -13,7 +13,8 @@ from gridledger.vectors.cases import CaseError, CaseInput, CaseRefusedError, rat
 from settlement.contracts.grid_fee_path_1 import PRICE_RULES, PathPrices, path_prices
 from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
-from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage, used_before
+from settlement.tariffs.charges import Tariff, Usage, used_before
+from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.network import (
     VoltageLevel,
     fees_of_offer,

@@ -8,8 +8,20 @@ from typing import NamedTuple
 from settlement.invoicing.total import InvoiceTotal, TaxOfRate, invoice_total
 
 
+class LineOf(NamedTuple):
+    """What a line of a document is of: a kind of line, and the rate of the tax on it, None for no tax."""
+
+    line_kind: str
+    tax_ppm: int | None
+
+
+def highest_first(tax_ppm: int | None) -> int:
+    """Sorts rates of tax: the highest first, no tax last."""
+    return 1 if tax_ppm is None else -tax_ppm
+
+
 class InvoiceLine(NamedTuple):
-    """What a kind of line came to in a month, exact; at which rate tax is paid on it, None for no tax."""
+    """What a kind of line came to in a month at a rate of tax (None: no tax), exact. A kind may have a line of each of several rates."""
 
     line_kind: str
     amount_nano: int
@@ -17,12 +29,12 @@ class InvoiceLine(NamedTuple):
 
 
 class Document(NamedTuple):
-    """An invoice, or a credit note: what it adds, in quanta. lines: by kind; rounding_nano: what rounding its lines added.
+    """An invoice, or a credit note: what it adds, in quanta. lines: by kind and rate; rounding_nano: what rounding its lines added.
 
     taxes: of each rate that it adds something of, the highest first; they come to ``tax``.
     """
 
-    lines: Mapping[str, int]
+    lines: Mapping[LineOf, int]
     net: int
     tax: int
     gross: int
@@ -33,6 +45,10 @@ class Document(NamedTuple):
     def taxed(self) -> int:
         """How much of net tax is paid on, at any rate."""
         return sum(one.taxed for one in self.taxes)
+
+    def amount_of(self, line_kind: str) -> int:
+        """What a kind of line comes to, at all rates."""
+        return sum(amount for of, amount in self.lines.items() if of.line_kind == line_kind)
 
 
 def documents(states: Sequence[Sequence[InvoiceLine]], *, quantum_nano: int, rounding: str) -> list[Document | None]:
@@ -55,14 +71,14 @@ def documents(states: Sequence[Sequence[InvoiceLine]], *, quantum_nano: int, rou
 
 
 def _document_of(lines: Sequence[InvoiceLine], total: InvoiceTotal) -> Document:
-    of_kind = {line.line_kind: amount for line, amount in zip(lines, total.lines, strict=True)}
-    return Document(of_kind, total.net, total.tax, total.gross, total.rounding_nano, total.taxes)
+    amounts = {LineOf(one.line_kind, one.tax_ppm): amount for one, amount in zip(lines, total.lines, strict=True)}
+    return Document(amounts, total.net, total.tax, total.gross, total.rounding_nano, total.taxes)
 
 
 def _less(now: Document, before: Document) -> Document:
-    kinds = [*now.lines, *(kind for kind in before.lines if kind not in now.lines)]
+    lines = [*now.lines, *(of for of in before.lines if of not in now.lines)]
     return Document(
-        lines={kind: now.lines.get(kind, 0) - before.lines.get(kind, 0) for kind in kinds},
+        lines={of: now.lines.get(of, 0) - before.lines.get(of, 0) for of in lines},
         net=now.net - before.net,
         tax=now.tax - before.tax,
         gross=now.gross - before.gross,

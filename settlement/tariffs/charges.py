@@ -13,26 +13,15 @@ from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
 from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, Component
 from settlement.tariffs.dealing import deal
+from settlement.tariffs.holding import Holding
 from settlement.tariffs.network import price_at_level
+from settlement.tariffs.taxes import RateFrom, rate_spans
 
 _PPM: Final = 1_000_000
 _HOUR_S: Final = 3_600
 _NANO_PER_MICRO: Final = 1_000
-
-
-class Calendar(NamedTuple):
-    """Slots in the local calendar, int64[slots] each. slot_s: their length in seconds.
-
-    month: ascending places of months that follow each other; month_of_year: 1 to 12; day: ``date.toordinal``; second: of the wall clock
-    at the slot's start, after midnight. days_of_month: one a month, how many days the calendar gives it.
-    """
-
-    slot_s: int
-    month: Int64Column
-    month_of_year: Int64Column
-    day: Int64Column
-    second: Int64Column
-    days_of_month: Sequence[int]
+NO_TAX: Final = (RateFrom(0, 0),)
+"""Of a tariff whose rate is always 0."""
 
 
 class Usage(NamedTuple):
@@ -113,9 +102,10 @@ class NoLevelError(SettlementError):
 
 
 class Charge(NamedTuple):
-    """One entry's charge for a month: energy_wh 0 where the base is none; price None where there is no one price of a kWh.
+    """One entry's charge for a month, or for its days of one tax rate: energy_wh 0 where the base is none; price None where there is no one price of a kWh.
 
-    entry: the place of its component among those of the tariff.
+    entry: the place of its component among those of the tariff; tax_ppm: None where no tax is paid on it; from_day, until_day: its days, the second
+    one excluded.
     """
 
     name: str
@@ -125,6 +115,20 @@ class Charge(NamedTuple):
     price_micro_per_kwh: int | None
     amount_nano: int
     entry: int = 0
+    tax_ppm: int | None = 0
+    from_day: int = 0
+    until_day: int = 0
+
+
+class _Month(NamedTuple):
+    """What an entry charges a party for, in a month: its place, what the lines before it come to by kind, and what was used before in the year."""
+
+    party: str
+    usage: Usage
+    place: int
+    counts: _Counts
+    billed_nano: Mapping[str, int]
+    before_wh: int
 
 
 class _Counts(NamedTuple):
@@ -135,31 +139,18 @@ class _Counts(NamedTuple):
     is_valid: NDArray[np.bool_]
 
 
-class Holding:
-    """In which slots of a calendar components hold: bool[slots], one for all that hold at the same times."""
-
-    def __init__(self, calendar: Calendar) -> None:
-        self.calendar = calendar
-        self._found: dict[tuple[object, ...], NDArray[np.bool_]] = {}
-
-    def of(self, component: Component) -> NDArray[np.bool_]:
-        """Those of one component."""
-        listed = map(tuple, (component.months, component.windows, component.weekdays))
-        times = (component.from_day, component.until_day, *listed)
-        found = self._found.get(times)
-        if found is None:
-            found = self._found[times] = _holds(component, self.calendar)
-        return found
-
-
 class Tariff:
     """Components on a calendar. Tariffs of many parties are given the ``Holding`` of one: a column of all slots for each would not fit."""
 
     def __init__(
-        self, components: Sequence[Component], holding: Holding, prices: Mapping[str, SlotPrices] | None = None
+        self,
+        components: Sequence[Component],
+        holding: Holding,
+        prices: Mapping[str, SlotPrices] | None = None,
+        rates: Sequence[RateFrom] = NO_TAX,
     ) -> None:
-        """prices: of the calendar's slots, by the name of each price series that a component names."""
-        self.components, self.calendar, self._prices = components, holding.calendar, prices or {}
+        """prices: of the calendar's slots, by the name of each price series that a component names; rates: of the tariff's tax, as of ``rate_on``."""
+        self.components, self.calendar, self._prices, self._rates = components, holding.calendar, prices or {}, rates
         slots = self.calendar.day.size
         self._silent = SlotPrices(np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.bool_))
         whole_days = [component._replace(windows=(), weekdays=()) for component in components]
@@ -195,56 +186,75 @@ class Tariff:
             if component.parties and party not in component.parties:
                 continue
             counts = _Counts(holds & billed, billed, is_valid & billed)
-            for month in range(self._months):
-                before_wh = used[month].get(component.name, 0)
-                charge = self._charge(component, party, usage, month, counts, of_month[month], before_wh)
-                if component.is_of_year:
-                    used[month][component.name] = before_wh + charge.energy_wh
-                if charge.energy_wh or charge.amount_nano:
-                    of_month[month][component.name] = of_month[month].get(component.name, 0) + charge.amount_nano
-                    found.append(charge._replace(entry=entry))
+            for place in range(self._months):
+                before_wh = used[place].get(component.name, 0)
+                month = _Month(party, usage, place, counts, of_month[place], before_wh)
+                for charge in self._by_rate(component, month):
+                    if component.is_of_year:
+                        used[place][component.name] = used[place].get(component.name, 0) + charge.energy_wh
+                    if charge.energy_wh or charge.amount_nano:
+                        of_month[place][component.name] = of_month[place].get(component.name, 0) + charge.amount_nano
+                        found.append(charge._replace(entry=entry))
         return found
 
-    def _charge(
-        self,
-        component: Component,
-        party: str,
-        usage: Usage,
-        month: int,
-        counts: _Counts,
-        billed_nano: Mapping[str, int],
-        before_wh: int,
-    ) -> Charge:
-        slots = self._slots(month)
-        holds = counts.holds
+    def _by_rate(self, component: Component, month: _Month) -> list[Charge]:
+        """What an entry comes to in a month, by the rates of its tax: of each what it comes to up to the rate's last day, less what it did before."""
+        slots = self._slots(month.place)
+        if slots.start == slots.stop:
+            return []
+        first_day, last_day = int(self.calendar.day[slots.start]), int(self.calendar.day[slots.stop - 1])
+        spans = rate_spans(component, self._rates, first_day, last_day)
+        whole = self._charge(component, month, slots)
+        found, from_day, energy_wh, amount_nano = list[Charge](), first_day, 0, 0
+        for until_day, tax_ppm in spans:
+            end = slots.start + int(np.searchsorted(self.calendar.day[slots], until_day))
+            upto = whole if end == slots.stop else self._charge(component, month, slice(slots.start, end))
+            found.append(
+                whole._replace(
+                    energy_wh=upto.energy_wh - energy_wh,
+                    amount_nano=upto.amount_nano - amount_nano,
+                    tax_ppm=tax_ppm,
+                    from_day=from_day,
+                    until_day=until_day,
+                )
+            )
+            from_day, energy_wh, amount_nano = until_day, upto.energy_wh, upto.amount_nano
+        return found
+
+    def _charge(self, component: Component, month: _Month, counted: slice) -> Charge:
+        """What an entry comes to up to some slot of a month. counted: the month's slots, or the first of them.
+
+        The peak is that of the whole month, and so are the lines of which a percent component is a share: days of ``counted`` have their part.
+        """
+        slots, (holds, is_billed, _) = self._slots(month.place), month.counts
+        charge = Charge(component.name, component.account, month.place, 0, None, 0)
         if component.base in ENERGY_BASES:
-            places = slots.start + np.flatnonzero(holds[slots])
-            of_slot = energy_of(component.base, usage)[places]
+            places = counted.start + np.flatnonzero(holds[counted])
+            of_slot = energy_of(component.base, month.usage)[places]
             energy_wh, price = int(of_slot.sum()), None
             if component.levels:
-                price, amount = _by_level(component, usage, places)
+                price, amount = _by_level(component, month.usage, places)
             elif component.price_series:
                 amount = self._by_series(component, places, of_slot)
             elif component.steps:
-                below_wh = before_wh if component.is_of_year else 0
+                below_wh = month.before_wh if component.is_of_year else 0
                 amount = stepped(component, below_wh + energy_wh) - stepped(component, below_wh)
             else:
                 price, amount = component.price, energy_wh * component.price
-            return Charge(component.name, component.account, month, energy_wh, price, amount)
-        days, days_billed = self._days(holds, slots), self._days(counts.is_billed, slots)
+            return charge._replace(energy_wh=energy_wh, price_micro_per_kwh=price, amount_nano=amount)
+        days, days_billed = self._days(holds, counted), self._days(is_billed, slots)
         if component.base == PERCENT:
-            lines_nano = sum(billed_nano.get(kind, 0) for kind in component.of)
+            lines_nano = sum(month.billed_nano.get(kind, 0) for kind in component.of)
             share = lines_nano * component.price * days // (_PPM * days_billed) if days else 0
-            return Charge(component.name, component.account, month, 0, None, share)
+            return charge._replace(amount_nano=share)
         if component.base == DAY:
-            return Charge(component.name, component.account, month, 0, None, days * component.price * _NANO_PER_MICRO)
+            return charge._replace(amount_nano=days * component.price * _NANO_PER_MICRO)
         if component.base == KW_PEAK:
-            power_days = self._peaks(component, usage, slots, counts)
+            power_days = self._peaks(component, month, counted)
         else:
-            power_days = component.contracted_w.get(party, 0) * days
+            power_days = component.contracted_w.get(month.party, 0) * days
         # W x micro per kW = nano; a part of a month costs its share of the month's days
-        amount = power_days * component.price // self.calendar.days_of_month[month]
-        return Charge(component.name, component.account, month, 0, None, amount)
+        return charge._replace(amount_nano=power_days * component.price // self.calendar.days_of_month[month.place])
 
     def energies_of_year(self, party: str, usage: Usage, is_billed: NDArray[np.bool_]) -> dict[str, list[int]]:
         """What the party used under components with steps of a year: Wh of each month, by name."""
@@ -265,13 +275,17 @@ class Tariff:
         """Of how many local days some slots are."""
         return int(np.unique(self.calendar.day[slots][mask[slots]]).size)
 
-    def _peaks(self, component: Component, usage: Usage, slots: slice, counts: _Counts) -> int:
-        """The highest mean power of a slot in which the entry holds, W, times the days on which it is valid; of points each by itself, together."""
-        everywhere = {"": PointUsage(usage.import_wh, counts.is_billed)}
+    def _peaks(self, component: Component, month: _Month, counted: slice) -> int:
+        """The highest mean power of a slot of the month in which the entry holds, W, times the days of ``counted`` on which it is valid; of points each by itself,
+
+        together.
+        """
+        slots, (holds, is_billed, is_valid), usage = self._slots(month.place), month.counts, month.usage
+        everywhere = {"": PointUsage(usage.import_wh, is_billed)}
         found = 0
         for own in (usage.at_point or everywhere if component.peak_of == OF_POINT else everywhere).values():
-            peak_wh = int(own.import_wh[slots][(counts.holds & own.is_billed)[slots]].max(initial=0))
-            found += peak_wh * _HOUR_S // self.calendar.slot_s * self._days(counts.is_valid & own.is_billed, slots)
+            peak_wh = int(own.import_wh[slots][(holds & own.is_billed)[slots]].max(initial=0))
+            found += peak_wh * _HOUR_S // self.calendar.slot_s * self._days(is_valid & own.is_billed, counted)
         return found
 
     def _by_series(self, component: Component, places: NDArray[np.intp], energy_wh: Int64Column) -> int:
@@ -435,22 +449,3 @@ def energy_of(base: str, usage: Usage) -> Int64Column:
         case "traded":
             return usage.traded_wh
     return usage.import_wh - usage.traded_wh
-
-
-def _holds(component: Component, calendar: Calendar) -> NDArray[np.bool_]:
-    """In which slots an entry holds."""
-    holds = np.ones(calendar.day.size, dtype=np.bool_)
-    if component.from_day is not None:
-        holds &= calendar.day >= component.from_day
-    if component.until_day is not None:
-        holds &= calendar.day < component.until_day
-    if component.months:
-        holds &= np.isin(calendar.month_of_year, component.months)
-    if component.weekdays:
-        holds &= np.isin((calendar.day + 6) % 7 + 1, component.weekdays)
-    if component.windows:
-        inside = [
-            (calendar.second >= window.start_s) & (calendar.second < window.end_s) for window in component.windows
-        ]
-        holds &= np.logical_or.reduce(inside)
-    return holds

@@ -1,22 +1,47 @@
-"""At which rate tax is paid on the lines of a tariff's components."""
+"""At which rate tax is paid on what a tariff charges: by days, for a rate may change inside a month."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from settlement.tariffs.components import Component
 
 
-def rates_of_month(components: Iterable[Component], first_day: int, own_ppm: int) -> dict[str, int | None]:
-    """The rate of each component's line of a month, None for no tax. first_day: of the month; own_ppm: of the tariff.
+class RateFrom(NamedTuple):
+    """The tax rate of a tariff from a local day on (``date.toordinal``), until the next one."""
 
-    A line has one rate in a month: that of its first entry in it. No tax is paid on one of which an entry is not taxed.
+    day: int
+    tax_ppm: int
+
+
+class RateSpan(NamedTuple):
+    """Days that follow each other, up to ``until_day`` (excluded), of one rate; None where no tax is paid."""
+
+    until_day: int
+    tax_ppm: int | None
+
+
+def rate_on(own: Sequence[RateFrom], day: int) -> int:
+    """The tariff's rate on a day; before its first day the first one. own: ascending by day, at least one."""
+    return next((one.tax_ppm for one in reversed(own) if one.day <= day), own[0].tax_ppm)
+
+
+def rate_spans(component: Component, own: Sequence[RateFrom], first_day: int, last_day: int) -> list[RateSpan]:
+    """The rates of an entry from one day to another, both included: its own, else those of the tariff, neighbours of one rate together.
+
+    own: of the tariff, as of ``rate_on``.
     """
-    found: dict[str, int | None] = {}
-    of_month = [one for one in components if one.until_day is None or one.until_day > first_day]
-    for one in sorted(of_month, key=lambda entry: entry.from_day or 0):
-        if one.is_taxed:
-            found.setdefault(one.name, own_ppm if one.tax_ppm is None else one.tax_ppm)
-        else:
-            found[one.name] = None
-    return found
+    end_day = last_day + 1
+    if not component.is_taxed:
+        return [RateSpan(end_day, None)]
+    if component.tax_ppm is not None:
+        return [RateSpan(end_day, component.tax_ppm)]
+    changes = [one.day for one in own if first_day < one.day < end_day]
+    spans: list[RateSpan] = []
+    for day, until_day in zip([first_day, *changes], [*changes, end_day], strict=True):
+        tax_ppm = rate_on(own, day)
+        if spans and spans[-1].tax_ppm == tax_ppm:
+            spans.pop()
+        spans.append(RateSpan(until_day, tax_ppm))
+    return spans

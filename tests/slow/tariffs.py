@@ -39,6 +39,10 @@ class Days(NamedTuple):
     settled: int
 
 
+Rates = Sequence[tuple[int, int]]
+"""The tax of a tariff, ppm, from each of some days on; ascending."""
+
+
 def charges(
     components: Sequence[Component],
     party: str,
@@ -48,26 +52,60 @@ def charges(
     billed_nano: Mapping[str, int],
     used_wh: Mapping[str, int] | None = None,
 ) -> dict[tuple[int, str], int]:
-    """Nano by month and name; ``billed_nano``: what the contract's lines come to in every month; used_wh: in the year before the first slot, by name."""
-    found: dict[tuple[int, str], int] = {}
+    """Nano by month and name; the arguments are those of ``charges_by_rate``."""
+    found: dict[tuple[int, str], int] = defaultdict(int)
+    by_rate = charges_by_rate(components, party, slots, slot_s, days_of_month, billed_nano, used_wh, [(0, 0)])
+    for (month, name, _), nano in by_rate.items():
+        found[month, name] += nano
+    return {key: nano for key, nano in found.items() if nano}
+
+
+def charges_by_rate(
+    components: Sequence[Component],
+    party: str,
+    slots: Sequence[Slot],
+    slot_s: int,
+    days_of_month: Sequence[int],
+    billed_nano: Mapping[str, int],
+    used_wh: Mapping[str, int] | None,
+    rates: Rates,
+) -> dict[tuple[int, str, int | None], int]:
+    """Nano by month, name and rate of tax, day after day: each day has what it adds to what the entry came to up to the day before.
+
+    billed_nano: what the contract's lines come to in every month; used_wh: in the year before the first slot, by name.
+    """
+    found: dict[tuple[int, str, int | None], int] = defaultdict(int)
     for month, days in enumerate(days_of_month):
         of_month = [slot for slot in slots if slot.month == month]
+        settled = sorted({slot.day for slot in of_month})
         lines = defaultdict(int, billed_nano)
         for component in components:
             if component.parties and party not in component.parties:
                 continue
-            inside = [slot for slot in of_month if holds(component, slot)]
-            if component.steps_per == "year":
-                amount = by_year(component, components, party, slots, month, used_wh or {})
-            elif component.base == "kw_peak":
-                amount = peaks(component, of_month, slot_s, days)
-            else:
-                settled = len({slot.day for slot in of_month})
-                amount = charge(component, party, inside, Days(days, settled), lines)
-            if amount:
-                lines[component.name] += amount
-                found[month, component.name] = found.get((month, component.name), 0) + amount
+            before = 0
+            for day in settled:
+                inside = [slot for slot in of_month if holds(component, slot) and slot.day <= day]
+                if component.steps_per == "year":
+                    upto = [slot for slot in slots if slot.month < month or (slot.month == month and slot.day <= day)]
+                    amount = by_year(component, components, party, upto, month, used_wh or {}, slots)
+                elif component.base == "kw_peak":
+                    amount = peaks(component, of_month, slot_s, days, day)
+                else:
+                    amount = charge(component, party, inside, Days(days, len(settled)), lines)
+                found[month, component.name, tax_on(component, rates, day)] += amount - before
+                before = amount
+            lines[component.name] += before
     return {key: nano for key, nano in found.items() if nano}
+
+
+def tax_on(component: Component, rates: Rates, day: int) -> int | None:
+    """At which rate a day's part of an entry is taxed."""
+    if not component.is_taxed:
+        return None
+    if component.tax_ppm is not None:
+        return component.tax_ppm
+    begun = [rate for from_day, rate in rates if from_day <= day]
+    return begun[-1] if begun else rates[0][1]
 
 
 def holds(component: Component, slot: Slot) -> bool:
@@ -117,8 +155,12 @@ def by_year(
     slots: Sequence[Slot],
     month: int,
     used_wh: Mapping[str, int],
+    whole: Sequence[Slot],
 ) -> int:
-    """Nano of a month's energy, Wh after Wh's worth of steps: what all of the year comes to up to it, less what it came to before."""
+    """Nano of a month's energy, Wh after Wh's worth of steps: what all of the year comes to up to it, less what it came to before.
+
+    slots: up to some day of the month; whole: all of them, as earlier entries of the month have used all that they do.
+    """
     own = [slot for slot in slots if slot.month == month]
     year = date.fromordinal(own[0].day).year
     is_first_year = date.fromordinal(slots[0].day).year == year
@@ -129,7 +171,8 @@ def by_year(
         earlier = [slot for slot in slots if slot.month < month and date.fromordinal(slot.day).year == year]
         before_wh += sum(energy_wh(other, slot) for slot in earlier if holds(other, slot))
         if components.index(other) < components.index(component):
-            before_wh += sum(energy_wh(other, slot) for slot in own if holds(other, slot))
+            of_month = [slot for slot in whole if slot.month == month]
+            before_wh += sum(energy_wh(other, slot) for slot in of_month if holds(other, slot))
     whole_wh = before_wh + sum(energy_wh(component, slot) for slot in own if holds(component, slot))
     return by_steps(component, whole_wh) - by_steps(component, before_wh)
 
@@ -144,14 +187,17 @@ def energy_wh(component: Component, slot: Slot) -> int:
     }[component.base]
 
 
-def peaks(component: Component, of_month: Sequence[Slot], slot_s: int, days_of_month: int) -> int:
-    """Nano of the highest slot inside the hours and days of the week, of all points or of each; days count whatever the hour."""
+def peaks(component: Component, of_month: Sequence[Slot], slot_s: int, days_of_month: int, until: int) -> int:
+    """Nano of the highest slot of the month inside the hours and days of the week, of all points or of each, for the days up to one; they count whatever the
+
+    hour.
+    """
     whole = component._replace(windows=(), weekdays=())
     amount = Fraction(0)
     by_point = component.peak_of == "point"
     for name in sorted({point for slot in of_month for point in slot.at_point}) if by_point else [""]:
         billed = [slot for slot in of_month if not by_point or name in slot.at_point]
-        days = {slot.day for slot in billed if holds(whole, slot)}
+        days = {slot.day for slot in billed if holds(whole, slot) and slot.day <= until}
         imports = [slot.at_point[name] if by_point else slot.import_wh for slot in billed if holds(component, slot)]
         watts = max((import_wh * 3_600 // slot_s for import_wh in imports), default=0)
         amount += Fraction(watts, 1_000) * component.price * 1_000 * Fraction(len(days), days_of_month)

@@ -11,7 +11,7 @@ from gridledger.settling.outgoing.fields import BALANCE, ENERGY
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.billing import Billing
 from settlement.area_balance import counter_account
-from settlement.invoicing.documents import Document
+from settlement.invoicing.documents import Document, LineOf
 from settlement.invoicing.issued import Claim, Line, Tax, Terms
 
 
@@ -35,12 +35,17 @@ def _of_parties(billing: Billing, zone: str, area: str) -> Iterator[Due]:
             billing.billed(billing.run(run), party)
     for party in billing.points_of_party:
         whole = billing.invoices.whole(party, billing.sheets.names, 0)
-        amounts = whole.document.lines if whole.document is not None else {}
-        lines = {
-            kind.line_kind: Line(kind.account, energy_wh, nano, amounts.get(kind.line_kind, 0))
-            for kind, energy_wh, nano in zip(billing.kinds, whole.energy_wh, whole.amount_nano, strict=True)
-            if energy_wh or nano
-        }
+        lines: dict[str, Line] = {}
+        for of_line, one in whole.lines.items():
+            kind, account = billing.kinds[of_line.kind]
+            amounts = {} if whole.document is None else whole.document.lines
+            known = lines.get(kind, Line(account, 0, 0, 0))
+            lines[kind] = Line(
+                account,
+                known.energy_wh + one.energy_wh,
+                known.amount_nano + one.amount_nano,
+                known.amount + amounts.get(LineOf(kind, of_line.tax_ppm), 0),
+            )
         of = Subject(party, month, zone, area, ENERGY)
         yield Due(of, _terms(billing.terms_in(party, month)), Claim(lines, _taxes(whole.document)))
 

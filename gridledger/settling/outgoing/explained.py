@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
 from gridledger.settling import balance_derivation, month_derivation
 from gridledger.settling.balance_books import balance_book, month_histories
 from gridledger.settling.balance_derivation import TITLES
-from gridledger.settling.balance_month_derivation import day_step, owed_by_day
+from gridledger.settling.balance_month_derivation import day_step, owed_by_day, owed_by_rate
 from gridledger.settling.chain import Scope
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
 from gridledger.settling.documents import Books, month_billing
 from gridledger.settling.files.fault import nearest
-from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounding_words
+from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounded_steps
 from gridledger.settling.month_lines import bracketed, month_lines
 from gridledger.settling.outgoing.book import Book, DocumentLineRow, DocumentRow, IssueRow, read_book
 from gridledger.settling.outgoing.fields import BALANCE
@@ -25,7 +25,7 @@ from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.invoicing.issued import Claim, Line
-from settlement.invoicing.total import HALF_UP_AWAY, invoice_total
+from settlement.invoicing.total import HALF_UP_AWAY
 
 
 class _Found(NamedTuple):
@@ -38,12 +38,12 @@ class _Found(NamedTuple):
 
 
 class _Now(NamedTuple):
-    """What a kind of line came to by the issue's block: how, exact. terms: None where nothing is owed by the document's terms any more."""
+    """What a kind of line came to by the issue's block: how, exact, by the rate of its tax. terms: None where nothing is owed by the document's terms any more."""
 
     title: Text
     steps: Sequence[Step]
     energy_wh: int
-    amount_nano: int
+    amounts_nano: Mapping[int | None, int]
     terms: InvoiceTerms | None
     run: str
 
@@ -88,12 +88,13 @@ def _of_party(reader: LedgerReader, found: _Found) -> _Now:
     billing = month_billing(books, slots_to_issue(reader, books.scope, document.month), document.party).billing
     run, terms = billing.sheets.names[-1], billing.terms_in(document.party, document.month)
     if not _is_by(document, terms):
-        return _Now(_TAKEN_BACK, [], 0, 0, None, run)
-    lines = month_lines(billing, document.party, run)
-    line = next((one for one in lines if one.kind == found.row.line_kind), None)
-    if line is None:
-        return _Now(_TAKEN_BACK, [], 0, 0, terms, run)
-    return _Now(line.title, line.steps, line.energy_wh, line.amount_nano, terms, run)
+        return _Now(_TAKEN_BACK, [], 0, _NOTHING, None, run)
+    lines = [one for one in month_lines(billing, document.party, run) if one.kind == found.row.line_kind]
+    if not lines:
+        return _Now(_TAKEN_BACK, [], 0, _NOTHING, terms, run)
+    steps = [step for one in lines for step in one.steps]
+    amounts_nano = {one.tax_ppm: one.amount_nano for one in lines}
+    return _Now(lines[0].title, steps, sum(one.energy_wh for one in lines), amounts_nano, terms, run)
 
 
 def _of_balance(reader: LedgerReader, found: _Found) -> _Now:
@@ -103,11 +104,11 @@ def _of_balance(reader: LedgerReader, found: _Found) -> _Now:
     histories = list(month_histories(books, billing.dataset, document.area))
     run, terms = histories[-1].known[-1].run, balance_book(books, billing).terms_of(document.party, document.month)
     if terms is None or not _is_by(document, terms):
-        return _Now(TITLES[kind], [], 0, 0, None, run)
+        return _Now(TITLES[kind], [], 0, _NOTHING, None, run)
     days = owed_by_day(histories, billing.dataset.timezone, kind, document.party)
-    energy_wh, nano = sum(one.energy_wh for one in days.values()), sum(one.pays_nano for one in days.values())
+    energy_wh = sum(one.energy_wh for one in days.values())
     step = day_step(days, document.area, f"{document.party}/SLOT/{kind}", document.currency)
-    return _Now(TITLES[kind], [step], energy_wh, nano, terms, run)
+    return _Now(TITLES[kind], [step], energy_wh, owed_by_rate(days, terms), terms, run)
 
 
 def _is_by(document: DocumentRow, terms: InvoiceTerms) -> bool:
@@ -124,14 +125,12 @@ def _changes(found: _Found, now: _Now, terms: InvoiceTerms) -> Iterator[Step]:
             "zh_CN": f"按税率 {terms.tax_ppm} ppm 的应付：已适用其他条款，全部冲回",
         }
         yield Step(what, numbers("0"), 0, nano, holds=True)
-    quanta = invoice_total([now.amount_nano], terms.tax_ppm, terms.quantum_nano, terms.rounding).net
-    rule = rounding_words(terms)
-    what = {"en": f"Rounded once, {rule['en']}", "zh_CN": f"只取整一次，{rule['zh_CN']}"}
-    formula = f"{bracketed(now.amount_nano)} ÷ {terms.quantum_nano}"
-    yield Step(what, numbers(formula), quanta, quanta_unit(terms), holds=True)
+    rounded = rounded_steps(now.amounts_nano, terms, {"en": "Rounded once", "zh_CN": "只取整一次"})
+    yield from rounded
+    quanta, now_nano = sum(step.result for step in rounded), sum(now.amounts_nano.values())
     for column, owed, issued, said, unit in (
         ("energy_wh", now.energy_wh, before.energy_wh, row.energy_wh, "Wh"),
-        ("amount_nano", now.amount_nano, before.amount_nano, row.amount_nano, nano),
+        ("amount_nano", now_nano, before.amount_nano, row.amount_nano, nano),
         ("amount", quanta, before.amount, row.amount, quanta_unit(terms)),
     ):
         what = {
@@ -141,4 +140,5 @@ def _changes(found: _Found, now: _Now, terms: InvoiceTerms) -> Iterator[Step]:
         yield Step(what, numbers(f"{owed} − {bracketed(issued)}"), owed - issued, unit, holds=owed - issued == said)
 
 
+_NOTHING: Final[Mapping[int | None, int]] = {None: 0}
 _TAKEN_BACK: Text = {"en": "a line that was issued and is owed no more", "zh_CN": "已开具而不再应付的项目"}

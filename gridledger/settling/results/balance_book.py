@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from gridledger.settling.dataset import InvoiceTerms
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
 from settlement.area_balance import KINDS, Entry, answering_account, counter_account, pays_nano
-from settlement.invoicing.documents import Document, InvoiceLine, documents
+from settlement.invoicing.documents import Document, InvoiceLine, LineOf, documents, highest_first
 
 BALANCE_INVOICES: Final = "balance_invoices.csv"
 BALANCE_INVOICE_LINES: Final = "balance_invoice_lines.csv"
@@ -60,7 +60,7 @@ class BalanceInvoiceRow(NamedTuple):
 
 
 class BalanceLineRow(NamedTuple):
-    """A line of such a document; party, month and line_kind name it for ``settle explain``, with the area. energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds."""
+    """A line of such a document, of all rates of its tax; party, month and line_kind name it for ``settle explain``, with the area. energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds."""
 
     party: str
     month: str
@@ -89,11 +89,23 @@ class BalanceIssued(NamedTuple):
     terms: InvoiceTerms
 
 
-class _Sum(NamedTuple):
-    """What a run adds to a kind of line in a month."""
+class BalanceSum(NamedTuple):
+    """What is added to a kind of line, exact."""
 
     energy_wh: int = 0
     owed_nano: int = 0
+
+    def plus(self, energy_wh: int, owed_nano: int) -> BalanceSum:
+        """With some more."""
+        return BalanceSum(self.energy_wh + energy_wh, self.owed_nano + owed_nano)
+
+
+class RatedLine(NamedTuple):
+    """A line of a document, one of each kind and rate of tax. added: exact, by the run; amount: quanta, by the document."""
+
+    of: LineOf
+    added: BalanceSum
+    amount: int
 
 
 TermsOf = Callable[[str, str], InvoiceTerms | None]
@@ -117,11 +129,14 @@ class BalanceBook:
     def __init__(self, days: Sequence[BalanceDay], terms_of: TermsOf) -> None:
         self.days = days
         self._terms_of = terms_of
-        self._sums: dict[Answering, dict[str, dict[str, _Sum]]] = {}
+        self._sums: dict[Answering, dict[str, dict[LineOf, BalanceSum]]] = {}
         for day in days:
-            of_run = self._sums.setdefault(Answering(day.who, day.month, day.area), {}).setdefault(day.run, {})
-            known = of_run.get(day.kind, _Sum())
-            of_run[day.kind] = _Sum(known.energy_wh + day.energy_wh, known.owed_nano + day.owed_nano)
+            answering = Answering(day.who, day.month, day.area)
+            terms = terms_of(day.who, day.month) if _is_party(answering) else None
+            rate = None if terms is None else terms.rate_on(date.fromisoformat(day.date).toordinal())
+            of_run = self._sums.setdefault(answering, {}).setdefault(day.run, {})
+            line = LineOf(day.kind, rate)
+            of_run[line] = of_run.get(line, BalanceSum()).plus(day.energy_wh, day.owed_nano)
 
     def terms_of(self, party: str, month: str) -> InvoiceTerms | None:
         """By which terms who answers is invoiced, None where nothing says them."""
@@ -172,22 +187,38 @@ class BalanceBook:
         if terms is None:
             return
         of_run = self._sums[of]
-        runs, states, so_far = sorted(of_run, key=run_rank), list[list[InvoiceLine]](), defaultdict[str, int](int)
+        runs, states, so_far = sorted(of_run, key=run_rank), list[list[InvoiceLine]](), defaultdict[LineOf, int](int)
         for run in runs:
-            for kind, added in of_run[run].items():
-                so_far[kind] += added.owed_nano
-            states.append([InvoiceLine(kind, so_far[kind], terms.tax_ppm) for kind in KINDS if so_far[kind]])
+            for line, added in of_run[run].items():
+                so_far[line] += added.owed_nano
+            states.append(
+                [
+                    InvoiceLine(line.line_kind, so_far[line], line.tax_ppm)
+                    for line in sorted(so_far, key=_in_order)
+                    if so_far[line]
+                ]
+            )
         made = documents(states, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
         for run, document in zip(runs, made, strict=True):
             if document is not None:
                 yield BalanceIssued(of, run, document, terms)
 
+    def lines(self, one: BalanceIssued) -> list[RatedLine]:
+        """The lines of a document, by kinds; of one kind the highest rate first."""
+        of_run: Mapping[LineOf, BalanceSum] = self._sums[one.of][one.run]
+        found = [RatedLine(of, of_run[of], one.document.lines.get(of, 0)) for of in sorted(of_run, key=_in_order)]
+        return [line for line in found if any(line.added) or line.amount]
+
     def _lines(self, one: BalanceIssued) -> Iterator[BalanceLineRow]:
-        of_run: Mapping[str, _Sum] = self._sums[one.of][one.run]
-        for kind in KINDS:
-            added, amount = of_run.get(kind, _Sum()), one.document.lines.get(kind, 0)
-            if any(added) or amount:
-                yield BalanceLineRow(*one.of, one.run, kind, *added, amount)
+        lines = self.lines(one)
+        for kind in dict.fromkeys(line.of.line_kind for line in lines):
+            own = [line for line in lines if line.of.line_kind == kind]
+            energy_wh, owed_nano = (sum(line.added[at] for line in own) for at in (0, 1))
+            yield BalanceLineRow(*one.of, one.run, kind, energy_wh, owed_nano, sum(line.amount for line in own))
+
+
+def _in_order(line: LineOf) -> tuple[int, int]:
+    return KINDS.index(line.line_kind), highest_first(line.tax_ppm)
 
 
 NO_BALANCE: Final = BalanceBook((), lambda *_: None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff
 from gridledger.settling.partners import NOBODY, Partners
-from gridledger.settling.results.invoices import Invoices, Issued, month_sums
+from gridledger.settling.results.invoices import Invoices, Issued, LineSum, RatedKind, SlotRates, month_sums
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.party_lines import Kind, Rows, Signed, merged, rows_of
 from gridledger.settling.results.sheets import Sheet, Sheets, lines_of
@@ -31,7 +31,7 @@ from gridledger.settling.runs import RunColumns
 from gridledger.tables.columns import Places, utf8
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
-from settlement.tariffs.taxes import rates_of_month
+from settlement.tariffs.taxes import rate_on
 
 NOTHING_USED: Final[UsedOfYear] = {}
 
@@ -78,7 +78,7 @@ class Billing:
         self.months = months_of(dataset.slot_start_s, dataset.slot_s, dataset.timezone)
         components = [one for tariff in tariffs.values() for one in tariff.components]
         self.kinds = _kinds([*self.contract.line_kinds], [Kind(one.name, one.account) for one in components])
-        self.invoices = Invoices(self.months.names, self.kinds, self.rates_ppm, self._terms_of)
+        self.invoices = Invoices(self.months.names, self.kinds, self._terms_of)
 
     @cached_property
     def accounts(self) -> Sequence[str]:
@@ -97,10 +97,14 @@ class Billing:
         """What a run is to a party; ``invoices`` is told what it comes to."""
         parts = self._parts(run, party)
         charges = self._charges.get((run.name, party), Added())
-        of_charges = rows_of_charges(charges.charges, self.kinds, self.months.first_slot)
-        rows = merged([*rows_of(parts, self.kinds, run.sheet.slots), of_charges])
-        month = self.months.calendar.month
-        self.invoices.add(run.name, party, month_sums(rows, month, len(self.months.names), len(self.kinds)))
+        of_contract = rows_of(parts, self.kinds, run.sheet.slots)
+        rows = merged([*of_contract, rows_of_charges(charges.charges, self.kinds, self.months.first_slot)])
+        sums = self._contract_sums(party, of_contract)
+        for sign, charge in charges.charges:
+            of = RatedKind(self.kinds.index(Kind(charge.name, charge.account)), charge.tax_ppm)
+            known = sums[charge.month].get(of, LineSum())
+            sums[charge.month][of] = known.plus(sign * charge.energy_wh, sign * charge.amount_nano)
+        self.invoices.add(run.name, party, sums)
         return Billed(parts, charges, rows)
 
     def chargings(self) -> Iterator[Charging]:
@@ -148,21 +152,32 @@ class Billing:
 
     def _billed_nano(self, name: str, party: str) -> MonthTotals:
         """What a run adds to a party's lines of the contract, by month and kind."""
-        rows = self.contract_rows(name, party)
-        sums = month_sums(rows, self.months.calendar.month, len(self.months.names), len(self.kinds))
-        names = [kind.line_kind for kind in self.kinds]
-        return [dict(zip(names, of_month, strict=True)) for of_month in sums.amount_nano]
+        run = self.run(name)
+        found: list[dict[str, int]] = []
+        for sums in self._contract_sums(party, rows_of(self._parts(run, party), self.kinds, run.sheet.slots)):
+            of_month: dict[str, int] = {}
+            for of, one in sums.items():
+                kind = self.kinds[of.kind].line_kind
+                of_month[kind] = of_month.get(kind, 0) + one.amount_nano
+            found.append(of_month)
+        return found
+
+    def _contract_sums(self, party: str, rows: Sequence[Rows]) -> list[dict[RatedKind, LineSum]]:
+        """What lines of the contract come to by month; the tax on them is the tariff's, that of the day."""
+        return month_sums(rows, self.months, len(self.kinds), self._slot_rates(party))
+
+    def _slot_rates(self, party: str) -> SlotRates:
+        """The rate of a party's tariff in each slot."""
+        day, own = self.months.calendar.day, self.tariffs[party].rates
+        begins = [int(day[0]), *(one.day for one in own if int(day[0]) < one.day <= int(day[-1]))]
+        from_begins = [rate_on(own, begin) for begin in begins]
+        rates_ppm = sorted({*from_begins})
+        places = np.array([rates_ppm.index(rate) for rate in from_begins], dtype=np.int64)
+        return SlotRates(rates_ppm, places[np.searchsorted(begins, day, side="right") - 1])
 
     def _terms_of(self, party: str, month: int) -> InvoiceTerms:
         """Of a month's invoice."""
         return self.terms_in(party, self.months.names[month])
-
-    def rates_ppm(self, party: str, month: int) -> Sequence[int | None]:
-        """At which rate tax is paid on a party's lines of a month, by the place of their kind; None for no tax."""
-        own_ppm = self._terms_of(party, month).tax_ppm
-        first_day = self.months.first_day(self.months.names[month])
-        rates = rates_of_month(self.tariffs[party].components, first_day, own_ppm)
-        return [rates.get(kind.line_kind, own_ppm) for kind in self.kinds]
 
 
 def _points_of_party(dataset: Dataset) -> Mapping[str, Places]:

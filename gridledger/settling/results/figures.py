@@ -159,7 +159,7 @@ def _kinds(invoices: Invoices, issued: Sequence[Issued]) -> list[KindFigures]:
             kind.line_kind,
             kind.account,
             invoices.energy_wh(kind),
-            sum(one.document.lines.get(kind.line_kind, 0) for one in issued),
+            sum(one.document.amount_of(kind.line_kind) for one in issued),
         )
         for kind in invoices.kinds
     ]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridledger.settling.dataset import InvoiceTerms
+from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, exact_sums
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
 from settlement.contract_kit_1 import Int64Column
-from settlement.invoicing.documents import Document, InvoiceLine, documents
+from settlement.invoicing.documents import Document, InvoiceLine, LineOf, documents, highest_first
 
 INVOICES: Final = "invoices.csv"
 INVOICE_LINES: Final = "invoice_lines.csv"
@@ -33,7 +34,7 @@ class InvoiceRow(NamedTuple):
 
 
 class InvoiceLineRow(NamedTuple):
-    """A line of a document. run: of the document; energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds.
+    """A line of a document, one of each kind and rate of tax. run: of the document; energy_wh, amount_nano: exact, what the run adds; amount: in quanta, what the document adds.
 
     tax_ppm: the rate of its tax, "" where none is paid on it.
     """
@@ -59,18 +60,39 @@ class InvoiceTaxRow(NamedTuple):
     tax: int
 
 
-class MonthSums(NamedTuple):
-    """What a party's lines of a run come to: by month, and in it by kind; Python integers."""
+class RatedKind(NamedTuple):
+    """A kind of line by its place, at a rate of tax, None for no tax."""
 
-    energy_wh: Sequence[Sequence[int]]
-    amount_nano: Sequence[Sequence[int]]
+    kind: int
+    tax_ppm: int | None
+
+
+class LineSum(NamedTuple):
+    """What some lines come to, exact at any size."""
+
+    energy_wh: int = 0
+    amount_nano: int = 0
+
+    def plus(self, energy_wh: int, amount_nano: int) -> LineSum:
+        """With some more."""
+        return LineSum(self.energy_wh + energy_wh, self.amount_nano + amount_nano)
+
+
+MonthSums = Sequence[Mapping[RatedKind, LineSum]]
+"""What a party's lines of a run come to, by month; no line of nothing."""
+
+
+class SlotRates(NamedTuple):
+    """The rates of a tariff's tax, and the place among them of that of each slot, int64[slots]."""
+
+    rates_ppm: Sequence[int]
+    place: Int64Column
 
 
 class Whole(NamedTuple):
-    """What a month comes to after some runs: by the place of each kind, exact; document: the one invoice that it would be, None of nothing."""
+    """What a month comes to after some runs, exact; document: the one invoice that it would be, None of nothing."""
 
-    energy_wh: Sequence[int]
-    amount_nano: Sequence[int]
+    lines: Mapping[RatedKind, LineSum]
     document: Document | None
 
 
@@ -83,37 +105,36 @@ class Issued(NamedTuple):
     document: Document
 
 
-def month_sums(rows: Rows, month: Int64Column, months: int, kinds: int) -> MonthSums:
-    """Sums by month and kind, exact at any size. ``month``: of each slot."""
-    sums: list[list[list[int]]] = []
-    place = month[rows.slot] * kinds + rows.kind
+def month_sums(rows: Sequence[Rows], months: Months, kinds: int, rates: SlotRates) -> list[dict[RatedKind, LineSum]]:
+    """What lines of slots come to by month, in it by kind and the rate of the tariff in the slot, exact at any size."""
+    of_rates, month = len(rates.rates_ppm), months.calendar.month
+    slot, kind, energy_wh, amount_nano = (
+        np.concatenate([getattr(part, name) for part in rows]) for name in ("slot", "kind", "energy_wh", "amount_nano")
+    )
+    place = (month[slot] * kinds + kind) * of_rates + rates.place[slot]
     order = np.argsort(place, kind="stable")
     place = place[order]
     starts = np.flatnonzero(np.diff(place, prepend=-1))
-    for column in (rows.energy_wh, rows.amount_nano):
-        of_place = [0] * (months * kinds)
-        for at, value in zip(place[starts].tolist(), exact_sums(column[order], starts).tolist(), strict=True):
-            of_place[at] = value
-        sums.append([of_place[start : start + kinds] for start in range(0, len(of_place), kinds)])
-    return MonthSums(*sums)
+    sums = [exact_sums(column[order], starts).tolist() for column in (energy_wh, amount_nano)]
+    found: list[dict[RatedKind, LineSum]] = [{} for _ in months.names]
+    for at, *of_line in zip(place[starts].tolist(), *sums, strict=True):
+        of_kind, rate = divmod(at, of_rates)
+        if any(of_line):
+            found[of_kind // kinds][RatedKind(of_kind % kinds, rates.rates_ppm[rate])] = LineSum(*of_line)
+    return found
 
 
 class Invoices:
-    """The sums of every run and party, and the documents that follow from them. rates_of, terms_of: by party and place of the month.
-
-    rates_of: at which rate tax is paid on each kind, None for no tax.
-    """
+    """The sums of every run and party, and the documents that follow from them. terms_of: by party and place of the month."""
 
     def __init__(
         self,
         months: Sequence[str],
         kinds: Sequence[Kind],
-        rates_of: Callable[[str, int], Sequence[int | None]],
         terms_of: Callable[[str, int], InvoiceTerms],
     ) -> None:
         self.months, self.kinds = months, kinds
         self._terms_of = terms_of
-        self._rates_of = rates_of
         self._sums: dict[str, dict[str, MonthSums]] = {}
 
     def add(self, run: str, party: str, sums: MonthSums) -> None:
@@ -131,8 +152,8 @@ class Invoices:
     def energy_wh(self, kind: Kind) -> int:
         """What a kind of line comes to over all parties, months and runs."""
         place = self.kinds.index(kind)
-        every = (sums for of_party in self._sums.values() for sums in of_party.values())
-        return sum(of_month[place] for sums in every for of_month in sums.energy_wh)
+        every = (of_month for of_party in self._sums.values() for sums in of_party.values() for of_month in sums)
+        return sum(one.energy_wh for of_month in every for of, one in of_month.items() if of.kind == place)
 
     def write(self, out: Path, runs: Sequence[str]) -> list[Issued]:
         """Make all three files; the documents in them."""
@@ -161,47 +182,50 @@ class Invoices:
         """Their lines as rows of ``INVOICE_LINES``."""
         return [row for one in issued for row in self._lines(one)]
 
-    def exact_nano(self, party: str, runs: Sequence[str], month: int) -> Sequence[int]:
-        """What a party's lines of some runs come to in a month, by the place of their kind."""
-        return self._sum([sums.amount_nano[month] for sums in self._of_runs(party, runs)])
+    def exact(self, party: str, runs: Sequence[str], month: int) -> Mapping[RatedKind, LineSum]:
+        """What a party's lines of some runs come to in a month, by kinds, of one kind the highest rate first."""
+        of_party, found = self._sums[party], dict[RatedKind, LineSum]()
+        for run in runs:
+            for of, one in of_party[run][month].items() if run in of_party else ():
+                found[of] = found.get(of, LineSum()).plus(*one)
+        return {of: found[of] for of in sorted(found, key=_in_order) if any(found[of])}
 
     def whole(self, party: str, runs: Sequence[str], month: int) -> Whole:
         """What a party's month comes to after some runs."""
-        energy_wh = self._sum([sums.energy_wh[month] for sums in self._of_runs(party, runs)])
-        amount_nano = self.exact_nano(party, runs, month)
-        (document,) = self._made(party, month, [amount_nano])
-        return Whole(energy_wh, amount_nano, document)
-
-    def _of_runs(self, party: str, runs: Sequence[str]) -> list[MonthSums]:
-        of_party = self._sums[party]
-        return [of_party[run] for run in runs if run in of_party]
-
-    def _sum(self, of_run: Sequence[Sequence[int]]) -> Sequence[int]:
-        """By the place of each kind."""
-        return [sum(values) for values in zip(*of_run, strict=True)] or [0] * len(self.kinds)
+        lines = self.exact(party, runs, month)
+        (document,) = self._made(party, month, [lines])
+        return Whole(lines, document)
 
     def _documents(self, party: str, runs: Sequence[str], month: int) -> list[Document | None]:
-        exact = [self.exact_nano(party, runs[: place + 1], month) for place in range(len(runs))]
+        exact = [self.exact(party, runs[: place + 1], month) for place in range(len(runs))]
         return self._made(party, month, exact)
 
-    def _made(self, party: str, month: int, exact_nano: Sequence[Sequence[int]]) -> list[Document | None]:
-        """The documents of a month that came to these amounts by kind, one after the other."""
-        states: list[list[InvoiceLine]] = []
-        rates_ppm = self._rates_of(party, month)
-        for total in exact_nano:
-            lines = zip(self.kinds, total, rates_ppm, strict=True)
-            states.append([InvoiceLine(kind.line_kind, nano, rate) for kind, nano, rate in lines if nano])
+    def _made(self, party: str, month: int, exact: Sequence[Mapping[RatedKind, LineSum]]) -> list[Document | None]:
+        """The documents of a month that came to these lines, one after the other."""
+        states = [
+            [
+                InvoiceLine(self.kinds[of.kind].line_kind, one.amount_nano, of.tax_ppm)
+                for of, one in lines.items()
+                if one.amount_nano
+            ]
+            for lines in exact
+        ]
         terms = self._terms_of(party, month)
         return documents(states, quantum_nano=terms.quantum_nano, rounding=terms.rounding)
 
     def _lines(self, one: Issued) -> Iterator[InvoiceLineRow]:
-        sums, month = self._sums[one.party][one.run], self.months.index(one.month)
-        for place, (kind, rate) in enumerate(zip(self.kinds, self._rates_of(one.party, month), strict=True)):
-            energy_wh, nano = sums.energy_wh[month][place], sums.amount_nano[month][place]
-            amount = one.document.lines.get(kind.line_kind, 0)
+        sums = self._sums[one.party][one.run][self.months.index(one.month)]
+        for of in sorted(sums, key=_in_order):
+            energy_wh, nano = sums[of]
+            kind = self.kinds[of.kind].line_kind
+            amount = one.document.lines.get(LineOf(kind, of.tax_ppm), 0)
             if energy_wh or nano or amount:
-                tax_ppm = "" if rate is None else rate
-                yield InvoiceLineRow(one.party, one.month, one.run, kind.line_kind, energy_wh, nano, amount, tax_ppm)
+                tax_ppm = "" if of.tax_ppm is None else of.tax_ppm
+                yield InvoiceLineRow(one.party, one.month, one.run, kind, energy_wh, nano, amount, tax_ppm)
+
+
+def _in_order(of: RatedKind) -> tuple[int, int]:
+    return of.kind, highest_first(of.tax_ppm)
 
 
 def tax_rows(issued: Iterable[Issued]) -> list[InvoiceTaxRow]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gridledger.tables.columns import Places
 from settlement.contract_kit_1 import Int64Column
-from settlement.tariffs.charges import Calendar
+from settlement.tariffs.holding import Calendar
 
 
 class Months(NamedTuple):

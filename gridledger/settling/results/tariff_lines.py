@@ -22,7 +22,6 @@ from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
 from settlement.tariffs.charges import (
     Charge,
-    Holding,
     LevelUsage,
     NoLevelError,
     NoPriceError,
@@ -32,6 +31,7 @@ from settlement.tariffs.charges import (
     used_before,
 )
 from settlement.tariffs.components import OF_POINT
+from settlement.tariffs.holding import Holding
 
 MonthTotals = Sequence[Mapping[str, int]]
 """Of each month the nano-currency of each kind of line."""
@@ -87,7 +87,11 @@ def chargings(
     is what their last runs say, whichever run is charged. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
-    of_party = {party: Tariff(one.components, holding, one.prices) for party, one in tariffs.items() if one.components}
+    of_party = {
+        party: Tariff(one.components, holding, one.prices, one.rates)
+        for party, one in tariffs.items()
+        if one.components
+    }
     if not of_party:
         return
     used_wh: dict[str, dict[str, list[int]]] = {}
@@ -160,9 +164,11 @@ def _of_partners(
     found = defaultdict[OfMonth, int](int)
     for charge in filter(is_of_partner, charges):
         component = tariff.components[charge.entry]
-        counts = holding.of(component) & (holding.calendar.month == charge.month)
-        for of_month, nano in partners_of_charge(charge, component, counts, rows):
-            found[of_month] += nano
+        day, of_month = holding.calendar.day, holding.of(component) & (holding.calendar.month == charge.month)
+        own = of_month & (day >= charge.from_day) & (day < charge.until_day)
+        counts = own if own.any() else of_month  # days of a peak that lies in other hours
+        for name, nano in partners_of_charge(charge, component, counts, rows):
+            found[name] += nano
     return found
 
 

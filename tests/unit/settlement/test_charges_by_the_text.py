@@ -16,8 +16,7 @@ from gridcore.registry import tariff as registered
 from settlement.contract_kit_1 import largest_remainder
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
 from settlement.tariffs.charges import (
-    Calendar,
-    Holding,
+    NO_TAX,
     LevelUsage,
     NoLevelError,
     NoPriceError,
@@ -30,8 +29,10 @@ from settlement.tariffs.charges import (
 )
 from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
 from settlement.tariffs.dealing import deal
+from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.network import VoltageLevel
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
+from settlement.tariffs.taxes import RateFrom
 from tests.slow import invoices, tariffs
 
 FIRST = date(2026, 6, 29).toordinal()
@@ -83,7 +84,7 @@ def components(draw: st.DrawFn) -> list[Component]:
                 place_levels=draw(st.sampled_from([(), ((1, "110kV"), (2, "35kV"))])) if follows else (),
                 user_level="35kV" if priced_by == "levels" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
-                tax_ppm=draw(st.sampled_from([None, 0, 60_000])),
+                tax_ppm=draw(st.sampled_from([None, None, 0, 60_000])),
                 contracted_w={"P1": draw(st.integers(0, 10**9))} if base == "kw_contracted" else {},
                 of=("levy", *NAMES[: len(found)]) if base == "percent" else (),
             )
@@ -156,11 +157,21 @@ def usages(draw: st.DrawFn) -> Usages:
 def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int, str], int]:
     """Nano by month and name."""
     found: dict[tuple[int, str], int] = {}
-    tariff = Tariff(parts, Holding(of.calendar), of.prices)
+    for (month, name, _), nano in charged_by_rate(parts, of, levy, NO_TAX).items():
+        found[month, name] = found.get((month, name), 0) + nano
+    return {key: nano for key, nano in found.items() if nano}
+
+
+def charged_by_rate(
+    parts: Sequence[Component], of: Usages, levy: int, rates: Sequence[RateFrom]
+) -> dict[tuple[int, str, int | None], int]:
+    """Nano by month, name and rate of tax."""
+    found: dict[tuple[int, str, int | None], int] = {}
+    tariff = Tariff(parts, Holding(of.calendar), of.prices, rates)
     of_year = tariff.energies_of_year("P1", of.usage, np.ones(SLOTS, dtype=np.bool_))
     used_wh = {name: used_before(energies, 6, USED_WH.get(name, 0)) for name, energies in of_year.items()}
     for charge in tariff.charges("P1", of.usage, [{"levy": levy}, {"levy": levy}], used_wh=used_wh):
-        key = (charge.month, charge.name)
+        key = (charge.month, charge.name, charge.tax_ppm)
         found[key] = found.get(key, 0) + charge.amount_nano
     return {key: nano for key, nano in found.items() if nano}
 
@@ -172,6 +183,28 @@ LEVIES = st.integers(-(10**15), 10**15)
 @settings(max_examples=150, deadline=None)
 def test_charges_by_columns_are_those_of_the_text(parts: list[Component], of: Usages, levy: int) -> None:
     assert charged(parts, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH)
+
+
+RATES = st.lists(
+    st.builds(RateFrom, st.integers(FIRST - 1, FIRST + 4), st.sampled_from([0, 60_000, 130_000])),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda one: one.day,
+).map(sorted)
+
+
+@given(components(), usages(), LEVIES, RATES)
+@settings(max_examples=100, deadline=None)
+def test_what_is_charged_on_the_days_of_each_rate_is_taxed_with_it_and_all_of_it_is_what_one_rate_would_come_to(
+    parts: list[Component], of: Usages, levy: int, rates: list[RateFrom]
+) -> None:
+    found = charged_by_rate(parts, of, levy, rates)
+    days = [(one.day, one.tax_ppm) for one in rates]
+    assert found == tariffs.charges_by_rate(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH, days)
+    sums: dict[tuple[int, str], int] = {}
+    for (month, name, _), nano in found.items():
+        sums[month, name] = sums.get((month, name), 0) + nano
+    assert {key: nano for key, nano in sums.items() if nano} == charged(parts, of, levy)
 
 
 @given(components(), usages(), LEVIES)

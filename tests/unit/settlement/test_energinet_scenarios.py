@@ -14,7 +14,8 @@ import pytest
 from settlement.invoicing.total import HALF_UP_AWAY, invoice_total
 from settlement.split import spread
 from settlement.tariffs import components_of
-from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
+from settlement.tariffs.charges import Tariff, Usage
+from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.network import grid_loss
 
 FOLDER = Path(__file__).with_name("energinet")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.invoicing.documents import InvoiceLine, documents
+from settlement.invoicing.documents import InvoiceLine, LineOf, documents
 from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY, invoice_total
 
 QUANTUM_NANO = 10_000_000
@@ -18,8 +18,12 @@ LINES = st.dictionaries(st.sampled_from("abcd"), st.integers(-(10**12), 10**12),
 def test_the_documents_of_a_month_sum_to_the_invoice_of_its_last_state(
     states: list[dict[str, int]], rounding: str, tax_ppm: int
 ) -> None:
-    rates = {"a": tax_ppm, "b": tax_ppm, "c": 60_000, "d": None}
-    as_lines = [[InvoiceLine(kind, nano, rates[kind]) for kind, nano in state.items()] for state in states]
+    """Kind a has a line of each of two rates, as of a month in which its rate changes."""
+    of_line = {"a": LineOf("a", tax_ppm), "b": LineOf("a", 310_000), "c": LineOf("c", 60_000), "d": LineOf("d", None)}
+    rates = {name: of.tax_ppm for name, of in of_line.items()}
+    as_lines = [
+        [InvoiceLine(of_line[name].line_kind, nano, rates[name]) for name, nano in state.items()] for state in states
+    ]
     found = documents(as_lines, quantum_nano=QUANTUM_NANO, rounding=rounding)
     last = states[-1]
     whole = invoice_total(list(last.values()), [rates[kind] for kind in last], QUANTUM_NANO, rounding)
@@ -36,9 +40,10 @@ def test_the_documents_of_a_month_sum_to_the_invoice_of_its_last_state(
     assert {rate: amount for rate, amount in taxes.items() if amount} == {
         one.tax_ppm: one.taxed for one in whole.taxes if one.taxed
     }
-    for kind in "abcd":
-        of_kind = sum(document.lines.get(kind, 0) for document in issued)
-        assert of_kind == dict(zip(last, whole.lines, strict=True)).get(kind, 0)
+    amounts = dict(zip(last, whole.lines, strict=True))
+    found_lines = {name: sum(one.lines.get(of, 0) for one in issued) for name, of in of_line.items()}
+    assert found_lines == {name: amounts.get(name, 0) for name in of_line}
+    assert sum(one.amount_of("a") for one in issued) == amounts.get("a", 0) + amounts.get("b", 0)
 
 
 def test_a_state_that_changes_nothing_has_no_document() -> None:

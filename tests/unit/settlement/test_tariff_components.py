@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from settlement.errors import SettlementError
-from settlement.tariffs.charges import Calendar, Holding, Tariff, Usage
+from settlement.tariffs.charges import Tariff, Usage
+from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.reading import components_of
 
 PAGE = Path(__file__).parents[3] / "docs/tariffs.md"
@@ -115,7 +116,7 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (residential,), (dynamic,), (traded, residual), (followed,), found = (
+    (residential,), (dynamic,), (traded, residual), (followed,), found, (earlier, later) = (
         components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
     )
     assert (residential.is_of_year, [step.until_wh for step in residential.steps]) == (
@@ -128,6 +129,7 @@ def test_the_example_of_the_page_is_a_tariff() -> None:
     assert (followed.covers, followed.place_levels) == ("trade", ((1, "110kV"), (2, "35kV"), (3, "35kV")))
     assert [component.base for component in found].count("residual") == 4
     assert found[-1].of[-1] == "demand_charge"
+    assert (earlier.tax_ppm, later.tax_ppm, earlier.until_day) == (160_000, 130_000, later.from_day)
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=SLOTS, max_size=SLOTS), st.integers(-(10**6), 10**6))

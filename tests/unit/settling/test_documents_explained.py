@@ -27,9 +27,10 @@ from gridledger.settling.month_lines import month_lines
 from gridledger.settling.results.billing import Billing
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
-from settlement.tariffs import charges
-from settlement.tariffs.charges import Calendar, SlotPrices
+from settlement.tariffs import holding
+from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
+from settlement.tariffs.holding import Calendar
 from tests.slow import tariffs
 from tests.unit.settlement.test_charges_by_the_text import FIRST, SERIES, components
 from tests.unit.settling.folders import AUCTION, RULES, make_folder
@@ -334,8 +335,8 @@ def test_columns_that_charge_a_slot_too_many_are_found_by_the_plain_sums(
         found = holds(component, calendar)
         return found | np.roll(found, 1) if component.windows else found
 
-    holds = charges._holds
-    monkeypatch.setattr(charges, "_holds", longer)
+    holds = holding._holds
+    monkeypatch.setattr(holding, "_holds", longer)
     windowed = derive_document(DocumentFolder(settled), DocumentName("M1", "2025-06", "window", "initial"))
     assert [step.holds for step in windowed.steps if step.what["en"].startswith("The month after run")] == [False]
     assert derive_document(DocumentFolder(settled), DocumentName("M1", "2025-06", "energy", "initial")).holds

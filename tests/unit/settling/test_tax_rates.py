@@ -16,7 +16,7 @@ from gridledger.cli import main
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.month_derivation import DocumentName, derive_document
 from settlement.tariffs.components import Component
-from settlement.tariffs.taxes import rates_of_month
+from settlement.tariffs.taxes import RateFrom, rate_spans
 from tests.slow import invoices
 from tests.unit.settling.folders import RULES, make_folder
 from tests.unit.settling.test_month_documents import make, rows
@@ -144,18 +144,14 @@ def test_who_has_another_tariff_with_a_component_of_the_name_has_its_own_tax(tmp
     assert all(derive_document(folder, DocumentName(party, MONTH, "", "initial")).holds for party in ("p-1", "p-2"))
 
 
-def test_a_line_has_the_rate_of_its_first_entry_in_the_month_and_none_where_one_is_not_taxed() -> None:
-    entries = [
-        Component("a", "grid", "import", 1, tax_ppm=50_000, until_day=10),
-        Component("a", "grid", "import", 1, from_day=10, tax_ppm=60_000, until_day=20),
-        Component("a", "grid", "import", 1, from_day=20),
-        Component("b", "grid", "import", 1, until_day=15),
-        Component("b", "grid", "import", 1, from_day=15, is_taxed=False),
-    ]
-    found = [rates_of_month(entries, day, 130_000) for day in (9, 10, 19, 20)]
-    assert [one["a"] for one in found] == [50_000, 60_000, 60_000, 130_000]
-    assert [one["b"] for one in found] == [None] * 4
-    assert rates_of_month(entries[:4], 9, 130_000)["b"] == 130_000
+def test_an_entry_has_its_own_rate_else_that_of_the_tariff_day_by_day_and_neighbours_of_one_rate_are_one_span() -> None:
+    own = [RateFrom(10, 160_000), RateFrom(20, 130_000), RateFrom(25, 130_000)]
+    entry = Component("a", "grid", "import", 1)
+    assert rate_spans(entry, own, 1, 31) == [(20, 160_000), (32, 130_000)]
+    assert rate_spans(entry, own, 20, 31) == [(32, 130_000)]
+    assert rate_spans(entry, own, 1, 19) == [(20, 160_000)]
+    assert rate_spans(entry._replace(tax_ppm=0), own, 1, 31) == [(32, 0)]
+    assert rate_spans(entry._replace(is_taxed=False), own, 1, 31) == [(32, None)]
 
 
 @pytest.mark.parametrize(

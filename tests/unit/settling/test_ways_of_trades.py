@@ -22,7 +22,8 @@ from gridledger.settling.month_documents import scope_of
 from ledger.registry.zones import Zone, ZoneInForce
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
-from settlement.tariffs.charges import Calendar, Holding, NoLevelError, Tariff, Usage, Way
+from settlement.tariffs.charges import NoLevelError, Tariff, Usage, Way
+from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.reading import components_of
 from tests.unit.settling.folders import AUCTION, make_folder
 
