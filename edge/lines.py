@@ -34,8 +34,6 @@ DRAIN_ROUNDS_MAX = 10
 """A line that never falls silent is closed after this many times ``drain_ms``."""
 SILENT_REQUESTS_MAX = 3
 """So many requests in a row without any answer: the connection may be half dead, open a new one."""
-GATEWAY_MS_MAX = 6000
-"""A gateway that has not come back from a dead device within this is not waiting for it: it was looked for once."""
 GATEWAY_MARGIN = 1.25
 """It is waited for so much longer than it has been seen to take."""
 CONNECT_PAUSE_MS = 100
@@ -81,6 +79,10 @@ class LineConfig:
     """Pause between two requests, where that is longer than what a profile says for its meter."""
     connect_pause_ms: int = field(default=0, metadata={"min": 0, "max": 10_000})
     """Pause between connecting and the first request."""
+    gateway_ms_max: int = field(default=6000, metadata={"min": 0, "max": 60_000})
+    """A gateway to a serial bus that has not come back from a dead device within this is not waiting for it: it was looked for once. 0: there
+    is no gateway, and nobody is waited for.
+    """
     utc_offset_min: int | None = field(default=None, metadata={"min": -840, "max": 840})
     """Of the meters' own clocks, where they show local time; absent: China Standard Time of DL/T 645 meters, else this machine's."""
     tls: bool = False
@@ -318,7 +320,7 @@ class Line:
         """Whether the connection has to be opened anew; not while a gateway may still come back from a dead device."""
         if self._is_out_of_step:
             return True
-        is_owed = self._framing.owed and self._clock_ms() - self._owed_since_ms < GATEWAY_MS_MAX
+        is_owed = self._framing.owed and self._clock_ms() - self._owed_since_ms < self.config.gateway_ms_max
         return self._silent_requests >= SILENT_REQUESTS_MAX and not is_owed
 
     async def _keep_gap(self, gap_ms: float) -> None:
@@ -373,9 +375,10 @@ class Line:
 
     def _busy_until_ms(self) -> float:
         """Until when the gateway may still be waiting for a device that was given up; 0.0 where nothing speaks for it."""
-        if not self._framing.owed or self._framing.stray:
+        most_ms = self.config.gateway_ms_max
+        if not most_ms or not self._framing.owed or self._framing.stray:
             return 0.0
-        return self._owed_since_ms + (GATEWAY_MS_MAX if self._gateway_ms is None else self._gateway_ms)
+        return self._owed_since_ms + (most_ms if self._gateway_ms is None else self._gateway_ms)
 
     async def _gave_up(self, request: Request, timeout_ms: int) -> LineError:
         """Settle the line after a request without an answer; return what to raise."""

@@ -31,6 +31,8 @@ from simulators.scenarios.meter_kinds import BITS_PER_BYTE, DLT645, MODBUS_RTU, 
 from simulators.scenarios.schema import SLOT_S
 
 SAMPLING: Final = {"slot_s": SLOT_S, "window_ms": 20_000, "attempts_max": 20, "backoff_ms": 20}
+AT_ONCE: Final = {"timeout_ms": 400, "drain_ms": 50, "gateway_ms_max": 0}
+"""Of lines whose meters answer at once: who is silent for so long never answers. A process that stands still for longer is asked again."""
 SUBMIT: Final = {"retry_ms_min": 20, "retry_ms_max": 500}
 VOLTAGE: Final = "32.7.0"
 REPEAT_S: Final = 0.5
@@ -325,6 +327,8 @@ def _edge_toml(
     for end, wiring in lines:
         framer = FRAMER_OF[wiring.speaks]
         parts.append(f'[[lines]]\nline = "{end.line}"\nhost = "{end.host}"\nport = {end.port}\nframer = "{framer}"\n')
+        if not wiring.baud:
+            parts[-1] += "".join(f"{key} = {value}\n" for key, value in AT_ONCE.items())
     line_ends = world.line_ends[number - 1][:LINE_ENDS_OBSERVED]
     for row, virtual in placed:
         meter = world.meters[row]

@@ -151,6 +151,15 @@ async def test_dead_units_behind_a_patient_gateway_starve_nobody() -> None:
         assert [(reading.number, reading.attempts) for reading in sample.meters] == [(0, 1), (3, 1), (4, 1), (5, 1)]
 
 
+async def test_where_there_is_no_gateway_a_dead_unit_costs_its_own_time_alone() -> None:
+    """By itself the line is given 6 s to come back from the first one, and the window is over."""
+    async with _fleet(3, "socket", keys={"gateway_ms_max": 0}) as (fleet, line):
+        for meter in ("M000", "M001"):
+            fleet.set_fault(meter, Fault(silent=True))
+        first = await Sampling([line], 900, policy=SamplePolicy(backoff_ms=20, window_ms=3000)).first_pass()
+        assert _read(first) == [2]
+
+
 async def test_slow_device_does_not_hide_how_long_a_gateway_waits_for_a_dead_one() -> None:
     """Its late answer comes first and sooner than the gateway comes back from the dead ones."""
     async with _fleet(8, "socket", keys={"timeout_ms": 400, "drain_ms": 120}) as (fleet, line):
