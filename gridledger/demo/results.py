@@ -36,10 +36,11 @@ from simulators.grid.world import World
 class Tables:
     """Rows of each result file, what each party would pay the supplier alone, and of that the charges for what it took.
 
-    settled: what the last run of each slot says.
+    settled: what the last run of each slot says; sums: by slot and run, what the run says less the one before it.
     """
 
     settled: Settled
+    sums: dict[tuple[int, str], RunSums] = field(default_factory=lambda: defaultdict(RunSums))
     registers: list[RegisterRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
     fills: list[FillRow] = field(default_factory=list)
@@ -55,6 +56,17 @@ class Tables:
     """Those that the last runs estimate."""
     measured_slots: set[int] = field(default_factory=set)
     """Slots whose initial runs estimated nothing."""
+
+    def add_charges(self, charges: Mapping[tuple[int, str], RunSums]) -> None:
+        """Put what runs charge besides, by slot and run, into statements and postings."""
+        for key, more in charges.items():
+            self.sums[key].add(more)
+        self.book()
+
+    def book(self) -> None:
+        """Make statements and postings of the sums."""
+        self.postings = [row for (slot, run), sums in self.sums.items() for row in sums.postings(slot, run)]
+        self.statements = [row for (slot, run), sums in self.sums.items() for row in sums.statements(slot, run)]
 
     def files(self) -> Mapping[str, Sequence[Sequence[int | str]]]:
         """The rows of each result file, as they were collected."""
@@ -93,15 +105,12 @@ async def fetch_tables(client: Client, world: World, contract: Contract) -> Tabl
         for slot, slot_start_s in enumerate(world.slot_start_s.tolist())
         for area in world.areas
     )
-    said: dict[tuple[int, str], RunSums] = defaultdict(RunSums)
     async with aclosing(answers_in_turn(slots)) as answered:
         async for slot_answers in answered:
-            _note_runs(tables, said, slot_answers)
+            _note_runs(tables, slot_answers)
             _note_orders(tables, slot_answers, is_priced=not contract.trades_in_pairs)
             _note_positions(tables.settled, slot_answers)
-    for (slot_start_s, run), sums in said.items():
-        tables.postings += sums.postings(slot_start_s, run)
-        tables.statements += sums.statements(slot_start_s, run)
+    tables.book()
     return tables
 
 
@@ -151,12 +160,12 @@ def _note_positions(settled: Settled, answers: _SlotAnswers) -> None:
     settled.add_positions(answers.slot, at, columns, np.array(said["quality"], dtype=np.uint8))
 
 
-def _note_runs(tables: Tables, said: dict[tuple[int, str], RunSums], answers: _SlotAnswers) -> None:
-    """The runs of an area's slot; into ``said``, by slot and run, what each says less the one before it."""
+def _note_runs(tables: Tables, answers: _SlotAnswers) -> None:
+    """The runs of an area's slot."""
     runs, before = answers.runs, RunSums()
     for run in runs:
         now = read_run(run)
-        said[answers.slot_start_s, run["run"]].add(now.less(before))
+        tables.sums[answers.slot_start_s, run["run"]].add(now.less(before))
         before = now
     tables.corrections += len(runs) - 1
     tables.estimated_at_deadline += runs[0]["estimated"]

@@ -20,6 +20,7 @@ from gridcore.errors import GridError, UsageError
 from gridcore.logs import get_logger
 from gridledger.demo.agreeing import check_same_state
 from gridledger.demo.asked_homes import AskedHomes
+from gridledger.demo.charges import read_charges
 from gridledger.demo.day import Day, StandstillError, patiently
 from gridledger.demo.devices import Broker, broker_of
 from gridledger.demo.dropped import Dropped
@@ -185,6 +186,8 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
             audience.show_outcome(outcome)
             await asked.wait()
             return outcome
+    if scene.terms.rules.tariff:  # of months, out of the ledger that no node uses any more
+        collected.tables.add_charges(read_charges(scene.nodes[0].data_dir))
     outcome = _write_results(plan, scene, troubles, collected)
     audience.show_outcome(outcome)
     return outcome

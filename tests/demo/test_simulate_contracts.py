@@ -118,8 +118,10 @@ def test_keys_prices_levels_and_a_tariff_reach_the_ledger_and_the_folder_can_be_
     agents, direct = run_with(rules, tmp_path / "agents"), run_with(rules, tmp_path / "direct", "--direct")
     assert agents.json["energy_traded_wh"] == direct.json["traded_wh"] > 0
     assert (agents.out / "settlement.csv").read_bytes() == (direct.out / "settlement.csv").read_bytes()
-    billed = {row["line_kind"] for row in direct.rows("settlement/statements.csv")}
-    assert {"grid", "spot", "trade_buy"} <= billed
+    for name in ("statements.csv", "postings.csv"):
+        assert (agents.out / name).read_bytes() == (direct.out / "settlement" / name).read_bytes(), name
+    assert {"grid", "spot", "trade_buy"} <= {row["line_kind"] for row in agents.rows("statements.csv")}
+    assert agents.json["postings_sum_nano"] == 0
     assert {row["party"] for row in agents.rows("statements.csv") if row["line_kind"] == "trade_buy"} == {
         "H006",
         "H018",

@@ -96,7 +96,7 @@ class Billing:
     def billed(self, run: OfRun, party: str) -> Billed:
         """What a run is to a party; ``invoices`` is told what it comes to."""
         parts = self._parts(run, party)
-        charges = self._charges.get((run.name, party), Added())
+        charges = self.charges.get((run.name, party), Added())
         of_contract = rows_of(parts, self.kinds, run.sheet.slots)
         rows = merged([*of_contract, rows_of_charges(charges.charges, self.kinds, self.months.first_slot)])
         sums = self._contract_sums(party, of_contract)
@@ -134,7 +134,8 @@ class Billing:
         return merged(rows_of(self._parts(run, party), self.kinds, run.sheet.slots))
 
     @cached_property
-    def _charges(self) -> Mapping[tuple[str, str], Added]:
+    def charges(self) -> Mapping[tuple[str, str], Added]:
+        """By run and party, what a run adds to what a party is charged by the components of its tariff."""
         return added_charges(self.chargings())
 
     def _parts(self, run: OfRun, party: str) -> list[Signed]:
