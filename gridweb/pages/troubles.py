@@ -128,7 +128,7 @@ def shown_to(viewer: Viewer) -> Shown:
 
 @serves_table("/exceptions", *READS_ALL)
 async def exceptions_table(source: Source, viewer: Viewer, *, area: str | None = None, day: str | None = None) -> Table:
-    """Refused rows, missing registers, slots with estimates and energies that are hardly meant, by the money at stake; ``day``: those of one local day alone."""
+    """Refused rows, missing registers, slots with estimates and doubtful energies, by the money at stake; ``day``: those of one local day alone."""
     return await read_exceptions_table(source, area, day, shown_to(viewer))
 
 

@@ -220,7 +220,7 @@ def _marked(figures: Figures) -> str:
         "validation.csv has all.",
         "以上均为实测值并已按原值结算，但需人工核查。可疑电量最大者在前，全部见 validation.csv。",
     )
-    return section(Text("Energies that are hardly meant", "可疑电量"), table(heads, rows), paragraph(what))
+    return section(Text("Doubtful energies", "可疑电量"), table(heads, rows), paragraph(what))
 
 
 def _method(figures: Figures) -> str:
