@@ -365,6 +365,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
+        "part_slots_are_measured?": bool,
         "run_calendar?": {
             "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
             "dispute_material_nano": range(10**18 + 1),
@@ -1226,6 +1227,13 @@ class Piece(NamedTuple):
     approved_end: Transaction | None
 
     @property
+    def is_part(self) -> bool:
+        """Its meter was put up, or taken down, inside the slot, of which it measured a part: it is read, or approved, at one end alone."""
+        ends = (self.start, self.approved_start), (self.end, self.approved_end)
+        given = tuple(sum(one is not None for one in of_end) for of_end in ends)
+        return given == ((1, 0) if self.ended_by else (0, 1))
+
+    @property
     def first(self) -> Reading | Transaction | None:
         """The reading or approval at the slot's start."""
         return self.start or self.approved_start
@@ -1343,9 +1351,24 @@ class Bundle(NamedTuple):
 
     @property
     def ends(self) -> Iterator[Reading | Transaction]:
-        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate."""
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate, one of a part slot."""
         ends = (self.pieces[0].first, self.pieces[-1].last) if self.pieces else ()
         return (one for one in ends if one is not None)
+
+    @property
+    def end_installations(self) -> Iterator[Opened]:
+        """The entry in force at the boundary of each of ``ends``."""
+        for piece in self.pieces[:1]:
+            if piece.first is not None:
+                yield piece.installation
+        for piece in self.pieces[-1:]:
+            if piece.last is not None:
+                yield piece.last_installation
+
+    @property
+    def is_part_slot(self) -> bool:
+        """Whether the meter was put up, or taken down, inside the slot."""
+        return len(self.pieces) == 1 and self.pieces[0].is_part
 
     @property
     def readings(self) -> Iterator[Reading]:
@@ -1514,6 +1537,10 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
 
 
 def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
+    if len(pieces) == 1 and pieces[0].is_part:
+        is_last = pieces[0].ended_by is None
+        hold(pieces[0].end_installation is None or is_last, "only the last piece has an installation of its end")
+        return
     for place, piece in enumerate(pieces, 1):
         is_first, is_last = place == 1, place == len(pieces)
         starts, ends = ((piece.start, piece.approved_start), (piece.end, piece.approved_end))
@@ -3318,6 +3345,9 @@ def _check_imported(of: Examination) -> None:
 
 
 def _check_pieces(of: Examination) -> None:
+    if of.bundle.is_part_slot:
+        _check_part(of, of.bundle.pieces[0])
+        return
     begin_s, before = of.start_s, None
     for piece in of.bundle.pieces:
         installation = piece.installation
@@ -3335,6 +3365,28 @@ def _check_pieces(of: Examination) -> None:
             begin_s = _break_s(of, piece, before)
     if of.bundle.pieces:
         _check_end(of, of.bundle.pieces[-1])
+
+
+def _check_part(of: Examination, piece: Piece) -> None:
+    """The zone measures part slots, and inside this one the meter was put up, or taken down."""
+    installation, row = piece.installation, piece.installation.row
+    hold("part_slots_are_measured" in of.bundle.zone.row.value, "the zone measures no part of a slot")
+    from_s, until_s = of.start_s, of.end_s
+    if piece.ended_by is not None:
+        until_s = _break_s(of, piece, piece.ended_by)
+        hold(
+            piece.ended_by.row.has_ended,
+            "the meter was not taken down, and what it measured behind a break is not shown",
+        )
+    else:
+        from_s = row.from_s
+        hold(of.start_s < from_s < of.end_s, "the meter was not put up inside the slot")
+        is_first = "first_registers" in row.value and "final_registers" not in row.value
+        hold(is_first, "the meter was not put up, and what it measured before is not shown")
+        _check_end(of, piece)
+    _hold_in_force(of, installation, "installation", from_s)
+    same("the point of the installation", row.value["point"], of.bundle.point.entity.name)
+    of.facts["part"] = {"from_s": from_s, "until_s": until_s}
 
 
 def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
@@ -3393,11 +3445,9 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
 
 def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
     """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
-    pieces = bundle.pieces
-    installations = (pieces[0].installation, pieces[-1].last_installation) if pieces else ()
     return [
         (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
-        for end, opened in zip(bundle.ends, installations, strict=True)
+        for end, opened in zip(bundle.ends, bundle.end_installations, strict=True)
     ]
 
 
@@ -3514,6 +3564,7 @@ def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
 
 CORRECTED = 0x02  # the quality byte of an approved register
 ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, the low three bits of their quality byte
+NOT_READ = (-1, -1)  # of a position, at an end of the slot at which its meter was not there
 MEASURED_MASK = 0x27  # of a quality byte: its code, and the flag interpolated
 
 
@@ -3586,8 +3637,10 @@ def check_energy(of: Examination) -> str:
     hold(max(taken) <= PRIMARY_WH_MAX, "the pieces give more energy than a slot may have")
     same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
     shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
-    same("the registers of the position", shown, (spans[0].start, spans[-1].end))
-    of.facts.update(start_registers_wh=list(shown[0]), end_registers_wh=list(shown[1]))
+    first, last = spans[0].start, spans[-1].end
+    read = (first if of.bundle.pieces[0].first else NOT_READ, last if of.bundle.pieces[-1].last else NOT_READ)
+    same("the registers of the position", shown, read)
+    of.facts.update(start_registers_wh=list(first), end_registers_wh=list(last))
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
@@ -3619,17 +3672,24 @@ def check_readings(of: Examination) -> str:
     """
     if of.bundle.imported is not None:
         return _check_import(of, of.bundle.imported)
-    pieces = of.bundle.pieces
-    meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
+    bundle = of.bundle
+    meters = [opened.entity.name for opened in bundle.end_installations]
     of.facts["clocks"], of.facts["approved"] = [], []
-    boundaries = zip(of.bundle.ends, (of.start_s, of.end_s), meters, end_gateways(of.bundle), strict=True)
-    for end, boundary_s, meter, (_, gateway) in boundaries:
+    first, last = bundle.pieces[0].first, bundle.pieces[-1].last
+    boundaries = [at_s for at_s, end in ((of.start_s, first), (of.end_s, last)) if end is not None]
+    ends = zip(bundle.ends, boundaries, meters, end_gateways(bundle), strict=True)
+    for end, boundary_s, meter, (_, gateway) in ends:
         if isinstance(end, Reading):
             _check_reading(of, end, boundary_s, meter, gateway)
         else:
             _check_approval(of, end, boundary_s, meter)
+    if last is None:
+        same("the quality of the position", of.position.quality, 0)
     what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
-    return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+    shown = f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))}"
+    if bundle.is_part_slot:
+        return f"{shown} at one end of the slot; where the meter was put up or taken down inside it, the registry states them."
+    return f"{shown} at both ends of the slot."
 
 
 def _check_import(of: Examination, imported: Imported) -> str:

@@ -246,6 +246,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
+        "part_slots_are_measured?": bool,
         "run_calendar?": {
             "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
             "dispute_material_nano": range(10**18 + 1),

@@ -136,11 +136,11 @@ class MeterPiece:
     """Its number."""
     begin_s: int
     ended_s: int | None = None
-    """When its entry that ends the piece begins; None for the last piece."""
+    """When its entry that ends the piece begins; None where its registers go on at the slot's end."""
     start: ProvenReading | Approval | None = None
-    """Of the first piece alone."""
+    """Of the first piece alone; None where its meter was put up inside the slot."""
     end: ProvenReading | Approval | None = None
-    """Of the last piece alone."""
+    """Of the last piece alone; None where its meter was taken down inside the slot."""
 
 
 @dataclass(frozen=True)

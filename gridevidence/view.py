@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
@@ -95,6 +95,13 @@ class SpanView:
         return (self.end_wh - self.start_wh + self.modulus_wh) * self.ratio
 
 
+class PartView(NamedTuple):
+    """A slot of which its meter measured a part; UTC seconds. stated_s: when it was put up or taken down, with registers that the registry states."""
+
+    is_put_up: bool
+    stated_s: int
+
+
 @dataclass(frozen=True)
 class PositionView:
     """What the point took and traded in the slot, and all that follows from it."""
@@ -114,6 +121,8 @@ class PositionView:
     """(name, value) of what the contract keeps of the point."""
     spans: tuple[SpanView, ...]
     """Import and export of each meter, one after the other."""
+    part: PartView | None
+    """None where the slot is measured as a whole, or not at all."""
     path: PathView
     """To the run's rows_root."""
 
@@ -299,6 +308,7 @@ class _Decoder:
             ),
             columns=tuple(settled.columns.items()),
             spans=tuple(self._spans()),
+            part=self._part(),
             path=path_of_row(self.parts["position"]),
         )
 
@@ -306,8 +316,15 @@ class _Decoder:
         for piece, span in zip(self.bundle.pieces, spans_of(self.bundle), strict=True):
             yield from _span_views(piece.installation.row.value, span)
 
+    def _part(self) -> PartView | None:
+        if not self.bundle.is_part_slot:
+            return None
+        piece = self.bundle.pieces[0]
+        stated = piece.ended_by or piece.installation
+        return PartView(is_put_up=piece.ended_by is None, stated_s=stated.row.from_s)
+
     def _readings(self) -> Iterator[ReadingView]:
-        """Of both ends of the slot; an end that was approved has none."""
+        """Of both ends of the slot; an end that was approved has none, nor one at which the meter was not there."""
         pieces = self.parts["pieces"]
         ends = (("start", pieces[0]), ("end", pieces[-1])) if pieces else ()
         shown = [(when, piece[when]) for when, piece in ends if when in piece]

@@ -344,25 +344,31 @@ def _placed(transaction: Transaction, party: int, counter: int) -> RowProof | No
 
 
 def _pieces(reader: LedgerReader, area: Area, leaf: RunLeaf, row: int, slot_s: int) -> list[MeterPiece]:
-    """The meters that measured the slot of a row, one behind the other."""
+    """The meters that measured the slot of a row, one behind the other; of a part slot the one that was put up, or taken down, inside it."""
     with reader.frozen():
         registry, start_s, end_s = reader.registry, leaf.slot_start_s, leaf.slot_start_s + slot_s
         columns = registry.columns
         entries = columns.installation_entries
         breaks = registry.breaks.within(columns, start_s, end_s, leaf.as_of_height)
     shown = _shown_registers(reader, leaf, row)
-    place, begin_s = int(area.in_force.installation[row]), start_s
-    start: ProvenReading | Approval | None = _end(reader, place, start_s, leaf.as_of_height, shown[0])
+    point, place, begin_s = (
+        registry.points_of(area.zone.place).start + row,
+        int(area.in_force.installation[row]),
+        start_s,
+    )
+    start = _end(reader, place, start_s, leaf.as_of_height, shown[0]) if place >= 0 else None
     pieces = []
     for entry in breaks.tolist():
         meter, at_s = int(entries.entity[entry]), int(entries.from_s[entry])
-        if columns.installation_point[meter] != columns.installation_point[place]:
+        if columns.installation_point[meter] != point:
             continue
         if columns.final_import_wh[entry] != NOT_SAID:
             pieces.append(MeterPiece(int(registry.numbers[place]), begin_s, ended_s=at_s, start=start))
-            start = None
+            place, start = -1, None
         if columns.first_import_wh[entry] != NOT_SAID:
             place, begin_s = meter, at_s
+    if place < 0:
+        return pieces
     end = _end(reader, place, end_s, leaf.as_of_height, shown[1])
     return [*pieces, MeterPiece(int(registry.numbers[place]), begin_s, start=start, end=end)]
 

@@ -25,6 +25,8 @@ class Zone(NamedTuple):
     A slot's book opens ``open_before_start_s`` and closes ``gate_before_start_s`` before the slot; its initial run falls due
     ``metering_deadline_s`` after its end. A correction run falls due ``correction_after_s`` (None: 0) after what it corrects
     became known; from ``final_after_s`` after the slot's end on nothing corrects it (None: the slot is never final).
+    part_slots_are_measured: True: a slot inside which a meter is put up or taken down at a point, its registers stated, is measured there; None: it
+    is estimated, as where nothing was read (docs/spec/state.md, "Part slots").
     run_calendar: the map of a ``RunCalendar``, which then says when corrections fall due; None: there are no final and dispute runs.
     gap_slots_max: slots of the longest gap whose energy comes to the advance of the registers around it, over exchanges of meters too;
     None: gaps are bound as before there was such a limit, up to 96 slots of one meter (docs/spec/state.md, "Estimates").
@@ -41,6 +43,7 @@ class Zone(NamedTuple):
     correction_after_s: int | None = None
     final_after_s: int | None = None
     gap_slots_max: int | None = None
+    part_slots_are_measured: bool | None = None
     run_calendar: Mapping[str, Any] | None = None
     runs_follow_points: bool | None = None
 
@@ -81,11 +84,19 @@ ZONE: Final[Entity[Zone]] = Entity(
             "gate_before_start_s": _SPAN,
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
+            "part_slots_are_measured": exactly(True, "true, or absent"),
             "run_calendar": RUN_CALENDAR,
             "runs_follow_points": exactly(True, "true, or absent"),
         },
         optional=frozenset(
-            {"correction_after_s", "final_after_s", "gap_slots_max", "run_calendar", "runs_follow_points"}
+            {
+                "correction_after_s",
+                "final_after_s",
+                "gap_slots_max",
+                "part_slots_are_measured",
+                "run_calendar",
+                "runs_follow_points",
+            }
         ),
         rule=_fault,
     ),

@@ -171,6 +171,13 @@ class Piece(NamedTuple):
     approved_end: Transaction | None
 
     @property
+    def is_part(self) -> bool:
+        """Its meter was put up, or taken down, inside the slot, of which it measured a part: it is read, or approved, at one end alone."""
+        ends = (self.start, self.approved_start), (self.end, self.approved_end)
+        given = tuple(sum(one is not None for one in of_end) for of_end in ends)
+        return given == ((1, 0) if self.ended_by else (0, 1))
+
+    @property
     def first(self) -> Reading | Transaction | None:
         """The reading or approval at the slot's start."""
         return self.start or self.approved_start
@@ -288,9 +295,24 @@ class Bundle(NamedTuple):
 
     @property
     def ends(self) -> Iterator[Reading | Transaction]:
-        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate."""
+        """What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate, one of a part slot."""
         ends = (self.pieces[0].first, self.pieces[-1].last) if self.pieces else ()
         return (one for one in ends if one is not None)
+
+    @property
+    def end_installations(self) -> Iterator[Opened]:
+        """The entry in force at the boundary of each of ``ends``."""
+        for piece in self.pieces[:1]:
+            if piece.first is not None:
+                yield piece.installation
+        for piece in self.pieces[-1:]:
+            if piece.last is not None:
+                yield piece.last_installation
+
+    @property
+    def is_part_slot(self) -> bool:
+        """Whether the meter was put up, or taken down, inside the slot."""
+        return len(self.pieces) == 1 and self.pieces[0].is_part
 
     @property
     def readings(self) -> Iterator[Reading]:
@@ -459,6 +481,10 @@ def _read_piece(part: Mapping[str, Any]) -> Piece:
 
 
 def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
+    if len(pieces) == 1 and pieces[0].is_part:
+        is_last = pieces[0].ended_by is None
+        hold(pieces[0].end_installation is None or is_last, "only the last piece has an installation of its end")
+        return
     for place, piece in enumerate(pieces, 1):
         is_first, is_last = place == 1, place == len(pieces)
         starts, ends = ((piece.start, piece.approved_start), (piece.end, piece.approved_end))

@@ -67,6 +67,7 @@ def build_genesis(
         open_before_start_s=scenario.timeline.open_before_start_s,
         gap_slots_max=scenario.timeline.gap_slots_max,
         runs_follow_points=True,
+        part_slots_are_measured=True,
     )
     listed.append(Named(ZONE, ZONE_NAME, zone))
     for gateway, area in zip(gateways, world.areas, strict=True):

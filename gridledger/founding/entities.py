@@ -63,6 +63,7 @@ def entities(
         final_after_s=timeline.final_after_s,
         gap_slots_max=timeline.gap_slots_max,
         runs_follow_points=timeline.runs_follow_points or None,
+        part_slots_are_measured=timeline.part_slots_are_measured or None,
         run_calendar=None if config.runs is None else config.runs.calendar.encode(),
     )
     yield from members

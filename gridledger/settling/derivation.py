@@ -7,13 +7,14 @@ this program gives the same line, or the derivation says where it does not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from gridcore.errors import EncodingError, UsageError
 from gridcore.quality import FLAG_INTERPOLATED
-from gridevidence.view import BundleView, PositionView, TermView
+from gridevidence.view import BundleView, PartView, PositionView, TermView
 from ledger.contract import LineLike
 from ledger.one_group import one_group
 from settlement.catalogue import CATALOGUE
@@ -107,8 +108,12 @@ def _energies(view: BundleView) -> Iterator[Step]:
     for span in spans:
         register = {"import": ("import", "用电"), "export": ("export", "上网")}[span.register]
         rolled = f" + {span.modulus_wh}" if span.modulus_wh else ""
+        part = _part_words(position.part)
         yield Step(
-            {"en": f"Register of meter {span.meter}, {register[0]}", "zh_CN": f"电表 {span.meter} 示数，{register[1]}"},
+            {
+                "en": f"Register of meter {span.meter}, {register[0]}{part['en']}",
+                "zh_CN": f"电表 {span.meter} 示数，{register[1]}{part['zh_CN']}",
+            },
             numbers(f"({span.end_wh} − {span.start_wh}{rolled}) × {span.ratio}"),
             span.energy_wh,
             "Wh",
@@ -131,6 +136,16 @@ def _energies(view: BundleView) -> Iterator[Step]:
             "Wh",
             holds=not own or sum(own) == energy_wh,
         )
+
+
+def _part_words(part: PartView | None) -> Text:
+    """When a meter was put up or taken down inside the slot, with a register that no reading tells."""
+    if part is None:
+        return {"en": "", "zh_CN": ""}
+    at = datetime.fromtimestamp(part.stated_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if part.is_put_up:
+        return {"en": f", from {at} on, when it was put up", "zh_CN": f"，自 {at} 装表起"}
+    return {"en": f", until {at}, when it was taken down", "zh_CN": f"，至 {at} 拆表止"}
 
 
 def _given_words(view: BundleView) -> Text:

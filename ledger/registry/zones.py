@@ -20,7 +20,7 @@ class Timeline(NamedTuple):
     """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change.
 
     final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs;
-    gap_slots_max: 0 for a zone that names none; runs_follow_points: False for one that does not.
+    gap_slots_max: 0 for a zone that names none; runs_follow_points, part_slots_are_measured: False for one that does not.
     """
 
     first_slot_start_s: int
@@ -31,6 +31,7 @@ class Timeline(NamedTuple):
     final_after_s: int = NEVER
     gap_slots_max: int = 0
     runs_follow_points: bool = False
+    part_slots_are_measured: bool = False
     run_calendar: RunCalendar | None = None
 
     @classmethod
@@ -45,6 +46,7 @@ class Timeline(NamedTuple):
             NEVER if zone.final_after_s is None else zone.final_after_s,
             zone.gap_slots_max or 0,
             zone.runs_follow_points or False,
+            zone.part_slots_are_measured or False,
             None if zone.run_calendar is None else RunCalendar.of(zone.run_calendar),
         )
 

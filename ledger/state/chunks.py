@@ -197,8 +197,8 @@ def _touched(draft: Draft, chunk: _Chunk, rows: SortedRows, taken: Int64, at: In
     the span of the meter's registers may begin or end there.
     """
     boundary_s, slot_s = rows.boundary_s, draft.slot_s
-    gap_slots_max = draft.registry.zone(chunk.zone).timeline.gap_slots_max
-    reach_s = (gap_slots_max or NEIGHBOUR_SLOTS_MAX) * slot_s
+    timeline = draft.registry.zone(chunk.zone).timeline
+    reach_s = (timeline.gap_slots_max or NEIGHBOUR_SLOTS_MAX) * slot_s
     before_s, after_s = np.where(latest_s < boundary_s, latest_s, NONE), np.full(len(at), NONE)
     late = np.flatnonzero(latest_s >= boundary_s)
     if len(late):
@@ -206,7 +206,7 @@ def _touched(draft: Draft, chunk: _Chunk, rows: SortedRows, taken: Int64, at: In
         for found_s, direction in ((before_s, BEFORE), (after_s, AFTER)):
             furthest_s = np.full(len(late), boundary_s + direction * reach_s)
             found_s[late] = draft.nearest.find(draft, place, boundary_s, direction, slot_s, furthest_s)
-    if gap_slots_max:
+    if timeline.gap_slots_max or timeline.part_slots_are_measured:
         spans = draft.at(boundary_s).spans.take(rows.place[taken])
         before_s = np.where(before_s < boundary_s - reach_s, spans.since_s // slot_s * slot_s, before_s)
         after_s = np.where(after_s == NONE, -(-spans.until_s // slot_s) * slot_s, after_s)

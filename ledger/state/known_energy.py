@@ -12,13 +12,16 @@ from ledger.leaves.registers import load_quality
 from ledger.registry.zones import Zone
 from ledger.state.draft import Draft
 from ledger.state.energy import Bools
-from ledger.state.pieces import Energy, energy_of_slot
+from ledger.state.pieces import Energy, breaks_of_slot, energy_of_slot, rows_of_breaks
 from ledger.state.slot import Slot, load_slot
 
 
 def known_energy(draft: Draft, slot: Slot) -> tuple[Energy, UInt8]:
-    """The energy of every row, and its quality: what was imported, else what follows from registers. Both writable."""
+    """The energy of every row, and its quality: what was imported, else what follows from registers, measured where the last of them are those
+    with which a meter was taken down. Both writable.
+    """
     energy, quality = energy_of_slot(draft, slot), slot.end.quality.copy()
+    quality[energy.is_known & ~slot.end.present] = MEASURED
     if slot.imported is not None:
         rows = slot.imported.rows
         energy.is_known[rows], quality[rows] = True, slot.imported.quality[rows]
@@ -38,7 +41,10 @@ def is_complete(draft: Draft, zone: Zone, slot_start_s: int, measured_ppm: int) 
     # A slot that waits for readings is asked about in every block, and between blocks: mostly what is missing tells at once.
     if draft.clock != IMPORTED:
         sizes = [end - start for _, start, end in chunks(len(zone))]
-        if not suffice(_is_measured(load_quality(draft, slot_start_s + draft.slot_s, zone.name, sizes))):
+        may_be_measured = _is_measured(load_quality(draft, slot_start_s + draft.slot_s, zone.name, sizes))
+        if zone.timeline.part_slots_are_measured:
+            may_be_measured[rows_of_breaks(draft, breaks_of_slot(draft, zone, slot_start_s))] = True
+        if not suffice(may_be_measured):
             return False
     energy, quality = known_energy(draft, load_slot(draft, zone, slot_start_s))
     return suffice(energy.is_known & _is_measured(quality))

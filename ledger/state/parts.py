@@ -128,7 +128,7 @@ def parts_of_slot(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> tuple[Pa
 
 def _pieces_of(draft: Draft, slot: Slot, rows: Int64) -> _Pieces:
     """The pieces of rows in their order: one a row, but where registers break off in the slot."""
-    installed, breaks = slot.zone.installation[rows], breaks_of_slot(draft, slot)
+    installed, breaks = slot.zone.installation[rows], breaks_of_slot(draft, slot.zone.zone, slot.start_s)
     broken_rows = np.intersect1d(rows_of_breaks(draft, breaks), rows) if len(breaks) else breaks
     is_whole = ~np.isin(rows, broken_rows) if len(breaks) else True
     whole = np.flatnonzero((installed >= 0) & is_whole)

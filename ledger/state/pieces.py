@@ -10,6 +10,7 @@ from gridcore.quality import CODE_MASK, CORRECTED
 from gridcore.registry.installation import PRIMARY_LIMIT_WH_MAX
 from ledger.leaves.columns import Int64, UInt8
 from ledger.registry.breaks import NOT_SAID
+from ledger.registry.zones import Zone
 from ledger.state.draft import Draft
 from ledger.state.energy import Bools, advance_of, is_in_range
 from ledger.state.slot import Slot, Snapshot
@@ -76,7 +77,7 @@ def energy_of_slot(draft: Draft, slot: Slot) -> Energy:
         end=_known(slot.end),
     )
     energy = whole.energies()
-    breaks = breaks_of_slot(draft, slot)
+    breaks = breaks_of_slot(draft, slot.zone.zone, slot.start_s)
     if len(breaks):
         _sum_up(energy, np.unique(rows_of_breaks(draft, breaks)), _pieces(draft, slot, breaks))
     return energy
@@ -93,14 +94,14 @@ def _known(snapshot: Snapshot) -> Registers:
     return import_wh, export_wh
 
 
-def breaks_of_slot(draft: Draft, slot: Slot) -> Int64:
-    """Entries of installations of the zone at which registers break off inside the slot, ascending by time."""
+def breaks_of_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Int64:
+    """Entries of installations of a zone at which registers break off inside a slot, ascending by time."""
     registry = draft.registry
-    found = registry.breaks.within(registry.columns, slot.start_s, slot.end_s, draft.height - 1)
+    found = registry.breaks.within(registry.columns, slot_start_s, slot_start_s + draft.slot_s, draft.height - 1)
     if not len(found):
         return found
-    zone = registry.installation_zone[registry.columns.installation_entries.entity[found]]
-    of_zone: Int64 = found[zone == slot.zone.zone.place]
+    place = registry.installation_zone[registry.columns.installation_entries.entity[found]]
+    of_zone: Int64 = found[place == zone.place]
     return of_zone
 
 
@@ -111,32 +112,36 @@ def rows_of_breaks(draft: Draft, breaks: Int64) -> Int64:
 
 
 def _pieces(draft: Draft, slot: Slot, breaks: Int64) -> _Pieces:
-    """The pieces of the rows of ``breaks``, where as many begin as end.
+    """The pieces of the rows of ``breaks``, where as many begin as end, one of them before the slot's end.
 
-    One begins at the slot's start and at each entry that says first registers; one ends at each entry that says final
-    ones or removes the meter, and at the slot's end.
+    One begins at the slot's start where a meter hangs then, and at each entry that says first registers; one ends at each entry that says final
+    ones or removes the meter, and at the slot's end where a meter hangs then.
     """
     columns, zone = draft.registry.columns, slot.zone
     row = rows_of_breaks(draft, breaks)
     begins = columns.first_import_wh[breaks] != NOT_SAID
     ends = (columns.final_import_wh[breaks] != NOT_SAID) | (columns.installation_gateway[breaks] < 0)
-    difference = np.bincount(row[begins], minlength=len(zone.zone)) - np.bincount(row[ends], minlength=len(zone.zone))
-    is_paired = difference[row] == 0
+    size, is_within = len(zone.zone), columns.installation_entries.from_s[breaks] < slot.end_s
+    begun = np.bincount(row[begins], minlength=size) + slot.hangs_at_start
+    ended = np.bincount(row[ends], minlength=size) + slot.hangs_at_end
+    is_begun = slot.hangs_at_start | (np.bincount(row[begins & is_within], minlength=size) > 0)
+    is_paired = (begun == ended)[row] & is_begun[row]
     opened, closed = breaks[begins & is_paired], breaks[ends & is_paired]
     rows, meters = np.unique(row[is_paired]), columns.installation_entries.entity[opened]
+    started, lasting = rows[slot.hangs_at_start[rows]], rows[slot.hangs_at_end[rows]]
     # Both in order of time in each row: the slot's start before all entries, its end behind them.
-    opening = np.argsort(np.concatenate([rows, rows_of_breaks(draft, opened)]), kind="stable")
-    closing = np.argsort(np.concatenate([rows_of_breaks(draft, closed), rows]), kind="stable")
+    opening = np.argsort(np.concatenate([started, rows_of_breaks(draft, opened)]), kind="stable")
+    closing = np.argsort(np.concatenate([rows_of_breaks(draft, closed), lasting]), kind="stable")
 
     def of_opening(at_start: Int64, at_entries: Int64) -> Int64:
-        return np.concatenate([at_start[rows], at_entries])[opening]
+        return np.concatenate([at_start[started], at_entries])[opening]
 
     def of_closing(at_entries: Int64, at_end: Int64) -> Int64:
-        return np.concatenate([at_entries, at_end[rows]])[closing]
+        return np.concatenate([at_entries, at_end[lasting]])[closing]
 
-    start, end, nobody = _known(slot.start), _known(slot.end), np.zeros(len(opened), dtype=np.int64)
-    is_approved = of_opening(_is_corrected(slot.start.quality).astype(np.int64), nobody) | of_closing(
-        nobody, _is_corrected(slot.end.quality).astype(np.int64)
+    start, end = _known(slot.start), _known(slot.end)
+    is_approved = of_opening(_is_corrected(slot.start.quality).astype(np.int64), np.zeros_like(opened)) | of_closing(
+        np.zeros_like(closed), _is_corrected(slot.end.quality).astype(np.int64)
     )
     return _Pieces(
         row=of_opening(np.arange(len(zone.zone)), rows_of_breaks(draft, opened)),

@@ -28,9 +28,16 @@ class Snapshot(NamedTuple):
         """bool[rows]: there is a value."""
         return np.not_equal(self.quality, ABSENT_QUALITY)
 
+    def where(self, counts: NDArray[np.bool_]) -> Snapshot:
+        """The values of the rows that count, bool[rows], alone."""
+        return self._replace(quality=np.where(counts, self.quality, np.uint8(ABSENT_QUALITY)))
+
 
 class Slot(NamedTuple):
-    """A slot of a zone that is settled: what is in force in it, the registers at its ends, and what was imported for it."""
+    """A slot of a zone that is settled: what is in force in it, the registers at its ends, and what was imported for it.
+
+    hangs_at_start, hangs_at_end: bool[rows], a meter hangs at the point at that end; True everywhere in a zone that does not measure part slots.
+    """
 
     start_s: int
     end_s: int
@@ -38,6 +45,8 @@ class Slot(NamedTuple):
     start: Snapshot
     end: Snapshot
     imported: Imported | None
+    hangs_at_start: NDArray[np.bool_]
+    hangs_at_end: NDArray[np.bool_]
 
 
 def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
@@ -48,7 +57,11 @@ def load_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Slot:
     if imported is not None:
         seeds = [own or read for own, read in zip(imported.seeds, start.seeds, strict=True)]
         start = start._replace(seeds=seeds)
-    return Slot(slot_start_s, end_s, draft.at(slot_start_s).zone(zone), start, end, imported)
+    in_force, hangs_at_start, hangs_at_end = draft.at(slot_start_s).zone(zone), *(np.ones((2, len(zone)), dtype=bool))
+    if zone.timeline.part_slots_are_measured:
+        hangs_at_start, hangs_at_end = in_force.installation >= 0, draft.at(end_s).zone(zone).installation >= 0
+        start, end = start.where(hangs_at_start), end.where(hangs_at_end)
+    return Slot(slot_start_s, end_s, in_force, start, end, imported, hangs_at_start, hangs_at_end)
 
 
 def load_snapshot(draft: Draft, zone: Zone, boundary_s: int) -> Snapshot:

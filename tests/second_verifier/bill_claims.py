@@ -19,6 +19,7 @@ from tests.second_verifier.wanted import check_wanted
 _DEFAULT_REGISTERS = ("1-0:1.8.0", "1-0:2.8.0")
 _INTERPOLATED = 0x20
 _CORRECTED = 0x02
+_NOT_READ = (-1, -1)
 _SLOT_WH_MAX = 10**9
 
 
@@ -118,8 +119,11 @@ def check_energy(case: Case) -> None:
             energies[direction] += _advance(starts[direction], ends[direction], installation, is_approved)
     require(max(energies) <= _SLOT_WH_MAX, "more energy than a slot may have")
     require(tuple(energies) == case.position.energies, "the energies are not the registers' advances")
-    require(case.position.start == _first_registers(case, 0), "the position starts with other registers")
-    require(case.position.end == _last_registers(case, len(case.installations) - 1), "it ends with other registers")
+    pieces = case.bundle.pieces
+    start = _first_registers(case, 0) if pieces[0].start is not None else _NOT_READ
+    end = _last_registers(case, len(pieces) - 1) if pieces[-1].end is not None else _NOT_READ
+    require(case.position.start == start, "the position starts with other registers")
+    require(case.position.end == end, "it ends with other registers")
 
 
 def _check_imported_energy(case: Case, imported: Imported) -> None:
@@ -171,14 +175,13 @@ def check_readings(case: Case) -> None:
     if case.bundle.imported is not None:
         _check_import(case, case.bundle.imported)
         return
-    ends = ((case.bundle.pieces[0].installation, case.slot_start_s), (case.last_installation, case.slot_end_s))
-    for told, (opened, boundary_s) in zip(case.bundle.readings, ends, strict=True):
+    for told, (opened, boundary_s) in zip(case.bundle.readings, case.ends, strict=True):
         if isinstance(told, Reading):
             _check_reading(case, told, opened, boundary_s)
         else:
             _check_approval(case, told, opened, boundary_s)
-    end = case.bundle.readings[-1]
-    quality = end.quality if isinstance(end, Reading) else _CORRECTED
+    end = case.bundle.pieces[-1].end
+    quality = 0 if end is None else end.quality if isinstance(end, Reading) else _CORRECTED
     require(quality == case.position.quality, "the end has another quality")
 
 

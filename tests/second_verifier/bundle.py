@@ -55,6 +55,11 @@ class Piece:
     end_installation: Opened | None
     ended_by: Opened | None
 
+    @property
+    def is_part(self) -> bool:
+        """Whether one end alone of the slot is read: its meter came, or went, inside it."""
+        return (self.start is not None, self.end is not None) == (self.ended_by is not None, self.ended_by is None)
+
 
 def _piece(item: Item) -> Piece:
     fields = as_map(item, "installation", "approved_end approved_start end end_installation ended_by start")
@@ -78,6 +83,10 @@ def _end(fields: Mapping[str, Item], when: str) -> Reading | Approval | None:
 
 def _pieces(item: Item) -> tuple[Piece, ...]:
     pieces = tuple(_piece(piece) for piece in as_array(item, 0, 4))
+    if len(pieces) == 1 and pieces[0].is_part:
+        if pieces[0].ended_by is not None and pieces[0].end_installation is not None:
+            raise MalformedError("an entry at the end of a meter that was taken down")
+        return pieces
     for i, piece in enumerate(pieces):
         first, last = i == 0, i == len(pieces) - 1
         if (piece.start is not None) != first or (piece.end is not None) != last:

@@ -137,6 +137,21 @@ class Case:
         return [value_of(piece.installation, Installation) for piece in self.bundle.pieces]
 
     @property
+    def is_part_slot(self) -> bool:
+        """Whether the slot's one meter came, or went, inside it."""
+        return len(self.bundle.pieces) == 1 and self.bundle.pieces[0].is_part
+
+    @property
+    def ends(self) -> list[tuple[Opened, int]]:
+        """Of each end of the slot that is read: the installation's entry there, and the boundary."""
+        pieces, found = self.bundle.pieces, []
+        if pieces and pieces[0].start is not None:
+            found.append((pieces[0].installation, self.slot_start_s))
+        if pieces and pieces[-1].end is not None:
+            found.append((self.last_installation, self.slot_end_s))
+        return found
+
+    @property
     def last_installation(self) -> Opened:
         """The entry in force at the slot's end."""
         piece = self.bundle.pieces[-1]

@@ -73,12 +73,16 @@ class _Assembler:
     def pieces(self) -> list[Item]:
         if self.told.story.is_estimated or self.told.story.imported is not None:
             return []
+        if self.told.story.comes_s is not None:
+            return [{"end": self.reading(1), "installation": self.opened("installation/1")}]
         first: Map = {"installation": self.opened("installation/1"), "start": self.reading(0)}
         if self.told.story.approved is not None:
             return [{**first, "approved_end": self.proof(self.told.batches[1])}]
-        if self.told.story.removed_s is None:
+        if self.told.story.removed_s is None and self.told.story.leaves_s is None:
             return [{**first, "end": self.reading(1)}]
         ended_by = next(row for row in reversed(self.told.genesis_rows) if row.key == "installation/1")
+        if self.told.story.leaves_s is not None:
+            return [{**first, "ended_by": self.chain.opened(ended_by, HEADER)}]
         following = self.told.row("installation/3") if self.told.story.next_meter_s is not None else ended_by
         second: Map = {"end": self.reading(1), "installation": self.chain.opened(following, HEADER)}
         return [{**first, "ended_by": self.chain.opened(ended_by, HEADER)}, second]

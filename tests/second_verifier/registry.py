@@ -114,6 +114,7 @@ class Zone:
     contract_pin: bytes
     gate_before_start_s: int
     open_before_start_s: int
+    measures_part_slots: bool
 
 
 @dataclass(frozen=True)
@@ -342,20 +343,22 @@ def _zone(item: Item) -> Zone:
     fields = as_map(
         item,
         "contract contract_pin " + times,
-        "correction_after_s final_after_s gap_slots_max run_calendar runs_follow_points",
+        "correction_after_s final_after_s gap_slots_max part_slots_are_measured run_calendar runs_follow_points",
     )
     as_natural(fields["first_slot_start_s"])
     deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("correction_after_s", 0), 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("final_after_s", deadline), deadline, 10 * _LONGEST_ZONE_TIME_S)
     as_int(fields.get("gap_slots_max", 1), 1, 4_320)
-    if as_bool(fields.get("runs_follow_points", True)) is not True:
-        raise MalformedError("runs_follow_points is true or absent")
+    for rule in ("part_slots_are_measured", "runs_follow_points"):
+        if as_bool(fields.get(rule, True)) is not True:
+            raise MalformedError(f"{rule} is true or absent")
     if "run_calendar" in fields:
         _run_calendar(fields["run_calendar"], deadline, fields)
     gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)
     opening = as_int(fields["open_before_start_s"], gate + 1, _LONGEST_ZONE_TIME_S)
-    return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening)
+    measures_part_slots = "part_slots_are_measured" in fields
+    return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening, measures_part_slots)
 
 
 _FORMS: dict[str, Callable[[Item], Value]] = {

@@ -113,8 +113,7 @@ def _check_entry(case: Case, tied: Tied) -> None:
 def _check_organisations(case: Case, tied: Tied) -> None:
     if any(tied.transaction is order.transaction for order in case.bundle.orders if not order.placed):
         require(tied.signer.organisation == case.party.organisation, "the party's key is of another organisation")
-    ends = (case.bundle.pieces[0].installation, case.last_installation) if case.bundle.pieces else ()
-    for end, opened in zip(case.bundle.readings, ends, strict=True):
+    for end, (opened, _) in zip(case.bundle.readings, case.ends, strict=True):
         if tied.transaction is not end.transaction:
             continue
         name = tied.transaction.signer if isinstance(end, Reading) else value_of(opened, Installation).gateway

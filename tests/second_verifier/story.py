@@ -151,6 +151,9 @@ class Story:
     ratio: int = 1
     removed_s: int | None = None  # without a next meter: the same one's registers begin again
     next_meter_s: int | None = None
+    leaves_s: int | None = None  # h1's meter is taken down, and none follows
+    comes_s: int | None = None  # it is put up, and there was none before
+    measures_part_slots: bool = False
     installation_gateway: str = "gw1"
     gateway_organisation: str = "operator"
     gateway_retired: bool = False
@@ -262,6 +265,12 @@ def genesis_rows(story: Story) -> list[tuple[str, int, Item]]:
     return rows
 
 
+def _first_meter(story: Story) -> tuple[str, int, Item]:
+    if story.comes_s is None:
+        return "installation/1", 0, _installation(story, "M-1", "p1")
+    return "installation/1", story.comes_s, _installation(story, "M-1", "p1") | {"first_registers": [50_000, 0]}
+
+
 def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
     gateway: dict[str, Item] = {"organisation": story.gateway_organisation}
     gateway |= {"retired": True} if story.gateway_retired else {"protection": "tpm2"}
@@ -273,6 +282,7 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         "gate_before_start_s": 900,
         "metering_deadline_s": 1_800,
         "open_before_start_s": 3_600,
+        **({"part_slots_are_measured": True} if story.measures_part_slots else {}),
     }
     party: dict[str, Item] = {"area": "a1", "organisation": story.party_organisation, "trades": True}
     rows: list[tuple[str, int, Item]] = [
@@ -295,7 +305,7 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         ("party/h2", 0, dict(party)),
         ("point/p1", 0, point_value(story)),
         ("point/p2", 0, {"area": "a1", "party": "h2", "role": "household"}),
-        ("installation/1", 0, _installation(story, "M-1", "p1")),
+        _first_meter(story),
         ("installation/2", 0, _installation(story, "M-2", "p2")),
         ("signer/h2", 0, _signer("h2", "operator", "prosumer")),
     ]
@@ -304,6 +314,9 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         rows.append(("point/p3", 0, kind | {"area": "a1", "party": story.sibling_party, "role": "household"}))
     if story.is_placed:
         rows.append(("signer/pool", 0, _signer("pool", "operator", *story.placed.roles)))
+    if story.leaves_s is not None:
+        last: Item = {"final_registers": [51_000, 0], "point": "p1", "removed": True}
+        rows.append(("installation/1", story.leaves_s, last))
     if story.removed_s is not None and story.next_meter_s is not None:
         removed: Item = {"final_registers": [50_400, 0], "point": "p1", "removed": True}
         rows.append(("installation/1", story.removed_s, removed))
@@ -342,6 +355,12 @@ EXCHANGE = Story(
     end=END._replace(import_wh=700, meter=3),
     position=POSITION._replace(end_import=700),
 )
+LEFT = Story(
+    leaves_s=9_400, measures_part_slots=True, position=POSITION._replace(quality=0, end_import=-1, end_export=-1)
+)
+"""The meter is taken down inside the slot, and h1 pays what it counted until then."""
+CAME = Story(comes_s=9_400, measures_part_slots=True, position=POSITION._replace(start_import=-1, start_export=-1))
+"""The meter is put up inside the slot, and h1 pays what it has counted since."""
 RESET = Story(
     removed_s=9_400,
     end=END._replace(import_wh=700),

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from tests.second_verifier.bundle import Imported
+from tests.second_verifier.bundle import Imported, Piece
 from tests.second_verifier.case import Case, LieError, UnsureError, require, value_of
 from tests.second_verifier.registry import (
     Area,
@@ -143,6 +143,9 @@ def _check_siblings(case: Case) -> None:
 
 def _check_pieces(case: Case) -> None:
     """Each piece's entries, and that the end of one and the next one follow one another inside the slot."""
+    if case.is_part_slot:
+        _check_part(case, case.bundle.pieces[0])
+        return
     as_of, since_s = case.bundle.run.as_of_height, case.slot_start_s
     ended_by: Opened | None = None
     for i, piece in enumerate(case.bundle.pieces):
@@ -160,6 +163,24 @@ def _check_pieces(case: Case) -> None:
         if ended_by is not None:
             since_s = _ended_at(case, opened, ended_by)
     _check_last_piece(case)
+
+
+def _check_part(case: Case, piece: Piece) -> None:
+    """A meter that came or went inside the slot, in a zone that measures such parts."""
+    require(case.zone.measures_part_slots, "a part of a slot in a zone that measures none")
+    opened, as_of, installation = piece.installation, case.bundle.run.as_of_height, case.installations[0]
+    begin_s = case.slot_start_s
+    if piece.ended_by is not None:
+        _ended_at(case, opened, piece.ended_by)
+        require(isinstance(piece.ended_by.row.value, Ended), "a meter that goes on")
+    else:
+        begin_s = opened.row.from_s
+        require(case.slot_start_s < begin_s < case.slot_end_s, "a meter that does not come inside the slot")
+        stated = installation.first_registers is not None and installation.final_registers is None
+        require(stated, "a meter that was there before")
+        _check_last_piece(case)
+    require_in_force(case, opened, "installation", begin_s, as_of)
+    require(installation.point == case.bundle.point.entity.name, "the installation measures another point")
 
 
 def _ended_at(case: Case, opened: Opened, ended_by: Opened) -> int:
@@ -190,8 +211,7 @@ def _check_last_piece(case: Case) -> None:
 def _check_gateways(case: Case) -> None:
     """The gateway of each reading, in force when its batch was recorded; no other one, in order."""
     shown, used = case.bundle.gateways, set()
-    ends = (case.bundle.pieces[0].installation, case.last_installation)
-    for reading, installation in zip(case.bundle.readings, ends, strict=True):
+    for reading, (installation, _) in zip(case.bundle.readings, case.ends, strict=True):
         header = reading.transaction.header
         key = f"gateway/{value_of(installation, Installation).gateway}"
         at_s, as_of = header.ledger_time_s, header.height - 1

@@ -106,7 +106,7 @@ class World:
         return path[index]
 
     def draw_breaks(self) -> Iterator[Named[Any]]:
-        """Meters that are reset, hang behind other transformers, or are exchanged for another; what their registers were."""
+        """Meters that are reset, hang behind other transformers, are exchanged for another, or taken down; what their registers were."""
         rng = self.rng
         changed = {row.key for listed in self.consortium.more for row in listed.rows()}
         for number, meter in list(self.meters.items()):
@@ -115,7 +115,10 @@ class World:
             at_s = self.start_s + rng.randrange(8) * self.slot_s + rng.randrange(1, self.slot_s)
             final = [min(wh, 10**13) for wh in (self.truth(number, at_s) if rng.random() < 0.8 else (5, 6))]
             first = (rng.choice([0, 0, final[0]]), rng.choice([0, 1, final[1]]))
-            if rng.random() < 0.4:
+            if rng.random() < 0.3:
+                last = [min(wh, 10**13) for wh in self.truth(number, at_s + self.slot_s)]
+                yield Named(INSTALLATION, str(number), RemovedInstallation(meter.point, last), at_s)
+            elif rng.random() < 0.4:
                 other = replace(meter, number=rng.randrange(10**6, 10**7), first_registers=first, installed_s=at_s)
                 self.meters[other.number] = other
                 self.breaks[other.number] = [(at_s, first)]
@@ -198,6 +201,7 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
         spans = {"final_after_s": 30 * slot_s, "run_calendar": _draw_run_calendar(rng, slot_s)}
     spans["gap_slots_max"] = rng.choice([None, 2, 5, 12, 4_320])
     spans["runs_follow_points"] = rng.choice([None, True])
+    spans["part_slots_are_measured"] = rng.choice([None, True])
     return zone(
         name,
         contract=rng.choice(

@@ -89,7 +89,9 @@ class Registrar:
         self.serial += 1
         number = rng.choice([200, 300, 400]) + self.serial
         party = None if rng.random() < 0.15 else f"N-{self.serial}"
-        from_s = rng.choice([self.inside(now_s), self.inside(now_s), world.start_s, 0])
+        from_s = rng.choice([self.inside(now_s), self.inside(now_s), self.beginning(now_s), world.start_s, 0])
+        within_s = from_s // world.slot_s * world.slot_s + rng.randrange(1, world.slot_s)
+        installed_s = rng.choice([from_s, from_s, within_s])
         meter = feeder(
             number,
             area=rng.choice(world.areas),
@@ -101,9 +103,11 @@ class Registrar:
             role="household" if party else "feeder",
             trades=party is not None and rng.random() < 0.7,
             from_s=from_s,
-            installed_s=from_s,
+            installed_s=installed_s,
             first_registers=(rng.randrange(100), 0),
         )
+        if installed_s != from_s:
+            world.breaks.setdefault(number, [(installed_s - world.slot_s, meter.first_registers)])
         self.take_up(meter)
         return list(meter.rows())
 

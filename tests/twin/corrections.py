@@ -65,15 +65,16 @@ def due_spans(twin: Twin, zone: str, first: int, end: int) -> list[list[int]]:
 
 def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
     """The nearest boundary with a value in one direction, at most 96 away, or as many as a gap of the zone may have slots; where there is
-    none, in such a zone the end of the meter's span, if it lies as near; else the boundary itself.
+    none, in such a zone and in one that measures part slots the end of the meter's span, if it lies as near; else the boundary itself.
     """
-    gap_slots_max = twin.timeline(zone).get("gap_slots_max")
-    reach = gap_slots_max or NEIGHBOURS
+    timeline = twin.timeline(zone)
+    reach = timeline.get("gap_slots_max") or NEIGHBOURS
     for away in range(1, reach + 1):
         if row_at(twin, zone, row, boundary + away * step_s) is not None:
             return boundary + away * step_s
     installed = twin.registry.installation_at(twin.registry.points[zone][row], boundary, twin.height - 1)
-    if gap_slots_max is None or installed is None:
+    has_ends = "gap_slots_max" in timeline or "part_slots_are_measured" in timeline
+    if not has_ends or installed is None:
         return boundary
     span = span_of(twin, installed[0], boundary)
     end = span.since_s // twin.slot_s * twin.slot_s if step_s < 0 else -(-span.until_s // twin.slot_s) * twin.slot_s

@@ -54,6 +54,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
                 "initial_last_after_s": RUN_SPAN,
                 "initial_measured_ppm": SHARE,
             },
+            "part_slots_are_measured?": True,
             "runs_follow_points?": True,
         }
     ],

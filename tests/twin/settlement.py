@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1_024
 NANO = 10**9
-PIECES_MAX, PRIMARY_LIMIT, CORRECTED = 4, 10**9, 2
+PIECES_MAX, PRIMARY_LIMIT, MEASURED, CORRECTED = 4, 10**9, 0, 2
 FOLLOWED = (
     "party", "supplier", "offtaker", "grid_operator", "balance_responsible_import", "balance_responsible_export", "energy_kind",
 )  # fmt: skip
@@ -57,11 +57,11 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
     """What a row shows for a slot."""
     name = twin.registry.points[zone][row]
     point = twin.registry.value("point/" + name, slot, twin.height - 1) or {}
-    start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
+    start, end = (value_at(twin, zone, row, at_s) for at_s in (slot, slot + twin.slot_s))
     shown = [-1 if reading is None else reading[0][index] for index in (0, 1) for reading in (start, end)]
-    known = energies_of(twin, name, slot, start, end)
+    known = energies_of(twin, zone, name, slot, start, end)
     area = twin.leaves["area/" + point["area"]]["number"] if point else 0
-    quality = ABSENT if end is None else end[1]
+    quality = end[1] if end is not None else ABSENT if known is None else MEASURED
     energies = known or [0, 0]
     imported = imported_at(twin, zone, row, slot)
     if imported is not None:
@@ -80,9 +80,22 @@ def known_quality(twin: Twin, zone: str, row: int, slot: int) -> int | None:
     imported = imported_at(twin, zone, row, slot)
     if imported is not None:
         return int(imported[0])
-    start, end = row_at(twin, zone, row, slot), row_at(twin, zone, row, slot + twin.slot_s)
-    known = energies_of(twin, twin.registry.points[zone][row], slot, start, end)
-    return None if known is None or end is None else end[1]
+    start, end = (value_at(twin, zone, row, at_s) for at_s in (slot, slot + twin.slot_s))
+    known = energies_of(twin, zone, twin.registry.points[zone][row], slot, start, end)
+    return None if known is None else MEASURED if end is None else end[1]
+
+
+def value_at(twin: Twin, zone: str, row: int, boundary_s: int) -> tuple[Registers, int] | None:
+    """The value of a row at a boundary; where part slots are measured only while a meter hangs there."""
+    point = twin.registry.points[zone][row]
+    if counts_part_slots(twin, zone) and twin.registry.installation_at(point, boundary_s, twin.height - 1) is None:
+        return None
+    return row_at(twin, zone, row, boundary_s)
+
+
+def counts_part_slots(twin: Twin, zone: str) -> bool:
+    """Whether a slot inside which a meter comes or goes is measured."""
+    return "part_slots_are_measured" in twin.timeline(zone)
 
 
 def is_complete(twin: Twin, zone: str, slot: int, measured_ppm: int) -> bool:
@@ -103,10 +116,10 @@ class Piece(NamedTuple):
 
 
 def energies_of(
-    twin: Twin, point: str, slot: int, start: tuple[Registers, int] | None, end: tuple[Registers, int] | None
+    twin: Twin, zone: str, point: str, slot: int, start: tuple[Registers, int] | None, end: tuple[Registers, int] | None
 ) -> list[int] | None:
     """Import and export of a slot, primary Wh; None where it does not follow from registers."""
-    pieces = pieces_of(twin, point, slot, start, end)
+    pieces = (part_pieces_of if counts_part_slots(twin, zone) else pieces_of)(twin, point, slot, start, end)
     if pieces is None or len(pieces) > PIECES_MAX:
         return None
     energies = [0, 0]
@@ -149,6 +162,29 @@ def pieces_of(
         return None
     is_approved = is_approved or end[1] % 16 == CORRECTED
     return [*pieces, Piece(meter, starts, end[0], is_approved)]
+
+
+def part_pieces_of(
+    twin: Twin, point: str, slot: int, start: tuple[Registers, int] | None, end: tuple[Registers, int] | None
+) -> list[Piece] | None:
+    """The pieces of a slot whose part slots are measured: while a meter hangs there. None where none begins before the slot's end."""
+    installed = twin.registry.installation_at(point, slot, twin.height - 1)
+    meter = None if installed is None else installed[1]
+    starts, is_approved = (None, False) if start is None else (start[0], start[1] % 16 == CORRECTED)
+    pieces: list[Piece] = []
+    is_begun = meter is not None
+    for from_s, value in breaks_in(twin, point, slot):
+        first, final = value.get("first_registers"), value.get("final_registers")
+        if meter is not None and (final is not None or "removed" in value):
+            pieces.append(Piece(meter, starts, final, is_approved))
+            meter, is_approved = None, False
+        if first is not None:
+            meter, starts, is_approved = value, first, False
+            is_begun = is_begun or from_s < slot + twin.slot_s
+    if meter is not None:
+        is_approved = is_approved or (end is not None and end[1] % 16 == CORRECTED)
+        pieces.append(Piece(meter, starts, None if end is None else end[0], is_approved))
+    return pieces if is_begun else None
 
 
 def breaks_in(twin: Twin, point: str, slot: int) -> list[tuple[int, Leaf]]:

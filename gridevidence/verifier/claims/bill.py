@@ -29,6 +29,7 @@ from gridevidence.verifier.records import PositionRow, Transaction
 
 CORRECTED = 0x02  # the quality byte of an approved register
 ESTIMATED_CODE, MISSING_CODE = 0x01, 0x04  # of imported energies, the low three bits of their quality byte
+NOT_READ = (-1, -1)  # of a position, at an end of the slot at which its meter was not there
 MEASURED_MASK = 0x27  # of a quality byte: its code, and the flag interpolated
 
 
@@ -101,8 +102,10 @@ def check_energy(of: Examination) -> str:
     hold(max(taken) <= PRIMARY_WH_MAX, "the pieces give more energy than a slot may have")
     same("import and export of the position", (position.import_wh, position.export_wh), tuple(taken))
     shown = (position.start_import, position.start_export), (position.end_import, position.end_export)
-    same("the registers of the position", shown, (spans[0].start, spans[-1].end))
-    of.facts.update(start_registers_wh=list(shown[0]), end_registers_wh=list(shown[1]))
+    first, last = spans[0].start, spans[-1].end
+    read = (first if of.bundle.pieces[0].first else NOT_READ, last if of.bundle.pieces[-1].last else NOT_READ)
+    same("the registers of the position", shown, read)
+    of.facts.update(start_registers_wh=list(first), end_registers_wh=list(last))
     return f"{taken[0]} Wh in and {taken[1]} Wh out follow from the registers."
 
 
@@ -134,17 +137,24 @@ def check_readings(of: Examination) -> str:
     """
     if of.bundle.imported is not None:
         return _check_import(of, of.bundle.imported)
-    pieces = of.bundle.pieces
-    meters = pieces[0].installation.entity.name, pieces[-1].installation.entity.name
+    bundle = of.bundle
+    meters = [opened.entity.name for opened in bundle.end_installations]
     of.facts["clocks"], of.facts["approved"] = [], []
-    boundaries = zip(of.bundle.ends, (of.start_s, of.end_s), meters, end_gateways(of.bundle), strict=True)
-    for end, boundary_s, meter, (_, gateway) in boundaries:
+    first, last = bundle.pieces[0].first, bundle.pieces[-1].last
+    boundaries = [at_s for at_s, end in ((of.start_s, first), (of.end_s, last)) if end is not None]
+    ends = zip(bundle.ends, boundaries, meters, end_gateways(bundle), strict=True)
+    for end, boundary_s, meter, (_, gateway) in ends:
         if isinstance(end, Reading):
             _check_reading(of, end, boundary_s, meter, gateway)
         else:
             _check_approval(of, end, boundary_s, meter)
+    if last is None:
+        same("the quality of the position", of.position.quality, 0)
     what = "measured readings" if not of.facts["approved"] else "readings, or approved by the gateway's organisation,"
-    return f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))} at both ends of the slot."
+    shown = f"The registers are {what} of meter {' and '.join(dict.fromkeys(meters))}"
+    if bundle.is_part_slot:
+        return f"{shown} at one end of the slot; where the meter was put up or taken down inside it, the registry states them."
+    return f"{shown} at both ends of the slot."
 
 
 def _check_import(of: Examination, imported: Imported) -> str:

@@ -155,6 +155,9 @@ def _check_imported(of: Examination) -> None:
 
 
 def _check_pieces(of: Examination) -> None:
+    if of.bundle.is_part_slot:
+        _check_part(of, of.bundle.pieces[0])
+        return
     begin_s, before = of.start_s, None
     for piece in of.bundle.pieces:
         installation = piece.installation
@@ -172,6 +175,28 @@ def _check_pieces(of: Examination) -> None:
             begin_s = _break_s(of, piece, before)
     if of.bundle.pieces:
         _check_end(of, of.bundle.pieces[-1])
+
+
+def _check_part(of: Examination, piece: Piece) -> None:
+    """The zone measures part slots, and inside this one the meter was put up, or taken down."""
+    installation, row = piece.installation, piece.installation.row
+    hold("part_slots_are_measured" in of.bundle.zone.row.value, "the zone measures no part of a slot")
+    from_s, until_s = of.start_s, of.end_s
+    if piece.ended_by is not None:
+        until_s = _break_s(of, piece, piece.ended_by)
+        hold(
+            piece.ended_by.row.has_ended,
+            "the meter was not taken down, and what it measured behind a break is not shown",
+        )
+    else:
+        from_s = row.from_s
+        hold(of.start_s < from_s < of.end_s, "the meter was not put up inside the slot")
+        is_first = "first_registers" in row.value and "final_registers" not in row.value
+        hold(is_first, "the meter was not put up, and what it measured before is not shown")
+        _check_end(of, piece)
+    _hold_in_force(of, installation, "installation", from_s)
+    same("the point of the installation", row.value["point"], of.bundle.point.entity.name)
+    of.facts["part"] = {"from_s": from_s, "until_s": until_s}
 
 
 def _break_s(of: Examination, piece: Piece, ended_by: Opened) -> int:
@@ -230,11 +255,9 @@ def _needed_gateway(of: Examination, batch: Transaction, name: str) -> tuple[str
 
 def end_gateways(bundle: Bundle) -> list[tuple[Transaction, str]]:
     """The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary."""
-    pieces = bundle.pieces
-    installations = (pieces[0].installation, pieces[-1].last_installation) if pieces else ()
     return [
         (end.batch if isinstance(end, Reading) else end, opened.row.value.get("gateway", ""))
-        for end, opened in zip(bundle.ends, installations, strict=True)
+        for end, opened in zip(bundle.ends, bundle.end_installations, strict=True)
     ]
 
 

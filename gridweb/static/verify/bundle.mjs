@@ -116,10 +116,19 @@ class Order {
   }
 }
 
+const given = (...ends) => ends.filter((one) => one !== null).length;
+
 /** A part of the slot in which one meter's registers go on; ended_by: the entry at which they break off. What is absent is null. */
 class Piece {
   constructor({ installation, end_installation, ended_by, start, end, approved_start, approved_end }) {
     Object.assign(this, { installation, end_installation, ended_by, start, end, approved_start, approved_end });
+  }
+
+  /** Whether its meter was put up, or taken down, inside the slot, of which it measured a part: it is read, or approved, at one end alone. */
+  get isPart() {
+    const starts = given(this.start, this.approved_start);
+    const ends = given(this.end, this.approved_end);
+    return this.ended_by === null ? starts === 0 && ends === 1 : starts === 1 && ends === 0;
   }
 
   /** What tells the registers at the slot's start. */
@@ -147,10 +156,22 @@ class Bundle {
     Object.assign(this, parts);
   }
 
-  /** What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate. */
+  /** What tells the registers at the slot's start, then at its end: a reading, or an approval; none of an estimate, one of a part slot. */
   get ends() {
     if (this.pieces.length === 0) return [];
     return [this.pieces[0].first, this.pieces.at(-1).last].filter((one) => one !== null);
+  }
+
+  /** The entry in force at the boundary of each of `ends`. */
+  get endInstallations() {
+    if (this.pieces.length === 0) return [];
+    const [first, last] = [this.pieces[0], this.pieces.at(-1)];
+    return [...(first.first ? [first.installation] : []), ...(last.last ? [last.lastInstallation] : [])];
+  }
+
+  /** Whether the meter was put up, or taken down, inside the slot. */
+  get isPartSlot() {
+    return this.pieces.length === 1 && this.pieces[0].isPart;
   }
 
   /** Batches and approvals, or an import; orders, enrolments. */
@@ -315,11 +336,15 @@ const readPiece = (part) =>
   });
 
 function holdPieces(pieces) {
-  const count = (...ends) => ends.filter((one) => one !== null).length;
+  if (pieces.length === 1 && pieces[0].isPart) {
+    const isLast = pieces[0].ended_by === null;
+    hold(pieces[0].end_installation === null || isLast, "only the last piece has an installation of its end");
+    return;
+  }
   pieces.forEach((piece, at) => {
     const isLast = at === pieces.length - 1;
-    const isGiven = count(piece.start, piece.approved_start) === (at === 0 ? 1 : 0)
-      && count(piece.end, piece.approved_end) === (isLast ? 1 : 0);
+    const isGiven = given(piece.start, piece.approved_start) === (at === 0 ? 1 : 0)
+      && given(piece.end, piece.approved_end) === (isLast ? 1 : 0);
     hold(isGiven, "the first piece has one start, reading or approval, the last one one end");
     hold((piece.ended_by === null) === isLast, "every piece but the last one is ended by an entry");
     hold(piece.end_installation === null || isLast, "only the last piece has an installation of its end");

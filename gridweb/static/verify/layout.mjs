@@ -251,6 +251,7 @@ export const ENTITIES = {
     gate_before_start_s: WITHIN,
     metering_deadline_s: WITHIN,
     open_before_start_s: WITHIN,
+    "part_slots_are_measured?": anyBoolean,
     "run_calendar?": {
       corrections: list([UNTIL_FINAL, SHARE], 0, 16),
       dispute_material_nano: CREDIT_NANO,

@@ -36,7 +36,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
     own, zone, rules = view.registered(area)
     timeline = area.zone.timeline._asdict()
     first_slot_start_s, runs = timeline.pop("first_slot_start_s"), timeline.pop("run_calendar")
-    for name in ("gap_slots_max", "runs_follow_points"):
+    for name in ("gap_slots_max", "runs_follow_points", "part_slots_are_measured"):
         if not timeline[name]:
             del timeline[name]
     if runs is not None:

@@ -8,10 +8,12 @@ from typing import Any
 from gridcore.codes import Code
 from gridcore.master_data import Listed, Named
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.registry.party import PARTY, Party
+from gridcore.registry.point import POINT, Point
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.runs import RUNS
 from ledger.state.block import Applied
-from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, Consortium, household, zone
+from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, UTILITY, Consortium, household, zone
 from tests.worlds.keys import sign_cheaply
 from tests.worlds.ledgers import MemoryLedger
 from tests.worlds.transactions import Sender
@@ -81,4 +83,21 @@ def exchanged(final: Sequence[int] | None, first: Sequence[int], modulus_wh: int
     return [
         Named(INSTALLATION, "1", RemovedInstallation("P-1", final), BREAK_S),
         Named(INSTALLATION, "2", new, BREAK_S + 60),
+    ]
+
+
+def moved_within(at_s: int, registers: Sequence[int] | None, *, trades: bool = False, **point: Any) -> list[Named[Any]]:
+    """Inside a slot p-1 leaves and P-1 is closed; p-2 has a point of his own, P-2, with the same meter from the same registers on.
+
+    trades: p-2 may place orders; point: other fields of P-2.
+    """
+    start_s = at_s // SLOT_S * SLOT_S
+    goes_on = METER._replace(point="P-2", first_registers=registers or [0, 0])
+    return [
+        Named(INSTALLATION, "1", RemovedInstallation("P-1", registers), at_s),
+        Named(PARTY, "p-1", Party("a-1", UTILITY, trades=False), start_s + SLOT_S),
+        Named(POINT, "P-1", Point("a-1", "household"), start_s + SLOT_S),
+        Named(PARTY, "p-2", Party("a-1", UTILITY, trades=trades), start_s),
+        Named(POINT, "P-2", Point("a-1", "household", **{"party": "p-2", **point}), start_s),
+        Named(INSTALLATION, "2", goes_on, at_s),
     ]

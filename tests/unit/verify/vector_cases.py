@@ -24,6 +24,7 @@ from tests.second_verifier.test_second_asked import ASKED_LIES, BOOK_ASKED, DIST
 from tests.second_verifier.test_second_changes import CHANGES, LATER_CHANGES, changed
 from tests.second_verifier.test_second_lies import LIES
 from tests.second_verifier.test_second_pairs import BOOK_PAIRS, HONEST_PAIRS, PAIR_CHANGES, PAIR_LIES
+from tests.second_verifier.test_second_parts import HONEST_PARTS, PART_CHANGES, PART_LIES
 from tests.second_verifier.test_second_prices import HONEST_PRICES, PRICE_CHANGES, PRICE_LIES
 from tests.second_verifier.test_second_sharing import HONEST_SHARING, SHARING_LIES
 from tests.second_verifier.test_second_trust import BOOK_CHANGES
@@ -107,6 +108,7 @@ def _honest() -> Iterator[Case]:
     for sort, stories in (
         ("prices", HONEST_PRICES),
         ("sharing", HONEST_SHARING),
+        ("parts", HONEST_PARTS),
         ("pairs", HONEST_PAIRS),
         ("asked", HONEST_ASKED),
     ):
@@ -129,6 +131,7 @@ def _lies() -> Iterator[Case]:
     for sort, lies in (
         ("prices", PRICE_LIES),
         ("sharing", SHARING_LIES),
+        ("parts", PART_LIES),
         ("pairs", PAIR_LIES),
         ("asked", ASKED_LIES),
     ):
@@ -139,7 +142,7 @@ def _lies() -> Iterator[Case]:
 def _other_parts() -> Iterator[Case]:
     for name, claim, change in CHANGES:
         yield Case(f"altered: {name}", claim, changed(TRADE, change), TRADE.trust_bytes)
-    for sort, of_sort in (("prices", PRICE_CHANGES), ("pairs", PAIR_CHANGES)):
+    for sort, of_sort in (("prices", PRICE_CHANGES), ("pairs", PAIR_CHANGES), ("parts", PART_CHANGES)):
         for name, claim, story, change in of_sort:
             of = evidence(story)
             yield Case(f"altered {sort}: {name}", claim, changed(of, change), of.trust_bytes)

@@ -31,6 +31,9 @@ export function checkLines(of) {
   return `Energies and prices give the ${of.facts.lines.length} lines of the point, and these what it pays.`;
 }
 
+/** Of a position, at an end of the slot at which its meter was not there. */
+const NOT_READ = [-1n, -1n];
+
 /** What each piece's meter shows where its part of the slot begins and ends, [import, export]: readings or approvals at the
  * slot's boundaries, first and final registers in between. */
 const spansOf = (bundle) => bundle.pieces.map((piece) => ({
@@ -56,9 +59,10 @@ export function checkEnergy(of) {
   hold(most(...taken) <= PRIMARY_WH_MAX, "the pieces give more energy than a slot may have");
   const isGiven = equal([position.import_wh, position.export_wh], taken);
   hold(isGiven, `import and export of the position are not ${taken.join(" and ")} Wh, as the registers give`);
-  const start = [position.start_import, position.start_export];
-  const end = [position.end_import, position.end_export];
-  hold(equal([start, end], [spans[0].start, spans.at(-1).end]), "the registers of the position are other ones");
+  const [start, end] = [spans[0].start, spans.at(-1).end];
+  const shown = [[position.start_import, position.start_export], [position.end_import, position.end_export]];
+  const read = [bundle.pieces[0].first ? start : NOT_READ, bundle.pieces.at(-1).last ? end : NOT_READ];
+  hold(equal(shown, read), "the registers of the position are other ones");
   Object.assign(of.facts, { start_registers_wh: start, end_registers_wh: end });
   return `${taken[0]} Wh in and ${taken[1]} Wh out follow from the registers.`;
 }
@@ -104,17 +108,23 @@ function checkImportedEnergy({ position }, imported) {
 export function checkReadings(of) {
   const { bundle, facts } = of;
   if (bundle.imported !== null) return checkImport(of, bundle.imported);
-  const meters = [bundle.pieces[0].installation.entity.name, bundle.pieces.at(-1).installation.entity.name];
+  const meters = bundle.endInstallations.map((opened) => opened.entity.name);
+  const [first, last] = [bundle.pieces[0].first, bundle.pieces.at(-1).last];
+  const boundaries = [...(first ? [of.startS] : []), ...(last ? [of.endS] : [])];
   facts.clocks = [];
   facts.approved = [];
   const gateways = endGateways(bundle);
   bundle.ends.forEach((end, at) => {
-    const boundaryS = [of.startS, of.endS][at];
+    const boundaryS = boundaries[at];
     if (end.row === null) checkApproval(of, end.transaction, boundaryS, meters[at]);
     else checkReading(of, end, boundaryS, meters[at], gateways[at].gateway);
   });
   const what = facts.approved.length === 0 ? "measured readings" : "readings, or approved by the gateway's organisation,";
-  return `The registers are ${what} of meter ${[...new Set(meters)].join(" and ")} at both ends of the slot.`;
+  if (!last) hold(of.position.quality === 0n, "the position has another quality");
+  const shown = `The registers are ${what} of meter ${[...new Set(meters)].join(" and ")}`;
+  return bundle.isPartSlot
+    ? `${shown} at one end of the slot; where the meter was put up or taken down inside it, the registry states them.`
+    : `${shown} at both ends of the slot.`;
 }
 
 /** The row is one of an import for this chain, meter and slot, signed by the meter's gateway. */

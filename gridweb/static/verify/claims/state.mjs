@@ -174,6 +174,10 @@ const holdAtPoint = (of, installation) =>
 
 /** Each meter follows where the registers of the one before it broke off, inside the slot. */
 function checkPieces(of) {
+  if (of.bundle.isPartSlot) {
+    checkPart(of, of.bundle.pieces[0]);
+    return;
+  }
   let beginS = of.startS;
   let before = null;
   for (const piece of of.bundle.pieces) {
@@ -184,6 +188,27 @@ function checkPieces(of) {
     if (before !== null) beginS = breakS(of, piece, before);
   }
   if (of.bundle.pieces.length > 0) checkEnd(of, of.bundle.pieces.at(-1));
+}
+
+/** The zone measures part slots, and inside this one the meter was put up, or taken down. */
+function checkPart(of, piece) {
+  const { installation, ended_by: endedBy } = piece;
+  const { row } = installation;
+  hold(has(of.bundle.zone.row.value, "part_slots_are_measured"), "the zone measures no part of a slot");
+  let [fromS, untilS] = [of.startS, of.endS];
+  if (endedBy !== null) {
+    untilS = breakS(of, piece, endedBy);
+    hold(endedBy.row.hasEnded, "the meter was not taken down, and what it measured behind a break is not shown");
+  } else {
+    fromS = row.from_s;
+    hold(of.startS < fromS && fromS < of.endS, "the meter was not put up inside the slot");
+    const isFirst = has(row.value, "first_registers") && !has(row.value, "final_registers");
+    hold(isFirst, "the meter was not put up, and what it measured before is not shown");
+    checkEnd(of, piece);
+  }
+  holdInForce(of, installation, "installation", fromS);
+  holdAtPoint(of, installation);
+  of.facts.part = { from_s: fromS, until_s: untilS };
 }
 
 /** When a meter begins behind the entry `before`, at which the registers before it broke off at `brokenS`. */
@@ -255,10 +280,8 @@ function neededGateway(of, { block, what }, name) {
 }
 
 /** The batch or approval at each end of the slot, and the gateway that its installation hung on at its boundary. */
-export function endGateways({ pieces, ends }) {
-  if (pieces.length === 0) return [];
-  const installations = [pieces[0].installation, pieces.at(-1).lastInstallation];
-  return ends.map((end, at) => ({ transaction: end.transaction, gateway: installations[at].row.value.gateway ?? "" }));
+export function endGateways({ endInstallations, ends }) {
+  return ends.map((end, at) => ({ transaction: end.transaction, gateway: endInstallations[at].row.value.gateway ?? "" }));
 }
 
 /** The same, or the import with the gateway of its installation. */
