@@ -18,6 +18,7 @@ from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -26,7 +27,7 @@ from gridcore.registry.zone import ZONE
 
 _ALL: Final = (
     ORGANISATION, CALENDAR, SIGNER, GATEWAY, ZONE, AREA, PRICE_SERIES, RULES, TARIFF, PARTY, STANDING_PROFILE, POINT, INSTALLATION,
-    AGREEMENT, KEY_POLICY, BALANCE_TERMS, GRID_CONNECTION,
+    AGREEMENT, KEY_POLICY, BALANCE_TERMS, GRID_CONNECTION, REACTIVE_ENERGY,
 )  # fmt: skip
 ENTITIES: Final[Mapping[str, Entity[Any]]] = {entity.kind: entity for entity in _ALL}
 """By the first part of their keys."""

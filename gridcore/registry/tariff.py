@@ -46,6 +46,8 @@ TRADE: Final = "trade"
 """What levels up to the highest are covered: those of the trade, instead of one for all trades."""
 STEP_WH_MAX: Final = 10**15
 OF_MAX: Final = 64
+POWER_FACTOR_STANDARDS: Final = (90, 85, 80)
+"""cos phi in hundredths that a point is to reach (力调电费): below it a share is added, above it taken off."""
 QUANTUM_NANO_MAX: Final = 10**12
 DAY_S: Final = 86_400
 
@@ -129,6 +131,10 @@ _FORMS: Final[Mapping[str, Form]] = {
     ),
     "peak_of": choice(OF_PARTY, OF_POINT),
     "place_levels": Form(f"1 to {GRID_PLACES_MAX} pairs [grid place, level] by ascending places", _are_place_levels),
+    "power_factor_standard": Form(
+        f"one of {', '.join(map(str, POWER_FACTOR_STANDARDS))}, in hundredths",
+        lambda value: type(value) is int and value in POWER_FACTOR_STANDARDS,
+    ),
     "price": _PRICE,
     "price_series": NAME,
     "steps": Form(
@@ -141,7 +147,7 @@ _FORMS: Final[Mapping[str, Form]] = {
     "weekdays": Form("ascending days of the week, 1 (Monday) to 7", lambda value: _ascends(value, 7, integer(1, 7))),
     "windows": Form(f"1 to {WINDOWS_MAX} ascending pairs of seconds of the local day, none over another", _are_windows),
 }
-PRICED_BY: Final = ("price", "steps", "price_series", "levels")
+PRICED_BY: Final = ("price", "steps", "price_series", "levels", "power_factor_standard")
 """What says the price of a component: exactly one of them."""
 LEVELS_NAMED: Final = ("user_level", "highest_level")
 _OPTIONAL: Final = (
@@ -190,6 +196,8 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
         yield "steps_per is of steps alone"
     if base != KW_PEAK and "peak_of" in component:
         yield f"peak_of is for {KW_PEAK} alone"
+    if base != PERCENT and "power_factor_standard" in component:
+        yield f"power_factor_standard is for {PERCENT} alone"
     if "tax_ppm" in component and not component["taxed"]:
         yield "tax_ppm: no tax is paid on it, taxed is false"
     yield from _faults_of_levels(component)

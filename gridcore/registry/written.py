@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from gridcore.errors import UsageError, excerpt
-from gridcore.forms import Form
+from gridcore.forms import INSTANT, Form
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.entity import Entity
 from gridcore.registry.price_series import PRICES, pack_prices
@@ -39,12 +40,19 @@ def _form_of(entity: Entity[Any], field: str) -> Form:
 
 
 def from_toml(form: Form, item: Any) -> Any:
-    """A TOML value as a row holds it: bytes are written as hex digits, prices of a series as an array of numbers."""
+    """A TOML value as a row holds it: bytes are written as hex digits, prices of a series as an array of numbers, an instant with its offset."""
+    if isinstance(item, datetime) and form is INSTANT:
+        return instant_s(item)
     if isinstance(item, list) and form is PRICES:
         return packed(item)
     if isinstance(item, str) and not form.holds(item):
         return next((found for found in candidates(item, bytes.fromhex) if form.holds(found)), item)
     return item
+
+
+def instant_s(item: datetime) -> Any:
+    """UTC seconds of an instant with its offset; one without, or with a part of a second, as it is."""
+    return item if item.tzinfo is None or item.microsecond else int(item.timestamp())
 
 
 def packed(prices: Any) -> Any:

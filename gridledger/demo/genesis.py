@@ -21,6 +21,7 @@ from gridledger.settling.chain.agreements import agreement_rows
 from gridledger.settling.chain.balance import balance_rows
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import rules_of_area, rules_rows
+from gridledger.settling.chain.reactive import reactive_rows
 from gridledger.settling.chain.tariffs import tariff_rows
 from gridledger.settling.dataset import AgreementRow, Dataset, PointRow
 from settlement.catalogue import CONTRACTS, contract_pin
@@ -78,6 +79,7 @@ def build_genesis(
         listed += _metered_point(world, said, number, meter)
     listed += agreement_rows(terms._replace(agreements=[_of_points(row) for row in terms.agreements]))
     listed += balance_rows(terms)
+    listed += [named._replace(name=point_of(named.name)) for named in reactive_rows(terms)]
     calendar = calendar_of(scenario.calendar.time_zone, first_slot_s, int(world.boundary_s[-1]))
     if CONTRACTS[rules.contract].period_columns:  # it settles by the month, and closes what there is of the last one
         calendar = calendar._replace(months=sorted({*calendar.months, int(world.boundary_s[-1])}))

@@ -19,7 +19,7 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.files import read_bounded
 from gridcore.forms import INSTANT, Form
 from gridcore.registry.row import Row
-from gridcore.registry.written import candidates, from_toml, packed, read_entity
+from gridcore.registry.written import candidates, from_toml, instant_s, packed, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 28
 
@@ -74,16 +74,22 @@ def _row(where: str, kind: str, table: Mapping[str, Any], read: Callable[[Form, 
 
 def _from_csv(form: Form, cell: str) -> Any:
     """A cell as a row holds it: a text, a number, true or false, hex digits, or an array or a table as JSON."""
+    if form is INSTANT:
+        return next((found for found in candidates(cell, int, _seconds_of) if form.holds(found)), cell)
     readers = (str, int, bytes.fromhex, json.loads, lambda text: packed(json.loads(text)))
     return next((found for found in candidates(cell, *readers) if form.holds(found)), cell)
+
+
+def _seconds_of(text: str) -> Any:
+    return instant_s(datetime.fromisoformat(text))
 
 
 def _instant(where: str, item: Any) -> int:
     """UTC seconds; an instant may be written with its offset, such as 2027-01-31T10:37:00+08:00."""
     if isinstance(item, str):
         item = next(candidates(item, int, datetime.fromisoformat), item)
-    if isinstance(item, datetime) and item.tzinfo is not None and not item.microsecond:
-        item = int(item.timestamp())
+    if isinstance(item, datetime):
+        item = instant_s(item)
     if not INSTANT.holds(item):
         words = "UTC seconds, or an instant with its offset such as 2027-01-31T10:37:00+08:00"
         raise UsageError(f"{where}: from_s is {words}, not {excerpt(str(item))}")

@@ -106,6 +106,16 @@ class KeyRow(NamedTuple):
     valid_from_s: int | None
 
 
+class ReactiveRow(NamedTuple):
+    """Reactive energy of a point from ``from_s`` to before ``until_s`` (UTC seconds, where slots start): taken, and given back, varh."""
+
+    point: str
+    from_s: int
+    until_s: int
+    reactive_varh: int
+    returned_varh: int
+
+
 class OrderConditions(NamedTuple):
     """What orders ask for as conditions of bids (``gridcore.transactions.order_batch.Wanted``), beside them.
 
@@ -300,7 +310,7 @@ class PartyTariff(NamedTuple):
     """What a party is charged by the month. terms: ascending by day, at least one; prices: of the slots, by the price series that components name.
 
     levels: of the party's points by name, the voltage level from each of some times on (UTC seconds, ascending), where a component asks for it; ways: of ``Usage``;
-    sellers: for each way and level of it a point that the first who sold there has at that level, "" where no point was billed to him.
+    sellers: for each way and level of it a point that the first who sold there has at that level, "" where no point was billed to him. reactive: of its points by name, where a component asks for a power factor: spans that do not overlap.
     """
 
     components: Sequence[Component]
@@ -309,6 +319,7 @@ class PartyTariff(NamedTuple):
     levels: Mapping[str, Sequence[tuple[int, str]]] = {}
     ways: Mapping[Way, Int64Column] = {}
     sellers: Mapping[Sold, str] = {}
+    reactive: Mapping[str, Sequence[ReactiveRow]] = {}
 
     @property
     def rates(self) -> Sequence[RateFrom]:
@@ -419,6 +430,7 @@ class Dataset(NamedTuple):
     Missing energy has been estimated: quality ESTIMATED, or MISSING with what is known (0 for what is not).
     notes: lines for a person, of files that were not read and of ``unusual``. tell_gate: told what the gate of each slot came to before the orders of
     the next one are asked for; None where they depend on no gate. references: prices for all that agreements name, beside those of the rules; tariff_series: those that components of the tariff name.
+    reactive: by point, then time.
     """
 
     slot_start_s: Int64Column
@@ -441,6 +453,7 @@ class Dataset(NamedTuple):
     balance: BalanceRules | None = None
     unusual: UnusualPower | None = None
     tell_gate: Callable[[ClearedGate], None] | None = None
+    reactive: Sequence[ReactiveRow] = ()
 
     @property
     def all_orders(self) -> Orders:

@@ -75,6 +75,9 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
     settled = settle(dataset, out, progress)
     print_progress("")
     results, frame = settled.results, settled.dataset
+    for note in (uncharged := [one.words for one in results.uncharged]):
+        print(note, file=sys.stderr, flush=True)
+    notes = [*dataset.notes, *uncharged]
     wall_s = round(time.monotonic() - begun, 2)
     summary = {
         "slots": len(frame.slot_start_s),
@@ -88,7 +91,7 @@ def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
         "results_root": results.results_root.hex(),
         "wall_s": wall_s,
         "out": str(out),
-        **({"notes": list(dataset.notes)} if dataset.notes else {}),
+        **({"notes": notes} if notes else {}),
     }
     text = (
         f"{held_text(frame._replace(counts=dataset.counts, notes=()), counts_by_rule(results.marked))}\n"

@@ -57,6 +57,8 @@ def _run_month(args: argparse.Namespace) -> int:
         _say_incomplete(made.month.month, made.month, "documents of the month")
     _say_without_tariff(made.without_tariff)
     _say_without_tariff(made.without_terms, "they answer for balances")
+    for one in made.uncharged:
+        print(one.words, file=sys.stderr, flush=True)
     print_result(args, _as_json(made, args.out), _text(made))
     return 0 if made.written.postings_sum_nano == 0 else 1
 
@@ -126,6 +128,7 @@ def _as_json(made: Made, out: Path) -> dict[str, object]:
         "documents": len(written.issued),
         "balance_documents": len(written.of_balance),
         "balance_without_tariff": list(made.without_terms),
+        "uncharged": [one._asdict() for one in made.uncharged],
         "payments": len(made.payments),
         "gross_nano": sum(one.gross_nano for one in made.disputed),
         "disputed_nano": sum(one.disputed_nano for one in made.disputed),

@@ -15,6 +15,7 @@ from gridledger.settling.documents import Books, month_billing, slots_of_months
 from gridledger.settling.results.months import span_of_month
 from gridledger.settling.results.payments import PaymentRow, write_payments
 from gridledger.settling.results.writing import Written, write_documents
+from gridledger.settling.uncharged import Uncharged
 from gridledger.settling.whole import check_disk, check_out, made_whole
 from gridledger.tables.files import write_rows
 from ledger.leaves.chain import CHAIN
@@ -26,7 +27,8 @@ from settlement.catalogue import CONTRACTS
 class Made(NamedTuple):
     """A folder that was made. without_tariff: names of who is billed and has no documents; payments: of the month, of all parties.
 
-    without_terms: names of who answers for balances and names no tariff; disputed: of each party, what of its documents is due.
+    without_terms: names of who answers for balances and names no tariff; disputed: of each party, what of its documents is due;
+    uncharged: components that are left out since the month has no power factor.
     """
 
     month: DocumentedMonth
@@ -35,6 +37,7 @@ class Made(NamedTuple):
     payments: Sequence[PaymentRow]
     without_terms: Sequence[str]
     disputed: Sequence[DisputedRow]
+    uncharged: Sequence[Uncharged]
 
 
 def make_documents(
@@ -81,7 +84,9 @@ def make_documents(
             without_tariff=len(found.without_tariff),
         )
         write_rows(work / MONTH, DocumentedMonth._fields, [documented])
-    return Made(documented, written, found.without_tariff, payments, balance.without_terms, disputed)
+    return Made(
+        documented, written, found.without_tariff, payments, balance.without_terms, disputed, found.billing.uncharged()
+    )
 
 
 def scope_of(reader: LedgerReader, area: str | None) -> Scope:

@@ -16,6 +16,7 @@ import numpy as np
 
 from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.power_factor_steps import derive_share
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
@@ -419,18 +420,20 @@ def _of_lines(entry: _Entry) -> _Steps:
     component, days = entry.component, len(entry.so_far.days)
     of_what, total = ", ".join(component.of), sum(entry.shared_nano)
     english, chinese = f"{component.name}: a share of {of_what}", f"{component.name}：以 {of_what} 为基数"
-    amount = total * component.price * days // (_PPM * entry.days_billed) - entry.earlier_nano
     where = _registered(entry.billing, entry.charging.party, component)
+    of_share = derive_share(component, entry.charging, entry.billing, where)
+    if not of_share:
+        return [], 0
+    share_ppm = of_share[-1].result
+    amount = total * share_ppm * days // (_PPM * entry.days_billed) - entry.earlier_nano
     return [
         entry.step(english, chinese, _sum(entry.shared_nano), total, _nano(entry.billing)),
-        entry.step(
-            f"The share: {where['en']}", f"比例：{where['zh_CN']}", str(component.price), component.price, "ppm"
-        ),
+        *of_share,
         entry.step(
             f"Amount: lines × share × its days ÷ days billed, rounded down; {_span(entry.so_far)['en']}",
             f"金额：基数 × 比例 × 有效天数 ÷ 计费天数，向下取整；{_span(entry.so_far)['zh_CN']}",
             entry.less_earlier(
-                f"{bracketed(total)} × {bracketed(component.price)} × {days} ÷ ({_PPM} × {entry.days_billed})"
+                f"{bracketed(total)} × {bracketed(share_ppm)} × {days} ÷ ({_PPM} × {entry.days_billed})"
             ),
             amount,
             _nano(entry.billing),

@@ -167,6 +167,7 @@ def _with_rules(own: Dataset, world: World, rules: RulesRead) -> Dataset:
         references=terms.references,
         balance=terms.balance,
         tariff_series=terms.tariff_series,
+        reactive=terms.reactive,
     )
 
 

@@ -67,6 +67,7 @@ COLUMNS: Final = (
     Column("price_series", N_("Per kWh, by slot: price series"), "name"),
     Column("rate_nano", N_("Per kW and month, or per day"), "amount_nano"),
     Column("share_percent", N_("Share, per cent")),
+    Column("power_factor_standard", N_("Share by the power factor, standard (cos φ)")),
     Column("of", N_("Share of"), "name"),
     Column("hours", N_("Time of day")),
     Column("weekdays", N_("Days of the week (1: Monday)")),
@@ -201,7 +202,8 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 price if is_energy else None,
                 component.get("price_series"),
                 None if is_energy or base == PERCENT else price * NANO_PER_MICRO,
-                percent_text(price) if base == PERCENT else None,
+                percent_text(price) if base == PERCENT and price is not None else None,
+                _standard(component),
                 ", ".join(component["of"]) if base == PERCENT else None,
                 ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in windows) or None,
                 ", ".join(map(str, component.get("weekdays", ()))) or None,
@@ -213,6 +215,12 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 until_s,
                 state,
             )
+
+
+def _standard(component: Entry) -> str | None:
+    """The power factor from which a share follows, as people write it."""
+    hundredths = component.get("power_factor_standard")
+    return None if hundredths is None else f"0.{hundredths}"
 
 
 def _priced(component: Entry) -> Sequence[tuple[int | None, str | None, Any]]:

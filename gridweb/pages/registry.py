@@ -42,6 +42,7 @@ KIND_TITLES: Final[Mapping[str, str]] = {
     "key_policy": N_("Key policy"),
     "balance_terms": N_("Terms of areas' balances"),
     "grid_connection": N_("Connections to the grid"),
+    "reactive_energy": N_("Reactive energies"),
 }
 STATES: Final = {
     "future": N_("from then on"),

@@ -106,7 +106,7 @@ class Registered(Leaves, Protocol):
         """The salted row of a digest that an entity's leaf holds."""
 
     def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
-        """The entries of a price series that its leaf has folded, oldest first. A state that decides has none: they speak of final slots alone."""
+        """The entries of a price series, or of reactive energy, that its leaf has folded, oldest first. A state that decides has none: they speak of final slots alone."""
 
 
 class ManyRegistered(Registered, Protocol):

@@ -24,6 +24,7 @@ from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT
 from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY, ReactiveEnergy
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -90,7 +91,7 @@ def named_entities(stated: Stated[Any]) -> Iterator[tuple[str, Entity[Any], str]
             yield field, entity, name
     if isinstance(stated.record, BalanceTerms):
         yield "its name", AREA, stated.key.partition("/")[2]
-    if isinstance(stated.record, GridConnection):
+    if isinstance(stated.record, (GridConnection, ReactiveEnergy)):
         yield "its name", POINT, stated.key.partition("/")[2]
     if isinstance(stated.record, (Rules, BalanceTerms)):
         yield from (("series", PRICE_SERIES, name) for name in sorted(set((stated.record.series or {}).values())))
@@ -190,6 +191,16 @@ def _profile_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
         if len(stated.record.import_wh) * histories.slot_s != DAY_S:
             slots = f"{DAY_S // histories.slot_s} slots of {histories.slot_s} s, not {len(stated.record.import_wh)}"
             yield _conflict(stated, f"import_wh has {slots}")
+
+
+def _span_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
+    """Reactive energy is of whole slots, one at least."""
+    for stated in histories.of(REACTIVE_ENERGY, name):
+        if stated.from_s % histories.slot_s or stated.record.until_s % histories.slot_s:
+            words = f"from_s {stated.from_s} and until_s {stated.record.until_s}: both are multiples of slot_s"
+            yield _conflict(stated, f"{words} {histories.slot_s}")
+        elif stated.record.until_s <= stated.from_s:
+            yield _conflict(stated, f"until_s is behind from_s {stated.from_s}, not {stated.record.until_s}")
 
 
 def _point_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
@@ -337,6 +348,7 @@ _CHECKS: Final[Mapping[str, Callable[[Histories, str], Iterator[Fault]]]] = {
     PARTY.kind: _party_conflicts,
     INSTALLATION.kind: _installation_conflicts,
     AGREEMENT.kind: _agreement_conflicts,
+    REACTIVE_ENERGY.kind: _span_conflicts,
 }
 """By kind of entity, in the order in which a genesis is checked."""
 JUDGED_KINDS: Final = tuple(_CHECKS)

@@ -25,6 +25,7 @@ from gridcore.registry.organisation import ORGANISATION
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
@@ -181,7 +182,8 @@ class Judge:
     def _needed_s(self, stated: Stated[Any], kind: str) -> int:
         """The time from which on it must be told what was in force of an entity."""
         is_of_now = kind in _NEVER_BACK and kind != ZONE.kind
-        if is_of_now or (kind == PRICE_SERIES.kind and not self._is_of_slots(stated)):
+        is_of_documents = kind == REACTIVE_ENERGY.kind or (kind == PRICE_SERIES.kind and not self._is_of_slots(stated))
+        if is_of_now or is_of_documents:
             return self._draft.ledger_time_s
         opens_s = stated.record.open_before_start_s if kind == ZONE.kind else 0
         return max(0, min(map(self.registrations.horizon_s, self.zones_of(stated)), default=0) - opens_s)

@@ -1,4 +1,4 @@
-"""Entries of price series that their leaves have folded: what a price of a final slot was is asked for as long as its lines are.
+"""Entries of price series and reactive energies that their leaves have folded: what a price of a final slot was is asked for as long as its lines are.
 
 An index beside the state: the digest over all that a leaf has folded says whether it is whole.
 """
@@ -10,14 +10,18 @@ from typing import Final
 
 from gridcore import cbor
 from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY
 from gridcore.registry.row import NOT_FOLDED, fold_entry
 from ledger.registry.entries import ENTITY_FAMILIES, EntityLeaf, Entry
 from ledger.state.state import LeafChange
 from ledger.store.tables import Tables
 
 KEPT_MAX: Final = 64
-"""Series whose folded entries are kept in memory."""
+"""Entities whose folded entries are kept in memory."""
+_KEPT: Final = tuple(ENTITY_FAMILIES[kind].prefix for kind in (PRICE_SERIES.kind, REACTIVE_ENERGY.kind))
+"""Begin the keys of what documents of old months ask for."""
 _FAMILY: Final = ENTITY_FAMILIES[PRICE_SERIES.kind]
+"""Leaves of both have one form."""
 
 
 class FoldedTable:
@@ -46,7 +50,7 @@ class FoldedTable:
         """Keep the entries that a block is about to fold. sqlite3.Error when the disk does not take it."""
         query = "SELECT leaf FROM leaves WHERE number = ?"
         for changed in leaves:
-            if not changed.key.startswith(_FAMILY.prefix):
+            if not changed.key.startswith(_KEPT):
                 continue
             found = self._tables.first(query, changed.number)
             before = () if found is None else _leaf_of(bytes(found[0])).entries

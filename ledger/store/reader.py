@@ -161,7 +161,7 @@ class LedgerReader:
             return self.application.state.bodies(digests)
 
     def folded(self, key: str, leaf: EntityLeaf) -> Sequence[Entry]:
-        """The entries of a price series that its leaf has folded, oldest first. PrunedError where this node does not have all of them."""
+        """The entries of a price series, or of reactive energy, that its leaf has folded, oldest first. PrunedError where this node does not have all of them."""
         with self._lock:
             entries = self._db.leaves.folded.whole(key, leaf)
         if entries is None:

@@ -15,6 +15,7 @@ from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, 
 from settlement.tariffs.dealing import deal
 from settlement.tariffs.holding import Holding
 from settlement.tariffs.network import price_at_level
+from settlement.tariffs.power_factor import ReactiveMonth, power_factor_adjustment
 from settlement.tariffs.taxes import RateFrom, rate_spans
 
 _PPM: Final = 1_000_000
@@ -29,7 +30,8 @@ class Usage(NamedTuple):
 
     at_level: the same of its points at each voltage level, "" for those of which none is known; empty where nobody asks for levels.
     ways: what it bought on each way from a seller, Wh int64[slots]; empty where nobody asks for ways, and where no trade names both sides.
-    at_point: what each of its points took, by name; empty where nobody asks for points.
+    at_point: what each of its points took, by name; empty where nobody asks for points. reactive: by the place of a month its points' reactive energy; no month of
+    which it is not known.
     """
 
     import_wh: Int64Column
@@ -38,6 +40,7 @@ class Usage(NamedTuple):
     at_level: Mapping[str, LevelUsage] = {}
     at_point: Mapping[str, PointUsage] = {}
     ways: Mapping[Way, Int64Column] = {}
+    reactive: Mapping[int, ReactiveMonth] = {}
 
 
 class Way(NamedTuple):
@@ -174,7 +177,7 @@ class Tariff:
         NoPriceError for a slot in which the party is billed, a component holds and its series says no price, NoLevelError for one in
         which it has a point whose level gives no price: nothing is charged at 0.
         A percent component counts lines and the components that stand before it; one that holds for a part of the month counts for that part of
-        the days.
+        the days. One that follows from the power factor is left out in a month of which the reactive energy is not known.
         """
         of_month = [dict(of_kind) for of_kind in billed_nano]
         used = [
@@ -245,7 +248,7 @@ class Tariff:
         days, days_billed = self._days(holds, counted), self._days(is_billed, slots)
         if component.base == PERCENT:
             lines_nano = sum(month.billed_nano.get(kind, 0) for kind in component.of)
-            share = lines_nano * component.price * days // (_PPM * days_billed) if days else 0
+            share = lines_nano * self._share_ppm(component, month) * days // (_PPM * days_billed) if days else 0
             return charge._replace(amount_nano=share)
         if component.base == DAY:
             return charge._replace(amount_nano=days * component.price * _NANO_PER_MICRO)
@@ -255,6 +258,16 @@ class Tariff:
             power_days = component.contracted_w.get(month.party, 0) * days
         # W x micro per kW = nano; a part of a month costs its share of the month's days
         return charge._replace(amount_nano=power_days * component.price // self.calendar.days_of_month[month.place])
+
+    def _share_ppm(self, component: Component, month: _Month) -> int:
+        """The share of other lines that a percent component is in a month; 0 where it follows from a power factor that is not known, or of no energy."""
+        if not component.power_factor_standard:
+            return component.price
+        slots, reactive = self._slots(month.place), month.usage.reactive.get(month.place)
+        active_wh = int(month.usage.import_wh[slots][month.counts.is_billed[slots]].sum())
+        if reactive is None or not active_wh + sum(reactive):
+            return 0
+        return power_factor_adjustment(active_wh, *reactive, component.power_factor_standard).share_ppm
 
     def energies_of_year(self, party: str, usage: Usage, is_billed: NDArray[np.bool_]) -> dict[str, list[int]]:
         """What the party used under components with steps of a year: Wh of each month, by name."""

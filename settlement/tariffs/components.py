@@ -61,7 +61,7 @@ class Component(NamedTuple):
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
     whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
-    of which no level is known, "" for none; covers: TRADE where each trade goes up to the highest level of its sides and of the ``place_levels`` (level by
+    of which no level is known, "" for none; power_factor_standard: of PERCENT in hundredths, 0 for one share: the share follows from the month's reactive energy, price is 0 then; covers: TRADE where each trade goes up to the highest level of its sides and of the ``place_levels`` (level by
     place of the grid) under which both lie, and highest_level is that of trades that name no sides. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
     """
 
@@ -85,6 +85,7 @@ class Component(NamedTuple):
     user_level: str = ""
     covers: str = ""
     place_levels: Sequence[tuple[int, str]] = ()
+    power_factor_standard: int = 0
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()

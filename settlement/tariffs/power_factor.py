@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from gridcore.registry.tariff import POWER_FACTOR_STANDARDS as STANDARDS
 from settlement.errors import SettlementError
 
-_CAP_PPM: Final = {90: 7_500, 85: 11_000, 80: 13_000}
+_CAP_PPM: Final = dict(zip(STANDARDS, (7_500, 11_000, 13_000), strict=True))
 """By standard, in hundredths: the most that is taken off."""
-STANDARDS: Final = tuple(_CAP_PPM)
 _KEEN: Final = 90
 """Above it each hundredth takes more off."""
 _MILD_PPM, _KEEN_PPM = 1_000, 1_500
@@ -25,6 +25,13 @@ class PowerFactor(NamedTuple):
 
     hundredths: int
     share_ppm: int
+
+
+class ReactiveMonth(NamedTuple):
+    """The reactive energy of a month that was taken, and that was given back, varh."""
+
+    reactive_varh: int
+    returned_varh: int
 
 
 def power_factor_adjustment(active_wh: int, reactive_varh: int, returned_varh: int, standard: int) -> PowerFactor:

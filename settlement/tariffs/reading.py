@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gridcore.errors import excerpt
 from gridcore.forms import NAME
-from gridcore.registry.tariff import GRID_PLACE_MAX, GRID_PLACES_MAX
+from gridcore.registry.tariff import GRID_PLACE_MAX, GRID_PLACES_MAX, POWER_FACTOR_STANDARDS
 from settlement.errors import SettlementError
 from settlement.tariffs.components import (
     BASES,
@@ -45,7 +45,7 @@ PRICE_KEYS: Final = {
 """The key of a component's price, by its base."""
 _KEYS: Final = (
     "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level covers place_levels "
-    "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series"
+    "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series power_factor_standard"
 ).split()
 
 
@@ -206,6 +206,10 @@ class _Table:
             if has_steps or wanted in self._values or base not in ENERGY_BASES:
                 raise self.fault("levels", "they have the price, of a component per kWh")
             return 0
+        if "power_factor_standard" in self._values:
+            if wanted in self._values or base != PERCENT:
+                raise self.fault("power_factor_standard", f"it says the share alone, of a component of base {PERCENT}")
+            return 0
         for key in set(PRICE_KEYS.values()) - {wanted}:
             if key in self._values:
                 raise self.fault(key, f"a component of base {base} has {wanted}")
@@ -216,6 +220,15 @@ class _Table:
         if wanted not in self._values:
             raise self.fault(wanted, "missing")
         return self.whole(wanted, self._values[wanted], -PRICE_MAX, PRICE_MAX)
+
+    def power_factor_standard(self) -> int:
+        if "power_factor_standard" not in self._values:
+            return 0
+        said = self._values["power_factor_standard"]
+        if type(said) is not int or said not in POWER_FACTOR_STANDARDS:
+            listed = ", ".join(map(str, POWER_FACTOR_STANDARDS))
+            raise self.fault("power_factor_standard", f"in hundredths one of {listed} is needed, not {said!r}")
+        return said
 
     def levels(self) -> tuple[VoltageLevel, ...]:
         """Those that have the price (``network_charge_by_voltage/1``); what a file names of them is among them."""
@@ -364,6 +377,7 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         user_level=table.level("user_level"),
         covers=table.covers(base, levels),
         place_levels=table.place_levels(levels),
+        power_factor_standard=table.power_factor_standard(),
         parties=table.texts("parties"),
         contracted_w=contracted_w,
         of=of,

@@ -36,11 +36,30 @@ def row_of(component: Component) -> dict[str, Any]:
     }
     if component.tax_ppm is not None:
         row["tax_ppm"] = component.tax_ppm
+    row |= _priced(component)
+    if component.windows:
+        row["windows"] = [list(window) for window in sorted(component.windows)]
+    if component.weekdays:
+        row["weekdays"] = sorted(set(component.weekdays))
+    if component.peak_of != OF_PARTY:
+        row["peak_of"] = component.peak_of
+    if component.months:
+        row["months"] = sorted(set(component.months))
+    if component.of:
+        row["of"] = list(component.of)
+    return row
+
+
+def _priced(component: Component) -> dict[str, Any]:
+    """What says the price."""
+    row: dict[str, Any] = {}
     if component.levels:
         row["levels"] = [list(level) for level in component.levels]
         row |= {key: getattr(component, key) for key in (*LEVELS_NAMED, "covers") if getattr(component, key)}
         if component.place_levels:
             row["place_levels"] = [list(place) for place in component.place_levels]
+    elif component.power_factor_standard:
+        row["power_factor_standard"] = component.power_factor_standard
     elif component.price_series:
         row["price_series"] = component.price_series
     elif component.steps:
@@ -52,16 +71,6 @@ def row_of(component: Component) -> dict[str, Any]:
             row["steps_per"] = component.steps_per
     else:
         row["price"] = component.price
-    if component.windows:
-        row["windows"] = [list(window) for window in sorted(component.windows)]
-    if component.weekdays:
-        row["weekdays"] = sorted(set(component.weekdays))
-    if component.peak_of != OF_PARTY:
-        row["peak_of"] = component.peak_of
-    if component.months:
-        row["months"] = sorted(set(component.months))
-    if component.of:
-        row["of"] = list(component.of)
     return row
 
 
@@ -87,6 +96,7 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         highest_level=row.get("highest_level", ""),
         user_level=row.get("user_level", ""),
         covers=row.get("covers", ""),
+        power_factor_standard=row.get("power_factor_standard", 0),
         place_levels=tuple((place, level) for place, level in row.get("place_levels", ())),
         contracted_w=contracted_w if row["base"] == POWER_BASES[0] else {},
         of=tuple(row.get("of", ())),

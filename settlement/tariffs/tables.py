@@ -48,6 +48,8 @@ def _price_of(component: Component) -> dict[str, Any]:
         said = {name: getattr(component, name) for name in ("highest_level", "user_level", "covers")}
         said["place_levels"] = [[*place] for place in component.place_levels]
         return {"levels": [[*level] for level in component.levels], **{key: one for key, one in said.items() if one}}
+    if component.power_factor_standard:
+        return {"power_factor_standard": component.power_factor_standard}
     if component.price_series:
         return {"price_series": component.price_series}
     if component.steps:

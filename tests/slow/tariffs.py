@@ -10,6 +10,7 @@ from math import floor
 from typing import NamedTuple
 
 from settlement.tariffs.components import Component
+from tests.slow.power_factor import hundredths_of, table
 
 
 class Slot(NamedTuple):
@@ -51,11 +52,12 @@ def charges(
     days_of_month: Sequence[int],
     billed_nano: Mapping[str, int],
     used_wh: Mapping[str, int] | None = None,
+    reactive: Mapping[int, tuple[int, int]] | None = None,
 ) -> dict[tuple[int, str], int]:
     """Nano by month and name; the arguments are those of ``charges_by_rate``."""
     found: dict[tuple[int, str], int] = defaultdict(int)
-    by_rate = charges_by_rate(components, party, slots, slot_s, days_of_month, billed_nano, used_wh, [(0, 0)])
-    for (month, name, _), nano in by_rate.items():
+    of = (components, party, slots, slot_s, days_of_month, billed_nano, used_wh, [(0, 0)], reactive)
+    for (month, name, _), nano in charges_by_rate(*of).items():
         found[month, name] += nano
     return {key: nano for key, nano in found.items() if nano}
 
@@ -69,10 +71,12 @@ def charges_by_rate(
     billed_nano: Mapping[str, int],
     used_wh: Mapping[str, int] | None,
     rates: Rates,
+    reactive: Mapping[int, tuple[int, int]] | None = None,
 ) -> dict[tuple[int, str, int | None], int]:
     """Nano by month, name and rate of tax, day after day: each day has what it adds to what the entry came to up to the day before.
 
-    billed_nano: what the contract's lines come to in every month; used_wh: in the year before the first slot, by name.
+    billed_nano: what the contract's lines come to in every month; used_wh: in the year before the first slot, by name; reactive: of months of which it is
+    known, taken and given back, varh.
     """
     found: dict[tuple[int, str, int | None], int] = defaultdict(int)
     for month, days in enumerate(days_of_month):
@@ -82,6 +86,10 @@ def charges_by_rate(
         for component in components:
             if component.parties and party not in component.parties:
                 continue
+            if component.power_factor_standard:
+                known = (reactive or {}).get(month)
+                share = share_of(component.power_factor_standard, sum(slot.import_wh for slot in of_month), known)
+                component = component._replace(price=share)
             before = 0
             for day in settled:
                 inside = [slot for slot in of_month if holds(component, slot) and slot.day <= day]
@@ -146,6 +154,13 @@ def charge(component: Component, party: str, inside: Sequence[Slot], of_month: D
         return floor(Fraction(total * component.price, 1_000_000) * Fraction(days, of_month.settled)) if days else 0
     watts = component.contracted_w.get(party, 0)
     return floor(Fraction(watts, 1_000) * component.price * 1_000 * Fraction(days, of_month.in_calendar))
+
+
+def share_of(standard: int, active_wh: int, reactive: tuple[int, int] | None) -> int:
+    """Millionths by the table of a standard; 0 where no reactive energy is known, or there is no energy at all."""
+    if reactive is None or not active_wh + sum(reactive):
+        return 0
+    return 100 * table(standard)[hundredths_of(active_wh, sum(reactive))]
 
 
 def by_year(

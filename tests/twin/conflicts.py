@@ -39,6 +39,9 @@ def does_conflict(twin: Twin, kind: str, name: str) -> bool:
     if kind == "point":
         is_full = twin.leaves[f"point/{name}"]["row"] >= ROWS_MAX
         return is_full or any(value["area"] != first["area"] for _, value in rows)
+    if kind == "reactive_energy":
+        ends = [(from_s, value["until_s"]) for from_s, value in rows]
+        return any(begin % twin.slot_s or end % twin.slot_s or end <= begin for begin, end in ends)
     if kind == "party":
         return party_conflicts(registry, name)
     if kind == "agreement":

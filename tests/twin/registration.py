@@ -332,7 +332,7 @@ def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:
     """The time from which on it must be told what was in force."""
     if kind in ("organisation", "signer", "gateway", "key_policy"):
         return twin.ledger_time_s
-    if kind == "price_series" and not any(of_series(twin.registry, name)):
+    if kind == "reactive_energy" or (kind == "price_series" and not any(of_series(twin.registry, name))):
         return twin.ledger_time_s
     horizon = min((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
     return max(0, horizon - value["open_before_start_s"]) if kind == "zone" else horizon
@@ -375,7 +375,7 @@ def is_known(twin: Twin, key: str, from_s: int, value: Leaf) -> bool:
     keys += [f"price_series/{name}" for name in (series.values() if isinstance(series, dict) else [series])]
     components = value["components"] if key.startswith("tariff/") else []
     keys += [f"price_series/{one['price_series']}" for one in components if "price_series" in one]
-    if key.startswith("grid_connection/"):
+    if key.startswith(("grid_connection/", "reactive_energy/")):
         keys.append("point/" + key.split("/")[1])
     if key.startswith("balance_terms/"):
         keys.append("area/" + key.split("/")[1])

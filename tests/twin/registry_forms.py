@@ -98,6 +98,9 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
     ],
     "standing_profile": [{"export_wh": list, "import_wh": list}],
     "grid_connection": [{"voltage_level": str}],
+    "reactive_energy": [
+        {"reactive_varh": range(10**13 + 1), "returned_varh": range(10**13 + 1), "until_s": range(253_402_300_800)}
+    ],
     "point": [
         {
             "area": NAME,
@@ -246,6 +249,7 @@ COMPONENT: dict[str, Any] = {
     "of?": list,
     "peak_of?": re.compile("party|point"),
     "place_levels?": list,
+    "power_factor_standard?": range(80, 91, 5),
     "price?": range(-(10**12), 10**12 + 1),
     "price_series?": NAME,
     "steps?": list,
@@ -286,7 +290,12 @@ def is_component(one: Leaf) -> bool:
     """Whether the parts of a component go together."""
     is_energy, has_price = one["base"] in ("import", "export", "traded", "residual"), "price" in one
     has_steps, has_series, has_levels = "steps" in one, "price_series" in one, "levels" in one
-    if has_price + has_steps + has_series + has_levels != 1 or ("of" in one) != (one["base"] == "percent"):
+    has_standard = "power_factor_standard" in one
+    if has_standard and one["base"] != "percent":
+        return False
+    if has_price + has_steps + has_series + has_levels + has_standard != 1 or ("of" in one) != (
+        one["base"] == "percent"
+    ):
         return False
     if not has_right_levels(one) or ("tax_ppm" in one and not one["taxed"]):
         return False

@@ -29,6 +29,7 @@ from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
 from gridledger.settling.chain.points import histories_of, keys_of, named_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
+from gridledger.settling.chain.reactive import reactive_amendments
 from gridledger.settling.chain.tariffs import changes_s, charged_at, series_of_component, tariff_amendments
 from gridledger.settling.dataset import Dataset, parties_of
 from ledger.leaves.columns import Int64
@@ -51,6 +52,7 @@ def amendments(ledger: Ledger, dataset: Dataset) -> list[Row]:
         *_point_rows(ledger, dataset),
         *_balance_rows(ledger, dataset),
         *_connection_rows(ledger, dataset),
+        *reactive_amendments(ledger, dataset),
         *_signer_rows(ledger, dataset),
     ]
     return [row for named in rows for row in named.rows()]

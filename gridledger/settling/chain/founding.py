@@ -20,6 +20,7 @@ from gridledger.settling.chain.agreements import agreement_rows
 from gridledger.settling.chain.balance import balance_rows
 from gridledger.settling.chain.points import point_rows
 from gridledger.settling.chain.prices import WHOLE, rules_of_area, rules_rows
+from gridledger.settling.chain.reactive import reactive_rows
 from gridledger.settling.chain.tariffs import tariff_rows
 from gridledger.settling.dataset import Dataset
 from ledger.contract import Contract
@@ -155,5 +156,6 @@ def _entities(dataset: Dataset, timeline: Timeline, importer: bytes) -> Iterator
     for area in dict.fromkeys(point.area for point in dataset.points):
         yield Named(AREA, area, Area(ZONE_NAME, rules_of_area(dataset, area), ZONE_NAME))
     yield from point_rows(dataset, IMPORTER, OPERATOR)
+    yield from reactive_rows(dataset)
     yield from agreement_rows(dataset)
     yield from balance_rows(dataset)

@@ -24,6 +24,7 @@ from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import PARTY
 from gridcore.registry.price_series import PRICE_SERIES
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY
 from gridcore.registry.row import Row
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.tariff import TARIFF
@@ -69,7 +70,7 @@ from ledger.store.ledger import Ledger, Produced
 from settlement.catalogue import CONTRACTS, pins
 
 _OF_MONTHS: Final = (
-    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", f"{SIGNER.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
+    f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", f"{REACTIVE_ENERGY.kind}/", f"{SIGNER.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
 )  # fmt: skip
 """Begin the keys of rows on which no slot rests."""
 SERIES_ROWS: Final = 16

@@ -21,6 +21,7 @@ from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE, other_series_name, series_rows
+from gridledger.settling.chain.reactive import reactive_of_point
 from gridledger.settling.chain.ways import ways_of_trades
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
 from gridledger.settling.results.months import midnight_s
@@ -182,6 +183,9 @@ def named_tariffs(reader: LedgerReader, dataset: Dataset, height: int | None = N
             prices = {name: prices_of(name) for name in sorted(series)}
             levels = _levels(reader, points_of[party], until) if any(one.levels for one in components) else {}
             found[party] = PartyTariff(components, terms, prices, levels)
+            if any(one.power_factor_standard for one in components):
+                reactive = {point: reactive_of_point(reader, point, until) for point in points_of[party]}
+                found[party] = found[party]._replace(reactive=reactive)
     return found
 
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gridcore.errors import UsageError
+from gridledger.settling.chain.reactive import reactive_of_point
 from gridledger.settling.chain.tariffs import named_tariffs
-from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, parties_of
+from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, ReactiveRow, parties_of
 from gridledger.settling.extract.series import Keys, key_of
 from gridledger.settling.files.tariffs import Market, check_tariff
 from ledger.store.reader import LedgerReader
@@ -35,6 +36,7 @@ def with_tariffs(reader: LedgerReader, dataset: Dataset, keys: Keys) -> Dataset:
 
     keys: of prices.csv, to which those of these series are added. What no folder says is a line of its notes.
     """
+    dataset = dataset._replace(reactive=_reactive(reader, dataset))
     tariffs = named_tariffs(reader, dataset)
     if not tariffs:
         return dataset
@@ -51,6 +53,14 @@ def with_tariffs(reader: LedgerReader, dataset: Dataset, keys: Keys) -> Dataset:
             *_notes_of_year(reader, dataset, drawn.components),
         ],
     )
+
+
+def _reactive(reader: LedgerReader, dataset: Dataset) -> list[ReactiveRow]:
+    """Reactive energies in the slots of a dataset, whoever asks for them: rules that are tried may."""
+    first_s, end_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s
+    names = [point.point for point in dataset.points if not point.is_border]
+    rows = [row for name in names for row in reactive_of_point(reader, name, reader.height)]
+    return [row for row in rows if row.from_s < end_s and row.until_s > first_s]
 
 
 def _drawn(reader: LedgerReader, dataset: Dataset, merged: Sequence[Component], keys: Keys) -> _Drawn:

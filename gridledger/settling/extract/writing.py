@@ -15,6 +15,7 @@ from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
 from gridledger.settling.dataset import NEVER, Dataset, OrderConditions, Orders
 from gridledger.settling.files.folder import ORDERS, READINGS
 from gridledger.settling.files.order_forms import ALL_OR_NONE, ARRIVAL, CANCELLED, YES
+from gridledger.settling.files.reactive import NAME as REACTIVE
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.stamps import to_iso
 from gridledger.settling.files.terms import AGREEMENTS, KEYS, POINTS, PRICES
@@ -63,6 +64,8 @@ def write_folder(dataset: Dataset, folder: Path) -> None:
         write_rows(folder / PRICES, ("start", "key", "area", "point", "price_micro_per_kwh"), prices)
     if dataset.keys:
         write_rows(folder / KEYS, ("point", "share_ppm", "priority", "valid_from"), _keys(dataset))
+    if dataset.reactive:
+        write_rows(folder / REACTIVE, ("start", "end", "point", "reactive_kvarh", "returned_kvarh"), _reactive(dataset))
     if dataset.agreements:
         write_rows(folder / AGREEMENTS, _AGREEMENTS, _agreements(dataset))
     if dataset.orders.how_many:
@@ -148,6 +151,12 @@ def _readings(dataset: Dataset, slot: int) -> list[Sequence[str]]:
         (start, point.point, _known(import_wh, code), _known(export_wh, code), _quality(code))
         for point, import_wh, export_wh, code in zip(dataset.points, *(one.tolist() for one in columns), strict=True)
     ]
+
+
+def _reactive(dataset: Dataset) -> Iterator[Sequence[str]]:
+    for row in dataset.reactive:
+        energies = (_kwh(row.reactive_varh), _kwh(row.returned_varh))
+        yield to_iso(row.from_s), to_iso(row.until_s), row.point, *energies
 
 
 def _known(energy_wh: int, code: int) -> str:

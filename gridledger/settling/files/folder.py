@@ -16,6 +16,7 @@ from gridledger.settling.files.grid import Grid, Place, grid_of
 from gridledger.settling.files.layout import OWN, Layout, load_preset
 from gridledger.settling.files.orders import no_orders, read_orders
 from gridledger.settling.files.points import read_points, still_billed
+from gridledger.settling.files.reactive import NAME as REACTIVE
 from gridledger.settling.files.readings import Reading, read_readings
 from gridledger.settling.files.registers import read_registers
 from gridledger.settling.files.rules import NAME as RULES
@@ -29,7 +30,7 @@ from ledger.state.order_terms import CONDITIONS
 READINGS, REGISTERS, ORDERS = "readings.csv", "registers.csv", "orders.csv"
 SEVERAL: Final = "readings"
 """A folder of files of readings, in place of one."""
-FILES: Final = (RULES, POINTS, READINGS, REGISTERS, PRICES, KEYS, ORDERS, AGREEMENTS)
+FILES: Final = (RULES, POINTS, READINGS, REGISTERS, PRICES, KEYS, ORDERS, AGREEMENTS, REACTIVE)
 INPUT_FILES_MAX: Final = 10_000
 
 
@@ -93,6 +94,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
         references=terms.references,
         balance=terms.balance,
         tariff_series=terms.tariff_series,
+        reactive=terms.reactive,
         unusual=energies.unusual,
     )
 

@@ -14,12 +14,15 @@ from gridledger.settling.dataset import (
     KeyRow,
     OrdersBySlot,
     PointRow,
+    ReactiveRow,
     SeriesRows,
 )
 from gridledger.settling.files.agreements import prices_named, read_agreements, references_of
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.keys import read_keys
 from gridledger.settling.files.prices import check_prices, first_prices, read_prices
+from gridledger.settling.files.reactive import NAME as REACTIVE
+from gridledger.settling.files.reactive import read_reactive
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.files.rules import RulesRead, fault_of_terms, file_rules
 from gridledger.settling.files.stamps import to_iso
@@ -52,6 +55,7 @@ class Terms(NamedTuple):
     references: Sequence[SeriesRows]
     balance: BalanceRules | None
     tariff_series: Sequence[SeriesRows]
+    reactive: Sequence[ReactiveRow]
     inputs: Sequence[InputFile]
 
 
@@ -69,7 +73,7 @@ class _Priced(NamedTuple):
 def read_terms(
     files: Mapping[str, Path], rules: RulesRead, of: Measured, keys_otherwise: Sequence[KeyRow] = ()
 ) -> Terms:
-    """Read ``prices.csv``, ``keys.csv`` and ``agreements.csv`` where the contract uses them. FilesError at the first fault.
+    """Read ``prices.csv``, ``keys.csv`` and ``agreements.csv`` where the contract uses them, and ``reactive.csv``. FilesError at the first fault.
 
     files: those that are there, by these names; keys_otherwise: the keys where there is no file of them.
     """
@@ -80,6 +84,10 @@ def read_terms(
     if uses_keys(contract) and KEYS in files:
         keys, keys_file = read_keys(files[KEYS], billed, rules.zone, rules.slot_s, of.known_by)
         inputs.append(keys_file)
+    reactive: Sequence[ReactiveRow] = ()
+    if REACTIVE in files:
+        reactive, reactive_file = read_reactive(files[REACTIVE], billed, rules.zone, rules.slot_s, of.known_by)
+        inputs.append(reactive_file)
     first = _first_prices(priced.series, rules, starts)
     settled = file_rules(rules, starts, other_prices=first, orders=of.orders)
     check_tariff(rules.tariff, Market(contract, settled.terms, of.orders, starts), of.points, of.known_by)
@@ -87,7 +95,15 @@ def read_terms(
     if uses_keys(contract):
         _check_keys(keys, rules, of)
     return Terms(
-        settled, priced.series, keys, priced.agreements, priced.references, priced.balance, priced.tariff, inputs
+        rules=settled,
+        series=priced.series,
+        keys=keys,
+        agreements=priced.agreements,
+        references=priced.references,
+        balance=priced.balance,
+        tariff_series=priced.tariff,
+        reactive=reactive,
+        inputs=inputs,
     )
 
 

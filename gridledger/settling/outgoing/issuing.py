@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     for one in made.disputed:
         words = f"of the documents of {one.month}, {one.gross_nano} nano, {one.disputed_nano} are disputed and not due; {one.due_nano} are due"
         print(f"{one.party}: {words}", file=sys.stderr, flush=True)
+    for left_out in made.uncharged:
+        print(left_out.words, file=sys.stderr, flush=True)
     print_result(args, _as_json(made), _text(made))
     return 1 if made.left_out and not args.own_book else 0
 
@@ -106,6 +108,7 @@ def _as_json(made: MadeIssue) -> dict[str, object]:
         "later_months": list(made.later_months),
         "disputed": [one._asdict() for one in made.disputed],
         "left_out": [{"organisation": one.organisation, "parties": list(one.parties)} for one in made.left_out],
+        "uncharged": [one._asdict() for one in made.uncharged],
         "out": str(made.out) if made.out is not None else None,
     }
 

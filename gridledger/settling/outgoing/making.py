@@ -35,6 +35,7 @@ from gridledger.settling.outgoing.book import (
 from gridledger.settling.outgoing.dues import Due, dues_of
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.general_ledger import ROUNDING_ACCOUNT, TAX_ACCOUNT, EntryRow, entry_of
+from gridledger.settling.uncharged import Uncharged
 from gridledger.settling.whole import WORK, made_whole
 from gridledger.tables.columns import utf8
 from ledger.leaves.columns import Int64
@@ -69,7 +70,7 @@ class MadeIssue(NamedTuple):
     """What was issued. out: None where there was nothing to issue; without_tariff: who is billed, or answers for a balance, and has no terms.
 
     later_months: issued before, they may differ now: steps of a year go by what this month came to. disputed: what of all documents of the month is not due, by party.
-    left_out: whose documents the issuer does not issue, and that are not in the book.
+    left_out: whose documents the issuer does not issue, and that are not in the book. uncharged: as of ``Noted``.
     """
 
     out: Path | None
@@ -78,6 +79,7 @@ class MadeIssue(NamedTuple):
     later_months: Sequence[str] = ()
     disputed: Sequence[DisputedRow] = ()
     left_out: Sequence[LeftOut] = ()
+    uncharged: Sequence[Uncharged] = ()
 
 
 class LeftOut(NamedTuple):
@@ -90,13 +92,14 @@ class LeftOut(NamedTuple):
 class Noted(NamedTuple):
     """Names of parties. without_tariff: who has no terms; by_year: who is charged by steps of a year; disputed: of the issuer's parties that contest something.
 
-    left_out: of other organisations, by their names.
+    left_out: of other organisations, by their names; uncharged: components that are left out of the issuer's parties.
     """
 
     without_tariff: Sequence[str]
     by_year: Sequence[str]
     disputed: Sequence[DisputedRow]
     left_out: Sequence[LeftOut]
+    uncharged: Sequence[Uncharged]
 
 
 class Made(NamedTuple):
@@ -128,15 +131,15 @@ def issue(data_dir: Path, folder: Path, asked: Asked, guard: Path | None) -> Mad
         made, noted = made_rows(reader, scope, row, book)
         batch = Batch(row._replace(documents=len(made.documents)), made.documents, made.lines, made.taxes)
         if not made.documents:
-            return MadeIssue(None, batch, noted.without_tariff, disputed=noted.disputed, left_out=noted.left_out)
+            return MadeIssue(None, batch, noted.without_tariff, (), noted.disputed, noted.left_out, noted.uncharged)
         with made_whole(out) as work:
             if out.exists():
                 raise UsageError(f"--book {folder}: another call has issued meanwhile; call again")
             written = write_batch(work, batch.issue, *made)
         sync_folder(folder)
     later = _later_months(book, batch, noted)
-    written_batch = batch._replace(issue=written)
-    return MadeIssue(out, written_batch, noted.without_tariff, later, noted.disputed, noted.left_out)
+    written_batch, without = batch._replace(issue=written), noted.without_tariff
+    return MadeIssue(out, written_batch, without, later, noted.disputed, noted.left_out, noted.uncharged)
 
 
 def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> tuple[Made, Noted]:
@@ -151,7 +154,9 @@ def made_rows(reader: LedgerReader, scope: Scope, row: IssueRow, book: Book) -> 
     for one in dues:
         (own if _organisation_of(reader, one.of.party) in (None, row.issuer) else others).append(one)
     contesting = [one for one in disputed if _organisation_of(reader, one.party) in (None, row.issuer)]
-    noted = Noted(without, parties_by_year(found.billing.tariffs), contesting, _left_out(reader, others, book))
+    uncharged = [one for one in found.billing.uncharged() if _organisation_of(reader, one.party) in (None, row.issuer)]
+    left_out = _left_out(reader, others, book)
+    noted = Noted(without, parties_by_year(found.billing.tariffs), contesting, left_out, uncharged)
     return _numbered(own, row, book), noted
 
 

@@ -8,7 +8,8 @@ from html import escape
 from typing import Final
 
 from gridcore.report.markup import Cell, Text, kilo, money, number, paragraph, say, section, table, word
-from gridledger.settling.report.figures import ComponentFigures, Figures
+from gridledger.settling.report.figures import ROWS_MAX, ComponentFigures, Figures
+from gridledger.settling.uncharged import NOT_THERE, PARTIAL, REASONS
 from settlement.tariffs.components import DAY, ENERGY_BASES, OF_PARTY, PERCENT, Component
 
 _MICRO_NANO: Final = 1_000
@@ -23,6 +24,10 @@ _BASES: Final[Mapping[str, Text]] = {
     "kw_contracted": Text("what was contracted", "合同容量"),
     "kw_peak": Text("the month's highest slot", "当月最大需量"),
     DAY: Text("day", "天数"),
+}
+_REASONS: Final[Mapping[str, Text]] = {
+    NOT_THERE: Text(REASONS[NOT_THERE], "该计量点没有无功电量"),
+    PARTIAL: Text(REASONS[PARTIAL], "其无功电量的时段与该用户当月已结算的时段不一致"),
 }
 _OF_EACH_POINT: Final = Text("the month's highest slot of each point", "各计量点当月最大需量")
 _UNITS: Final[Mapping[str, Text]] = {DAY: Text("day", "日"), **dict.fromkeys(ENERGY_BASES, Text("kWh", "千瓦时"))}
@@ -50,6 +55,30 @@ def components_section(figures: Figures) -> str:
     )
     rows = [_row(one, figures.currency) for one in figures.components]
     return section(Text("Charges by the month", "按月收取的项目"), table(heads, rows), paragraph(note))
+
+
+def uncharged_section(figures: Figures) -> str:
+    """Components that are left out of some months; "" where none is."""
+    if not figures.uncharged:
+        return ""
+    heads = (
+        (Text("Party", "用户"), False),
+        (Text("Month", "月份"), False),
+        (Text("Component", "项目"), False),
+        (Text("Point", "计量点"), False),
+        (Text("Why", "原因"), False),
+    )
+    rows = [
+        [word(one.party), word(one.month), word(one.component), word(one.point), Cell(say(_REASONS[one.reason]))]
+        for one in figures.uncharged[:ROWS_MAX]
+    ]
+    more = len(figures.uncharged) - len(rows)
+    also, also_zh = (f" {more} more.", f"另有 {more} 项。") if more else ("", "")
+    english = (
+        "Without the reactive energy of all points of a party there is no power factor: nothing is added or taken off."
+    )
+    note = Text(f"{english}{also}", f"用户任一计量点缺少无功电量时，没有功率因数，不增收也不减收。{also_zh}")
+    return section(Text("Not charged", "未收取的项目"), table(heads, rows), paragraph(note))
 
 
 def _row(of: ComponentFigures, currency: str) -> list[Cell]:
@@ -81,6 +110,9 @@ def _price(component: Component, currency: str) -> str:
     if component.price_series:
         name = component.price_series
         return say(Text(f"by slot: series {name}", f"按时段：价格序列 {name}"))
+    if component.power_factor_standard:
+        standard = f"0.{component.power_factor_standard}"
+        return say(Text(f"by the power factor, standard {standard}", f"按功率因数，标准 {standard}"))
     if component.base == PERCENT:
         return f"{money(component.price, _PERCENT_NANO)} %"
     if component.steps:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridledger.settling.dataset import UnusualPower
 from gridledger.settling.marked import MarkedRow
+from gridledger.settling.uncharged import Uncharged
 from ledger.contract import Vocabulary
 from settlement.tariffs.components import Component
+
+ROWS_MAX: Final = 500
+"""Rows of a table of the page; the files have all of them."""
 
 
 class Bar(NamedTuple):
@@ -62,7 +66,7 @@ class ComponentFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; marked: with the local time of each; series: keys of prices that vary; quantum_nano: of amounts."""
+    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; marked: with the local time of each; series: keys of prices that vary; quantum_nano: of amounts; uncharged: components that are left out."""
 
     first_slot: str
     last_slot_end: str
@@ -97,3 +101,4 @@ class Figures(NamedTuple):
     results_root: str
     unusual: UnusualPower | None
     marked: Sequence[tuple[str, MarkedRow]]
+    uncharged: Sequence[Uncharged]

@@ -24,11 +24,9 @@ from gridcore.report.markup import (
     word,
 )
 from gridledger.settling.dataset import UnusualPower
-from gridledger.settling.report.components import components_section
-from gridledger.settling.report.figures import DocumentFigures, Figures, KindFigures
+from gridledger.settling.report.components import components_section, uncharged_section
+from gridledger.settling.report.figures import ROWS_MAX, DocumentFigures, Figures, KindFigures
 
-ROWS_MAX: Final = 500
-"""Rows of a table of the page; the files have all of them."""
 _NANO_PER_MICRO: Final = 1_000
 _RULES: Final = {
     ("spike", "import"): Text("import far above its days before", "用电量远高于前几日"),
@@ -49,6 +47,7 @@ def report_page(figures: Figures) -> str:
         _documents(figures),
         _kinds(figures),
         _exceptions(figures),
+        uncharged_section(figures),
         _marked(figures),
     )
     more = (components_section(figures), _method(figures), _inputs(figures), _checking(figures))

@@ -25,9 +25,11 @@ from gridledger.settling.results.tariff_lines import (
     added_charges,
     chargings,
     rows_of_charges,
+    uncharged,
     used_of_year,
 )
 from gridledger.settling.runs import RunColumns
+from gridledger.settling.uncharged import Uncharged
 from gridledger.tables.columns import Places, utf8
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS
@@ -115,6 +117,10 @@ class Billing:
     def used_of_year(self) -> UsedOfYear:
         """What parties used in each month under components with steps of a year."""
         return used_of_year(self.tariffs, self.months, self.sheets, self.points_of_party)
+
+    def uncharged(self) -> Sequence[Uncharged]:
+        """Components that are left out since a month has no power factor."""
+        return uncharged(self.tariffs, self.months, self.sheets, self.points_of_party)
 
     def terms(self, issued: Issued) -> InvoiceTerms:
         """By which terms a document was made."""

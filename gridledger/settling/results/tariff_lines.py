@@ -17,7 +17,9 @@ from gridledger.settling.partners import Partners
 from gridledger.settling.results.charge_partners import ChargedRows, OfMonth, is_of_partner, partners_of_charge
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
+from gridledger.settling.results.reactive import Lacking, reactive_of
 from gridledger.settling.results.sheets import Grid, Sheets
+from gridledger.settling.uncharged import Uncharged
 from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
 from settlement.tariffs.charges import (
@@ -52,7 +54,7 @@ class Charging(NamedTuple):
     """What a party is charged after a run, and what of. is_billed: bool[slots]; billed_nano: the contract's lines of all runs so far.
 
     used_wh: of components with steps of a year, by name, from the year's begin to the begin of each month; of_partners: of its charges on accounts
-    of partners, what each of them gets.
+    of partners, what each of them gets; lacking: months without a power factor.
     """
 
     run: str
@@ -63,6 +65,7 @@ class Charging(NamedTuple):
     used_wh: Mapping[str, Sequence[int]]
     charges: Sequence[Charge]
     of_partners: Mapping[OfMonth, int]
+    lacking: Sequence[Lacking] = ()
 
 
 class Added(NamedTuple):
@@ -116,7 +119,10 @@ def chargings(
             levels = _levels(tariffs[party], points, sheets.dataset)
             at_point = _at_point(tariffs[party], points, sheets.dataset, own[0], is_billed[:, points])
             at_level = _at_level(levels, own, is_billed[:, points])
-            usage = usage._replace(at_level=at_level, at_point=at_point, ways=tariffs[party].ways)
+            reactive = reactive_of(tariffs[party], points, sheets.dataset, months, is_billed[:, points])
+            usage = usage._replace(
+                at_level=at_level, at_point=at_point, ways=tariffs[party].ways, reactive=reactive.of_month
+            )
             try:
                 charges = tariff.charges(party, usage, billed[party], has_point, used_wh.get(party))
             except NoPriceError as error:
@@ -128,7 +134,28 @@ def chargings(
             rows = ChargedRows(Usage(own[0], own[1], own[2]), is_billed[:, points], whom[:, points], partners)
             of_partners = _of_partners(charges, tariff, holding, rows)
             so_far = [dict(of_month) for of_month in billed[party]]
-            yield Charging(run, party, usage, has_point, so_far, used_wh.get(party, {}), charges, of_partners)
+            yield Charging(
+                run, party, usage, has_point, so_far, used_wh.get(party, {}), charges, of_partners, reactive.lacking
+            )
+
+
+def uncharged(
+    tariffs: Mapping[str, PartyTariff], months: Months, sheets: Sheets, points_of_party: Mapping[str, Places]
+) -> list[Uncharged]:
+    """Components that the last runs leave out since a month has no power factor, by party, month and component."""
+    asking = [party for party, one in tariffs.items() if any(part.power_factor_standard for part in one.components)]
+    if not asking or not sheets.names:
+        return []
+    found, holding, is_billed = list[Uncharged](), Holding(months.calendar), sheets.is_billed(sheets.names[-1])
+    for party in asking:
+        points = points_of_party[party]
+        billed = is_billed[:, points]
+        components = [one for one in tariffs[party].components if one.power_factor_standard]
+        for month, point, reason in reactive_of(tariffs[party], points, sheets.dataset, months, billed).lacking:
+            here = np.any(billed, axis=1) & (months.calendar.month == month)
+            names = dict.fromkeys(one.name for one in components if (holding.of(one) & here).any())
+            found += [Uncharged(party, months.names[month], name, point, reason) for name in names]
+    return found
 
 
 def used_of_year(

@@ -30,6 +30,7 @@ from gridledger.settling.results.sample import Sample
 from gridledger.settling.results.statements import statement_table
 from gridledger.settling.results.tariff_lines import sides_of_charges
 from gridledger.settling.runs import BillLine, RunColumns
+from gridledger.settling.uncharged import Uncharged
 from gridledger.tables.columns import Table, utf8
 from gridledger.tables.files import write_rows, write_tables
 from gridledger.tables.results import COLUMNS, results_root
@@ -54,7 +55,7 @@ class Written(NamedTuple):
 class Results(NamedTuple):
     """What the files of a settled folder hold, as of ``Written``. documents: how many; energy_shared_wh: bought, by the last run of each slot.
 
-    marked: energies that are hardly meant.
+    marked: energies that are hardly meant; uncharged: components that are left out since a month has no power factor.
     """
 
     statements: int
@@ -65,6 +66,7 @@ class Results(NamedTuple):
     results_root: bytes
     sample: BillLine | None
     marked: Sequence[MarkedRow]
+    uncharged: Sequence[Uncharged]
 
 
 def write_results(
@@ -99,6 +101,7 @@ def write_results(
         results_root=written.results_root,
         sample=written.sample,
         marked=marked,
+        uncharged=figures.uncharged,
     )
 
 

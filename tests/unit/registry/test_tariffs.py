@@ -18,8 +18,10 @@ from gridcore.master_data import Named
 from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY, VARH_MAX, ReactiveEnergy
 from gridcore.registry.tariff import BASES, COMPONENTS_MAX, PRICE_MAX, TARIFF, Tariff
 from gridledger.registering.rows_file import read_rows
+from ledger.registry.entries import ENTRIES_MAX
 from tests.twin.registry_forms import has_form
 from tests.twin.twin import Twin
 from tests.unit.registry.test_registry_approvals import WORLD, Chain
@@ -104,13 +106,42 @@ def test_a_utility_says_at_which_level_a_point_is_connected(chain: Chain) -> Non
     assert [GRID_CONNECTION.fault_of(one) == "" for one in forms] == [True, False, False, False, False]
 
 
+def test_a_utility_says_what_a_point_took_of_reactive_energy_in_a_span_of_whole_slots(chain: Chain) -> None:
+    def said(until_s: int, from_s: int = FIRST_S, varh: int = VARH_MAX, point: str = "P-1") -> int:
+        rows = [*Named(REACTIVE_ENERGY, point, ReactiveEnergy(varh, 0, until_s), from_s).rows()]
+        return chain.decide(chain.sender.register(rows, signer="admin"))
+
+    end_s = FIRST_S + SLOT_S
+    refused = [
+        said(end_s, point="P-9"),
+        said(end_s, varh=-1),
+        said(end_s, varh=VARH_MAX + 1),
+        said(FIRST_S),
+        said(end_s - 1),
+    ]
+    assert refused == [
+        Code.REGISTRY_UNKNOWN,
+        Code.REGISTRY_FORM,
+        Code.REGISTRY_FORM,
+        Code.REGISTRY_CONFLICT,
+        Code.REGISTRY_CONFLICT,
+    ]
+    taken = [said(FIRST_S + at * SLOT_S, FIRST_S + (at - 1) * SLOT_S) for at in range(1, ENTRIES_MAX + 1)]
+    assert taken == [0] * ENTRIES_MAX
+    ahead = said(FIRST_S + 65 * SLOT_S, FIRST_S + 64 * SLOT_S)
+    assert ahead == Code.REGISTRY_CONFLICT, "its first entry is still in force at ledger time"
+
+
 def test_ledger_and_twin_agree_on_series_and_levels_that_tariffs_name() -> None:
     world = replace(WORLD, thresholds=Thresholds())
     ledger, twin = MemoryLedger(world.genesis), Twin(cbor.decode(world.genesis.encode()))
     sender = Sender(world.chain, START_S, sign_cheaply)
     by_level = {**STEPPED, "name": "grid", "levels": [["10kV", 2], ["35kV", 1]], "highest_level": "35kV"}
     by_trade = {**by_level, "name": "way", "base": "traded", "covers": "trade", "place_levels": [[1, "35kV"]]}
-    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"}, by_level, by_trade)
+    factor = {**SHARE, "name": "factor", "power_factor_standard": 85}
+    del factor["price"]
+    dynamic = tariff(ENERGY, {**STEPPED, "name": "market", "price_series": "spot"}, by_level, by_trade, factor)
+    span = ReactiveEnergy(5, 0, FIRST_S + SLOT_S)
     connection = GridConnection("10kV")
     steps: list[tuple[Named[Any], int]] = [
         (Named(TARIFF, "home", dynamic, FIRST_S), Code.REGISTRY_UNKNOWN),
@@ -123,6 +154,13 @@ def test_ledger_and_twin_agree_on_series_and_levels_that_tariffs_name() -> None:
         (Named(GRID_CONNECTION, "P-1", connection, FIRST_S), 0),
         (Named(GRID_CONNECTION, "P-1", connection, 0), 0),
         (Named(GRID_CONNECTION, "P-1", GridConnection(""), 0), Code.REGISTRY_FORM),
+        (Named(TARIFF, "home", tariff({**ENERGY, "power_factor_standard": 85}), FIRST_S), Code.REGISTRY_FORM),
+        (Named(TARIFF, "home", tariff(ENERGY, {**factor, "power_factor_standard": 95}), FIRST_S), Code.REGISTRY_FORM),
+        (Named(REACTIVE_ENERGY, "P-9", span, FIRST_S), Code.REGISTRY_UNKNOWN),
+        (Named(REACTIVE_ENERGY, "P-1", span._replace(returned_varh=-1), FIRST_S), Code.REGISTRY_FORM),
+        (Named(REACTIVE_ENERGY, "P-1", span, FIRST_S + SLOT_S), Code.REGISTRY_CONFLICT),
+        (Named(REACTIVE_ENERGY, "P-1", span, FIRST_S + 1), Code.REGISTRY_CONFLICT),
+        (Named(REACTIVE_ENERGY, "P-1", span, FIRST_S), 0),
     ]
     codes: list[int] = []
     for height, (named, _) in enumerate(steps, 1):
@@ -153,8 +191,15 @@ def test_the_files_of_docs_tariffs_are_registered(tmp_path: Path, chain: Chain) 
         file = tmp_path / f"{number}.toml"
         file.write_text(block.replace('"co-op"', f'"{UTILITY}"'), "utf-8")
         assert chain.decide(chain.sender.register([found.row for found in read_rows(file)])) == 0
-    names = ("tariff/home", "party/house", "tariff/village-2027", "tariff/dynamic", "tariff/levels")
-    assert [chain.has(name) for name in names] == [True] * 5
+    names = (
+        "tariff/home",
+        "party/house",
+        "tariff/village-2027",
+        "tariff/dynamic",
+        "tariff/levels",
+        "reactive_energy/P-1",
+    )
+    assert [chain.has(name) for name in names] == [True] * 6
 
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {

@@ -31,6 +31,7 @@ from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Comp
 from settlement.tariffs.dealing import deal
 from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.network import VoltageLevel
+from settlement.tariffs.power_factor import ReactiveMonth
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
 from settlement.tariffs.taxes import RateFrom
 from tests.slow import invoices, tariffs
@@ -63,12 +64,14 @@ def components(draw: st.DrawFn) -> list[Component]:
         steps = (Step(1_000, draw(PRICES)), Step(5_000, draw(PRICES)), Step(None, draw(PRICES)))
         follows = priced_by == "levels" and base == "traded" and draw(st.booleans())
         highest = draw(st.sampled_from(["", "35kV", "110kV"])) if priced_by == "levels" else ""
+        standard = draw(st.sampled_from([0, 80, 85, 90])) if base == "percent" else 0
         found.append(
             Component(
                 name=name,
                 account="grid",
                 base=base,
-                price=draw(PRICES) if priced_by == "price" else 0,
+                price=draw(PRICES) if priced_by == "price" and not standard else 0,
+                power_factor_standard=standard,
                 from_day=draw(st.sampled_from([None, FIRST, FIRST + 1, FIRST + 2])),
                 until_day=draw(st.sampled_from([None, FIRST + 2, FIRST + 3])),
                 months=draw(st.sampled_from([(), (6,), (7,), (6, 7), (8,)])),
@@ -93,6 +96,7 @@ def components(draw: st.DrawFn) -> list[Component]:
 
 
 WAYS = (Way(("10kV",), 2), Way(("", "35kV"), 1), Way(("110kV",), 0))
+VARH = st.one_of(st.just(0), st.integers(0, 10**7), st.integers(0, 10**13))
 WAY_WH = st.sampled_from([0, 0, 1, 2, 1_000, 10**9])
 
 
@@ -106,6 +110,7 @@ class Usages(NamedTuple):
     calendar: Calendar
     usage: Usage
     prices: dict[str, SlotPrices]
+    reactive: dict[int, tuple[int, int]]
 
 
 @st.composite
@@ -150,8 +155,11 @@ def usages(draw: st.DrawFn) -> Usages:
     of_levels = {"10kV": LevelUsage(Usage(*low), is_said), "": LevelUsage(Usage(*unknown), is_said)}
     points = {"A": PointUsage(low[0], is_said), "B": PointUsage(unknown[0], np.array(there))}
     of_ways = {way: np.array(of_way, dtype=np.int64) for way, of_way in ways.items()}
-    usage = Usage(*columns)._replace(at_level=of_levels, at_point=points, ways=of_ways)
-    return Usages(slots, calendar, usage, {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)})
+    reactive = draw(st.dictionaries(st.integers(0, 1), st.tuples(VARH, VARH)))
+    of_months = {month: ReactiveMonth(*varh) for month, varh in reactive.items()}
+    usage = Usage(*columns)._replace(at_level=of_levels, at_point=points, ways=of_ways, reactive=of_months)
+    said_prices = {SERIES: SlotPrices(np.array(prices, dtype=np.int64), is_said)}
+    return Usages(slots, calendar, usage, said_prices, reactive)
 
 
 def charged(parts: Sequence[Component], of: Usages, levy: int) -> dict[tuple[int, str], int]:
@@ -182,7 +190,8 @@ LEVIES = st.integers(-(10**15), 10**15)
 @given(components(), usages(), LEVIES)
 @settings(max_examples=150, deadline=None)
 def test_charges_by_columns_are_those_of_the_text(parts: list[Component], of: Usages, levy: int) -> None:
-    assert charged(parts, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH)
+    by_text = tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH, of.reactive)
+    assert charged(parts, of, levy) == by_text
 
 
 RATES = st.lists(
@@ -223,7 +232,8 @@ def test_what_was_registered_day_by_day_is_charged_as_the_dated_components_are(
     ]
     assert all(fault_of(one.tariff) == "" for one in said if one.tariff is not None)
     held = components_in_force("P1", said)
-    assert charged(held, of, levy) == tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH)
+    by_text = tariffs.charges(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH, of.reactive)
+    assert charged(held, of, levy) == by_text
 
 
 def test_a_share_whose_rate_changes_inside_a_month_is_charged_once_by_the_days_of_each_rate() -> None:

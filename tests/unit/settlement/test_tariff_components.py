@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from settlement.errors import SettlementError
 from settlement.tariffs.charges import Tariff, Usage
 from settlement.tariffs.holding import Calendar, Holding
+from settlement.tariffs.power_factor import ReactiveMonth
 from settlement.tariffs.reading import components_of
 
 PAGE = Path(__file__).parents[3] / "docs/tariffs.md"
@@ -116,7 +117,7 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (residential,), (dynamic,), (traded, residual), (followed,), found, (earlier, later) = (
+    (residential,), (dynamic,), (traded, residual), (followed,), (factor,), found, (earlier, later) = (
         components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
     )
     assert (residential.is_of_year, [step.until_wh for step in residential.steps]) == (
@@ -128,8 +129,31 @@ def test_the_example_of_the_page_is_a_tariff() -> None:
     assert [one.price for one in residual.prices_at_levels()] == [200_000, 170_000, 150_000]
     assert (followed.covers, followed.place_levels) == ("trade", ((1, "110kV"), (2, "35kV"), (3, "35kV")))
     assert [component.base for component in found].count("residual") == 4
-    assert found[-1].of[-1] == "demand_charge"
     assert (earlier.tax_ppm, later.tax_ppm, earlier.until_day) == (160_000, 130_000, later.from_day)
+    assert (factor.power_factor_standard, factor.of) == (90, ("residual_import",))
+    assert (found[-1].of[-1], found[-1].power_factor_standard) == ("demand_charge", 90)
+
+
+def test_the_share_of_the_example_follows_from_kvarh_and_without_them_nothing_is_charged() -> None:
+    """P01 takes 6.2 MWh: with 2 Mvarh 0.75 % of energy and demand are taken off, with 4.2 Mvarh 3.5 % are added."""
+    block = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (block,) = (one for one in block if "energy_sharp" in one)
+    parts = components_of(tomllib.loads(block)["tariff"]["component"], KINDS)
+    energy = np.full(SLOTS, 50_000, dtype=np.int64)
+    energy[24 * 3 :] = 6_200_000 // (24 * 5)
+    energy[-1] += 6_200_000 - int(energy[24 * 3 :].sum())
+    lines, shares = [], []
+    for reactive in ({}, {1: ReactiveMonth(2_000_000, 0)}, {1: ReactiveMonth(4_000_000, 200_000)}):
+        usage = Usage(energy, energy * 0, energy * 0, reactive=reactive)
+        nano = {
+            charge.name: charge.amount_nano
+            for charge in Tariff(parts, Holding(calendar())).charges("P01", usage, [{}, {}])
+            if charge.month == 1
+        }
+        shares.append(nano.pop("power_factor", None))
+        lines.append(sum(amount for name, amount in nano.items() if name != "government_funds"))
+    assert len(set(lines)) == 1
+    assert shares == [None, -lines[0] * 7_500 // 10**6, lines[0] * 35_000 // 10**6]
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=SLOTS, max_size=SLOTS), st.integers(-(10**6), 10**6))
