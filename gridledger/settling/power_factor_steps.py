@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -117,5 +118,5 @@ def _step(english: str, chinese: str, formula: str, result: int, unit: str) -> S
     return Step({"en": english, "zh_CN": chinese}, numbers(formula), result, unit, holds=True)
 
 
-def _sum(values: object) -> str:
+def _sum(values: Iterable[int]) -> str:
     return " + ".join(map(str, values)) or "0"

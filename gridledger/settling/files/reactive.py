@@ -66,12 +66,13 @@ def _rows(block: Block, names: Names, zone: Zone | None, slot_s: int, known_by: 
 def _varh(fields: Fields) -> list[int]:
     """Kvarh in varh. FilesError for an empty field: missing is never zero."""
     said = decimals(fields, _PLACES)
-    for at, (varh, is_present) in enumerate(zip(said.value.tolist(), said.is_present.tolist(), strict=True)):
+    values: list[int] = said.value.tolist()
+    for at, (varh, is_present) in enumerate(zip(values, said.is_present.tolist(), strict=True)):
         if not is_present:
             raise fields.fault(at, "is empty", "give the energy, 0 where none was metered, or leave the row out")
         if varh > VARH_MAX:
             raise fields.fault(at, f"{fields.text(at)} is too large", f"give at most {_KVARH_MAX} kvarh in a span")
-    return said.value.tolist()
+    return values
 
 
 def _check_spans(found: Sequence[tuple[ReactiveRow, int]], file: str) -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gridcore.registry.tariff import POWER_FACTOR_STANDARDS as STANDARDS
 from settlement.errors import SettlementError
-from settlement.tariffs.power_factor import STANDARDS, power_factor_adjustment
+from settlement.tariffs.power_factor import power_factor_adjustment
 from tests.slow.power_factor import hundredths_of, table
 
 ENERGIES = st.integers(0, 10**12)
