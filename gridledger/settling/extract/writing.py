@@ -37,6 +37,7 @@ _POINTS: Final = (
     "voltage_level",
     *Partners._fields,
 )
+_INVOICE: Final = ("currency", "tax_ppm", "quantum_nano", "rounding")
 _OF_BORDERS: Final = ("role", "exchange_area")
 _OF_BALANCES: Final = ("balance_responsible_import", "balance_responsible_export")
 _ORDERS: Final = ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh")
@@ -87,7 +88,7 @@ def _rules(dataset: Dataset) -> list[str]:
             "market": {"contract": rules.contract, **rules.terms},
             "prices": _rules_prices(dataset),
             "timeline": timeline,
-            "invoice": rules.invoice._asdict(),
+            "invoice": {key: getattr(rules.invoice, key) for key in _INVOICE},
             **({} if dataset.balance is None else {"balance": _balance(dataset.balance.terms)}),
             **({"tariff": tariff} if (tariff := _tariff(dataset)) else {}),
         }
