@@ -209,7 +209,8 @@ def test_what_is_charged_on_the_days_of_each_rate_is_taxed_with_it_and_all_of_it
 ) -> None:
     found = charged_by_rate(parts, of, levy, rates)
     days = [(one.day, one.tax_ppm) for one in rates]
-    assert found == tariffs.charges_by_rate(parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH, days)
+    told = (parts, "P1", of.slots, SLOT_S, [30, 31], {"levy": levy}, USED_WH, days, of.reactive)
+    assert found == tariffs.charges_by_rate(*told)
     sums: dict[tuple[int, str], int] = {}
     for (month, name, _), nano in found.items():
         sums[month, name] = sums.get((month, name), 0) + nano
