@@ -310,11 +310,12 @@ async def _totals(scope: Scope, statement: Statement) -> Totals | None:
 
 
 async def _credit(party: str) -> Any:
-    """What the party owes, and what is pending for its orders; None before the ledger knows it."""
+    """What the party owes, and what is pending for its orders; None before the ledger knows it, and for a party whose points another one has, or had."""
     try:
-        return await source().cached("credit", party=party)
+        found = await source().cached("credit", party=party)
     except SourceMissing:
         return None
+    return None if found["shares_points"] and viewer().party == party else found
 
 
 def _say(totals: Totals, currency: str, party: str) -> Saying:

@@ -121,6 +121,16 @@ class _DaySums:
     slots_settled: int
 
 
+async def read_all_months(source: Source, point: Point) -> int:
+    """What all slots of a party come to, from its area's first one on, whoever its points were billed to besides. SourceAway, also while the series are away."""
+    area = point.area
+    newest = newest_day(area, (await source.as_of()).ledger_time_s)
+    first_s = area.day_around(area.first_slot_start_s)[0]
+    days = tuple(day_of(area, start_s) for start_s in area.days[:-1] if first_s <= start_s <= newest.start_s)
+    await source.columns(DAYS, first_s, newest.end_s, ["slots"], area=area.area)  # else the node were asked day by day
+    return (await read_month(source, point, Month("", days))).amount_nano
+
+
 async def _read_known_days(source: Source, point: Point, month: Month) -> Mapping[int, _DaySums]:
     """The days of a month, by their starts, whose sums the series have; none while the series are away."""
     span, area = (month.start_s, month.end_s), point.area.area

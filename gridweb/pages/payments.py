@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, Viewer, check_party, requires
 from gridweb.i18n import N_, _
 from gridweb.pages.disputes import read_of_party
-from gridweb.points import find_point
+from gridweb.pages.issued_states import read_paid
+from gridweb.pages.month_tables import read_all_months
+from gridweb.points import Point, find_point
 from gridweb.site import source, viewer
 from gridweb.source import Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -55,35 +57,56 @@ async def payments_table(source: Source, viewer: Viewer, party: str) -> Table:
     )
 
 
+class Owing(NamedTuple):
+    """What a party owes, is held of it and may still order for, nano of the currency.
+
+    owes_nano: of its own slots, payments counted; left_by_others_nano: what is beside that in the balance of its points, which is what bounds
+    its orders; None where no point of it is or was another party's. credit_nano, room_nano: None without bound.
+    """
+
+    owes_nano: int
+    held_nano: int
+    credit_nano: int | None
+    left_by_others_nano: int | None
+
+    @property
+    def room_nano(self) -> int | None:
+        """What new orders may cost at most."""
+        if self.credit_nano is None:
+            return None
+        return max(0, self.credit_nano - self.owes_nano - (self.left_by_others_nano or 0) - self.held_nano)
+
+
 @pages.get("/households/<party>/payments")
 @requires(*EVERY_ROLE)
 async def show_payments(party: str) -> str:
     """What a party owes and may still order for, and its payments."""
     check_party(viewer(), party)
     point = await find_point(source(), party)
-    credit: Any = await part_of(source().cached("credit", party=party))
     return await render_page(
         "household/payments.html",
         party=party,
         point=point,
-        credit=credit,
+        owing=await part_of(_read_owing(point)),
         disputed_nano=await part_of(_disputed_nano(party)),
-        left_nano=None if credit.value is None else _left_nano(credit.value),
         currency=(await source().as_of()).currency,
         table=await part_of(payments_table(source(), viewer(), party)),
         table_url=table_url(payments_table, party=party),
     )
 
 
+async def _read_owing(point: Point) -> Owing:
+    """By the balance of its points, and where another party had one of them by its own slots and payments. SourceAway, SourceBusy."""
+    credit: Mapping[str, Any] = await source().cached("credit", party=point.party)
+    owes_nano, left_by_others_nano = credit["owes_nano"], None
+    if credit["shares_points"]:
+        paid = await read_paid(source(), point.party) or {}
+        owes_nano = await read_all_months(source(), point) - paid.get(point.party, 0)
+        left_by_others_nano = credit["owes_nano"] - owes_nano
+    return Owing(owes_nano, credit["held_nano"], credit["credit_nano"], left_by_others_nano)
+
+
 async def _disputed_nano(party: str) -> int:
     """What a party contests of its slots by now: tax is not in the balance of the ledger, and credits are paid out."""
     open_now = [one for one in await read_of_party(source(), party) if not one["is_closed"] and not one["month"]]
     return sum(max(one["amount_nano"], 0) for one in open_now)
-
-
-def _left_nano(credit: Mapping[str, Any]) -> int | None:
-    """What new orders may cost at most; None without bound."""
-    if credit["credit_nano"] is None:
-        return None
-    room_nano: int = credit["credit_nano"] - credit["owes_nano"] - credit["held_nano"]
-    return max(0, room_nano)

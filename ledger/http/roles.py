@@ -73,6 +73,12 @@ def _admit_party(_view: LedgerView, caller: Caller, arguments: Arguments) -> Arg
     return arguments
 
 
+def _admit_to_party(view: LedgerView, caller: Caller, arguments: Arguments) -> Arguments:
+    _admit_party(view, caller, arguments)
+    others = {name: value for name, value in arguments.items() if name != "party"}
+    return {**others, "scope": Scope(arguments["party"], caller.reads_all)}
+
+
 def _scope_of(view: LedgerView, caller: Caller, area_id: str, only: str | None) -> Scope:
     """What of an area is shown. ``only``: the party that is asked for, if any."""
     if caller.reads_all:
@@ -119,6 +125,8 @@ GATEWAY_ITSELF: Final = Access(f"the gateway itself; {_READERS}", _admit_gateway
 GATEWAY_ALONE: Final = Access("the gateway itself", _admit_gateway_alone)
 PARTY_ITSELF: Final = Access(_OWN, _admit_party)
 """For what names its party: ``party`` stays an argument."""
+PARTY_IN_SCOPE: Final = Access(_OWN, _admit_to_party)
+"""For what names its party and is told to readers and to itself in different ways: the function gets a ``scope``."""
 OWN_ROWS: Final = Access(_OWN, _admit_to_rows)
 """For rows of an area: the function gets a ``scope``, which takes in the parameter ``party`` where the route has it."""
 OWN_AREA: Final = Access(_OWN, _admit_to_area)

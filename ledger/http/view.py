@@ -268,6 +268,11 @@ class LedgerView:
         hanging_s = self._since_s(INSTALLATION, number, lambda record: isinstance(record, Installation))
         return max(hanging_s, self._since_s(POINT, point, lambda record: record.party == party))
 
+    def shared_points_of(self, party: str) -> set[str]:
+        """The points that are or were billed to a party and, up to ledger time, to another one too: their balances are not of it alone."""
+        registry = self.reader.registry
+        return registry.lookups.shared_points_of_party(registry.party_number[party], self.reader.ledger_time_s)
+
     def _since_s(self, entity: Entity[E], name: str, holds: Callable[[E], bool]) -> int:
         """The earliest time from which an entity's records hold up to now."""
         found = open_entity(self.reader, entity, name) or broken(f"{entity.key(name)} is registered")

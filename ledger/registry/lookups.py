@@ -24,6 +24,19 @@ class Lookups:
         columns = self.columns
         return {columns.points[place] for place in columns.point_entries.entity[self._billed.of(number)].tolist()}
 
+    def shared_points_of_party(self, number: int, until_s: int) -> set[str]:
+        """Of the points that were ever billed to the party of a number those that were billed to another too, by entries that had begun at a time."""
+        columns, entries = self.columns, self.columns.point_entries
+        own = np.unique(entries.entity[self._billed.of(number)])
+        found = set[str]()
+        for place, first, end in zip(
+            own.tolist(), *np.searchsorted(entries.entity, [own, own + 1]).tolist(), strict=True
+        ):
+            parties = columns.point_party[first:end][entries.from_s[first:end] <= until_s]
+            if np.any((parties >= 0) & (parties != number)):
+                found.add(columns.points[place])
+        return found
+
     def installations_at(self, point: int) -> set[str]:
         """The names (their numbers) of the installations that were ever at the point of a place."""
         return {str(number) for number in self.columns.numbers[self._installed.of(point)].tolist()}

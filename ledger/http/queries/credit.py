@@ -12,7 +12,7 @@ from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.http.parameters import AREA, OF_PARTY, PARTY, START, needed, read_whole
 from ledger.http.queries.settlement import owed_nano
-from ledger.http.roles import OWN_ROWS, PARTY_ITSELF, Scope
+from ledger.http.roles import OWN_ROWS, PARTY_IN_SCOPE, PARTY_ITSELF, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
 from ledger.leaves.columns import split_row
@@ -26,23 +26,28 @@ PAYMENTS_AT_ONCE: Final = 4_096
 """Payments of one answer."""
 
 
-def credit(view: LedgerView, party: str) -> Json:
+def credit(view: LedgerView, scope: Scope) -> Json:
     """A party's area, and nano of the currency: ``owes_nano``, the balance of the points that it is billed for; ``held_nano``, what its standing orders
     and fills that have no run yet can cost; ``credit_nano``, the most that both may be together, None without bound.
+
+    Where one of its points is or was billed to another party (``shares_points``), the balance has what that one left, and the party is not told it.
     """
+    party = scope.party
     with view.reader.frozen():
-        record = view.reader.in_force(PARTY_ENTITY, party)
-        if record is None:
+        record = None if party is None else view.reader.in_force(PARTY_ENTITY, party)
+        if party is None or record is None:
             raise Problem("not-found", f"no party {party!r}")
         area, (chunk, at) = view.area(record.area), split_row(view.reader.registry.party_number[party])
         held = HELD.load(view.reader, chunk)
         owes_nano = sum(owed_nano(view, area, area.settling_rows_of(party)))
+        shares_points = bool(view.shared_points_of(party))
     return {
         "party": party,
         "area": record.area,
         "credit_nano": record.credit_nano,
         "held_nano": 0 if held is None else int(held.nano[at]),
-        "owes_nano": owes_nano,
+        "owes_nano": None if shares_points and not scope.reads_all else owes_nano,
+        "shares_points": shares_points,
     }
 
 
@@ -111,7 +116,7 @@ ROUTES: Final = (
     Query(
         rule=f"{API}/credit",
         summary="What a party owes, and what is held of it for its orders.",
-        access=PARTY_ITSELF,
+        access=PARTY_IN_SCOPE,
         query=credit,
         parameters=OF_PARTY,
     ),

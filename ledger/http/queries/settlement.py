@@ -253,8 +253,10 @@ def _lines_by_slot(
 def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
     """Net of each counter-account (what it has received) and of each point (what it owes), in nano; a party sees its own.
 
-    A point that is billed to nobody any more keeps its balance, and is shown with the party that it was billed to last.
+    A point that is billed to nobody any more keeps its balance, and is shown with the party that it was billed to last. A party is not told the
+    balance of a point that was billed to another one too: it has what that one left.
     """
+    hidden: set[str] = set()
     with view.reader.frozen():
         area = view.area(area_id)
         if scope.party is None:
@@ -263,8 +265,15 @@ def accounts(view: LedgerView, scope: Scope, area_id: str, start: int) -> Json:
             rows, received = owing[first:end], _received(view, area)
         else:
             (rows, following), received = settling_page(area, scope.party, start), []
-        shown = zip(rows.tolist(), owed_nano(view, area, rows), strict=True)
-        balances = [{**_billed(view, area, row)._asdict(), "owes_nano": owes_nano} for row, owes_nano in shown]
+            if not scope.reads_all:
+                hidden = view.shared_points_of(scope.party)
+        shown = [
+            (_billed(view, area, row), owes_nano)
+            for row, owes_nano in zip(rows.tolist(), owed_nano(view, area, rows), strict=True)
+        ]
+    balances = [
+        {**billed._asdict(), "owes_nano": None if billed.point in hidden else owes_nano} for billed, owes_nano in shown
+    ]
     return {"area": area.id, "accounts": received, "balances": balances, "next": following}
 
 

@@ -43,6 +43,7 @@ async def test_what_is_held_for_an_order_is_told_to_its_party_and_to_readers(tmp
         wire = node.sender().order("p-1", "a-1", "buy", 300, 420_000, FIRST_S)
         await submit_all(node.client("p-1"), [[wire]])
         pending = {"party": "p-1", "area": "a-1", "credit_nano": None, "held_nano": 300 * 420_000, "owes_nano": 0}
+        pending["shares_points"] = False
         assert await node.client("p-1").query("credit", party="p-1") == pending
         assert await node.client("util").query("credit", party="p-2") == pending | {"party": "p-2", "held_nano": 0}
         for signer, party, status in (("p-2", "p-1", 403), ("util", "p-9", 404)):

@@ -76,7 +76,14 @@ async def test_the_day_says_what_it_came_to_in_both_languages(tmp_path: Path) ->
 async def test_the_day_tells_what_is_owed_and_what_is_pending_for_orders(tmp_path: Path) -> None:
     world = household_world(tmp_path)
     await fill_day(world)
-    credit = {"party": PARTY, "area": "A1", "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9}
+    credit = {
+        "party": PARTY,
+        "area": "A1",
+        "credit_nano": 50 * 10**9,
+        "held_nano": 126 * 10**6,
+        "owes_nano": 3 * 10**9,
+        "shares_points": False,
+    }
     world.node.answers["credit"] = credit
     page = await household(world).text(PAGE)
     assert "pending for orders that are not settled 0.126" in page

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gridcore.master_data import Named
 from gridcore.registry.calendar import Calendar
+from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
 from gridweb.access import Role, Viewer
+from gridweb.format import money
 from gridweb.pages.household_tables import household_days_table, household_intervals_table
 from gridweb.pages.month_tables import Month, read_month
 from gridweb.points import Day, find_point
 from gridweb.tables import Table
 from tests.unit.web.ledger_world import ledger_world
-from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S, START_S, UTILITY
 from tests.worlds.two_areas import TWO_AREAS
 
 SECOND_S = FIRST_S + SLOT_S
@@ -72,6 +75,50 @@ async def test_a_month_has_of_a_day_on_which_a_point_changed_hands_each_partys_o
             levied = sum(one.energy_wh for one in found.sums if one.kind == "levy")
             assert (levied, found.slots_settled) == (energies, 2)
             assert bool(asked) == (not is_whole), "the ledger is asked for the sums of a day that is under way alone"
+
+
+async def test_a_new_tenant_is_told_what_he_owes_and_not_what_the_one_before_left_at_his_point(tmp_path: Path) -> None:
+    """The load took 80 Wh for l-1 in the first slot and 40 for p-1 in the second; l-1 has paid 7 nano, p-1 5."""
+    bound = Named(PARTY, "p-1", Party("a-1", UTILITY, trades=True, credit_nano=10**12), from_s=START_S)
+    async with ledger_world(tmp_path, consortium=replace(WORLD, more=[*WORLD.more, bound])) as world:
+        third_s, sender = SECOND_S + SLOT_S, world.sender
+        await world.submit([sender.batch("gw-1", third_s, ROWS)], [sender.clock(third_s + SLOT_S)])
+        await world.submit([sender.payment("P-3", "l-1", 7), sender.payment("P-3", "p-1", 5)])
+        reader: Any = world.node.client("util")
+        own, left = [await pays_in_all_slots(reader, party) for party in ("p-1", "l-1")]
+        balance = (await reader.query("credit", party="p-1"))["owes_nano"]
+        assert (balance, own - 5, left > 7) == (own - 5 + left - 7, balance - (left - 7), True)
+
+        itself: Any = world.node.client("p-1")
+        credit = await itself.query("credit", party="p-1")
+        assert (credit["owes_nano"], credit["shares_points"]) == (None, True)
+        accounts = await itself.query("accounts", area="a-1")
+        assert [(row["point"], row["owes_nano"] is None) for row in accounts["balances"]] == [
+            ("P-1", False),
+            ("P-3", True),
+        ]
+        assert (await world.node.client("p-2").query("credit", party="p-2"))["shares_points"] is False
+
+        address = "/households/p-1/payments"
+        page = await world.web.browser(Role.HOUSEHOLD, "p-1").text(address)
+        shown, hidden = (money(nano, "CNY", 4) for nano in (own - 5, left - 7))
+        assert [words in page for words in (shown, hidden, "its own slots since the first", "is not shown to you")] == [
+            True,
+            False,
+            True,
+            True,
+        ]
+        assert money(balance, "CNY", 4) not in page
+        utility = await world.web.browser(Role.UTILITY).text(address)
+        assert [words in utility for words in (shown, hidden, "Beside it in the balance of its points")] == [True] * 3
+        day = await world.web.browser(Role.HOUSEHOLD, "p-1").text("/households/p-1")
+        assert "Since the first slot, all days together" not in day
+
+
+async def pays_in_all_slots(reader: Any, party: str) -> int:
+    """What both settled slots come to for a party, by their runs."""
+    runs = [await reader.query(f"areas/a-1/slots/{start_s}/run") for start_s in (FIRST_S, SECOND_S)]
+    return sum(int(one["pays_nano"]) for run in runs for one in run["parties"] if one["party"] == party)
 
 
 def replace_days(days: list[int]) -> Calendar:

@@ -19,7 +19,7 @@ UNKNOWN = "cannot be read now: it may be that not all of it is due"
 def paid_world(tmp_path: Path, **credit: Any) -> World:
     world = household_world(tmp_path)
     world.node.answers["credit"] = {
-        "party": PARTY, "area": "A1", "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9, **credit
+        "party": PARTY, "area": "A1", "credit_nano": 50 * 10**9, "held_nano": 126 * 10**6, "owes_nano": 3 * 10**9, "shares_points": False, **credit
     }  # fmt: skip
     world.node.answers["payments"] = {
         "party": PARTY,

@@ -135,7 +135,14 @@ class FakeNode:
             if path == f"areas/{of_area}/installations" and any(
                 row["party"] == party for row in answer["installations"]
             ):
-                return {"party": party, "area": of_area, "owes_nano": 0, "held_nano": 0, "credit_nano": None}
+                return {
+                    "party": party,
+                    "area": of_area,
+                    "owes_nano": 0,
+                    "held_nano": 0,
+                    "credit_nano": None,
+                    "shares_points": False,
+                }
         raise NodeRefused(f"no party {party}", 404, f"no party {party}")
 
     async def query_about(self, path: str, body: bytes) -> Any:
