@@ -18,12 +18,13 @@ from gridcore.sm3 import sm3
 from gridevidence.flat import flat_fields
 from gridevidence.layout import ALL_OR_NONE, INTERVAL_ROW, READING_ROW, SIDES
 from gridevidence.verifier.answers import Halt, plain
-from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, Reading, decode_parts, read_bundle
+from gridevidence.verifier.bundle import Bundle, KeyEntry, Order, decode_parts, read_bundle
 from gridevidence.verifier.cbor import decode
 from gridevidence.verifier.claims.bill import Span, spans_of
 from gridevidence.verifier.claims.fills import fill_of
 from gridevidence.verifier.claims.state import answering_gateways
 from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.pieces import Reading
 from gridevidence.verifier.records import Transaction
 from gridevidence.view_agreements import AgreementView, read_agreements
 from gridevidence.view_paths import PathView, path_of_leaf, path_of_row

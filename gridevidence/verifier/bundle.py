@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from gridevidence.layout import (
     ALL_OR_NONE,
-    APPROVAL_KIND,
     AREA_HEAD,
-    BATCH_KIND,
     BUNDLE,
     BUNDLE_BYTES_MAX,
     BUNDLE_TYPE,
@@ -33,7 +31,6 @@ from gridevidence.layout import (
     PROPOSAL,
     QUANTITIES_MAX,
     QUANTITY_BYTES,
-    READING_ROW,
     RUN,
     RUNS,
     SIDES,
@@ -43,6 +40,7 @@ from gridevidence.layout import (
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.cbor import decode
 from gridevidence.verifier.conditions import Condition, condition_of, hold_placed, kinds_of
+from gridevidence.verifier.pieces import Piece, Reading, hold_pieces, optional, read_piece
 from gridevidence.verifier.records import (
     Entity,
     Header,
@@ -63,15 +61,6 @@ from gridevidence.verifier.records import (
 )
 from gridevidence.verifier.shapes import conform, known_version
 from gridevidence.verifier.trees import fold_path, root_of_path
-
-_Read = TypeVar("_Read")
-
-
-class Reading(NamedTuple):
-    """A batch, and its row of the meter."""
-
-    batch: Transaction
-    row: Row
 
 
 class Terms(NamedTuple):
@@ -157,40 +146,6 @@ class Order(NamedTuple):
         """Of the fill's order among those that the transaction gives."""
         counter: int = FILL_ROW.unpack_from(self.fill.row)[1] - self.order.identity["counter"]
         return counter
-
-
-class Piece(NamedTuple):
-    """A part of the slot in which one meter's registers go on; ``ended_by``: the entry at which they break off."""
-
-    installation: Opened
-    end_installation: Opened | None
-    ended_by: Opened | None
-    start: Reading | None
-    end: Reading | None
-    approved_start: Transaction | None
-    approved_end: Transaction | None
-
-    @property
-    def is_part(self) -> bool:
-        """Its meter was put up, or taken down, inside the slot, of which it measured a part: it is read, or approved, at one end alone."""
-        ends = (self.start, self.approved_start), (self.end, self.approved_end)
-        given = tuple(sum(one is not None for one in of_end) for of_end in ends)
-        return given == ((1, 0) if self.ended_by else (0, 1))
-
-    @property
-    def first(self) -> Reading | Transaction | None:
-        """The reading or approval at the slot's start."""
-        return self.start or self.approved_start
-
-    @property
-    def last(self) -> Reading | Transaction | None:
-        """The reading or approval at the slot's end."""
-        return self.end or self.approved_end
-
-    @property
-    def last_installation(self) -> Opened:
-        """The entry in force at the piece's end."""
-        return self.end_installation or self.installation
 
 
 class Imported(NamedTuple):
@@ -356,35 +311,31 @@ def read_bundle(data: bytes) -> Bundle:
         agreements=tuple(read_opened(part, "an agreement") for part in parts.get("agreements", ())),
         area_result=read_headed_row(parts["area_result"], "the area's result", AREA_HEAD),
         certificate=_pairs(parts["certificate"]),
-        certified=_optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
+        certified=optional(parts, "certified", lambda part: _placed(part, "the certified header", header.digest)),
         chain=read_leaf(parts["chain"], "the chain", CHAIN),
-        clearing=_optional(parts, "clearing", _read_clearing),
+        clearing=optional(parts, "clearing", _read_clearing),
         gateways=tuple(read_opened(part, "a gateway") for part in parts["gateways"]),
         genesis=_placed(parts["genesis"], "the header of genesis"),
         handovers=tuple(_read_handover(part) for part in parts["handovers"]),
         header=header,
-        imported=_optional(parts, "imported", _read_imported),
+        imported=optional(parts, "imported", _read_imported),
         keys=tuple(_read_key(part) for part in parts["keys"]),
         orders=tuple(_read_order(part, number) for number, part in enumerate(parts["orders"], 1)),
-        pieces=tuple(_read_piece(part) for part in parts["pieces"]),
-        point_rules=_optional(parts, "point_rules", lambda part: read_opened(part, "the point's own rules")),
+        pieces=tuple(read_piece(part) for part in parts["pieces"]),
+        point_rules=optional(parts, "point_rules", lambda part: read_opened(part, "the point's own rules")),
         position=read_headed_row(parts["position"], "the position", POSITION_HEAD),
         run=read_leaf(parts["run"], "the run", RUN),
         runs=read_leaf(parts["runs"], "the runs", RUNS),
         series=tuple(read_opened(part, "a price series") for part in parts.get("series", ())),
         siblings=tuple(_read_sibling(part) for part in parts.get("siblings", ())),
     )
-    _hold_pieces(bundle.pieces)
+    hold_pieces(bundle.pieces)
     hold((bundle.clearing is None) == (not bundle.orders), "a clearing stands beside orders, and only there")
     shown = [len(order.trades) for order in bundle.orders]
     hold(not any(shown) or all(shown), "the trades of all orders are shown, or of none")
     hold(sum(shown) <= TRADES_MAX, f"a bundle shows at most {TRADES_MAX} trades")
     hold(bool(bundle.orders) or not bundle.siblings, "other points of the party stand beside orders only")
     return bundle
-
-
-def _optional(parts: Mapping[str, Any], name: str, read: Callable[[Mapping[str, Any]], _Read]) -> _Read | None:
-    return read(parts[name]) if name in parts else None
 
 
 def _pairs(items: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
@@ -417,14 +368,14 @@ def _read_order(part: Mapping[str, Any], number: int) -> Order:
     kinds = (ORDER_BATCH_KIND,) if "order" in part else (ORDER_KIND, PROFILE_KIND)
     transaction = read_transaction(part, what, *kinds)
     _hold_several(transaction)
-    row = _optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
+    row = optional(part, "order", lambda one: read_row(one, f"the row of {what}", PLACED_ROW, PLACED_BID_ROW))
     if row is not None:
         hold_placed(row.row, what)
     return Order(
         order=transaction,
         fill=read_row(part["fill"], f"the fill of {what}", *FILL_ROWS),
         row=row,
-        mandate=_optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
+        mandate=optional(part, "mandate", lambda one: read_opened(one, f"the mandate of {what}")),
         trades=tuple(read_row(one, f"a trade of {what}", TRADE_ROW, FEE_TRADE_ROW) for one in part.get("trades", ())),
     )
 
@@ -451,47 +402,12 @@ def _hold_several(order: Transaction) -> None:
         )
 
 
-def _read_reading(part: Mapping[str, Any], when: str) -> Reading:
-    batch = read_transaction(part, f"the {when} batch", BATCH_KIND)
-    return Reading(batch, read_row(part["reading"], f"the {when} reading", READING_ROW))
-
-
 def _read_imported(part: Mapping[str, Any]) -> Imported:
     return Imported(
         transaction=read_transaction(part, "the import", IMPORT_KIND),
         row=read_row(part["interval"], "the imported energy", INTERVAL_ROW),
         installation=read_opened(part["installation"], "the installation"),
     )
-
-
-def _read_approval(part: Mapping[str, Any], when: str) -> Transaction:
-    return read_transaction(part, f"the {when} approval", APPROVAL_KIND)
-
-
-def _read_piece(part: Mapping[str, Any]) -> Piece:
-    return Piece(
-        installation=read_opened(part["installation"], "the installation"),
-        end_installation=_optional(part, "end_installation", lambda one: read_opened(one, "the installation's end")),
-        ended_by=_optional(part, "ended_by", lambda one: read_opened(one, "the end of an installation's part")),
-        start=_optional(part, "start", lambda one: _read_reading(one, "start")),
-        end=_optional(part, "end", lambda one: _read_reading(one, "end")),
-        approved_start=_optional(part, "approved_start", lambda one: _read_approval(one, "start")),
-        approved_end=_optional(part, "approved_end", lambda one: _read_approval(one, "end")),
-    )
-
-
-def _hold_pieces(pieces: tuple[Piece, ...]) -> None:
-    if len(pieces) == 1 and pieces[0].is_part:
-        is_last = pieces[0].ended_by is None
-        hold(pieces[0].end_installation is None or is_last, "only the last piece has an installation of its end")
-        return
-    for place, piece in enumerate(pieces, 1):
-        is_first, is_last = place == 1, place == len(pieces)
-        starts, ends = ((piece.start, piece.approved_start), (piece.end, piece.approved_end))
-        given = (sum(one is not None for one in starts), sum(one is not None for one in ends))
-        hold(given == (is_first, is_last), "the first piece has one start, reading or approval, the last one one end")
-        hold((piece.ended_by is None) == is_last, "every piece but the last one is ended by an entry")
-        hold(piece.end_installation is None or is_last, "only the last piece has an installation of its end")
 
 
 def _read_key(part: Mapping[str, Any]) -> Key:
@@ -504,9 +420,9 @@ def _read_key_entry(part: Mapping[str, Any]) -> KeyEntry:
     row = read_registry_row(part["row"], part["salt"], "a signer")
     return KeyEntry(
         row=row,
-        genesis=_optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
-        enrolment=_optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
-        voted=_optional(part, "voted", _read_voted),
+        genesis=optional(part, "genesis", lambda one: read_entity(one, "a signer at genesis")),
+        enrolment=optional(part, "enrolment", lambda one: _read_enrolment(one, row)),
+        voted=optional(part, "voted", _read_voted),
     )
 
 

@@ -20,11 +20,12 @@ from gridevidence.layout import (
     WANTED_TERMS,
 )
 from gridevidence.verifier.answers import hold, same
-from gridevidence.verifier.bundle import Bundle, Imported, Order, Piece, Reading
+from gridevidence.verifier.bundle import Bundle, Imported, Order
 from gridevidence.verifier.claims.fills import Fill, fill_of, hold_amount, hold_price
 from gridevidence.verifier.claims.state import end_gateways
 from gridevidence.verifier.claims.wants import hold_registered, hold_wants
 from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.pieces import Piece, Reading
 from gridevidence.verifier.records import PositionRow, Transaction
 
 CORRECTED = 0x02  # the quality byte of an approved register

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gridevidence.layout import PROTOCOL_VERSION, SLOT_LENGTHS_S
 from gridevidence.verifier.answers import CANNOT_BE_DECIDED, hold, plain, same
-from gridevidence.verifier.bundle import Bundle, Piece, Reading
+from gridevidence.verifier.bundle import Bundle
 from gridevidence.verifier.examination import Examination
+from gridevidence.verifier.pieces import Piece, Reading
 from gridevidence.verifier.records import Entity, Header, Opened, Transaction
 
 
