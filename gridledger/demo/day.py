@@ -103,7 +103,7 @@ class Day:
         """How many gates have closed when the slot before theirs begins."""
 
     async def run(self, progress: Callable[[int], None]) -> None:
-        """Every slot: clearing at the gate, readings at the boundary and beside them the orders of the next slot; then the last initial run."""
+        """Every slot: clearing at the gate, readings at the boundary and beside them the orders of the next slot; then the last initial run, and runs that have dates."""
         world = self._world
         first = self._journal.boundary_index() or 0
         if self._journal.has_begun:
@@ -136,9 +136,20 @@ class Day:
                 await self._field.exchange(index)
                 progress(index)
             await self._advance(int(world.boundary_s[-1]) + self._rules.metering_deadline_s)
+            await self._come_to_dates()
         finally:
             trading.cancel()
             await asyncio.gather(trading, return_exceptions=True)
+
+    async def _come_to_dates(self) -> None:
+        """Where runs have dates, let ledger time go on a day at a time: until the last slot's last correction, and as far as the rules say."""
+        runs = self._rules.runs
+        if runs is None:
+            return
+        dates_s = [runs.calendar.initial_last_after_s, *(date.due_after_s for date in runs.calendar.corrections)]
+        end_s = max(int(self._world.boundary_s[-1]) + max(dates_s), runs.as_of_s or 0)
+        while self._ledger_time_s < end_s:
+            await self._advance(min(self._ledger_time_s + VALID_S, end_s))
 
     def _gate_s(self, slot_index: int) -> int:
         return int(self._world.slot_start_s[0]) + SLOT_S * slot_index - self._rules.gate_before_start_s

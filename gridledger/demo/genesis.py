@@ -57,14 +57,16 @@ def build_genesis(
         *(tariff_rows(terms) if has_tariff(world) else ()),
         *signers(public_keys, gateways),
     ]
-    rules = terms.rules
+    rules, runs = terms.rules, terms.rules.runs
     zone = Zone(
         contract=rules.contract,
         contract_pin=contract_pin(rules.contract),
         first_slot_start_s=first_slot_s,
         gate_before_start_s=rules.gate_before_start_s,
         metering_deadline_s=rules.metering_deadline_s,
-        correction_after_s=rules.metering_deadline_s,
+        correction_after_s=rules.metering_deadline_s if runs is None else None,
+        final_after_s=None if runs is None else runs.final_after_s,
+        run_calendar=None if runs is None else runs.calendar.encode(),
         open_before_start_s=scenario.timeline.open_before_start_s,
         gap_slots_max=scenario.timeline.gap_slots_max,
         runs_follow_points=True,

@@ -7,7 +7,6 @@ from typing import Final
 from gridcore.errors import GridError, UsageError
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.files.fault import FilesError
-from gridledger.settling.files.rules import NAME as RULES
 from gridledger.simulating.terms import read_scenario_rules, terms_of
 from settlement.catalogue import CONTRACTS
 from simulators.grid.households import traders_of
@@ -38,17 +37,12 @@ def prepare(found: Found, new_array: NewArray = in_memory, in_parts: InParts = a
 
 
 def prepare_for_agents(found: Found) -> tuple[World, Dataset]:
-    """The same for agents and a node: UsageError for too many homes, for a gate or a book's opening at which homes could not order, and for rules
-    that settle on dates behind the days, where agents stop.
-    """
+    """The same for agents and a node: UsageError for too many homes, and for a gate or a book's opening at which homes could not order."""
     homes = found.scenario.households.trading
     if homes > AGENT_HOUSEHOLDS_MAX:
         right = f"through agents {AGENT_HOUSEHOLDS_MAX} at most; give --direct"
         raise UsageError(f"{found.path}: households.trading {homes}: {right}")
     world, terms = prepare(found)
-    if terms.rules.runs is not None:
-        what = "[runs] settles on dates behind the scenario's days, and agents stop with them"
-        raise UsageError(f"{RULES}: {what}; leave the table out, or give --direct")
     if CONTRACTS[terms.rules.contract].takes_orders:
         _check_times(found, terms.rules.gate_before_start_s)
     return world, terms

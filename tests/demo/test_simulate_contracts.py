@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from gridledger.cli import main
+from ledger.leaves.runs import RUNS
+from ledger.store.offline import reading
+from settlement.catalogue import CONTRACTS
 from tests.demo.demo_run import ABROAD, Finished, run_simulation
 from tests.demo.test_simulate_direct import RULES
 from tests.demo.test_simulate_small import short_copy
@@ -56,8 +59,24 @@ account = "grid"
 base = "residual"
 price_series = "spot"
 """
+DATES = """
+[timeline]
+final_after_s = 2592000
+
+[runs]
+initial_measured_ppm = 900000
+initial_last_after_s = 86400
+final_run_after_s = 864000
+dispute_material_nano = 1000000000
+
+[[runs.corrections]]
+due_after_s = 172800
+measured_ppm = 900000
+"""
+CORRECTED_AFTER_S = 172_800
+LOST = '\n[[events]]\nlabel = "a"\nkind = "lost"\ntarget = "M-H003"\nfrom_slot = 1\nuntil_slot = 2\n'
 KEYS_FOLDER = {
-    "rules.toml": KEYS,
+    "rules.toml": KEYS + DATES.replace("[runs]", "[runs]\nas_of = 2026-04-27"),
     "keys.csv": "point,share_ppm,valid_from\nM-H006,700000,\nM-H018,300000,2026-04-15T00:30:00\n",
     "prices.csv": (
         "start,key,price_micro_per_kwh,point\n"
@@ -165,3 +184,23 @@ def test_losses_of_areas_are_the_same_in_the_ledger_of_agents_and_in_the_folder_
     assert len(shown) == SLOTS
     true_wh = sum(int(row["loss_wh"]) for row in direct.rows("losses.csv"))
     assert abs(sum(shown.values()) - true_wh) < FEEDER_STEP_WH + 26 * METER_STEP_WH
+
+
+@pytest.mark.soak
+def test_what_a_lost_reading_changes_is_posted_at_the_date_of_a_correction_and_comes_to_the_same(
+    tmp_path: Path,
+) -> None:
+    scenario, rules = Path(short_copy("village_day", tmp_path, SLOTS)), tmp_path / "dates.toml"
+    scenario.write_text(scenario.read_text() + LOST)
+    rules.write_text(RULES + DATES)
+    dated = run_simulation(tmp_path / "dated", str(scenario), "--rules", str(rules))
+    (tmp_path / "at-once.toml").write_text(RULES)
+    at_once = run_simulation(tmp_path / "at-once", str(scenario), "--rules", str(tmp_path / "at-once.toml"))
+    assert dated.json["corrections"] == at_once.json["corrections"] > 0
+    assert dated.json["results_root"] == at_once.json["results_root"]
+    made_after_s: dict[str, list[int]] = {"initial": [], "correction-1": []}
+    with reading(dated.out / "ledger", CONTRACTS) as reader:
+        for slot in {int(row["slot_start_s"]) for row in dated.rows("truth.csv")}:
+            for run, height in RUNS.must(reader, slot, "demo").runs:
+                made_after_s[run].append(reader.header(height).ledger_time_s - slot - 900)
+    assert max(made_after_s["initial"]) <= 86_400 < CORRECTED_AFTER_S <= min(made_after_s["correction-1"])

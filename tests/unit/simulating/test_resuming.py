@@ -16,6 +16,7 @@ import pytest
 from gridcore.codes import Code
 from gridcore.envelope import decode_transaction
 from gridcore.errors import GridError, UsageError
+from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from gridcore.sm import SigningKey
 from gridledger.cli import main
 from gridledger.demo import day
@@ -26,6 +27,7 @@ from gridledger.demo.pace import Pace
 from gridledger.demo.resuming import KEYS, Journal, begin, find_scene, is_begun, keep
 from gridledger.demo.scene import lay_out
 from gridledger.demo.troubles import Troubles
+from gridledger.settling.dataset import RunTerms
 from gridledger.simulating.begun import BEGUN, decided_by
 from gridledger.simulating.own_traders import Adaptive, Told, Traders, homes_of
 from gridledger.simulating.terms import terms_of
@@ -164,13 +166,19 @@ def world() -> World:
     return demo_world(households=3, slots=SLOTS, seed=7)
 
 
-async def run(ledger: Ledger, keys: dict[str, SigningKey], folder: Path, traders: Traders = orders_of_slot) -> None:
+async def run(
+    ledger: Ledger,
+    keys: dict[str, SigningKey],
+    folder: Path,
+    traders: Traders = orders_of_slot,
+    runs: RunTerms | None = None,
+) -> None:
     """One process that runs the day, or goes on with it."""
     client = cast("Client", ledger)
     troubles, journal = Troubles(ledger.world, Dropped(7)), Journal(folder)
     await Day(
         ledger.world,
-        terms_of(ledger.world).rules,
+        terms_of(ledger.world).rules._replace(runs=runs),
         AskedHomes(homes_of(traders, ledger.world, CONTRACT), ledger.world, client).orders_of,
         "chain",
         client,
@@ -206,6 +214,28 @@ async def test_a_day_that_is_killed_at_any_call_comes_to_the_same_also_where_its
             assert ledger.clock_steps == whole.clock_steps, folder.name
             assert sorted(set(ledger.shown)) == [0, 1, 2], folder.name
             assert ledger.shown == sorted(ledger.shown), "meters never show an earlier boundary"
+
+
+@pytest.mark.parametrize(("as_of_days", "days"), [(None, 3), (1, 3), (5, 5)])
+async def test_where_runs_have_dates_ledger_time_goes_on_to_the_last_one_a_day_at_a_time(
+    as_of_days: int | None, days: int, world: World, tmp_path: Path
+) -> None:
+    keys = {name: SigningKey.generate() for name in ("clock", *world.traders)}
+    calendar = RunCalendar(
+        [CorrectionDate(2 * day.VALID_S, 0), CorrectionDate(3 * day.VALID_S, 0)], 1, 10**7, 86_400, 0
+    )
+    end_s = int(world.boundary_s[-1])
+    as_of_s = None if as_of_days is None else end_s + as_of_days * day.VALID_S
+    ledger = Ledger(world)
+    ledger.dies_at = 18
+    dated = RunTerms(calendar, 2 * 10**7, as_of_s)
+    with pytest.raises(Killed):
+        await run(ledger, keys, tmp_path, runs=dated)
+    ledger.dies_at, ledger.has_died = -1, False
+    await run(ledger, keys, tmp_path, runs=dated)
+    deadline_s = end_s + terms_of(world).rules.metering_deadline_s
+    steps = [deadline_s + number * day.VALID_S for number in range(1, days)]
+    assert ledger.clock_steps[-days - 1 :] == [deadline_s, *steps, end_s + days * day.VALID_S]
 
 
 def followers(told: list[Gate | None]) -> Adaptive:

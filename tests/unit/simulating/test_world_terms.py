@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
+from gridcore.registry.row import decode_row
+from gridcore.registry.zone import ZONE
 from gridledger.cli import main
 from gridledger.demo.prepare import prepare_for_agents
+from gridledger.demo.scene import lay_out
 from gridledger.simulating.terms import FILES, terms_of
 from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
@@ -144,11 +147,17 @@ def test_what_does_not_fit_is_one_line_that_names_its_file(
     assert "\n" not in str(refused.value)
 
 
-def test_a_run_calendar_is_refused_where_agents_stop_with_the_last_slot(tmp_path: Path) -> None:
+def test_a_run_calendar_is_that_of_the_zone_where_agents_settle(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(MID + RUNS)
-    found = find_scenario("village_day").sized(slots=4, rules=tmp_path)
-    with pytest.raises(UsageError, match=r"rules.toml: \[runs\] settles on dates behind the scenario's days"):
-        prepare_for_agents(found)
+    world, terms = prepare_for_agents(find_scenario("village_day").sized(slots=4, rules=tmp_path))
+    assert terms.rules.runs is not None
+    out = tmp_path / "out"
+    out.mkdir()
+    genesis = lay_out(out, world, terms, None).genesis
+    rows = map(decode_row, genesis.registry)
+    (zone,) = (ZONE.record_of(row.value) for row in rows if row.key.startswith(f"{ZONE.kind}/"))
+    assert zone.run_calendar == terms.rules.runs.calendar.encode()
+    assert (zone.final_after_s, zone.correction_after_s) == (5_184_000, None)
 
 
 def test_a_scenario_without_a_market_is_checked_by_whether_its_contract_takes_orders(
