@@ -76,7 +76,7 @@ def build_genesis(
     for gateway, area in zip(gateways, world.areas, strict=True):
         listed.append(Named(GATEWAY, gateway, Gateway(UTILITY, "software")))
         listed.append(Named(AREA, area, Area(CALENDAR, rules_of_area(terms, area), ZONE_NAME)))
-    said = _Said(terms)
+    said = _Said(terms, world)
     for number, meter in enumerate(world.meters):
         listed += _metered_point(world, said, number, meter)
     listed += agreement_rows(terms._replace(agreements=[_of_points(row) for row in terms.agreements]))
@@ -114,10 +114,14 @@ def has_tariff(world: World) -> bool:
 
 
 class _Said:
-    """What terms say of points, by the names of their meters."""
+    """What terms say of points, by the names of their meters.
 
-    def __init__(self, terms: Dataset) -> None:
+    end_s: where runs have dates ledger time goes on behind the last slot, where nothing is measured: from then on nobody is billed or trades.
+    """
+
+    def __init__(self, terms: Dataset, world: World) -> None:
         self.terms = terms
+        self.end_s = None if terms.rules.runs is None else int(world.boundary_s[-1])
         self._points = {point.point: point for point in terms.points}
         self._keys = keys_of(terms)
 
@@ -127,7 +131,11 @@ class _Said:
 
     def entries_of(self, point: PointRow) -> Iterator[tuple[int, Point]]:
         """See ``histories_of``."""
-        return histories_of(self.terms, point, self._keys.get(point.point, []))
+        entries = histories_of(self.terms, point, self._keys.get(point.point, []))
+        if self.end_s is None:
+            return entries
+        before = [entry for entry in entries if entry[0] < self.end_s]
+        return iter([*before, (self.end_s, before[-1][1]._replace(party=None))])
 
 
 def _metered_point(world: World, said: _Said, number: int, meter: MeterSpec) -> Iterator[Listed]:
@@ -136,7 +144,7 @@ def _metered_point(world: World, said: _Said, number: int, meter: MeterSpec) -> 
     if point is None or point.is_border:
         yield Named(POINT, name, Point(meter.area, meter.role, None))
     else:
-        yield from _party(world, said.terms, point)
+        yield from _party(world, said, point)
         for from_s, record in said.entries_of(point):
             yield Named(POINT, name, record._replace(role=meter.role), from_s)
         if point.voltage_level is not None:
@@ -159,11 +167,14 @@ def _metered_point(world: World, said: _Said, number: int, meter: MeterSpec) -> 
     yield Named(INSTALLATION, str(number), installation, int(world.slot_start_s[0]))
 
 
-def _party(world: World, terms: Dataset, point: PointRow) -> Iterator[Listed]:
-    if has_tariff(world):
-        yield from party_rows(terms, point, world.traders, None, UTILITY)
-    else:
+def _party(world: World, said: _Said, point: PointRow) -> Iterator[Listed]:
+    if not has_tariff(world):
         yield Named(PARTY, point.party, Party(point.area, UTILITY, point.party in world.traders))
+        return
+    rows = list(party_rows(said.terms, point, world.traders, None, UTILITY))
+    yield from rows
+    if said.end_s is not None and rows[-1].record.trades:
+        yield Named(PARTY, point.party, rows[-1].record._replace(trades=False), said.end_s)
 
 
 def _of_points(row: AgreementRow) -> AgreementRow:

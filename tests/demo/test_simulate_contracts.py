@@ -76,7 +76,7 @@ measured_ppm = 900000
 CORRECTED_AFTER_S = 172_800
 LOST = '\n[[events]]\nlabel = "a"\nkind = "lost"\ntarget = "M-H003"\nfrom_slot = 1\nuntil_slot = 2\n'
 KEYS_FOLDER = {
-    "rules.toml": KEYS + DATES.replace("[runs]", "[runs]\nas_of = 2026-04-27"),
+    "rules.toml": KEYS + DATES,
     "keys.csv": "point,share_ppm,valid_from\nM-H006,700000,\nM-H018,300000,2026-04-15T00:30:00\n",
     "prices.csv": (
         "start,key,price_micro_per_kwh,point\n"

@@ -39,12 +39,13 @@ def files_scope(reader: LedgerReader) -> Scope:
 
 
 def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
-    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap."""
+    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap: up to one in which nobody is billed."""
     first_s = reader.registry.zone(scope.zone).timeline.first_slot_start_s
     starts = range(first_s, PROGRESS.must(reader, scope.zone).run_slot_start_s, CHAIN.must(reader).slot_s)
 
     def settled_by(slot_start_s: int) -> int:
-        return RUNS.must(reader, slot_start_s, scope.zone).runs[0][1]
+        made = RUNS.load(reader, slot_start_s, scope.zone)  # none where nobody is billed any more
+        return made.runs[0][1] if made is not None else scope.height + 1
 
     # initial runs are made slot by slot, so the heights of their blocks ascend
     return np.array(starts[: bisect_right(starts, scope.height, key=settled_by)], dtype=np.int64)
