@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+from unicodedata import east_asian_width
 
 from markupsafe import Markup, escape
 
 from gridweb.format import added_up, show
-from gridweb.i18n import _
-from gridweb.tables import Table
+from gridweb.i18n import _, translate
+from gridweb.tables import Column, Table
+
+SHORT_MAX: Final = 17
+"""Characters of a word that stays on one line."""
 
 
 def body_of(table: Table) -> Markup:
@@ -39,7 +44,7 @@ def _cells(table: Table, place: int) -> Iterator[Markup]:
 def _tagged(table: Table, place: int, cells: Iterable[Markup]) -> list[str]:
     """The cells of a column as elements."""
     column = table.columns[place]
-    name = "number" if column.is_number else "time" if column.is_time else "words" if column.has_words and place else ""
+    name = "number" if column.is_number else "time" if column.is_time else _class_of_words(column) if place else ""
     of_class = f' class="{name}"' if name else ""
     if place:
         return [f"<td{of_class}>{cell}</td>" for cell in cells]
@@ -47,6 +52,19 @@ def _tagged(table: Table, place: int, cells: Iterable[Markup]) -> list[str]:
         f'<th scope="row"{of_class}>{_link(href, cell) if href else cell}</th>'
         for cell, href in ((cell, table.link(row)) for row, cell in enumerate(cells))
     ]
+
+
+def _class_of_words(column: Column) -> str:
+    """Words of codes stay on one line where each of them is short, however narrow the column."""
+    if not column.has_words:
+        return ""
+    is_short = bool(column.words) and all(width(translate(word)) <= SHORT_MAX for word in column.words.values())
+    return "words short" if is_short else "words"
+
+
+def width(text: str) -> int:
+    """How wide a text is, in Latin characters: those of Chinese take two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _button(title: str, href: str | None) -> str:

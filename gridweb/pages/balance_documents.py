@@ -261,11 +261,11 @@ async def _months(source: Source, area: AreaInfo, party: str, span: Span, books:
 
 
 def _totals(rows: Sequence[Sequence[Any]]) -> Sequence[object] | None:
-    """Sums of what months add, with what was there before the first and is after the last."""
+    """Sums of what months add; of balances there is none."""
     if not rows:
         return None
     documents, net_nano, tax_nano, invoiced_nano = (sum(row[at] for row in rows) for at in (1, 3, 4, 5))
-    return None, documents, rows[0][2], net_nano, tax_nano, invoiced_nano, rows[-1][6]
+    return None, documents, None, net_nano, tax_nano, invoiced_nano, None
 
 
 def _note_of_year(books: Books, span: Span) -> str:

@@ -40,6 +40,7 @@ from gridweb.pages.month_tables import (
     read_month,
     year_span,
 )
+from gridweb.pages.payments import shares_points
 from gridweb.points import Day, Point, day_of, find_point, neighbours
 from gridweb.site import source, viewer
 from gridweb.source import Part, SourceMissing, part_of
@@ -315,7 +316,7 @@ async def _credit(party: str) -> Any:
         found = await source().cached("credit", party=party)
     except SourceMissing:
         return None
-    return None if found["shares_points"] and viewer().party == party else found
+    return None if shares_points(found) and viewer().party == party else found
 
 
 def _say(totals: Totals, currency: str, party: str) -> Saying:

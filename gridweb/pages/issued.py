@@ -38,7 +38,7 @@ from gridweb.views import render_page
 
 pages = Blueprint("issued", __name__)
 
-SUBJECT_WORDS: Final = {"energy": N_("energy"), "balance": N_("balance of an area")}
+SUBJECT_WORDS: Final = {"energy": N_("energy"), "balance": N_("area balance")}
 COLUMNS: Final = (
     Column("number", N_("Number"), "name"),
     Column("date", N_("Issued on"), "day"),

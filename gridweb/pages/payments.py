@@ -99,11 +99,16 @@ async def _read_owing(point: Point) -> Owing:
     """By the balance of its points, and where another party had one of them by its own slots and payments. SourceAway, SourceBusy."""
     credit: Mapping[str, Any] = await source().cached("credit", party=point.party)
     owes_nano, left_by_others_nano = credit["owes_nano"], None
-    if credit["shares_points"]:
+    if shares_points(credit):
         paid = await read_paid(source(), point.party) or {}
         owes_nano = await read_all_months(source(), point) - paid.get(point.party, 0)
         left_by_others_nano = credit["owes_nano"] - owes_nano
     return Owing(owes_nano, credit["held_nano"], credit["credit_nano"], left_by_others_nano)
+
+
+def shares_points(credit: Mapping[str, Any]) -> bool:
+    """Whether the balance of a party's points may have what another one left there; so too where a node of before does not say."""
+    return bool(credit.get("shares_points", True))
 
 
 async def _disputed_nano(party: str) -> int:

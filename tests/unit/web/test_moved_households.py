@@ -102,7 +102,7 @@ async def test_a_new_tenant_is_told_what_he_owes_and_not_what_the_one_before_lef
         address = "/households/p-1/payments"
         page = await world.web.browser(Role.HOUSEHOLD, "p-1").text(address)
         shown, hidden = (money(nano, "CNY", 4) for nano in (own - 5, left - 7))
-        assert [words in page for words in (shown, hidden, "its own slots since the first", "is not shown to you")] == [
+        assert [words in page for words in (shown, hidden, "own slots since the first", "is not shown to you")] == [
             True,
             False,
             True,

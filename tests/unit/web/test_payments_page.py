@@ -90,6 +90,14 @@ async def test_a_balance_is_told_in_words_whatever_its_sign_and_bound(
     assert [one for one in words if one not in page] == []
 
 
+async def test_of_a_node_that_does_not_say_whether_points_are_shared_the_own_slots_are_told(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+    del world.node.answers["credit"]["shares_points"]
+    world.node.answers["areas/A1/payments"] = {"payments": [], "next": None}
+    page = await household(world).text(PAGE)
+    assert ["own slots since the first" in page, "3.0000" in page] == [True, False]
+
+
 async def test_who_may_open_blocks_is_led_to_those_of_the_payments(tmp_path: Path) -> None:
     assert "/blocks/7" in await paid_world(tmp_path).browser(Role.UTILITY).text(PAGE)
 

@@ -17,7 +17,7 @@ from gridweb.exports.csv_file import to_csv
 from gridweb.exports.json_file import to_json
 from gridweb.i18n import LANGUAGES, speaking
 from gridweb.source import Source
-from gridweb.table_body import body_of
+from gridweb.table_body import SHORT_MAX, body_of
 from gridweb.tables import KINDS, Column, Table, _routes, serves_table, table_url
 from tests.conftest import REPOSITORY
 
@@ -41,11 +41,11 @@ def test_the_body_of_a_table_escapes_its_cells_links_its_heads_and_says_that_the
         first, second = body_of(shown).splitlines()
         empty = body_of(table())
     assert first == (
-        '<tr><th scope="row"><a href="/x?a=1&amp;b=2">&lt;b&gt;</a></th><td class="words">Alpha</td>'
+        '<tr><th scope="row"><a href="/x?a=1&amp;b=2">&lt;b&gt;</a></th><td class="words short">Alpha</td>'
         '<td class="number">1.500</td><td class="number">0.0000</td></tr>'
     )
     assert second.startswith(
-        '<tr><th scope="row">c&amp;d</th><td class="words">&lt;i&gt;</td><td class="number">–</td>'
+        '<tr><th scope="row">c&amp;d</th><td class="words short">&lt;i&gt;</td><td class="number">–</td>'
     )
     assert empty == '<tr><td colspan="3" class="empty">No rows</td></tr>'
 
@@ -56,7 +56,23 @@ def test_months_and_days_stay_on_one_line_as_times_do() -> None:
         (row,) = body_of(Table("t", columns, [("2026-06", "2026-06-21", "2026-06")])).splitlines()
     assert row == ('<tr><th scope="row" class="time">2026-06</th><td class="time">2026-06-21</td><td>2026-06</td></tr>')
     style = (REPOSITORY / "gridweb" / "static" / "gridledger.css").read_text("utf-8")
-    assert "tbody .time {\n  white-space: nowrap;\n}" in style
+    assert "tbody :is(.time, .short) {\n  white-space: nowrap;\n}" in style
+
+
+@pytest.mark.parametrize(
+    ("word", "is_short"),
+    [
+        ("x" * SHORT_MAX, True),
+        ("x" * (SHORT_MAX + 1), False),
+        ("已" * (SHORT_MAX // 2), True),
+        ("已" * SHORT_MAX, False),
+    ],
+)
+def test_words_stay_on_one_line_where_the_longest_is_short(word: str, is_short: bool) -> None:
+    columns = (COLUMNS[0], Column("state", "State", words={"a": "A", "b": word}))
+    with speaking("en"):
+        (row,) = body_of(Table("t", columns, [("n", "a")])).splitlines()
+    assert ('class="words short"' in row, 'class="words"' in row) == (is_short, not is_short)
 
 
 @pytest.mark.parametrize(
