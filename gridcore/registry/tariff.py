@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from gridcore.errors import excerpt
 from gridcore.forms import BOOL, NAME, Form, choice, integer
 from gridcore.registry.entity import Entity, Shape, shown
+from gridcore.registry.named_days import DAY_KINDS, HOLIDAY, NamedDays, fault_of_days
 
 ENERGY_BASES: Final = ("import", "export", "traded", "residual")
 """Per kWh: all import or export, the part of the import that was traded, and the rest of it."""
@@ -56,12 +57,16 @@ Component = Mapping[str, Any]
 
 
 class Tariff(NamedTuple):
-    """components: in the order in which their lines are charged; quantum_nano, rounding, tax_ppm: of the invoices (``invoice_total/1``)."""
+    """components: in the order in which their lines are charged; quantum_nano, rounding, tax_ppm: of the invoices (``invoice_total/1``).
+
+    days: which days are of another kind than their day of the week says, where components hold for kinds of days.
+    """
 
     components: Sequence[Component]
     quantum_nano: int
     rounding: str
     tax_ppm: int
+    days: NamedDays | None = None
 
 
 _WORD: Final = re.compile(r"[^\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]{1,64}")
@@ -121,6 +126,10 @@ _FORMS: Final[Mapping[str, Form]] = {
     "account": WORD,
     "base": choice(*BASES),
     "covers": choice(TRADE),
+    "day_kinds": Form(
+        f"ascending kinds of days, of {', '.join(DAY_KINDS)}",
+        lambda value: _ascends(value, len(DAY_KINDS), choice(*DAY_KINDS)),
+    ),
     "highest_level": WORD,
     "levels": Form(f"1 to {LEVELS_MAX} pairs [level, price], no level twice", _are_levels),
     "months": Form("ascending months, 1 to 12", lambda value: _ascends(value, 12, integer(1, 12))),
@@ -152,6 +161,7 @@ PRICED_BY: Final = ("price", "steps", "price_series", "levels", "power_factor_st
 LEVELS_NAMED: Final = ("user_level", "highest_level")
 _OPTIONAL: Final = (
     "covers",
+    "day_kinds",
     "months",
     "of",
     *PRICED_BY,
@@ -190,8 +200,8 @@ def _faults_together(component: Component, names: Sequence[str], place: int) -> 
         yield f"it has one of {', '.join(PRICED_BY)}"
     if base not in ENERGY_BASES and not {"steps", "price_series", "levels"}.isdisjoint(component):
         yield f"steps, price_series and levels are for {', '.join(ENERGY_BASES)} alone"
-    if base not in TIMED_BASES and not {"windows", "weekdays"}.isdisjoint(component):
-        yield f"windows and weekdays are for {', '.join(TIMED_BASES)} alone"
+    if base not in TIMED_BASES and not {"windows", "weekdays", "day_kinds"}.isdisjoint(component):
+        yield f"windows, weekdays and day_kinds are for {', '.join(TIMED_BASES)} alone"
     if "steps_per" in component and "steps" not in component:
         yield "steps_per is of steps alone"
     if base != KW_PEAK and "peak_of" in component:
@@ -228,10 +238,14 @@ def _faults_of_levels(component: Component) -> Iterator[str]:
 
 
 def _fault(tariff: Tariff) -> str:
-    """What is wrong with a tariff whose fields all have their forms: of the first component that has a fault."""
+    """What is wrong with a tariff whose fields all have their forms: of its days, then of the first component that has a fault."""
+    if tariff.days is not None and (words := fault_of_days(tariff.days)):
+        return f"days: {words}"
     names = [str(component.get("name", "")) for component in tariff.components]
     for place, component in enumerate(tariff.components):
         fault = next(_faults(component, names[:place]), "") or next(_faults_together(component, names, place), "")
+        if not fault and HOLIDAY in component.get("day_kinds", ()) and HOLIDAY not in (tariff.days or {}):
+            fault = "day_kinds: the tariff's days name no holiday"
         if fault:
             return f"components, {place + 1}: {fault}"
     return ""
@@ -242,16 +256,20 @@ def series_of_tariff(tariff: Tariff) -> set[str]:
     return {component["price_series"] for component in tariff.components if "price_series" in component}
 
 
+DAYS: Final = Form(f"a map of {', '.join(DAY_KINDS)}, each with its days", lambda value: isinstance(value, dict))
+"""Of which days ``fault_of_days`` says what is wrong."""
 TARIFF: Final[Entity[Tariff]] = Entity(
     "tariff",
     Shape(
         Tariff,
         {
             "components": Form(f"an array of at most {COMPONENTS_MAX} maps", _are_maps),
+            "days": DAYS,
             "quantum_nano": integer(1, QUANTUM_NANO_MAX),
             "rounding": choice(*ROUNDINGS),
             "tax_ppm": _SHARE,
         },
+        optional=frozenset({"days"}),
         rule=_fault,
     ),
 )

@@ -22,6 +22,7 @@ from gridledger.settling.results.tariff_lines import Charging
 from settlement.catalogue import CATALOGUE
 from settlement.tariffs.charges import PointUsage, Usage, level_prices
 from settlement.tariffs.components import DAY, ENERGY_BASES, KW_PEAK, OF_POINT, PERCENT, POWER_BASES, Component
+from settlement.tariffs.named_days import kind_of
 
 _PPM: Final = 1_000_000
 _HOUR_S: Final = 3_600
@@ -187,8 +188,7 @@ def _entry_parts(
     day_of_slot = [of_slot.toordinal() for of_slot in local]
     billed = [at for at, is_billed in enumerate(charging.is_billed.tolist()) if is_billed]
     places = [at for at in billed if _holds(component, local[at])]
-    everywhere = component._replace(windows=(), weekdays=())
-    valid = [at for at in billed if _holds(everywhere, local[at])]
+    valid = [at for at in billed if _holds(component.all_hours, local[at])]
     earlier_wh, earlier_nano = 0, 0
 
     def of_days(of: Sequence[int], first: int, last: int) -> _Slots:
@@ -244,6 +244,7 @@ def _holds(component: Component, local: datetime) -> bool:
         and (component.until_day is None or day < component.until_day)
         and (not component.months or local.month in component.months)
         and (not component.weekdays or local.isoweekday() in component.weekdays)
+        and (not component.day_kinds or kind_of(component, day) in component.day_kinds)
         and (not component.windows or any(start_s <= second < end_s for start_s, end_s in component.windows))
     )
 

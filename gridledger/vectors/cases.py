@@ -113,6 +113,10 @@ class CaseInput:
             raise CaseRefusedError(f"input.{key} does not name exactly {', '.join(names)}")
         return [table[name] for name in names]
 
+    def table(self, key: str) -> object:
+        """A table; what is in it is read by whoever knows."""
+        return self._values[key]
+
     def tables(self, key: str) -> list[dict[str, object]]:
         """A list of tables; what is in them is read by whoever knows."""
         items = self._list(key)

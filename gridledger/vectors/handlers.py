@@ -108,7 +108,7 @@ HANDLERS: dict[str, Handler] = {
     "tariff_month/1": Handler(
         tariff_handlers.tariff_month,
         ("components", "party", "first_day", "slot_s", "import_wh", "export_wh", "traded_wh"),
-        ("line_kinds", "billed_nano", "used_wh"),
+        ("line_kinds", "billed_nano", "used_wh", "days"),
     ),
     "power_factor_adjustment/1": Handler(
         tariff_handlers.power_factor, ("active_wh", "reactive_varh", "returned_varh", "standard")

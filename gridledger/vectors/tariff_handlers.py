@@ -15,6 +15,7 @@ from settlement.contracts.grid_fee_path_1.places import PAY_AS_BID, PAY_AS_OFFER
 from settlement.tariffs import components_of
 from settlement.tariffs.charges import Tariff, Usage, used_before
 from settlement.tariffs.holding import Calendar, Holding
+from settlement.tariffs.named_days import days_of_table
 from settlement.tariffs.network import (
     VoltageLevel,
     fees_of_offer,
@@ -128,7 +129,8 @@ def tariff_month(case: CaseInput) -> dict[str, object]:
         raise CaseRefusedError("an energy is negative")
     days, calendar = _calendar(case, len(energies[0]))
     line_kinds = case.texts("line_kinds") if case.has("line_kinds") else []
-    tariff = Tariff(components_of(case.tables("components"), line_kinds), Holding(calendar))
+    named = days_of_table(case.table("days")) if case.has("days") else ()
+    tariff = Tariff(components_of(case.tables("components"), line_kinds, named), Holding(calendar))
     months = sorted({f"{day:%Y-%m}" for day in days})
     billed = dict(case.integer_table("billed_nano")) if case.has("billed_nano") else {}
     import_wh, export_wh, traded_wh = (np.array(column, dtype=np.int64) for column in energies)

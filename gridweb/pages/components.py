@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 
 from quart import Blueprint
 
+from gridcore.registry.named_days import HOLIDAY, WEEKEND, WORKDAY
 from gridcore.registry.tariff import DAY, ENERGY_BASES, KW_PEAK, MONTH, OF_PARTY, OF_POINT, PERCENT, TRADE, YEAR
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
@@ -49,6 +51,21 @@ STEPS: Final[Mapping[str, str]] = {
     YEAR: N_("of the calendar year so far"),
 }
 COVERS: Final[Mapping[str, str]] = {TRADE: N_("the highest level of its sides and of the place above both")}
+DAY_KIND_WORDS: Final[Mapping[str, str]] = {
+    HOLIDAY: N_("holidays"),
+    WEEKEND: N_("weekends"),
+    WORKDAY: N_("working days"),
+    f"{HOLIDAY}, {WEEKEND}": N_("holidays and weekends"),
+    f"{HOLIDAY}, {WORKDAY}": N_("holidays and working days"),
+    f"{WEEKEND}, {WORKDAY}": N_("weekends and working days"),
+    f"{HOLIDAY}, {WEEKEND}, {WORKDAY}": N_("all days"),
+}
+"""By what a component says, kinds in their order."""
+NAMED_DAY_WORDS: Final[Mapping[str, str]] = {
+    HOLIDAY: N_("Holidays: %(days)s."),
+    WEEKEND: N_("Days off, as of a weekend: %(days)s."),
+    WORKDAY: N_("Worked, as from Monday to Friday: %(days)s."),
+}
 ROUNDINGS: Final[Mapping[str, str]] = {
     "half_even": N_("ties to the even one"),
     "half_up_away": N_("ties away from zero"),
@@ -70,6 +87,7 @@ COLUMNS: Final = (
     Column("power_factor_standard", N_("Share by the power factor, standard (cos φ)")),
     Column("of", N_("Share of"), "name"),
     Column("hours", N_("Time of day")),
+    Column("day_kinds", N_("Kinds of days"), words=DAY_KIND_WORDS),
     Column("weekdays", N_("Days of the week (1: Monday)")),
     Column("months", N_("Months")),
     Column("taxed", N_("Tax"), words={"yes": N_("taxed"), "no": N_("not taxed")}),
@@ -133,7 +151,7 @@ async def _read(source: Source, name: str, contracted_w: Mapping[str, int] | Non
     last = next(
         (entry["value"] for entry, _from, state in held_of(entries, as_of.ledger_time_s) if state == "in_force"), None
     )
-    note = "" if last is None else terms_of(last, as_of.currency)
+    note = "" if last is None else " ".join([terms_of(last, as_of.currency), *named_days_of(last)])
     return replace(table, note=note, tz=await site_zone(source), currency=as_of.currency)
 
 
@@ -206,6 +224,7 @@ def _rows(told: Sequence[Held]) -> Iterator[tuple[Any, ...]]:
                 _standard(component),
                 ", ".join(component["of"]) if base == PERCENT else None,
                 ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in windows) or None,
+                ", ".join(component.get("day_kinds", ())) or None,
                 ", ".join(map(str, component.get("weekdays", ()))) or None,
                 ", ".join(map(str, months)) or None,
                 "yes" if component["taxed"] else "no",
@@ -250,6 +269,20 @@ def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
         quantum=forms.money(tariff["quantum_nano"], currency, is_exact=True),
         rule=translate(ROUNDINGS[tariff["rounding"]]),
     )
+
+
+def named_days_of(tariff: Mapping[str, Any]) -> Iterator[str]:
+    """The days that a tariff names, kind by kind; days that follow each other are one span."""
+    for kind, words in NAMED_DAY_WORDS.items():
+        days = [date.fromisoformat(day).toordinal() for day in tariff.get("days", {}).get(kind, ())]
+        begins = [day for day in days if day - 1 not in days]
+        ends = [day for day in days if day + 1 not in days]
+        ends_of = [
+            (date.fromordinal(one).isoformat(), date.fromordinal(two).isoformat())
+            for one, two in zip(begins, ends, strict=True)
+        ]
+        if days:
+            yield translate(words) % {"days": ", ".join(one if one == two else f"{one}–{two}" for one, two in ends_of)}
 
 
 def percent_text(ppm: int) -> str:

@@ -156,7 +156,7 @@ class Tariff:
         self.components, self.calendar, self._prices, self._rates = components, holding.calendar, prices or {}, rates
         slots = self.calendar.day.size
         self._silent = SlotPrices(np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.bool_))
-        whole_days = [component._replace(windows=(), weekdays=()) for component in components]
+        whole_days = [component.all_hours for component in components]
         self._holds = [(holding.of(one), holding.of(whole)) for one, whole in zip(components, whole_days, strict=True)]
         self._months = len(self.calendar.days_of_month)
         self._starts = np.searchsorted(self.calendar.month, np.arange(self._months))

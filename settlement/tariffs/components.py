@@ -31,7 +31,7 @@ from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
     "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_CONTRACTED", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
-    "TIMED_BASES", "TRADE", "TRADED", "YEAR", "Component", "Step", "Window",
+    "TIMED_BASES", "TRADE", "TRADED", "YEAR", "Component", "NamedDay", "Step", "Window",
 ]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
@@ -43,6 +43,13 @@ class Window(NamedTuple):
 
     start_s: int
     end_s: int
+
+
+class NamedDay(NamedTuple):
+    """A day (``date.toordinal``) that is of another kind than its day of the week says: one of ``DAY_KINDS``."""
+
+    day: int
+    kind: str
 
 
 class Step(NamedTuple):
@@ -59,7 +66,7 @@ class Component(NamedTuple):
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. tax_ppm: the rate of its tax, None for that of
     the tariff. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
-    whole day; weekdays: 1 (Monday) to 7, empty for all; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
+    whole day; weekdays: 1 (Monday) to 7, empty for all; day_kinds: of DAY_KINDS, empty for all, by the day of the week but for ``named_days``, which ascend; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
     of which no level is known, "" for none; power_factor_standard: of PERCENT in hundredths, 0 for one share: the share follows from the month's reactive energy, price is 0 then; covers: TRADE where each trade goes up to the highest level of its sides and of the ``place_levels`` (level by
     place of the grid) under which both lie, and highest_level is that of trades that name no sides. parties: who pays it, empty for all. contracted_w: of KW_CONTRACTED what each party has.
@@ -76,6 +83,8 @@ class Component(NamedTuple):
     months: Sequence[int] = ()
     windows: Sequence[Window] = ()
     weekdays: Sequence[int] = ()
+    day_kinds: Sequence[str] = ()
+    named_days: Sequence[NamedDay] = ()
     peak_of: str = OF_PARTY
     steps: Sequence[Step] = ()
     steps_per: str = MONTH
@@ -89,6 +98,11 @@ class Component(NamedTuple):
     parties: Sequence[str] = ()
     contracted_w: Mapping[str, int] = {}
     of: Sequence[str] = ()
+
+    @property
+    def all_hours(self) -> Component:
+        """The same at all hours of all days for which it is valid."""
+        return self._replace(windows=(), weekdays=(), day_kinds=(), named_days=())
 
     @property
     def is_of_year(self) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from settlement.contract_kit_1 import Int64Column
 from settlement.tariffs.components import Component
+from settlement.tariffs.named_days import is_of_kinds
 
 
 class Calendar(NamedTuple):
@@ -36,7 +37,8 @@ class Holding:
 
     def of(self, component: Component) -> NDArray[np.bool_]:
         """Those of one component."""
-        listed = map(tuple, (component.months, component.windows, component.weekdays))
+        kinds = component.day_kinds, component.named_days
+        listed = map(tuple, (component.months, component.windows, component.weekdays, *kinds))
         times = (component.from_day, component.until_day, *listed)
         found = self._found.get(times)
         if found is None:
@@ -55,6 +57,8 @@ def _holds(component: Component, calendar: Calendar) -> NDArray[np.bool_]:
         holds &= np.isin(calendar.month_of_year, component.months)
     if component.weekdays:
         holds &= np.isin((calendar.day + 6) % 7 + 1, component.weekdays)
+    if component.day_kinds:
+        holds &= is_of_kinds(calendar.day, component)
     if component.windows:
         inside = [
             (calendar.second >= window.start_s) & (calendar.second < window.end_s) for window in component.windows

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gridcore.errors import excerpt
 from gridcore.forms import NAME
+from gridcore.registry.named_days import DAY_KINDS, HOLIDAY
 from gridcore.registry.tariff import GRID_PLACE_MAX, GRID_PLACES_MAX, POWER_FACTOR_STANDARDS
 from settlement.errors import SettlementError
 from settlement.tariffs.components import (
@@ -31,6 +32,7 @@ from settlement.tariffs.components import (
     TRADED,
     YEAR,
     Component,
+    NamedDay,
     Step,
     Window,
 )
@@ -44,7 +46,7 @@ PRICE_KEYS: Final = {
 }
 """The key of a component's price, by its base."""
 _KEYS: Final = (
-    "name account base taxed tax_ppm valid_from valid_until months windows weekdays peak_of steps steps_per parties contracted_kw of levels user_level highest_level covers place_levels "
+    "name account base taxed tax_ppm valid_from valid_until months windows weekdays day_kinds peak_of steps steps_per parties contracted_kw of levels user_level highest_level covers place_levels "
     "price_micro_per_kwh price_micro_per_kw_month price_micro_per_day share_ppm price_series power_factor_standard"
 ).split()
 
@@ -58,14 +60,16 @@ def in_thousands(value: int) -> int | str:
     return f"{whole}.{rest:03}".rstrip("0") if rest else whole
 
 
-def components_of(tables: Sequence[Mapping[str, Any]], line_kinds: Sequence[str]) -> tuple[Component, ...]:
+def components_of(
+    tables: Sequence[Mapping[str, Any]], line_kinds: Sequence[str], days: Sequence[NamedDay] = ()
+) -> tuple[Component, ...]:
     """The components that the tables of a file name, in the file's order.
 
-    line_kinds: of the contract that they stand beside. SettlementError, one line, for what is no tariff.
+    line_kinds: of the contract that they stand beside; days: that the file names, ascending. SettlementError, one line, for what is no tariff.
     """
     if len(tables) > COMPONENTS_MAX:
         raise SettlementError(f"[[tariff.component]]: {len(tables)} entries; at most {COMPONENTS_MAX}")
-    components = tuple(_component(number, table) for number, table in enumerate(tables, 1))
+    components = tuple(_component(number, table, days) for number, table in enumerate(tables, 1))
     for name in dict.fromkeys(component.name for component in components):
         _check_entries([component for component in components if component.name == name])
     known = list(line_kinds)
@@ -171,6 +175,15 @@ class _Table:
         if (said := self.text("steps_per")) not in (MONTH, YEAR):
             raise self.fault("steps_per", f"{excerpt(said)} is neither {MONTH} nor {YEAR}")
         return said
+
+    def day_kinds(self, days: Sequence[NamedDay]) -> tuple[str, ...]:
+        said = self.texts("day_kinds")
+        for kind in said:
+            if kind not in DAY_KINDS:
+                raise self.fault("day_kinds", f"{excerpt(kind)} is none of {', '.join(DAY_KINDS)}")
+        if HOLIDAY in said and all(one.kind != HOLIDAY for one in days):
+            raise self.fault("day_kinds", "[tariff.days] names no holiday")
+        return tuple(kind for kind in DAY_KINDS if kind in said)
 
     def peak_of(self, base: str) -> str:
         if "peak_of" not in self._values:
@@ -336,7 +349,7 @@ class _Table:
         return {party: self.thousandths("contracted_kw", kw, 0, 10**12) for party, kw in value.items()}
 
 
-def _component(number: int, values: Mapping[str, Any]) -> Component:
+def _component(number: int, values: Mapping[str, Any], days: Sequence[NamedDay]) -> Component:
     table = _Table(number, values)
     base = table.text("base")
     if base not in BASES:
@@ -345,8 +358,10 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
     weekdays = tuple(table.whole("weekdays", day, 1, 7) for day in table.items("weekdays"))
     if steps and base not in ENERGY_BASES:
         raise table.fault("steps", f"only for {', '.join(ENERGY_BASES)}")
-    if (windows or weekdays) and base not in TIMED_BASES:
-        raise table.fault("windows" if windows else "weekdays", f"only for {', '.join(TIMED_BASES)}")
+    day_kinds = table.day_kinds(days)
+    timed = {"windows": windows, "weekdays": weekdays, "day_kinds": day_kinds}
+    if base not in TIMED_BASES and (said := [key for key, value in timed.items() if value]):
+        raise table.fault(said[0], f"only for {', '.join(TIMED_BASES)}")
     if bool(of) != (base == PERCENT):
         raise table.fault("of", "the kinds of lines of which a percent component is a share, and only of one")
     if bool(contracted_w) != (base == "kw_contracted"):
@@ -368,6 +383,8 @@ def _component(number: int, values: Mapping[str, Any]) -> Component:
         months=months,
         windows=windows,
         weekdays=weekdays,
+        day_kinds=day_kinds,
+        named_days=tuple(days) if day_kinds else (),
         peak_of=table.peak_of(base),
         steps=steps,
         steps_per=table.steps_per(has_steps=bool(steps)),

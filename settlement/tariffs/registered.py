@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.row import ROW_BYTES_MAX, Row
 from gridcore.registry.tariff import LEVELS_NAMED, TARIFF, Tariff
-from settlement.tariffs.components import MONTH, OF_PARTY, PERCENT, POWER_BASES, Component, Step, Window
+from settlement.tariffs.components import MONTH, OF_PARTY, PERCENT, POWER_BASES, Component, NamedDay, Step, Window
+from settlement.tariffs.named_days import days_of_row
 from settlement.tariffs.network import VoltageLevel
 
 _LONGEST_NAME: Final = "x" * 64
@@ -36,18 +37,11 @@ def row_of(component: Component) -> dict[str, Any]:
     }
     if component.tax_ppm is not None:
         row["tax_ppm"] = component.tax_ppm
-    row |= _priced(component)
-    if component.windows:
-        row["windows"] = [list(window) for window in sorted(component.windows)]
-    if component.weekdays:
-        row["weekdays"] = sorted(set(component.weekdays))
     if component.peak_of != OF_PARTY:
         row["peak_of"] = component.peak_of
-    if component.months:
-        row["months"] = sorted(set(component.months))
     if component.of:
         row["of"] = list(component.of)
-    return row
+    return row | _priced(component) | _times_of(component)
 
 
 def _priced(component: Component) -> dict[str, Any]:
@@ -74,8 +68,19 @@ def _priced(component: Component) -> dict[str, Any]:
     return row
 
 
-def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Component:
-    """The component of a row, for ever. contracted_w: of whom it is charged to, by the name of who that is."""
+def _times_of(component: Component) -> dict[str, Any]:
+    """The hours, days and months in which a component holds, as a row holds them; nothing of those that it does not name."""
+    times = {
+        "windows": [list(window) for window in sorted(component.windows)],
+        "weekdays": sorted(set(component.weekdays)),
+        "day_kinds": sorted(set(component.day_kinds)),
+        "months": sorted(set(component.months)),
+    }
+    return {key: said for key, said in times.items() if said}
+
+
+def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int], days: Sequence[NamedDay] = ()) -> Component:
+    """The component of a row, for ever. contracted_w: of whom it is charged to, by the name of who that is; days: that its tariff names."""
     steps = row.get("steps", [])
     until_wh: list[int | None] = [from_wh for from_wh, _ in steps[1:]]
     return Component(
@@ -88,6 +93,8 @@ def component_of(row: Mapping[str, Any], contracted_w: Mapping[str, int]) -> Com
         months=tuple(row.get("months", ())),
         windows=tuple(Window(*window) for window in row.get("windows", ())),
         weekdays=tuple(row.get("weekdays", ())),
+        day_kinds=tuple(row.get("day_kinds", ())),
+        named_days=tuple(days) if "day_kinds" in row else (),
         peak_of=row.get("peak_of", OF_PARTY),
         steps=tuple(Step(until, price) for until, (_, price) in zip([*until_wh, None], steps, strict=False)),
         steps_per=row.get("steps_per", MONTH),
@@ -120,22 +127,32 @@ def components_in_force(party: str, said: Sequence[FromDay]) -> tuple[Component,
     found: list[Component] = []
     ends = [one.day for one in said[1:]]
     for one, until_day in zip(said, [*ends, None], strict=True):
+        days = days_of_row(one.tariff.days) if one.tariff is not None else ()
         for row in one.tariff.components if one.tariff is not None else ():
-            component = component_of(row, {party: one.contracted_w.get(row["name"], 0)})
+            component = component_of(row, {party: one.contracted_w.get(row["name"], 0)}, days)
             whole = component._replace(from_day=one.day, until_day=until_day)
             before = [place for place, other in enumerate(found) if _goes_on(other, whole)]
             if before:
-                found[before[0]] = found[before[0]]._replace(until_day=until_day)
+                found[before[0]] = _gone_on(found[before[0]], whole)
             else:
                 found.append(whole)
     return in_order(found)
 
 
 def _goes_on(earlier: Component, later: Component) -> bool:
-    """Whether a component is the same from the day on that ends another one."""
-    return earlier.until_day == later.from_day and earlier._replace(from_day=None, until_day=None) == later._replace(
-        from_day=None, until_day=None
-    )
+    """Whether a component is the same from the day on that ends another one; which days are named may differ."""
+    if earlier.until_day != later.from_day:
+        return False
+    one, other = (part._replace(from_day=None, until_day=None, named_days=()) for part in (earlier, later))
+    return one == other
+
+
+def _gone_on(earlier: Component, later: Component) -> Component:
+    """Both as one: each day is of the kind that it is to the entry in force on it."""
+    begins = later.from_day or 0
+    before = [one for one in earlier.named_days if one.day < begins]
+    behind = [one for one in later.named_days if one.day >= begins]
+    return earlier._replace(until_day=later.until_day, named_days=(*before, *behind))
 
 
 def in_order(components: Sequence[Component]) -> tuple[Component, ...]:

@@ -24,6 +24,7 @@ def _table_of(component: Component) -> dict[str, Any]:
         "months": [*component.months],
         "windows": [[_clock(window.start_s), _clock(window.end_s)] for window in component.windows],
         "weekdays": [*component.weekdays],
+        "day_kinds": [*component.day_kinds],
         "peak_of": component.peak_of if component.peak_of != OF_PARTY else "",
         "parties": [*component.parties],
         "of": [*component.of],

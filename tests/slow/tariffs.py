@@ -126,6 +126,10 @@ def holds(component: Component, slot: Slot) -> bool:
         return False
     if component.weekdays and date.fromordinal(slot.day).isoweekday() not in component.weekdays:
         return False
+    if component.day_kinds:
+        by_week = "weekend" if date.fromordinal(slot.day).isoweekday() > 5 else "workday"
+        if dict(component.named_days).get(slot.day, by_week) not in component.day_kinds:
+            return False
     return not component.windows or any(start <= slot.second < end for start, end in component.windows)
 
 
@@ -207,7 +211,7 @@ def peaks(component: Component, of_month: Sequence[Slot], slot_s: int, days_of_m
 
     hour.
     """
-    whole = component._replace(windows=(), weekdays=())
+    whole = component._replace(windows=(), weekdays=(), day_kinds=())
     amount = Fraction(0)
     by_point = component.peak_of == "point"
     for name in sorted({point for slot in of_month for point in slot.at_point}) if by_point else [""]:

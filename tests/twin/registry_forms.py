@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from datetime import date
 from typing import Any
 
 from gridcore import cbor
@@ -75,6 +77,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
     "tariff": [
         {
             "components": list,
+            "days?": dict,
             "quantum_nano": range(1, 10**12 + 1),
             "rounding": re.compile("half_even|half_up_away"),
             "tax_ppm": range(1_000_001),
@@ -217,7 +220,10 @@ def has_form(kind: str, value: Leaf) -> bool:
     if kind == "grid_connection":
         return is_word(value["voltage_level"])
     if kind == "tariff":
-        return is_tariff(value["components"])
+        days = value.get("days")
+        named = any("holiday" in one.get("day_kinds", []) for one in value["components"] if isinstance(one, dict))
+        is_told = not named or (days is not None and "holiday" in days)
+        return is_tariff(value["components"]) and (days is None or are_named_days(days)) and is_told
     if kind == "price_series":
         count, rest = divmod(len(value["prices"]), 8)
         return rest == 0 and 1 <= count <= 3_000 and all(abs(price) <= 10**9 for price in prices_in(value))
@@ -242,6 +248,7 @@ COMPONENT: dict[str, Any] = {
     "account": str,
     "base": re.compile("import|export|traded|residual|kw_contracted|kw_peak|day|percent"),
     "covers?": re.compile("trade"),
+    "day_kinds?": list,
     "highest_level?": str,
     "levels?": list,
     "months?": list,
@@ -301,7 +308,9 @@ def is_component(one: Leaf) -> bool:
         return False
     if not is_energy and (has_steps or has_series or has_levels):
         return False
-    if not is_energy and one["base"] != "kw_peak" and ("windows" in one or "weekdays" in one):
+    if not is_energy and one["base"] != "kw_peak" and not {"windows", "weekdays", "day_kinds"}.isdisjoint(one):
+        return False
+    if one.get("day_kinds", ["holiday"]) not in DAY_KINDS:
         return False
     weekdays = one.get("weekdays", [1])
     if not weekdays or not are_in(weekdays, 1, 7) or weekdays != sorted(set(weekdays)):
@@ -323,6 +332,33 @@ def is_component(one: Leaf) -> bool:
     are_windows = 1 <= len(windows) <= 24 and are_in(instants, 0, 86_400) and instants == sorted(instants)
     is_dear = not are_in([step[1] for step in steps], -(10**12), 10**12)
     return are_steps and are_windows and not is_dear and all(start < end for start, end in windows)
+
+
+DAY_KINDS = [
+    list(kinds) for size in (1, 2, 3) for kinds in itertools.combinations(("holiday", "weekend", "workday"), size)
+]
+
+
+def are_named_days(days: dict[Any, Any]) -> bool:
+    """Whether these are days of the calendar by kind, each of one kind."""
+    if not days or not set(days) <= {"holiday", "weekend", "workday"}:
+        return False
+    for named in days.values():
+        if not isinstance(named, list) or not named or not all(isinstance(day, str) for day in named):
+            return False
+        if named != sorted(set(named)) or not all(is_in_calendar(day) for day in named):
+            return False
+    every = [day for named in days.values() for day in named]
+    return len(every) == len(set(every)) <= 400
+
+
+def is_in_calendar(text: str) -> bool:
+    """Whether a text is a day from 1970 on, written as ``2027-02-06``."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return False
+    return day.isoformat() == text and day.year >= 1970
 
 
 def has_right_levels(one: Leaf) -> bool:

@@ -30,6 +30,7 @@ from ledger.registry.bodies import in_force, in_force_ever, open_entity
 from ledger.store.reader import LedgerReader
 from settlement.tariffs.charges import SlotPrices
 from settlement.tariffs.components import Component
+from settlement.tariffs.named_days import row_of_days
 from settlement.tariffs.registered import (
     FromDay,
     component_of,
@@ -110,8 +111,10 @@ def _day_at(dataset: Dataset, at_s: int) -> int | None:
 def _tariff(dataset: Dataset, components: Sequence[Component], day: int | None) -> Tariff:
     """GridError for what no registry takes."""
     terms = dataset.rules.invoice
-    rows = [row_of(_on_chain(one)) for one in components if holds_on(one, day)]
-    tariff = Tariff(rows, terms.quantum_nano, terms.rounding, terms.tax_ppm)
+    held = [one for one in components if holds_on(one, day)]
+    days = row_of_days({named for one in held for named in one.named_days})
+    rows = [row_of(_on_chain(one)) for one in held]
+    tariff = Tariff(rows, terms.quantum_nano, terms.rounding, terms.tax_ppm, days)
     if words := fault_of(tariff):
         raise GridError(f"rules.toml: [[tariff.component]]: a ledger does not take them: {words}")
     return tariff

@@ -18,7 +18,8 @@ from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.errors import SettlementError
 from settlement.tariffs import components_of
-from settlement.tariffs.components import KW_CONTRACTED, Component
+from settlement.tariffs.components import KW_CONTRACTED, Component, NamedDay
+from settlement.tariffs.named_days import common_days
 from settlement.tariffs.registered import in_order
 from settlement.tariffs.tables import tables_of
 
@@ -83,23 +84,28 @@ def _drawn(reader: LedgerReader, dataset: Dataset, merged: Sequence[Component], 
             continue
         found.append(one._replace(price_series=key_by_name[one.price_series], of=shared))
     series = {*key_by_name.values()} - {""}
-    if words := _fault_of(dataset, found):
-        return _Drawn(
-            (), series, [*notes, f"the components of tariffs are left out, rules.toml cannot say them: {words}"]
-        )
+    try:
+        days = _common_days(dataset, found)
+        found = [one._replace(named_days=days) if one.day_kinds else one for one in found]
+        _check(dataset, found, days)
+    except (SettlementError, UsageError) as error:
+        words = f"the components of tariffs are left out, rules.toml cannot say them: {error}"
+        return _Drawn((), series, [*notes, words])
     return _Drawn(found, series, notes)
 
 
-def _fault_of(dataset: Dataset, components: Sequence[Component]) -> str:
-    """Why no ``rules.toml`` says some components; "" where one does."""
+def _common_days(dataset: Dataset, components: Sequence[Component]) -> Sequence[NamedDay]:
+    """What one ``[tariff.days]`` says for all of them."""
+    first_s, last_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
+    return common_days(components, _day_of(dataset, first_s), _day_of(dataset, last_s))
+
+
+def _check(dataset: Dataset, components: Sequence[Component], days: Sequence[NamedDay]) -> None:
+    """SettlementError or UsageError where no ``rules.toml`` says some components."""
     contract = CONTRACTS[dataset.rules.contract]
     market = Market(contract, dataset.rules.terms, dataset.orders, dataset.slot_start_s)
-    try:
-        components_of(tables_of(components), [kind.kind for kind in contract.line_kinds])
-        check_tariff(components, market, dataset.points)
-    except (SettlementError, UsageError) as error:
-        return str(error)
-    return ""
+    components_of(tables_of(components), [kind.kind for kind in contract.line_kinds], days)
+    check_tariff(components, market, dataset.points)
 
 
 def _merged(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> Sequence[Component]:

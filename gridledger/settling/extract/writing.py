@@ -25,6 +25,7 @@ from gridledger.tables.files import write_csv, write_rows
 from gridledger.toml_text import toml_lines
 from ledger.contract import BUY
 from settlement.tariffs.accounts import known_accounts
+from settlement.tariffs.named_days import table_of_days
 from settlement.tariffs.tables import tables_of
 
 _POINTS: Final = (
@@ -106,7 +107,9 @@ def _tariff(dataset: Dataset) -> dict[str, object]:
     of_balance = () if dataset.balance is None else dataset.balance.series
     series = list(dict.fromkeys(rows.key for rows in (*dataset.tariff_series, *of_balance)))
     accounts = sorted({one.account for one in dataset.rules.tariff}.difference(known_accounts()))
-    listed = {"price_series": series, "accounts": accounts, "component": tables_of(dataset.rules.tariff)}
+    days = table_of_days({named for one in dataset.rules.tariff for named in one.named_days})
+    tables = tables_of(dataset.rules.tariff)
+    listed = {"price_series": series, "accounts": accounts, "days": days, "component": tables}
     return {key: said for key, said in listed.items() if said}
 
 

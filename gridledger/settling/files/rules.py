@@ -40,6 +40,7 @@ from settlement.invoicing.total import HALF_EVEN, HALF_UP_AWAY
 from settlement.tariffs import components_of
 from settlement.tariffs.accounts import known_accounts
 from settlement.tariffs.components import Component
+from settlement.tariffs.named_days import days_of_table
 from settlement.validation import Thresholds
 
 NAME: Final = "rules.toml"
@@ -49,7 +50,7 @@ _SECONDS_MAX: Final = 40 * 86_400
 _PRICES: Final = "prices"
 OWN_ACCOUNTS_MAX: Final = 64
 KEPT_SERIES_MAX: Final = 64
-_TARIFF_KEYS: Final = {"component", "accounts", "price_series"}
+_TARIFF_KEYS: Final = {"component", "accounts", "days", "price_series"}
 HISTORY_DAYS_MAX: Final = 31
 _PERCENT_MAX: Final = 1_000_000
 
@@ -299,14 +300,15 @@ def _tariff(table: object, contract: Contract) -> Sequence[Component]:
     if not isinstance(table, dict) or table.keys() - _TARIFF_KEYS or not isinstance(tables, list):
         right = (
             "give each as a table [[tariff.component]], names of your own accounts as accounts = [...], keys of prices.csv "
-            "that other rules name as price_series = [...]"
+            "that other rules name as price_series = [...], holidays and other named days as [tariff.days]"
         )
         raise fault(NAME, "[tariff] holds something else than components", right)
     known = _accounts(table.get("accounts", []))
     if not all(isinstance(item, dict) for item in tables):
         raise fault(NAME, "[tariff] component is no list of tables", "give each as a table [[tariff.component]]")
     try:
-        components = components_of(tables, [kind.kind for kind in contract.line_kinds])
+        days = days_of_table(table["days"]) if "days" in table else ()
+        components = components_of(tables, [kind.kind for kind in contract.line_kinds], days)
     except SettlementError as error:
         raise fault(NAME, str(error), "docs/tariffs.md has all keys") from None
     for component in components:

@@ -7,6 +7,7 @@ from datetime import date
 from html import escape
 from typing import Final
 
+from gridcore.registry.named_days import HOLIDAY, WEEKEND, WORKDAY
 from gridcore.report.markup import Cell, Text, kilo, money, number, paragraph, say, section, table, word
 from gridledger.settling.report.figures import ROWS_MAX, ComponentFigures, Figures
 from gridledger.settling.uncharged import NOT_THERE, PARTIAL, REASONS
@@ -31,6 +32,13 @@ _REASONS: Final[Mapping[str, Text]] = {
 }
 _OF_EACH_POINT: Final = Text("the month's highest slot of each point", "各计量点当月最大需量")
 _UNITS: Final[Mapping[str, Text]] = {DAY: Text("day", "日"), **dict.fromkeys(ENERGY_BASES, Text("kWh", "千瓦时"))}
+
+
+_DAY_KINDS: Final[Mapping[str, Text]] = {
+    HOLIDAY: Text("holidays", "节假日"),
+    WEEKEND: Text("weekends", "休息日"),
+    WORKDAY: Text("working days", "工作日"),
+}
 
 
 def components_section(figures: Figures) -> str:
@@ -130,13 +138,14 @@ def _amount(micro: int) -> str:
 
 
 def _when(component: Component) -> str:
-    """The times of day, the days of the week and the months in which it counts; "" for all."""
+    """The times of day, the kinds of days, the days of the week and the months in which it counts; "" for all."""
     hours = ", ".join(f"{_clock(start_s)}–{_clock(end_s)}" for start_s, end_s in component.windows)
     months = ", ".join(map(str, component.months))
     of_year = say(Text(f"months {months}", f"{months} 月")) if months else ""
+    kinds = ", ".join(say(_DAY_KINDS[kind]) for kind in component.day_kinds)
     days = ", ".join(map(str, component.weekdays))
     of_week = say(Text(f"days of the week {days} (1: Monday)", f"星期 {days}（1 为周一）")) if days else ""
-    return "; ".join(part for part in (escape(hours), of_week, of_year) if part)
+    return "; ".join(part for part in (escape(hours), kinds, of_week, of_year) if part)
 
 
 def _clock(second: int) -> str:

@@ -89,9 +89,8 @@ def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
     found: dict[tuple[object, ...], ComponentFigures] = {}
     for tariff in tariffs:
         for one in tariff.components:
-            listed = map(
-                tuple, (one.months, one.windows, one.weekdays, one.steps, one.of, one.levels, one.place_levels)
-            )
+            times = one.months, one.windows, one.weekdays, one.day_kinds, one.named_days
+            listed = map(tuple, (*times, one.steps, one.of, one.levels, one.place_levels))
             key = (
                 one.name,
                 one.account,

@@ -16,6 +16,7 @@ from gridcore.codes import Code
 from gridcore.genesis import Thresholds
 from gridcore.master_data import Named
 from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
+from gridcore.registry.named_days import NAMED_DAYS_MAX
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.reactive_energy import REACTIVE_ENERGY, VARH_MAX, ReactiveEnergy
@@ -195,11 +196,12 @@ def test_the_files_of_docs_tariffs_are_registered(tmp_path: Path, chain: Chain) 
         "tariff/home",
         "party/house",
         "tariff/village-2027",
+        "tariff/calendar",
         "tariff/dynamic",
         "tariff/levels",
         "reactive_energy/P-1",
     )
-    assert [chain.has(name) for name in names] == [True] * 6
+    assert [chain.has(name) for name in names] == [True] * len(names)
 
 
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -275,7 +277,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a year of a price": ([{**ENERGY, "steps_per": "year"}], "components, 1: steps_per is of steps alone"),
     "windows of a share": (
         [{**SHARE, "windows": [[0, 1]]}],
-        "components, 1: windows and weekdays are for import, export, traded, residual, kw_peak alone",
+        "components, 1: windows, weekdays and day_kinds are for import, export, traded, residual, kw_peak alone",
     ),
     "windows over one another": ([{**ENERGY, "windows": [[0, 7200], [3600, 9000]]}], "components, 1: windows is"),
     "a window past midnight": ([{**ENERGY, "windows": [[79200, 93600]]}], "components, 1: windows is"),
@@ -283,7 +285,10 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
         [{**ENERGY, "weekdays": [0, 1]}],
         "components, 1: weekdays is ascending days of the week, 1 (Monday) to 7",
     ),
-    "days of the week of a share": ([{**SHARE, "weekdays": [1]}], "components, 1: windows and weekdays are for"),
+    "days of the week of a share": (
+        [{**SHARE, "weekdays": [1]}],
+        "components, 1: windows, weekdays and day_kinds are for",
+    ),
     "a peak of nobody": ([{**PEAK, "peak_of": "house"}], "components, 1: peak_of is one of party, point"),
     "a peak of energy": ([{**ENERGY, "peak_of": "point"}], "components, 1: peak_of is for kw_peak alone"),
     "months twice": ([{**ENERGY, "months": [1, 1]}], "components, 1: months is ascending months"),
@@ -312,6 +317,30 @@ def test_what_is_no_tariff_is_refused_in_one_line(chain: Chain, name: str) -> No
     assert words in TARIFF.fault_of(value)
     assert "\n" not in TARIFF.fault_of(value)
     assert submitted(chain, tariff(*components)) == Code.REGISTRY_FORM
+
+
+def named(count: int) -> dict[str, list[str]]:
+    """So many days, of two kinds."""
+    days = [f"{year}-{month:02}-{day:02}" for year in (2027, 2028) for month in range(1, 13) for day in range(1, 29)]
+    return {"holiday": days[:1], "workday": days[1:count]}
+
+
+def test_a_tariff_names_as_many_days_as_the_limit_and_each_of_one_kind(chain: Chain) -> None:
+    off = {**ENERGY, "day_kinds": ["holiday", "weekend"]}
+    assert submitted(chain, tariff(off)._replace(days=named(NAMED_DAYS_MAX))) == 0
+    faults = {
+        "days: 401 days are named, at most 400 can be": named(NAMED_DAYS_MAX + 1),
+        "days: 2027-01-02 is of two kinds": {"holiday": ["2027-01-02"], "weekend": ["2027-01-02"]},
+        "days: holiday: '2027-02-29' is no day of the calendar, as 2027-02-06": {"holiday": ["2027-02-29"]},
+        "days: 'feast' is no kind of day; they are holiday, weekend, workday": {"feast": ["2027-02-06"]},
+        "components, 1: day_kinds: the tariff's days name no holiday": {"workday": ["2027-02-06"]},
+    }
+    found = {words: tariff(off)._replace(days=days) for words, days in faults.items()}
+    assert {words: TARIFF.fault_of(TARIFF.encode(record)) for words, record in found.items()} == {
+        words: words for words in faults
+    }
+    assert {submitted(chain, record) for record in found.values()} == {Code.REGISTRY_FORM}
+    assert TARIFF.encode(tariff(ENERGY)).keys() == {"components", "quantum_nano", "rounding", "tax_ppm"}
 
 
 def test_nodes_of_every_python_take_a_name_with_a_character_that_is_newer_than_they_are(chain: Chain) -> None:
@@ -358,6 +387,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "taxed": st.sampled_from([True, False, 1]),
     "user_level": WORDS,
     "peak_of": st.sampled_from(["party", "point", "both"]),
+    "day_kinds": st.lists(st.sampled_from(["holiday", "weekend", "workday", "sunday", 1]), max_size=3),
     "weekdays": st.lists(st.sampled_from([0, 1, 5, 7, 8, True]), max_size=3),
     "windows": PAIRS,
 }
@@ -374,8 +404,23 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(changed(), max_size=3))
-def test_the_program_and_its_twin_take_the_same_tariffs(components: list[dict[str, Any]]) -> None:
-    value = dict(TARIFF.encode(tariff(*components)))
+DAY_TEXTS = st.sampled_from(
+    ["2027-02-06", "2027-02-07", "2027-02-29", "2028-02-29", "2100-02-29", "1969-12-31", "2027-2-6", "20270206", "", 7]
+)
+NAMED_DAYS = st.one_of(
+    st.none(),
+    st.none(),
+    st.just({"holiday": ["2027-02-06"]}),
+    st.dictionaries(
+        st.sampled_from(["holiday", "weekend", "workday", "day"]), st.lists(DAY_TEXTS, max_size=3), max_size=3
+    ),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(changed(), max_size=3), NAMED_DAYS)
+def test_the_program_and_its_twin_take_the_same_tariffs(
+    components: list[dict[str, Any]], days: dict[str, list[Any]] | None
+) -> None:
+    value = dict(TARIFF.encode(tariff(*components)._replace(days=days)))
     assert (TARIFF.fault_of(value) == "") == has_form("tariff", value)

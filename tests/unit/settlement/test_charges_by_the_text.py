@@ -27,9 +27,10 @@ from settlement.tariffs.charges import (
     Way,
     used_before,
 )
-from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, Step, Window
+from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, NamedDay, Step, Window
 from settlement.tariffs.dealing import deal
 from settlement.tariffs.holding import Calendar, Holding
+from settlement.tariffs.named_days import row_of_days
 from settlement.tariffs.network import VoltageLevel
 from settlement.tariffs.power_factor import ReactiveMonth
 from settlement.tariffs.registered import FromDay, components_in_force, days_of_change, fault_of, holds_on, row_of
@@ -53,9 +54,18 @@ def windows() -> st.SearchStrategy[tuple[Window, ...]]:
     return st.lists(pair, max_size=1).map(tuple)
 
 
+DAY_KINDS = st.sampled_from([(), (), ("holiday",), ("weekend",), ("holiday", "workday")])
+NAMED_DAYS = st.lists(
+    st.builds(NamedDay, st.integers(FIRST - 1, FIRST + 4), st.sampled_from(["holiday", "weekend", "workday"])),
+    max_size=3,
+    unique_by=lambda one: one.day,
+).map(lambda days: (*sorted(days), NamedDay(FIRST + 30, "holiday")))
+
+
 @st.composite
 def components(draw: st.DrawFn) -> list[Component]:
     found: list[Component] = []
+    named = draw(NAMED_DAYS)
     for name in NAMES[: draw(st.integers(1, 4))]:
         base = draw(st.sampled_from(BASES))
         is_energy = base in ENERGY_BASES
@@ -77,6 +87,8 @@ def components(draw: st.DrawFn) -> list[Component]:
                 months=draw(st.sampled_from([(), (6,), (7,), (6, 7), (8,)])),
                 windows=draw(windows()) if base in TIMED_BASES else (),
                 weekdays=draw(st.sampled_from([(), (1, 2, 3), (7,)])) if base in TIMED_BASES else (),
+                day_kinds=(kinds := draw(DAY_KINDS) if base in TIMED_BASES else ()),
+                named_days=named if kinds else (),
                 peak_of=draw(st.sampled_from(["party", "point"])) if base == "kw_peak" else "party",
                 steps=steps if priced_by == "steps" else (),
                 steps_per=draw(st.sampled_from(["month", "year"])) if priced_by == "steps" else "month",
@@ -226,7 +238,13 @@ def test_what_was_registered_day_by_day_is_charged_as_the_dated_components_are(
     said = [
         FromDay(
             day,
-            registered.Tariff([row_of(part) for part in own if holds_on(part, day)], 1, "half_even", 0),
+            registered.Tariff(
+                [row_of(part) for part in own if holds_on(part, day)],
+                1,
+                "half_even",
+                0,
+                row_of_days({named for part in own for named in part.named_days}),
+            ),
             {part.name: part.contracted_w["P1"] for part in own if part.contracted_w and holds_on(part, day)},
         )
         for day in sorted({FIRST, *days_of_change(own)})
@@ -263,6 +281,24 @@ def test_steps_go_on_where_another_component_changes_inside_a_month() -> None:
     usage = Usage(days * 0 + 200, days * 0, days * 0)
     charges = Tariff(components_in_force("P1", said), Holding(calendar)).charges("P1", usage, [{}])
     assert [(one.name, one.amount_nano) for one in charges] == [("energy", 11_000), ("fee", 3_000), ("fee", 14_000)]
+
+
+def test_a_component_goes_on_where_other_days_are_named_and_each_day_is_of_the_kind_of_the_entry_in_force() -> None:
+    """200 Wh a day from Wednesday 1 to Friday 10 July 2026; the entry from Sunday 5 July on names the 1st and the 7th."""
+    stepped = {"account": "grid", "base": "import", "name": "energy", "steps": [[0, 1], [1_000, 10]], "taxed": True}
+    held = {**stepped, "day_kinds": ["workday"]}
+    first, later = ({"workday": ["2026-07-04"]}, {"holiday": ["2026-07-01", "2026-07-07"]})
+    said = [
+        FromDay(day, registered.Tariff([held], 1, "half_even", 0, days), {})
+        for day, days in ((FIRST + 2, first), (FIRST + 6, later))
+    ]
+    (part,) = components_in_force("P1", said)
+    days = np.arange(FIRST + 2, FIRST + 12)
+    calendar = Calendar(86_400, days * 0, days * 0 + 7, days, days * 0, [31])
+    usage = Usage(days * 0 + 200, days * 0, days * 0)
+    (charge,) = Tariff([part], Holding(calendar)).charges("P1", usage, [{}])
+    # 1, 2, 3 and the worked Saturday 4; then 6, 8, 9, 10
+    assert (charge.energy_wh, charge.amount_nano) == (1_600, 1_000 + 600 * 10)
 
 
 @given(usages(), st.integers(0, SLOTS - 1), st.sampled_from(ENERGY_BASES), windows())

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from settlement.errors import SettlementError
 from settlement.tariffs.charges import Tariff, Usage
 from settlement.tariffs.holding import Calendar, Holding
+from settlement.tariffs.named_days import days_of_table
 from settlement.tariffs.power_factor import ReactiveMonth
 from settlement.tariffs.reading import components_of
 
@@ -117,9 +118,19 @@ def test_what_is_no_tariff_is_one_line(tables: list[dict[str, Any]], word: str) 
 def test_the_example_of_the_page_is_a_tariff() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     examples = [block for block in blocks if block.startswith("[[tariff.component]]")]
-    (residential,), (dynamic,), (traded, residual), (followed,), (factor,), found, (earlier, later) = (
-        components_of(tomllib.loads(one)["tariff"]["component"], KINDS) for one in examples
-    )
+    tables = [tomllib.loads(one)["tariff"] for one in examples]
+    (
+        (residential,),
+        (working_peak, deep_valley),
+        (dynamic,),
+        (traded, residual),
+        (followed,),
+        (factor,),
+        found,
+        (earlier, later),
+    ) = (components_of(one["component"], KINDS, days_of_table(one["days"]) if "days" in one else ()) for one in tables)
+    assert (working_peak.day_kinds, deep_valley.day_kinds) == (("workday",), ("holiday",))
+    assert len(deep_valley.named_days) == 9
     assert (residential.is_of_year, [step.until_wh for step in residential.steps]) == (
         True,
         [2_160_000, 4_800_000, None],

@@ -289,3 +289,26 @@ async def test_steps_of_a_year_are_told_in_both_languages(charged: World) -> Non
     table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
     place = [column["key"] for column in table["columns"]].index("steps_per")
     assert [row[place] for row in table["rows"]] == ["year", "year", None]
+
+
+async def test_kinds_of_days_and_the_days_that_a_tariff_names_are_told_in_both_languages(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    deep = component("deep_valley", "import", -90_000, day_kinds=["holiday"])
+    working = component("working", "import", 1, day_kinds=["holiday", "weekend"])
+    days = {
+        "holiday": ["2026-12-31", "2027-01-01", "2027-01-02", "2027-02-06"],
+        "weekend": ["2027-02-08"],
+        "workday": ["2027-01-10"],
+    }
+    entries[:] = [{**entries[0], "value": {"components": [deep, working, DEMAND], "days": days, **TERMS}}]
+    spans = ("2026-12-31–2027-01-02, 2027-02-06", "2027-02-08", "2027-01-10")
+    for language, words in (
+        ("en", ("Kinds of days", "holidays and weekends", "Holidays: {}.", "Days off, as of a weekend: {}.", "Worked, as from Monday to Friday: {}.")),
+        ("zh_CN", ("日类型", "节假日和休息日", "节假日：{}。", "休息日（含调休放假）：{}。", "调休上班日：{}。")),
+    ):  # fmt: skip
+        page = await charged.browser(Role.UTILITY, language=language).text("/tariffs/village")
+        told = [*words[:2], *(text.format(span) for text, span in zip(words[2:], spans, strict=True))]
+        assert [text for text in told if text not in page] == []
+    table = await (await charged.browser(Role.UTILITY).get("/api/v1/tariffs/village/components")).get_json()
+    place = [column["key"] for column in table["columns"]].index("day_kinds")
+    assert [row[place] for row in table["rows"]] == ["holiday", "holiday, weekend", None]
