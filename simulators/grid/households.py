@@ -81,7 +81,7 @@ def turns_of(world: World, slot_index: int, count: int) -> NDArray[np.int64]:
 def traders_of(world: World) -> Traders:
     """Who trades, and how. UsageError for a group of homes that do not trade, or where the scenario has no market."""
     columns = np.array([world.meter_of_party[party] for party in world.traders], dtype=np.intp)
-    market = _market_of(world)
+    market = market_of(world)
     strategies = np.full(len(columns), STRATEGIES.index(market.strategy or ZERO_INTELLIGENCE), dtype=np.int64)
     if market.strategies:
         pool = np.repeat(np.arange(len(STRATEGIES)), [market.strategies.get(name, 0) for name in STRATEGIES])
@@ -98,7 +98,8 @@ def traders_of(world: World) -> Traders:
     return Traders(columns, strategies)
 
 
-def _market_of(world: World) -> Market:
+def market_of(world: World) -> Market:
+    """How homes trade. UsageError where the scenario does not say."""
     market = world.scenario.market
     if market is None:
         raise UsageError("market is missing: it says how homes trade")
@@ -110,7 +111,7 @@ def order_columns(world: World, slot_index: int, traders: Traders) -> OrderColum
     if not 0 <= slot_index < world.slots:
         message = f"slot_index {slot_index}: the world has slots 0 to {world.slots - 1}"
         raise UsageError(message)
-    market, columns = _market_of(world), traders.columns
+    market, columns = market_of(world), traders.columns
     net_wh = world.import_wh[slot_index, columns].astype(np.int64) - world.export_wh[slot_index, columns]
     buys = net_wh > 0
     low = np.where(buys, market.buy_micro_per_kwh_min, market.sell_micro_per_kwh_min)
