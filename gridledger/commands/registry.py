@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcore.codes import Code
-from gridcore.errors import UsageError
-from gridledger.commands import add_acting_arguments, print_result
+from gridcore.errors import UsageError, excerpt
+from gridcore.forms import NAME
+from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
+from gridledger.commands import add_acting_arguments, instant, print_result
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ledger.client import Answer, Client
 
 _PENDING = "pending"
+MOVED = ("party", "supplier", "offtaker", "balance_responsible_import", "balance_responsible_export")
+"""Fields of a point that a move may change."""
 EXAMPLE = (
     "gridledger registry submit new-home.toml --url http://127.0.0.1:7070 --signer admin --key file:keys/admin.pem "
     "--password file:keys/admin.password"
@@ -25,7 +29,7 @@ EXAMPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``show``, ``submit`` and ``approve``."""
+    """Declare ``show``, ``submit``, ``move`` and ``approve``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
     show = actions.add_parser("show", help="one entity with its history, or the names of all of a kind")
     show.add_argument("entity", metavar="KIND[/NAME]", help="such as point, point/P-1, pending")
@@ -39,15 +43,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="an account of your own that tariffs of the file charge to (docs/tariffs.md); may be given several times",
     )
+    move = actions.add_parser(
+        "move", help="another household or supplier inside a slot, from the register on that the meter showed then"
+    )
+    _declare_move(move)
     approve = actions.add_parser("approve", help="agree to rows that another organisation has submitted")
     approve.add_argument("transaction", metavar="ID", help="of the transaction, 64 hex digits; show pending lists them")
-    for action in (show, submit, approve):
+    for action in (show, submit, move, approve):
         add_acting_arguments(action, "who asks: an administrator to submit")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show, submit or approve."""
-    return {"show": _show, "submit": _submit, "approve": _approve}[args.action](args)
+    """Show, submit, move or approve."""
+    return {"show": _show, "submit": _submit, "move": _move, "approve": _approve}[args.action](args)
+
+
+def _declare_move(move: argparse.ArgumentParser) -> None:
+    move.add_argument("installation", type=_number, metavar="NUMBER", help="the meter's installation until then")
+    move.add_argument(
+        "--at", type=instant, required=True, metavar="TIME", help="when it was read: UTC seconds or with an offset"
+    )
+    move.add_argument(
+        "--registers",
+        type=_registers,
+        required=True,
+        metavar="WH,WH",
+        help="import and export that it showed, as it shows them",
+    )
+    move.add_argument(
+        "--number", type=_number, required=True, metavar="NUMBER", help="its installation from then on, a new one"
+    )
+    move.add_argument("--point", required=True, metavar="NAME", help="its point from then on, a new one")
+    for field in MOVED:
+        option = "--" + field.replace("_", "-")
+        move.add_argument(option, metavar="NAME", help=f"{field.replace('_', ' ')} of that point (as before)")
+    move.add_argument(
+        "--trades-on", action="store_true", help="who leaves has other points, and goes on placing orders"
+    )
+    move.add_argument("--check", action="store_true", help="only ask the node what it would say")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > NUMBER_MAX:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)}: the number of an installation, 0 to {NUMBER_MAX}")
+    return int(text)
+
+
+def _registers(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) <= REGISTER_WH_MAX for part in parts):
+        words = f"import and export in whole Wh, 0 to {REGISTER_WH_MAX}, as 1600,0"
+        raise argparse.ArgumentTypeError(f"{excerpt(text)}: {words}")
+    return int(parts[0]), int(parts[1])
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -107,13 +154,49 @@ def _submit(args: argparse.Namespace) -> int:
     return 1 if done.refused else 0
 
 
+def _move(args: argparse.Namespace) -> int:
+    from gridcore.registry.point import POINT
+    from gridledger.registering.moving import Move, rows_of_move
+    from gridledger.registering.submission import register
+
+    changes = {field: getattr(args, field) for field in MOVED if getattr(args, field) is not None}
+    for option, name in {"point": args.point, **changes}.items():
+        if not NAME.holds(name):
+            raise UsageError(f"--{option.replace('_', '-')} {excerpt(name)}: is {NAME.words}")
+    move = Move(args.installation, args.at, args.registers, args.number, args.point, changes, args.trades_on)
+
+    async def submit(client: Client) -> Registered:
+        rows = await rows_of_move(client, move)
+        return await register(client, args.signer, _signer(args), rows, is_dry=args.check)
+
+    done = _with_client(args, submit)
+    result = {
+        "installation": args.installation,
+        "number": args.number,
+        "point": args.point,
+        "rows": done.rows,
+        "heights": list(done.heights),
+        "refused": done.refused,
+        "check": args.check,
+        "waiting": list(done.waiting),
+    }
+    told = f"{_became(args, done)}; in the agent's file the meter's number {args.installation} becomes {args.number}"
+    print_result(args, result, done.refused or f"{POINT.key(args.point)}: {told}")
+    return 1 if done.refused else 0
+
+
 def _said(args: argparse.Namespace, done: Registered) -> str:
     standing = f"{done.standing} stand already" if done.standing else ""
+    parts = [f"{done.new} {_became(args, done)}" if done.new else "", standing]
+    return f"{args.file}: {done.rows} rows: {', '.join(part for part in parts if part)}"
+
+
+def _became(args: argparse.Namespace, done: Registered) -> str:
+    """What became of the rows that were new."""
     would = "would be registered" if args.check else f"registered in block {', '.join(map(str, done.heights))}"
     if done.waiting:
         would = f"wait for approval: gridledger registry approve {' '.join(done.waiting)}"
-    new = f"{done.new} {would}" if done.new else ""
-    return f"{args.file}: {done.rows} rows: {', '.join(part for part in (new, standing) if part)}"
+    return would
 
 
 def _approve(args: argparse.Namespace) -> int:
