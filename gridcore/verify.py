@@ -361,6 +361,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "correction_after_s?": WITHIN,
         "final_after_s?": UNTIL_FINAL,
         "first_slot_start_s": TIME,
+        "gap_slots_from_s?": TIME,
         "gap_slots_max?": range(1, 4_321),
         "gate_before_start_s": WITHIN,
         "metering_deadline_s": WITHIN,
@@ -374,6 +375,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
             "initial_measured_ppm": SHARE,
         },
         "runs_follow_points?": bool,
+        "runs_follow_points_from_s?": TIME,
     },
 }
 """Values of registry rows, by the word that their keys begin with."""

@@ -32,6 +32,8 @@ class Zone(NamedTuple):
     None: gaps are bound as before there was such a limit, up to 96 slots of one meter (docs/spec/state.md, "Estimates").
     runs_follow_points: True: a settled slot in which a point's row says somebody else by now has another run, though no number changes;
     None: it has none (docs/spec/state.md, "Points that say somebody else").
+    gap_slots_from_s, runs_follow_points_from_s: the slot, UTC seconds, from which a zone that began without it has the one or the other; None: all
+    of its slots have it.
     """
 
     contract: str
@@ -42,10 +44,19 @@ class Zone(NamedTuple):
     open_before_start_s: int
     correction_after_s: int | None = None
     final_after_s: int | None = None
+    gap_slots_from_s: int | None = None
     gap_slots_max: int | None = None
     part_slots_are_measured: bool | None = None
     run_calendar: Mapping[str, Any] | None = None
     runs_follow_points: bool | None = None
+    runs_follow_points_from_s: int | None = None
+
+
+TAKEN_UP: Final[Mapping[str, str]] = {
+    "gap_slots_max": "gap_slots_from_s",
+    "runs_follow_points": "runs_follow_points_from_s",
+}
+"""The rules that a zone that exists may take up, once and for good, and the field that says from which slot on."""
 
 
 def _fault(zone: Zone) -> str:
@@ -56,6 +67,9 @@ def _fault(zone: Zone) -> str:
         return (
             f"final_after_s is at least metering_deadline_s {zone.metering_deadline_s}: what is final has been settled"
         )
+    for rule, from_field in TAKEN_UP.items():
+        if getattr(zone, rule) is None and getattr(zone, from_field) is not None:
+            return f"{from_field} stands beside {rule}, which it says the first slot of"
     return "" if zone.run_calendar is None else _calendar_fault(zone, RunCalendar.of(zone.run_calendar))
 
 
@@ -80,6 +94,7 @@ ZONE: Final[Entity[Zone]] = Entity(
             "correction_after_s": _SPAN,
             "final_after_s": integer(0, FINAL_S_MAX),
             "first_slot_start_s": INSTANT,
+            "gap_slots_from_s": INSTANT,
             "gap_slots_max": integer(1, GAP_SLOTS_MAX),
             "gate_before_start_s": _SPAN,
             "metering_deadline_s": _SPAN,
@@ -87,15 +102,16 @@ ZONE: Final[Entity[Zone]] = Entity(
             "part_slots_are_measured": exactly(True, "true, or absent"),
             "run_calendar": RUN_CALENDAR,
             "runs_follow_points": exactly(True, "true, or absent"),
+            "runs_follow_points_from_s": INSTANT,
         },
         optional=frozenset(
             {
                 "correction_after_s",
                 "final_after_s",
-                "gap_slots_max",
                 "part_slots_are_measured",
                 "run_calendar",
-                "runs_follow_points",
+                *TAKEN_UP.keys(),
+                *TAKEN_UP.values(),
             }
         ),
         rule=_fault,

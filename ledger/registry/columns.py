@@ -190,7 +190,7 @@ class ZoneColumns(NamedTuple):
     @classmethod
     def of(cls, found: Sequence[Read[Zone]]) -> ZoneColumns:
         """What the columns hold of some zones."""
-        return cls(names(found), tuple(Timeline.of(zone.first) for zone in found))
+        return cls(names(found), tuple(Timeline.of(zone.said[-1]) for zone in found))
 
 
 class AreaColumns(NamedTuple):

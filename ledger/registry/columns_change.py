@@ -167,7 +167,7 @@ class _Change:
 
     def columns(self) -> RegistryColumns:
         """All kinds together."""
-        zones, zone = self._by_names("zones", ZoneColumns, ZONE, ZoneColumns.of)
+        zones, zone = self._zones()
         rules, together, rule = self._rules()
         profiles, profile = self._by_names("profiles", ProfileColumns, STANDING_PROFILE, ProfileColumns.of)
         gateways = vocabulary([*self._old.gateways, *names(self._changed(GATEWAY, whole))])
@@ -187,6 +187,14 @@ class _Change:
         return joined(groups, gateways=gateways, agreed_series=agreed_series, **words)
 
     # ------------------------------------------------------------------------------------------- kind by kind
+
+    def _zones(self) -> tuple[ZoneColumns, _Splice]:
+        """The timeline of a zone is what its last row says: rules that it took up stand there alone."""
+        zones, splice = self._by_names("zones", ZoneColumns, ZONE, ZoneColumns.of)
+        changed = ZoneColumns.of(self._changed(ZONE, whole))
+        now = dict(zip(changed.zones, changed.timelines, strict=True))
+        kept = zip(zones.zones, zones.timelines, strict=True)
+        return zones._replace(timelines=tuple(now.get(name, timeline) for name, timeline in kept)), splice
 
     def _rules(self) -> tuple[RulesColumns, tuple[str, ...], _Splice]:
         found, known = sorted(self._changed(RULES, series_together), key=by_name), self._old.series_together

@@ -29,7 +29,7 @@ from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.tariff import TARIFF, Tariff, series_of_tariff
-from gridcore.registry.zone import ROWS_MAX, ZONE
+from gridcore.registry.zone import ROWS_MAX, TAKEN_UP, ZONE, Zone
 from ledger.registry.histories import Fault, Histories, Stated
 
 DAY_S: Final = 86_400
@@ -153,14 +153,35 @@ def _changed(rows: Iterable[Stated[Any]], *fields: str) -> Iterator[Fault]:
 
 
 def _zone_conflicts(histories: Histories, name: str) -> Iterator[Fault]:
-    """Slots begin at multiples of their length, and when the zone is there; a zone's timeline never changes."""
+    """Slots begin at multiples of their length, and when the zone is there; a zone's timeline never changes, but for rules that it takes up."""
     rows = histories.of(ZONE, name)
     first_slot_s = rows[0].record.first_slot_start_s
     if first_slot_s % histories.slot_s:
         yield _conflict(rows[0], f"first_slot_start_s is a multiple of slot_s {histories.slot_s}, not {first_slot_s}")
     if first_slot_s < rows[0].from_s:
         yield _conflict(rows[0], f"first_slot_start_s is at least from_s {rows[0].from_s}, not {first_slot_s}")
-    yield from _changed(rows, *(field for field in rows[0].record._fields if not field.startswith("contract")))
+    may_change = {"contract", "contract_pin", *TAKEN_UP, *TAKEN_UP.values()}
+    yield from _changed(rows, *(field for field in rows[0].record._fields if field not in may_change))
+    for rule, from_field in TAKEN_UP.items():
+        yield from _rule_conflicts(rows, rule, from_field, histories.slot_s)
+
+
+def _rule_conflicts(rows: Sequence[Stated[Zone]], rule: str, from_field: str, slot_s: int) -> Iterator[Fault]:
+    """A rule is taken up once, from a slot on that has not begun when the row does, and stays as it is then."""
+    for stated in rows:
+        if (getattr(stated.record, from_field) or 0) % slot_s:
+            words = f"is where a slot begins, a multiple of slot_s {slot_s}, not {getattr(stated.record, from_field)}"
+            yield _conflict(stated, f"{from_field} {words}")
+    for before, after in pairwise(rows):
+        if getattr(before.record, rule) is not None:
+            yield from _changed((before, after), rule, from_field)
+            continue
+        from_s = getattr(after.record, from_field)
+        if getattr(after.record, rule) is not None and (from_s is None or from_s < after.from_s):
+            words = (
+                f"a zone that began without {rule} says from which slot on it has it, at least from_s {after.from_s}"
+            )
+            yield _conflict(after, f"{from_field} is {'absent' if from_s is None else from_s}: {words}")
 
 
 def _area_conflicts(histories: Histories, name: str) -> Iterator[Fault]:

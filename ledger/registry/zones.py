@@ -17,10 +17,11 @@ NEVER: Final = -1
 
 
 class Timeline(NamedTuple):
-    """When the slots of a zone are due: gridcore.registry.zone.Zone, without the contract, which may change.
+    """When the slots of a zone are due and by which rules: the last row of gridcore.registry.zone.Zone, without the contract.
 
     final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs;
-    gap_slots_max: 0 for a zone that names none; runs_follow_points, part_slots_are_measured: False for one that does not.
+    gap_slots_max: 0 for a zone that names none; runs_follow_points, part_slots_are_measured: False for one that does not; gap_slots_from_s,
+    runs_follow_points_from_s: from which slot on, 0 for all slots of the zone.
     """
 
     first_slot_start_s: int
@@ -30,7 +31,9 @@ class Timeline(NamedTuple):
     correction_after_s: int = 0
     final_after_s: int = NEVER
     gap_slots_max: int = 0
+    gap_slots_from_s: int = 0
     runs_follow_points: bool = False
+    runs_follow_points_from_s: int = 0
     part_slots_are_measured: bool = False
     run_calendar: RunCalendar | None = None
 
@@ -45,7 +48,9 @@ class Timeline(NamedTuple):
             zone.correction_after_s or 0,
             NEVER if zone.final_after_s is None else zone.final_after_s,
             zone.gap_slots_max or 0,
+            _taken_up_s(zone, zone.gap_slots_from_s),
             zone.runs_follow_points or False,
+            _taken_up_s(zone, zone.runs_follow_points_from_s),
             zone.part_slots_are_measured or False,
             None if zone.run_calendar is None else RunCalendar.of(zone.run_calendar),
         )
@@ -55,9 +60,22 @@ class Timeline(NamedTuple):
         """The least change for which a dispute run is made."""
         return 0 if self.run_calendar is None else self.run_calendar.dispute_material_nano
 
+    def gap_slots_in(self, slot_start_s: int) -> int:
+        """Slots of the longest gap that is bound part by part in a slot, 0 where gaps are bound by the older rule."""
+        return self.gap_slots_max if slot_start_s >= self.gap_slots_from_s else 0
+
+    def follows_points_in(self, slot_start_s: int) -> bool:
+        """Whether a slot is settled again because a point says somebody else."""
+        return self.runs_follow_points and slot_start_s >= self.runs_follow_points_from_s
+
     def is_final(self, slot_end_s: int, now_s: int) -> bool:
         """Whether a slot that ended at ``slot_end_s`` is final: no transaction and no run reads or writes it any more."""
         return self.final_after_s != NEVER and now_s >= slot_end_s + self.final_after_s
+
+
+def _taken_up_s(zone: ZoneRecord, from_s: int | None) -> int:
+    """From which slot on a zone has a rule, 0 where all of its slots have it."""
+    return 0 if from_s is None or from_s <= zone.first_slot_start_s else from_s
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gridcore.sm3 import sm3
 from ledger.leaves.columns import Int64, UInt8, chunk_bounds, chunks_of, span_of
 from ledger.leaves.latest import LATEST, LatestLeaf, no_latest
 from ledger.leaves.registers import REGISTERS, RegistersLeaf, no_registers
+from ledger.registry.zones import Timeline
 from ledger.state.draft import Draft, Touched
 from ledger.state.energy import Bools
 from ledger.state.nearest import AFTER, BEFORE, NONE, Place
@@ -167,7 +168,7 @@ def _write(draft: Draft, rows: SortedRows, chunks: _Chunks, taken: Int64) -> Non
     chunks.latest_import_wh[target] = rows.import_wh[source]
     chunks.latest_export_wh[target] = rows.export_wh[source]
     for chunk, own in _by_chunk(chunks, taken):
-        draft.fed.add(_touched(draft, chunk, rows, taken[own], at[own], before_s[own]))
+        draft.fed.update(_touched(draft, chunk, rows, taken[own], at[own], before_s[own]))
         _save(draft, rows, chunks, chunk, rows.batch[taken[own]], is_newer[own])
         draft.nearest.note_written(Place(chunk.zone, chunk.number, at[own] - chunk.part.start), rows.boundary_s)
 
@@ -190,29 +191,52 @@ def _save(draft: Draft, rows: SortedRows, chunks: _Chunks, chunk: _Chunk, batch:
         LATEST.save(draft, latest, chunk.zone, chunk.number)
 
 
-def _touched(draft: Draft, chunk: _Chunk, rows: SortedRows, taken: Int64, at: Int64, latest_s: Int64) -> Touched:
+class _Reach(NamedTuple):
+    """Which slots around a boundary one rule of gaps may change: up to the nearest values, at most ``slots`` away, of those from ``from_s`` on.
+
+    is_to_spans: where nothing stands as far as a gap reaches, the span of the meter's registers may begin or end there.
+    """
+
+    slots: int
+    from_s: int
+    is_to_spans: bool
+
+
+def _reaches(timeline: Timeline, boundary_s: int, slot_s: int) -> Iterator[_Reach]:
+    """The older rule of gaps, the newer, or both around where the zone has taken up the newer one (``ledger.state.missing``)."""
+    taken_up_s = timeline.gap_slots_from_s
+    is_older_near = taken_up_s > 0 and boundary_s < taken_up_s + NEIGHBOUR_SLOTS_MAX * slot_s
+    if not timeline.gap_slots_max or is_older_near:
+        yield _Reach(NEIGHBOUR_SLOTS_MAX, 0, is_to_spans=timeline.part_slots_are_measured)
+    if timeline.gap_slots_max:
+        yield _Reach(timeline.gap_slots_max, taken_up_s, is_to_spans=True)
+
+
+def _touched(
+    draft: Draft, chunk: _Chunk, rows: SortedRows, taken: Int64, at: Int64, latest_s: Int64
+) -> Iterator[Touched]:
     """The slots between the nearest values before and after new ones or others, which do not stand among the latest yet.
 
-    taken: of the rows; at: in the joined columns; latest_s: what was the latest there before. Where nothing stands as far as a gap reaches,
-    the span of the meter's registers may begin or end there.
+    taken: of the rows; at: in the joined columns; latest_s: what was the latest there before.
     """
     boundary_s, slot_s = rows.boundary_s, draft.slot_s
-    timeline = draft.registry.zone(chunk.zone).timeline
-    reach_s = (timeline.gap_slots_max or NEIGHBOUR_SLOTS_MAX) * slot_s
-    before_s, after_s = np.where(latest_s < boundary_s, latest_s, NONE), np.full(len(at), NONE)
-    late = np.flatnonzero(latest_s >= boundary_s)
-    if len(late):
-        place = Place(chunk.zone, chunk.number, at[late] - chunk.part.start)
-        for found_s, direction in ((before_s, BEFORE), (after_s, AFTER)):
-            furthest_s = np.full(len(late), boundary_s + direction * reach_s)
-            found_s[late] = draft.nearest.find(draft, place, boundary_s, direction, slot_s, furthest_s)
-    if timeline.gap_slots_max or timeline.part_slots_are_measured:
-        spans = draft.at(boundary_s).spans.take(rows.place[taken])
-        before_s = np.where(before_s < boundary_s - reach_s, spans.since_s // slot_s * slot_s, before_s)
-        after_s = np.where(after_s == NONE, -(-spans.until_s // slot_s) * slot_s, after_s)
-    before_s = before_s[before_s >= max(boundary_s - reach_s, 0)]
-    after_s = after_s[after_s <= boundary_s + reach_s]
-    return Touched(chunk.zone, int(before_s.min(initial=boundary_s)), int(after_s.max(initial=boundary_s)))
+    for reach in _reaches(draft.registry.zone(chunk.zone).timeline, boundary_s, slot_s):
+        reach_s = reach.slots * slot_s
+        before_s, after_s = np.where(latest_s < boundary_s, latest_s, NONE), np.full(len(at), NONE)
+        late = np.flatnonzero(latest_s >= boundary_s)
+        if len(late):
+            place = Place(chunk.zone, chunk.number, at[late] - chunk.part.start)
+            for found_s, direction in ((before_s, BEFORE), (after_s, AFTER)):
+                furthest_s = np.full(len(late), boundary_s + direction * reach_s)
+                found_s[late] = draft.nearest.find(draft, place, boundary_s, direction, slot_s, furthest_s)
+        if reach.is_to_spans:
+            spans = draft.at(boundary_s).spans.take(rows.place[taken])
+            before_s = np.where(before_s < boundary_s - reach_s, spans.since_s // slot_s * slot_s, before_s)
+            after_s = np.where(after_s == NONE, -(-spans.until_s // slot_s) * slot_s, after_s)
+        before_s = before_s[before_s >= max(boundary_s - reach_s, 0)]
+        after_s = after_s[after_s <= boundary_s + reach_s]
+        first_s = max(int(before_s.min(initial=boundary_s)), reach.from_s)
+        yield Touched(chunk.zone, first_s, int(after_s.max(initial=boundary_s)))
 
 
 def _reseeded(seed: bytes, rows: SortedRows, batch: Int64) -> Mapping[int, bytes]:

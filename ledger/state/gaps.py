@@ -30,6 +30,11 @@ class ClosedGaps:
     import_wh: Int64
     export_wh: Int64
 
+    def take(self, places: Bools) -> ClosedGaps:
+        """Some of them."""
+        columns = (self.rows, self.start_s, self.end_s, self.import_wh, self.export_wh)
+        return ClosedGaps(*(column[places] for column in columns))
+
 
 def closed_gaps(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> ClosedGaps:
     """The gaps of at most 96 slots in which a slot lies, of those of ``rows`` (of the zone, all in ``chunk``) that have one.

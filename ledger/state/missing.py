@@ -18,6 +18,7 @@ from ledger.state.gaps import ClosedGaps, closed_gaps
 from ledger.state.local_days import REFERENCE_DAYS
 from ledger.state.part_shares import share_parts
 from ledger.state.parts import parts_of_slot
+from ledger.state.ranges import NEIGHBOUR_SLOTS_MAX
 from ledger.state.references import References
 from ledger.state.slot import Slot
 
@@ -45,10 +46,26 @@ def estimate_rows(draft: Draft, slot: Slot, rows: Int64) -> Estimated:
 
 def _estimate_chunk(draft: Draft, slot: Slot, chunk: int, rows: Int64) -> Estimated:
     """The same for rows of one chunk."""
-    references = References(draft, slot, chunk)
-    if slot.zone.zone.timeline.gap_slots_max:
+    references, timeline = References(draft, slot, chunk), slot.zone.zone.timeline
+    if not timeline.gap_slots_in(slot.start_s):
+        return _estimate_gaps(draft, slot, references, rows, closed_gaps(draft, slot, chunk, rows))
+    if slot.start_s >= timeline.gap_slots_from_s + NEIGHBOUR_SLOTS_MAX * draft.slot_s:
         return _estimate_parts(draft, slot, references, rows)
+    # A gap that the older rule closes and that begins before the newer one holds is split by the older one: so its shares sum up.
     gaps = closed_gaps(draft, slot, chunk, rows)
+    gaps = gaps.take(gaps.start_s < timeline.gap_slots_from_s)
+    is_older = np.isin(rows, gaps.rows)
+    energy_wh, quality = np.zeros((2, len(rows)), dtype=np.int64), np.zeros(len(rows), dtype=np.uint8)
+    for own, found in (
+        (is_older, _estimate_gaps(draft, slot, references, rows[is_older], gaps)),
+        (~is_older, _estimate_parts(draft, slot, references, rows[~is_older])),
+    ):
+        energy_wh[:, own], quality[own] = found
+    return Estimated(energy_wh, quality)
+
+
+def _estimate_gaps(draft: Draft, slot: Slot, references: References, rows: Int64, gaps: ClosedGaps) -> Estimated:
+    """The same by the older rule: shares of the closed gaps of some of the rows, open estimates of the others."""
     closed = np.searchsorted(rows, gaps.rows)
     is_open = np.ones(len(rows), dtype=np.bool_)
     is_open[closed] = False

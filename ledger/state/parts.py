@@ -205,7 +205,9 @@ def _registers_of(snapshot: Snapshot, rows: Int64) -> tuple[Int64, Int64]:
 
 
 def begin_of_part(draft: Draft, installation: int, time_s: int) -> int:
-    """Where the part begins that a break of an installation (its place) at ``time_s`` ends; ``time_s`` where nothing is within reach."""
+    """Where the part begins that a break of an installation (its place) at ``time_s`` ends, of it what the zone binds part by part; ``time_s``
+    where nothing is within reach.
+    """
     registry, slot_s = draft.registry, draft.slot_s
     zone = registry.zones[int(registry.installation_zone[installation])]
     furthest_s = max(time_s - zone.timeline.gap_slots_max * slot_s, 0)
@@ -216,7 +218,8 @@ def begin_of_part(draft: Draft, installation: int, time_s: int) -> int:
         boundary_s = time_s // slot_s * slot_s + slot_s
         value_s = int(draft.nearest.find(draft, place, boundary_s, BEFORE, slot_s, np.array([furthest_s]))[0])
     since_s = int(draft.at(time_s).spans.since_s[installation])
-    return next((begin_s for begin_s in (value_s, since_s) if begin_s >= furthest_s), time_s)
+    found_s = next((begin_s for begin_s in (value_s, since_s) if begin_s >= furthest_s), time_s)
+    return min(max(found_s, zone.timeline.gap_slots_from_s), time_s)
 
 
 def _latest_s(draft: Draft, place: Place) -> Int64:

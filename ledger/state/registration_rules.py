@@ -30,10 +30,11 @@ from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
 from gridcore.registry.zone import ZONE
+from gridcore.registry.zone import Zone as ZoneRecord
 from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
 from ledger.registry.certificates import certificate_faults
-from ledger.registry.consistency import OWNED, conflicts, entities_judged, foreign_owners, missing_references
+from ledger.registry.consistency import DAY_S, OWNED, conflicts, entities_judged, foreign_owners, missing_references
 from ledger.registry.entries import EntityLeaf
 from ledger.registry.histories import NEVER_S, Fault, Stated
 from ledger.registry.key_policies import key_policy_faults
@@ -43,6 +44,7 @@ from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.last_orders import NONE_S, LastOrders
 from ledger.state.parts import begin_of_part
+from ledger.state.references import REFERENCE_S_MAX
 from ledger.state.registrations import Registrations, SaltedRow
 
 OWNED_KINDS: Final = tuple(entity.kind for entity in OWNED)
@@ -148,6 +150,8 @@ class Judge:
             yield Fault(stated, Code.REGISTRY_NOT_AHEAD, f"from_s is at least {least_s}, not {stated.from_s}")
         if leaf is None:
             return
+        if kind == ZONE.kind:
+            yield from self._gap_faults(stated)
         if stated.key in self._draft.voted:
             yield Fault(
                 stated, Code.REGISTRY_NOT_AHEAD, "from_s: a vote of this block has changed it; say it again after"
@@ -168,6 +172,22 @@ class Judge:
                 f"{begins_s} or {begins_s + self.registrations.slot_s}"
             )
             yield Fault(stated, Code.REGISTRY_CONFLICT, words)
+
+    def _gap_faults(self, stated: Stated[ZoneRecord]) -> Iterator[Fault]:
+        """What the first gaps of a rule that a zone takes up may read, up to a gap and its reference days before, is of slots that are not final."""
+        from_s, slots = stated.record.gap_slots_from_s, stated.record.gap_slots_max
+        _, name = _kind_and_name(stated.key)
+        said = {row.record.gap_slots_from_s for row in self.registrations.of(ZONE, name)}
+        if from_s is None or slots is None or from_s in said:
+            return
+        horizon_s = self.registrations.horizon_s(name)
+        least_s = horizon_s + slots * self.registrations.slot_s + REFERENCE_S_MAX if horizon_s else 0
+        if from_s < least_s:
+            days = REFERENCE_S_MAX // DAY_S
+            words = f"{slots} slots and {days} days before it no slot is final, as of now from {horizon_s} on"
+            yield Fault(
+                stated, Code.REGISTRY_NOT_AHEAD, f"gap_slots_from_s is at least {least_s}, not {from_s}: {words}"
+            )
 
     def _least_s(self, stated: Stated[Any], kind: str, *, is_first: bool) -> int:
         """From when on a row may hold: keys, gateways and contracts from ledger time on, the rest where slots are not final."""
@@ -296,13 +316,18 @@ def note_reopened(draft: Draft, judge: Judge) -> None:
 
 
 def _end_of_row(draft: Draft, registrations: Registrations, stated: Stated[Any], zone: str) -> int:
-    """Before which instant a row says something of slots: of a point in a zone whose runs follow points where its next entry begins, else never."""
+    """Before which instant a row says something of slots: of a point in a zone whose runs follow points where its next entry begins, else never.
+
+    Of slots before those whose runs follow points it says something in all of them from its begin on.
+    """
     kind, _ = _kind_and_name(stated.key)
     leaf = registrations.leaf(stated.key) if kind == POINT.kind else None
     place = draft.registry.zone_place.get(zone)
     if leaf is None or place is None or not draft.registry.zones[place].timeline.runs_follow_points:
         return NEVER_S
-    return min((entry.from_s for entry in leaf.entries if entry.from_s > stated.from_s), default=NEVER_S)
+    next_s = min((entry.from_s for entry in leaf.entries if entry.from_s > stated.from_s), default=NEVER_S)
+    followed_s = draft.registry.zones[place].timeline.runs_follow_points_from_s
+    return max(next_s, followed_s) if stated.from_s < followed_s else next_s
 
 
 def _begin_of_part(draft: Draft, stated: Stated[Any]) -> int:

@@ -20,10 +20,10 @@ _NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 def rows_said_anew(draft: Draft, zone: Zone, slot_start_s: int, run: str) -> Int64:
     """The rows of a zone, ascending, whose points say somebody or something else in a slot than its run ``run`` saw.
 
-    None in a zone whose runs do not follow points. Costs the entries of the zone's own points once, and a little more where some of the slot
+    None in a slot whose runs do not follow points. Costs the entries of the zone's own points once, and a little more where some of the slot
     came behind the run.
     """
-    if not zone.timeline.runs_follow_points:
+    if not zone.timeline.follows_points_in(slot_start_s):
         return _NO_ROWS
     registry, then = draft.registry, RUN.must(draft, slot_start_s, zone.name, run).as_of_height
     columns, points = registry.columns, registry.points_of(zone.place)

@@ -343,13 +343,15 @@ def _zone(item: Item) -> Zone:
     fields = as_map(
         item,
         "contract contract_pin " + times,
-        "correction_after_s final_after_s gap_slots_max part_slots_are_measured run_calendar runs_follow_points",
+        "correction_after_s final_after_s gap_slots_from_s gap_slots_max part_slots_are_measured run_calendar runs_follow_points runs_follow_points_from_s",
     )
     as_natural(fields["first_slot_start_s"])
     deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("correction_after_s", 0), 0, _LONGEST_ZONE_TIME_S)
     as_int(fields.get("final_after_s", deadline), deadline, 10 * _LONGEST_ZONE_TIME_S)
     as_int(fields.get("gap_slots_max", 1), 1, 4_320)
+    for field in ("gap_slots_from_s", "runs_follow_points_from_s"):
+        as_natural(fields.get(field, 0))
     for rule in ("part_slots_are_measured", "runs_follow_points"):
         if as_bool(fields.get(rule, True)) is not True:
             raise MalformedError(f"{rule} is true or absent")

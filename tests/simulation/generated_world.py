@@ -19,7 +19,7 @@ from gridcore.registry.rules import Rules
 from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
 from gridcore.registry.tariff import TARIFF
-from gridcore.registry.zone import Zone
+from gridcore.registry.zone import TAKEN_UP, Zone
 from gridcore.validator import Validator
 from tests.simulation.drawn_agreements import draw_agreements
 from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
@@ -199,9 +199,12 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     }
     if rng.random() < 0.25:
         spans = {"final_after_s": 30 * slot_s, "run_calendar": _draw_run_calendar(rng, slot_s)}
-    spans["gap_slots_max"] = rng.choice([None, 2, 5, 12, 4_320])
+    spans["gap_slots_max"] = rng.choice([None, None, 2, 5, 12, 4_320])
     spans["runs_follow_points"] = rng.choice([None, True])
     spans["part_slots_are_measured"] = rng.choice([None, True])
+    for rule, from_field in TAKEN_UP.items():
+        if spans[rule] is not None and rng.random() < 0.5:
+            spans[from_field] = first_s + rng.choice([0, 2, 4, 8, 16]) * slot_s
     return zone(
         name,
         contract=rng.choice(

@@ -36,6 +36,8 @@ class Registrar:
         self.world = world
         self.rng = rng
         self.serial = 0
+        self.zones = {found.name: found for found in world.consortium.zones}
+        """What was said last of each zone of genesis, registered or refused."""
 
     def rows(self, now_s: int) -> list[Row]:
         """The rows of one change of the grid, now and then spoilt, and of another one with it."""
@@ -51,6 +53,8 @@ class Registrar:
                 self.moves_out,
                 self.taken_down,
                 self.zone,
+                self.newer_rules,
+                self.newer_rules,
                 self.gateway,
                 self.profile,
                 self.title,
@@ -67,7 +71,7 @@ class Registrar:
         )
         rows = draw(now_s)
         if rng.random() < 0.2:
-            rows += rng.choice([self.home, self.prices, self.exchange, self.zone])(now_s)
+            rows += rng.choice([self.home, self.prices, self.exchange, self.zone, self.newer_rules])(now_s)
         if rng.random() < 0.1:
             rng.shuffle(rows)
         return [self.spoil(row, now_s) if rng.random() < 0.06 else row for row in rows]
@@ -171,11 +175,25 @@ class Registrar:
             member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=old.name)
             return [*rules.rows(), *member.rows()]
         if rng.random() < 0.2:
-            old = rng.choice(world.consortium.zones)
+            old = self.zones[rng.choice(world.consortium.zones).name]
             other = old.record._replace(contract=rng.choice([AUCTION, old.record.contract, "p2p/9"]))
             return list(old._replace(record=other, from_s=now_s + rng.choice([0, 1, 86_400])).rows())
         member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=name)._replace(from_s=begins_s)
         return [*new.rows(), *rules.rows(), *member.rows()]
+
+    def newer_rules(self, now_s: int) -> list[Row]:
+        """A zone that takes up rules which it began without, mostly from a slot on that has not begun; or that gives them up."""
+        rng, slot_s = self.rng, self.world.slot_s
+        old = self.zones[rng.choice(self.world.consortium.zones).name]
+        from_s = now_s + rng.choice([0, 0, 1])
+        at_s = -(-from_s // slot_s) * slot_s + rng.choice([0, 0, 1, 1, 2, 4, -1]) * slot_s + (rng.random() < 0.05)
+        new = old.record
+        if new.gap_slots_max is None or rng.random() < 0.1:
+            new = new._replace(gap_slots_max=rng.choice([2, 5, 12, 4_320, None]), gap_slots_from_s=at_s)
+        if new.runs_follow_points is None or rng.random() < 0.1:
+            new = new._replace(runs_follow_points=rng.choice([True, True, None]), runs_follow_points_from_s=at_s)
+        self.zones[old.name] = old._replace(record=new, from_s=from_s)
+        return list(self.zones[old.name].rows())
 
     def gateway(self, now_s: int) -> list[Row]:
         """A new gateway, or one that is retired."""

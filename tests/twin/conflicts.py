@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.twin.bilateral import agreement_conflicts
 from tests.twin.forms import Leaf
+from tests.twin.registry_forms import TAKEN_UP
 
 if TYPE_CHECKING:
     from tests.twin.registry import Registry
@@ -25,9 +26,7 @@ def does_conflict(twin: Twin, kind: str, name: str) -> bool:
     registry, rows = twin.registry, twin.registry.history(f"{kind}/{name}")
     first = rows[0][1]
     if kind == "zone":
-        kept = [{field: v[field] for field in v if not field.startswith("contract")} for _, v in rows]
-        start = first["first_slot_start_s"]
-        return start % twin.slot_s != 0 or start < rows[0][0] or any(value != kept[0] for value in kept)
+        return zone_conflicts(rows, twin.slot_s)
     if kind == "area":
         starts_late = rows[0][0] > registry.first("zone/" + first["zone"])["first_slot_start_s"]
         return starts_late or any(value["zone"] != first["zone"] for _, value in rows)
@@ -49,6 +48,24 @@ def does_conflict(twin: Twin, kind: str, name: str) -> bool:
     return kind == "installation" and (
         installation_conflicts(registry, rows, twin.slot_s) or two_meters(registry, rows)
     )
+
+
+def zone_conflicts(rows: Sequence[tuple[int, Leaf]], slot_s: int) -> bool:
+    """Where slots begin, and what later rows may change: the contract, and once each of two rules, from a slot on that has not begun."""
+    start = rows[0][1]["first_slot_start_s"]
+    kept = [{field: v[field] for field in v if not field.startswith(("contract", *TAKEN_UP))} for _, v in rows]
+    if start % slot_s != 0 or start < rows[0][0] or any(value != kept[0] for value in kept):
+        return True
+    for word, rule in TAKEN_UP.items():
+        said = [(from_s, value.get(rule), value.get(f"{word}_from_s")) for from_s, value in rows]
+        if any((since_s or 0) % slot_s for _, _, since_s in said):
+            return True
+        for (_, old, old_since_s), (from_s, new, since_s) in pairwise(said):
+            if old is not None and (new, since_s) != (old, old_since_s):
+                return True
+            if old is None and new is not None and (since_s is None or since_s < from_s):
+                return True
+    return False
 
 
 def party_conflicts(registry: Registry, name: str) -> bool:

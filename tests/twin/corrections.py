@@ -23,8 +23,10 @@ def touched(twin: Twin, zone: str, run_slot_start_s: int) -> list[list[int]]:
     spans = []
     for name, row, boundary in sorted(twin.touched):
         if name == zone:
-            first, end = (nearest(twin, zone, row, boundary, step) for step in (-twin.slot_s, twin.slot_s))
-            spans += due_spans(twin, zone, max(first, first_s), min(end, run_slot_start_s))
+            for gap_slots_max, since_s in rules_around(twin, zone, boundary):
+                steps = (-twin.slot_s, twin.slot_s)
+                first, end = (nearest(twin, zone, row, boundary, step, gap_slots_max) for step in steps)
+                spans += due_spans(twin, zone, max(first, since_s, first_s), min(end, run_slot_start_s))
     for name, first, end in twin.imported:
         if name == zone:
             spans += due_spans(twin, zone, max(first, first_s), min(end, run_slot_start_s))
@@ -63,17 +65,25 @@ def due_spans(twin: Twin, zone: str, first: int, end: int) -> list[list[int]]:
     return [[first, end, twin.ledger_time_s + timeline.get("correction_after_s", 0)]]
 
 
-def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int) -> int:
+def rules_around(twin: Twin, zone: str, boundary: int) -> list[tuple[int | None, int]]:
+    """By which rules gaps around a boundary are bound: the longest gap, None by the older rule, and from which slot on."""
+    timeline = twin.timeline(zone)
+    since_s = twin.gap_slots_from_s(zone)
+    newer: list[tuple[int | None, int]] = [(timeline["gap_slots_max"], since_s)] if "gap_slots_max" in timeline else []
+    is_older_near = since_s > 0 and boundary < since_s + NEIGHBOURS * twin.slot_s
+    return [(None, 0), *newer] if is_older_near or not newer else newer
+
+
+def nearest(twin: Twin, zone: str, row: int, boundary: int, step_s: int, gap_slots_max: int | None) -> int:
     """The nearest boundary with a value in one direction, at most 96 away, or as many as a gap of the zone may have slots; where there is
     none, in such a zone and in one that measures part slots the end of the meter's span, if it lies as near; else the boundary itself.
     """
-    timeline = twin.timeline(zone)
-    reach = timeline.get("gap_slots_max") or NEIGHBOURS
+    reach = gap_slots_max or NEIGHBOURS
     for away in range(1, reach + 1):
         if row_at(twin, zone, row, boundary + away * step_s) is not None:
             return boundary + away * step_s
     installed = twin.registry.installation_at(twin.registry.points[zone][row], boundary, twin.height - 1)
-    has_ends = "gap_slots_max" in timeline or "part_slots_are_measured" in timeline
+    has_ends = gap_slots_max is not None or "part_slots_are_measured" in twin.timeline(zone)
     if not has_ends or installed is None:
         return boundary
     span = span_of(twin, installed[0], boundary)

@@ -36,6 +36,9 @@ class Part(NamedTuple):
 
 def estimate(twin: Twin, place: Place, slot: int) -> tuple[int, int, int]:
     """Import and export in Wh, and the quality byte."""
+    older = estimates.closed_gap(twin, place, slot)
+    if older is not None and older.slots[0] < twin.gap_slots_from_s(place.zone):
+        return estimates.estimate(twin, place, slot)
     otherwise = estimates.open_estimate(twin, place, slot)
     parts = parts_in(twin, place, slot)
     bound = [(part, counted) for part in parts if (counted := advances(twin, place, part)) is not None]

@@ -157,24 +157,28 @@ def take_effect(twin: Twin, rows: Sequence[bytes], before: dict[str, Leaf]) -> N
 
 
 def end_of_row(twin: Twin, zone: str, key: str, from_s: int) -> int:
-    """Before which time a row says something: of a point, where the zone's runs follow points, where its next entry begins."""
+    """Before which time a row says something: of a point, where the zone's runs follow points, where its next entry begins, and not in slots
+    before those.
+    """
     is_followed = zone in twin.zones and "runs_follow_points" in twin.timeline(zone)
     if not key.startswith("point/") or not is_followed:
         return 2**62
-    return min([entry[0] for entry in twin.leaves[key]["entries"] if entry[0] > from_s], default=2**62)
+    next_s = min([entry[0] for entry in twin.leaves[key]["entries"] if entry[0] > from_s], default=2**62)
+    older_until_s: int = twin.timeline(zone).get("runs_follow_points_from_s", 0)
+    return max(next_s, older_until_s) if from_s < older_until_s else next_s
 
 
 def gap_begin(twin: Twin, zone: str, key: str, value: Leaf, from_s: int) -> int:
     """Where the gap began that a row of an installation bounds, if its zone closes gaps by parts and knew the meter."""
-    gap_slots_max, number = twin.timeline(zone).get("gap_slots_max"), int(key.split("/")[1])
-    if gap_slots_max is None or number not in twin.registry.installations:
+    timeline, number = twin.timeline(zone), int(key.split("/")[1])
+    if "gap_slots_max" not in timeline or number not in twin.registry.installations:
         return from_s
-    reach, (_, row) = gap_slots_max * twin.slot_s, twin.place(value["point"])
-    for at_s in range(from_s // twin.slot_s * twin.slot_s, from_s - reach - 1, -twin.slot_s):
-        if row_at(twin, zone, row, at_s) is not None:
-            return at_s
+    reach, (_, row) = timeline["gap_slots_max"] * twin.slot_s, twin.place(value["point"])
+    values = range(from_s // twin.slot_s * twin.slot_s, from_s - reach - 1, -twin.slot_s)
+    begun = [at_s for at_s in values if row_at(twin, zone, row, at_s) is not None]
     since_s = span_of(twin, number, from_s).since_s
-    return since_s if since_s >= max(from_s - reach, 0) else from_s
+    begin_s: int = begun[0] if begun else since_s if since_s >= max(from_s - reach, 0) else from_s
+    return min(max(begin_s, twin.gap_slots_from_s(zone)), from_s)
 
 
 def certificate_code(twin: Twin, key: str, from_s: int, value: Leaf) -> int:
@@ -245,6 +249,8 @@ def row_code(twin: Twin, row: bytes, organisation: str | None) -> int:
         return 51
     if leaf is None:
         return 0
+    if kind == "zone" and is_taken_up_early(twin, name, value):
+        return 51
     entries = leaf["entries"]
     is_full = len(entries) == entities.ENTRIES_MAX
     is_again = key in twin.voted or any(entry[:2] == [from_s, twin.height] for entry in entries)
@@ -326,6 +332,15 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
     if kind == "calendar":
         return twin.ledger_time_s
     return max((horizon_s(twin, zone) for zone in zones_of(twin.registry, kind, name, value)), default=0)
+
+
+def is_taken_up_early(twin: Twin, name: str, value: Leaf) -> bool:
+    """Whether gaps would be bound anew that reach, with 16 days before them, into slots that are final now."""
+    from_s, horizon = value.get("gap_slots_from_s"), horizon_s(twin, name)
+    said = [other.get("gap_slots_from_s") for _, other in twin.registry.history(f"zone/{name}")]
+    if from_s is None or from_s in said or not horizon:
+        return False
+    return bool(from_s < horizon + value["gap_slots_max"] * twin.slot_s + 16 * 86_400)
 
 
 def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:

@@ -20,6 +20,8 @@ class Registry:
         self.values: dict[bytes, Leaf] = {}
         """What each row says, decoded once: a settlement asks for it thousands of times. Nobody changes one."""
         self.zones: list[str] = []
+        self.timelines: dict[str, Leaf] = {}
+        """By zone: what the last of its rows says, of those that count."""
         self.areas: dict[str, list[str]] = {}
         """By zone: its areas by number."""
         self.parties: list[str] = []
@@ -83,6 +85,7 @@ class Registry:
                 self.points[self.zone_of(self.first(key)["area"])].append(name)
             elif family == "installation":
                 self.installations.append(int(name))
+        self.timelines = {zone: self.history(f"zone/{zone}")[-1][1] for zone in self.zones}
 
     def number_in(self, leaf: Leaf) -> int:
         """The number that a leaf of an entity holds, 0 where it has none."""

@@ -17,6 +17,10 @@ WH_MAX, SPAN, END = 10**9, range(366 * 86_400 + 1), 253_402_300_800
 ROLES = ["administrator", "aggregator", "clock", "gateway", "prosumer", "regulator", "utility"]
 
 
+TAKEN_UP = {"gap_slots": "gap_slots_max", "runs_follow_points": "runs_follow_points"}
+"""Rules that a zone may take up later, by the begin of the field that says from when on."""
+
+
 REGISTERS = [range(10**13 + 1)] * 2
 
 
@@ -45,6 +49,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             "correction_after_s?": SPAN,
             "final_after_s?": RUN_SPAN,
             "first_slot_start_s": TIME,
+            "gap_slots_from_s?": TIME,
             "gap_slots_max?": range(1, 4_321),
             "gate_before_start_s": SPAN,
             "metering_deadline_s": SPAN,
@@ -58,6 +63,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
             },
             "part_slots_are_measured?": True,
             "runs_follow_points?": True,
+            "runs_follow_points_from_s?": TIME,
         }
     ],
     "area": [{"calendar": NAME, "rules": NAME, "zone": NAME}],
@@ -194,7 +200,8 @@ def has_form(kind: str, value: Leaf) -> bool:
     if kind == "zone":
         is_gate_late = value["gate_before_start_s"] >= value["open_before_start_s"]
         is_late = is_gate_late or value.get("final_after_s", END) < value["metering_deadline_s"]
-        return not is_late and has_run_dates(value)
+        is_alone = any(f"{rule}_from_s" in value and name not in value for rule, name in TAKEN_UP.items())
+        return not is_late and not is_alone and has_run_dates(value)
     if kind == "key_policy":
         classes = value["protections"]
         return 1 <= len(classes) <= 8 and all(fits(c, NAME) for c in classes) and classes == sorted(set(classes))

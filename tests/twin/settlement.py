@@ -68,8 +68,7 @@ def read_point(twin: Twin, zone: str, row: int, slot: int) -> Point:
         quality, *energies = imported
         shown = [-1] * 4
     elif "party" in point and known is None:
-        is_by_parts = "gap_slots_max" in twin.timeline(zone)
-        find = long_gaps.estimate if is_by_parts else estimate
+        find = estimate if twin.gap_slots_max(zone, slot) is None else long_gaps.estimate
         energies[0], energies[1], quality = find(twin, place_of(twin, zone, row, slot), slot)
     registers = (shown[0], shown[1], shown[2], shown[3])
     return Point(area, point.get("party", ""), quality, registers, energies[0], energies[1])
@@ -262,7 +261,7 @@ def settle_slot(twin: Twin, zone: str, slot: int) -> tuple[int | None, int | Non
 
 def moved_rows(twin: Twin, zone: str, slot: int, last: str) -> list[int]:
     """The rows whose points name others, or another kind of energy, than the last run of a slot saw, where the zone's runs follow points."""
-    if "runs_follow_points" not in twin.timeline(zone):
+    if not twin.follows_points(zone, slot):
         return []
     then = twin.leaves[f"run/{last}"]["as_of_height"]
     said = []

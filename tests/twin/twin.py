@@ -101,9 +101,23 @@ class Twin:
         return min((self.timeline(zone)["first_slot_start_s"] for zone in self.zones), default=0)
 
     def timeline(self, zone: str) -> Leaf:
-        """The zone's spans, which never change."""
-        entry = self.leaves[f"zone/{zone}"]["entries"][0]
-        return self.registry.must(f"zone/{zone}", entry[0], entry[1])
+        """The zone's spans and rules: what the last of its rows says that blocks before this one have recorded."""
+        return self.registry.timelines[zone]
+
+    def gap_slots_max(self, zone: str, slot: int) -> int | None:
+        """Slots of the longest gap that is bound part by part in a slot; None where the older rule holds."""
+        timeline = self.timeline(zone)
+        return timeline.get("gap_slots_max") if slot >= timeline.get("gap_slots_from_s", 0) else None
+
+    def gap_slots_from_s(self, zone: str) -> int:
+        """From which slot on gaps are bound part by part, 0 where in all slots of the zone."""
+        from_s: int = self.timeline(zone).get("gap_slots_from_s", 0)
+        return from_s if from_s > self.timeline(zone)["first_slot_start_s"] else 0
+
+    def follows_points(self, zone: str, slot: int) -> bool:
+        """Whether runs of a slot follow points."""
+        timeline = self.timeline(zone)
+        return "runs_follow_points" in timeline and slot >= timeline.get("runs_follow_points_from_s", 0)
 
     def is_final(self, zone: str, slot: int) -> bool:
         """Whether nothing may read or change a slot any more."""

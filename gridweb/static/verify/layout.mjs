@@ -247,6 +247,7 @@ export const ENTITIES = {
     "correction_after_s?": WITHIN,
     "final_after_s?": UNTIL_FINAL,
     first_slot_start_s: TIME,
+    "gap_slots_from_s?": TIME,
     "gap_slots_max?": within(1n, 4_320n),
     gate_before_start_s: WITHIN,
     metering_deadline_s: WITHIN,
@@ -260,6 +261,7 @@ export const ENTITIES = {
       initial_measured_ppm: SHARE,
     },
     "runs_follow_points?": anyBoolean,
+    "runs_follow_points_from_s?": TIME,
   },
 };
 /** The values of entities that have come to an end, by the same word, with the key that says so: it is always true. */

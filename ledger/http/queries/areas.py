@@ -9,6 +9,7 @@ import numpy as np
 from gridcore.node_interface import API
 from gridcore.quality import ABSENT_QUALITY
 from gridcore.registry.party import PARTY
+from gridcore.registry.zone import TAKEN_UP
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from ledger.http import parameters
@@ -36,7 +37,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
     own, zone, rules = view.registered(area)
     timeline = area.zone.timeline._asdict()
     first_slot_start_s, runs = timeline.pop("first_slot_start_s"), timeline.pop("run_calendar")
-    for name in ("gap_slots_max", "runs_follow_points", "part_slots_are_measured"):
+    for name in ("part_slots_are_measured", *TAKEN_UP, *TAKEN_UP.values()):
         if not timeline[name]:
             del timeline[name]
     if runs is not None:
