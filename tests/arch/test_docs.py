@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ROW_MAX = 300
 """Characters of a row of a table or a block; a cell that needs more becomes a list below its table."""
 PROSE_MAX = 220
+CONTENTS_FROM_LINES, CONTENTS_MIN = 320, 4
+"""A page of more lines begins with links to its own sections, at least so many."""
 TOOLS = ("cp", "mv", "mkdir", "ls")
 """Of every system; what the pages do with them is executed by tests/integration/test_operating_*.py."""
 STAND_ALONE = ("python3 -I -S verify.py ",)
@@ -139,6 +142,19 @@ def test_a_long_row_is_found_in_prose_a_table_and_a_block() -> None:
     prose, cell = "x" * (PROSE_MAX + 1), "|" + "x" * ROW_MAX
     text = f"{prose}\n{prose[1:]}\n{cell}\n{cell[:-1]}\n```\n{prose}\n{cell}\n```\n{prose}\n"
     assert [found.split(":")[1] for found in long_rows(Path("a.md"), text)] == ["1", "3", "7", "9"]
+
+
+def test_a_long_page_begins_with_its_contents() -> None:
+    long = [page for page in PAGES if len((ROOT / page).read_text(encoding="utf-8").splitlines()) > CONTENTS_FROM_LINES]
+    assert len(long) > 5
+    begins = {page: prose(ROOT / page).partition("\n## ")[0 if page.name != "CHANGELOG.md" else 2] for page in long}
+    assert [page for page, text in begins.items() if text.count("](#") < CONTENTS_MIN] == []
+
+
+def test_no_entry_of_the_changelog_is_there_twice() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    entries = [" ".join(entry.split()) for entry in re.split(r"^(?=- |#)", text, flags=re.MULTILINE)]
+    assert [entry for entry, count in Counter(entries).items() if count > 1 and entry.startswith("- ")] == []
 
 
 def test_every_package_and_step_of_the_path_has_its_link() -> None:
