@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle  # noqa: TID251 - between a copy of this process and this one, through a file without a name
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Generic, NoReturn, TypeVar
 
@@ -20,10 +21,19 @@ _LAST_OF_ALL: Final = 5
 
 
 class Beside(Generic[T]):
-    """What work beside this process came to, known when its block is left."""
+    """What work beside this process came to, known when its block is left. begun: a pipe in which a byte lets work begin that waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: int | None = None) -> None:
         self._result: list[T] = []
+        self._begun = begun
+
+    def begin(self) -> None:
+        """Let work begin that can wait; it has begun already where it cannot."""
+        if self._begun is not None:
+            with suppress(BrokenPipeError):  # it has ended: why is told when the block is left
+                os.write(self._begun, b"b")
+            os.close(self._begun)
+            self._begun = None
 
     @property
     def result(self) -> T:
@@ -41,22 +51,26 @@ def done_beside(work: Callable[[], T], *, can_wait: bool = False) -> Iterator[Be
     went wrong in it.
 
     The process is a copy of this one: it sees all that is here now, and of what it changes only its result and what it writes into files
-    is seen by others. can_wait: nobody waits for it before the end, so that whatever else runs goes first.
+    is seen by others. can_wait: nobody waits for it before the end: it begins when ``begin`` is called, or the block is left, and whatever else runs
+    goes first.
     """
     reading, writing = os.pipe()
-    beside = Beside[T]()
+    begins, begun = os.pipe() if can_wait else (None, None)
+    beside = Beside[T](begun)
     with TemporaryFile() as results:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            if can_wait:
-                os.nice(_LAST_OF_ALL)
-            _do(work, writing, results)
+            _do(work, writing, results, begins)
         os.close(writing)
+        if begins is not None:
+            os.close(begins)
         try:
             yield beside
+            beside.begin()
         except BaseException:
             os.kill(pid, signal.SIGKILL)
+            beside.begin()
             raise
         finally:
             with os.fdopen(reading, "rb") as pipe:
@@ -76,11 +90,15 @@ def made_in_two(work: Callable[[range], list[T]], count: int) -> list[T]:
     return [*first, *rest.result]
 
 
-def _do(work: Callable[[], T], answer: int, results: BinaryIO) -> NoReturn:
-    """In the copy: nothing that this process would do at its end is done twice."""
+def _do(work: Callable[[], T], answer: int, results: BinaryIO, begins: int | None) -> NoReturn:
+    """In the copy: nothing that this process would do at its end is done twice. begins: where it is told to begin, the last of all."""
     end_with_parent()
+    gc.freeze()  # a collector that walks what is here from before would copy all of it
     status = 1
     try:
+        if begins is not None:
+            os.nice(_LAST_OF_ALL)
+            os.read(begins, 1)
         pickle.dump(work(), results)
         results.flush()
         status = 0

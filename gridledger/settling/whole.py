@@ -96,9 +96,13 @@ def settle_onto(dataset: Dataset, out: Path, progress: Progress) -> Settled:
     return settled
 
 
-def settle_in(dataset: Dataset, home: Path, work: Path, progress: Progress) -> Settled:
-    """``home`` has the ledger, its keys and what proves a line, or nothing yet; ``work`` gets the tables. Whoever asks sees to it that it is all made or nothing."""
-    with settled_ledger(dataset, home, progress.settled) as ledger:
+def settle_in(
+    dataset: Dataset, home: Path, work: Path, progress: Progress, when_founded: Callable[[], None] | None = None
+) -> Settled:
+    """``home`` has the ledger, its keys and what proves a line, or nothing yet; ``work`` gets the tables. Whoever asks sees to it that it is all made or
+    nothing. when_founded: see ``settled_ledger``.
+    """
+    with settled_ledger(dataset, home, progress.settled, when_founded) as ledger:
         frame = _all_slots(dataset, ledger)
         is_named = any(point.partners != Partners() for point in frame.points)
         partners = PartnersOfRuns(ledger) if is_named else None

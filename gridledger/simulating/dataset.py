@@ -88,7 +88,7 @@ def dataset_of(
     return terms._replace(
         import_wh=import_wh,
         export_wh=export_wh,
-        quality=np.full(import_wh.shape, MEASURED, dtype=np.uint8),
+        quality=np.broadcast_to(np.uint8(MEASURED), import_wh.shape),
         orders=orders,
         tell_gate=tell_gate,
         inputs=[*terms.inputs, InputFile(source.name, sm3(source.read_bytes()), 0)],
@@ -133,6 +133,8 @@ class WorldOrders:
         """Of each party in the columns."""
         shape = world.slots, len(parties)
         self._wanted_wh, self._price = new_array(shape, np.int64), new_array(shape, np.int64)
+        self._has_order = np.zeros(len(parties), dtype=bool)
+        """Of each party, in any slot."""
         names = [f"{party}/".encode() for party in parties]
         self._by_id = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
         self._names = [parties[at] for at in self._by_id.tolist()]
@@ -142,16 +144,17 @@ class WorldOrders:
         for intent in orders:
             at, sign = self.place[intent.party], 1 if intent.side == "buy" else -1
             self._wanted_wh[slot, at], self._price[slot, at] = sign * intent.quantity_wh, intent.price_micro_per_kwh
+            self._has_order[at] |= intent.quantity_wh != 0
 
     def put_columns(self, slot: int, orders: OrderColumns) -> None:
         """The same, one of each party."""
         self._wanted_wh[slot], self._price[slot] = orders
+        self._has_order |= orders.wanted_wh != 0
 
     @property
     def traders(self) -> set[str]:
         """See ``OrdersBySlot``."""
-        has_order = (self._wanted_wh != 0).any(axis=0)[self._by_id]
-        return {self._names[at] for at in np.flatnonzero(has_order).tolist()}
+        return {self._names[at] for at in np.flatnonzero(self._has_order[self._by_id]).tolist()}
 
     @property
     def has_times(self) -> bool:

@@ -108,15 +108,18 @@ def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
     world, terms = prepare(plan.found, arrays, lambda work, count: _in_parts(arrays, work, count))
     world = world.with_right_clocks()  # nothing is read at a meter here
     identity = _identity(plan)
+    give_back_memory()  # what building needed, before there is a copy of this process
     gc.freeze()  # records of a million meters stay until the end: the collector need not walk them again and again
     with made_whole(plan.out.absolute(), lambda work: plan.goes_on and can_go_on(plan.out, work, identity)) as work:
         note_begun(work, identity)
-        with _written(work, plan, world) as inputs:  # before there is a dataset: what writes beside has no use for it
+        # before there is a dataset: what writes beside has no use for it
+        with _written(work, plan, world, arrays) as inputs:
             dataset = dataset_of(world, terms, plan.found.path, plan.orders, arrays)
             check_disk([dataset], plan.out)
             gc.freeze()
             arrays.forget()
-            settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress))
+            # it begins when the ledger is founded: that takes more memory than anything else does
+            settled = _settle(plan, work / SETTLEMENT, _Run(world, dataset, arrays, progress), inputs.begin)
         give_back_memory()
         progress("writing")
         settled.write(work)
@@ -170,17 +173,19 @@ def _in_parts(arrays: LargeArrays, work: Callable[[range], list[T]], count: int)
     return made_in_two(work, count) if arrays.are_shared else work(range(count))
 
 
-def _written(work: Path, plan: DirectPlan, world: World) -> AbstractContextManager[Beside[Mapping[str, str]]]:
-    """The world's files, which are there when the block is left, and their digests; of a large world they are written while it runs."""
+def _written(
+    work: Path, plan: DirectPlan, world: World, arrays: LargeArrays
+) -> AbstractContextManager[Beside[Mapping[str, str]]]:
+    """The world's files, which are there when the block is left, and their digests; of a large world they are written beside it, from ``begin`` on."""
     if world.import_wh.size > BESIDE_VALUES_MIN:
-        return done_beside(lambda: _write_inputs(work, plan, world), can_wait=True)
+        return done_beside(lambda: _write_inputs(work, plan, world, arrays), can_wait=True)
     written = Beside[Mapping[str, str]]()
-    written.tell(_write_inputs(work, plan, world))
+    written.tell(_write_inputs(work, plan, world, arrays))
     return nullcontext(written)
 
 
-def _write_inputs(work: Path, plan: DirectPlan, world: World) -> Mapping[str, str]:
-    write_world(work, world)
+def _write_inputs(work: Path, plan: DirectPlan, world: World, arrays: LargeArrays) -> Mapping[str, str]:
+    write_world(work, world, arrays.forget)
     write_new(work / "scenario.toml", plan.found.data)
     write_rules(work, world.scenario)
     if world.scenario.grid.table is not None:
@@ -202,14 +207,13 @@ class _Run(NamedTuple):
         self.progress(f"settled {done} of {of} slots")
 
 
-def _settle(plan: DirectPlan, home: Path, run: _Run) -> Settled:
+def _settle(plan: DirectPlan, home: Path, run: _Run, when_founded: Callable[[], None]) -> Settled:
+    home.mkdir(exist_ok=True)
     if plan.has_bills:
-        home.mkdir(exist_ok=True)
-        settle_in(run.dataset, home, home, Progress(run.told, lambda *_: None))
+        settle_in(run.dataset, home, home, Progress(run.told, lambda *_: None), when_founded)
         with reading(home / LEDGER, CONTRACTS) as reader:
             return _settled(reader, run)
-    home.mkdir(exist_ok=True)
-    with settled_ledger(run.dataset, home, run.told) as ledger:
+    with settled_ledger(run.dataset, home, run.told, when_founded) as ledger:
         return _settled(ledger, run)
 
 

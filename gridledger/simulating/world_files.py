@@ -33,9 +33,9 @@ _TABLE_ROWS: Final = 1 << 16
 _MILLI: Final = 1000
 
 
-def write_world(out: Path, world: World) -> None:
+def write_world(out: Path, world: World, forget: Callable[[], None] = lambda: None) -> None:
     """Make the files ``NAMES``, and ``traders.csv`` where homes trade by several strategies. Energies are primary Wh; ``voltage_mv``: the phase's mean in the slot, at the meter; ``loading_per_mille``: of what a line
-    or the transformer carries at most.
+    or the transformer carries at most. forget: called between some slots and the next, whose arrays need no room then.
     """
     write_rows(out / "violations.csv", Violation._fields, world.violations)
     if traders := trader_rows(world):
@@ -50,9 +50,11 @@ def write_world(out: Path, world: World) -> None:
     meters = [meter.meter for meter in world.meters]
 
     def energies(some: slice) -> Sequence[NDArray[Any]]:
+        forget()
         return [world.import_wh[some], world.export_wh[some]]
 
     def voltages_mv(some: slice) -> Sequence[NDArray[Any]]:
+        forget()
         return [np.rint(world.voltage_pu[some].astype(np.float64) * RATED_PHASE_V * _MILLI)]
 
     write_csv(out / "truth.csv", TRUTH, by_slot(TRUTH, world.slot_start_s, [meters], energies))
@@ -60,7 +62,12 @@ def write_world(out: Path, world: World) -> None:
     write_csv(out / "losses.csv", LOSSES, losses)
     write_csv(out / "voltages.csv", VOLTAGES, by_slot(VOLTAGES, world.slot_start_s, [meters], voltages_mv))
     elements = [area for area in world.areas for _ in world.elements], [*world.elements] * len(world.areas)
-    loadings = by_slot(LOADINGS, world.slot_start_s, elements, lambda some: [world.loading_per_mille[some]])
+
+    def loadings_per_mille(some: slice) -> Sequence[NDArray[Any]]:
+        forget()
+        return [world.loading_per_mille[some]]
+
+    loadings = by_slot(LOADINGS, world.slot_start_s, elements, loadings_per_mille)
     write_csv(out / "loadings.csv", LOADINGS, loadings)
 
 

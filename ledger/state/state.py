@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple, Protocol
 
 from gridcore import cbor, merkle
@@ -72,7 +72,13 @@ class StateChange:
 
 _LEAVES_TOGETHER: Final = 1_024
 """How many are loaded and hashed at once where all of a kind are read."""
+_HASHED_TOGETHER: Final = 256
+"""How many that a block wrote are hashed at once: hashing holds them twice, and a block may have gigabytes of them."""
 _ABSENT: Final = CachedLeaf(-1, None, 0)
+
+
+def _as_it_is(value: Value) -> Value:
+    return value
 
 
 class State:
@@ -91,16 +97,18 @@ class State:
         self._tree = tree
         self._cache = LeafCache()
         self._cache_of_family = LeafCache()
-        self._cached_prefix, self._cached_more_bytes = "", 0
+        self._cached_prefix, self._cached_more_bytes, self._kept = "", 0, _as_it_is
         self._registry: Registry | None = None
         self._registered: set[str] = set()
         self.opened = OpenedEntities()
 
-    def cache_more(self, prefix: str, more_bytes: int) -> None:
+    def cache_more(self, prefix: str, more_bytes: int, kept: Callable[[Value], Value] | None = None) -> None:
         """Keep so many bytes of the leaves whose keys begin with ``prefix`` in memory beside ``CACHED_BYTES_MAX``: for who goes through the same
         leaves again and again. They have this room for themselves: what is written meanwhile does not push them out. 0 bytes: it is given back.
+
+        kept: the map that is held, and handed out, in place of a leaf's own: one that takes less room and that the family's readers understand.
         """
-        self._cached_prefix, self._cached_more_bytes = prefix, more_bytes
+        self._cached_prefix, self._cached_more_bytes, self._kept = prefix, more_bytes, kept or _as_it_is
         self._cache, self._cache_of_family = LeafCache(), LeafCache()  # each leaf has one place
 
     def __len__(self) -> int:
@@ -202,10 +210,12 @@ class State:
         """What new values of leaves make of the state; nothing is changed yet. New leaves are numbered by ascending key."""
         keys = sorted(values, key=str.encode)
         encoded = [cbor.encode([key, values[key]]) for key in keys]
+        parts = (encoded[start : start + _HASHED_TOGETHER] for start in range(0, len(encoded), _HASHED_TOGETHER))
+        hashes = chain.from_iterable(map(merkle.leaf_hashes, parts))
         leaves: list[LeafChange] = []
         updates: dict[int, bytes] = {}
         appended: list[bytes] = []
-        for key, leaf, leaf_hash in zip(keys, encoded, merkle.leaf_hashes(encoded), strict=True):
+        for key, leaf, leaf_hash in zip(keys, encoded, hashes, strict=True):
             number = self._find_number(key)
             if number is None:
                 number = self._tree.size + len(appended)
@@ -257,7 +267,11 @@ class State:
 
     def _remember(self, key: str, cached: CachedLeaf) -> None:
         cache = self._cache_for(key)
-        cache.keep(key, cached, CACHED_BYTES_MAX if cache is self._cache else self._cached_more_bytes)
+        if cache is self._cache:
+            cache.keep(key, cached, CACHED_BYTES_MAX)
+            return
+        value = None if cached.value is None else self._kept(cached.value)
+        cache.keep(key, cached._replace(value=value), self._cached_more_bytes)
 
     def _cache_for(self, key: str) -> LeafCache:
         is_of_family = self._cached_more_bytes > 0 and key.startswith(self._cached_prefix)

@@ -38,7 +38,7 @@ ZONE_NAME: Final = WHOLE
 VALID_S: Final = 3_600
 """How long a transaction is valid, in ledger time, which does not move until it stands in a block."""
 BLOCK_VALUES_MAX: Final = 1 << 22
-"""Slots of points that are imported in one block: quarter hours of 43,690 points are a day of it."""
+"""Slots of points of which a day is imported in one block: quarter hours of 43,690 points are a day of it."""
 CALENDAR_DAYS: Final = 3_660
 """Local days behind the last slot that the calendar knows already: ten years."""
 

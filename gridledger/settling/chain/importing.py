@@ -43,7 +43,6 @@ from gridledger.settling.chain.balance import WORD as BALANCE
 from gridledger.settling.chain.days import Day, Energies, days_of, given_energies, known_energies
 from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, rows_of
 from gridledger.settling.chain.founding import (
-    BLOCK_VALUES_MAX,
     IMPORTER,
     OPERATOR,
     VALID_S,
@@ -58,7 +57,7 @@ from gridledger.settling.chain.orders import PlacedOrders, order_rounds
 from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
-from ledger.leaves.intervals import DAY_S, INTERVALS
+from ledger.leaves.intervals import DAY_S, INTERVALS, narrow_intervals
 from ledger.leaves.progress import PROGRESS, Correction
 from ledger.registry.columns import AllRegistered
 from ledger.registry.entries import ENTRIES_MAX
@@ -88,27 +87,34 @@ REFUSALS: Final[Mapping[Code, str]] = {
 ENERGY_BYTES: Final = 17
 """Of a slot of a point in a leaf of imported energies: quality, import and export."""
 CACHED_MORE_MAX: Final = 2 * 1024**3
-"""So much of a day is kept in memory: of a million points and quarter hours, all of it."""
-WIRES_OF_BLOCK: Final = BLOCK_VALUES_MAX // ROWS_MAX
-"""Transactions in a block, where there are several: each has so many values at most."""
+"""So many bytes of a day's leaves are kept in memory, as ``narrow_intervals`` makes them: of a million points and quarter hours, all of them."""
+WIRES_OF_BLOCK: Final = 16
+"""Imports in a block of a large dataset: making one takes about 120 bytes of memory a value. Orders of a slot are one block, so that a call that goes
+on finds them there or not.
+"""
 Progress = Callable[[int, int], None]
 """Called with slots that are settled, and slots in all."""
 
 
 @contextmanager
-def settled_ledger(dataset: Dataset, folder: Path, progress: Progress | None = None) -> Iterator[Ledger]:
+def settled_ledger(
+    dataset: Dataset, folder: Path, progress: Progress | None = None, when_founded: Callable[[], None] | None = None
+) -> Iterator[Ledger]:
     """The ledger in ``folder``, made where there is none, with all that a dataset says imported and settled; open meanwhile.
 
-    GridError: what does not fit together, or not onto what the ledger has.
+    when_founded: called when it is there, before it is opened. GridError: what does not fit together, or not onto what the ledger has.
     """
     is_new = not (folder / LEDGER).exists()
     if is_new:
         _make(dataset, folder)
         give_back_memory()
+    if when_founded is not None:
+        when_founded()
     operator, importer = (_load_key(folder / KEYS, name) for name in (OPERATOR, IMPORTER))
     ledger = Ledger.open(folder / LEDGER, CONTRACTS, operator, WallClock(), pins=pins())
     try:
-        ledger.application.state.cache_more(INTERVALS.prefix, min(_bytes_of_day(dataset), CACHED_MORE_MAX))
+        more_bytes = min(_bytes_of_day(dataset), CACHED_MORE_MAX)
+        ledger.application.state.cache_more(INTERVALS.prefix, more_bytes, narrow_intervals)
         if not is_new:
             check_fits(ledger, dataset)
         _Importer(ledger, dataset, importer, progress).run(is_new=is_new)
@@ -291,28 +297,28 @@ class _Importer:
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
         """Make a block at ledger time ``now_s``, one for each further round of orders, and others until nothing is left that has fallen due."""
         if self._by_gate is not None:
-            self._finish_blocks([self._wires(now_s, imports)])
+            self._finish_blocks(self._parted(self._wires(now_s, imports)))
             self._finish_blocks(self._signed(placed) for placed in self._by_gate.rounds())
             return
         slots = [slot for day in orders for slot in range(day.slots.start, day.slots.stop)]
+        if self._has_parts:
+            by_slot = (order_rounds(self._ledger, self._dataset, [slot], now_s) for slot in slots)
+            of_orders = (self._signed(placed) for placed in chain.from_iterable(by_slot))
+            self._finish_blocks(chain(self._parted(self._wires(now_s, imports)), of_orders))
+            return
         rounds = order_rounds(self._ledger, self._dataset, slots, now_s)
         first = chain(self._wires(now_s, imports), self._signed(next(rounds)))
         self._finish_blocks(chain([first], (self._signed(placed) for placed in rounds)))
 
-    def _finish_blocks(self, rounds: Iterable[Iterator[bytes]]) -> None:
-        """Make the blocks of transactions that come in rounds, and others until nothing is left that has fallen due."""
+    def _finish_blocks(self, rounds: Iterable[Iterable[bytes]]) -> None:
+        """Make a block of the transactions of each round that has some, and others until nothing is left that has fallen due."""
         produced = None
-        for wires in rounds:
-            produced = self._make_blocks(wires) or produced
+        for wires in map(list, rounds):
+            produced = self._make_block(wires) if wires else produced
+        if self._has_parts:
+            give_back_memory()  # settling needs less than these blocks did
         if produced is not None:
             self._finish(produced)
-
-    def _make_blocks(self, wires: Iterator[bytes]) -> Produced | None:
-        """Make the blocks that transactions fill; the last one, None without any."""
-        produced = None
-        while taken := self._taken(wires):
-            produced = self._make_block(taken)
-        return produced
 
     def _wires(self, now_s: int, imports: Sequence[Day]) -> Iterator[bytes]:
         """The transactions that bring ledger time to ``now_s``, then energies."""
@@ -324,9 +330,10 @@ class _Importer:
     def _signed(self, placed: Iterable[PlacedOrders]) -> Iterator[bytes]:
         yield from (self._sign(one.content, one.attachment, one.signer) for one in placed)
 
-    def _taken(self, wires: Iterator[bytes]) -> list[bytes]:
-        """The transactions of the next block: all that are left, unless the ledger leaves time for several blocks."""
-        return list(islice(wires, WIRES_OF_BLOCK if self._has_parts else None))
+    def _parted(self, wires: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+        """The transactions of the next blocks: all in one, unless the ledger leaves time for several."""
+        while taken := list(islice(wires, WIRES_OF_BLOCK if self._has_parts else None)):
+            yield taken
 
     def _make_block(self, wires: Sequence[bytes]) -> Produced:
         examined = self._ledger.examine(wires)

@@ -72,7 +72,8 @@ def order_rounds(
     The first one may be empty; each is used up before the next one is asked for. GridError for an order whose id has no counter, and where the ledger
     has other orders of a slot.
     """
-    areas = {party: point.area for point in dataset.points for party in point.parties}
+    signers = dataset.orders.signers
+    areas = {party: point.area for point in dataset.points for party in point.parties if party in signers}
     waiting: list[_Waiting] = []
 
     def first() -> Iterator[PlacedOrders]:
@@ -128,7 +129,7 @@ def _sorted(*columns: Int64) -> Int64:
 
 
 def _placed(own: _Rounds, number: int, areas: Mapping[str, str], now_s: int) -> Iterator[PlacedOrders]:
-    """The transactions of one round. areas: of each party."""
+    """The transactions of one round. areas: of each party that has an order of its own."""
     gone, come = np.flatnonzero(own.go == number), own.come == number
     batched = _joined(_withdrawing(own.placed, gone), own.placed.take(np.flatnonzero(come & (own.is_whole == 0)), b""))
     for part in _parts(batched):

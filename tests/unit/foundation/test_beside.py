@@ -37,6 +37,23 @@ def test_what_is_made_beside_is_known_when_the_block_is_left() -> None:
     assert beside.result["made by"] != os.getpid()
 
 
+def test_work_that_can_wait_begins_when_it_is_told_to(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    with done_beside(lambda: made.write_text("made"), can_wait=True) as beside:
+        with done_beside(made.exists) as other:
+            pass
+        beside.begin()
+        wait_until(made.exists, "its file")
+    assert [other.result, beside.result] == [False, 4]
+
+
+def test_a_fault_in_the_block_ends_work_that_waits(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    with pytest.raises(UsageError, match=r"^ours$"), done_beside(lambda: made.write_text("made"), can_wait=True):
+        raise UsageError("ours")
+    assert not made.exists()
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_what_two_processes_make_stands_in_order(count: int) -> None:
     made = made_in_two(lambda numbers: [(number, os.getpid()) for number in numbers], count)

@@ -11,10 +11,11 @@ import pytest
 
 from gridcore.errors import GridError, UsageError
 from gridcore.quality import CORRECTED, MISSING
-from gridledger.settling.chain import importing, read_runs, read_slots, settled_ledger
+from gridledger.settling.chain import founding, importing, orders, read_runs, read_slots, settled_ledger
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.balance import BALANCE
+from ledger.leaves.book import load_all_orders
 from ledger.leaves.intervals import DAY_S
 from ledger.leaves.positions import POSITIONS, PositionsLeaf
 from ledger.leaves.runs import RUNS
@@ -129,6 +130,29 @@ def test_an_interrupted_import_goes_on_where_it_ended(tmp_path: Path, blocks: in
     with settled_ledger(dataset, tmp_path) as ledger:
         check_says(ledger, dataset)
         assert all(last_positions(ledger, slot).columns["bought_wh"][1] == 300 for slot in range(200))
+
+
+@pytest.mark.parametrize("blocks", [2, 150, 199, 205])
+def test_an_import_whose_orders_fill_many_blocks_goes_on_where_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    monkeypatch.setattr(founding, "BLOCK_VALUES_MAX", 1)
+    monkeypatch.setattr(importing, "WIRES_OF_BLOCK", 3)
+    monkeypatch.setattr(orders, "ROWS_MAX", 1)
+    dataset, left = auction(200, 3), [blocks]
+
+    def interrupt(settled: int, slots: int) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), settled_ledger(dataset, tmp_path, interrupt):
+        pass
+    with settled_ledger(dataset, tmp_path) as ledger:
+        check_says(ledger, dataset)
+        heights = [set(load_all_orders(ledger, slot_s, ZONE_NAME).recorded_height) for slot_s in dataset.slot_start_s]
+    assert {len(of_slot) for of_slot in heights} == {1}
+    assert len(set.union(*heights)) == 200
 
 
 def test_orders_are_cleared_before_the_slots_are_settled(tmp_path: Path) -> None:

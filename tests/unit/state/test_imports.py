@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,14 @@ from gridcore.codes import Code
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING
 from gridcore.sm3 import sm3
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, SLOTS_MAX, ImportedFile
-from ledger.leaves.intervals import DAY_S, INTERVALS, day_of_slot
+from ledger.leaves.intervals import (
+    DAY_S,
+    INTERVALS,
+    IntervalsLeaf,
+    day_of_slot,
+    intervals_of_slot,
+    narrow_intervals,
+)
 from ledger.state import intervals
 from tests.simulation.desk import ANNA, BERT, SLOT, START, Desk, two_meters
 from tests.twin.twin import Twin
@@ -26,6 +34,7 @@ from tests.worlds.transactions import Sender
 ABSENT = (0xFF, 0, 0)
 LIMIT_WH = 5_000
 Row = tuple[int, int, int]
+TYPES = (np.uint8, np.int64, np.int64)
 
 
 @pytest.fixture
@@ -188,3 +197,30 @@ def test_an_import_over_two_chunks_goes_into_a_leaf_of_each() -> None:
     slot = (START - day_of_slot(START)) // SLOT
     assert first.import_wh[slot, 1_019:].tolist() == [1_020, 1_021, 1_022, 1_023, 1_024]
     assert second.import_wh[slot, :6].tolist() == [1_025, 1_026, 1_027, 1_028, 1_029, 0]
+
+
+ENERGY = st.integers(0, 70_000) | st.integers(0, 5_000_000_000) | st.integers(-3, 2**62)
+
+
+@given(st.lists(st.tuples(st.sampled_from([MEASURED, MISSING, 0xFF]), ENERGY, ENERGY), min_size=6, max_size=6))
+@settings(max_examples=60)
+def test_a_day_that_is_kept_narrow_reads_as_its_leaf_does(rows: list[Row]) -> None:
+    columns = [
+        np.array(column, dtype=dtype).reshape(3, 2)
+        for column, dtype in zip(zip(*rows, strict=True), TYPES, strict=True)
+    ]
+    value = INTERVALS.encode(IntervalsLeaf(*columns, [bytes(32)], bytes(32)))
+    kept = narrow_intervals(value)
+    of_slots = [[part.tolist() for part in intervals_of_slot(kept, slot)[:3]] for slot in range(3)]
+    read = INTERVALS.decode(**kept)
+    assert of_slots == [[column[slot].tolist() for column in columns] for slot in range(3)]
+    assert INTERVALS.encode(read) == value
+    assert read.import_wh.dtype == np.int64
+
+
+@pytest.mark.parametrize(("high_wh", "energy_bytes"), [(65_535, 2), (65_536, 4), (2**32 - 1, 4), (2**32, 8)])
+def test_energies_are_kept_in_as_few_bytes_as_hold_all_of_a_day(high_wh: int, energy_bytes: int) -> None:
+    energies = np.array([[0, high_wh], [3, 4]])
+    leaf = IntervalsLeaf(np.full((2, 2), MEASURED, dtype=np.uint8), energies, np.zeros_like(energies), [], bytes(32))
+    kept = narrow_intervals(INTERVALS.encode(leaf))
+    assert [len(kept[name]) for name in ("import_wh", "export_wh")] == [4 * energy_bytes] * 2

@@ -121,6 +121,15 @@ def test_leaves_that_have_room_of_their_own_stay_whatever_others_are_read(monkey
     assert state.get(own[0]) == state_of(*NAMES).get(own[0])
 
 
+def test_leaves_with_room_of_their_own_are_kept_in_the_form_that_is_asked_for_and_hash_as_they_stand() -> None:
+    state = reread(state_of("a/1", "b"))
+    root, leaf = state.root(), state.leaf("a/1")
+    state.cache_more("a/", 1 << 20, lambda value: {**value, "is_kept": True})
+    state.load_together(["a/1", "a/2"])
+    assert [state.get("a/1"), state.get("a/2"), state.get("b")] == [{"n": 1, "is_kept": True}, None, {"n": 1}]
+    assert (state.root(), state.leaf("a/1")) == (root, leaf)
+
+
 def test_leaves_whose_room_of_their_own_is_taken_back_are_what_was_written_last() -> None:
     state = state_of("a/1")
     assert state.get("a/1") == {"n": 1}
