@@ -74,8 +74,9 @@ def intervals_of_slot(value: Value, at: int) -> SlotIntervals:
         np.frombuffer(value[name], dtype=_TYPES[energy_bytes], count=rows, offset=first * energy_bytes)
         for name in _ENERGIES
     )
-    energies = (energy.astype(np.int64, copy=False) for energy in (import_wh, export_wh))
-    return SlotIntervals(quality, *energies, value["seed"])
+    return SlotIntervals(
+        quality, import_wh.astype(np.int64, copy=False), export_wh.astype(np.int64, copy=False), value["seed"]
+    )
 
 
 def narrow_intervals(value: Value) -> Value:

@@ -97,18 +97,19 @@ class State:
         self._tree = tree
         self._cache = LeafCache()
         self._cache_of_family = LeafCache()
-        self._cached_prefix, self._cached_more_bytes, self._kept = "", 0, _as_it_is
+        self._cached_prefix, self._cached_more_bytes = "", 0
+        self._kept: Callable[[Value], Value] = _as_it_is
         self._registry: Registry | None = None
         self._registered: set[str] = set()
         self.opened = OpenedEntities()
 
-    def cache_more(self, prefix: str, more_bytes: int, kept: Callable[[Value], Value] | None = None) -> None:
+    def cache_more(self, prefix: str, more_bytes: int, kept: Callable[[Value], Value] = _as_it_is) -> None:
         """Keep so many bytes of the leaves whose keys begin with ``prefix`` in memory beside ``CACHED_BYTES_MAX``: for who goes through the same
         leaves again and again. They have this room for themselves: what is written meanwhile does not push them out. 0 bytes: it is given back.
 
         kept: the map that is held, and handed out, in place of a leaf's own: one that takes less room and that the family's readers understand.
         """
-        self._cached_prefix, self._cached_more_bytes, self._kept = prefix, more_bytes, kept or _as_it_is
+        self._cached_prefix, self._cached_more_bytes, self._kept = prefix, more_bytes, kept
         self._cache, self._cache_of_family = LeafCache(), LeafCache()  # each leaf has one place
 
     def __len__(self) -> int:

@@ -34,7 +34,6 @@ from tests.worlds.transactions import Sender
 ABSENT = (0xFF, 0, 0)
 LIMIT_WH = 5_000
 Row = tuple[int, int, int]
-TYPES = (np.uint8, np.int64, np.int64)
 
 
 @pytest.fixture
@@ -205,11 +204,9 @@ ENERGY = st.integers(0, 70_000) | st.integers(0, 5_000_000_000) | st.integers(-3
 @given(st.lists(st.tuples(st.sampled_from([MEASURED, MISSING, 0xFF]), ENERGY, ENERGY), min_size=6, max_size=6))
 @settings(max_examples=60)
 def test_a_day_that_is_kept_narrow_reads_as_its_leaf_does(rows: list[Row]) -> None:
-    columns = [
-        np.array(column, dtype=dtype).reshape(3, 2)
-        for column, dtype in zip(zip(*rows, strict=True), TYPES, strict=True)
-    ]
-    value = INTERVALS.encode(IntervalsLeaf(*columns, [bytes(32)], bytes(32)))
+    quality, import_wh, export_wh = (np.array(column).reshape(3, 2) for column in zip(*rows, strict=True))
+    columns = (quality.astype(np.uint8), import_wh.astype(np.int64), export_wh.astype(np.int64))
+    value = INTERVALS.encode(IntervalsLeaf(columns[0], columns[1], columns[2], [bytes(32)], bytes(32)))
     kept = narrow_intervals(value)
     of_slots = [[part.tolist() for part in intervals_of_slot(kept, slot)[:3]] for slot in range(3)]
     read = INTERVALS.decode(**kept)
