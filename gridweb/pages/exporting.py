@@ -42,6 +42,7 @@ from gridweb.pages.month_tables import (
     household_month_table,
     household_months_table,
 )
+from gridweb.pages.payments import area_payments_table
 from gridweb.pages.quality import missing_table
 from gridweb.pages.registry import names_table
 from gridweb.pages.runs import runs_table
@@ -199,6 +200,18 @@ async def _balance_documents_of(source: Source, viewer: Viewer, area: AreaInfo, 
     ]
 
 
+async def _payments_of(source: Source, _viewer: Viewer, area: AreaInfo, month: Month) -> Sequence[Part]:
+    return [Part(f"{area.area}-payments-{month.name}", partial(_payments_table, source, area.area, month.name))]
+
+
+async def _payments_table(source: Source, area: str, month: str) -> Table:
+    """A month of which the node has no payments to tell ends the export with the reason."""
+    table = await area_payments_table(source, area, month=month)
+    if table.note and not table.rows:
+        raise SourceMissing(table.note)
+    return table
+
+
 async def _issued_of(source: Source, viewer: Viewer, _area: AreaInfo, month: Month) -> Sequence[Part]:
     """What was issued of a month, of whatever area. SourceMissing where the book cannot be used."""
     book = await read_book(source)
@@ -250,6 +263,7 @@ CONTENTS: Final[Mapping[str, Content]] = {
         _accounts_of_year,
         Covers.YEAR,
     ),
+    "payments": Content(N_("Payments of the month"), _payments_of),
     "parties": Content(N_("Parties by day, a file for each day"), partial(_a_day_each, parties_table)),
     "runs": Content(N_("Settlement runs, a file for each day"), partial(_a_day_each, _runs_of)),
     "exceptions": Content(N_("Exceptions by money at stake, a file for each day"), _exceptions_by_day),

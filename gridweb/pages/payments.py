@@ -1,20 +1,28 @@
-"""``/households/<party>/payments``: what a party owes, what its orders hold, how much it may still order for, and what was paid."""
+"""``/households/<party>/payments``: what a party owes, what its orders hold, how much it may still order for, and what was paid.
+
+``/payments`` has all payments of an area's month for whoever reads all. Both show some rows at a time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from quart import Blueprint
+from quart import Blueprint, request
 
-from gridweb.access import EVERY_ROLE, Viewer, check_party, requires
+from gridcore.serving.problems import Problem
+from gridcore.transactions.payment import GROUNDS
+from gridweb import format as forms
+from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
+from gridweb.books import month_end_s
+from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.i18n import N_, _
 from gridweb.pages.disputes import read_of_party
-from gridweb.pages.issued_states import read_paid
-from gridweb.pages.month_tables import read_all_months
+from gridweb.pages.issued_states import PAYMENTS_MAX, read_paid
+from gridweb.pages.month_tables import choose_month, read_all_months
 from gridweb.points import Point, find_point
 from gridweb.site import source, viewer
-from gridweb.source import Source, part_of
+from gridweb.source import Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
@@ -36,9 +44,59 @@ COLUMNS: Final = (
 )
 
 
+OWED: Final = Column("owed_nano", N_("More is owed by (minus: less)"), "amount_nano")
+AREA_COLUMNS: Final = (
+    COLUMNS[0],
+    Column("party", N_("Party")),
+    *COLUMNS[1:3],
+    OWED,
+    *COLUMNS[3:],
+)
+
+
+@serves_table("/areas/<area>/payments", *READS_ALL)
+async def area_payments_table(source: Source, area: str, *, month: str | None = None) -> Table:
+    """The payments for an area's points that were recorded in a local month, the last one first; in the first month those before it too."""
+    info = await source.area(area)
+    chosen, names = await choose_month(source, info, month)
+    place = names.index(chosen.name)
+    span = {"from_s": month_end_s(info, names[place - 1]) if place else 0, "until_s": month_end_s(info, chosen.name)}
+    note = ""
+    found: list[Mapping[str, Any]] = []
+    is_whole = True
+    try:
+        answers = await source.pages(f"areas/{area}/payments", rows_max=PAYMENTS_MAX, **span)
+    except SourceMissing as missing:
+        note = _("There are no payments to show. The node says: %(reason)s", reason=str(missing))
+    else:
+        found = [paid for answer in answers for paid in answer["payments"]]
+        is_whole = answers[-1]["next"] is None
+    if not is_whole:
+        note = _("The first %(count)s payments of the month.", count=forms.count(len(found)))
+    rows = [_area_row(paid) for paid in reversed(found)]
+    owed_at = AREA_COLUMNS.index(OWED)
+    totals = [sum(row[owed_at] for row in rows) if column is OWED else None for column in AREA_COLUMNS]
+    return Table(
+        f"{area}-payments-{chosen.name}",
+        AREA_COLUMNS,
+        rows,
+        title=_("Payments of %(month)s, area %(area)s", month=chosen.name, area=area),
+        note=note,
+        links=[f"/blocks/{paid['height']}" for paid in reversed(found)],
+        totals=totals if rows and is_whole else None,
+        tz=info.tz,
+        currency=(await source.as_of()).currency,
+    )
+
+
+def _area_row(paid: Mapping[str, Any]) -> tuple[Any, ...]:
+    owed = {OWED.key: -GROUNDS[paid["ground"]].sign * paid["amount_nano"]}
+    return tuple({**paid, **owed}[column.key] for column in AREA_COLUMNS)
+
+
 @serves_table("/households/<party>/payments", *EVERY_ROLE)
 async def payments_table(source: Source, viewer: Viewer, party: str) -> Table:
-    """The newest payments of a party, the last one first."""
+    """The newest payments of a party, at most 64 of each point, the last one first."""
     check_party(viewer, party)
     point = await find_point(source, party)
     found = (await source.cached("payments", party=party))["payments"]
@@ -83,6 +141,7 @@ async def show_payments(party: str) -> str:
     """What a party owes and may still order for, and its payments."""
     check_party(viewer(), party)
     point = await find_point(source(), party)
+    table = await part_of(payments_table(source(), viewer(), party))
     return await render_page(
         "household/payments.html",
         party=party,
@@ -90,9 +149,41 @@ async def show_payments(party: str) -> str:
         owing=await part_of(_read_owing(point)),
         disputed_nano=await part_of(_disputed_nano(party)),
         currency=(await source().as_of()).currency,
-        table=await part_of(payments_table(source(), viewer(), party)),
+        away_table=table.away,
+        chosen=_chosen(table),
         table_url=table_url(payments_table, party=party),
     )
+
+
+@pages.get("/payments")
+@requires(*READS_ALL)
+async def show_payments_of_area() -> str:
+    """The payments of an area's month."""
+    areas = await source().areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    wanted = request.args.get("area")
+    area = await source().area(wanted) if wanted else areas[0]
+    month, names = await choose_month(source(), area, request.args.get("month"))
+    place = names.index(month.name)
+    table = await part_of(area_payments_table(source(), area.area, month=month.name))
+    return await render_page(
+        "documents/payments.html",
+        areas=areas,
+        area=area,
+        month=month,
+        before=names[place - 1] if place else None,
+        after=names[place + 1] if place + 1 < len(names) else None,
+        away_table=table.away,
+        chosen=_chosen(table),
+        url=table_url(area_payments_table, area=area.area, month=month.name),
+    )
+
+
+def _chosen(table: Part[Table]) -> Chosen | None:
+    """The rows that an address asks for."""
+    given = dict(request.args.items())
+    return None if table.value is None else choose(table.value, asked_choice(given, table.value), given)
 
 
 async def _read_owing(point: Point) -> Owing:

@@ -153,6 +153,7 @@ PLACES = (
     Place("runs", "/runs", "utility"),
     Place("documents", "/documents", "utility"),
     Place("balances", "/documents/balances?area={area}", "utility"),
+    Place("area-payments", "/payments?area={area}", "utility"),
     Place("issued", "/documents/issued", "utility"),
     Place("certificates", "/certificates", "utility"),
     Place("replays", "/replays?area={area}&slot={slot}", "regulator"),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gridweb.access import Role
-from ledger.client import NodeUnreachable
+from gridweb.pages import payments
+from ledger.client import NodeRefused, NodeUnreachable
 from tests.unit.web.household_world import NEIGHBOUR, PARTY, START_S, household, household_world
 from tests.unit.web.web_world import World
 
@@ -112,3 +113,97 @@ async def test_a_party_without_payments_is_told_so(tmp_path: Path) -> None:
     world = paid_world(tmp_path)
     world.node.answers["payments"] = {"party": PARTY, "payments": []}
     assert "No payment is recorded yet." in await world.browser(Role.UTILITY).text(PAGE)
+
+
+# ------------------------------------------------------------------------------------------------------ of an area
+
+AREA_PAGE = "/payments?area=A1&month=2024-06"
+
+
+def recorded(count: int) -> list[dict[str, Any]]:
+    """Payments of the area as the node has them, in the order of their blocks: each third one was paid out."""
+    of = {"point": "P-1", "reference": "ab" * 32, "signer": "util", "transaction": "cd" * 32, "time_s": START_S}
+    return [
+        {**of, "party": f"H{at % 7:03}", "amount_nano": 10**9 + at, "ground": "paid_out" if at % 3 == 0 else "received", "height": at + 1}
+        for at in range(count)
+    ]  # fmt: skip
+
+
+def area_world(tmp_path: Path, count: int) -> World:
+    """The payments of June 2024, 4,096 in an answer of the node."""
+    world, of_month = household_world(tmp_path), recorded(count)
+
+    def answer(*, from_s: int, until_s: int, start: int = 0) -> dict[str, Any]:
+        found = [paid for paid in of_month if from_s <= paid["time_s"] < until_s]
+        following = start + 4_096 if start + 4_096 < len(found) else None
+        return {"area": "A1", "payments": found[start : start + 4_096], "next": following}
+
+    world.node.answers["areas/A1/payments"] = answer
+    return world
+
+
+async def test_thousands_of_payments_stand_on_pages_of_200_rows_the_last_one_first(tmp_path: Path) -> None:
+    browser = area_world(tmp_path, 5_000).browser(Role.REGULATOR)
+    page = await browser.text(AREA_PAGE)
+    assert ("/blocks/5000" in page, "/blocks/4801" in page, "/blocks/4800" in page) == (True, True, False)
+    assert "200 of 5000 rows that were found, of 5000; the files have all." in page
+    assert ("Next rows" in page, "Previous rows" in page) == (True, False)
+    second = await browser.text(f"{AREA_PAGE}&A1-payments-2024-06-start=200")
+    assert ("/blocks/4800" in second, "Previous rows" in second) == (True, True)
+    least = await browser.text(f"{AREA_PAGE}&A1-payments-2024-06-sort=height")
+    assert ("/blocks/1<" in least or '/blocks/1"' in least, "/blocks/5000" in least) == (True, False)
+    held = await browser.text(f"{AREA_PAGE}&contains=H003")
+    assert "200 of 714 rows that were found, of 5000" in held
+    table = await (await browser.get("/api/v1/areas/A1/payments?month=2024-06")).get_json()
+    owed = [paid["amount_nano"] * (1 if paid["ground"] == "paid_out" else -1) for paid in recorded(5_000)]
+    assert (len(table["rows"]), table["totals"][4]) == (5_000, sum(owed))
+    assert "No payment is recorded yet." in await browser.text("/payments?area=A1&month=2024-07")
+
+
+async def test_at_the_limit_all_payments_are_shown_with_their_sum_and_of_more_the_first_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = area_world(tmp_path, 2 * 4_096).browser(Role.UTILITY)
+    monkeypatch.setattr(payments, "PAYMENTS_MAX", 2 * 4_096)
+    whole = await (await browser.get("/api/v1/areas/A1/payments?month=2024-06")).get_json()
+    monkeypatch.setattr(payments, "PAYMENTS_MAX", 4_096)
+    part = await (await browser.get("/api/v1/areas/A1/payments?month=2024-06")).get_json()
+    assert (len(whole["rows"]), whole["totals"] is None, len(part["rows"]), part["totals"]) == (
+        8_192,
+        False,
+        4_096,
+        None,
+    )
+    assert "The first 4,096 payments of the month." in await browser.text(AREA_PAGE)
+
+
+async def test_a_month_whose_payments_the_node_lacks_says_why_and_is_no_export(tmp_path: Path) -> None:
+    world = area_world(tmp_path, 1)
+
+    def behind_a_snapshot(**_asked: Any) -> Any:
+        raise NodeRefused("GET: not there", 404, "this ledger began with the snapshot of height 9")
+
+    world.node.answers["areas/A1/payments"] = behind_a_snapshot
+    browser = world.browser(Role.UTILITY)
+    assert "this ledger began with the snapshot of height 9" in await browser.text(AREA_PAGE)
+    form = {"content": "payments", "area": "A1", "month": "2024-06", "format": "csv"}
+    assert (await browser.post("/exports", form)).status_code == 303
+    (job,) = world.site.exports.of("utility-x")
+    assert job.task is not None
+    await job.task
+    assert job.state == "failed"
+    await world.site.exports.close()
+
+
+async def test_a_household_does_not_read_the_payments_of_an_area(tmp_path: Path) -> None:
+    browser = household(area_world(tmp_path, 1))
+    assert [(await browser.get(path)).status_code for path in (AREA_PAGE, "/api/v1/areas/A1/payments")] == [403, 403]
+
+
+async def test_more_payments_of_a_party_than_a_page_has_are_on_the_next(tmp_path: Path) -> None:
+    world = paid_world(tmp_path)
+    world.node.answers["payments"] = {"party": PARTY, "payments": [{**paid, "party": PARTY} for paid in recorded(201)]}
+    browser = world.browser(Role.UTILITY)
+    first, second = [await browser.text(f"{PAGE}?{PARTY}-payments-start={start}") for start in (0, 200)]
+    assert ('href="/blocks/1"' in first, 'href="/blocks/1"' in second) == (False, True)
+    assert 'href="/payments?area=A1"' in first
