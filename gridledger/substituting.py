@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
-from gridcore.registry.installation import REGISTER_WH_MAX
+from gridcore.registry.installation import INSTALLATION, REGISTER_WH_MAX
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridledger.commands import add_acting_arguments, print_result
@@ -36,6 +36,8 @@ SLOTS_MAX: Final = 2_976
 FILE_BYTES_MAX: Final = 1024 * 1024
 VALID_S: Final = 3600
 NOT_FOUND: Final = 404
+_SHOWN_BY: Final = ("meter", "modulus_wh", "point", "ratio", "removed")
+"""What of an installation registers go on by, from entry to entry."""
 
 
 class Stated(NamedTuple):
@@ -146,6 +148,7 @@ async def _substitute(
         if following.slot_start_s != one.slot_start_s + status.slot_s:
             raise UsageError(f"{args.file}, row {row + 1}: slots follow one another by {status.slot_s} s")
     hung = await _hung(client, args.meter, stated[0].slot_start_s)
+    await _check_whole(client, args, hung, stated, status)
     wanted = await _wanted(client, args, hung, stated, status)
     contents = [
         ApproveReading(
@@ -159,7 +162,35 @@ async def _substitute(
         for one in wanted
     ]
     wires = [sign_content(one, chain=status.chain, signer=args.signer, sign=signer.sign).wire for one in contents]
-    return wanted, await client.submit(wires) if wires else []
+    return wanted, await _submit_whole(client, wires)
+
+
+async def _submit_whole(client: Client, wires: Sequence[bytes]) -> list[Answer]:
+    """The answers to all; of the first alone where the ledger refuses it: what refuses it (who signs, slots that are final) would refuse some or all others."""
+    answers = await client.submit(wires[:1]) if wires else []
+    if any(answer.code not in (Code.ACCEPTED, Code.EXISTS) for answer in answers):
+        return answers
+    return [*answers, *(await client.submit(wires[1:]) if wires[1:] else [])]
+
+
+async def _check_whole(
+    client: Client, args: argparse.Namespace, hung: Hung, stated: Sequence[Stated], status: NodeStatus
+) -> None:
+    """UsageError where the meter's registers do not go on from the begin of the first slot to the end of the last one, or a slot is not over."""
+    first_s, end_s = stated[0].slot_start_s, stated[-1].slot_start_s + status.slot_s
+    if end_s > status.ledger_time_s:
+        row = 2 + sum(one.slot_start_s + status.slot_s <= status.ledger_time_s for one in stated)
+        words = f"the slot ends after ledger time, {status.ledger_time_s}; state slots that are over"
+        raise UsageError(f"{args.file}, row {row}: {words}")
+    history = await client.query(f"registry/{INSTALLATION.kind}/{hung.number}")
+    in_force = {one["from_s"]: one["value"] for one in history["entries"]}  # of one time the last entry counts
+    for before_s, from_s in pairwise(sorted(in_force)):
+        goes_on = all(in_force[before_s].get(key) == in_force[from_s].get(key) for key in _SHOWN_BY)
+        if first_s < from_s <= end_s and (not goes_on or in_force[from_s].get("final_registers") is not None):
+            row = 2 + sum(one.slot_start_s + status.slot_s < from_s for one in stated)
+            words = f"{args.meter} was exchanged, reset or taken down at {from_s}, and its registers do not go on; nothing is sent"
+            right = "state the slots that end before in one file, those of the next meter in another, and approve the registers of the slot between"
+            raise UsageError(f"{args.file}, row {row}: {words}: {right}")
 
 
 async def _wanted(

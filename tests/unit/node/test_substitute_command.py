@@ -11,9 +11,13 @@ from typing import NamedTuple
 import pytest
 
 from gridcore.codes import Code
+from gridcore.master_data import Named
+from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
+from gridcore.signers import save_key
 from gridledger.cli import main
 from tests.unit.node.test_approve_command import words
 from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
 from tests.worlds.two_areas import one_settled_slot
@@ -137,3 +141,43 @@ async def test_an_unknown_meter_and_a_signer_of_another_role_are_refused(
 ) -> None:
     assert await substitute(node, words, tmp_path, f"{GAP_S},1,0\n", meter="M-77") == 2
     assert "no meter of this code is installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["1", "101"])
+async def test_a_span_over_a_reset_or_an_exchange_of_the_meter_is_refused_as_a_whole(
+    world: World, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    """Its registers begin again; or it is taken down and put up again as another installation."""
+    node, at_s = world.node, GAP_S + SLOT_S + 420
+    (entry,) = (await node.client("util").query("registry/installation/1"))["entries"]
+    again = Installation(**entry["value"])._replace(first_registers=[0, 0])
+    if number == "1":
+        rows = [*Named(INSTALLATION, "1", again._replace(final_registers=[2_200, 0]), at_s).rows()]
+    else:
+        removed = RemovedInstallation(again.point, [2_200, 0])
+        rows = [*Named(INSTALLATION, "1", removed, at_s).rows(), *Named(INSTALLATION, number, again, at_s).rows()]
+    (answer,) = await node.client().submit([world.sender.register(rows)])
+    assert answer.name == "ACCEPTED"
+    before = await registers(node)
+    assert await substitute(node, words, tmp_path, f"{GAP_S},250,0\n{GAP_S + SLOT_S},100,0\n") == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert f"energies.csv, row 3: M-1 was exchanged, reset or taken down at {at_s}" in said
+    assert await registers(node) == before
+    assert await substitute(node, words, tmp_path, f"{GAP_S},250,0\n") == 0
+    assert (await registers(node))[1] == (2_150, "corrected")
+
+
+async def test_where_a_slot_is_not_over_or_the_first_register_is_refused_none_is_taken(
+    node: RunningNode, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = await registers(node)
+    status = await node.client("util").status()
+    rows = "".join(f"{start_s},1,0\n" for start_s in range(GAP_S, status.ledger_time_s + SLOT_S, SLOT_S))
+    assert await substitute(node, words, tmp_path, rows) == 2
+    assert f"the slot ends after ledger time, {status.ledger_time_s}; state slots" in capsys.readouterr().err
+    assert await registers(node) == before
+    save_key(tmp_path / "other.pem", key("reg"), b"correct horse")
+    other = ["--signer", "reg", "--key", f"file:{tmp_path / 'other.pem'}", *words[-2:]]
+    assert await substitute(node, other, tmp_path, f"{GAP_S},250,0\n{GAP_S + SLOT_S},100,0\n", "--json") == 1
+    assert len(json.loads(capsys.readouterr().out)["answers"]) == 1
+    assert await registers(node) == before
