@@ -6,7 +6,7 @@ What was settled by the old ones is settled again by correction runs. A file tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from gridcore.errors import GridError, broken
 from gridcore.master_data import Named
 from gridcore.registry.area import AREA
 from gridcore.registry.balance_terms import BALANCE_TERMS
-from gridcore.registry.entity import Entity
 from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
@@ -30,7 +29,15 @@ from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
 from gridledger.settling.chain.points import histories_of, keys_of, named_of, party_rows
 from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
 from gridledger.settling.chain.reactive import reactive_amendments
-from gridledger.settling.chain.tariffs import changes_s, charged_at, series_of_component, tariff_amendments
+from gridledger.settling.chain.tariffs import (
+    Charged,
+    changes_s,
+    charged_at,
+    last_said_s,
+    series_of_component,
+    tariff_amendments,
+)
+from gridledger.settling.chain.until import until_s
 from gridledger.settling.dataset import Dataset, parties_of
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
@@ -91,8 +98,10 @@ def _rules_rows(ledger: Ledger, dataset: Dataset, name: str, series: Mapping[str
     found = open_entity(ledger, RULES, name)
     begins = {first_s} if found is None else {first_s, *(entry.from_s for entry in found.leaf.entries)}
     changes = {first_s, *(later.from_s for later in rules.later_prices)}
+    last_s = max(int(dataset.slot_start_s[-1]), *changes)
+    end_s = min(until_s(ledger, RULES, name, last_s, ("prices", "terms")).values())
     holds: Rules | None = None
-    for at_s in sorted(at_s for at_s in begins | changes if at_s >= first_s):
+    for at_s in sorted(at_s for at_s in begins | changes if first_s <= at_s < end_s):
         known = ledger.in_force(RULES, name, at_s)
         # where a series says nothing the rules' own price holds: that one stays
         kept = {} if known is None else {key: known.prices[key] for key in series if key in known.prices}
@@ -218,12 +227,15 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
     for party in sorted(parties_of(dataset.points)):
         opened = open_entity(ledger, PARTY, party)
         begun_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries]
+        end_s = min(until_s(ledger, PARTY, party, last_said_s(dataset), Charged._fields).values())
         holds: Party | None = None
         for at_s in sorted(
             {first_s, *(at for at in [*begun_s, *changes_s(dataset)] if at > first_s)} if begun_s else ()
         ):
             known = ledger.in_force(PARTY, party, at_s) or broken("parties of files are in force from the beginning")
-            wanted = known._replace(**charged_at(dataset, party, at_s)._asdict())
+            wanted = known
+            if at_s < end_s:
+                wanted = wanted._replace(**charged_at(dataset, party, at_s)._asdict())
             if party in trading:
                 wanted = wanted._replace(trades=True, aggregator=IMPORTER)
             if wanted != (known if holds is None or at_s in begun_s else holds):
@@ -239,7 +251,7 @@ def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridCon
             continue
         wanted, opened = GridConnection(point.voltage_level), open_entity(ledger, GRID_CONNECTION, point.point)
         later = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > first_s]
-        end_s = _until_s(ledger, GRID_CONNECTION, point.point, last_s, wanted._fields)["voltage_level"]
+        end_s = until_s(ledger, GRID_CONNECTION, point.point, last_s, wanted._fields)["voltage_level"]
         for at_s in sorted({first_s, *(at_s for at_s in later if at_s < end_s)}):
             before = ledger.in_force(GRID_CONNECTION, point.point, at_s)
             if before != wanted:
@@ -252,6 +264,7 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
     What the ledger has them name from behind the dataset's last slot on stays; who is billed from behind its last row of the point on, too.
     """
     keys, first_s, last_s = keys_of(dataset), int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
+    keys_end_s = _keys_until_s(ledger, dataset)
     for point in dataset.points:
         named = {name: who for name, who in named_of(point).items() if who is not None}
         is_moved = any(from_s >= first_s for from_s, _ in point.later)
@@ -261,37 +274,33 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
         opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
         begins_s = {entry.from_s for entry in opened.leaf.entries}
         last_row_s = max([last_s, *(from_s for from_s, _ in point.later)])
-        until_s = _until_s(ledger, POINT, point.point, last_s, named)
-        until_s |= _until_s(ledger, POINT, point.point, last_row_s, ["party"] if is_moved else [])
+        ends_s = until_s(ledger, POINT, point.point, last_s, named)
+        ends_s |= until_s(ledger, POINT, point.point, last_row_s, ["party"] if is_moved else [])
         holds: Point | None = None
         for at_s in sorted({*stated, *begins_s, first_s}):
             found = ledger.in_force(POINT, point.point, at_s) or broken(
                 "points of files are in force from the beginning"
             )
             wanted = found
-            if dataset.keys:
+            if dataset.keys and at_s < keys_end_s:
                 own = stated[max(from_s for from_s in stated if from_s <= at_s)]
                 wanted = wanted._replace(share_ppm=own.share_ppm, priority=own.priority)
             if at_s >= first_s:
                 if dataset.series:
                     wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
                 said = {**named, "party": point.party_at(at_s) or None}
-                wanted = wanted._replace(**{name: said[name] for name, end_s in until_s.items() if at_s < end_s})
+                wanted = wanted._replace(**{name: said[name] for name, end_s in ends_s.items() if at_s < end_s})
             if wanted != (found if holds is None or at_s in begins_s else holds):
                 yield Named(POINT, point.point, wanted, at_s)
             holds = wanted
 
 
-def _until_s(ledger: Ledger, entity: Entity[Any], name: str, last_s: int, fields: Iterable[str]) -> dict[str, float]:
-    """Where a dataset's words on fields of an entity end: where the ledger says something else behind ``last_s``. Infinity where it does not."""
-    opened, until_s = open_entity(ledger, entity, name), dict.fromkeys(fields, math.inf)
-    behind_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > last_s]
-    for at_s in sorted(behind_s, reverse=True):
-        before, found = (ledger.in_force(entity, name, of_s) for of_s in (at_s - 1, at_s))
-        for field in until_s:
-            if getattr(before, field, None) != getattr(found, field):
-                until_s[field] = at_s
-    return until_s
+def _keys_until_s(ledger: Ledger, dataset: Dataset) -> float:
+    """Where the keys of a dataset end: where the ledger has another key of any point behind its last slot and its last key, as keys of an area go together."""
+    last_s = max([int(dataset.slot_start_s[-1]), *(row.valid_from_s or 0 for row in dataset.keys)])
+    names = [point.point for point in dataset.points] if dataset.keys else []
+    ends_s = [until_s(ledger, POINT, name, last_s, ("share_ppm", "priority")) for name in names]
+    return min((end_s for of_point in ends_s for end_s in of_point.values()), default=math.inf)
 
 
 def _signer_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Any]]:

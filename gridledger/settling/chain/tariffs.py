@@ -22,6 +22,7 @@ from gridcore.sm3 import sm3
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE, other_series_name, series_rows
 from gridledger.settling.chain.reactive import reactive_of_point
+from gridledger.settling.chain.until import until_s
 from gridledger.settling.chain.ways import ways_of_trades
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, TariffFrom, parties_of
 from gridledger.settling.results.months import midnight_s
@@ -95,6 +96,11 @@ def series_of_component(key: str) -> str:
 def changes_s(dataset: Dataset) -> list[int]:
     """When what rows of tariffs and parties say begins to hold, UTC seconds: 0, then local midnights, ascending."""
     return [at_s for at_s, _ in _begins(dataset)]
+
+
+def last_said_s(dataset: Dataset) -> int:
+    """Up to when a dataset says components: its last slot, or where the last ones begin or end, if that is later."""
+    return max(int(dataset.slot_start_s[-1]), *changes_s(dataset))
 
 
 def _begins(dataset: Dataset) -> list[tuple[int, int | None]]:
@@ -324,16 +330,17 @@ def check_tariff(reader: LedgerReader, dataset: Dataset) -> None:
 
 
 def tariff_amendments(reader: LedgerReader, dataset: Dataset) -> Iterator[Named[Tariff]]:
-    """Entries that make the ledger's tariffs those of newer files, from their first slot on."""
+    """Entries that make the ledger's tariffs those of newer files, from their first slot on, up to what the ledger says behind their last one."""
     first_s = int(dataset.slot_start_s[0])
     for name, components in _tariffs(dataset).items():
         found = open_entity(reader, TARIFF, name)
         begun_s = [] if found is None else [entry.from_s for entry in found.leaf.entries]
+        end_s = min(until_s(reader, TARIFF, name, last_said_s(dataset), Tariff._fields).values())
         holds = None
         if found is None:  # parties may name only what has begun
             holds = _tariff(dataset, components, _day_at(dataset, first_s))
             yield Named(TARIFF, name, holds)
-        for at_s in sorted({first_s, *(at for at in [*begun_s, *changes_s(dataset)] if at > first_s)}):
+        for at_s in sorted({first_s, *(at for at in [*begun_s, *changes_s(dataset)] if first_s < at < end_s)}):
             wanted = _tariff(dataset, components, _day_at(dataset, at_s))
             known = reader.in_force(TARIFF, name, at_s) if holds is None or at_s in begun_s else holds
             if wanted != known:

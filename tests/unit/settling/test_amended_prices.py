@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from gridcore.errors import GridError
 from gridcore.registry.point import POINT
+from gridcore.registry.tariff import TARIFF
 from gridledger.settling.chain import read_runs, settled_ledger
 from gridledger.settling.chain.importing import _Importer
 from gridledger.settling.dataset import Dataset, KeyRow, SeriesRows
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
+from settlement.tariffs.components import Component
 from tests.unit.settling.test_chain_prices import LEVY, RETAIL, VARYING, series
 from tests.worlds.datasets import FIRST_S, SLOT_S, community
 
@@ -165,6 +167,39 @@ def test_changed_keys_hold_from_when_they_say_and_open_those_slots_again(tmp_pat
         point = ledger.in_force(POINT, "P001", FIRST_S + 9 * SLOT_S)
         assert point is not None
         assert point.share_ppm == 600_000, "keys.csv is the whole of it"
+
+
+def test_rules_and_components_of_early_slots_leave_what_came_behind_them_as_it_is(tmp_path: Path) -> None:
+    """The base, then prices and a charge from slot 96 on, then a correction of slots 10 and 11 by rules of that time."""
+
+    def told(first: int, end: int, levy: int, price: int) -> Dataset:
+        rules = before.rules._replace(prices={**before.rules.prices, LEVY: levy}, tariff=[day._replace(price=price)])
+        return part_of(before, first, end)._replace(rules=rules)
+
+    day, before = Component("stay", "grid", "day", 5), community(96 * 3, 2)
+    for dataset in (told(0, 96 * 3, 40_000, 5), told(96 * 2, 96 * 3, 1, 7), told(10, 12, 3, 6)):
+        with settled_ledger(dataset, tmp_path):
+            pass
+    with settled_ledger(told(10, 12, 3, 6), tmp_path) as ledger:
+        bills = last_bills(ledger, before)
+        levies = [bills[FIRST_S + slot * SLOT_S, "P000"][1] for slot in (9, 10, 96 * 2 - 1, 96 * 2, 96 * 3 - 1)]
+        assert levies == [40_000, 3, 3, 1, 1]
+        tariffs = [ledger.in_force(TARIFF, "files", FIRST_S + slot * SLOT_S) for slot in (0, 10, 96 * 2 - 1, 96 * 2)]
+        assert [one.components[0]["price"] for one in tariffs if one is not None] == [5, 6, 6, 7]
+        height = ledger.height
+    with settled_ledger(told(10, 12, 3, 6), tmp_path) as ledger:
+        assert ledger.height == height, "the same files say nothing new"
+
+
+def test_keys_of_early_slots_leave_those_that_came_behind_them_as_they_are(tmp_path: Path) -> None:
+    keys = [KeyRow("P000", 400_000, None, None), KeyRow("P001", 600_000, None, None)]
+    before = community(40, 2, keys=keys)
+    later = [*keys, *(KeyRow(point, 500_000, None, FIRST_S + 30 * SLOT_S) for point in ("P000", "P001"))]
+    early = [KeyRow("P000", 300_000, None, None), KeyRow("P001", 700_000, None, None)]
+    for dataset in (before, before._replace(keys=later), part_of(before, 0, 10)._replace(keys=early)):
+        with settled_ledger(dataset, tmp_path) as ledger:
+            points = [ledger.in_force(POINT, "P001", FIRST_S + slot * SLOT_S) for slot in (0, 29, 30, 39)]
+    assert [point.share_ppm for point in points if point is not None] == [700_000, 700_000, 500_000, 500_000]
 
 
 def amend_alone(importer: _Importer, *, is_new: bool) -> None:

@@ -80,7 +80,7 @@ DATED = st.dictionaries(st.integers(1, 23), st.integers(0, 50), max_size=4).map(
 
 @settings(max_examples=8, deadline=None)
 @given(DATED, st.lists(st.tuples(DATED, st.integers(0, 20), st.integers(1, 24)), min_size=1, max_size=3))
-def test_after_any_newer_rules_each_slot_has_the_price_of_the_newest_file_from_its_first_slot_on(
+def test_after_any_newer_rules_each_slot_has_the_price_of_the_newest_file_up_to_the_next_change_behind_it(
     tmp_path_factory: pytest.TempPathFactory,
     before: dict[int, int],
     changes: list[tuple[dict[int, int], int, int]],
@@ -94,7 +94,9 @@ def test_after_any_newer_rules_each_slot_has_the_price_of_the_newest_file_from_i
     found = {}
     for prices, first, slots in changes:
         newer = {first: price_at({0: 2, **prices}, first), **{at: price for at, price in prices.items() if at > first}}
-        expected |= {slot: price_at(newer, slot) for slot in range(first, 24)}
+        last_said = max(min(first + slots, 24) - 1, *newer)
+        behind = [slot for slot in range(last_said + 1, 24) if expected[slot] != expected[slot - 1]]
+        expected |= {slot: price_at(newer, slot) for slot in range(first, min(behind, default=24))}
         part = part_of(whole, first, min(first + slots, 24))._replace(rules=changed(newer))
         with settled_ledger(part, folder) as ledger:
             found = last_bills(ledger, whole)
