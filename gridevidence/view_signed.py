@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridcore.quality import CORRECTED, QUALITIES, SUBSTITUTED_WORD
+from gridcore.transactions.approve_reading import SUBSTITUTE
 from gridevidence.view_paths import PathView
 
 
@@ -70,6 +72,11 @@ class ApprovalView:
     export_wh: int
     reason: str
     transaction: TransactionView
+
+    @property
+    def quality(self) -> str:
+        """Its word: one that nobody read is a substitute."""
+        return SUBSTITUTED_WORD if self.reason.startswith(SUBSTITUTE) else QUALITIES[CORRECTED]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.files import read_bounded
 from gridcore.registry.installation import INSTALLATION, REGISTER_WH_MAX
-from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
+from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, SUBSTITUTE, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridledger.commands import add_acting_arguments, print_result
 from settlement.errors import SettlementError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gridcore.sm import Signer
     from ledger.client import Answer, Client, NodeStatus
 
-PREFIX: Final = "substitute: "
 COLUMNS: Final = ["slot_start_s", "import_wh", "export_wh"]
 SLOTS_MAX: Final = 2_976
 """Slots of a file, and behind it boundaries at which the next register is looked for: a month of quarter hours."""
@@ -90,9 +89,11 @@ def run(args: argparse.Namespace) -> int:
     from gridcore.signers import open_signer
     from ledger.client import run_with_client
 
-    reason = PREFIX + args.reason
-    if not len(PREFIX) < len(reason) <= REASON_CHARACTERS_MAX:
-        raise UsageError(f"--reason has 1 to {REASON_CHARACTERS_MAX - len(PREFIX)} characters, not {len(args.reason)}")
+    reason = SUBSTITUTE + args.reason
+    if not len(SUBSTITUTE) < len(reason) <= REASON_CHARACTERS_MAX:
+        raise UsageError(
+            f"--reason has 1 to {REASON_CHARACTERS_MAX - len(SUBSTITUTE)} characters, not {len(args.reason)}"
+        )
     stated = read_stated(args.file)
     signer = open_signer(args.key, args.password, origin="--key")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gridcore.errors import GridError
-from gridcore.quality import CODE_MASK, ESTIMATED, FLAGS, QUALITIES
+from gridcore.quality import CODE_MASK, ESTIMATED, quality_byte
 from gridcore.registry.point import BORDER_ROLES
 from gridseries.series import DIGEST_BYTES
 
@@ -167,8 +167,7 @@ def read_registers(answer: Json) -> dict[str, Registers | None]:
             if entry["import_wh"] is None:
                 found[meter] = None
             else:
-                flags = sum(FLAGS[flag] for flag in entry["flags"])
-                quality = QUALITIES.index(entry["quality"]) | flags
+                quality = quality_byte(entry["quality"], entry["flags"])
                 found[meter] = Registers(int(entry["import_wh"]), int(entry["export_wh"]), quality)
         return found
 

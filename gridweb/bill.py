@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
-from gridcore.quality import CODE_MASK, MISSING, quality_words
+from gridcore.quality import CODE_MASK, CORRECTED, MISSING, SUBSTITUTED, quality_words
 from gridseries.series import Columns, IntervalValues
 from gridweb import format as shown
 from gridweb.i18n import _
@@ -111,7 +111,10 @@ def _summed(rows: Sequence[tuple[int | None, ...]], points: int) -> IntervalValu
     *columns, qualities = zip(*rows, strict=True)
     is_whole = len(rows) == points
     sums = [sum(column) if is_whole and None not in column else None for column in columns]
-    worst = max(MISSING if quality is None else quality & CODE_MASK for quality in qualities) if is_whole else MISSING
+    told = [MISSING if quality is None else quality for quality in qualities]
+    worst = max(quality & CODE_MASK for quality in told) if is_whole else MISSING
+    if worst == CORRECTED and any(quality & SUBSTITUTED == SUBSTITUTED for quality in told):
+        worst = SUBSTITUTED
     return IntervalValues._make([*sums, worst])
 
 

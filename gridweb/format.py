@@ -34,6 +34,7 @@ QUALITY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "measured": (N_("measured"), "good"),
     "estimated": (N_("estimated"), "warn"),
     "corrected": (N_("corrected"), "warn"),
+    "substituted": (N_("substituted"), "warn"),
     "suspect": (N_("suspect"), "bad"),
     "missing": (N_("missing"), "bad"),
 }

@@ -12,6 +12,8 @@ from gridcore.registry.installation import REGISTERS
 from gridcore.transactions.content import CLIENT_NAMED, ClientNamed, check_fields, check_no_attachment
 
 REASON_CHARACTERS_MAX: Final = 200
+SUBSTITUTE: Final = "substitute: "
+"""How the reason of a register begins that nobody read. It stays on the ledger, so it is in one language."""
 _BODY: Final[Mapping[str, Form]] = {
     "boundary_s": INSTANT,
     "installation": U32,
@@ -34,6 +36,11 @@ class ApproveReading(ClientNamed):
     installation: int
     reason: str
     registers: Sequence[int]
+
+    @property
+    def is_substitute(self) -> bool:
+        """Whether nobody read it."""
+        return self.reason.startswith(SUBSTITUTE)
 
     def body(self) -> Mapping[str, Any]:
         """See Content."""

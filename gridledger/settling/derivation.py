@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gridcore.errors import EncodingError, UsageError
-from gridcore.quality import FLAG_INTERPOLATED
+from gridcore.quality import FLAG_INTERPOLATED, SUBSTITUTED_WORD
 from gridevidence.view import BundleView, PartView, PositionView, TermView
 from ledger.contract import LineLike
 from ledger.one_group import one_group
@@ -95,10 +95,11 @@ def _energies(view: BundleView) -> Iterator[Step]:
     for one in view.approvals:
         when = {"start": ("start", "起点"), "end": ("end", "终点")}[one.when]
         signer, reason = one.transaction.signer, one.reason
+        what = ("Substituted register", "替代") if one.quality == SUBSTITUTED_WORD else ("Register", "")
         yield Step(
             {
-                "en": f"Register at the {when[0]}, for which {signer} answers: {reason!r}",
-                "zh_CN": f"{when[1]}示数，由 {signer} 负责：{reason!r}",
+                "en": f"{what[0]} at the {when[0]}, for which {signer} answers: {reason!r}",
+                "zh_CN": f"{when[1]}{what[1]}示数，由 {signer} 负责：{reason!r}",
             },
             numbers(f"{one.import_wh}, {one.export_wh}"),
             one.import_wh,

@@ -14,7 +14,7 @@ from quart import Blueprint, Response, request
 
 from gridcore.codes import Code
 from gridcore.serving.problems import Problem
-from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
+from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, SUBSTITUTE, ApproveReading
 from gridweb.access import READS_ALL, Role, requires
 from gridweb.acts import act_frame, read_act, told
 from gridweb.i18n import N_, _
@@ -48,8 +48,6 @@ ANSWERS: Final[Mapping[int, str]] = {
 AMOUNTS: Final = N_(
     "Both registers in kWh as the meter shows them, with at most three digits behind the point; the reason has 1 to 200 characters."
 )
-SUBSTITUTE_REASON: Final = "substitute: "
-"""How the reason of a register begins that nobody read, as with ``gridledger metering substitute``. Stays on the ledger, so it is in one language."""
 _KWH: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII)
 COLUMNS: Final = (
     Column("boundary_s", N_("Boundary"), "instant"),
@@ -211,7 +209,7 @@ async def show_form(meter: str) -> str:
         energy=[request.args.get(name, "") for name in ("energy_import", "energy_export")],
         is_stated=energy_wh is not None,
         substitute=substitute_of(registers.value, energy_wh, (boundary_s - area.slot_s, boundary_s), installed.shows),
-        substitute_reason=SUBSTITUTE_REASON,
+        substitute_reason=SUBSTITUTE,
         registers_url=table_url(meter_registers_table, meter=meter, boundary=boundary_s),
         refused=(await part_of(read_refused(source(), one, boundary_s))).value or [],
         reasons=REASONS,

@@ -250,7 +250,7 @@ def readings_table(view: BundleView, tz: str) -> Table:
     ratio = view.ratio or 1
     rows = [_reading_row(reading, ratio) for reading in view.readings]
     rows += [
-        (one.boundary_s, one.import_wh, one.export_wh, ratio, "corrected", one.reason, None, None, None)
+        (one.boundary_s, one.import_wh, one.export_wh, ratio, one.quality, one.reason, None, None, None)
         for one in view.approvals
     ]
     return Table(name, READING_COLUMNS, rows, title=_("Register readings"), tz=tz, currency=view.currency)

@@ -37,6 +37,7 @@ from ledger.registry.bodies import OPENED_TOGETHER_MAX, newest, open_entity
 from ledger.registry.calendars import must_calendar
 from ledger.registry.in_force import InForce, Registry
 from ledger.store.reader import LedgerReader
+from ledger.substitutes import Substitutes
 
 E = TypeVar("E")
 TABLE_ROWS_MAX: Final = 400_000
@@ -127,6 +128,7 @@ class LedgerView:
         self.certificates = certificates
         self.balance_documents = balance_documents
         self.contents = BlockContents(reader)
+        self.substitutes = Substitutes(reader)
         self.slot_s = CHAIN.must(self.reader).slot_s
         self._known = _Registered(reader.registry)
         self._reads: tuple[InForce, Reads] | None = None
@@ -377,6 +379,12 @@ class LedgerView:
             detail = f"no local day of area {area.id!r} begins at {day_start_s}; the one around it begins at {days[at]}"
             raise Problem("not-found", detail)
         return days[at + 1], range(max(day_start_s, area.zone.timeline.first_slot_start_s), days[at + 1], self.slot_s)
+
+    def told_quality(self, area: Area, rows: Int64, quality: UInt8, boundary_s: int, height: int) -> UInt8:
+        """Quality bytes as people are to read them: of the registers of some rows at a boundary, or of energies that end there, as of a height."""
+        place = area.in_force.installation[rows]
+        numbers = np.where(place >= 0, area.registry.numbers[place], -1).tolist()
+        return self.substitutes.told(quality, numbers, boundary_s, height)
 
     def registers(self, area: Area, rows: Int64, boundary_s: int) -> tuple[UInt8, Int64, Int64]:
         """Quality uint8[n] (255: absent), import and export int64[n] as meters show them, of some rows of the area's zone at one boundary."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -66,6 +67,7 @@ def registers(view: LedgerView, scope: Scope, area_id: str, boundary_s: int, sta
     view.check_slot("boundary_s", boundary_s)
     rows, codes = view.meters(area, scope.party)
     quality, import_wh, export_wh = view.registers(area, rows, boundary_s)
+    quality = view.told_quality(area, rows, quality, boundary_s, view.reader.height)
     ratio = area.in_force.ratio[rows]
     first, end, following = window(len(rows), start)
     found = []
@@ -168,13 +170,15 @@ def known_values(view: LedgerView, area_id: str, day_start_s: int, code: str) ->
     for slot_start_s in slots:
         known = values_of_slot(view.reader, area.zone, installations, slot_start_s)
         if known.values:
-            values = [_known(value) for value in known.values]
+            values = [_known(view, value, numbers, slot_start_s + view.slot_s) for value in known.values]
             found.append({"slot_start_s": slot_start_s, "values": values, "left_off": known.left_off})
     return {"area": area_id, "meter": code, "day_start_s": day_start_s, "day_end_s": day_end_s, "slots": found}
 
 
-def _known(value: KnownValue) -> Json:
-    word, flags = quality_words(value.quality)
+def _known(view: LedgerView, value: KnownValue, numbers: Sequence[int], end_s: int) -> Json:
+    """numbers: of the installations that the meter ever had, of which one at most hangs when the slot ends."""
+    each = np.full(len(numbers), value.quality, dtype=np.uint8)
+    word, flags = quality_words(int(view.substitutes.told(each, numbers, end_s, value.height).max()))
     return {**value._asdict(), "quality": word, "flags": list(flags)}
 
 

@@ -23,7 +23,7 @@ from ledger.http.route import Query, Schema
 from ledger.http.view import LedgerView
 from ledger.leaves.accounts import ACCOUNTS, NO_ACCOUNTS
 from ledger.leaves.balance import BALANCE
-from ledger.leaves.columns import Int64, chunks_of, split_row
+from ledger.leaves.columns import Int64, UInt8, chunks_of, split_row
 from ledger.leaves.money import join_amount
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.run import RUN, RunLeaf
@@ -166,9 +166,16 @@ def positions(
         "points": [row.point for row in billed],
         "meters": [meters[row] for row in rows.tolist()],
         **{name: column.tolist() for name, column in found.positions._asdict().items()},
-        "quality": found.quality.tolist(),
+        "quality": _told(view, area_id, rows, leaf, found.quality).tolist(),
         "next": following,
     }
+
+
+def _told(view: LedgerView, area_id: str, rows: Int64, leaf: RunLeaf, quality: UInt8) -> UInt8:
+    """The quality of energies that some rows of an area have in a run, by the meters that hang there when the slot ends."""
+    end_s, height = leaf.slot_start_s + view.slot_s, leaf.as_of_height
+    of_block = height + 1  # a run settles with what its own block answers for
+    return view.told_quality(view.area(area_id, end_s, height), rows, quality, end_s, of_block)
 
 
 def day(view: LedgerView, scope: Scope, area_id: str, day_start_s: int, run_name: str | None, start: int) -> Json:

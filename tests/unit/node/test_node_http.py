@@ -497,3 +497,4 @@ def test_quality_in_words() -> None:
     assert quality_words(0x31) == ("estimated", ("late", "interpolated"))
     assert quality_words(0xC3) == ("suspect", ("frozen", "rollover"))
     assert quality_words(0x18) == ("measured", ("late", "stuck"))
+    assert quality_words(0x32) == ("substituted", ("late",))

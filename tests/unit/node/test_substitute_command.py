@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from gridcore.codes import Code
 from gridcore.master_data import Named
+from gridcore.quality import CORRECTED, quality_words
 from gridcore.registry.installation import INSTALLATION, Installation, RemovedInstallation
 from gridcore.signers import save_key
 from gridledger.cli import main
+from gridseries.answers import read_positions
+from ledger.substitutes import Substitutes
 from tests.unit.node.test_approve_command import words
-from tests.worlds.consortium import FIRST_S, SLOT_S
+from tests.worlds.consortium import DAYS, FIRST_S, SLOT_S
 from tests.worlds.keys import key
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
@@ -81,10 +85,46 @@ async def test_energies_of_a_gap_become_registers_and_what_is_left_over_is_the_l
     assert await substitute(node, words, tmp_path, rows, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["registers"] == [[GAP_S + SLOT_S, 2_150, 0], [GAP_S + 2 * SLOT_S, 2_250, 0]]
-    expected = [(1_900, "measured"), (2_150, "corrected"), (2_250, "corrected"), (2_500, "measured")]
+    expected = [(1_900, "measured"), (2_150, "substituted"), (2_250, "substituted"), (2_500, "measured")]
     assert await registers(node) == expected
     assert await substitute(node, words, tmp_path, rows) == 0
     assert "these registers stand already" in capsys.readouterr().out
+
+
+async def test_energies_that_end_with_a_substitute_are_told_from_those_of_a_register_that_was_read(
+    world: World, words: list[str], tmp_path: Path
+) -> None:
+    node, client = world.node, world.node.client("util")
+    assert await substitute(node, words, tmp_path, f"{GAP_S},250,0\n") == 0
+    told = [
+        "metering",
+        "approve",
+        "--url",
+        node.url,
+        *words,
+        "--installation",
+        "1",
+        "--import-wh",
+        "2300",
+        "--export-wh",
+        "0",
+    ]
+    told += ["--boundary", str(GAP_S + 2 * SLOT_S), "--reason", "read at the meter"]
+    assert await asyncio.to_thread(main, told) == 0
+    await submit_all(node.client(), [[world.sender.clock(AFTER_S + 86_400)]])
+    words_of_slots = []
+    for slot_start_s in (GAP_S, GAP_S + SLOT_S):
+        found = await client.query(f"areas/a-1/slots/{slot_start_s}/positions")
+        words_of_slots.append(quality_words(found["quality"][found["meters"].index("M-1")]))
+        assert dict(read_positions(found))["M-1"].quality == found["quality"][found["meters"].index("M-1")]
+    assert words_of_slots == [("substituted", ()), ("corrected", ())]
+    known = await client.query(f"areas/a-1/days/{DAYS[1]}/values", meter="M-1")
+    last = {one["slot_start_s"]: one["values"][-1]["quality"] for one in known["slots"]}
+    assert [last[GAP_S], last[GAP_S + SLOT_S]] == ["substituted", "corrected"]
+    told_of_one = Substitutes(node.ledger, most=1)
+    corrected = np.full(1, CORRECTED, dtype=np.uint8)
+    found_of_one = [int(told_of_one.told(corrected, [1], GAP_S + at * SLOT_S, node.ledger.height)[0]) for at in (1, 2)]
+    assert found_of_one == [CORRECTED, CORRECTED], "the newest answer alone is kept"
 
 
 async def test_a_late_reading_does_not_take_the_place_of_a_substitute_and_becomes_an_exception(
@@ -97,9 +137,9 @@ async def test_a_late_reading_does_not_take_the_place_of_a_substitute_and_become
     found = (await node.client("util").query("exceptions"))["exceptions"]
     codes = [row["code"] for batch in found if batch["boundary_s"] == GAP_S + SLOT_S for row in batch["rows"]]
     assert codes == [Code.ROW_CORRECTION_CANDIDATE]
-    assert (await registers(node))[1] == (2_150, "corrected")
+    assert (await registers(node))[1] == (2_150, "substituted")
     assert await substitute(node, words, tmp_path, f"{GAP_S},280,0\n", "--replace") == 0
-    assert (await registers(node))[1] == (2_180, "corrected")
+    assert (await registers(node))[1] == (2_180, "substituted")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +204,7 @@ async def test_a_span_over_a_reset_or_an_exchange_of_the_meter_is_refused_as_a_w
     assert f"energies.csv, row 3: M-1 was exchanged, reset or taken down at {at_s}" in said
     assert await registers(node) == before
     assert await substitute(node, words, tmp_path, f"{GAP_S},250,0\n") == 0
-    assert (await registers(node))[1] == (2_150, "corrected")
+    assert (await registers(node))[1] == (2_150, "substituted")
 
 
 async def test_where_a_slot_is_not_over_or_the_first_register_is_refused_none_is_taken(
