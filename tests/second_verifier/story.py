@@ -154,6 +154,7 @@ class Story:
     leaves_s: int | None = None  # h1's meter is taken down, and none follows
     comes_s: int | None = None  # it is put up, and there was none before
     measures_part_slots: bool = False
+    taken_up: tuple[tuple[str, Item], ...] = ()  # rules that the zone's row names, with their first slots
     installation_gateway: str = "gw1"
     gateway_organisation: str = "operator"
     gateway_retired: bool = False
@@ -283,6 +284,7 @@ def _true_rows(story: Story) -> list[tuple[str, int, Item]]:
         "metering_deadline_s": 1_800,
         "open_before_start_s": 3_600,
         **({"part_slots_are_measured": True} if story.measures_part_slots else {}),
+        **dict(story.taken_up),
     }
     party: dict[str, Item] = {"area": "a1", "organisation": story.party_organisation, "trades": True}
     rows: list[tuple[str, int, Item]] = [

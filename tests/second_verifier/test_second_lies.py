@@ -34,6 +34,12 @@ from tests.second_verifier.told import Told
 from tests.second_verifier.verify import Answer, verify
 
 HONEST = Story()
+TAKEN_UP = (
+    ("gap_slots_from_s", 9_900),
+    ("gap_slots_max", 96),
+    ("runs_follow_points", True),
+    ("runs_follow_points_from_s", 9_000),
+)
 
 
 @lru_cache(maxsize=8)
@@ -71,6 +77,7 @@ ROLLED = replace(
         pytest.param(replace(HONEST, later_run=True), id="a run that another one follows"),
         pytest.param(replace(HONEST, next_key_from_s=6_301), id="a key that is replaced later"),
         pytest.param(replace(HONEST, gateway_revoked_s=9_911), id="a gateway's key that is revoked later"),
+        pytest.param(replace(HONEST, taken_up=TAKEN_UP), id="a zone that takes up newer rules"),
         pytest.param(
             replace(HONEST, order=BUY._replace(price=100_000), fill=BOUGHT._replace(price=100_000)), id="at the limit"
         ),
@@ -295,6 +302,7 @@ LIES: list[tuple[str, str, Story]] = [
     ("an enrolment signed by a thief", "signatures", replace(HONEST, enrolment_pair="thief")),
     ("slots of a length that no chain has", "header", replace(HONEST, slot_s=600)),
     ("a slot that starts on no boundary", "header", replace(HONEST, slot_s=3_600)),
+    ("a zone that takes up a rule before all time", "shape", replace(HONEST, taken_up=(("gap_slots_from_s", -1),))),
     ("an area of another zone", "registry", replace(HONEST, rewritten=("area/a1", "zone", "z2"))),
     ("rules of another area", "registry", replace(HONEST, rewritten=("area/a1", "rules", "r2"))),
     ("a point of another area", "registry", replace(HONEST, rewritten=("point/p1", "area", "a2"))),
