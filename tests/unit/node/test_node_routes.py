@@ -12,7 +12,7 @@ from gridcore.node_interface import API
 from ledger.http.app import create_app
 from ledger.http.dispatcher import Dispatcher, Node
 from ledger.http.openapi import openapi
-from ledger.http.roles import OWN_AREAS, OWN_ROWS
+from ledger.http.roles import OWN_AREAS, OWN_ROWS, PARTY_IN_SCOPE
 from ledger.http.route import JSON_TYPE, Posted, Query, Service
 from ledger.http.routes import ROUTES
 from settlement import statements
@@ -54,7 +54,7 @@ def test_every_function_takes_what_its_route_hands_it() -> None:
         assert function is not None, route.rule
         _, *taken = inspect.signature(function).parameters
         handed = {one.argument for one in route.parameters}
-        if route.access in (OWN_ROWS, OWN_AREAS):
+        if route.access in (OWN_ROWS, OWN_AREAS, PARTY_IN_SCOPE):
             handed = (handed - {"party"}) | {"scope"}
         if isinstance(route, Posted):
             handed = (handed - {"digest"}) | {"body", "caller"}
