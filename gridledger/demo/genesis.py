@@ -116,11 +116,15 @@ def has_tariff(world: World) -> bool:
 class _Said:
     """What terms say of points, by the names of their meters.
 
+    trading: parties that may order, nobody where points move and the contract takes no orders: whoever trades has a point at all times.
     end_s: where runs have dates ledger time goes on behind the last slot, where nothing is measured: from then on nobody is billed or trades.
     """
 
     def __init__(self, terms: Dataset, world: World) -> None:
         self.terms = terms
+        moves = any(point.later for point in terms.points)
+        takes_orders = CONTRACTS[terms.rules.contract].takes_orders
+        self.trading = world.traders if takes_orders or not moves else ()
         self.end_s = None if terms.rules.runs is None else int(world.boundary_s[-1])
         self._points = {point.point: point for point in terms.points}
         self._keys = keys_of(terms)
@@ -171,7 +175,7 @@ def _party(world: World, said: _Said, point: PointRow) -> Iterator[Listed]:
     if not has_tariff(world):
         yield Named(PARTY, point.party, Party(point.area, UTILITY, point.party in world.traders))
         return
-    rows = list(party_rows(said.terms, point, world.traders, None, UTILITY))
+    rows = list(party_rows(said.terms, point, said.trading, None, UTILITY))
     yield from rows
     if said.end_s is not None and rows[-1].record.trades:
         yield Named(PARTY, point.party, rows[-1].record._replace(trades=False), said.end_s)

@@ -15,6 +15,7 @@ from gridcore.run_names import INITIAL
 from gridledger.demo.asking import answers_in_turn
 from gridledger.demo.day import patiently
 from gridledger.demo.run_sums import RunSums, read_run
+from gridledger.settling.dataset import Dataset
 from gridledger.simulating.settled import SUMS, Settled
 from gridledger.tables.columns import table_of
 from gridledger.tables.files import write_tables
@@ -28,7 +29,7 @@ from gridledger.tables.results import (
     results_root,
 )
 from ledger.client import Client
-from ledger.contract import Contract
+from settlement.catalogue import CONTRACTS
 from simulators.grid.world import World
 
 
@@ -89,9 +90,10 @@ class _SlotAnswers(NamedTuple):
     positions: Mapping[str, Any]
 
 
-async def fetch_tables(client: Client, world: World, contract: Contract) -> Tables:
-    """Everything that the ledger decided about ``world``, asked from the node as the utility. contract: by which its areas are settled."""
-    tables = Tables(Settled(world), measured_slots=set(world.slot_start_s.tolist()))
+async def fetch_tables(client: Client, world: World, terms: Dataset) -> Tables:
+    """Everything that the ledger decided about ``world``, asked from the node as the utility. terms: by which it is settled."""
+    contract = CONTRACTS[terms.rules.contract]
+    tables = Tables(Settled(world, points=terms.points), measured_slots=set(world.slot_start_s.tolist()))
     boundaries = (
         _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
         for area in world.areas

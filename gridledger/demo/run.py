@@ -232,10 +232,10 @@ class _Collected:
 
 
 async def _collect(scene: Scene, client: Client, world: World) -> _Collected:
-    tables = await fetch_tables(client, world, CONTRACTS[scene.terms.rules.contract])
+    tables = await fetch_tables(client, world, scene.terms)
     status = await patiently(client.status)
     await check_same_state(scene, status)
-    return _Collected(tables, status, await save_samples(scene, client, tables, world))
+    return _Collected(tables, status, await save_samples(scene, client, tables))
 
 
 def _write_results(plan: Plan, scene: Scene, troubles: Troubles, collected: _Collected) -> Outcome:

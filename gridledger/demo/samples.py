@@ -15,7 +15,6 @@ from gridledger.founding.folder import write_new
 from gridledger.tables.results import StatementRow
 from ledger.client import Client
 from settlement.catalogue import CONTRACTS
-from simulators.grid.world import World
 
 TRADES: Final = ("trade_sell", "trade_buy")
 PREFERRED_LINES: Final = (*TRADES, "agreement_buy", "schedule_buy", "community_buy", "residual_import", "levy")
@@ -30,12 +29,12 @@ class Sample:
     arguments: str
 
 
-async def save_samples(scene: Scene, client: Client, tables: Tables, world: World) -> Sample:
+async def save_samples(scene: Scene, client: Client, tables: Tables) -> Sample:
     """Export one bill line as ``sample.evd``, with the slot's anonymous book beside it where there are orders; where there are further nodes each gives its
     own bundle, ``sample-2.evd`` and so on. ``client``: of the first node.
     """
     line = _choose(tables)
-    area = next(meter.area for meter in world.meters if meter.party == line.party)
+    area = next(point.area for point in scene.terms.points if line.party in point.parties)
     write_new(scene.out / "sample.evd", await _bundle(client, line))
     is_cleared = CONTRACTS[scene.terms.rules.contract].takes_orders
     if is_cleared:

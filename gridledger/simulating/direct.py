@@ -219,8 +219,9 @@ def _settle(plan: DirectPlan, home: Path, run: _Run, when_founded: Callable[[], 
 
 def _settled(reader: LedgerReader, run: _Run) -> Settled:
     run.progress("reading what was settled")
-    settled = Settled(run.world, run.arrays)
-    dataset = run.dataset._replace(points=[point for point in run.dataset.points if not point.is_border])
+    settled = Settled(run.world, run.arrays, run.dataset.points)
+    points = [point._replace(party=party, later=()) for point in run.dataset.points for party in point.parties]
+    dataset = run.dataset._replace(points=points)
     column = np.array([settled.column_of_meter[point.point] for point in dataset.points], dtype=np.int64)
     for of in read_slots(reader, dataset):
         slot = (of.slot_start_s - int(dataset.slot_start_s[0])) // dataset.slot_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gridcore.column import I64_MAX
 from gridcore.errors import UsageError
 from gridcore.quality import ABSENT_QUALITY, quality_words
+from gridledger.settling.dataset import PointRow
 from gridledger.settling.files.fault import FilesError
 from gridledger.settling.files.fields import integers
 from gridledger.settling.files.table import Header
@@ -65,10 +66,21 @@ class Flow:
     owing_nano: int = 0
 
 
-class Settled:
-    """Filled slot by slot, area by area. Arrays [slots, meters] have a column for each meter of the world, a feeder's stays absent."""
+class _Move(NamedTuple):
+    """Somebody else is billed at a meter, by its column, from a slot on."""
 
-    def __init__(self, world: World, new_array: NewArray = in_memory) -> None:
+    column: int
+    first_slot: int
+    party: str
+
+
+class Settled:
+    """Filled slot by slot, area by area. Arrays [slots, meters] have a column for each meter of the world, a feeder's stays absent.
+
+    points: who is billed at each meter, from when on; none: its party in all slots.
+    """
+
+    def __init__(self, world: World, new_array: NewArray = in_memory, points: Sequence[PointRow] = ()) -> None:
         shape = world.slots, len(world.meters)
         self.world = world
         self.import_wh = new_array(shape, np.int32)
@@ -86,7 +98,13 @@ class Settled:
             [column for column, meter in enumerate(world.meters) if meter.party], dtype=np.intp
         )
         """int[n]: the meters of parties."""
-        self._sums: NDArray[np.int64] = np.zeros((len(SUMS), len(world.meters)), dtype=np.int64)
+        self._moves = [
+            _Move(columns[point.point], int(np.searchsorted(world.slot_start_s, from_s)), party)
+            for point in points
+            for from_s, party in point.later
+        ]
+        self._sums: NDArray[np.int64] = np.zeros((len(SUMS), len(world.meters) + len(self._moves)), dtype=np.int64)
+        """Of each meter, then of each move."""
 
     @cached_property
     def columns_of_area(self) -> Mapping[str, NDArray[np.intp]]:
@@ -103,8 +121,19 @@ class Settled:
         self.import_wh[slot, at], self.export_wh[slot, at] = columns["import_wh"], columns["export_wh"]
         self.quality[slot, at] = quality
         self.traded_wh[slot] += exact_sum(columns["bought_wh"])
+        places = self._places(slot, at)
         for number, name in enumerate(SUMS):
-            self._sums[number, at] += columns[name]
+            self._sums[number, places] += columns[name]
+
+    def _places(self, slot: int, at: Int64Column) -> Int64Column:
+        """Where the sums of some meters are, of whoever is billed in a slot."""
+        if not self._moves:
+            return at
+        place = np.arange(len(self.world.meters), dtype=np.int64)
+        for number, move in enumerate(self._moves, len(place)):
+            if move.first_slot <= slot:
+                place[move.column] = number
+        return place[at]
 
     def add_line(self, slot: int, kind: str, account: str, energy_wh: int, owed_nano: int, owing_nano: int) -> None:
         """Lines of one kind: what they come to where parties owe (``owed_nano`` >= 0), and where they are owed (``owing_nano`` >= 0)."""
@@ -125,15 +154,20 @@ class Settled:
     @property
     def sums(self) -> Mapping[str, int]:
         """What all parties come to, by the names of ``SUMS``."""
-        has_party = np.array([bool(meter.party) for meter in self.world.meters])
+        has_party = np.array([bool(party) for party in self._billed])
         return {name: exact_sum(column[has_party]) for name, column in zip(SUMS, self._sums, strict=True)}
 
+    @property
+    def _billed(self) -> list[str]:
+        """Whose each sum is; "" for nobody."""
+        return [*(meter.party for meter in self.world.meters), *(move.party for move in self._moves)]
+
     def parties(self) -> list[PartyRow]:
-        """Every party, in the order of the world's meters."""
+        """Every party, in the order of the world's meters, then who was billed later."""
         sums: dict[str, list[int]] = defaultdict(lambda: [0] * len(SUMS))
-        for meter, of_meter in zip(self.world.meters, self._sums.T.tolist(), strict=True):
-            if meter.party:
-                sums[meter.party] = [before + more for before, more in zip(sums[meter.party], of_meter, strict=True)]
+        for party, of_place in zip(self._billed, self._sums.T.tolist(), strict=True):
+            if party:
+                sums[party] = [before + more for before, more in zip(sums[party], of_place, strict=True)]
         return [PartyRow(party, *of_party) for party, of_party in sums.items()]
 
     def write(self, out: Path) -> None:

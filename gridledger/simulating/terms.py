@@ -146,7 +146,9 @@ def _with_rules(own: Dataset, world: World, rules: RulesRead) -> Dataset:
     files, points = {path.name: path for path in files_of(world.scenario.tariff)}, own.points
     inputs = [rules.input_file]
     if POINTS in files:
-        points, points_file = read_more_of_points(files[POINTS], points)
+        zone = Zone(world.scenario.calendar.time_zone)
+        points, points_file = read_more_of_points(files[POINTS], points, SLOT_S, rules.contract, zone)
+        _check_moves(world, rules, points)
         inputs.append(points_file)
     columns = columns_of(world, points)
     measured = Measured(
@@ -169,6 +171,17 @@ def _with_rules(own: Dataset, world: World, rules: RulesRead) -> Dataset:
         tariff_series=terms.tariff_series,
         reactive=terms.reactive,
     )
+
+
+def _check_moves(world: World, rules: RulesRead, points: Sequence[PointRow]) -> None:
+    """A home orders in the name of its party in all slots: that stays where it orders."""
+    if not rules.contract.takes_orders:
+        return
+    traders = set(world.traders)
+    for point in points:
+        if point.later and point.party in traders:
+            what = f"{point.party} places orders, and under {rules.contract.contract_id} stays billed for {point.point}"
+            raise UsageError(f"{POINTS}: {what}; let points move at which nobody orders")
 
 
 def _equal_keys(points: Sequence[PointRow]) -> list[KeyRow]:

@@ -102,7 +102,14 @@ AGREED_FOLDER = {
     ),
     "prices.csv": "start,key,price_micro_per_kwh\n2026-04-15T00:00:00,deal,350000\n2026-04-15T00:30:00,deal,370000\n",
 }
-MONTHLY_FOLDER = {"rules.toml": RULES.replace("mid_market_rate/1", "bill_sharing/1")}
+MONTHLY_FOLDER = {
+    "rules.toml": RULES.replace("mid_market_rate/1", "bill_sharing/1"),
+    "points.csv": (
+        "point,party,valid_from\nM-H018,T-1,2026-04-15T00:30:00\n"
+        "M-H006,H018,2026-04-15T00:15:00\nM-H018,T-2,2026-04-15T00:45:00\n"
+    ),
+}
+"""Somebody else moves in, twice at one home, and at another one who is billed elsewhere too."""
 
 
 def rules_folder(folder: Path, files: Mapping[str, str]) -> Path:
@@ -127,6 +134,9 @@ def test_without_orders_agents_and_columns_settle_the_same(files: dict[str, str]
     for name in ("statements.csv", "postings.csv"):
         assert (agents.out / name).read_bytes() == (direct.out / "settlement" / name).read_bytes(), name
     assert (agents.out / "settlement.csv").read_bytes() == (direct.out / "settlement.csv").read_bytes()
+    billed = {row["party"] for row in agents.rows("statements.csv")}
+    assert {row["party"] for row in agents.rows("settlement.csv") if int(row["import_wh"])} <= billed
+    assert ({"T-1", "T-2"} <= billed) == ("points.csv" in files)
     for name, text in files.items():
         assert (agents.out / name).read_text() == text, name
     assert "--seed 7 --rules . --out DIR" in (agents.out / "report.html").read_text("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ _HEADER: Final = Header(
 )
 _OF_KNOWN: Final = ("grid_place", "energy_kind", *_BALANCE_PARTNERS, "voltage_level", "partners")
 """What a row may say of a point whose party and area are known."""
-_HEADER_OF_KNOWN: Final = Header(("point",), (*_OF_KNOWN[:-1], *Partners._fields))
+_HEADER_OF_KNOWN: Final = Header(("point",), ("party", "valid_from", *_OF_KNOWN[:-1], *Partners._fields))
 MOVES_MAX: Final = 50
 """Times at which somebody else is billed for a point: an entity keeps 64 entries."""
 _PLACES: Final = 3
@@ -112,13 +112,21 @@ def still_billed(points: Sequence[PointRow]) -> Sequence[str]:
     return [f"{NAME_OF_FILE}: billed as before, nobody moves in: {found[0]}{more}"]
 
 
-def read_more_of_points(path: Path, points: Sequence[PointRow]) -> PointsRead:
-    """Read a file of points that are known already, each in one row at most: what else is said of them. FilesError at the first fault."""
+def read_more_of_points(
+    path: Path, points: Sequence[PointRow], slot_s: int, contract: Contract, zone: Zone
+) -> PointsRead:
+    """Read a file of points that are known already with their parties: what else is said of each, in one row at most, and in rows with ``valid_from`` who is
+    billed from then on. FilesError at the first fault, and as ``read_points`` for a party.
+    """
     table = Table(path, _HEADER_OF_KNOWN)
     known, row_of = {point.point: point for point in points}, dict[str, int]()
-    names = Names(list(known))
+    area_of = {point.party: point.area for point in points}
+    names, accounts = Names(list(known)), Names(list(contract.accounts))
+    moves: list[tuple[int, int, PointRow]] = []
     for block in table.blocks():
         names.codes(block.columns["point"], "point of the scenario")
+        if "party" in block.columns:
+            _check_parties(block.columns["party"], accounts, contract.contract_id)
         columns = (
             _grid_places_of(block),
             _energy_kinds_of(block),
@@ -126,14 +134,39 @@ def read_more_of_points(path: Path, points: Sequence[PointRow]) -> PointsRead:
             _levels_of(block),
             _partners_of(block),
         )
-        texts = block.columns["point"].texts()
-        for row, name, said in zip(block.row.tolist(), texts, zip(*columns, strict=True), strict=True):
+        texts, parties = block.columns["point"].texts(), _names_of(block, "party")
+        rows = zip(
+            block.row.tolist(), texts, parties, _starts_of(block, zone, slot_s), zip(*columns, strict=True), strict=True
+        )
+        for row, name, party, at_s, said in rows:
+            if at_s is not None:
+                moves.append(
+                    (at_s, row, _moving(known[name], row, party, area_of, dict(zip(_OF_KNOWN, said, strict=True))))
+                )
+                continue
             if name in row_of:
                 what = f"the point {name} stands in row {row_of[name]} already"
-                raise fault(table.name, what, "give each point once", row=row, column="point")
+                right = "give each point once; a row of somebody else from a time on has a valid_from"
+                raise fault(table.name, what, right, row=row, column="point")
+            if party is not None and party != known[name].party:
+                what = f"{known[name].party} is billed for {name} at first"
+                raise fault(table.name, what, "leave it empty, or give a valid_from", row=row, column="party")
             row_of[name] = row
             known[name] = known[name]._replace(**dict(zip(_OF_KNOWN, said, strict=True)))
+    for at_s, row, point in sorted(moves, key=lambda move: move[:2]):
+        known[point.point] = _moved(known[point.point], at_s, row, point)
     return PointsRead(list(known.values()), table.input_file())
+
+
+def _moving(known: PointRow, row: int, party: str | None, area_of: dict[str, str], said: dict[str, Any]) -> PointRow:
+    """A row of a known point from a time on. area_of: of each party, which is told it."""
+    if party is None:
+        what = f"nobody is named who is billed for {known.point} from then on"
+        raise fault(NAME_OF_FILE, what, "give a party, or leave valid_from empty", row=row, column="party")
+    if area_of.setdefault(party, known.area) != known.area:
+        what = f"the party {party} has points of the area {area_of[party]} already"
+        raise fault(NAME_OF_FILE, what, "give it one name for each area", row=row, column="party")
+    return known._replace(party=party, later=(), **said)
 
 
 def _starts_of(block: Block, zone: Zone | None, slot_s: int) -> list[int | None]:

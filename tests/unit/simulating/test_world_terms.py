@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gridcore.errors import UsageError
@@ -13,9 +14,11 @@ from gridcore.registry.zone import ZONE
 from gridledger.cli import main
 from gridledger.demo.prepare import prepare_for_agents
 from gridledger.demo.scene import lay_out
+from gridledger.simulating.settled import SUMS, Settled
 from gridledger.simulating.terms import FILES, terms_of
 from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
+from tests.demo.catalogue_rules import RULES_OF
 
 PRICES = """
 [prices]
@@ -35,6 +38,8 @@ gain_price_micro_per_kwh = 250000
 surplus_price_micro_per_kwh = 200000
 shortfall_price_micro_per_kwh = 600000
 """
+MOVES, MOVED = "point,party,valid_from\n", "2026-04-15T00:30:00"
+AUCTION = RULES_OF["pay_as_bid/1"]["rules.toml"]
 RUNS = """
 [timeline]
 final_after_s = 5184000
@@ -109,6 +114,22 @@ def test_prices_with_dates_begin_on_local_days_of_the_scenario(village: World, t
     assert terms.rules.prices["residual_price_micro_per_kwh"] == 500_000
 
 
+def test_somebody_else_is_billed_from_a_slot_on_also_where_others_order(village: World, tmp_path: Path) -> None:
+    rows = f"{MOVES}M-L001,T-2,2026-04-15T00:45:00\nM-L001,,\nM-L001,T-1,{MOVED}\n"
+    terms = terms_of(under(village, tmp_path, rules=AUCTION, points=rows))
+    (point,) = (point for point in terms.points if point.point == "M-L001")
+    starts_s = village.slot_start_s.tolist()
+    assert point.later == ((starts_s[2], "T-1"), (starts_s[3], "T-2"))
+    settled = Settled(village, points=terms.points)
+    column = settled.column_of_meter["M-L001"]
+    for slot in range(4):
+        columns = {name: np.array([10**slot]) for name in SUMS}
+        settled.add_positions(slot, np.array([column]), columns, np.zeros(1, dtype=np.uint8))
+    sums = {row.party: row.import_wh for row in settled.parties() if row.import_wh}
+    assert sums == {point.party: 11, "T-1": 100, "T-2": 1_000}
+    assert settled.sums["import_wh"] == 1_111
+
+
 def test_a_file_of_rules_has_nothing_beside_it(village: World, tmp_path: Path) -> None:
     world = under(village, tmp_path, rules=KEYS, keys="point,share_ppm\nM-H001,400000\n")
     alone = terms_of(replace(world, scenario=world.scenario.sized(rules=tmp_path / "rules.toml")))
@@ -123,7 +144,25 @@ def test_a_file_of_rules_has_nothing_beside_it(village: World, tmp_path: Path) -
             "points.csv, row 2, point: 'M-H999' is no known point of the scenario; did you mean",
         ),
         ({"points": "point\nM-H001\nM-H001\n"}, "points.csv, row 3, point: the point M-H001 stands in row 2 already"),
-        ({"points": "point,party\nM-H001,x\n"}, "points.csv, row 1: "),
+        ({"points": "point,party\nM-H001,x\n"}, "row 2, party: H001 is billed for M-H001 at first; leave it empty, or"),
+        (
+            {"points": f"{MOVES}M-H001,,{MOVED}\n"},
+            "row 2, party: nobody is named who is billed for M-H001 from then on",
+        ),
+        ({"points": f"{MOVES}M-H001,T-1,2026-04-15T00:07:00\n"}, "points.csv, row 2, valid_from: "),
+        ({"points": f"{MOVES}M-H001,levy,{MOVED}\n"}, "row 2, party: 'levy' is an account of mid_market_rate/1"),
+        (
+            {"points": f"{MOVES}M-H001,T-1,{MOVED}\nM-H001,T-2,{MOVED}\n"},
+            "points.csv, row 3, valid_from: somebody is billed for M-H001 from 2026-04-14T16:30:00Z",
+        ),
+        (
+            {"points": f"{MOVES[:-1]},supplier\nM-H001,T-1,{MOVED},other\n"},
+            "row 2, valid_from: M-H001 has another supplier, offtaker or grid_operator in its first row; leave all three",
+        ),
+        (
+            {"rules": AUCTION, "points": f"{MOVES}M-H001,T-1,{MOVED}\n"},
+            "points.csv: H001 places orders, and under pay_as_bid/1 stays billed for M-H001; let points move at which",
+        ),
         ({"points": "point,energy_kind\nM-H001,sunny\n"}, "'sunny' is no kind of energy"),
         ({"rules": KEYS, "keys": "point,share_ppm\nM-H001,1000000\nM-H002,1\n"}, "keys.csv, row 3, share_ppm: "),
         (
