@@ -23,11 +23,11 @@ from gridledger.settling.chain.points import histories_of, keys_of, party_rows
 from gridledger.settling.chain.prices import rules_of_area, rules_rows
 from gridledger.settling.chain.reactive import reactive_rows
 from gridledger.settling.chain.tariffs import tariff_rows
-from gridledger.settling.dataset import AgreementRow, Dataset, PointRow
+from gridledger.settling.dataset import AgreementRow, Dataset, FileRules, PointRow
 from settlement.catalogue import CONTRACTS, contract_pin
 from simulators.grid.metering import MeterSpec
 from simulators.grid.world import World
-from simulators.scenarios.schema import SLOT_S
+from simulators.scenarios.schema import SLOT_S, Timeline
 
 CHAIN_NAME = "gridledger-demo-"
 CALENDAR = ZONE_NAME = "demo"
@@ -57,22 +57,8 @@ def build_genesis(
         *(tariff_rows(terms) if has_tariff(world) else ()),
         *signers(public_keys, gateways),
     ]
-    rules, runs = terms.rules, terms.rules.runs
-    zone = Zone(
-        contract=rules.contract,
-        contract_pin=contract_pin(rules.contract),
-        first_slot_start_s=first_slot_s,
-        gate_before_start_s=rules.gate_before_start_s,
-        metering_deadline_s=rules.metering_deadline_s,
-        correction_after_s=rules.metering_deadline_s if runs is None else None,
-        final_after_s=None if runs is None else runs.final_after_s,
-        run_calendar=None if runs is None else runs.calendar.encode(),
-        open_before_start_s=scenario.timeline.open_before_start_s,
-        gap_slots_max=scenario.timeline.gap_slots_max,
-        runs_follow_points=True,
-        part_slots_are_measured=True,
-    )
-    listed.append(Named(ZONE, ZONE_NAME, zone))
+    rules = terms.rules
+    listed.append(Named(ZONE, ZONE_NAME, _zone(scenario.timeline, rules, first_slot_s)))
     for gateway, area in zip(gateways, world.areas, strict=True):
         listed.append(Named(GATEWAY, gateway, Gateway(UTILITY, "software")))
         listed.append(Named(AREA, area, Area(CALENDAR, rules_of_area(terms, area), ZONE_NAME)))
@@ -96,6 +82,25 @@ def build_genesis(
         currency=rules.invoice.currency,
         salt_seed=salt_seed,
     ).genesis()
+
+
+def _zone(timeline: Timeline, rules: FileRules, first_slot_s: int) -> Zone:
+    """The one zone. timeline: of the scenario; first_slot_s: UTC seconds."""
+    runs = rules.runs
+    return Zone(
+        contract=rules.contract,
+        contract_pin=contract_pin(rules.contract),
+        first_slot_start_s=first_slot_s,
+        gate_before_start_s=rules.gate_before_start_s,
+        metering_deadline_s=rules.metering_deadline_s,
+        correction_after_s=rules.metering_deadline_s if runs is None else None,
+        final_after_s=None if runs is None else runs.final_after_s,
+        run_calendar=None if runs is None else runs.calendar.encode(),
+        open_before_start_s=timeline.open_before_start_s,
+        gap_slots_max=timeline.gap_slots_max,
+        runs_follow_points=True,
+        part_slots_are_measured=True,
+    )
 
 
 def gateway_of(area_number: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gridledger.demo.instruments import AT_ONCE
 from gridledger.simulating.fault_scores import ABSENT, ROLLED, UNSEEN, score_run
 from simulators.scenarios.schema import AREA_KINDS, METER_KINDS
 from tests.demo.demo_run import Finished, run_simulation
@@ -39,9 +40,10 @@ EVENTS = (
 )
 OF_METER = {"late", "lost", "exception", "no_value", "reset", "swapped", "word_swap"}
 OF_AREA = {"garbled", "dead_gateway", "blackout", "cut_from_meters", "clock_step"}
+NO_ANSWER = f"no answer within {AT_ONCE['timeout_ms']} ms"
 SAID_BY_THE_AGENT = {
-    "late": ("meter_not_read", "M-H001", "no answer within 1000 ms"),
-    "lost": ("meter_not_read", "M-H002", "no answer within 1000 ms"),
+    "late": ("meter_not_read", "M-H001", NO_ANSWER),
+    "lost": ("meter_not_read", "M-H002", NO_ANSWER),
     "exception": ("meter_not_read", "M-H003", "device answers with exception 4"),
     "no_value": ("reading_quarantined", "M-H008", "says 'no value'"),
     "reset": ("reading_doubted", "M-H004", "a cumulative register never goes back"),
