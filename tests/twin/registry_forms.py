@@ -227,10 +227,7 @@ def has_form(kind: str, value: Leaf) -> bool:
     if kind == "grid_connection":
         return is_word(value["voltage_level"])
     if kind == "tariff":
-        days = value.get("days")
-        named = any("holiday" in one.get("day_kinds", []) for one in value["components"] if isinstance(one, dict))
-        is_told = not named or (days is not None and "holiday" in days)
-        return is_tariff(value["components"]) and (days is None or are_named_days(days)) and is_told
+        return is_tariff(value["components"]) and has_right_days(value)
     if kind == "price_series":
         count, rest = divmod(len(value["prices"]), 8)
         return rest == 0 and 1 <= count <= 3_000 and all(abs(price) <= 10**9 for price in prices_in(value))
@@ -344,6 +341,13 @@ def is_component(one: Leaf) -> bool:
 DAY_KINDS = [
     list(kinds) for size in (1, 2, 3) for kinds in itertools.combinations(("holiday", "weekend", "workday"), size)
 ]
+
+
+def has_right_days(tariff: Leaf) -> bool:
+    """Whether a tariff names days of the calendar, if any, and a holiday where a component holds on holidays."""
+    days = tariff.get("days")
+    is_needed = any("holiday" in one.get("day_kinds", []) for one in tariff["components"])
+    return (days is None or are_named_days(days)) and not (is_needed and "holiday" not in (days or {}))
 
 
 def are_named_days(days: dict[Any, Any]) -> bool:

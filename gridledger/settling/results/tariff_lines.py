@@ -90,11 +90,7 @@ def chargings(
     is what their last runs say, whichever run is charged. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
-    of_party = {
-        party: Tariff(one.components, holding, one.prices, one.rates)
-        for party, one in tariffs.items()
-        if one.components
-    }
+    of_party = _charging_tariffs(tariffs, holding)
     if not of_party:
         return
     used_wh: dict[str, dict[str, list[int]]] = {}
@@ -156,6 +152,15 @@ def uncharged(
             names = dict.fromkeys(one.name for one in components if (holding.of(one) & here).any())
             found += [Uncharged(party, months.names[month], name, point, reason) for name in names]
     return found
+
+
+def _charging_tariffs(tariffs: Mapping[str, PartyTariff], holding: Holding) -> dict[str, Tariff]:
+    """Those that have components, by party."""
+    return {
+        party: Tariff(one.components, holding, one.prices, one.rates)
+        for party, one in tariffs.items()
+        if one.components
+    }
 
 
 def used_of_year(
