@@ -29,7 +29,7 @@ from gridledger.settling.documents import (
 )
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.billing import Billing
-from ledger.http.documents import AreaMonth, DisputedPart, DocumentLine, DocumentTax, MonthDocument
+from ledger.http.documents import AreaMonth, DisputedPart, DocumentLine, DocumentTax, MonthDocument, UnchargedPart
 from ledger.leaves.columns import Int64
 from ledger.leaves.runs import RUNS
 from ledger.store.reader import LedgerReader
@@ -174,6 +174,7 @@ def _made(reader: LedgerReader, scope: Scope, months: Mapping[str, Int64], asked
         disputed=(),
         without_tariff=charged.without_tariff,
         following=end if end < len(names) else None,
+        uncharged=[] if billing is None else _uncharged(billing),
     )
     return _Kept(
         is_of_year=is_of_year,
@@ -192,6 +193,11 @@ def _disputed(reader: LedgerReader, contestable: Sequence[Contestable]) -> list[
         for one in rows
         if one.disputes
     ]
+
+
+def _uncharged(billing: Billing) -> list[UnchargedPart]:
+    """Of the one month of a billing."""
+    return [UnchargedPart(one.party, one.component, one.point, one.reason) for one in billing.uncharged()]
 
 
 def _documents(billing: Billing) -> Iterator[MonthDocument]:

@@ -33,7 +33,7 @@ pages = Blueprint("documents", __name__)
 PARTIES_MAX: Final = 512
 """Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""
 NAMED_MAX: Final = 16
-"""Parties without a tariff, and parties that dispute something, that the note of a table names."""
+"""Parties without a tariff, parties that dispute something, and components that are not charged, that the note of a table names."""
 SORTS: Final[Mapping[str, str]] = {
     INVOICE: N_("invoice"),
     CREDIT: N_("credit note"),
@@ -65,6 +65,7 @@ NOTHING: Final[Answer] = {
     "slots_settled": 0,
     "disputed": (),
     "without_tariff": (),
+    "uncharged": (),
     "next": None,
 }
 
@@ -238,8 +239,22 @@ def note_of_answer(answer: Answer, currency: str) -> str:
     rates = dict.fromkeys(percent_text(rate) for of_document in named for rate in of_document)
     notes.append(_("Tax: %(tax)s %%.", tax=" / ".join(rates)))
     notes.extend(_disputed_notes(answer["disputed"], currency))
+    notes.extend(_uncharged_notes(answer["uncharged"]))
     notes.append(_("They are computed from the ledger: no bundle proves them."))
     return " ".join(notes)
+
+
+def _uncharged_notes(uncharged: Sequence[Answer]) -> Iterator[str]:
+    """Which components are left out since nothing tells their power factor, the first of them by name."""
+    for one in uncharged[:NAMED_MAX]:
+        yield _(
+            "%(component)s of %(party)s is not charged, as the reactive energy of point %(point)s is missing or of other slots.",
+            component=one["component"],
+            party=one["party"],
+            point=one["point"],
+        )
+    if len(uncharged) > NAMED_MAX:
+        yield _("%(count)s more components are not charged.", count=forms.count(len(uncharged) - NAMED_MAX))
 
 
 def _disputed_notes(disputed: Sequence[Answer], currency: str) -> Iterator[str]:
@@ -261,7 +276,10 @@ def _area_note(answers: Sequence[Answer], currency: str) -> str:
         note_of_answer(
             {
                 **answers[0],
-                **{key: [one for answer in answers for one in answer[key]] for key in ("documents", "disputed")},
+                **{
+                    key: [one for answer in answers for one in answer[key]]
+                    for key in ("documents", "disputed", "uncharged")
+                },
             },
             currency,
         )

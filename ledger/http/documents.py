@@ -56,13 +56,22 @@ class DisputedPart(NamedTuple):
     due_nano: int
 
 
+class UnchargedPart(NamedTuple):
+    """A component that is left out of a party's month, since the month has no power factor. point: the first that lacks something; reason: ``not_there`` or ``partial``."""
+
+    party: str
+    component: str
+    point: str
+    reason: str
+
+
 class AreaMonth(NamedTuple):
     """The documents of some parties of an area, by party, then by run. height: the block as of which they are;
 
     slots_expected: of the month; slots_settled: how many have a run.
 
     without_tariff: names of those of these parties that are billed and name no tariff; following: the ``start`` of the next parties, None
-    behind the last. disputed: of these parties, as of the newest block; nothing where an earlier one was asked for.
+    behind the last. disputed: of these parties, as of the newest block; nothing where an earlier one was asked for. uncharged: components that are left out.
     """
 
     height: int
@@ -72,6 +81,7 @@ class AreaMonth(NamedTuple):
     disputed: Sequence[DisputedPart]
     without_tariff: Sequence[str]
     following: int | None
+    uncharged: Sequence[UnchargedPart] = ()
 
 
 class Documents(Protocol):

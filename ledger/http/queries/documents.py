@@ -9,7 +9,7 @@ from gridcore.errors import UsageError
 from gridcore.node_interface import API
 from gridcore.serving.openapi import TEXT, WHOLE, WHOLE_OR_NULL, Json, object_of
 from gridcore.serving.problems import Problem
-from ledger.http.documents import Documents
+from ledger.http.documents import Documents, UnchargedPart
 from ledger.http.parameters import AREA, PARTY, START, in_path, optional, read_whole_or_earlier
 from ledger.http.roles import OWN_ROWS, Scope
 from ledger.http.route import Query, Schema
@@ -65,6 +65,7 @@ def _answer(view: LedgerView, makes: Documents | None, scope: Scope, asked: _Ask
         ],
         "disputed": [one._asdict() for one in found.disputed],
         "without_tariff": list(found.without_tariff),
+        "uncharged": [one._asdict() for one in found.uncharged],
         "next": found.following,
     }
 
@@ -114,6 +115,7 @@ _ANSWER: Final = object_of(
         "documents": {"type": "array", "items": _DOCUMENT},
         "disputed": {"type": "array", "items": _DISPUTED},
         "without_tariff": {"type": "array", "items": TEXT},
+        "uncharged": {"type": "array", "items": object_of(dict.fromkeys(UnchargedPart._fields, TEXT))},
         "next": WHOLE_OR_NULL,
     }
 )

@@ -218,9 +218,12 @@ async def test_what_is_disputed_and_due_of_documents_is_named_with_its_currency(
         "quantum_nano": 10**7,
     }
     world.node.answers[PATH] = {
-        "slots_expected": 1, "slots_settled": 1, "next": None, "without_tariff": [],
+        "slots_expected": 1, "slots_settled": 1, "next": None, "without_tariff": [], "uncharged": [{"party": "p-1", "component": "factor", "point": "P-1", "reason": "partial"}] * 21,
         "documents": [{**document, "tax_ppm": 0, "taxes": [], "lines": []}], "disputed": [{"party": "p-1", "disputes": 1, **amounts}],
     }  # fmt: skip
     table = await area_documents_table(world.site.source, "a-1", month=MONTH)
     assert "p-1: of the gross amount 1.0000 CNY is disputed" in table.note
     assert "; 2.0000 CNY is due." in table.note
+    assert (
+        "factor of p-1 is not charged, as the reactive energy of point P-1 is missing or of other slots." in table.note
+    )
