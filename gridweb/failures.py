@@ -12,6 +12,7 @@ from gridcore.logs import get_logger
 from gridcore.serving.problems import PROBLEM_TYPE, Problem, word_of
 from gridweb.format import iso
 from gridweb.i18n import N_
+from gridweb.reasons import said
 from gridweb.source import BAD_REQUEST, SourceAway, SourceBusy, SourceGone, SourceMissing, SourceNotYet
 from gridweb.tables import API
 from gridweb.views import render_page
@@ -99,6 +100,7 @@ async def answer_error(error: Exception) -> Response:
         page = await render_page(
             "problem.html",
             problem=problem,
+            detail=said(str(problem)),
             heading=HEADINGS[problem.word],
             advice=ADVICE.get(problem.word, ""),
             opens_again=problem.status == UNAVAILABLE and request.method == "GET",

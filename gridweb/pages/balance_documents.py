@@ -32,6 +32,7 @@ from gridweb.pages.documents import (
     sums_from,
 )
 from gridweb.pages.month_tables import choose_month, choose_year
+from gridweb.reasons import said
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -271,7 +272,9 @@ def _totals(rows: Sequence[Sequence[Any]]) -> Sequence[object] | None:
 def _note_of_year(books: Books, span: Span) -> str:
     """What the figures of a year are, or why there are none."""
     if books.fault:
-        return _("There is no balance: documents of a month before it cannot be had (%(reason)s).", reason=books.fault)
+        return _(
+            "There is no balance: documents of a month before it cannot be had (%(reason)s).", reason=said(books.fault)
+        )
     if not books.is_whole:
         return _("There are more than %(parties)s parties: each one's own page has its year.", parties=PARTIES_MAX)
     notes = []

@@ -21,6 +21,7 @@ from gridweb.pages.documents import PARTIES_MAX, SORTS, names_tariff
 from gridweb.pages.month_tables import choose_month, choose_year, month_names
 from gridweb.pages.payments import GROUND_TITLES
 from gridweb.points import find_point, newest_day
+from gridweb.reasons import said
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, Source, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -275,7 +276,7 @@ def note_of(books: Books, span: Span) -> str:
     if books.fault:
         return _(
             "There is no balance: documents or payments of a month before it cannot be had (%(reason)s).",
-            reason=books.fault,
+            reason=said(books.fault),
         )
     if not books.is_whole:
         return _(

@@ -22,6 +22,7 @@ from gridweb.pages.components import percent_text
 from gridweb.pages.month_tables import choose_month
 from gridweb.pages.registry import read_entries
 from gridweb.points import find_point
+from gridweb.reasons import said
 from gridweb.site import source
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -228,7 +229,7 @@ def note_of_answer(answer: Answer, currency: str) -> str:
     """How far a month is, and what its documents rest on; or why there are none."""
     settled, expected = answer["slots_settled"], answer["slots_expected"]
     if reason := answer.get("reason"):
-        return _("There are no documents. The node says: %(reason)s", reason=reason)
+        return _("There are no documents. The node says: %(reason)s", reason=said(reason))
     if not answer["documents"]:
         return _("There are no documents: no tariff is named, or no slot of the month is settled yet.")
     notes = [_("Settled: %(settled)s of %(expected)s slots.", settled=settled, expected=expected)]

@@ -14,6 +14,7 @@ from gridweb.contested import Contested, read_contested
 from gridweb.format import zone_of
 from gridweb.i18n import N_, _
 from gridweb.issued import Issued, IssuedBook, IssuedDocument
+from gridweb.reasons import said
 from gridweb.site import site
 from gridweb.source import Source, SourceGone, SourceMissing
 from settlement.invoicing.open_items import Item, OpenItems, open_items
@@ -197,4 +198,6 @@ def _state(one: IssuedDocument, open_nano: int, disputed_nano: int, today: str) 
 
 def not_usable(book: IssuedBook) -> str:
     """The note of a book that cannot be used."""
-    return _("The book of issued documents cannot be used, and nothing of it is shown: %(reason)s", reason=book.fault)
+    return _(
+        "The book of issued documents cannot be used, and nothing of it is shown: %(reason)s", reason=said(book.fault)
+    )

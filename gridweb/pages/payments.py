@@ -21,6 +21,7 @@ from gridweb.pages.disputes import read_of_party
 from gridweb.pages.issued_states import PAYMENTS_MAX, read_paid
 from gridweb.pages.month_tables import choose_month, read_all_months
 from gridweb.points import Point, find_point
+from gridweb.reasons import said
 from gridweb.site import source, viewer
 from gridweb.source import Part, Source, SourceMissing, part_of
 from gridweb.tables import Column, Table, serves_table, table_url
@@ -67,7 +68,7 @@ async def area_payments_table(source: Source, area: str, *, month: str | None = 
     try:
         answers = await source.pages(f"areas/{area}/payments", rows_max=PAYMENTS_MAX, **span)
     except SourceMissing as missing:
-        note = _("There are no payments to show. The node says: %(reason)s", reason=str(missing))
+        note = _("There are no payments to show. The node says: %(reason)s", reason=said(str(missing)))
     else:
         found = [paid for answer in answers for paid in answer["payments"]]
         is_whole = answers[-1]["next"] is None

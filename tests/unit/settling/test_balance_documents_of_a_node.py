@@ -16,6 +16,8 @@ from gridcore.registry.balance_terms import BALANCE_TERMS
 from gridcore.registry.tariff import TARIFF
 from gridledger.settling import area_balance_month
 from gridledger.settling.area_balance_month import AreaBalanceDocuments
+from gridweb.i18n import speaking
+from gridweb.reasons import said
 from ledger.client import NodeRefused
 from ledger.http.documents import AreaMonth
 from ledger.store.ledger import Ledger
@@ -142,10 +144,15 @@ def test_as_many_lines_are_kept_as_there_may_be_and_of_one_more_the_oldest_month
 
 def test_a_month_or_area_that_is_not_there_is_one_clear_line(ledger: Ledger) -> None:
     documents = AreaBalanceDocuments()
-    with pytest.raises(UsageError, match="month 2027-02: area a-1 has no settled slot of it; it has 2027-01"):
+    with pytest.raises(UsageError, match="month 2027-02: area a-1 has no settled slot of it; it has 2027-01") as month:
         documents(ledger, "a-1", "2027-02", party=None, start=0)
-    with pytest.raises(UsageError, match="no area 'a-9' on this chain"):
+    with pytest.raises(UsageError, match="no area 'a-9' on this chain") as area:
         documents(ledger, "a-9", MONTH, party=None, start=0)
+    with speaking("zh_CN"):
+        assert [said(str(one.value)) for one in (month, area)] == [
+            "2027-02：台区 a-1 在该月没有已结算的时段；已有 2027-01",
+            "此链上没有台区“a-9”",
+        ]
 
 
 async def test_a_node_answers_readers_all_and_a_party_its_own_alone(tmp_path: Path) -> None:

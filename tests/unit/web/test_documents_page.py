@@ -164,8 +164,9 @@ async def test_where_a_price_is_missing_pages_and_exports_say_so_instead_of_no_d
         ]
         assert [(len(table.rows), says in table.note) for table in tables] == [(0, True)] * 3
         browser = world.web.browser(Role.UTILITY, language="zh_CN")
-        assert says in await browser.text(f"/documents?area=a-1&month={MONTH}")
-        assert says in await browser.text(f"/households/p-1/month?month={MONTH}")
+        chinese = "价格序列 spot 没有 2027-01-15T08:45"
+        assert chinese in await browser.text(f"/documents?area=a-1&month={MONTH}")
+        assert chinese in await browser.text(f"/households/p-1/month?month={MONTH}")
         await browser.post("/exports", {"content": "documents", "area": "a-1", "month": MONTH, "format": "csv"})
         (job,) = world.web.site.exports.of("utility-x")
         assert job.task is not None

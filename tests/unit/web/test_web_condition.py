@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from gridweb.access import Role
 from gridweb.health import STALLS
 from gridweb.i18n import speaking
 from gridweb.reasons import said
-from ledger.client import Shortage
+from ledger.client import NodeRefused, Shortage
 from tests.unit.web.web_world import make_world
 
 
@@ -90,3 +93,47 @@ def test_a_reason_that_nobody_knows_is_shown_as_it_is() -> None:
             "s.db: disk full; check its disk, owner and size_mib_max",
         ):
             assert said(reason) != reason
+
+
+NODE_REASONS = (
+    "month 2027-02: area a-1 has no settled slot of it; it has 2027-01",
+    "month 2027-02: area a-1 has no settled slot of it; none is settled yet",
+    "zone z-1: mid_market_rate/1 and p2p_call_auction/1 have settled slots of one month; documents are made of one contract's",
+    "month 2027-01: price series spot says no price of the slot that starts at 2027-01-15T16:00+08:00, by which component night of p-1 is charged; register it",
+    "this ledger began with the snapshot of height 9, and payments of that time are in blocks before; take a ledger that has them (gridledger node restore, from an archive)",
+    "is of chain a, these pages are of b",
+    "issue 3 is of another block 7 than the node's",
+    "no area 'a-9' on this chain",
+    "no party 'p-9' in area 'a-1'",
+    "no party 'p-9'",
+    "no tariff 'home' is registered",
+)
+
+
+@pytest.mark.parametrize("reason", NODE_REASONS)
+def test_what_the_node_says_is_the_same_line_in_english_and_a_chinese_one_in_chinese(reason: str) -> None:
+    with speaking("en"):
+        assert said(reason) == reason
+    with speaking("zh_CN"):
+        chinese = said(reason)
+    assert re.search("[\u4e00-\u9fff]", chinese)
+    assert "settled" not in chinese
+
+
+async def test_a_page_that_is_not_there_says_so_in_chinese_with_the_code_and_what_nobody_knows_as_it_is(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+
+    def refused(detail: str) -> Callable[..., object]:
+        def answer(**_asked: object) -> object:
+            raise NodeRefused("GET: refused", 404, detail)
+
+        return answer
+
+    browser = world.browser(Role.UTILITY, language="zh_CN")
+    world.node.answers["registry/party/p-9"] = refused("no party 'p-9' is registered")
+    known = await (await browser.get("/registry/party/p-9")).get_data(as_text=True)
+    world.node.answers["registry/party/p-9"] = refused("something new")
+    unknown = await (await browser.get("/registry/party/p-9")).get_data(as_text=True)
+    assert ["404 not-found: 未登记 party“p-9”" in known, "404 not-found: something new" in unknown] == [True, True]
