@@ -63,6 +63,32 @@ def settle(
     return lines_of(folder / "out")
 
 
+def test_a_move_inside_a_slot_is_two_points_each_with_its_part_and_both_pay_what_one_would_have_paid(
+    tmp_path: Path,
+) -> None:
+    others = [Reading(slot, "P2", 0, 250) for slot in range(SLOTS)]
+    whole = [Reading(slot, "P1", 600, 0) for slot in range(SLOTS)]
+    leaves = [Reading(slot, "P1", 600 if slot < 3 else 0, 0) for slot in range(SLOTS)]
+    comes = [Reading(slot, "P1-bo", 600 if slot > 3 else 0, 0) for slot in range(SLOTS)]
+    leaves[3], comes[3] = Reading(3, "P1", 217, 0), Reading(3, "P1-bo", 383, 0)
+    alone = settle(tmp_path / "alone", HEADER + "P1,anna,north,\nP2,carl,north,\n", others + whole)
+    moved = settle(
+        tmp_path / "moved", HEADER + "P1,anna,north,\nP1-bo,bo,north,\nP2,carl,north,\n", others + leaves + comes
+    )
+    in_slot = str(FIRST_S + 3 * 900)
+    assert (moved["anna", in_slot, "levy"][0], moved["bo", in_slot, "levy"][0]) == (217, 383)
+    assert by_kind(moved, {"anna", "bo"}) == by_kind(alone, {"anna"})
+
+
+def by_kind(lines: dict[tuple[str, ...], tuple[int, int]], parties: set[str]) -> dict[tuple[str, str], int]:
+    """Energy by slot and kind of line of some parties together."""
+    found = Counter[tuple[str, str]]()
+    for (party, slot, kind), (energy_wh, _) in lines.items():
+        if party in parties:
+            found[slot, kind] += energy_wh
+    return dict(found)
+
+
 def lines_of(out: Path) -> dict[tuple[str, ...], tuple[int, int]]:
     found: dict[tuple[str, ...], tuple[int, int]] = {}
     with (out / "statements.csv").open(newline="") as file:
