@@ -133,6 +133,7 @@ async def test_who_answers_sees_his_own_alone_and_a_household_that_answers_for_n
     assert "There are no documents: nothing is posted" in await browser.text(
         f"/households/{PARTY}/balance/documents?month=2026-10"
     )
+    assert f"/households/{PARTY}/balance/year?year=2026" in await browser.text(f"/households/{PARTY}/year?year=2026")
     assert "nobody answers for anything up to then" in await browser.text(f"/households/{PARTY}/balance/year?year=2026")
 
 
