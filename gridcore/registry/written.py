@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
 from typing import Any, Final
 
 from gridcore.errors import UsageError, excerpt
-from gridcore.forms import INSTANT, Form
+from gridcore.forms import Form
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.entity import Entity
 from gridcore.registry.price_series import PRICES, pack_prices
@@ -41,12 +40,9 @@ def _form_of(entity: Entity[Any], field: str) -> Form:
 
 
 def from_toml(form: Form, item: Any) -> Any:
-    """A TOML value as a row holds it: bytes are written as hex digits, prices of a series as an array of numbers, an instant with its offset,
-
+    """A TOML value as a row holds it: bytes are written as hex digits, prices of a series as an array of numbers,
     named days as dates or their texts.
     """
-    if isinstance(item, datetime) and form is INSTANT:
-        return instant_s(item)
     if isinstance(item, list) and form is PRICES:
         return packed(item)
     if form is DAYS and isinstance(item, dict):
@@ -56,14 +52,9 @@ def from_toml(form: Form, item: Any) -> Any:
     return item
 
 
-def instant_s(item: datetime) -> Any:
-    """UTC seconds of an instant with its offset; one without, or with a part of a second, as it is."""
-    return item if item.tzinfo is None or item.microsecond else int(item.timestamp())
-
-
 def _as_texts(days: Any) -> Any:
     """An array of dates as a row holds it; anything else as it is."""
-    return [day.isoformat() if type(day) is date else day for day in days] if isinstance(days, list) else days
+    return [day.isoformat() if hasattr(day, "isoformat") else day for day in days] if isinstance(days, list) else days
 
 
 def packed(prices: Any) -> Any:

@@ -19,7 +19,7 @@ from gridcore.errors import UsageError, excerpt
 from gridcore.files import read_bounded
 from gridcore.forms import INSTANT, Form
 from gridcore.registry.row import Row
-from gridcore.registry.written import candidates, from_toml, instant_s, packed, read_entity
+from gridcore.registry.written import candidates, from_toml, packed, read_entity
 
 FILE_BYTES_MAX: Final = 1 << 28
 
@@ -47,7 +47,7 @@ def _of_toml(data: bytes, path: Path) -> Iterator[FileRow]:
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise UsageError(f"{path}: {kind}: write one table a row, [[{kind}]]")
         for number, table in enumerate(tables, 1):
-            yield _row(f"{path}: {kind} {number}", kind, table, from_toml)
+            yield _row(f"{path}: {kind} {number}", kind, table, _from_toml)
 
 
 def _of_csv(data: bytes, path: Path) -> Iterator[FileRow]:
@@ -80,8 +80,18 @@ def _from_csv(form: Form, cell: str) -> Any:
     return next((found for found in candidates(cell, *readers) if form.holds(found)), cell)
 
 
+def _from_toml(form: Form, item: Any) -> Any:
+    """A TOML value as a row holds it; an instant may be written with its offset."""
+    return _seconds(item) if form is INSTANT and isinstance(item, datetime) else from_toml(form, item)
+
+
+def _seconds(item: datetime) -> Any:
+    """UTC seconds of an instant with its offset; one without, or with a part of a second, as it is."""
+    return item if item.tzinfo is None or item.microsecond else int(item.timestamp())
+
+
 def _seconds_of(text: str) -> Any:
-    return instant_s(datetime.fromisoformat(text))
+    return _seconds(datetime.fromisoformat(text))
 
 
 def _instant(where: str, item: Any) -> int:
@@ -89,7 +99,7 @@ def _instant(where: str, item: Any) -> int:
     if isinstance(item, str):
         item = next(candidates(item, int, datetime.fromisoformat), item)
     if isinstance(item, datetime):
-        item = instant_s(item)
+        item = _seconds(item)
     if not INSTANT.holds(item):
         words = "UTC seconds, or an instant with its offset such as 2027-01-31T10:37:00+08:00"
         raise UsageError(f"{where}: from_s is {words}, not {excerpt(str(item))}")
