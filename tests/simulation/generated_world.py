@@ -22,7 +22,7 @@ from gridcore.registry.tariff import TARIFF
 from gridcore.registry.zone import TAKEN_UP, Zone
 from gridcore.validator import Validator
 from tests.simulation.drawn_agreements import draw_agreements
-from tests.worlds.consortium import FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
+from tests.worlds.consortium import DAY_S, FIRST_S, PRICES, UTILITY, Consortium, area, feeder, gateway, rules, zone
 from tests.worlds.keys import key
 from tests.worlds.tariffed import HOME
 
@@ -195,7 +195,7 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     """A zone of one of the contracts, one in four with a calendar of runs."""
     spans: dict[str, Any] = {
         "correction_after_s": rng.choice([None, None, 0, 1, 3 * slot_s]),
-        "final_after_s": rng.choice([None, None, None, 3 * slot_s, 30 * slot_s]),
+        "final_after_s": rng.choice([None, None, None, None, 30 * DAY_S, 3 * slot_s, 30 * slot_s]),
     }
     if rng.random() < 0.25:
         spans = {"final_after_s": 30 * slot_s, "run_calendar": _draw_run_calendar(rng, slot_s)}

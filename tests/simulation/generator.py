@@ -77,6 +77,7 @@ class BlockMaker:
         self.silent_epoch = twin.leaves[f"delivery/{SILENT}"]["epoch"]
         self.gateways = {name: dict(twin.leaves[f"delivery/{name}"]) for name in world.gateways}
         self.learn_keys(twin)
+        self.registrar.learn(twin)
         self.issuers.learn(twin)
         wires: list[Wire] = []
         if rng.random() < (0.8 if world.simulated else 0.05):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridcore import cbor
 from gridcore.master_data import MeteredPoint, Named
@@ -24,9 +24,13 @@ from gridcore.registry.point import POINT, Point
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.standing_profile import STANDING_PROFILE, StandingProfile
+from gridcore.registry.zone import TAKEN_UP, ZONE, Zone
 from tests.simulation.drawn_agreements import draw_agreement, draw_reference
 from tests.simulation.generated_world import AUCTION, World, draw_rules, draw_zone
-from tests.worlds.consortium import UTILITY, area, feeder, gateway
+from tests.worlds.consortium import DAY_S, UTILITY, area, feeder, gateway
+
+if TYPE_CHECKING:
+    from tests.twin.twin import Twin
 
 
 class Registrar:
@@ -36,8 +40,16 @@ class Registrar:
         self.world = world
         self.rng = rng
         self.serial = 0
-        self.zones = {found.name: found for found in world.consortium.zones}
-        """What was said last of each zone of genesis, registered or refused."""
+        self.zones = {found.name: found.record for found in world.consortium.zones}
+        """What the last row of each zone of genesis says, of those that were recorded."""
+        self.taken_up_s: list[int] = []
+        """The slots from which on zones have a newer rule, of those that have begun."""
+
+    def learn(self, twin: Twin) -> None:
+        """What zones have taken up by now."""
+        self.zones = {name: Zone(**twin.timeline(name)) for name in self.zones}
+        begun = [getattr(zone, field) for zone in self.zones.values() for field in TAKEN_UP.values()]
+        self.taken_up_s = [since_s for since_s in begun if since_s is not None and since_s <= twin.ledger_time_s]
 
     def rows(self, now_s: int) -> list[Row]:
         """The rows of one change of the grid, now and then spoilt, and of another one with it."""
@@ -53,16 +65,14 @@ class Registrar:
                 self.moves_out,
                 self.taken_down,
                 self.zone,
-                self.newer_rules,
-                self.newer_rules,
+                *[self.newer_rules] * (8 if self.lacking() else 1),
                 self.gateway,
                 self.profile,
                 self.title,
                 self.calendar,
                 self.series,
                 self.own_prices,
-                self.others,
-                self.others,
+                *[self.others] * (8 if self.taken_up_s else 2),
                 self.agreement,
                 self.agreement,
                 self.border,
@@ -75,6 +85,10 @@ class Registrar:
         if rng.random() < 0.1:
             rng.shuffle(rows)
         return [self.spoil(row, now_s) if rng.random() < 0.06 else row for row in rows]
+
+    def near(self, now_s: int) -> int:
+        """Now, or where a zone takes up a rule: there what is dated back is of slots before and behind."""
+        return self.rng.choice([now_s, *self.taken_up_s])
 
     def inside(self, time_s: int) -> int:
         """An instant inside a slot, mostly one around ``time_s``; now and then far back or no such instant."""
@@ -125,7 +139,7 @@ class Registrar:
         """Another meter at a point at the same instant."""
         old = self.rng.choice([*self.world.meters.values()])
         self.serial += 1
-        at_s = self.inside(now_s)
+        at_s = self.inside(self.near(now_s))
         new = replace(old, number=600 + self.serial, meter=f"M-{600 + self.serial}", installed_s=at_s)
         self.take_up(new)
         removed = Named(INSTALLATION, str(old.number), RemovedInstallation(old.point, [5, 6]), at_s)
@@ -137,7 +151,7 @@ class Registrar:
         moved = replace(
             old, gateway=self.rng.choice(self.world.gateways), profile="other", installed_s=self.inside(now_s)
         )
-        removed = Named(INSTALLATION, str(old.number), RemovedInstallation(old.point), self.inside(now_s))
+        removed = Named(INSTALLATION, str(old.number), RemovedInstallation(old.point), self.inside(self.near(now_s)))
         row = list(moved.rows())[-1]
         if self.rng.random() < 0.8:
             row = row._replace(value={name: item for name, item in row.value.items() if name != "first_registers"})
@@ -175,25 +189,41 @@ class Registrar:
             member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=old.name)
             return [*rules.rows(), *member.rows()]
         if rng.random() < 0.2:
-            old = self.zones[rng.choice(world.consortium.zones).name]
-            other = old.record._replace(contract=rng.choice([AUCTION, old.record.contract, "p2p/9"]))
-            return list(old._replace(record=other, from_s=now_s + rng.choice([0, 1, 86_400])).rows())
+            name, said = rng.choice([*self.zones.items()])
+            other = said._replace(contract=rng.choice([AUCTION, said.contract, "p2p/9"]))
+            return list(Named(ZONE, name, other, now_s + rng.choice([0, 1, 86_400])).rows())
         member = area(f"area-{self.serial}", rules=f"rules-{name}", zone=name)._replace(from_s=begins_s)
         return [*new.rows(), *rules.rows(), *member.rows()]
 
+    def lacking(self) -> list[str]:
+        """The zones of genesis that lack a rule which they may take up."""
+        return [name for name, said in self.zones.items() if None in (said.gap_slots_max, said.runs_follow_points)]
+
     def newer_rules(self, now_s: int) -> list[Row]:
-        """A zone that takes up rules which it began without, mostly from a slot on that has not begun; or that gives them up."""
+        """A zone that takes up rules which it began without, mostly from a slot on that has not begun; or gives them up, or says others."""
         rng, slot_s = self.rng, self.world.slot_s
-        old = self.zones[rng.choice(self.world.consortium.zones).name]
-        from_s = now_s + rng.choice([0, 0, 1])
-        at_s = -(-from_s // slot_s) * slot_s + rng.choice([0, 0, 1, 1, 2, 4, -1]) * slot_s + (rng.random() < 0.05)
-        new = old.record
-        if new.gap_slots_max is None or rng.random() < 0.1:
-            new = new._replace(gap_slots_max=rng.choice([2, 5, 12, 4_320, None]), gap_slots_from_s=at_s)
-        if new.runs_follow_points is None or rng.random() < 0.1:
-            new = new._replace(runs_follow_points=rng.choice([True, True, None]), runs_follow_points_from_s=at_s)
-        self.zones[old.name] = old._replace(record=new, from_s=from_s)
-        return list(self.zones[old.name].rows())
+        name = rng.choice((self.lacking() if rng.random() < 0.9 else None) or [*self.zones])
+        new = self.zones[name]
+        from_s = now_s + rng.choice([0, 0, 1, 3 * slot_s])  # another administrator may have to approve it before
+        at_s = -(-from_s // slot_s) * slot_s + rng.choice([0, 0, 0, 1, 1, 2, 4]) * slot_s
+        at_s += rng.choice([-slot_s, 1]) if rng.random() < 0.1 else 0
+        if rng.random() < (0.8 if new.gap_slots_max is None else 0.05):
+            slots, since_s = rng.choice([2, 5, 12, 4_320]), at_s
+            if new.final_after_s is not None:
+                lead_s = slots * slot_s + 16 * DAY_S - new.final_after_s
+                since_s += max(0, lead_s) // slot_s * slot_s - rng.choice([0, 0, slot_s])
+            new = new._replace(gap_slots_max=slots, gap_slots_from_s=since_s)
+        if rng.random() < (0.8 if new.runs_follow_points is None else 0.05):
+            new = new._replace(runs_follow_points=True, runs_follow_points_from_s=at_s)
+        if rng.random() < 0.05:
+            new = rng.choice(
+                [
+                    new._replace(gap_slots_max=None),
+                    new._replace(gap_slots_max=None, gap_slots_from_s=None),
+                    new._replace(runs_follow_points=None, runs_follow_points_from_s=None),
+                ]
+            )
+        return list(Named(ZONE, name, new, from_s).rows())
 
     def gateway(self, now_s: int) -> list[Row]:
         """A new gateway, or one that is retired."""
@@ -223,7 +253,7 @@ class Registrar:
         if meter is None:
             return self.prices(now_s)
         own = [name for name, of in world.parties.items() if of == meter.area]
-        at_s = max(0, now_s // slot_s * slot_s - rng.choice([0, 1, 2, 3, 5, 8, 20]) * slot_s)
+        at_s = max(0, self.near(now_s) // slot_s * slot_s - rng.choice([0, 1, 2, 3, 5, 8, 20]) * slot_s)
         party = rng.choice([meter.party, meter.party, rng.choice(own), None])
         named: dict[str, Any] = rng.choice(
             [{}, {}, {"supplier": rng.choice(["north", "south"])}, {"offtaker": "north"}, {"grid_operator": "south"}]

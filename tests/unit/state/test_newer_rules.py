@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from gridcore.codes import Code
 from gridcore.master_data import Named
 from gridcore.quality import ESTIMATED, FLAG_INTERPOLATED, MEASURED
+from gridcore.registry.installation import INSTALLATION, RemovedInstallation
 from gridcore.registry.point import POINT, Point
 from gridcore.registry.zone import Zone
 from ledger.leaves.positions import POSITIONS
+from ledger.leaves.progress import PROGRESS
 from ledger.leaves.runs import RUNS
 from ledger.registry.columns_file import decode_columns, encode_columns
 from tests.unit.state.meters import Meters
@@ -94,7 +96,7 @@ def advance_wh(outage: Outage) -> int:
 def test_an_outage_over_the_first_slot_of_the_newer_rule_keeps_the_estimates_before_it_and_has_the_shares_of_the_newer_rule_behind_it() -> (
     None
 ):
-    outage = Outage(4, 4 + 2 * DAY, 4 + DAY)
+    outage = Outage(4, 4 + DAY + 2, 4 + DAY // 2)
     taken_up, never, always = (
         energies(after_outage(one, always=is_always), range(outage.end))
         for one, is_always in (
@@ -160,6 +162,56 @@ def test_a_late_change_of_supplier_has_runs_in_the_slots_that_follow_points_alon
     assert [slot for slot, names in enumerate(runs(meters, 6)) if len(names) > 1] == again
 
 
+def queued_slots(meters: Meters) -> list[tuple[int, int]]:
+    """The settled slots, from and up to, that are to be settled again, by their places."""
+    spans = PROGRESS.must(meters.ledger.state, "z-1").corrections
+    return [((span.first_slot_s - FIRST_S) // SLOT_S, (span.end_s - FIRST_S) // SLOT_S) for span in spans]
+
+
+def waiting(**newer: Any) -> Meters:
+    """The household, whose corrections wait for a day: what is queued stays to be seen; the zone takes up what is said."""
+    meters = meters_of(correction_after_s=DAY_S, metering_deadline_s=60)
+    if newer:
+        take_up(meters, **newer)
+    meters.step_to(at(1))
+    return meters
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "newer", "queued"),
+    [(1, 3, 4, (1, 4)), (1, 5, 4, (1, 5)), (4, 5, 4, (4, 5)), (1, 3, None, (1, 6))],
+    ids=["up to before it", "up to behind it", "with it", "never taken up"],
+)
+def test_a_late_row_of_a_point_up_to_an_older_one_asks_again_for_all_slots_before_those_that_follow_points(
+    begin: int, end: int, newer: int | None, queued: tuple[int, int]
+) -> None:
+    rule = {} if newer is None else {"runs_follow_points": True, "runs_follow_points_from_s": at(newer)}
+    meters = waiting(**rule)
+    assert code_of(meters, supplied("south", end)) == Code.ACCEPTED
+    meters.step_to(at(6) + 60)
+    assert queued_slots(meters) == []
+    assert code_of(meters, supplied("north", begin)) == Code.ACCEPTED
+    assert queued_slots(meters) == [queued]
+
+
+@pytest.mark.parametrize(
+    ("removed", "newer", "begin"),
+    [(6, 4, 4), (3, 4, 3), (4, 4, 4), (6, 2, 2), (6, 1, 2), (6, None, 6)],
+    ids=["over it", "before it", "in its first slot", "from its begin on", "behind it", "never taken up"],
+)
+def test_a_late_removal_asks_again_for_the_gap_that_it_ends_from_the_first_slot_of_the_newer_rule_on(
+    removed: int, newer: int | None, begin: int
+) -> None:
+    meters = waiting(**({} if newer is None else {"gap_slots_max": GAP_SLOTS_MAX, "gap_slots_from_s": at(newer)}))
+    for slot in (1, 2):
+        meters.read(at(slot), (1, 500_000 + 100 * slot, 0))
+    meters.step_to(at(8) + 60)
+    assert queued_slots(meters) == []
+    entry = Named(INSTALLATION, "1", RemovedInstallation("P-1", [500_900, 0]), at(removed) + 420)
+    assert code_of(meters, entry) == Code.ACCEPTED
+    assert queued_slots(meters) == [(begin, 8)]
+
+
 NEWER = {"gap_slots_max": GAP_SLOTS_MAX, "gap_slots_from_s": at(4)}
 REFUSED: dict[str, tuple[dict[str, Any], Code]] = {
     "no slot is named": ({"gap_slots_max": GAP_SLOTS_MAX}, Code.REGISTRY_CONFLICT),
@@ -208,8 +260,8 @@ def test_the_newer_rule_reads_no_slot_that_is_final_when_it_is_taken_up(later: i
 def test_blocks_with_a_rule_that_is_taken_up_applied_again_come_to_the_same_roots() -> None:
     meters = meters_of()
     wires = [meters.sender.register(list(row_of(meters, **NEWER).rows()))]
-    wires += [meters.sender.batch("gw-1", at(0), [(1, 500_000, 0)]), *meters.sender.clocks(at(2 * DAY))]
-    wires += [meters.sender.batch("gw-1", at(2 * DAY), [(1, 507_777, 0)])]
+    wires += [meters.sender.batch("gw-1", at(0), [(1, 500_000, 0)]), *meters.sender.clocks(at(12))]
+    wires += [meters.sender.batch("gw-1", at(12), [(1, 507_777, 0)])]
     again = MemoryLedger(meters.world.genesis)
     again.apply([Sender(meters.world.chain, meters.world.start_s, sign_cheaply).clock(FIRST_S)])
     assert roots_of(meters.ledger, wires) == roots_of(again, wires)
