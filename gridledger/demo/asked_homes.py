@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gridledger.demo.day import PATIENCE_S, RETRY_PAUSE_S, StandstillError, patiently
 from gridledger.settling.dataset import ClearedGate
-from gridledger.simulating.own_traders import Homes, check_goes_on, gate_of
+from gridledger.simulating.own_traders import Homes, check_goes_on, gate_of, raised_by_traders
 from ledger.client import Client, NodeRefused
 from ledger.gates import ShownOrder
 from simulators.grid.gates import Gate
@@ -35,14 +35,18 @@ class AskedHomes:
         UsageError where they want something else there than the ledger has.
         """
         if not self._homes.is_told:
-            return await asyncio.to_thread(self._homes.ask, slot, None)
+            return await self._asked(slot, None)
         for earlier in range(self._next, slot):
             check_goes_on(await self._ask(earlier), await self._gate(earlier))
         self._next = slot + 1
         return await self._ask(slot)
 
     async def _ask(self, slot: int) -> Sequence[OrderIntent]:
-        return await asyncio.to_thread(self._homes.ask, slot, await self._gate(slot - 1) if slot else None)
+        return await self._asked(slot, await self._gate(slot - 1) if slot else None)
+
+    async def _asked(self, slot: int, gate: Gate | None) -> Sequence[OrderIntent]:
+        with raised_by_traders():
+            return await asyncio.to_thread(self._homes.ask, slot, gate)
 
     async def _gate(self, slot: int) -> Gate:
         """What a gate came to; it has closed, and is waited for while it is not cleared."""

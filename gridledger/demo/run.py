@@ -39,7 +39,7 @@ from gridledger.demo.troubles import Troubles
 from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import copy_tables, write_manifest
-from gridledger.simulating.own_traders import Traders, homes_of
+from gridledger.simulating.own_traders import Traders, TradersError, homes_of, raised_by_traders
 from gridledger.simulating.report import Money, write_report
 from gridledger.simulating.settled import Settled
 from gridledger.simulating.terms import rules_option, write_rules
@@ -122,9 +122,11 @@ class Audience(Protocol):
 
 
 def perform(plan: Plan, audience: Audience, command: str) -> Outcome:
-    """``run_demo`` as a command does it. UsageError naming ``command`` for a folder that cannot be written; CancelledError after SIGTERM."""
+    """``run_demo`` as a command does it. UsageError naming ``command`` for a folder that cannot be written; CancelledError after SIGTERM; what traders raise."""
     try:
         return asyncio.run(run_demo(plan, audience))
+    except TradersError as raised:
+        raise raised.error from raised.error.__cause__
     except BrokenPipeError:  # nobody reads our output any more: no fault of the folder's
         raise
     except OSError as error:
@@ -143,7 +145,8 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     audience.show_progress("building the world")
     world, terms = prepare_for_agents(plan.found)
-    homes = homes_of(plan.traders, world, CONTRACTS[terms.rules.contract])
+    with raised_by_traders():
+        homes = homes_of(plan.traders, world, CONTRACTS[terms.rules.contract])
     troubles = Troubles(world, plan.dropped)
     scene = _scene_of(plan, world, terms)
     journal, pace = Journal(scene.run_dir), Pace(plan.speed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from gridcore.errors import UsageError
@@ -29,11 +30,28 @@ Traders = OrdersOf | Adaptive
 """At most one order of each home in a slot."""
 
 
+class TradersError(Exception):
+    """An ``OSError`` that traders raised, on its way out: it is no fault of a file or a connection of ours. error: as they raised it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Homes(NamedTuple):
     """Whom to ask for the orders of a slot. is_told: whether the gate before it is to be told; else the orders depend on no gate."""
 
     ask: Told
     is_told: bool
+
+
+@contextmanager
+def raised_by_traders() -> Iterator[None]:
+    """What is called here are traders: an ``OSError`` leaves as ``TradersError``."""
+    try:
+        yield
+    except OSError as error:
+        raise TradersError(error) from None
 
 
 def homes_of(traders: Traders, world: World, contract: Contract) -> Homes:

@@ -59,7 +59,7 @@ def one_seller(told: list[Gate | None], *, fails: bool = False) -> Adaptive:
         def ask(slot: int, gate: Gate | None) -> Sequence[OrderIntent]:
             told.append(gate)
             if fails and slot:
-                raise ValueError(f"no idea what to do in slot {slot}")
+                raise FileNotFoundError(f"no idea what to do in slot {slot}")
             limit = 300_000 if gate is None else 10_000 + (gate.price_micro_per_kwh["A1"] or 0)
             return [OrderIntent(seller, "sell", 700, limit), *(OrderIntent(home, "buy", 100, limit) for home in buyers)]
 
@@ -76,7 +76,7 @@ def test_traders_that_learn_and_an_own_agent_go_on_through_sockets_to_what_a_dir
     agent = [sys.executable, "-c", OWN_AGENT.format(seen=seen)]
     told, direct_told = list[Gate | None](), list[Gate | None]()
     size: dict[str, Any] = {"slots": SLOTS, "rules": rules}
-    with pytest.raises(ValueError, match="no idea what to do in slot 1"):
+    with pytest.raises(FileNotFoundError, match="no idea what to do in slot 1"):
         simulate_with_agents("village_day", out, **size, traders=one_seller([], fails=True), resume=True)
     run = simulate_with_agents("village_day", out, **size, traders=one_seller(told), gateway=agent, resume=True)
     direct = simulated("village_day", **size, traders=one_seller(direct_told))
