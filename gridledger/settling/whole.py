@@ -22,8 +22,10 @@ from gridledger.settling.balance import write_balances
 from gridledger.settling.chain import (
     PartnersOfRuns,
     billed_points,
+    files_scope,
     read_runs,
     settled_ledger,
+    settled_slots,
     tariffs_of_ledger,
     with_ways,
     write_proof,
@@ -34,7 +36,6 @@ from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.balance_book import balance_days
 from gridledger.settling.runs import RunColumns
-from ledger.leaves.progress import PROGRESS
 from ledger.store.ledger import Ledger
 from settlement.area_balance import AreaBalance, area_balance
 
@@ -130,10 +131,8 @@ def _balances(ledger: Ledger, frame: Dataset) -> dict[str, AreaBalance]:
 
 
 def _all_slots(dataset: Dataset, ledger: Ledger) -> Dataset:
-    """The dataset with every slot that the ledger has settled, and a point for each who is ever billed there; energies are those of its runs, and are not here."""
-    zone = ledger.registry.zone(ZONE_NAME)
-    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(ledger, ZONE_NAME).run_slot_start_s
-    starts = np.arange(first_s, end_s, dataset.slot_s)
+    """The dataset with every slot that the ledger has settled of it and of what was brought before, and a point for each who is ever billed there; energies are those of its runs, and are not here."""
+    starts = settled_slots(ledger, files_scope(ledger))
     points = billed_points(ledger, dataset.points)
     shape = len(starts), len(points)
     energies = np.zeros(shape, dtype=np.int64)

@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gridcore.errors import UsageError, excerpt
+from gridcore.envelope import decode_transaction
+from gridcore.errors import UsageError, broken, excerpt
+from gridcore.genesis import IMPORTED
 from gridcore.registry.area import AREA
+from gridcore.transactions.interval_import import IntervalImport
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.reading import BilledThere, billed_there
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InvoiceTerms
@@ -17,7 +20,8 @@ from gridledger.settling.files.grid import CELLS_MAX
 from gridledger.settling.files.orders import no_orders
 from gridledger.settling.files.stamps import Zone
 from ledger.leaves.chain import CHAIN
-from ledger.leaves.columns import Int64
+from ledger.leaves.columns import Int64, chunks
+from ledger.leaves.intervals import DAY_S, INTERVALS, day_of_slot
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.runs import RUNS
 from ledger.registry.bodies import in_force
@@ -39,9 +43,14 @@ def files_scope(reader: LedgerReader) -> Scope:
 
 
 def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
-    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap: up to one in which nobody is billed."""
-    first_s = reader.registry.zone(scope.zone).timeline.first_slot_start_s
-    starts = range(first_s, PROGRESS.must(reader, scope.zone).run_slot_start_s, CHAIN.must(reader).slot_s)
+    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap: up to one in which nobody is billed,
+    and as far as files had come by then, where ledger time goes on behind them to the dates of runs (``[runs]``).
+    """
+    chain, timeline = CHAIN.must(reader), reader.registry.zone(scope.zone).timeline
+    end_s = PROGRESS.must(reader, scope.zone).run_slot_start_s
+    if chain.clock == IMPORTED and timeline.run_calendar is not None:
+        end_s = min(end_s, _brought_until_s(reader, scope, end_s))
+    starts = range(timeline.first_slot_start_s, end_s, chain.slot_s)
 
     def settled_by(slot_start_s: int) -> int:
         made = RUNS.load(reader, slot_start_s, scope.zone)  # none where nobody is billed any more
@@ -49,6 +58,23 @@ def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
 
     # initial runs are made slot by slot, so the heights of their blocks ascend
     return np.array(starts[: bisect_right(starts, scope.height, key=settled_by)], dtype=np.int64)
+
+
+def _brought_until_s(reader: LedgerReader, scope: Scope, settled_until_s: int) -> int:
+    """Where the last slot ends that the imports of a scope's blocks have said anything of, UTC seconds; of settled slots. Its first slot's start: nothing came."""
+    zone, slot_s = reader.registry.zone(scope.zone), CHAIN.must(reader).slot_s
+    first_s, until_s = zone.timeline.first_slot_start_s, zone.timeline.first_slot_start_s
+    for day_s in range(day_of_slot(settled_until_s - slot_s), day_of_slot(first_s) - 1, -DAY_S):
+        leaves = (INTERVALS.load(reader, day_s, scope.zone, chunk) for chunk, _, _ in chunks(len(zone)))
+        imports = dict.fromkeys(name for leaf in leaves if leaf is not None for name in leaf.imports)
+        for name in imports:
+            decided = reader.transaction(name) or broken(f"import {name.hex()} stands in a block")
+            if decided.height <= scope.height:
+                content = IntervalImport.decode(decode_transaction(decided.wire))
+                until_s = max(until_s, content.first_slot_s + content.slots * slot_s)
+        if until_s > first_s:
+            return until_s
+    return first_s
 
 
 def timezone_of(reader: LedgerReader, scope: Scope) -> str:

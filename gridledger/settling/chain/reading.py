@@ -20,7 +20,6 @@ from ledger.contract import SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Int64, chunks, split_row
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
-from ledger.leaves.progress import PROGRESS
 from ledger.leaves.results import RESULTS
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS
@@ -168,11 +167,10 @@ def billed_there(reader: LedgerReader, zone_name: str, slot_start_s: Int64, heig
 
 
 def read_slots(reader: LedgerReader, dataset: Dataset) -> Iterator[SlotColumns]:
-    """The last run of every slot that is settled, ascending by slot. ``dataset``: as of ``read_runs``."""
+    """The last run of every slot of a dataset that is settled, ascending by slot. ``dataset``: as of ``read_runs``."""
     zone, rules = reader.registry.zone(ZONE_NAME), _RulesByDigest(reader)
     places = _Places(reader, zone, dataset.points)
-    first_s, end_s = zone.timeline.first_slot_start_s, PROGRESS.must(reader, ZONE_NAME).run_slot_start_s
-    for slot_start_s in range(first_s, end_s, dataset.slot_s):
+    for slot_start_s in dataset.slot_start_s.tolist():
         runs = RUNS.load(reader, slot_start_s, ZONE_NAME)
         if runs is not None:
             yield _slot_of_run(reader, RUN.must(reader, slot_start_s, ZONE_NAME, runs.last), places, rules)

@@ -16,6 +16,7 @@ from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
 from gridledger.settling.area_month import AreaDocuments
+from gridledger.settling.chain import files_scope, settled_slots
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
@@ -242,3 +243,38 @@ def test_prices_that_the_state_has_folded_away_are_charged_as_before(
     assert "price_series/spot: what it said up to" in told
     assert len(told.splitlines()) == 1
     assert not (tmp_path / "never").exists()
+
+
+DATED: Final = """\
+final_after_s = 5184000
+[runs]
+as_of = 2025-07-12
+initial_measured_ppm = 0
+initial_last_after_s = 172800
+final_run_after_s = 2592000
+dispute_material_nano = 1000000
+[[runs.corrections]]
+due_after_s = 604800
+"""
+DAILY: Final = '[[tariff.component]]\nname = "daily"\naccount = "grid"\nbase = "day"\nprice_micro_per_day = 100000\n'
+
+
+def test_behind_the_last_reading_nothing_is_charged_where_ledger_time_goes_on_to_dates_of_runs(tmp_path: Path) -> None:
+    tariff, out = DATED + SPOT + DAILY, tmp_path / "out"
+    plain = ["settle", "files", str(folder(tmp_path / "plain", SPOT + DAILY, DAY_PRICES)), "--out", str(tmp_path / "p")]
+    assert main(["settle", "files", str(folder(tmp_path / "in", tariff, DAY_PRICES)), "--out", str(out)]) == 0
+    assert main(plain) == 0
+    for name in ("statements.csv", "invoices.csv", "invoice_lines.csv"):
+        assert rows(out, name) == rows(tmp_path / "p", name), name
+    row = rows(out, "invoice_lines.csv")[-1]
+    name = DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
+    assert derive_document(DocumentFolder(out), name).holds
+    before = charged(out, "market")
+    with reading(out / "ledger", CONTRACTS) as reader:
+        then = files_scope(reader)
+    newer = folder(tmp_path / "newer", tariff, PRICES + f"{DAYS[2]}T00:00:00Z,spot,7\n", DAYS[2:])
+    assert main(["settle", "files", str(newer), "--onto", str(out)]) == 0
+    assert charged(out, "market") == {party: nano + 96 * 7_000 for party, nano in before.items()}
+    with reading(out / "ledger", CONTRACTS) as reader:
+        settled = [len(settled_slots(reader, scope)) for scope in (then, files_scope(reader))]
+    assert settled == [2 * 96, 3 * 96], "as of a block, what had come by then"
