@@ -317,6 +317,7 @@ async def show_documents() -> str:
         area=area,
         span=where["month"],
         party="",
+        balance=f"/balance/month?{urlencode(where)}",
         documents=await part_of(area_balance_documents_table(source(), **where)),
         documents_url=table_url(area_balance_documents_table, **where),
     )
@@ -335,6 +336,7 @@ async def show_documents_of_party(party: str) -> str:
         area=area,
         span=where["month"],
         party=party,
+        balance=party_path(party, **where),
         documents=await part_of(household_balance_documents_table(source(), viewer(), **of)),
         documents_url=table_url(household_balance_documents_table, **of),
         lines=await part_of(household_balance_document_lines_table(source(), viewer(), **of)),

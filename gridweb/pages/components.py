@@ -148,11 +148,11 @@ async def _read(source: Source, name: str, contracted_w: Mapping[str, int] | Non
     entries = await read_entries(source, "tariff", name)
     as_of = await source.as_of()
     table = table_of_components(name, entries, as_of.ledger_time_s, contracted_w)
-    last = next(
-        (entry["value"] for entry, _from, state in held_of(entries, as_of.ledger_time_s) if state == "in_force"), None
-    )
-    note = "" if last is None else " ".join([terms_of(last, as_of.currency), *named_days_of(last)])
-    return replace(table, note=note, tz=await site_zone(source), currency=as_of.currency)
+    held = held_of(entries, as_of.ledger_time_s)
+    last = next((entry["value"] for entry, _from, state in held if state == "in_force"), None)
+    tz = await site_zone(source)
+    said = [] if last is None else [terms_of(last, as_of.currency), *tax_changes_of(held, tz), *named_days_of(last)]
+    return replace(table, note=" ".join(said), tz=tz, currency=as_of.currency)
 
 
 def held_of(entries: Sequence[Entry], ledger_time_s: int) -> list[tuple[Entry, int, str]]:
@@ -269,6 +269,16 @@ def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
         quantum=forms.money(tariff["quantum_nano"], currency, is_exact=True),
         rule=translate(ROUNDINGS[tariff["rounding"]]),
     )
+
+
+def tax_changes_of(held: Sequence[tuple[Entry, int, str]], tz: str) -> Iterator[str]:
+    """The tariff's rates of tax, oldest first, where it had, has or will have more than one."""
+    first, *later = spans([(entry["value"]["tax_ppm"], from_s, state) for entry, from_s, state in held])
+    if later:
+        told = [f"{percent_text(first[0])} %"]
+        for tax_ppm, from_s, _until_s, _state in later:
+            told.append(_("from %(time)s on %(tax)s %%", time=forms.instant(from_s, tz), tax=percent_text(tax_ppm)))
+        yield _("The tax changes: %(rates)s.", rates=", ".join(told))
 
 
 def named_days_of(tariff: Mapping[str, Any]) -> Iterator[str]:

@@ -89,6 +89,7 @@ async def test_the_lines_and_taxes_of_a_month_come_to_the_gross_of_its_documents
     assert "Lines of the documents of losses and imbalances of 2026-10, party grid" in page
     assert "Settled: 100 of 100 slots. Tax: 13 %." in page
     assert "credit note" in page
+    assert 'href="/households/grid/balance?area=A1&amp;month=2026-10"' in page
 
 
 async def test_a_year_begins_with_what_documents_before_come_to_and_each_month_goes_on_from_there(world: World) -> None:
@@ -115,6 +116,7 @@ async def test_the_regulator_sees_all_who_answer_and_who_of_them_names_no_tariff
     assert [row[:2] for row in documents["rows"]] == [["grid", "invoice"], ["grid", "credit"], ["town", "invoice"]]
     page = await browser.text("/balance/documents?area=A1&month=2026-10")
     assert "No documents of who answers and names no tariff: day." in page
+    assert 'href="/balance/month?area=A1&amp;month=2026-10"' in page
     year = await rows_of(browser, "/areas/A1/balance/year?year=2026")
     assert [(row[0], row[6]) for row in year["rows"]] == [("grid", (1_130 + 90 + 318) * CENT), ("town", 79 * CENT)]
     assert year["totals"][5] == (90 + 318 + 79) * CENT

@@ -107,11 +107,22 @@ async def test_the_tariffs_lead_to_a_page_of_each_in_both_languages(charged: Wor
     assert "kW that was contracted, by the month" in page
     assert "tax 13 %, each line rounded once to 0.01 CNY, ties to the even one" in page
     assert "no bundle proves them" in page
+    assert "The tax changes" not in page
     chinese = await charged.browser(Role.UTILITY, language="zh_CN").text("/tariffs/village")
     assert "合同容量" in chinese
     assert "证据包" in chinese
     assert (await charged.browser(Role.UTILITY).get("/tariffs/nobody")).status_code == 404
     assert (await household(charged).get("/tariffs/village")).status_code == 403
+
+
+async def test_a_tariff_whose_rate_of_tax_changes_tells_each_rate_and_since_when(charged: World) -> None:
+    entries = charged.node.answers["registry/tariff/village"]["entries"]
+    entries[0]["value"]["tax_ppm"], entries[2]["value"]["tax_ppm"] = 160_000, 95_000
+    page = await charged.browser(Role.UTILITY).text("/tariffs/village")
+    assert "Invoices: tax 13 %" in page
+    assert "The tax changes: 16 %, from 1970-01-01 08:16 on 13 %, from 2027-01-15 16:00 on 9.5 %." in page
+    chinese = await charged.browser(Role.UTILITY, language="zh_CN").text("/tariffs/village")
+    assert "税率有变：16 %, 自 1970-01-01 08:16 起 13 %, 自 2027-01-15 16:00 起 9.5 %。" in chinese
 
 
 async def test_a_household_reads_what_it_is_charged_by_the_month_and_what_it_contracted(charged: World) -> None:
