@@ -304,6 +304,15 @@ async def test_everybody_starts_on_a_page_of_its_own(world: World) -> None:
     assert (await world.browser().get("/")).headers["Location"] == "/sign-in"
 
 
+def test_a_part_that_a_page_fetches_of_another_page_leaves_its_title_as_it_is() -> None:
+    templates = sorted((Path(app_module.__file__).parent / "templates").rglob("*.html"))
+    fetched = [
+        one for path in templates for one in re.findall(r'<\w[^>]*hx-trigger="load"[^>]*>', path.read_text("utf-8"))
+    ]
+    assert len(fetched) >= 4
+    assert [one for one in fetched if "ignoreTitle:true" not in one] == []
+
+
 async def test_pages_over_imported_data_say_so(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     world.node.clock = "imported"
