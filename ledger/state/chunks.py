@@ -226,7 +226,10 @@ def _touched(
         late = np.flatnonzero(latest_s >= boundary_s)
         if len(late):
             place = Place(chunk.zone, chunk.number, at[late] - chunk.part.start)
-            for found_s, direction in ((before_s, BEFORE), (after_s, AFTER)):
+            sides = [(after_s, AFTER)]
+            if boundary_s > reach.from_s:  # Else nothing before it is asked for, and may have been pruned.
+                sides.append((before_s, BEFORE))
+            for found_s, direction in sides:
                 furthest_s = np.full(len(late), boundary_s + direction * reach_s)
                 found_s[late] = draft.nearest.find(draft, place, boundary_s, direction, slot_s, furthest_s)
         if reach.is_to_spans:

@@ -210,6 +210,9 @@ def begin_of_part(draft: Draft, installation: int, time_s: int) -> int:
     """
     registry, slot_s = draft.registry, draft.slot_s
     zone = registry.zones[int(registry.installation_zone[installation])]
+    if time_s <= zone.timeline.gap_slots_from_s:
+        # Nothing of it is bound part by part, and what lies before it may have been pruned.
+        return time_s
     furthest_s = max(time_s - zone.timeline.gap_slots_max * slot_s, 0)
     chunk, at = split_row(int(registry.installation_row[installation]))
     place = Place(zone.name, chunk, np.array([at]))

@@ -16,6 +16,7 @@ from gridcore import verify
 from gridcore.codes import Code
 from gridcore.errors import UsageError
 from gridcore.master_data import Named
+from gridcore.registry.installation import INSTALLATION, RemovedInstallation
 from gridcore.registry.signer import SIGNER, Signer
 from gridcore.transactions.approve_reading import ApproveReading
 from ledger.evidence import build_bundle
@@ -41,10 +42,12 @@ HOUR_S = 3600
 SLOTS = 140
 FINAL_SLOTS = SLOTS - 2 - 4 - 100
 """Less the two that are under way, ``final_after_s``, and the slots that are read back."""
+SILENT = 4
+"""A meter that is read once, at the end of the first slot."""
 WORLD = Consortium(
     start_s=FIRST_S - SLOT_S,
     zones=[zone(open_before_start_s=HOUR_S, gate_before_start_s=300, final_after_s=HOUR_S)],
-    meters=[household(1, "p-1"), household(2, "p-2"), feeder(3)],
+    meters=[household(1, "p-1"), household(2, "p-2"), feeder(3), feeder(SILENT, limit_wh=100_000)],
     roles={"admin": ["administrator"]},
 )
 TRUST = verify.decode_trust(json.dumps(trust_of(WORLD.genesis)).encode())
@@ -55,9 +58,10 @@ def slots(sender: Sender, first: int, end: int) -> Iterator[list[bytes]]:
     """A block for each of the slots ``first`` ... ``end`` - 1: its first boundary is read, the next one is traded."""
     for slot in range(first, end):
         boundary_s, shown = FIRST_S + slot * SLOT_S, 100 * slot
+        silent = [(SILENT, 1_000, 0)] if slot == 1 else []
         yield [
             sender.clock(boundary_s),
-            sender.batch("gw-1", boundary_s, [(1, shown, 0), (2, 0, shown), (3, shown, shown)]),
+            sender.batch("gw-1", boundary_s, [(1, shown, 0), (2, 0, shown), (3, shown, shown), *silent]),
             sender.order("p-1", "a-1", "buy", 80, 400_000, boundary_s + SLOT_S, key="p-1+1"),
             sender.order("p-2", "a-1", "sell", 90, 300_000, boundary_s + SLOT_S),
         ]
@@ -128,6 +132,37 @@ def test_a_pruned_ledger_goes_on_with_the_same_headers(folder: Path) -> None:
         assert verdict.answer == verify.VERIFIED, verdict.reason
         ties = {entry["signer"]: entry["origin"] for entry in verdict.facts["keys"]}
         assert "admin at height 1" in ties["p-1"], "by a transaction of a block that was pruned"
+
+
+OUTAGE_SLOTS = 300
+
+
+@pytest.mark.parametrize("what", ["late register", "late removal"])
+def test_what_comes_late_before_the_slot_of_a_rule_that_was_taken_up_is_judged_by_a_pruned_ledger_as_by_one_that_has_all(
+    folder: Path, what: str
+) -> None:
+    shutil.copytree(folder / "ledger", folder / "whole")
+    sender, now_s, zone_now = deepcopy(SENDER_AT_END), FIRST_S + SLOTS * SLOT_S, WORLD.zones[0]
+    newer_s = now_s + (OUTAGE_SLOTS + 16 * 96) * SLOT_S
+    record = zone_now.record._replace(gap_slots_max=OUTAGE_SLOTS, gap_slots_from_s=newer_s)
+    removal = Named(INSTALLATION, str(SILENT), RemovedInstallation(f"P-{SILENT}", [8_950, 0]), now_s - SLOT_S + 60)
+    late = {
+        "late register": lambda: sender.batch("gw-1", now_s - SLOT_S, [(SILENT, 8_900, 0)]),
+        "late removal": lambda: sender.register(list(removal.rows())),
+    }
+    blocks = [
+        [sender.clock(now_s), sender.register(list(zone_now._replace(record=record, from_s=now_s).rows()))],
+        [sender.batch("gw-1", now_s, [(SILENT, 9_000, 0)])],
+        [late[what]()],
+        [sender.clock(now_s + SLOT_S)],
+    ]
+    with (
+        closing(open_ledger(pruned(folder), WORLD)) as ledger,
+        closing(open_ledger(folder / "whole", WORLD)) as whole,
+    ):
+        for wires in blocks:
+            assert decide(whole, wires) == decide(ledger, wires) == [0] * len(wires)
+        assert ledger.header(ledger.height) == whole.header(whole.height)
 
 
 def test_what_is_sent_late_for_a_pruned_slot_is_refused_as_on_a_node_that_has_it(folder: Path) -> None:
