@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridcore.errors import UsageError
 from gridcore.master_data import Named
@@ -17,9 +19,12 @@ from gridcore.registry.row import Row
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
 from gridledger.settling.chain import files_scope, settled_slots
+from gridledger.settling.chain.reactive import Said, standing
+from gridledger.settling.dataset import ReactiveRow
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
+from gridledger.settling.uncharged import PARTIAL, REASONS
 from ledger.registry.bodies import open_entity
 from ledger.registry.entries import ENTRIES_MAX
 from tests.slow.power_factor import hundredths_of, table
@@ -89,6 +94,38 @@ def test_the_share_follows_from_the_power_factor_and_is_explained_replayed_and_c
         if row["line_kind"] == "factor" and row["party"]
     }
     assert shares["M1"] == -ENERGY_NANO * 2_000 // 10**6
+
+
+def test_a_span_that_was_replaced_does_not_come_back_when_the_one_in_its_place_is_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A day is said as two halves, then whole, then its second half anew: nothing stands for the first half."""
+    noon, out = f"{DAYS[0]}T12:00:00Z", tmp_path / "out"
+    first, second = (f"{DAYS[0]}T00:00:00Z,{noon},P1,20,0\n", f"{noon},{DAYS[1]}T00:00:00Z,P1,12,0\n")
+    assert main(["settle", "files", str(folder(tmp_path / "halves", first + second)), "--out", str(out)]) == 0
+    assert main(["settle", "files", str(folder(tmp_path / "whole", span("P1", "50"))), "--onto", str(out)]) == 0
+    assert charges(out)["M1", "factor"] != 0
+    assert main(["settle", "files", str(folder(tmp_path / "half", second)), "--onto", str(out)]) == 0
+    assert charges(out)["M1", "factor"] == 0
+    assert f"factor of M1 is not charged in 2025-06: point P1: {REASONS[PARTIAL]}" in capsys.readouterr().err
+
+
+SPANS: Final = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 6), st.integers(1, 4)), max_size=9)
+
+
+@given(SPANS)
+def test_spans_stand_that_no_later_block_overlaps_whether_its_own_stand_or_not(
+    spans: list[tuple[int, int, int]],
+) -> None:
+    said = [Said(ReactiveRow("P1", at, at + long, place, 0), height) for place, (at, long, height) in enumerate(spans)]
+    by_the_text = [
+        row
+        for row, height in said
+        if not any(
+            later > height and other.from_s < row.until_s and row.from_s < other.until_s for other, later in said
+        )
+    ]
+    assert standing(said) == sorted(by_the_text, key=lambda row: row.from_s)
 
 
 def test_a_span_that_is_not_exactly_the_partys_slots_of_the_month_charges_nothing(tmp_path: Path) -> None:
@@ -169,9 +206,9 @@ def spans_of(point: str, *spans: tuple[int, int, int]) -> list[Row]:
 
 
 def test_documents_of_a_ledger_follow_what_is_registered_though_the_state_has_folded_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """p-1 has a span of each slot, more than the state keeps; p-2's points are two, and one of them lacks its span."""
+    """p-1 has a span of each slot, more than the state keeps; p-2's points are two, and one of them lacks its span. One span more than are gone by is one line."""
     factor = {key: said for key, said in COMPONENTS[5].items() if key != "price"} | {"power_factor_standard": 85}
     home = Named(TARIFF, "home", HOME._replace(components=[*COMPONENTS[:5], COMPONENTS[6], factor]))
     of = replace(TARIFFED, more=[home, *list(TARIFFED.more)[1:]])
@@ -189,6 +226,12 @@ def test_documents_of_a_ledger_follow_what_is_registered_though_the_state_has_fo
         opened = open_entity(ledger, REACTIVE_ENERGY, "P-1")
         assert opened is not None
         assert opened.leaf.folded_to_s == slots[len(slots) - ENTRIES_MAX - 1]
+    monkeypatch.setattr("gridledger.settling.chain.reactive.SPANS_MAX", len(spans) - 1)
+    assert make(data, out) == 2
+    fault = f"point P-1: {len(spans)} spans of reactive energy were registered by block "
+    told = capsys.readouterr().err
+    assert (fault in told, f"documents go by at most {len(spans) - 1} of a point" in told) == (True, True)
+    monkeypatch.setattr("gridledger.settling.chain.reactive.SPANS_MAX", len(spans))
     assert make(data, out) == 0
     left_out = f"factor of p-2 is not charged in {MONTH}: point P-5: no reactive energy of it is known"
     assert left_out in capsys.readouterr().err
