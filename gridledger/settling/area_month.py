@@ -136,12 +136,8 @@ def _slots_under(months: Mapping[str, Int64], month: str, *, is_of_year: bool) -
 
 
 def _runs_of(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> RunsMade:
-    heights = [
-        height
-        for start_s in slot_start_s.tolist()
-        for _, height in RUNS.must(reader, start_s, scope.zone).runs
-        if height <= scope.height
-    ]
+    found = (RUNS.load(reader, start_s, scope.zone) for start_s in slot_start_s.tolist())
+    heights = [height for leaf in found if leaf is not None for _, height in leaf.runs if height <= scope.height]
     return RunsMade(len(heights), max(heights))
 
 

@@ -17,6 +17,7 @@ from gridledger.settling.chain import (
     billed_in,
     files_scope,
     frame_of_ledger,
+    is_any_settled,
     named_tariffs,
     read_runs,
     settled_slots,
@@ -194,12 +195,15 @@ def billings(
 
 
 def slots_of_months(reader: LedgerReader, scope: Scope) -> dict[str, Int64]:
-    """The settled slots of a scope by the local months that they begin in, as ``2026-06``, ascending."""
+    """The settled slots of a scope by the local months that they begin in, as ``2026-06``, ascending; without months of which no slot has a run, since nobody
+    was billed in them.
+    """
     starts, slot_s = settled_slots(reader, scope), CHAIN.must(reader).slot_s
     if not len(starts):
         return {}
     months = months_of(starts, slot_s, timezone_of(reader, scope))
-    return {name: starts[months.calendar.month == place] for place, name in enumerate(months.names)}
+    of_month = {name: starts[months.calendar.month == place] for place, name in enumerate(months.names)}
+    return {name: slots for name, slots in of_month.items() if is_any_settled(reader, scope, slots)}
 
 
 class Charged(NamedTuple):

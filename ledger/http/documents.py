@@ -68,7 +68,7 @@ class UnchargedPart(NamedTuple):
 class AreaMonth(NamedTuple):
     """The documents of some parties of an area, by party, then by run. height: the block as of which they are;
 
-    slots_expected: of the month; slots_settled: how many have a run.
+    slots_expected: of the month; slots_settled: how many of them are settled, up to the last one that has a run; in some of them nobody may be billed.
 
     without_tariff: names of those of these parties that are billed and name no tariff; following: the ``start`` of the next parties, None
     behind the last. disputed: of these parties, as of the newest block; nothing where an earlier one was asked for. uncharged: components that are left out.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -43,21 +42,27 @@ def files_scope(reader: LedgerReader) -> Scope:
 
 
 def settled_slots(reader: LedgerReader, scope: Scope) -> Int64:
-    """The starts of the slots of a zone that the blocks of a scope have settled, UTC seconds, ascending without a gap: up to one in which nobody is billed,
-    and as far as files had come by then, where ledger time goes on behind them to the dates of runs (``[runs]``).
+    """The starts of the slots of a zone up to the last one that the blocks of a scope have settled, UTC seconds, ascending without a gap; and as far as files
+    had come by then, where ledger time goes on behind them to the dates of runs (``[runs]``). Those in which nobody is billed are among them, and have no run.
     """
     chain, timeline = CHAIN.must(reader), reader.registry.zone(scope.zone).timeline
     end_s = PROGRESS.must(reader, scope.zone).run_slot_start_s
     if chain.clock == IMPORTED and timeline.run_calendar is not None:
         end_s = min(end_s, _brought_until_s(reader, scope, end_s))
     starts = range(timeline.first_slot_start_s, end_s, chain.slot_s)
+    count, beyond = 0, len(starts)  # initial runs are made slot by slot, so the heights of their blocks ascend
+    while count < beyond:
+        middle = (count + beyond) // 2
+        ran = ((at, RUNS.load(reader, starts[at], scope.zone)) for at in range(middle, beyond))
+        at, made = next(((at, made) for at, made in ran if made is not None), (beyond, None))
+        count, beyond = (at + 1, beyond) if made is not None and made.runs[0][1] <= scope.height else (count, middle)
+    return np.array(starts[:count], dtype=np.int64)
 
-    def settled_by(slot_start_s: int) -> int:
-        made = RUNS.load(reader, slot_start_s, scope.zone)  # none where nobody is billed any more
-        return made.runs[0][1] if made is not None else scope.height + 1
 
-    # initial runs are made slot by slot, so the heights of their blocks ascend
-    return np.array(starts[: bisect_right(starts, scope.height, key=settled_by)], dtype=np.int64)
+def is_any_settled(reader: LedgerReader, scope: Scope, slot_start_s: Int64) -> bool:
+    """Whether the blocks of a scope have settled one of some slots: in some of them nobody may have been billed."""
+    found = (RUNS.load(reader, start_s, scope.zone) for start_s in slot_start_s.tolist())
+    return any(made is not None and made.runs[0][1] <= scope.height for made in found)
 
 
 def _brought_until_s(reader: LedgerReader, scope: Scope, settled_until_s: int) -> int:
