@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
 
-from gridcore.registry.named_days import WEEKEND, WORKDAY, NamedDays, fault_of_days
+from gridcore.registry.named_days import WEEKEND, WORKDAY, NamedDays, fault_of_days, is_day
 from settlement.contract_kit_1 import Int64Column
 from settlement.errors import SettlementError
 from settlement.tariffs.components import Component, NamedDay
@@ -19,7 +19,7 @@ _FRIDAY: Final = 5
 def days_of_table(table: object) -> tuple[NamedDay, ...]:
     """Those of ``[tariff.days]``: of each kind a list of dates. SettlementError, one line, for what is none."""
     if isinstance(table, dict):
-        table = {kind: _as_texts(days) for kind, days in table.items()}
+        table = {kind: _as_texts(str(kind), days) for kind, days in table.items()}
     if words := fault_of_days(table):
         raise SettlementError(f"[tariff.days] {words}")
     return days_of_row(table if isinstance(table, dict) else None)
@@ -89,6 +89,15 @@ def common_days(components: Sequence[Component], first_day: int, last_day: int) 
     return tuple(NamedDay(day, kind) for day, kind in sorted({**outside, **named}.items()))
 
 
-def _as_texts(days: object) -> object:
-    """Dates as the registry has them; what stands in quotes is no date in a file."""
-    return [day.isoformat() if type(day) is date else repr(day) for day in days] if isinstance(days, list) else days
+def _as_texts(kind: str, days: object) -> object:
+    """Dates as the registry has them. SettlementError for a date in quotes, and for one with a time."""
+    return [_as_text(kind, day) for day in days] if isinstance(days, list) else days
+
+
+def _as_text(kind: str, day: object) -> str:
+    if isinstance(day, datetime):
+        words = f"a date without a time is needed, as {day.date()}, not {day.isoformat()}"
+        raise SettlementError(f"[tariff.days] {kind}: {words}")
+    if isinstance(day, str) and is_day(day):
+        raise SettlementError(f"[tariff.days] {kind}: {day} stands in quotes; write it without quotes")
+    return day.isoformat() if isinstance(day, date) else str(day)
