@@ -16,7 +16,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from ledger.store.reader import LedgerReader
 
 APPROVALS_MAX: Final = 1 << 18
-"""Registers of which it is kept in memory who answered for them, the newest: older substitutes are shown as corrected."""
+"""Registers of which it is kept in memory who answered for them, those answered for last: older substitutes are shown as corrected."""
 
 
 class Substitutes:
@@ -60,6 +60,7 @@ class Substitutes:
             content = ApproveReading.decode(decode_transaction(decided.wire))
             place = content.installation, content.boundary_s
             self._answered.setdefault(place, []).append((act.height, content.is_substitute))
+            self._answered.move_to_end(place)
             if len(self._answered) > self._most:
                 self._answered.popitem(last=False)
         self._height = height
