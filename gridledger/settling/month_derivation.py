@@ -138,6 +138,7 @@ def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _
             f"--run {excerpt(name.run)}: {name.party} has no document of that run in {name.month}; it has {', '.join(names) or 'none'}"
         )
     if not issued:
+        _check_charged(billing, name)
         raise UsageError(f"--line {name.party}/{name.month}: that month came to nothing, and has no document")
     at = names.index(name.run) if name.run is not None else len(names) - 1
     run = names[at]
@@ -146,6 +147,7 @@ def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _
     before = None if first else _state(billing, name.party, runs[runs.index(run) - 1])
     kinds = list(dict.fromkeys(line.kind for state in (now, before) if state for line in state.lines))
     if name.kind and name.kind not in kinds:
+        _check_charged(billing, name)
         words = f"{name.party} has no line {excerpt(name.kind)} in {name.month}; {nearest(name.kind, kinds)}"
         raise UsageError(f"--line {name.party}/{name.month}: {words}")
     totals = list(stated_rows(folder, INVOICES, name.party, name.month))
@@ -153,6 +155,14 @@ def _document(folder: DocumentFolder, billing: Billing, name: DocumentName) -> _
     lines = [row for row in stated_rows(folder, INVOICE_LINES, name.party, name.month) if row.fields[run_at] == run]
     of_kind = {(row.fields[kind_at], row.fields[rate_at]): row for row in lines}
     return _Document(issued[at], now, before, billing, totals[at] if at < len(totals) else None, of_kind)
+
+
+def _check_charged(billing: Billing, name: DocumentName) -> None:
+    """UsageError with the reason where a component was left out of a month."""
+    of_line = (name.party, name.month, name.kind)
+    for one in billing.uncharged():
+        if (one.party, one.month, one.component) == of_line:
+            raise UsageError(f"--line {'/'.join(of_line)}: {one.words}")
 
 
 def _state(billing: Billing, party: str, run: str) -> _State:

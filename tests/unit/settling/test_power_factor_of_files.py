@@ -74,6 +74,8 @@ def test_the_share_follows_from_the_power_factor_and_is_explained_replayed_and_c
     assert "by the table of the standard 0.90: tariff/files, in force on 2025-06-28\n    3 × 5000 = 15000 ppm" in told
     assert main([*line, "zh_CN"]) == 0
     assert "功率因数 cos φ × 100，四舍五入（0.87）" in capsys.readouterr().out
+    assert main(["settle", "explain", "--settled", str(out), "--line", "M2/2025-06/factor"]) == 2
+    assert capsys.readouterr().err == f"--line M2/2025-06/factor: {left_out}\n"
     assert main(["settle", "replay", "--settled", str(out)]) == 0
     halves = f"{DAYS[0]}T00:00:00Z,{DAYS[0]}T12:00:00Z,P1,20,0\n{DAYS[0]}T12:00:00Z,{DAYS[1]}T00:00:00Z,P1,12,0\n"
     newer = folder(tmp_path / "newer", halves + span("P2", "0"))
