@@ -36,7 +36,7 @@ YEAR_FORM: Final = re.compile(r"[0-9]{4}", re.ASCII)
 class DocumentedYear(NamedTuple):
     """The row of ``year.csv``. area: empty for all areas of the zone; height, digest: of the newest block that counts.
 
-    slots: of the year's months that have settled ones; slots_settled: how many have a run; parties: that have accounts; without_tariff: how
+    slots: of the year's months that have settled ones; slots_settled: how many are settled, as of ``AreaMonth``; parties: that have accounts; without_tariff: how
     many others were billed, and named no tariff.
     """
 
