@@ -23,6 +23,7 @@ from gridcore.registry.price_series import PRICE_SERIES, SPANS_MAX, PriceSeries
 from gridcore.registry.row import Row
 from gridcore.registry.rules import RULES, Rules
 from gridcore.registry.signer import SIGNER, Signer
+from gridcore.registry.tariff import TARIFF, Tariff
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
@@ -227,11 +228,10 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
     for party in sorted(parties_of(dataset.points)):
         opened = open_entity(ledger, PARTY, party)
         begun_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries]
-        end_s = min(until_s(ledger, PARTY, party, last_said_s(dataset), Charged._fields).values())
+        end_s = _charged_until_s(ledger, dataset, party)
+        changes = [*begun_s, *changes_s(dataset), *([int(end_s)] if end_s < math.inf else [])]
         holds: Party | None = None
-        for at_s in sorted(
-            {first_s, *(at for at in [*begun_s, *changes_s(dataset)] if at > first_s)} if begun_s else ()
-        ):
+        for at_s in sorted({first_s, *(at for at in changes if at > first_s)} if begun_s else ()):
             known = ledger.in_force(PARTY, party, at_s) or broken("parties of files are in force from the beginning")
             wanted = known
             if at_s < end_s:
@@ -241,6 +241,19 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
             if wanted != (known if holds is None or at_s in begun_s else holds):
                 yield Named(PARTY, party, wanted, at_s)
             holds = wanted
+
+
+def _charged_until_s(ledger: Ledger, dataset: Dataset, party: str) -> float:
+    """Where what a dataset charges a party ends: where its row changes behind what the dataset says last, or the tariff that it names there. Infinity where none does.
+
+    Rules without the later entries may make a tariff of another name, which does not have them.
+    """
+    last_s = last_said_s(dataset)
+    ends_s = [*until_s(ledger, PARTY, party, last_s, Charged._fields).values()]
+    known = ledger.in_force(PARTY, party, last_s)
+    if known is not None and known.tariff is not None:
+        ends_s += until_s(ledger, TARIFF, known.tariff, last_s, Tariff._fields).values()
+    return min(ends_s)
 
 
 def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridConnection]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.errors import GridError
+from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
 from gridcore.registry.tariff import TARIFF
 from gridledger.settling.chain import read_runs, settled_ledger
 from gridledger.settling.chain.importing import _Importer
 from gridledger.settling.dataset import Dataset, KeyRow, SeriesRows
+from gridledger.settling.results.months import midnight_s
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
 from settlement.tariffs.components import Component
@@ -188,6 +192,32 @@ def test_rules_and_components_of_early_slots_leave_what_came_behind_them_as_it_i
         assert [one.components[0]["price"] for one in tariffs if one is not None] == [5, 6, 6, 7]
         height = ledger.height
     with settled_ledger(told(10, 12, 3, 6), tmp_path) as ledger:
+        assert ledger.height == height, "the same files say nothing new"
+
+
+def test_early_components_of_some_parties_leave_the_later_price_of_a_base_that_had_both(tmp_path: Path) -> None:
+    """Rules of the early time lack the later entry: with parties that makes a tariff of another name, which does not have it."""
+    before = community(96 * 2, 2)
+    payers = sorted({point.party for point in before.points})
+    zone = ZoneInfo(before.timezone)
+    change = datetime.fromtimestamp(FIRST_S, zone).toordinal() + 1
+    change_s = midnight_s(change, zone)
+    own, other = (
+        Component("stay", "grid", "day", 5, parties=payers[:1]),
+        Component("fee", "grid", "day", 3, parties=payers[1:]),
+    )
+    both = [own._replace(until_day=change), own._replace(price=9, from_day=change), other]
+    base, early = (before._replace(rules=before.rules._replace(tariff=said)) for said in (both, [own, other]))
+    for dataset in (base, part_of(early, 10, 12)):
+        with settled_ledger(dataset, tmp_path):
+            pass
+    with settled_ledger(part_of(early, 10, 12), tmp_path) as ledger:
+        rows = [ledger.in_force(PARTY, payers[0], at_s) for at_s in (change_s - 1, change_s)]
+        names = [row.tariff for row in rows if row is not None and row.tariff is not None]
+        said = [ledger.in_force(TARIFF, name, at_s) for name, at_s in zip(names, (change_s - 1, change_s), strict=True)]
+        assert [[row["price"] for row in one.components] for one in said if one is not None] == [[5], [9]]
+        height = ledger.height
+    with settled_ledger(part_of(early, 10, 12), tmp_path) as ledger:
         assert ledger.height == height, "the same files say nothing new"
 
 
