@@ -222,7 +222,7 @@ def _rate_parts(billing: Billing, party: str, component: Component) -> list[_Par
     """The days of the month by the rate of tax of an entry: its own, else the tariff's on the day, None where no tax is paid."""
     terms, parts = own_terms(billing, party), list[_Part]()
     for day in sorted({local.toordinal() for local in _local_times(billing)}):
-        rate = terms.rate_on(day) if component.tax_ppm is None else component.tax_ppm
+        rate = terms.rate_on(day) if (own_ppm := component.own_rate_on(day)) is None else own_ppm
         rate_of_day = rate if component.is_taxed else None
         if parts and parts[-1].tax_ppm == rate_of_day:
             parts[-1] = _Part(rate_of_day, [*parts[-1].days, day])

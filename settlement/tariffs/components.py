@@ -31,7 +31,7 @@ from settlement.tariffs.network import VoltageLevel, price_at_level
 
 __all__ = [
     "BASES", "COMPONENTS_MAX", "DAY", "DAY_S", "ENERGY_BASES", "KW_CONTRACTED", "KW_PEAK", "MONTH", "OF_PARTY", "OF_POINT", "PERCENT", "POWER_BASES", "PRICE_MAX",
-    "TIMED_BASES", "TRADE", "TRADED", "YEAR", "Component", "NamedDay", "Step", "Window",
+    "TIMED_BASES", "TRADE", "TRADED", "YEAR", "Component", "NamedDay", "OwnRate", "Step", "Window",
 ]  # fmt: skip
 
 COMPONENTS_MAX: Final = 200
@@ -59,12 +59,19 @@ class Step(NamedTuple):
     price_micro_per_kwh: int
 
 
+class OwnRate(NamedTuple):
+    """The tax rate of a component from a local day on (``date.toordinal``); None for that of the tariff."""
+
+    day: int
+    tax_ppm: int | None
+
+
 class Component(NamedTuple):
     """One entry of a component.
 
     name: the kind of its lines; account: who receives it; base: one of BASES. price: micro per kWh, per kW and month, or per day; of
     PERCENT millionths of what the lines ``of`` come to. Any sign: a negative one is paid to the party. tax_ppm: the rate of its tax, None for that of
-    the tariff. from_day, until_day: days of the
+    the tariff; later_rates: of entries that follow each other and differ in their rate alone, ascending, by each later day. from_day, until_day: days of the
     local calendar (``date.toordinal``), the second one excluded, None without an end. months: 1 to 12, empty for all; windows: empty for the
     whole day; weekdays: 1 (Monday) to 7, empty for all; day_kinds: of DAY_KINDS, empty for all, by the day of the week but for ``named_days``, which ascend; peak_of: of KW_PEAK, whose highest slot; steps: empty for one price; steps_per: MONTH or YEAR. price_series: the name of what says the price of each slot, "" for one price; price is 0 then. levels: from the lowest
     voltage to the highest, empty for one price: each kWh costs the price of its point's level, less that of ``highest_level`` ("" for nothing less); user_level: of points
@@ -78,6 +85,7 @@ class Component(NamedTuple):
     price: int
     is_taxed: bool = True
     tax_ppm: int | None = None
+    later_rates: Sequence[OwnRate] = ()
     from_day: int | None = None
     until_day: int | None = None
     months: Sequence[int] = ()
@@ -108,6 +116,20 @@ class Component(NamedTuple):
     def is_of_year(self) -> bool:
         """Whether its steps count the energy since the year began."""
         return self.steps_per == YEAR
+
+    def own_rate_on(self, day: int) -> int | None:
+        """Its own tax rate on a day; None where it has that of the tariff."""
+        return next((one.tax_ppm for one in reversed(self.later_rates) if one.day <= day), self.tax_ppm)
+
+    def by_own_rate(self) -> list[Component]:
+        """The entries of which it is made, each of one rate of its own."""
+        days = [self.from_day, *(one.day for one in self.later_rates)]
+        rates = [self.tax_ppm, *(one.tax_ppm for one in self.later_rates)]
+        ends = [*days[1:], self.until_day]
+        return [
+            self._replace(tax_ppm=rate, later_rates=(), from_day=from_day, until_day=until_day)
+            for rate, from_day, until_day in zip(rates, days, ends, strict=True)
+        ]
 
     def prices_at_levels(self) -> list[VoltageLevel]:
         """What a kWh costs at each of its levels, up to the highest that a trade covers; the whole price where each trade has a highest of its own."""

@@ -1,6 +1,6 @@
 """Components as rows of the registry hold them (``tariff/<name>``), and what holds for a party out of the entries of its tariffs.
 
-What stands the same in entries that follow each other is one component: steps and peaks of a month go on where another component changes.
+What stands the same in entries that follow each other is one component: steps and peaks of a month go on where another component changes, or the rate of tax.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from typing import Any, Final, NamedTuple
 from gridcore.forms import TIME_S_MAX
 from gridcore.registry.row import ROW_BYTES_MAX, Row
 from gridcore.registry.tariff import LEVELS_NAMED, TARIFF, Tariff
-from settlement.tariffs.components import MONTH, OF_PARTY, PERCENT, POWER_BASES, Component, NamedDay, Step, Window
+from settlement.tariffs.components import (
+    MONTH,
+    OF_PARTY,
+    PERCENT,
+    POWER_BASES,
+    Component,
+    NamedDay,
+    OwnRate,
+    Step,
+    Window,
+)
 from settlement.tariffs.named_days import days_of_row
 from settlement.tariffs.network import VoltageLevel
 
@@ -133,26 +143,33 @@ def components_in_force(party: str, said: Sequence[FromDay]) -> tuple[Component,
             whole = component._replace(from_day=one.day, until_day=until_day)
             before = [place for place, other in enumerate(found) if _goes_on(other, whole)]
             if before:
-                found[before[0]] = _gone_on(found[before[0]], whole)
+                same = [place for place in before if found[place].own_rate_on(one.day) == whole.tax_ppm]
+                place = (same or before)[0]
+                found[place] = _gone_on(found[place], whole)
             else:
                 found.append(whole)
     return in_order(found)
 
 
 def _goes_on(earlier: Component, later: Component) -> bool:
-    """Whether a component is the same from the day on that ends another one; which days are named may differ."""
+    """Whether a component is the same from the day on that ends another one; its rate of tax and which days are named may differ."""
     if earlier.until_day != later.from_day:
         return False
-    one, other = (part._replace(from_day=None, until_day=None, named_days=()) for part in (earlier, later))
+    one, other = (
+        part._replace(from_day=None, until_day=None, named_days=(), tax_ppm=None, later_rates=())
+        for part in (earlier, later)
+    )
     return one == other
 
 
 def _gone_on(earlier: Component, later: Component) -> Component:
-    """Both as one: each day is of the kind that it is to the entry in force on it."""
+    """Both as one: each day is of the kind that it is to the entry in force on it, and has the rate of tax of this entry."""
     begins = later.from_day or 0
     before = [one for one in earlier.named_days if one.day < begins]
     behind = [one for one in later.named_days if one.day >= begins]
-    return earlier._replace(until_day=later.until_day, named_days=(*before, *behind))
+    is_same = earlier.own_rate_on(begins) == later.tax_ppm
+    rates = earlier.later_rates if is_same else (*earlier.later_rates, OwnRate(begins, later.tax_ppm))
+    return earlier._replace(until_day=later.until_day, named_days=(*before, *behind), later_rates=rates)
 
 
 def in_order(components: Sequence[Component]) -> tuple[Component, ...]:

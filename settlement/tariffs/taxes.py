@@ -35,12 +35,12 @@ def rate_spans(component: Component, own: Sequence[RateFrom], first_day: int, la
     end_day = last_day + 1
     if not component.is_taxed:
         return [RateSpan(end_day, None)]
-    if component.tax_ppm is not None:
-        return [RateSpan(end_day, component.tax_ppm)]
-    changes = [one.day for one in own if first_day < one.day < end_day]
+    begins = {one.day for one in own} | {one.day for one in component.later_rates}
+    changes = sorted(day for day in begins if first_day < day < end_day)
     spans: list[RateSpan] = []
     for day, until_day in zip([first_day, *changes], [*changes, end_day], strict=True):
-        tax_ppm = rate_on(own, day)
+        own_ppm = component.own_rate_on(day)
+        tax_ppm = rate_on(own, day) if own_ppm is None else own_ppm
         if spans and spans[-1].tax_ppm == tax_ppm:
             spans.pop()
         spans.append(RateSpan(until_day, tax_ppm))

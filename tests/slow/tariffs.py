@@ -110,8 +110,12 @@ def tax_on(component: Component, rates: Rates, day: int) -> int | None:
     """At which rate a day's part of an entry is taxed."""
     if not component.is_taxed:
         return None
-    if component.tax_ppm is not None:
-        return component.tax_ppm
+    own_ppm = component.tax_ppm
+    for from_day, later_ppm in component.later_rates:
+        if from_day <= day:
+            own_ppm = later_ppm
+    if own_ppm is not None:
+        return own_ppm
     begun = [rate for from_day, rate in rates if from_day <= day]
     return begun[-1] if begun else rates[0][1]
 

@@ -109,12 +109,12 @@ def _check(dataset: Dataset, components: Sequence[Component], days: Sequence[Nam
 
 
 def _merged(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> Sequence[Component]:
-    """The entries of all parties, each once with those who pay it; nobody is named where all do."""
+    """The entries of all parties, by rates of tax, each once with those who pay it; nobody is named where all do."""
     first_day = _day_of(dataset, int(dataset.slot_start_s[0]))
     entries: dict[tuple[object, ...], Component] = {}
     payers: dict[tuple[object, ...], dict[str, int]] = {}
     for party in sorted(tariffs, key=str.encode):
-        for one in tariffs[party].components:
+        for one in (part for component in tariffs[party].components for part in component.by_own_rate()):
             begun = one._replace(from_day=None) if one.from_day == first_day else one
             said = tuple(value for key, value in begun._asdict().items() if key != "contracted_w")
             entries.setdefault(said, begun)

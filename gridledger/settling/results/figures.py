@@ -85,10 +85,10 @@ def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes, marked: 
 
 
 def _components(tariffs: Iterable[PartyTariff]) -> list[ComponentFigures]:
-    """Each entry once, whatever its parties have contracted."""
+    """Each entry once, by rates of tax, whatever its parties have contracted."""
     found: dict[tuple[object, ...], ComponentFigures] = {}
     for tariff in tariffs:
-        for one in tariff.components:
+        for one in (part for component in tariff.components for part in component.by_own_rate()):
             times = one.months, one.windows, one.weekdays, one.day_kinds, one.named_days
             listed = map(tuple, (*times, one.steps, one.of, one.levels, one.place_levels))
             key = (

@@ -27,7 +27,7 @@ from settlement.tariffs.charges import (
     Way,
     used_before,
 )
-from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, NamedDay, Step, Window
+from settlement.tariffs.components import BASES, ENERGY_BASES, TIMED_BASES, Component, NamedDay, OwnRate, Step, Window
 from settlement.tariffs.dealing import deal
 from settlement.tariffs.holding import Calendar, Holding
 from settlement.tariffs.named_days import row_of_days
@@ -60,6 +60,13 @@ NAMED_DAYS = st.lists(
     max_size=3,
     unique_by=lambda one: one.day,
 ).map(lambda days: (*sorted(days), NamedDay(FIRST + 30, "holiday")))
+
+
+LATER_RATES = st.lists(
+    st.builds(OwnRate, st.integers(FIRST, FIRST + 3), st.sampled_from([None, 60_000, 90_000])),
+    max_size=2,
+    unique_by=lambda one: one.day,
+).map(lambda rates: tuple(sorted(rates, key=lambda one: one.day)))
 
 
 @st.composite
@@ -100,6 +107,7 @@ def components(draw: st.DrawFn) -> list[Component]:
                 user_level="35kV" if priced_by == "levels" else "",
                 parties=draw(st.sampled_from([(), ("P1",), ("P2",)])),
                 tax_ppm=draw(st.sampled_from([None, None, 0, 60_000])),
+                later_rates=draw(LATER_RATES),
                 contracted_w={"P1": draw(st.integers(0, 10**9))} if base == "kw_contracted" else {},
                 of=("levy", *NAMES[: len(found)]) if base == "percent" else (),
             )
@@ -281,6 +289,35 @@ def test_steps_go_on_where_another_component_changes_inside_a_month() -> None:
     usage = Usage(days * 0 + 200, days * 0, days * 0)
     charges = Tariff(components_in_force("P1", said), Holding(calendar)).charges("P1", usage, [{}])
     assert [(one.name, one.amount_nano) for one in charges] == [("energy", 11_000), ("fee", 3_000), ("fee", 14_000)]
+
+
+def test_steps_and_the_peak_of_a_month_go_on_where_a_component_s_own_rate_of_tax_changes() -> None:
+    """200 Wh a day for ten days, 400 Wh on the last of them; the rate falls on the fourth day, and is that of the tariff from the seventh on."""
+    stepped = {"account": "grid", "base": "import", "name": "energy", "steps": [[0, 1], [1_000, 10]], "taxed": True}
+    peak = {"account": "grid", "base": "kw_peak", "name": "peak", "price": 31_000, "taxed": True}
+    rates = [(FIRST + 2, {"tax_ppm": 160_000}), (FIRST + 5, {"tax_ppm": 130_000}), (FIRST + 8, {})]
+    said = [
+        FromDay(day, registered.Tariff([{**stepped, **own}, {**peak, **own}], 1, "half_even", 60_000), {})
+        for day, own in rates
+    ]
+    parts = components_in_force("P1", said)
+    days = np.arange(FIRST + 2, FIRST + 12)
+    calendar = Calendar(86_400, days * 0, days * 0 + 7, days, days * 0, [31])
+    usage = Usage(days * 0 + 200 + 200 * (days == FIRST + 11), days * 0, days * 0)
+    charges = Tariff(parts, Holding(calendar), rates=[RateFrom(0, 60_000)]).charges("P1", usage, [{}])
+    assert [(one.tax_ppm, one.amount_nano) for one in charges if one.name == "energy"] == [
+        (160_000, 600),
+        (130_000, 400 + 200 * 10),
+        (60_000, 1_000 * 10),
+    ]
+    watts = 400 * 3_600 // 86_400
+    assert [(one.tax_ppm, one.amount_nano) for one in charges if one.name == "peak"] == [
+        (160_000, watts * 3_000),
+        (130_000, watts * 3_000),
+        (60_000, watts * 4_000),
+    ]
+    entries = [row_of(one) for part in parts for one in part.by_own_rate()]
+    assert entries == [row for at in (0, 1) for row in (one.tariff.components[at] for one in said if one.tariff)]
 
 
 def test_a_component_goes_on_where_other_days_are_named_and_each_day_is_of_the_kind_of_the_entry_in_force() -> None:

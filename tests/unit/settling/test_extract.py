@@ -31,6 +31,7 @@ from tests.unit.settling.folders import READINGS, RULES, make_folder
 from tests.unit.settling.tariffs_in_toml import GROUPS, SERIES_LEVELS_AND_STEPS
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
+from tests.unit.settling.test_tax_changes import stepped_of
 from tests.worlds.consortium import FIRST_S, SLOT_S, TERMS, Consortium, area, feeder, household, rules, zone
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.transactions import Sender
@@ -87,6 +88,15 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
     "an order as a whole": lambda path: formed.folder(path, formed.WHOLE + formed.row("M1/2", "buy", "50,440000")),
     "tariffs of two groups of parties": lambda path: make_folder(
         path, {"rules.toml": RULES + GROUPS, "readings.csv": TWO_DAYS}
+    ),
+    "a component whose own rate of tax changes": lambda path: make_folder(
+        path,
+        {
+            "rules.toml": RULES
+            + stepped_of("tax_ppm = 160000", "valid_until = 2025-06-01")
+            + stepped_of("tax_ppm = 130000", "valid_from = 2025-06-01"),
+            "readings.csv": TWO_DAYS,
+        },
     ),
     "components by a series, by level and by step": lambda path: make_folder(path, BY_SERIES),
     "borders and terms of a balance": lambda path: make_folder(path, balanced.FOLDER),

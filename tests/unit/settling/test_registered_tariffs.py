@@ -28,6 +28,7 @@ DAYS = ("2025-06-28", "2025-06-29", "2025-06-30")
 
 def component(name: str, base: str, price: int, *more: str) -> str:
     unit = {"day": "price_micro_per_day", "percent": "share_ppm", "kw_contracted": "price_micro_per_kw_month"}
+    unit["kw_peak"] = unit["kw_contracted"]
     key = unit.get(base, "price_micro_per_kwh")
     lines = (f'name = "{name}"', 'account = "grid"', f'base = "{base}"', f"{key} = {price}", *more)
     return "\n[[tariff.component]]\n" + "\n".join(lines) + "\n"

@@ -28,10 +28,23 @@ from tests.unit.settling.test_registered_tariffs import DAYS, POINTS, component,
 EARLIER, LATER = "130000", "90000"
 """Of the tariff: the later one from 30 June on, a Monday."""
 QUANTUM_NANO: Final = 10_000_000
+STEPS: Final = "[{until_kwh = 200, price_micro_per_kwh = 10000}, {price_micro_per_kwh = 30000}]"
+
+
+def stepped_of(*more: str) -> str:
+    """By steps of the month, at a rate of its own."""
+    lines = ('name = "own_steps"', 'account = "grid"', 'base = "import"', f"steps = {STEPS}", *more)
+    return "\n[[tariff.component]]\n" + "\n".join(lines) + "\n"
+
+
 COMPONENTS: Final = (
     component("energy", "import", 100_003)
     + component("heat", "residual", 70_001, "tax_ppm = 160000", "valid_until = 2025-06-29")
     + component("heat", "residual", 70_001, "tax_ppm = 60000", "valid_from = 2025-06-29")
+    + component("own_peak", "kw_peak", 20_000_001, "tax_ppm = 160000", "valid_until = 2025-06-29")
+    + component("own_peak", "kw_peak", 20_000_001, "tax_ppm = 60000", "valid_from = 2025-06-29")
+    + stepped_of("tax_ppm = 160000", "valid_until = 2025-06-29")
+    + stepped_of("tax_ppm = 60000", "valid_from = 2025-06-29")
     + component("demand", "kw_contracted", 31_000_001, "contracted_kw = {M1 = 12}")
     + component("stay", "day", 300_000)
     + component("factor", "percent", -7_501, 'of = ["energy", "demand"]')
@@ -88,11 +101,16 @@ def test_what_was_delivered_under_each_rate_is_a_line_of_its_own(settled: Path) 
     shared = sum(energy.values()) + demand[1]
     factor = [shared * -7_501 * days // (1_000_000 * 3) for days in (2, 3)]
     peak = [4_000 * 20_000_001 * days // 30 for days in (2, 3)]
+    own_peak = [7_108 * 20_000_001 * days // 30 for days in (1, 3)]
     expected = {
         ("energy", EARLIER): energy[EARLIER],
         ("energy", LATER): energy[LATER],
         ("heat", "160000"): 88_000 * 70_001,
         ("heat", "60000"): (96_777 + 96_000) * 70_001,
+        ("own_peak", "160000"): own_peak[0],
+        ("own_peak", "60000"): own_peak[1] - own_peak[0],
+        ("own_steps", "160000"): 88_000 * 10_000,
+        ("own_steps", "60000"): (200_000 - 88_000) * 10_000 + (first_wh + later_wh - 200_000) * 30_000,
         ("demand", EARLIER): demand[0],
         ("demand", LATER): demand[1] - demand[0],
         ("stay", EARLIER): 600_000_000,
@@ -108,7 +126,7 @@ def test_what_was_delivered_under_each_rate_is_a_line_of_its_own(settled: Path) 
         ("levy", LATER): later_wh * 40_000,
     }
     assert {key: found.get(key) for key in expected} == expected
-    assert {rate for kind, rate in found if kind not in ("heat", "funds")} == {EARLIER, LATER}
+    assert {rate for kind, rate in found if kind not in ("heat", "funds", "own_peak", "own_steps")} == {EARLIER, LATER}
 
 
 def test_the_tax_of_each_rate_is_that_of_its_lines_rounded_once_and_a_correction_moves_its_own_rate_alone(
