@@ -14,6 +14,7 @@ from gridledger.commands import print_progress, print_result
 if TYPE_CHECKING:
     from gridledger.settling.documented_month import DocumentedMonth
     from gridledger.settling.month_documents import Made
+    from gridledger.settling.uncharged import Uncharged
     from gridledger.settling.year_documents import DocumentedYear
 
 _PARTIES_NAMED_MAX: Final = 8
@@ -57,8 +58,7 @@ def _run_month(args: argparse.Namespace) -> int:
         _say_incomplete(made.month.month, made.month, "documents of the month")
     _say_without_tariff(made.without_tariff)
     _say_without_tariff(made.without_terms, "they answer for balances")
-    for one in made.uncharged:
-        print(one.words, file=sys.stderr, flush=True)
+    _say_uncharged(made.uncharged)
     print_result(args, _as_json(made, args.out), _text(made))
     return 0 if made.written.postings_sum_nano == 0 else 1
 
@@ -81,11 +81,13 @@ def _run_year(args: argparse.Namespace) -> int:
     if made.months_missing:
         print(f"no slot is settled of {', '.join(made.months_missing)}", file=sys.stderr, flush=True)
     _say_without_tariff(made.without_tariff)
+    _say_uncharged(made.uncharged)
     answer = {
         **year._asdict(),
         "complete": year.is_complete,
         "months_missing": list(made.months_missing),
         "without_tariff": list(made.without_tariff),
+        "uncharged": [one._asdict() for one in made.uncharged],
         "entries": made.entries,
         "closing_nano": made.closing_nano,
         "disputed_nano": made.disputed_nano,
@@ -104,6 +106,11 @@ def _run_year(args: argparse.Namespace) -> int:
 def _say_incomplete(span: str, settled: DocumentedMonth | DocumentedYear, what: str) -> None:
     words = f"{settled.slots_settled} of its {settled.slots} slots are settled; these are {what} so far"
     print(f"{span} is not complete: {words}", file=sys.stderr, flush=True)
+
+
+def _say_uncharged(left_out: Sequence[Uncharged]) -> None:
+    for one in left_out:
+        print(one.words, file=sys.stderr, flush=True)
 
 
 def _say_without_tariff(parties: Sequence[str], why: str = "they are billed") -> None:

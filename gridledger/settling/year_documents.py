@@ -15,6 +15,7 @@ from gridledger.settling.documents import Books, billing_of, charged_in, slots_o
 from gridledger.settling.month_documents import scope_of, slots_of_month
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.months import span_of_month
+from gridledger.settling.uncharged import Uncharged
 from gridledger.settling.whole import check_out, made_whole
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
@@ -103,7 +104,10 @@ class TaxRow(NamedTuple):
 
 
 class MadeYear(NamedTuple):
-    """A folder that was made. months_missing: months of the year that have no settled slot; without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``; closing_nano: of all, disputed_nano of it is not due."""
+    """A folder that was made. months_missing: months of the year that have no settled slot; without_tariff: names of who was billed and has no account; entries: rows of ``accounts.csv``;
+
+    closing_nano: of all, disputed_nano of it is not due; uncharged: components that are left out of months of the year.
+    """
 
     year: DocumentedYear
     months_missing: Sequence[str]
@@ -111,6 +115,7 @@ class MadeYear(NamedTuple):
     entries: int
     closing_nano: int
     disputed_nano: int
+    uncharged: Sequence[Uncharged]
 
 
 def make_year(
@@ -166,6 +171,7 @@ def make_year(
         entries=entries,
         closing_nano=sum(one.closing_nano for one in accounts.values()),
         disputed_nano=sum(one.disputed_nano for one in accounts.values()),
+        uncharged=[one for one in found.uncharged if one.month in own],
     )
 
 
@@ -174,11 +180,12 @@ def _months_of(year: str) -> list[str]:
 
 
 class _Found(NamedTuple):
-    """Entries by party, parties by the bytes of their names; contested_nano: what of their documents is disputed, by party and month; who was billed without ever having a document."""
+    """Entries by party, parties by the bytes of their names; contested_nano: what of their documents is disputed, by party and month; who was billed without ever having a document; what was left out."""
 
     entries: dict[str, list[Entry]]
     contested_nano: Mapping[str, Mapping[str, int]]
     without_tariff: Sequence[str]
+    uncharged: Sequence[Uncharged]
 
 
 def _read(
@@ -187,7 +194,7 @@ def _read(
     """The documents of some months, one after the other: no more than one is in memory."""
     found: dict[str, list[Entry]] = {}
     contested_nano: dict[str, dict[str, int]] = defaultdict(dict)
-    without = set[str]()
+    without, left_out = set[str](), list[Uncharged]()
     for done, (name, slots) in enumerate(months.items()):
         progress(done, len(months))
         books = Books(reader, scope, name, is_of_files=False)
@@ -200,10 +207,11 @@ def _read(
                     found.setdefault(party, []).append(entry)
                 for row in disputed_of_month(books, billing):
                     contested_nano[row.party][name] = row.disputed_nano
+                left_out += billing.uncharged()
             except ContractError as error:
                 raise GridError(f"month {name}: {error}") from None
     ordered = {party: found[party] for party in sorted(found, key=utf8)}
-    return _Found(ordered, contested_nano, sorted(without - found.keys(), key=utf8))
+    return _Found(ordered, contested_nano, sorted(without - found.keys(), key=utf8), left_out)
 
 
 def _documents(month: str, billing: Billing) -> Iterator[tuple[str, Entry]]:

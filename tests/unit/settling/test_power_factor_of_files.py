@@ -247,3 +247,8 @@ def test_documents_of_a_ledger_follow_what_is_registered_though_the_state_has_fo
     assert ("p-2", "factor") not in found
     assert derive_document(DocumentFolder(out, data), DocumentName("p-1", MONTH, "factor", "initial")).holds
     assert main(["settle", "replay", "--data", str(data), "--documents", str(out)]) == 0
+    capsys.readouterr()
+    year = ["settle", "documents", "--data", str(data), "--year", MONTH[:4], "--out", str(tmp_path / "year"), "--json"]
+    assert main(year) == 0
+    told = capsys.readouterr()
+    assert (left_out in told.err, [one["point"] for one in json.loads(told.out)["uncharged"]]) == (True, ["P-5"])
