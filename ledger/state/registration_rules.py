@@ -29,7 +29,7 @@ from gridcore.registry.reactive_energy import REACTIVE_ENERGY
 from gridcore.registry.rules import RULES
 from gridcore.registry.signer import SIGNER
 from gridcore.registry.standing_profile import STANDING_PROFILE
-from gridcore.registry.zone import ZONE
+from gridcore.registry.zone import TAKEN_UP, ZONE
 from gridcore.registry.zone import Zone as ZoneRecord
 from ledger.leaves.contracts import CONTRACTS
 from ledger.registry.bodies import in_force
@@ -152,6 +152,7 @@ class Judge:
             return
         if kind == ZONE.kind:
             yield from self._gap_faults(stated)
+            yield from self._replaced_rules(stated)
         if stated.key in self._draft.voted:
             yield Fault(
                 stated, Code.REGISTRY_NOT_AHEAD, "from_s: a vote of this block has changed it; say it again after"
@@ -177,8 +178,8 @@ class Judge:
         """What the first gaps of a rule that a zone takes up may read, up to a gap and its reference days before, is of slots that are not final."""
         from_s, slots = stated.record.gap_slots_from_s, stated.record.gap_slots_max
         _, name = _kind_and_name(stated.key)
-        said = {row.record.gap_slots_from_s for row in self.registrations.of(ZONE, name)}
-        if from_s is None or slots is None or from_s in said:
+        said = {(row.record.gap_slots_from_s, row.record.gap_slots_max) for row in self.registrations.of(ZONE, name)}
+        if from_s is None or slots is None or (from_s, slots) in said:
             return
         horizon_s = self.registrations.horizon_s(name)
         least_s = horizon_s + slots * self.registrations.slot_s + REFERENCE_S_MAX if horizon_s else 0
@@ -188,6 +189,19 @@ class Judge:
             yield Fault(
                 stated, Code.REGISTRY_NOT_AHEAD, f"gap_slots_from_s is at least {least_s}, not {from_s}: {words}"
             )
+
+    def _replaced_rules(self, stated: Stated[ZoneRecord]) -> Iterator[Fault]:
+        """A row in place of one with the same ``from_s`` says the rules that the zone took up by it as that does."""
+        _, name = _kind_and_name(stated.key)
+        replaced = next((row for row in self.registrations.of(ZONE, name) if row.from_s == stated.from_s), None)
+        for rule, from_field in TAKEN_UP.items() if replaced is not None else ():
+            if getattr(replaced.record, from_field) is None:
+                continue
+            for field in (rule, from_field):
+                known = getattr(replaced.record, field)
+                if getattr(stated.record, field) != known:
+                    words = f"{field} is {known} as in the row of this from_s before: it never changes"
+                    yield Fault(stated, Code.REGISTRY_CONFLICT, words)
 
     def _least_s(self, stated: Stated[Any], kind: str, *, is_first: bool) -> int:
         """From when on a row may hold: keys, gateways and contracts from ledger time on, the rest where slots are not final."""

@@ -20,7 +20,7 @@ from tests.twin.forms import ZEROS, Leaf, Transaction, fits, salted_root
 from tests.twin.market import may_have_traded
 from tests.twin.metering import row_at, span_of
 from tests.twin.refusals import is_approved, is_refused, points_of_rules
-from tests.twin.registry_forms import has_form, has_name, is_registry_row
+from tests.twin.registry_forms import TAKEN_UP, has_form, has_name, is_registry_row
 
 if TYPE_CHECKING:
     from tests.twin.registry import Registry
@@ -251,6 +251,8 @@ def row_code(twin: Twin, row: bytes, organisation: str | None) -> int:
         return 0
     if kind == "zone" and is_taken_up_early(twin, name, value):
         return 51
+    if kind == "zone" and is_rule_replaced(twin, name, from_s, value):
+        return 53
     entries = leaf["entries"]
     is_full = len(entries) == entities.ENTRIES_MAX
     is_again = key in twin.voted or any(entry[:2] == [from_s, twin.height] for entry in entries)
@@ -337,10 +339,23 @@ def least_from_s(twin: Twin, kind: str, name: str, value: Leaf, is_first: bool) 
 def is_taken_up_early(twin: Twin, name: str, value: Leaf) -> bool:
     """Whether gaps would be bound anew that reach, with 16 days before them, into slots that are final now."""
     from_s, horizon = value.get("gap_slots_from_s"), horizon_s(twin, name)
-    said = [other.get("gap_slots_from_s") for _, other in twin.registry.history(f"zone/{name}")]
-    if from_s is None or from_s in said or not horizon:
+    said = [rule_of(other, "gap_slots") for _, other in twin.registry.history(f"zone/{name}")]
+    if from_s is None or rule_of(value, "gap_slots") in said or not horizon:
         return False
     return bool(from_s < horizon + value["gap_slots_max"] * twin.slot_s + 16 * 86_400)
+
+
+def is_rule_replaced(twin: Twin, name: str, from_s: int, value: Leaf) -> bool:
+    """Whether the entry of the same time says a rule, and this one says it otherwise or not at all."""
+    same = [other for other_s, other in twin.registry.history(f"zone/{name}") if other_s == from_s]
+    return any(
+        f"{word}_from_s" in same[0] and rule_of(same[0], word) != rule_of(value, word) for word in TAKEN_UP if same
+    )
+
+
+def rule_of(value: Leaf, word: str) -> tuple[Any, Any]:
+    """A rule that zones take up, and from which slot on."""
+    return value.get(TAKEN_UP[word]), value.get(f"{word}_from_s")
 
 
 def needed_s(twin: Twin, kind: str, name: str, value: Leaf) -> int:

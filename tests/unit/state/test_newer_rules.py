@@ -257,6 +257,43 @@ def test_the_newer_rule_reads_no_slot_that_is_final_when_it_is_taken_up(later: i
     assert code_of(meters, row_of(meters, gap_slots_max=GAP_SLOTS_MAX, gap_slots_from_s=first_s)) == code
 
 
+BOTH = {**NEWER, "runs_follow_points": True, "runs_follow_points_from_s": at(20)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gap_slots_max": 4_320},
+        {"gap_slots_from_s": at(5)},
+        {"gap_slots_max": None, "gap_slots_from_s": None},
+        {"runs_follow_points_from_s": at(21)},
+        {"runs_follow_points": None, "runs_follow_points_from_s": None},
+    ],
+    ids=["with longer gaps", "from a later slot on", "without the rule", "runs from a later slot on", "without runs"],
+)
+def test_a_row_that_lies_ahead_and_takes_up_rules_can_be_said_once_more_as_it_is_but_not_otherwise(
+    changes: dict[str, Any],
+) -> None:
+    meters = meters_of()
+    both = {**BOTH, "gap_slots_from_s": at(12)}
+    first, again, other = (row_of(meters, **{**both, **more})._replace(from_s=at(4)) for more in ({}, {}, changes))
+    assert code_of(meters, first) == Code.ACCEPTED
+    assert code_of(meters, again, supplied("north", 4)) == Code.ACCEPTED
+    assert code_of(meters, other) == Code.REGISTRY_CONFLICT
+    (timeline,) = meters.ledger.state.registry.columns.timelines
+    assert (timeline.gap_slots_max, timeline.gap_slots_from_s) == (GAP_SLOTS_MAX, at(12))
+    assert (timeline.runs_follow_points, timeline.runs_follow_points_from_s) == (True, at(20))
+
+
+def test_longer_gaps_said_for_the_same_slot_by_another_row_are_bound_by_what_is_final_as_if_said_first() -> None:
+    meters = meters_of(final_after_s=SLOT_S)
+    meters.step_to(at(2))
+    said = {"gap_slots_max": 1, "gap_slots_from_s": at(1) + SLOT_S + 16 * DAY_S}
+    assert code_of(meters, row_of(meters, **said)._replace(from_s=at(10))) == Code.ACCEPTED
+    longer = row_of(meters, **{**said, "gap_slots_max": 4_320})._replace(from_s=at(10))
+    assert code_of(meters, longer) == Code.REGISTRY_NOT_AHEAD
+
+
 def test_blocks_with_a_rule_that_is_taken_up_applied_again_come_to_the_same_roots() -> None:
     meters = meters_of()
     wires = [meters.sender.register(list(row_of(meters, **NEWER).rows()))]
