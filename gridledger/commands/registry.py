@@ -27,6 +27,11 @@ EXAMPLE = (
     "--password file:keys/admin.password"
 )
 
+MOVE_EXAMPLE = (
+    "gridledger registry move 1 --at 2027-03-01T10:07:00+08:00 --registers 1600,0 --number 31 --point P-1-home-2 --party home-2 "
+    "--url http://127.0.0.1:7070 --signer admin --key file:keys/admin.pem --password file:keys/admin.password"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``show``, ``submit``, ``move`` and ``approve``."""
@@ -59,9 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _declare_move(move: argparse.ArgumentParser) -> None:
+    move.epilog = f"example:\n  {MOVE_EXAMPLE}"
     move.add_argument("installation", type=_number, metavar="NUMBER", help="the meter's installation until then")
     move.add_argument(
-        "--at", type=instant, required=True, metavar="TIME", help="when it was read: UTC seconds or with an offset"
+        "--at",
+        type=instant,
+        required=True,
+        metavar="TIME",
+        help="when it was read, with its offset: 2026-07-01T00:07:00+08:00",
     )
     move.add_argument(
         "--registers",

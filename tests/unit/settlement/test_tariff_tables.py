@@ -23,15 +23,19 @@ KINDS = ("residual_import", "levy")
 
 @given(components(), st.integers(0, 86_399))
 def test_components_written_as_toml_and_read_are_the_same(drawn: list[Component], second: int) -> None:
+    # Days are named once a file, beside the components; entries that differ in their rate alone are joined behind the reading.
+    days = next((one.named_days for one in drawn if one.day_kinds), ())
     found = [
         one._replace(
+            later_rates=(),
+            named_days=days if one.day_kinds else (),
             until_day=None if (one.until_day or 10**9) <= (one.from_day or 0) else one.until_day,
             windows=[Window(second, 86_400)] if one.windows else (),
         )
         for one in drawn
     ]
     tables = tomllib.loads("\n".join(toml_lines({"component": tables_of(found)})))["component"]
-    again = components_of(tables, KINDS)
+    again = components_of(tables, KINDS, days)
     assert [one._replace(windows=[*one.windows]) for one in again] == [
         one._replace(windows=[*one.windows]) for one in found
     ]

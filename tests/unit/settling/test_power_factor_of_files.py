@@ -250,5 +250,5 @@ def test_documents_of_a_ledger_follow_what_is_registered_though_the_state_has_fo
     capsys.readouterr()
     year = ["settle", "documents", "--data", str(data), "--year", MONTH[:4], "--out", str(tmp_path / "year"), "--json"]
     assert main(year) == 0
-    told = capsys.readouterr()
-    assert (left_out in told.err, [one["point"] for one in json.loads(told.out)["uncharged"]]) == (True, ["P-5"])
+    of_year = capsys.readouterr()
+    assert (left_out in of_year.err, [one["point"] for one in json.loads(of_year.out)["uncharged"]]) == (True, ["P-5"])

@@ -267,8 +267,8 @@ def test_behind_the_last_reading_nothing_is_charged_where_ledger_time_goes_on_to
     for name in ("statements.csv", "invoices.csv", "invoice_lines.csv"):
         assert rows(out, name) == rows(tmp_path / "p", name), name
     row = rows(out, "invoice_lines.csv")[-1]
-    name = DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
-    assert derive_document(DocumentFolder(out), name).holds
+    document = DocumentName(row["party"], row["month"], row["line_kind"], row["run"])
+    assert derive_document(DocumentFolder(out), document).holds
     before = charged(out, "market")
     with reading(out / "ledger", CONTRACTS) as reader:
         then = files_scope(reader)

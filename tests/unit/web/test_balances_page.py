@@ -100,6 +100,7 @@ def stated(month: str, *, party: str | None = None, start: int = 0) -> dict[str,
         "documents": found,
         "disputed": disputed,
         "without_tariff": [],
+        "uncharged": [],
         "next": following,
     }
 
