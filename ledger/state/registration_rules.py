@@ -194,7 +194,9 @@ class Judge:
         """A row in place of one with the same ``from_s`` says the rules that the zone took up by it as that does."""
         _, name = _kind_and_name(stated.key)
         replaced = next((row for row in self.registrations.of(ZONE, name) if row.from_s == stated.from_s), None)
-        for rule, from_field in TAKEN_UP.items() if replaced is not None else ():
+        if replaced is None:
+            return
+        for rule, from_field in TAKEN_UP.items():
             if getattr(replaced.record, from_field) is None:
                 continue
             for field in (rule, from_field):
