@@ -5,23 +5,27 @@ What was answered is kept as long as nothing changes from which it follows: a ye
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gridcore.errors import UsageError
-from gridledger.settling.area_month import PARTIES_AT_ONCE, RunsMade, is_changed_between
+from gridledger.settling.answered_months import (
+    PARTIES_AT_ONCE,
+    KeptAnswers,
+    RunsMade,
+    is_changed_between,
+    months_of_area,
+    runs_made,
+    told,
+)
 from gridledger.settling.balance_books import registered_balance_book
 from gridledger.settling.chain import Scope, frame_of_ledger
 from gridledger.settling.chain.reading import BilledThere
-from gridledger.settling.documents import Books, slots_of_months
+from gridledger.settling.documents import Books
 from gridledger.settling.month_documents import slots_of_month
 from gridledger.settling.results.balance_book import BalanceBook
 from ledger.area_balances import AreaBalances
-from ledger.http.documents import AreaMonth, DocumentLine, DocumentTax, MonthDocument
+from ledger.http.documents import AreaMonth, DocumentLine, MonthDocument
 from ledger.leaves.columns import Int64
-from ledger.leaves.runs import RUNS
 from ledger.store.reader import LedgerReader
 from settlement.area_balance import counter_account
 
@@ -61,9 +65,7 @@ class AreaBalanceDocuments:
     """The documents of balances of one node (``ledger.http.documents.Documents``). Callable from several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Asked, _Made] = OrderedDict()
-        self._lines = 0
-        self._lock = threading.Lock()
+        self._kept = KeptAnswers[_Asked, _Made]()
 
     def __call__(
         self, reader: LedgerReader, area: str, month: str, *, party: str | None, start: int, height: int | None = None
@@ -72,31 +74,14 @@ class AreaBalanceDocuments:
 
         Of a party that answers for nothing there is none. UsageError for a month without settled slots.
         """
-        found = reader.registry.zone_of_area(area)
-        if found is None:
-            raise UsageError(f"no area {area!r} on this chain")
-        scope = Scope(found[0].name, reader.height if height is None else height, area)
-        months = slots_of_months(reader, scope)
-        if month not in months:
-            has = f"it has {', '.join(months)}" if months else "none is settled yet"
-            raise UsageError(f"month {month}: area {area} has no settled slot of it; {has}")
-        balances = AreaBalances(reader, area, *found)
+        scope, zone, area_number, months = months_of_area(reader, area, month, height)
+        balances = AreaBalances(reader, area, zone, area_number)
         asked, slots = _Asked(area, month, height), months[month]
-        with self._lock:
-            made = self._kept.get(asked)
+        made = self._kept.find(asked)
         if made is None or not _holds(balances, scope, slots, made):
             made = _made(balances, scope, month, slots)
-        self._keep(asked, made._replace(height=scope.height))
+        self._kept.keep(asked, made._replace(height=scope.height), lines_max=LINES_KEPT_MAX)
         return _part(made, scope.height, party, start)
-
-    def _keep(self, asked: _Asked, made: _Made) -> None:
-        """Keep a month, those used least recently go first."""
-        with self._lock:
-            before = self._kept.pop(asked, None)
-            self._lines += made.lines - (0 if before is None else before.lines)
-            self._kept[asked] = made
-            while self._lines > LINES_KEPT_MAX and len(self._kept) > 1:
-                self._lines -= self._kept.popitem(last=False)[1].lines
 
 
 def _part(made: _Made, height: int, party: str | None, start: int) -> AreaMonth:
@@ -123,12 +108,7 @@ def _holds(balances: AreaBalances, scope: Scope, slot_start_s: Int64, made: _Mad
 
 def _runs_of(balances: AreaBalances, height: int, slot_start_s: Int64) -> list[RunsMade]:
     """The runs of some slots by a block, zone by zone: the area's own and those on the other side of its borders."""
-    found = list[RunsMade]()
-    for zone in balances.zones():
-        leaves = (RUNS.load(balances.reader, start_s, zone.name) for start_s in slot_start_s.tolist())
-        heights = [made for leaf in leaves if leaf is not None for _, made in leaf.runs if made <= height]
-        found.append(RunsMade(len(heights), max(heights, default=0)))
-    return found
+    return [runs_made(balances.reader, zone.name, height, slot_start_s) for zone in balances.zones()]
 
 
 def _made(balances: AreaBalances, scope: Scope, month: str, slot_start_s: Int64) -> _Made:
@@ -150,7 +130,6 @@ def _made(balances: AreaBalances, scope: Scope, month: str, slot_start_s: Int64)
 
 def _documents(book: BalanceBook) -> Iterator[MonthDocument]:
     for issued in book.issued():
-        document, terms = issued.document, issued.terms
         lines = [
             DocumentLine(
                 line.of.line_kind,
@@ -162,16 +141,4 @@ def _documents(book: BalanceBook) -> Iterator[MonthDocument]:
             )
             for line in book.lines(issued)
         ]
-        yield MonthDocument(
-            party=issued.of.party,
-            run=issued.run,
-            net=document.net,
-            taxed=document.taxed,
-            tax=document.tax,
-            gross=document.gross,
-            rounding_nano=document.rounding_nano,
-            quantum_nano=terms.quantum_nano,
-            tax_ppm=terms.tax_ppm,
-            taxes=[DocumentTax(*one) for one in document.taxes],
-            lines=lines,
-        )
+        yield told(issued.of.party, issued.run, issued.document, issued.terms, lines)

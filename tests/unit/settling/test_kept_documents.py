@@ -17,7 +17,7 @@ from gridcore.registry.calendar import CALENDAR as CALENDAR_ENTITY
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.tariff import TARIFF
 from gridcore.transactions.dispute_step import DisputeWithdrawal
-from gridledger.settling import area_month
+from gridledger.settling import answered_months, area_month
 from gridledger.settling.area_month import AreaDocuments
 from gridledger.settling.chain import Scope
 from gridledger.settling.documents import slots_of_months
@@ -177,7 +177,7 @@ def test_what_a_block_changes_while_documents_are_made_is_in_the_next_answer(
         return slots_of_months(reader, scope)
 
     documents = AreaDocuments()
-    monkeypatch.setattr(f"{area_month.__name__}.slots_of_months", meanwhile)
+    monkeypatch.setattr(f"{answered_months.__name__}.slots_of_months", meanwhile)
     ask(documents, ledger)
     assert not wires
     assert ask(documents, ledger) == ask(AreaDocuments(), ledger)
