@@ -46,6 +46,14 @@ class Books:
         """A party's account from a month to the last one."""
         return account_of(self.entries.get(party, ()), first_month, self.last, self.contested_nano.get(party, {}))
 
+    def unfinished(self, months: Iterable[str]) -> list[str]:
+        """Those of some months of which not every slot is settled."""
+        return [
+            month
+            for month in months
+            if month not in self.settled or self.settled[month].slots < self.settled[month].expected
+        ]
+
 
 class _MonthRead(NamedTuple):
     """The documents of a month, part by part; missing: what the node says where there are none."""

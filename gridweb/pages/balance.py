@@ -8,9 +8,9 @@ from typing import Any, Final
 from quart import Blueprint, request
 
 from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE, BalancePenalty
-from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
+from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
 from gridweb.source import AreaInfo, Source, SourceGone, SourceMissing, part_of
@@ -195,11 +195,8 @@ def accounts_of(balance: AreaBalance, area: AreaInfo, day: Day) -> Table:
 @requires(*READS_ALL)
 async def show_balance() -> str:
     """One area's day."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted, day_text = request.args.get("area"), request.args.get("day")
-    area = await source().area(wanted) if wanted else areas[0]
+    areas, area = await choose_area(source(), request.args.get("area"))
+    day_text = request.args.get("day")
     newest = newest_day(area, (await source().as_of()).ledger_time_s)
     day = parse_day(area, day_text) if day_text else newest
     before, after = neighbours(area, day, newest)

@@ -287,12 +287,7 @@ def _note_of_year(books: Books, span: Span) -> str:
         )
     else:
         notes.append(_("There are no documents: nobody answers for anything up to then, or who does names no tariff."))
-    unfinished = [
-        month
-        for month in span.months
-        if month not in books.settled or books.settled[month].slots < books.settled[month].expected
-    ]
-    if unfinished:
+    if unfinished := books.unfinished(span.months):
         notes.append(_("Not complete yet: %(months)s.", months=", ".join(unfinished)))
     without = [month for month in books.without_tariff if month in span.months]
     if without:

@@ -129,16 +129,16 @@ async def show_month_of_party(party: str) -> str:
 
 
 async def _render(area: AreaInfo, path: str, table: Part[Table], url: str, party: str = "") -> str:
-    month, names = await choose_month(source(), area, request.args.get("month"))
-    place = names.index(month.name)
+    chosen = await choose_month(source(), area, request.args.get("month"))
+    month = chosen.month
     return await render_page(
         "balance/month.html",
         path=path,
         party=party,
         area=area,
         month=month,
-        before=names[place - 1] if place else None,
-        after=names[place + 1] if place + 1 < len(names) else None,
+        before=chosen.before,
+        after=chosen.after,
         table=table,
         url=url,
     )

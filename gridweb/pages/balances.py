@@ -288,12 +288,7 @@ def note_of(books: Books, span: Span) -> str:
             "A correction is of the month that it corrects, a payment of the month in which it was recorded. Above 0 is owed."
         )
     ]
-    unfinished = [
-        month
-        for month in span.months
-        if month not in books.settled or books.settled[month].slots < books.settled[month].expected
-    ]
-    if unfinished:
+    if unfinished := books.unfinished(span.months):
         notes.append(_("Not complete yet: %(months)s.", months=", ".join(unfinished)))
     without = [month for month in books.without_tariff if month in span.months]
     if without:

@@ -5,14 +5,14 @@ The node counts them from the runs that the ledger keeps. That one was used up i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from quart import Blueprint, request
 
-from gridcore.serving.problems import Problem
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
+from gridweb.pages.scope import choose_area
 from gridweb.points import find_point
 from gridweb.site import source, viewer
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
@@ -122,11 +122,7 @@ def standing(certificates: Table) -> int:
 @requires(*READS_ALL)
 async def show_area_certificates() -> str:
     """One area's certificates."""
-    areas: Sequence[AreaInfo] = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
+    areas, area = await choose_area(source(), request.args.get("area"))
     table = await part_of(area_certificates_table(source(), area.area))
     return await render_page(
         "certificates/area.html",

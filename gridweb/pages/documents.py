@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 
 from quart import Blueprint, request
 
-from gridcore.serving.problems import Problem
 from gridcore.transactions.dispute_document import LINE
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
@@ -21,6 +20,7 @@ from gridweb.i18n import N_, _
 from gridweb.pages.components import percent_text
 from gridweb.pages.month_tables import choose_month
 from gridweb.pages.registry import read_entries
+from gridweb.pages.scope import choose_area
 from gridweb.points import find_point
 from gridweb.reasons import said
 from gridweb.site import source
@@ -304,20 +304,16 @@ def _area_note(answers: Sequence[Answer], currency: str) -> str:
 @requires(*READS_ALL)
 async def show_documents() -> str:
     """One area's month."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
-    month, names = await choose_month(source(), area, request.args.get("month"))
-    place = names.index(month.name)
+    areas, area = await choose_area(source(), request.args.get("area"))
+    chosen = await choose_month(source(), area, request.args.get("month"))
+    month = chosen.month
     return await render_page(
         "documents/documents.html",
         areas=areas,
         area=area,
         month=month,
-        before=names[place - 1] if place else None,
-        after=names[place + 1] if place + 1 < len(names) else None,
+        before=chosen.before,
+        after=chosen.after,
         table=await part_of(area_documents_table(source(), area.area, month=month.name)),
         url=table_url(area_documents_table, area=area.area, month=month.name),
     )

@@ -46,6 +46,7 @@ from gridweb.pages.payments import area_payments_table
 from gridweb.pages.quality import missing_table
 from gridweb.pages.registry import names_table
 from gridweb.pages.runs import runs_table
+from gridweb.pages.scope import choose_area
 from gridweb.pages.tariffs import tariff_table
 from gridweb.pages.troubles import exceptions_table
 from gridweb.points import parties_of
@@ -303,11 +304,7 @@ CONTENTS: Final[Mapping[str, Content]] = {
 @requires(*READS_ALL)
 async def show_exports() -> str:
     """What is at work and what is ready, of who asks; and the form for a new one."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
+    areas, area = await choose_area(source(), request.args.get("area"))
     month, months = await choose_month(source(), area, request.args.get("month"))
     return await render_page(
         "exports/exports.html",

@@ -127,17 +127,17 @@ async def show_month(party: str) -> str:
     """The statement of a local month: sums by kind of line, and its days."""
     check_party(viewer(), party)
     point = await find_point(source(), party)
-    month, names = await choose_month(source(), point.area, request.args.get("month"))
+    chosen = await choose_month(source(), point.area, request.args.get("month"))
+    month = chosen.month
     span = {"start_s": month.start_s, "end_s": month.end_s}
-    place = names.index(month.name)
     days = await part_of(household_days_table(source(), viewer(), party, **span))
     return await render_page(
         "household/month.html",
         party=party,
         point=point,
         month=month,
-        before=names[place - 1] if place else None,
-        after=names[place + 1] if place + 1 < len(names) else None,
+        before=chosen.before,
+        after=chosen.after,
         currency=(await source().as_of()).currency,
         sums=await part_of(read_month(source(), point, month)),
         days=days,

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from quart import Blueprint, request
 
-from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.choosing import asked_choice, choose
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
+from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
 from gridweb.source import AreaInfo, Part, Source, SourceMissing, part_of
@@ -117,10 +117,7 @@ async def show_households() -> str:
 
 async def _read(area_id: str | None, day_text: str | None) -> dict[str, Any]:
     as_of = await source().as_of()
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    area = await source().area(area_id) if area_id else areas[0]
+    areas, area = await choose_area(source(), area_id)
     newest = newest_day(area, as_of.ledger_time_s)
     day = parse_day(area, day_text) if day_text else newest
     before, after = neighbours(area, day, newest)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from quart import Blueprint, request
 
 from gridcore.quality import MISSING, quality_words
-from gridcore.serving.problems import Problem
 from gridseries.series import INTERVALS, IntervalRow
 from gridweb.access import READS_ALL, requires
 from gridweb.choosing import asked_choice, choose
@@ -17,6 +16,7 @@ from gridweb.pages.day_tables import correction_path, slot_path
 from gridweb.pages.devices import name_of, read_observations
 from gridweb.pages.gateway import find_gateway, read_refusals, table_of_meters
 from gridweb.pages.meters import ROLE_TITLES, Meter, find_meter, read_meters
+from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
 from gridweb.source import AreaInfo, Source, SourceMissing, part_of
@@ -110,11 +110,7 @@ def _quality(row: IntervalRow) -> str | None:
 @requires(*READS_ALL)
 async def show_meters() -> str:
     """The meters of one area."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
+    areas, area = await choose_area(source(), request.args.get("area"))
     given = request.args.to_dict()
     meters = await part_of(meters_table(source(), area.area))
     chosen = None if meters.value is None else choose(meters.value, asked_choice(given, meters.value), given)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from gridcore.serving.problems import Problem
 from gridseries.series import DAYS, PARTY_DAYS, PartyDayValues
@@ -94,11 +94,30 @@ def month_of(area: AreaInfo, name: str, newest: Day) -> Month:
     return Month(name, tuple(days))
 
 
-async def choose_month(source: Source, area: AreaInfo, name: str | None) -> tuple[Month, list[str]]:
-    """The month that an address names, else the newest one; and the names of all."""
+class ChosenMonth(NamedTuple):
+    """A month of an area, and the names of all, ascending."""
+
+    month: Month
+    names: Sequence[str]
+
+    @property
+    def before(self) -> str | None:
+        """The month before; None for the first one."""
+        place = self.names.index(self.month.name)
+        return self.names[place - 1] if place else None
+
+    @property
+    def after(self) -> str | None:
+        """The month after; None for the newest one."""
+        place = self.names.index(self.month.name) + 1
+        return self.names[place] if place < len(self.names) else None
+
+
+async def choose_month(source: Source, area: AreaInfo, name: str | None) -> ChosenMonth:
+    """The month that an address names, else the newest one."""
     newest = newest_day(area, (await source.as_of()).ledger_time_s)
     names = month_names(area, newest)
-    return month_of(area, name or names[-1], newest), names
+    return ChosenMonth(month_of(area, name or names[-1], newest), names)
 
 
 async def read_month(source: Source, point: Point, month: Month) -> MonthSums:

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 from quart import Blueprint, request
 
-from gridcore.serving.problems import Problem
 from gridcore.transactions.payment import GROUNDS
 from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
@@ -20,6 +19,7 @@ from gridweb.i18n import N_, _
 from gridweb.pages.disputes import read_of_party
 from gridweb.pages.issued_states import PAYMENTS_MAX, read_paid
 from gridweb.pages.month_tables import choose_month, read_all_months
+from gridweb.pages.scope import choose_area
 from gridweb.points import Point, find_point
 from gridweb.reasons import said
 from gridweb.site import source, viewer
@@ -59,9 +59,12 @@ AREA_COLUMNS: Final = (
 async def area_payments_table(source: Source, area: str, *, month: str | None = None) -> Table:
     """The payments for an area's points that were recorded in a local month, the last one first; in the first month those before it too."""
     info = await source.area(area)
-    chosen, names = await choose_month(source, info, month)
-    place = names.index(chosen.name)
-    span = {"from_s": month_end_s(info, names[place - 1]) if place else 0, "until_s": month_end_s(info, chosen.name)}
+    asked = await choose_month(source, info, month)
+    chosen = asked.month
+    span = {
+        "from_s": 0 if asked.before is None else month_end_s(info, asked.before),
+        "until_s": month_end_s(info, chosen.name),
+    }
     note = ""
     found: list[Mapping[str, Any]] = []
     is_whole = True
@@ -160,21 +163,17 @@ async def show_payments(party: str) -> str:
 @requires(*READS_ALL)
 async def show_payments_of_area() -> str:
     """The payments of an area's month."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
-    month, names = await choose_month(source(), area, request.args.get("month"))
-    place = names.index(month.name)
+    areas, area = await choose_area(source(), request.args.get("area"))
+    chosen = await choose_month(source(), area, request.args.get("month"))
+    month = chosen.month
     table = await part_of(area_payments_table(source(), area.area, month=month.name))
     return await render_page(
         "documents/payments.html",
         areas=areas,
         area=area,
         month=month,
-        before=names[place - 1] if place else None,
-        after=names[place + 1] if place + 1 < len(names) else None,
+        before=chosen.before,
+        after=chosen.after,
         away_table=table.away,
         chosen=_chosen(table),
         url=table_url(area_payments_table, area=area.area, month=month.name),

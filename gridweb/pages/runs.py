@@ -9,10 +9,10 @@ from quart import Blueprint, request
 
 from gridcore.registry.run_calendar import PPM
 from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL
-from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
+from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
 from gridweb.source import AreaInfo, Source, part_of
@@ -129,11 +129,7 @@ async def _read(source: Source, area: AreaInfo, day: Day) -> Mapping[str, Any]:
 @requires(*READS_ALL)
 async def show_runs() -> str:
     """The runs of one area's day."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
-    wanted = request.args.get("area")
-    area = await source().area(wanted) if wanted else areas[0]
+    areas, area = await choose_area(source(), request.args.get("area"))
     newest = newest_day(area, (await source().as_of()).ledger_time_s)
     day = await _choose(source(), area, request.args.get("day"))
     before, after = neighbours(area, day, newest)

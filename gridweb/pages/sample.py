@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 from quart import Blueprint, Response, request
 from quart.typing import ResponseReturnValue
 
-from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, Role, requires
 from gridweb.i18n import N_, translate
 from gridweb.pages import Entry
 from gridweb.pages.line import BUNDLE_TYPE
-from gridweb.pages.scope import wanted
+from gridweb.pages.scope import choose_area, wanted
 from gridweb.points import Day, day_of, parse_day, zone
 from gridweb.site import source
 from gridweb.source import AreaInfo, SourceMissing
@@ -64,11 +63,8 @@ class SlotChoice(NamedTuple):
 @requires(*READS_ALL)
 async def show_sample() -> ResponseReturnValue:
     """The form, for the settled slots of an area's day (``?area=``, ``?day=``; else the newest); its script does the rest."""
-    areas = await source().areas()
-    if not areas:
-        raise Problem("not-found", "this chain has no areas")
     area_id, day_text = wanted()
-    area = await source().area(area_id) if area_id else areas[0]
+    areas, area = await choose_area(source(), area_id)
     settled_s = (await source().cached(f"areas/{area.area}/progress"))["run_slot_start_s"]
     newest = day_of(area, min(max(settled_s - area.slot_s, area.first_slot_start_s), area.days[-1] - 1))
     day = parse_day(area, day_text) if day_text else newest

@@ -27,6 +27,14 @@ def asked_query() -> str:
     return f"?{urlencode(pairs)}" if pairs else ""
 
 
+async def choose_area(source: Source, area_id: str | None) -> tuple[list[AreaInfo], AreaInfo]:
+    """All areas, and the one that an address names, else the first. SourceMissing for an unknown one, Problem 404 on a chain without areas."""
+    areas = await source.areas()
+    if not areas:
+        raise Problem("not-found", "this chain has no areas")
+    return areas, await source.area(area_id) if area_id else areas[0]
+
+
 DAYS_KEPT_MAX: Final = 4
 """Days of figures that are kept in memory for whoever asks next, until a newer height was seen."""
 
@@ -65,11 +73,9 @@ class Scope:
 async def read_scope(source: Source, area_id: str | None, day_text: str | None) -> Scope:
     """The scope of a request. SourceAway, SourceMissing for an unknown area, Problem 400 for a malformed day."""
     as_of = await source.as_of()
-    everything = await source.areas()
-    if not everything:
-        raise Problem("not-found", "this chain has no areas")
-    chosen = await source.area(area_id) if area_id else None
-    areas = [chosen] if chosen else everything
+    everything, area = await choose_area(source, area_id)
+    chosen = area if area_id else None
+    areas = [area] if area_id else everything
     newest = newest_day(areas[0], as_of.ledger_time_s)
     day = parse_day(areas[0], day_text) if day_text else newest
     days = await _days(source, areas, day.date, as_of)
