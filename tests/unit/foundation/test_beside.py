@@ -91,13 +91,13 @@ def test_a_fault_in_the_block_ends_what_is_done_beside(tmp_path: Path) -> None:
 
 def test_nothing_is_done_beside_a_process_that_was_killed(tmp_path: Path) -> None:
     program = (
-        "import os, sys, time\n"
+        "import os, signal, sys\n"
         "from gridledger.beside import done_beside\n"
         "def endless():\n"
         "    print(os.getpid(), flush=True)\n"
-        "    time.sleep(3600)\n"
+        "    signal.pause()\n"
         "with done_beside(endless):\n"
-        "    time.sleep(3600)\n"
+        "    signal.pause()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
