@@ -33,6 +33,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from gridcore.errors import excerpt
+from gridcore.forms import TIME_S_MAX
 
 SPEED_MAX = 86_400
 
@@ -84,7 +85,10 @@ def instant(text: str) -> int:
         time = None
     if time is None or time.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{excerpt(text)} is no time with an offset; write 2026-07-01T00:00:00+08:00")
-    return int(time.timestamp())
+    time_s = int(time.timestamp())
+    if not 0 <= time_s <= TIME_S_MAX:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)}: 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z")
+    return time_s
 
 
 def add_acting_arguments(parser: argparse.ArgumentParser, who: str) -> None:

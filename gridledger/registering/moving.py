@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gridcore.errors import UsageError
+from gridcore.forms import TIME_S_MAX
 from gridcore.registry.area import AREA
 from gridcore.registry.entity import Entity
 from gridcore.registry.grid_connection import GRID_CONNECTION
@@ -95,6 +96,8 @@ async def _standing(client: Client, move: Move) -> Standing:
     if move.at_s == start_s:
         words = "is where a slot begins: register a row of the point from then on; the meter stays as it is"
         raise UsageError(f"--at {_iso(move.at_s)}: {words}")
+    if start_s + slot_s > TIME_S_MAX:
+        raise UsageError(f"--at {_iso(move.at_s)}: its slot ends after the year 9999")
     for entity, name, option in ((INSTALLATION, str(move.number), "--number"), (POINT, move.point, "--point")):
         if await _entries(client, entity, name):
             raise UsageError(f"{option} {name}: is registered already; a move takes a new one")

@@ -91,6 +91,7 @@ async def test_a_supplier_changes_inside_a_slot_and_the_share_of_a_community_goe
 REST = "--registers 7,0 --number 31 --point P-31 --party home-2"
 REFUSED = {
     f"1 --at 2027-01-15T08:00:00Z {REST}": "--at 2027-01-15T08:00:00Z: is where a slot begins: register",
+    f"1 --at 9999-12-31T23:59:59Z {REST}": "--at 9999-12-31T23:59:59Z: its slot ends after the year 9999",
     f"1 --at 2027-01-15T08:07:00Z {REST} --number 2": "--number 2: is registered already",
     f"1 --at 2027-01-15T08:07:00Z {REST} --point P-2": "--point P-2: is registered already",
     f"99 --at 2027-01-15T08:07:00Z {REST}": "installation 99: is not registered",
@@ -123,6 +124,11 @@ async def test_a_move_that_cannot_be_is_one_line_and_registers_nothing(
         (["--registers", "7"], "argument --registers: '7': import and export in whole Wh"),
         (["--registers", "7,-1"], "argument --registers: '7,-1': import and export in whole Wh"),
         (["--at", "noon"], "argument --at: 'noon' is no time with an offset"),
+        (
+            ["--at", "9999-12-31T23:59:59-08:00"],
+            "'9999-12-31T23:59:59-08:00': 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z",
+        ),
+        (["--at", "1969-12-31T23:59:59Z"], "'1969-12-31T23:59:59Z': 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z"),
         (["--number", "x"], "argument --number: 'x': the number of an installation"),
     ],
 )
