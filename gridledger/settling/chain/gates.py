@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from gridcore.errors import broken
 from gridledger.settling.chain.founding import ZONE_NAME
@@ -20,9 +20,10 @@ class GateByGate:
     It begins with the first slot, whatever the ledger has already: then its gates are told again, until the first that is open.
     """
 
-    def __init__(self, ledger: Ledger, dataset: Dataset) -> None:
+    def __init__(self, ledger: Ledger, dataset: Dataset, areas: Mapping[str, str]) -> None:
         self._ledger = ledger
         self._dataset = dataset
+        self._areas = areas
         self._tell = dataset.tell_gate or broken("it is asked for datasets that are told gates")
         self._slot = 0
 
@@ -33,7 +34,7 @@ class GateByGate:
             self._tell(cleared_gate(self._ledger, self._dataset, self._slot))
             self._slot += 1
         if gate_s is not None:
-            yield from order_rounds(self._ledger, self._dataset, [self._slot], now_s)
+            yield from order_rounds(self._ledger, self._dataset, self._areas, [self._slot], now_s)
 
     def next_gate_s(self) -> int | None:
         """When the gate of the slot that was ordered last closes, UTC seconds; None when all have."""

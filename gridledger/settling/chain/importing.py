@@ -53,7 +53,7 @@ from gridledger.settling.chain.founding import (
     timeline_of,
 )
 from gridledger.settling.chain.gates import GateByGate
-from gridledger.settling.chain.orders import PlacedOrders, order_rounds
+from gridledger.settling.chain.orders import PlacedOrders, areas_of_signers, order_rounds
 from gridledger.settling.chain.tariffs import SERIES
 from gridledger.settling.dataset import Dataset
 from ledger.leaves.columns import CHUNK_ROWS, Int64
@@ -181,7 +181,8 @@ class _Importer:
         self._key = key
         self._progress = progress
         self._timeline = timeline_of(dataset)
-        self._by_gate = None if dataset.tell_gate is None else GateByGate(ledger, dataset)
+        self._areas = areas_of_signers(dataset)
+        self._by_gate = None if dataset.tell_gate is None else GateByGate(ledger, dataset, self._areas)
         self._has_parts = is_large(dataset) and dataset.rules.runs is None and self._waits_a_day()
         self._rows = rows_of(ledger, dataset)
         self._numbers = numbers_of(ledger, self._rows)
@@ -302,11 +303,11 @@ class _Importer:
             return
         slots = [slot for day in orders for slot in range(day.slots.start, day.slots.stop)]
         if self._has_parts:
-            by_slot = (order_rounds(self._ledger, self._dataset, [slot], now_s) for slot in slots)
+            by_slot = (order_rounds(self._ledger, self._dataset, self._areas, [slot], now_s) for slot in slots)
             of_orders = (self._signed(placed) for placed in chain.from_iterable(by_slot))
             self._finish_blocks(chain(self._parted(self._wires(now_s, imports)), of_orders))
             return
-        rounds = order_rounds(self._ledger, self._dataset, slots, now_s)
+        rounds = order_rounds(self._ledger, self._dataset, self._areas, slots, now_s)
         first = chain(self._wires(now_s, imports), self._signed(next(rounds)))
         self._finish_blocks(chain([first], (self._signed(placed) for placed in rounds)))
 

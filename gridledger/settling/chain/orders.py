@@ -64,16 +64,22 @@ class _Waiting(NamedTuple):
     number: int
 
 
+def areas_of_signers(dataset: Dataset) -> dict[str, str]:
+    """The area of each party that has an order of its own."""
+    signers = dataset.orders.signers
+    if not signers:
+        return {}
+    return {party: point.area for point in dataset.points for party in point.parties if party in signers}
+
+
 def order_rounds(
-    ledger: Ledger, dataset: Dataset, slots: Sequence[int], now_s: int
+    ledger: Ledger, dataset: Dataset, areas: Mapping[str, str], slots: Sequence[int], now_s: int
 ) -> Iterator[Iterable[PlacedOrders]]:
     """The orders of some slots that the ledger has not, at ledger time ``now_s``: what goes into one block, then what goes into the next one.
 
-    The first one may be empty; each is used up before the next one is asked for. GridError for an order whose id has no counter, and where the ledger
-    has other orders of a slot.
+    areas: ``areas_of_signers``; found once, since slots of large datasets are asked for one by one. The first round may be empty; each is used up
+    before the next one is asked for. GridError for an order whose id has no counter, and where the ledger has other orders of a slot.
     """
-    signers = dataset.orders.signers
-    areas = {party: point.area for point in dataset.points for party in point.parties if party in signers}
     waiting: list[_Waiting] = []
 
     def first() -> Iterator[PlacedOrders]:
