@@ -110,7 +110,7 @@ async def _standing(client: Client, move: Move) -> Standing:
     if all(getattr(point, name) == value for name, value in move.changes.items()):
         words = "name who comes (--party), or who supplies or answers for it from then on (--supplier, ...)"
         raise UsageError(f"point {meter.point}: nothing changes there; {words}")
-    await _hold_measured(client, point.area, start_s, slot_s)
+    await _hold_measured(client, move, point.area, slot_s)
     coming = move.changes.get("party", point.party)
     levels = await _entries(client, GRID_CONNECTION, meter.point)
     return Standing(
@@ -123,10 +123,15 @@ async def _standing(client: Client, move: Move) -> Standing:
     )
 
 
-async def _hold_measured(client: Client, area: str, start_s: int, slot_s: int) -> None:
-    """UsageError where the zone estimates part slots."""
+async def _hold_measured(client: Client, move: Move, area: str, slot_s: int) -> None:
+    """UsageError where the zone has no such slot, or estimates part slots."""
+    start_s = move.at_s // slot_s * slot_s
     name = (await _in_force(client, AREA, area, start_s)).zone
-    if not (await _in_force(client, ZONE, name, start_s)).part_slots_are_measured:
+    zone = await _in_force(client, ZONE, name, start_s)
+    if start_s < zone.first_slot_start_s:
+        begins = f"is before {_iso(zone.first_slot_start_s)}, where the first slot of zone {name} begins"
+        raise UsageError(f"--at {_iso(move.at_s)}: {begins}: register rows of the point and the meter from then on")
+    if not zone.part_slots_are_measured:
         words = "names no part_slots_are_measured, so a move begins where a slot does"
         raise UsageError(f"zone {name}: {words}: {_iso(start_s)} or {_iso(start_s + slot_s)}")
 

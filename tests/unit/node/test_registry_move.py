@@ -91,6 +91,12 @@ async def test_a_supplier_changes_inside_a_slot_and_the_share_of_a_community_goe
 REST = "--registers 7,0 --number 31 --point P-31 --party home-2"
 REFUSED = {
     f"1 --at 2027-01-15T08:00:00Z {REST}": "--at 2027-01-15T08:00:00Z: is where a slot begins: register",
+    f"1 --at 2027-01-15T07:52:00Z {REST}": (
+        "--at 2027-01-15T07:52:00Z: is before 2027-01-15T08:00:00Z, where the first slot of zone z-1 begins"
+    ),
+    f"1 --at 2027-01-15T07:52:00Z {REST} --check": (
+        "--at 2027-01-15T07:52:00Z: is before 2027-01-15T08:00:00Z, where the first slot of zone z-1 begins"
+    ),
     f"1 --at 9999-12-31T23:59:59Z {REST}": "--at 9999-12-31T23:59:59Z: its slot ends after the year 9999",
     f"1 --at 2027-01-15T08:07:00Z {REST} --number 2": "--number 2: is registered already",
     f"1 --at 2027-01-15T08:07:00Z {REST} --point P-2": "--point P-2: is registered already",
