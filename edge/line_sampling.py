@@ -1,4 +1,9 @@
-"""The meters of one line at one boundary: whose turn it is, what is believed, and who has to show first which meter it is."""
+"""How a reading is taken: the meters of one line at one boundary. ``LineSampling.first_pass`` tells the whole of it.
+
+Each meter is read twice: all first reads of the line, then what confirms them (``_read``). A first read is judged by what the meter showed
+before (``_read_first``), then by the second one (``_confirm``); a reading counts once its meter has shown which meter it is (``_proven``).
+Whoever gives no reading is absent, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -98,31 +103,29 @@ class LineSampling:
 
     async def first_pass(self) -> Outcome:
         """Healthy meters in their order, those that failed last time behind the others; then suspects while it is not late."""
-        taken: list[MeterSample] = []
         await self._line.line.begin(self._window.boundary_s, self._window.boundary_ms)
         for meter in self._line.meters:
             if meter.config.number in self._barred:
                 self._miss(meter, "identity", self._barred[meter.config.number])
         ordered = self._ranked(self._meters)
         healthy = [meter for meter in ordered if not self._failures.is_suspect(meter.config.number)]
-        await self._try(healthy, 1, taken)
+        taken = await self._read(healthy, 1)
         failed = [meter for meter in healthy if meter.config.number in self._absent]
         if failed and self._window.policy.attempts_max != 1 and self._window.left_ms() > 0:
             await self._window.pause(1)
-            await self._try(self._ranked(failed), FIRST_PASS_TRIES, taken)
+            taken += await self._read(self._ranked(failed), FIRST_PASS_TRIES)
         for meter in ordered[len(healthy) :]:
             if self._window.is_late():
                 silent = self._failures.of(meter.config.number)
                 self._miss(meter, "no_answer", f"silent at {silent} boundaries in a row, it is tried after the others")
             else:
-                await self._try([meter], 1, taken)
+                taken += await self._read([meter], 1)
         taken = await self._proven(taken)
         self._count_failures()
         return Outcome(taken, list(self._absent.values()))
 
     async def another_round(self, numbers: Collection[int], tries: int, with_suspects: bool) -> Outcome:
         """Try whoever of ``numbers`` is on this line once."""
-        taken: list[MeterSample] = []
         wanted = [meter for meter in self._line.meters if meter.config.number in numbers]
         for meter in wanted:
             self._absent.setdefault(meter.config.number, _absence(meter, "no_answer", "not tried yet"))
@@ -133,7 +136,7 @@ class LineSampling:
             and meter.config.number not in self._held
             and (with_suspects or not self._failures.is_suspect(meter.config.number))
         ]
-        await self._try(self._ranked(pending), tries, taken)
+        taken = await self._read(self._ranked(pending), tries)
         taken = await self._proven([*taken, *self._held.values()])
         return Outcome(taken, [self._absent[number] for number in numbers if number in self._absent])
 
@@ -168,30 +171,28 @@ class LineSampling:
         """In the order of their turns; of a rank in that of the table, so that offsets are the same from slot to slot."""
         return sorted(meters, key=lambda meter: self._failures.rank(meter.config.number))
 
-    async def _try(self, meters: Sequence[Meter], tries: int, taken: list[MeterSample]) -> None:
-        """Confirm who has been read once; read the billing registers of all others, then what confirms them.
-
-        Readings go into ``taken``, absences aside.
-        """
+    async def _read(self, meters: Sequence[Meter], tries: int) -> list[MeterSample]:
+        """Confirm who has been read once; read the billing registers of all others, then what confirms them. Whoever gives no reading is absent."""
+        taken: list[MeterSample] = []
         fresh = [meter for meter in meters if meter.config.number not in self._first]
         try:
-            await self._confirm([meter for meter in meters if meter.config.number in self._first], tries, taken)
+            for meter in meters:
+                if meter.config.number in self._first:
+                    taken += await self._confirm(meter, tries)
             for meter in fresh:
                 await self._read_first(meter)
-            await self._confirm([meter for meter in fresh if meter.config.number in self._first], tries, taken)
+            for meter in fresh:
+                if meter.config.number in self._first:
+                    taken += await self._confirm(meter, tries)
         except LineDownError as error:  # holds for every other meter of the line too
             done = {reading.number for reading in taken}
             for meter in meters:
                 if meter.config.number not in done:
                     self._miss(meter, "line_down", str(error))
-
-    async def _confirm(self, meters: Sequence[Meter], tries: int, taken: list[MeterSample]) -> None:
-        for meter in meters:
-            reading = await self._confirmed(meter, tries)
-            if reading is not None:
-                taken.append(reading)
+        return taken
 
     async def _read_first(self, meter: Meter) -> None:
+        """Read the billing registers of a meter, and keep them for ``_confirm`` where they are believed."""
         if not self._has_time(meter):
             return
         number = meter.config.number
@@ -212,11 +213,11 @@ class LineSampling:
         else:
             self._first[number], self._flags[number] = read, verdict.flags
 
-    async def _confirmed(self, meter: Meter, tries: int) -> MeterSample | None:
-        """The reading of a meter that has been read once; one that only fails to confirm keeps its first read."""
+    async def _confirm(self, meter: Meter, tries: int) -> list[MeterSample]:
+        """The reading of a meter that has been read once, or none; one that does not answer keeps its first read for the next try."""
         number = meter.config.number
         if not self._has_time(meter):
-            return None
+            return []
         try:
             second = await meter.reader.confirm_billing(self._window.until_ms)
         except LineDownError:
@@ -225,18 +226,18 @@ class LineSampling:
             if isinstance(error, QuarantinedError):
                 del self._first[number]
             self._miss_for(meter, error)
-            return None
+            return []
         first, window = self._first[number], self._window
         doubts = confirmation_doubts(meter, first, second, window.policy.slot_s)
         if doubts:
             del self._first[number]
             self._doubt(meter, first, doubts)
-            return None
+            return []
         del self._first[number]
         self._absent.pop(number, None)
         self._doubted.pop(number, None)
         self._failures.answered(number)
-        return sample_of(meter, first, window.boundary_ms, window.policy, tries, flags=self._flags[number])
+        return [sample_of(meter, first, window.boundary_ms, window.policy, tries, flags=self._flags[number])]
 
     def _doubt(self, meter: Meter, read: BillingRead, doubts: Sequence[Doubt]) -> None:
         """Keep the first read that is not believed, and read the meter again."""

@@ -28,7 +28,7 @@ from edge.probed import ProbeReport
 from edge.readers import LineError, MeterReader, QuarantinedError
 from edge.readers.dlt645 import Dlt645Line
 from edge.readers.modbus import ModbusLine
-from edge.sampling import read_meter
+from edge.samples import MeterSample, confirmation_doubts, sample_of
 from firmware_profiles.dlt645 import Dlt645Profile
 from firmware_profiles.modbus import ModbusProfile
 from firmware_profiles.schema import Profile
@@ -50,6 +50,22 @@ class Probed(NamedTuple):
     def is_fine(self) -> bool:
         """Whether it may produce billable readings by its profile."""
         return self.report is not None and self.report.is_fine
+
+
+async def read_twice(
+    meter: Meter, *, boundary_ms: float, policy: SamplePolicy, until_ms: float = float("inf")
+) -> MeterSample:
+    """Read one meter twice, one request behind the other, and judge the first read by the second alone (``LineSampling`` takes readings that bill).
+
+    ``boundary_ms``: the boundary on the monotonic clock. LineError when the meter does not answer properly, QuarantinedError when its two
+    answers do not agree.
+    """
+    first = await meter.reader.read_billing(until_ms)
+    second = await meter.reader.confirm_billing(until_ms)
+    doubts = confirmation_doubts(meter, first, second, policy.slot_s)
+    if doubts:
+        raise QuarantinedError(f"{meter.config.meter}: {doubts[0].detail}")
+    return sample_of(meter, first, boundary_ms, policy)
 
 
 async def probe_meter(config: LineConfig, meter: MeterConfig, profile: Profile) -> ProbeReport:
@@ -114,7 +130,7 @@ async def _probe(line: MeterBus, row: MeterConfig, profile: Profile) -> ProbeRep
         raise unreached(error, config) from None
     double_read = "ok"
     try:
-        await read_meter(Meter(row, reader, limits), boundary_ms=monotonic_ms(), policy=SamplePolicy())
+        await read_twice(Meter(row, reader, limits), boundary_ms=monotonic_ms(), policy=SamplePolicy())
     except (LineError, QuarantinedError) as error:
         double_read = str(error)
     ordered = sorted(answers.points, key=lambda point: [int(part) for part in point.obis.split(".")])

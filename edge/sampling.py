@@ -1,4 +1,6 @@
-"""One place says how a reading is taken. It knows neither the protocol of a meter nor what carries its bytes.
+"""One boundary: all meters on all lines are read, and who is missing is tried again. ``LineSampling`` tells how a reading is taken.
+
+Neither knows the protocol of a meter nor what carries its bytes.
 
 The billing registers of a meter are read twice, by two separate requests. What is signed is the **first** reading, with the
 offset of its arrival from the slot boundary on a clock that does not jump; the second one confirms it. Both are judged before
@@ -21,9 +23,8 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.line_sampling import FIRST_PASS_TRIES, LineSampling, Outcome, Proofs
-from edge.meters import Meter, MeterLine, SamplePolicy
-from edge.readers import BillingRead, QuarantinedError
-from edge.samples import MeterSample, Sample, confirmation_doubts, sample_of
+from edge.meters import MeterLine, SamplePolicy
+from edge.samples import MeterSample, Sample
 from edge.truth import MeterMemory
 from edge.window import SamplingWindow
 from gridcore.clock import monotonic_ms
@@ -32,25 +33,6 @@ SUSPECT_ROUNDS = 5
 """A suspect is tried again in one of so many further rounds."""
 NO_MEMORIES: Final[Mapping[int, MeterMemory]] = MappingProxyType({})
 NOBODY: Final[Mapping[int, str]] = MappingProxyType({})
-
-
-async def read_meter(
-    meter: Meter, *, boundary_ms: float, policy: SamplePolicy, until_ms: float = float("inf")
-) -> MeterSample:
-    """Take one reading: both requests, once. ``boundary_ms`` is the boundary on the monotonic clock.
-
-    Raises LineError when the meter does not answer properly, QuarantinedError when its two answers do not agree.
-    """
-    first = await meter.reader.read_billing(until_ms)
-    check_agreement(meter, first, await meter.reader.confirm_billing(until_ms), policy.slot_s)
-    return sample_of(meter, first, boundary_ms, policy)
-
-
-def check_agreement(meter: Meter, first: BillingRead, second: BillingRead, slot_s: int) -> None:
-    """QuarantinedError unless ``second`` confirms ``first``."""
-    doubts = confirmation_doubts(meter, first, second, slot_s)
-    if doubts:
-        raise QuarantinedError(f"{meter.config.meter}: {doubts[0].detail}")
 
 
 class Sampling:

@@ -102,7 +102,7 @@ class Verdict(NamedTuple):
 def says_no_data(words: Sequence[int], type_name: str) -> bool:
     """Whether raw registers hold what a meter shows instead of a value: all ones, and the ends of a signed range.
 
-    A profile's own ``nan`` values and a float's NaN are the decoder's (``edge.decode``).
+    A profile's own ``nan`` values and a float's NaN are the decoder's (``firmware_profiles.decode``).
     """
     if all(word == 0xFFFF for word in words):
         return True

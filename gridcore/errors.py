@@ -1,6 +1,6 @@
 """The three kinds of trouble, and nothing else.
 
-    refusal            an expected answer of the ledger: a numbered ``ledger.codes`` value, returned, never raised
+    refusal            an expected answer of the ledger: a numbered ``gridcore.codes`` value, returned, never raised
     GridError          an operating error: something outside is wrong (a file, a key, a device, a peer)
       ├─ UsageError        bad usage or bad input: the command line ends with exit status 2 and one line
       ├─ EncodingError     bytes or values that are not in canonical form

@@ -108,7 +108,7 @@ def certify(tpm: Tpm, handle: int, attester: int, nonce: bytes, auth: bytes = b"
 
 
 def activate_credential(tpm: Tpm, attester: int, endorsement: int, blob: bytes, secret: bytes) -> bytes:
-    """What was encrypted for the endorsement key and this very attestation key (``gridcore.tpm.credential``)."""
+    """What was encrypted for the endorsement key and this very attestation key (``attestation.make_credential``)."""
     seed = sized(bytes(16)) + sized(b"") + bytes([_POLICY_SESSION]) + ALG_NULL.to_bytes(2, "big")
     nothing = 0x40000007
     parameters = seed + ALG_SHA256.to_bytes(2, "big")

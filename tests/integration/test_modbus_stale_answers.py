@@ -22,9 +22,10 @@ from pymodbus.framer import FramerType
 from edge.blocks import plan_reads
 from edge.lines import Line, LineConfig
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, limits_of, modbus_meter
+from edge.probe import read_twice
 from edge.readers import DeviceRefusedError, LineError, QuarantinedError
 from edge.readers.modbus import ModbusLine
-from edge.sampling import Sampling, read_meter
+from edge.sampling import Sampling
 from firmware_profiles import ModbusProfile, load_profile
 from simulators.meters.registers import RegisterImage
 from simulators.meters.responder import crc16
@@ -123,7 +124,7 @@ async def test_late_answer_is_drained_before_the_next_request(to_newest: bool) -
             await line.read_words(1, 4, 0x48, 2, timeout_ms=TIMEOUT_MS)
         words = await line.read_words(1, 4, 0x00, 2, timeout_ms=PATIENT_MS)
         assert struct.unpack(">f", struct.pack(">HH", *words)) == (230.0,)
-        reading = await read_meter(meter, boundary_ms=0.0, policy=POLICY)
+        reading = await read_twice(meter, boundary_ms=0.0, policy=POLICY)
         await line.close()
     assert reading.registers_wh == TRUTH
     assert (server.late, line.line.drains) == (1, 1)
@@ -264,7 +265,7 @@ async def test_no_wrong_register_leaves_read_meter_whatever_comes_late(
             with suppress(LineError):
                 await line.read_words(1, block.function_code, block.address, block.count, timeout_ms=TIMEOUT_MS)
             try:
-                reading = await read_meter(meter, boundary_ms=0.0, policy=POLICY)
+                reading = await read_twice(meter, boundary_ms=0.0, policy=POLICY)
             except (LineError, QuarantinedError):
                 continue
             readings.append(reading.registers_wh)

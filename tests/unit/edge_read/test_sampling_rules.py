@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from edge.blocks import plan_reads
 from edge.lines import LineConfig
 from edge.meters import Meter, MeterConfig, MeterLine, SamplePolicy, build_lines, limits_of
+from edge.probe import read_twice
 from edge.readers import DeviceRefusedError, LineDownError, LineError, NoAnswerError, QuarantinedError, WrongAnswerError
 from edge.readers.modbus import ModbusMeter
 from edge.samples import OFFSET_MS_MAX, Sample
-from edge.sampling import Sampling, read_meter
+from edge.sampling import Sampling
 from firmware_profiles import ModbusProfile, load_profile
 from gridcore.errors import UsageError
 from gridcore.quality import FLAG_LATE
@@ -118,7 +119,7 @@ async def _read(
     answer: Answer, profile: ModbusProfile = SDM, cost_ms: float = 5.0, limit_wh: int = 5000
 ) -> tuple[int, ...]:
     line = ScriptedLine({1: answer}, cost_ms=cost_ms)
-    reading = await read_meter(line.meter(profile, limit_wh=limit_wh), boundary_ms=1000.0, policy=POLICY)
+    reading = await read_twice(line.meter(profile, limit_wh=limit_wh), boundary_ms=1000.0, policy=POLICY)
     return reading.registers_wh
 
 
@@ -129,22 +130,22 @@ async def test_reading_is_what_the_meter_shows(profile: ModbusProfile) -> None:
 
 async def test_offset_is_measured_from_the_boundary_on_the_monotonic_clock() -> None:
     line = ScriptedLine({1: _showing(SDM, (50, 0))})
-    reading = await read_meter(line.meter(), boundary_ms=900.0, policy=POLICY)
+    reading = await read_twice(line.meter(), boundary_ms=900.0, policy=POLICY)
     assert (reading.offset_ms, reading.flags) == (105, 0)  # of the first read
 
 
 async def test_reading_long_after_the_boundary_is_flagged_late() -> None:
     line = ScriptedLine({1: _showing(SDM, (50, 0))})
-    early = await read_meter(line.meter(), boundary_ms=-3995.0, policy=POLICY)
-    late = await read_meter(line.meter(), boundary_ms=-3990.0, policy=POLICY)
+    early = await read_twice(line.meter(), boundary_ms=-3995.0, policy=POLICY)
+    late = await read_twice(line.meter(), boundary_ms=-3990.0, policy=POLICY)
     assert (early.offset_ms, early.flags) == (5000, 0)
     assert late.flags == FLAG_LATE
 
 
 async def test_offset_ends_at_its_limit_and_is_never_negative() -> None:
     line = ScriptedLine({1: _showing(SDM, (50, 0))})
-    early = await read_meter(line.meter(), boundary_ms=1e9, policy=POLICY)
-    late = await read_meter(line.meter(), boundary_ms=-1e12, policy=POLICY)
+    early = await read_twice(line.meter(), boundary_ms=1e9, policy=POLICY)
+    late = await read_twice(line.meter(), boundary_ms=-1e12, policy=POLICY)
     assert (early.offset_ms, late.offset_ms) == (0, OFFSET_MS_MAX)
 
 
@@ -256,7 +257,7 @@ async def test_late_answer_never_becomes_another_registers_value(
             if request < len(plan.telemetry):
                 block = plan.telemetry[request]
                 await line.read_words(1, block.function_code, block.address, block.count)
-            reading = await read_meter(meter, boundary_ms=0.0, policy=POLICY)
+            reading = await read_twice(meter, boundary_ms=0.0, policy=POLICY)
         except (LineError, QuarantinedError):
             continue
         assert reading.registers_wh in (shown[-1:] if drains else shown)
