@@ -35,6 +35,8 @@ CONDITIONAL, PLACED = "conditional_bid/1", "grid_fee_path/1"
 SPLIT_AUCTION, SPLIT_PAIRED = "p2p_call_auction/2", ("pay_as_bid/2", "continuous_double_auction/2")
 PERCENT_PLACED = "grid_fee_path/2"
 REFERENCE = "reference_price_micro_per_kwh"
+STEP_WH_MAX, FAR_SLOTS = 9_999, 10_000
+"""What a register counts in a slot at most; from where on it counts that in every slot: a clock that is wrong by years asks for a million."""
 COMMUNITY_PRICES = [price for price in PRICES if not price.startswith(("surplus", "shortfall"))]
 
 
@@ -94,12 +96,15 @@ class World:
         begun = [(self.start_s, self.meters[number].first_registers), *self.breaks.get(number, [])]
         place, (from_s, first) = [both for both in enumerate(begun) if both[1][0] <= boundary_s or both[0] == 0][-1]
         limit, modulus = self.meters[number].limit_wh, self.meters[number].modulus_wh
-        path = self._truth.setdefault((number, place), [first])
         index = max(0, (boundary_s - from_s) // self.slot_s)
+        if index >= FAR_SLOTS:
+            shown = [register + index * min(limit, STEP_WH_MAX) for register in first]
+            return (shown[0] % modulus, shown[1] % modulus) if modulus else (shown[0], shown[1])
+        path = self._truth.setdefault((number, place), [first])
         rng = random.Random(f"{self.seed}/{number}/{place}/{len(path)}")
         while len(path) <= index:
             steps = [rng.choice([0, 1, limit, limit // 2, rng.randint(0, limit)]) for _ in range(2)]
-            shown = [register + min(step, 9_999) for register, step in zip(path[-1], steps, strict=True)]
+            shown = [register + min(step, STEP_WH_MAX) for register, step in zip(path[-1], steps, strict=True)]
             if modulus:
                 shown = [register % modulus for register in shown]
             path.append((shown[0], shown[1]))
