@@ -1,6 +1,7 @@
 """Keys and signatures for tests: SM2 with secrets and nonces that follow from names, so never for anything else."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tests.second_verifier.sm import G, N, P, Point, affine_x, message_digest, sm3, times
 
@@ -26,6 +27,7 @@ def key_pair(name: str) -> KeyPair:
     return KeyPair(secret, b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big"))
 
 
+@lru_cache(maxsize=1 << 14)
 def sign(pair: KeyPair, message: bytes) -> bytes:
     """64 bytes `r || s`."""
     nonce = int.from_bytes(sm3(pair.secret.to_bytes(32, "big") + message), "big") % (N - 1) + 1
