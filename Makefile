@@ -20,6 +20,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gridledger
 COMETBFT_VERSION := v0.38.25
 COMETBFT_NEXT := v0.39.4
 
+# Byte code is written whatever the shell says: else each process of a demonstration, and each that a test starts, compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: deb edge-bundle help setup demo test check bench soak fuzz format messages pictures lock cometbft cometbft-next influxd clean missing-assets another-compiler
 .DELETE_ON_ERROR:

@@ -85,6 +85,14 @@ def test_arguments_reach_the_demo() -> None:
     assert planned.stdout.splitlines()[-1] == ".venv/bin/gridledger demo --headless --days 1 --json"
 
 
+def test_processes_of_make_write_byte_code_whatever_the_shell_says() -> None:
+    said = subprocess.run(
+        ["make", "-s", "-f", "Makefile", "-f", "-", "said"], input='said:\n\t@echo "[$$PYTHONDONTWRITEBYTECODE]"\n',
+        cwd=ROOT, env=ENVIRONMENT | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("native", ["", "zig"])
 def test_set_up_builds_the_row_kernel_and_brings_a_compiler_where_asked(native: str) -> None:
     planned = subprocess.run(
