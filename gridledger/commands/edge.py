@@ -7,11 +7,17 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridledger.commands import print_result
 from gridledger.gateway import checking, enrolling, probing, replaying, scanning
+
+if TYPE_CHECKING:
+    from edge.config import EdgeConfig
+    from edge.outbox_file import OutboxState
 
 EXAMPLE = "gridledger edge run --config edge.toml"
 
@@ -87,29 +93,37 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from edge.alarms import alarms_of
     from edge.config import EdgeConfig
-    from edge.lacks import count_missing
     from edge.outbox_file import read_outbox
-    from edge.progress import NO_BOUNDARY
     from gridcore.config import load_config
-    from gridcore.remedies import code_name, remedy_of
 
     config = load_config(args.config, EdgeConfig)
-    state = read_outbox(config.outbox)
-    progress = state.progress
+    outbox = read_outbox(config.outbox)
+    status = _status_json(config, outbox)
+    print_result(args, status, _status_text(config, outbox, status))
+    return 1 if status["alarms"] else 0
+
+
+def _status_json(config: EdgeConfig, outbox: OutboxState) -> dict[str, object]:
+    """How a gateway stands, for programs."""
+    from edge.alarms import alarms_of
+    from edge.lacks import count_missing
+    from edge.progress import NO_BOUNDARY
+    from gridcore.remedies import code_name, remedy_of
+
+    progress = outbox.progress
     height, digest = progress.receipt or (None, b"")
     states = dict(progress.seen.brokers)
-    result: dict[str, object] = {
+    return {
         "gateway": progress.gateway,
         "chain": progress.chain,
         "epoch": progress.epoch,
         "counter": progress.counter,
-        "outbox_batches": state.depth,
-        "outbox_bytes": state.size,
+        "outbox_batches": outbox.depth,
+        "outbox_bytes": outbox.size,
         "outbox_batches_max": config.outbox_limits.batches_max,
         "outbox_bytes_max": config.outbox_limits.bytes_max,
-        "oldest_boundary_s": state.oldest_boundary_s,
+        "oldest_boundary_s": outbox.oldest_boundary_s,
         "last_boundary_s": None if progress.last_boundary_s == NO_BOUNDARY else progress.last_boundary_s,
         "absent_meters": list(progress.absent),
         "gaps": [gap._asdict() for gap in progress.gaps],
@@ -124,26 +138,35 @@ def _status(args: argparse.Namespace) -> int:
         "refused_rows": [
             {**row._asdict(), "name": code_name(row.code), "to_do": remedy_of(row.code)} for row in progress.refused
         ],
-        "receipts_kept": state.receipts,
+        "receipts_kept": outbox.receipts,
         "alarm": progress.alarm or None,
-        "alarms": alarms_of(state, config.outbox_limits),
+        "alarms": alarms_of(outbox, config.outbox_limits),
     }
-    shown = result | {
+
+
+def _status_text(config: EdgeConfig, outbox: OutboxState, status: Mapping[str, object]) -> str:
+    """The same for people: a row a key, lists in words, and what is to be done for each row that was refused."""
+    from edge.alarms import alarms_of
+    from gridcore.remedies import code_name, remedy_of
+
+    progress = outbox.progress
+    states = dict(progress.seen.brokers)
+    in_words = {
+        "gaps": "; ".join(f"{gap.first_s} to {gap.last_s}" for gap in progress.gaps),
         "brokers": "; ".join(
             f"{row.broker} at {row.host}:{row.port} ({states.get(row.broker, 'not seen')})" for row in config.brokers
         ),
         "not_observed": ", ".join(f"{name} ({reason})" for name, reason in progress.seen.absent),
-        "gaps": "; ".join(f"{gap.first_s} to {gap.last_s}" for gap in progress.gaps),
         "refused_rows": len(progress.refused) or "",
-        "alarms": "; ".join(alarms_of(state, config.outbox_limits)),
+        "alarms": "; ".join(alarms_of(outbox, config.outbox_limits)),
     }
-    text = [f"{key:<19} {'-' if value in (None, '') else value}" for key, value in shown.items()]
-    text += [
+    rows = {key: in_words.get(key, value) for key, value in status.items()}
+    lines = [f"{key:<19} {'-' if value in (None, '') else value}" for key, value in rows.items()]
+    lines += [
         f"  installation {row.meter} at {row.boundary_s}: {code_name(row.code)}: {remedy_of(row.code)}"
         for row in progress.refused
     ]
-    print_result(args, result, "\n".join(text))
-    return 1 if result["alarms"] else 0
+    return "\n".join(lines)
 
 
 def _keygen(args: argparse.Namespace) -> int:
