@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.forms import INSTANT, Form
-from gridledger.commands import print_result
+from gridledger.commands import Actions, print_result
 
 if TYPE_CHECKING:
     from ledger.client import Client
 
 
-def add_arguments(audit: argparse.ArgumentParser) -> None:
-    """Declare the arguments of ``audit``."""
+def declare(actions: Actions) -> None:
+    """Declare ``audit``."""
+    audit = actions.add_parser("audit", help="who did what to registry, keys, epochs and clock")
     audit.add_argument("--url", required=True, metavar="URL", help="of the node")
     audit.add_argument(
         "--authority", type=Path, metavar="FILE", help="https: certificates (PEM) to believe instead of this machine's"

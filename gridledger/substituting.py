@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.codes import Code
 from gridcore.errors import UsageError
@@ -21,7 +21,7 @@ from gridcore.files import read_bounded
 from gridcore.registry.installation import INSTALLATION, REGISTER_WH_MAX
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, SUBSTITUTE, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
-from gridledger.commands import add_acting_arguments, print_result
+from gridledger.commands import Actions, add_acting_arguments, print_result
 from settlement.errors import SettlementError
 from settlement.substitution import Registers, Shows, registers_after, surplus_wh
 
@@ -62,7 +62,7 @@ class Register(NamedTuple):
     registers: Registers
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     substitute = actions.add_parser(
         "substitute", help="state the energy of slots that nobody measured, from the last register that is known"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.codes import Code
 from gridcore.errors import UsageError
-from gridledger.commands import add_acting_arguments, print_result, whole_number
+from gridledger.commands import Actions, add_acting_arguments, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -25,7 +25,7 @@ _WEEK_HOURS: Final = 7 * 24
 _HOURS_MAX: Final = 31 * 24
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the four among the actions of ``consortium``."""
     propose = actions.add_parser("propose", help="ask the other organisations to decide what a file says")
     propose.add_argument("file", type=Path, metavar="FILE", help="the action as .toml (docs/governance.md)")

@@ -6,7 +6,7 @@ To add a command ``watch``: write ``gridledger/commands/watch.py`` and a line in
     LOG_LEVEL = "info"                                       # optional; "warning" if absent
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = add_actions(parser)
         run = actions.add_parser("run", help="watch until stopped")
         run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the watcher's TOML file")
 
@@ -17,6 +17,7 @@ To add a command ``watch``: write ``gridledger/commands/watch.py`` and a line in
         print_result(args, {"alerts": result.alerts}, f"{result.alerts} alerts")
         return 0
 
+- The logic of an action that has a module of its own outside of this package declares it there: ``declare(actions: Actions)``.
 - ``--json`` (``args.json``) and ``--log-level`` are added to the parser and to all its sub-parsers; do not declare them.
 - A user's mistake is a ``UsageError`` (exit status 2); another ``GridError`` exits with 1, or with its ``exit_status``
   attribute where it has one (3: cannot be decided). The command line prints the one line; the command does not.
@@ -31,11 +32,25 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
 from gridcore.errors import excerpt
 from gridcore.forms import TIME_S_MAX
 
 SPEED_MAX = 86_400
+
+
+class Actions(Protocol):
+    """The actions of a command, to which ``declare(actions)`` of a module adds those that it does."""
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 - as argparse calls it
+        """Add an action; ``help`` is its line in the command's help. Return the parser that its arguments go to."""
+        ...
+
+
+def add_actions(parser: argparse.ArgumentParser) -> Actions:
+    """Have a command ask for one of its actions, ``args.action``."""
+    return parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
 
 
 def print_result(args: argparse.Namespace, result: Mapping[str, object], text: str) -> None:

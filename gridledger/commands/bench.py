@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from gridledger.commands import print_progress, print_result
+from gridledger.commands import add_actions, print_progress, print_result
 
 EXAMPLE = "gridledger bench run clear_10k sm2_verify/libcrypto --json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``list`` and ``run NAME...``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|run")
+    actions = add_actions(parser)
     actions.add_parser("list", help="the names of all benchmarks")
     run_parser = actions.add_parser("run", help="run benchmarks by name; all of them when none is named")
     run_parser.add_argument("names", nargs="*", metavar="NAME", help="as printed by 'gridledger bench list'")

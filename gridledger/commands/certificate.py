@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gridcore.errors import EncodingError, UsageError
 from gridcore.files import read_bounded, save_new
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.x509 import Certificate, Subject
@@ -25,7 +25,7 @@ _KEY, _PASSWORD, _CERTIFICATE = "authority.pem", "authority.password", "authorit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``authority``, ``issue`` and ``show``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     authority = actions.add_parser("authority", help="make an authority: its key, the key's password, its certificate")
     authority.add_argument("--name", required=True, metavar="TEXT", help="what it is called, such as 'Grid Company CA'")
     _add_days(authority)

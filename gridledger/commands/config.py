@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 from gridledger.toml_text import toml_lines
 
 EXAMPLE = "gridledger config check edge edge.toml"
@@ -24,7 +24,7 @@ CONFIG_TYPES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``check KIND FILE`` and ``show KIND FILE``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="check|show")
+    actions = add_actions(parser)
     for name, summary in (
         ("check", "is the file usable, down to the secrets it refers to"),
         ("show", "the file with all defaults filled in, paths made absolute"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridledger import voting
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ EXAMPLE = "gridledger consortium init --organisations 4 --out consortium && grid
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions; each says what runs it."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     init = actions.add_parser("init", help="a folder for each organisation, all on this machine: for trying out")
     init.add_argument("--example", action="store_true", help="print a founding file, commented, and do nothing else")
     init.add_argument("--organisations", type=whole_number(1, 64), metavar="N", help="how many (4); not with --config")
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs = {init: _init, request: _request, found: _found, join: _join, up: _up, status: _status, again: _rejoin}
     for action, run_it in runs.items():
         action.set_defaults(run=run_it)
-    voting.add_arguments(actions)
+    voting.declare(actions)
 
 
 def _add_recover(recover: argparse.ArgumentParser) -> None:

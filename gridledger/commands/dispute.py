@@ -18,7 +18,7 @@ from gridcore.transactions.content import CLIENT_ID_BYTES, Content, sign_content
 from gridcore.transactions.dispute_document import LINE, MONTH, DisputeDocument, stated_nano
 from gridcore.transactions.dispute_open import GROUNDS, DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeStep, DisputeWithdrawal
-from gridledger.commands import add_acting_arguments, print_result, whole_number
+from gridledger.commands import Actions, add_acting_arguments, add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -50,7 +50,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     _declare_opening(_action(actions, "open", "contest what a point pays for a slot, or a line of a month's documents"))
     for name, kind in STEPS.items():
         step = _action(actions, name, (kind.__doc__ or "").splitlines()[0].rstrip(".").lower())
@@ -90,7 +90,7 @@ def _amount_nano(text: str) -> int:
     return -nano if found[1] else nano
 
 
-def _action(actions: Any, name: str, words: str, *, states: bool = True) -> argparse.ArgumentParser:
+def _action(actions: Actions, name: str, words: str, *, states: bool = True) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=words)
     add_acting_arguments(action, "who acts")
     if states:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 from gridledger.gateway import checking, enrolling, probing, replaying, scanning
 
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ EXAMPLE = "gridledger edge run --config edge.toml"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_actions(parser)
     for name, summary in (
         ("run", "sample, sign, queue and submit until stopped"),
         ("status", "what waits in the outbox, and the last verified receipt (offline)"),
     ):
         action = actions.add_parser(name, help=summary)
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
-    checking.add_arguments(actions)
-    probing.add_arguments(actions)
-    scanning.add_arguments(actions)
-    replaying.add_arguments(actions)
+    checking.declare(actions)
+    probing.declare(actions)
+    scanning.declare(actions)
+    replaying.declare(actions)
     keygen = actions.add_parser("keygen", help="make a gateway's key: in a file, in a TPM, or sealed by one")
     where = keygen.add_mutually_exclusive_group(required=True)
     where.add_argument(
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--key", metavar="URI", help="such as tpm2:0x81000010 or tpm2-sealed:gateway.sealed")
     keygen.add_argument("--password-file", type=Path, metavar="FILE", help="file that holds its password, or PIN")
-    enrolling.add_arguments(actions)
+    enrolling.declare(actions)
     epoch = actions.add_parser("epoch", help="open a new epoch after an outbox was lost, damaged or refused")
     epoch.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's TOML file")
     epoch.add_argument("--organisation", required=True, metavar="ID", help="who signs (role utility)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -19,7 +19,7 @@ _LAST_SLOT_S = 253_402_300_799
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``export`` and where it takes the line from."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="export")
+    actions = add_actions(parser)
     export = actions.add_parser("export", help="write one bill line's bundle")
     where = export.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=Path, metavar="DIR", help="data directory of a node that does not run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 
 EXAMPLE = (
     "gridledger genesis new --example > village.toml && gridledger genesis new --config village.toml --out village"
@@ -14,7 +14,7 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``new``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="new")
+    actions = add_actions(parser)
     new = actions.add_parser("new", help="genesis, trust root, keys and configuration files from one TOML file")
     source = new.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", type=Path, metavar="FILE", help="what the chain starts with; needs --out")

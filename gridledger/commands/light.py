@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result, whole_number
+from gridledger.commands import add_actions, print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.light.state import LightState
@@ -23,7 +23,7 @@ FILE_BYTES_MAX = 1 << 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``follow``, ``trust`` and ``check``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_actions(parser)
     follow = actions.add_parser(
         "follow", help="follow certificates from a trust root on; ends with 1 where two histories show"
     )

@@ -14,7 +14,7 @@ from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, ApproveReading
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridledger import substituting
-from gridledger.commands import add_acting_arguments, print_result, whole_number
+from gridledger.commands import add_acting_arguments, add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -37,7 +37,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``approve`` and ``substitute``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     approve = actions.add_parser("approve", help="answer for what a meter showed at a boundary, whatever stands there")
     add_acting_arguments(approve, "a signer of the role utility")
     approve.add_argument(

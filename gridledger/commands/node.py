@@ -8,18 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gridledger import auditing, node_data
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 
 EXAMPLE = "gridledger node init --genesis genesis.cbor --data ledger && gridledger node run --config node.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(
-        dest="action",
-        required=True,
-        metavar="init|run|check|status|accept-clock|audit|archive|prune|restore|renew-guard",
-    )
+    actions = add_actions(parser)
     init = actions.add_parser("init", help="make a data directory from a genesis file")
     init.add_argument(
         "--genesis", type=Path, required=True, metavar="FILE", help="canonical CBOR (docs/spec/header.md)"
@@ -42,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, required=True, metavar="FILE", help="the node's TOML file, for clock_key"
     )
     _add_address(accept)
-    auditing.add_arguments(actions.add_parser("audit", help="who did what to registry, keys, epochs and clock"))
+    auditing.declare(actions)
     archive = actions.add_parser("archive", help="copy certified blocks into an archive; the node may run")
     archive.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     archive.add_argument(

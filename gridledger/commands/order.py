@@ -14,7 +14,7 @@ from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import COUNTER_MAX, NONCE_BYTES
 from gridcore.transactions.market_profile import ProfileEnd
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -42,7 +42,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     placing = _action(actions, "place", "place what a TOML file says: [[order]], [[profile]]")
     placing.add_argument("file", type=Path, metavar="FILE")
     counter = whole_number(1, COUNTER_MAX)
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def _action(actions: Any, name: str, words: str) -> argparse.ArgumentParser:
+def _action(actions: Actions, name: str, words: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=words)
     action.add_argument("--url", required=True, metavar="URL", help="a running node, http://HOST:PORT")
     action.add_argument("--signer", required=True, metavar="ID", help="the party")

@@ -15,7 +15,7 @@ from gridcore.errors import excerpt
 from gridcore.sm3 import sm3
 from gridcore.transactions.content import CLIENT_ID_BYTES, sign_content
 from gridcore.transactions.payment import GROUNDS, Payment
-from gridledger.commands import add_acting_arguments, print_progress, print_result
+from gridledger.commands import Actions, add_acting_arguments, add_actions, print_progress, print_result
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -39,7 +39,7 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     record = _action(actions, "record", "record a payment for a point, or a debt that is given up")
     record.add_argument("--point", required=True, metavar="ID", help="what it is paid for")
     record.add_argument(
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--party", required=True, metavar="ID", help="whose payment it is")
 
 
-def _action(actions: Any, name: str, words: str) -> argparse.ArgumentParser:
+def _action(actions: Actions, name: str, words: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=words)
     add_acting_arguments(action, "who acts")
     return action

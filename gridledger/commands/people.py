@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 
 if TYPE_CHECKING:
     from gridweb.people import People
@@ -19,7 +19,7 @@ EXAMPLE = "gridledger people add --file people.db --reference C-1001 --name 'Zha
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``add``, ``list`` and ``erase``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     add = actions.add_parser("add", help="keep a person, and say the pseudonym to register on the ledger")
     add.add_argument(
         "--reference", required=True, metavar="TEXT", help="the organisation's own, such as a customer number"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import add_actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from firmware_profiles import Profile
@@ -20,7 +20,7 @@ EXAMPLE = "gridledger profiles list"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     listing = actions.add_parser("list", help="the profiles that can be named, and which of them bill")
     _add_own(listing)
     check = actions.add_parser("check", help="load every profile of a folder, its fixtures with it")

@@ -12,7 +12,7 @@ from gridcore.codes import Code
 from gridcore.errors import UsageError, excerpt
 from gridcore.forms import NAME
 from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
-from gridledger.commands import add_acting_arguments, instant, print_result
+from gridledger.commands import add_acting_arguments, add_actions, instant, print_result
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -35,7 +35,7 @@ MOVE_EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``show``, ``submit``, ``move`` and ``approve``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     show = actions.add_parser("show", help="one entity with its history, or the names of all of a kind")
     show.add_argument("entity", metavar="KIND[/NAME]", help="such as point, point/P-1, pending")
     submit = actions.add_parser("submit", help="register the rows of a file; what stands already is left alone")

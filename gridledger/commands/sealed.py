@@ -8,7 +8,7 @@ from typing import Final
 
 from gridcore.errors import EncodingError, UsageError
 from gridcore.files import read_bounded, save_new
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 
 EXAMPLE = "gridledger sealed seal incident.pdf --context village-0123456789abcdef --for 04… --out incident.sealed"
 FILE_BYTES_MAX: Final = 1 << 24
@@ -18,7 +18,7 @@ SEALED_BYTES_MAX: Final = FILE_BYTES_MAX + (1 << 16)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``seal``, ``open`` and ``show``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     seal = actions.add_parser("seal", help="so that only the named recipients can read it, and nobody can change it")
     seal.add_argument("file", type=Path, metavar="FILE", help="at most 16 MiB")
     seal.add_argument(

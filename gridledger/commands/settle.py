@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from gridledger.commands import add_actions
 from gridledger.settling import (
     balance,
     certificates,
@@ -41,7 +42,7 @@ _ACTIONS: Final = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    actions = add_actions(parser)
     for action in _ACTIONS.values():
         action.declare(actions)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import add_speed_argument, print_progress, print_result, whole_number
+from gridledger.commands import add_actions, add_speed_argument, print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridledger.demo.run import Outcome
@@ -27,7 +27,7 @@ _SCENARIO = "a name of the gallery (gridledger simulate list), or a path ending 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_actions(parser)
     run_it = actions.add_parser("run", help="a scenario through real meters' protocols, agents, ledger and settlement")
     run_it.add_argument("scenario", metavar="SCENARIO", help=_SCENARIO)
     run_it.add_argument(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gridledger.commands import print_result
+from gridledger.commands import add_actions, print_result
 
 EXAMPLE = "gridledger vectors run tests/vectors --json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``run DIR``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="run")
+    actions = add_actions(parser)
     run_parser = actions.add_parser("run", help="run every case below a folder")
     run_parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of <handler>/<case>/case.toml")
 

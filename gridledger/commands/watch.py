@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result, whole_number
+from gridledger.commands import add_actions, print_progress, print_result, whole_number
 
 if TYPE_CHECKING:
     from gridwatch.alerts import Alert
@@ -23,7 +23,7 @@ EVERY_S_MAX = 3_600
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_actions(parser)
     replay = actions.add_parser("replay", help="what the rules find in a whole ledger; its node must not run")
     replay.add_argument("--data", type=Path, required=True, metavar="DIR", help="the node's data directory")
     _add_rules(replay)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_result
+from gridledger.commands import Actions, print_result
 
 if TYPE_CHECKING:
     from edge.outbox_file import OutboxState
@@ -18,7 +18,7 @@ JOURNAL_S_MAX = 30
 LOG_BYTES_MAX = 16 * 1024 * 1024
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     checking = actions.add_parser(
         "check", help="is everything that the agent needs in order (offline: configuration, profiles, key, outbox)"

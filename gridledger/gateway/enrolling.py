@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 
 T = TypeVar("T")
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare ``enrol`` with ask, challenge, answer and issue."""
     enrol = actions.add_parser("enrol", help="have the organisation issue the certificate of a gateway's key")
     steps = enrol.add_subparsers(dest="step", required=True, metavar="STEP", title="steps")

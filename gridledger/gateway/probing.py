@@ -7,13 +7,13 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from edge.readers import UNIT_ID_MAX
 from gridcore.errors import UsageError, excerpt
 from gridcore.logs import configure_logs
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 from gridledger.gateway.columns import aligned
 from gridledger.gateway.scanning import add_serial_arguments, meter_address
 
@@ -33,7 +33,7 @@ DLT645_BAUD = 2400
 """What DL/T 645-2007 meters come with."""
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     probing = actions.add_parser(
         "probe", help="ask a meter or device, or every meter of a configuration, all that its profile says"

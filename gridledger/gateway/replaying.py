@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcore.errors import UsageError
 from gridcore.forms import TIME_S_MAX
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 from gridledger.gateway.columns import aligned
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ROWS_MAX = 1_000
 _DIGEST_SHOWN = 4
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     replaying = actions.add_parser(
         "replay", help="decode the raw words of past readings again, by another profile or version; signs nothing"

@@ -6,12 +6,12 @@ import argparse
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from edge.readers import PORT_DEFAULT, UNIT_ID_MAX
 from gridcore.errors import UsageError, excerpt
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from edge.scan import Found
@@ -20,7 +20,7 @@ SCAN_DRAIN_MS = 50
 """Most unit ids of a bus are silent: each costs its time-out and this."""
 
 
-def add_arguments(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     scanning = actions.add_parser(
         "scan", help="which unit ids of a Modbus line answer, and which known models they are"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from settlement.area_balance import AreaBalance
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TIME_S_MAX: Final = 253_402_300_799
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     balance = actions.add_parser("balance", help="borders, losses and imbalances of an area, with their double entry")
     balance.add_argument(

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import UsageError, broken
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE_KINDS
-from gridledger.commands import print_result
+from gridledger.commands import Actions, print_result
 
 if TYPE_CHECKING:
     from ledger.store.reader import LedgerReader
@@ -62,7 +62,7 @@ class GivenByParty(NamedTuple):
     now_month_s: int
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     certificates = actions.add_parser("certificates", help="green certificates by party and month, with carry")
     certificates.add_argument(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gridcore.errors import UsageError
-from gridledger.commands import add_language_argument, language_of, print_result
+from gridledger.commands import Actions, add_language_argument, language_of, print_result
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     compare = actions.add_parser("compare", help="compare two settled folders of the same readings, party by party")
     compare.add_argument("a", type=Path, metavar="OUT_A", help="a folder that settle files has made")

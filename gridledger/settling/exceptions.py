@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.commands import print_result
+from gridledger.commands import Actions, print_result
 
 if TYPE_CHECKING:
     from gridledger.serving import Parts
@@ -35,7 +35,7 @@ class _Standing(NamedTuple):
     newest: int
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     listed = actions.add_parser(
         "exceptions", help="what is wrong with meter data, by the money at stake, and who works on it"

@@ -6,10 +6,10 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import EncodingError, UsageError, excerpt
-from gridledger.commands import add_language_argument, language_of, print_result
+from gridledger.commands import Actions, add_language_argument, language_of, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.balance_derivation import BalanceDerivation
@@ -45,7 +45,7 @@ class LineName(NamedTuple):
     kind: str
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     explain = actions.add_parser("explain", help="show how a bill line comes about, step by step, and recompute it")
     where = explain.add_mutually_exclusive_group(required=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from gridledger.commands import instant, print_progress, print_result
+from gridledger.commands import Actions, instant, print_progress, print_result
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     extract = actions.add_parser("extract", help="write what a ledger has settled with as a folder for settle files")
     extract.add_argument(

@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_progress, print_result
+from gridledger.commands import Actions, print_progress, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.dataset import Dataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMAND: Final = "gridledger settle files"
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     files = actions.add_parser("files", help="settle readings, points and rules of a folder (docs/settle-files.md)")
     files.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="rules.toml, points.csv, readings.csv, ...")

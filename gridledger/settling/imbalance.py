@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gridcore.errors import UsageError
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from ledger.store.reader import LedgerReader
@@ -19,7 +19,7 @@ _TIME_S_MAX: Final = 253_402_300_799
 _NOBODY: Final = "(no party named)"
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     imbalance = actions.add_parser("imbalance", help="schedule, exchange and imbalance by balance group")
     imbalance.add_argument(

@@ -7,9 +7,9 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from gridledger.commands import print_progress, print_result
+from gridledger.commands import Actions, print_progress, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.documented_month import DocumentedMonth
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARTIES_NAMED_MAX: Final = 8
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     documents = actions.add_parser(
         "documents",

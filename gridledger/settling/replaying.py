@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gridcore.errors import UsageError
-from gridledger.commands import instant, print_progress, print_result, whole_number
+from gridledger.commands import Actions, instant, print_progress, print_result, whole_number
 from gridledger.settling import replaying_span
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LAST_SLOT_S = 253_402_300_799
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     replay = actions.add_parser("replay", help="make a settlement run, documents or a balance again and compare")
     where = replay.add_mutually_exclusive_group(required=True)

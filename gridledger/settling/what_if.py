@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gridcore.errors import UsageError
-from gridledger.commands import add_language_argument, language_of, print_progress, print_result
+from gridledger.commands import Actions, add_language_argument, language_of, print_progress, print_result
 
 if TYPE_CHECKING:
     from gridledger.settling.variants import Compared
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMAND: Final = "gridledger settle what-if"
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     what_if = actions.add_parser("what-if", help="settle the same readings under other rules, and compare")
     what_if.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the folder as settle files takes it")

@@ -7,10 +7,10 @@ import re
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gridcore.errors import excerpt
-from gridledger.commands import print_result, whole_number
+from gridledger.commands import Actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _LATEST: Final = "9998-12-31"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-def declare(actions: Any) -> None:
+def declare(actions: Actions) -> None:
     """Declare the action."""
     issue = actions.add_parser(
         "issue", help="issue a month's documents into a book that never changes (docs/month-documents.md)"
