@@ -124,7 +124,7 @@ def _run_agents(args: argparse.Namespace) -> int:
     from gridledger.demo.needed import check_broker, check_engine
     from gridledger.demo.resuming import is_begun
     from gridledger.demo.run import Plan, perform
-    from gridledger.settling.whole import check_out
+    from gridledger.settling.settled_folder import check_out
 
     found = _found(args)
     check_broker(found)
@@ -154,7 +154,7 @@ def _say_that_it_begins(args: argparse.Namespace) -> None:
 def _run_direct(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from gridledger.settling.whole import check_out
+    from gridledger.settling.settled_folder import check_out
     from gridledger.simulating.begun import has_ledger
     from gridledger.simulating.direct import DirectPlan, run_direct
 
@@ -194,7 +194,7 @@ def _check(args: argparse.Namespace) -> int:
 def _import_grid(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from gridledger.settling.whole import check_out
+    from gridledger.settling.settled_folder import check_out
     from gridledger.simulating.import_grid import import_net
     from simulators.grid.pandapower_grid import Homes
 

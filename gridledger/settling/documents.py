@@ -51,7 +51,7 @@ from gridledger.settling.results.market_partners import PARTNER_MONTHS, PARTNERS
 from gridledger.settling.results.months import months_of
 from gridledger.settling.results.payments import PAYMENTS, PaymentRow
 from gridledger.settling.results.tariff_lines import UsedOfYear
-from gridledger.settling.whole import LEDGER
+from gridledger.settling.settled_folder import LEDGER
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
 from ledger.store.offline import StateBehindError, reading

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 def _explain_slot(args: argparse.Namespace) -> int:
     from gridevidence.view import decode_bundle
     from gridledger.settling.derivation import derive_line
-    from gridledger.settling.whole import LEDGER
+    from gridledger.settling.settled_folder import LEDGER
 
     name = _line_name(args.line, BILL_LINE)
     data_dir = args.data or (args.settled / LEDGER if args.settled else None)
@@ -161,7 +161,7 @@ def _print_month(args: argparse.Namespace, derivation: MonthDerivation) -> int:
 def _explain_balance(args: argparse.Namespace) -> int:
     from gridledger.settling.area_slots import slot_histories
     from gridledger.settling.balance_derivation import EntryName, check_kind, derive_entry
-    from gridledger.settling.whole import LEDGER
+    from gridledger.settling.settled_folder import LEDGER
     from ledger.leaves.chain import CHAIN
     from ledger.store.offline import reading
     from settlement.catalogue import CONTRACTS

@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder; print what it holds."""
     from gridledger.settling.extract import Span, extract
     from gridledger.settling.from_files import held, held_text
-    from gridledger.settling.marked import counts_by_rule, marked_in_files
-    from gridledger.settling.whole import check_out, made_whole
+    from gridledger.settling.settled_folder import check_out, made_whole
+    from gridledger.settling.validation_marks import counts_by_rule, marked_in_files
 
     check_out(args.out)
     print_progress("reading ...")

@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if not (args.check or args.out or args.onto):
         raise UsageError(f"{_COMMAND}: --out is missing; name a folder for the results, or give --check")
     from gridledger.settling.files.folder import read_folder
-    from gridledger.settling.marked import counts_by_rule, marked_in_files
-    from gridledger.settling.whole import check_out
+    from gridledger.settling.settled_folder import check_out
+    from gridledger.settling.validation_marks import counts_by_rule, marked_in_files
 
     begun = time.monotonic()
     if args.out is not None:
@@ -58,20 +58,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settle(args: argparse.Namespace, dataset: Dataset, begun: float) -> int:
-    from gridledger.settling import whole
+    from gridledger.settling import settled_folder
     from gridledger.settling.dataset import parties_of
-    from gridledger.settling.marked import counts_by_rule
+    from gridledger.settling.validation_marks import counts_by_rule
 
     out: Path = (args.out or args.onto).absolute()
-    needed = whole.check_disk([dataset], out)
-    print(f"{out}: needs about {whole.megabytes(needed)} of disk", file=sys.stderr, flush=True)
+    needed = settled_folder.check_disk([dataset], out)
+    print(f"{out}: needs about {settled_folder.megabytes(needed)} of disk", file=sys.stderr, flush=True)
     for note in dataset.notes:
         print(note, file=sys.stderr, flush=True)
-    progress = whole.Progress(
+    progress = settled_folder.Progress(
         settled=lambda done, of: print_progress(f"settled {done} of {of} slots"),
         written=lambda done, of: print_progress(f"written {100 * done // max(of, 1)} %"),
     )
-    settle = whole.settle if args.onto is None else whole.settle_onto
+    settle = settled_folder.settle if args.onto is None else settled_folder.settle_onto
     settled = settle(dataset, out, progress)
     print_progress("")
     results, frame = settled.results, settled.dataset

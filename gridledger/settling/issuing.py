@@ -14,7 +14,7 @@ from gridledger.commands import Actions, print_progress, print_result
 if TYPE_CHECKING:
     from gridledger.settling.documented_month import DocumentedMonth
     from gridledger.settling.month_documents import Made
-    from gridledger.settling.uncharged import Uncharged
+    from gridledger.settling.uncharged_components import Uncharged
     from gridledger.settling.year_documents import DocumentedYear
 
 _PARTIES_NAMED_MAX: Final = 8

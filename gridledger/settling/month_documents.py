@@ -15,8 +15,8 @@ from gridledger.settling.documents import Books, month_billing, slots_of_months
 from gridledger.settling.results.months import span_of_month
 from gridledger.settling.results.payments import PaymentRow, write_payments
 from gridledger.settling.results.writing import Written, write_documents
-from gridledger.settling.uncharged import Uncharged
-from gridledger.settling.whole import check_disk, check_out, made_whole
+from gridledger.settling.settled_folder import check_disk, check_out, made_whole
+from gridledger.settling.uncharged_components import Uncharged
 from gridledger.tables.files import write_rows
 from ledger.leaves.chain import CHAIN
 from ledger.store.offline import reading

@@ -20,8 +20,8 @@ from gridledger.settling.extract import Span, extract
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.files.rules import NAME as RULES
 from gridledger.settling.participants import read_participants
-from gridledger.settling.whole import LEDGER, Progress, made_whole
-from gridledger.settling.whole import settle as settle_whole
+from gridledger.settling.settled_folder import LEDGER, Progress, made_whole
+from gridledger.settling.settled_folder import settle as settle_whole
 from gridledger.tables.files import write_rows
 from settlement.catalogue import CONTRACTS
 

@@ -42,7 +42,7 @@ def declare(actions: Actions) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Settle under each of the rules; print a table for each."""
-    from gridledger.settling import variants, whole
+    from gridledger.settling import settled_folder, variants
 
     if (args.folder is None) == (args.settled is None):
         raise UsageError(f"{_COMMAND}: name DIR or --from OUT, one of them")
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{_COMMAND}: --preset is of DIR; the readings of --from OUT are in its ledger")
     begun = time.monotonic()
     if args.out is not None:
-        whole.check_out(args.out)
+        settled_folder.check_out(args.out)
     print_progress("reading ...")
     rules = variants.named(args.rules)
     if args.folder is not None:
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     print_progress("")
     with TemporaryDirectory(prefix="gridledger-what-if-") as gone:
         out: Path = args.out.absolute() if args.out else Path(gone) / "out"
-        needed = whole.check_disk(cases.datasets(), out)
-        print(f"{out}: needs about {whole.megabytes(needed)} of disk", file=sys.stderr, flush=True)
+        needed = settled_folder.check_disk(cases.datasets(), out)
+        print(f"{out}: needs about {settled_folder.megabytes(needed)} of disk", file=sys.stderr, flush=True)
         found = variants.settle(cases, out, lambda name, done, of: print_progress(f"{name}: {done} of {of} slots"))
     print_progress("")
     kept = out if args.out else None

@@ -15,8 +15,8 @@ from gridledger.settling.documents import Books, billing_of, charged_in, slots_o
 from gridledger.settling.month_documents import scope_of, slots_of_month
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.months import span_of_month
-from gridledger.settling.uncharged import Uncharged
-from gridledger.settling.whole import check_out, made_whole
+from gridledger.settling.settled_folder import check_out, made_whole
+from gridledger.settling.uncharged_components import Uncharged
 from gridledger.tables.columns import utf8
 from gridledger.tables.files import write_rows
 from ledger.leaves.columns import Int64

@@ -14,7 +14,7 @@ from gridcore.errors import UsageError
 from gridcore.sm3 import sm3
 from gridledger.founding.folder import write_new
 from gridledger.settling.chain.importing import KEYS, LEDGER
-from gridledger.settling.whole import work_of
+from gridledger.settling.settled_folder import work_of
 from gridledger.simulating.terms import files_of
 from simulators.scenarios.gallery import Found
 

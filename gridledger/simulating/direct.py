@@ -19,8 +19,8 @@ from gridledger.founding.folder import write_new
 from gridledger.freed_memory import give_back_memory
 from gridledger.settling.chain import read_slots, settled_ledger
 from gridledger.settling.dataset import Dataset, FileRules
-from gridledger.settling.runs import SlotColumns
-from gridledger.settling.whole import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle_in
+from gridledger.settling.run_columns import SlotColumns
+from gridledger.settling.settled_folder import LEDGER, Progress, check_disk, made_whole, nearest_folder, settle_in
 from gridledger.simulating.begun import BEGUN, SETTLEMENT, can_go_on, decided_by, note_begun
 from gridledger.simulating.dataset import dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gridledger.settling.whole import check_out
+from gridledger.settling.settled_folder import check_out
 from gridledger.simulating.direct import Directed, DirectPlan, run_direct
 from gridledger.simulating.own_traders import Traders
 from simulators.grid.households import orders_of_slot

@@ -11,7 +11,7 @@ from typing import Final
 from gridcore.errors import UsageError
 from gridledger.demo.prepare import prepare
 from gridledger.founding.folder import write_new
-from gridledger.settling.whole import made_whole
+from gridledger.settling.settled_folder import made_whole
 from simulators.grid.pandapower_file import read_net
 from simulators.grid.pandapower_grid import HEAD, Homes, ImportedGrid, import_grid
 from simulators.scenarios.gallery import find_scenario

@@ -29,7 +29,7 @@ from gridledger.settling.files.layout import OWN
 from gridledger.settling.files.readings import Reading
 from gridledger.settling.files.registers import read_registers
 from gridledger.settling.participants import read_participants
-from gridledger.settling.whole import Progress, Settled, settle, settle_onto
+from gridledger.settling.settled_folder import Progress, Settled, settle, settle_onto
 from ledger.leaves.positions import POSITIONS
 from ledger.leaves.progress import PROGRESS
 from ledger.leaves.runs import RUNS

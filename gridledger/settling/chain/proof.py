@@ -9,7 +9,7 @@ from typing import Final
 import gridcore.verify
 from gridcore.errors import GridError
 from gridledger.founding.folder import write_new
-from gridledger.settling.runs import BillLine
+from gridledger.settling.run_columns import BillLine
 from ledger.evidence import build_bundle
 from ledger.store.directory import load_genesis
 from ledger.store.ledger import Ledger

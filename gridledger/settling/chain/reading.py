@@ -15,7 +15,7 @@ from gridcore.registry.rules import RULES, Rules
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.chain.partners import PartnersOfRuns
 from gridledger.settling.dataset import Dataset, PointRow
-from gridledger.settling.runs import RunColumns, SlotColumns
+from gridledger.settling.run_columns import RunColumns, SlotColumns
 from ledger.contract import SlotRows, Tariffs
 from ledger.leaves.cleared import load_cleared
 from ledger.leaves.columns import Int64, chunks, split_row

@@ -35,8 +35,8 @@ from gridledger.settling.outgoing.book import (
 from gridledger.settling.outgoing.dues import Due, dues_of
 from gridledger.settling.results.balance_book import BalanceBook
 from gridledger.settling.results.general_ledger import ROUNDING_ACCOUNT, TAX_ACCOUNT, EntryRow, entry_of
-from gridledger.settling.uncharged import Uncharged
-from gridledger.settling.whole import WORK, made_whole
+from gridledger.settling.settled_folder import WORK, made_whole
+from gridledger.settling.uncharged_components import Uncharged
 from gridledger.tables.columns import utf8
 from ledger.leaves.columns import Int64
 from ledger.registry.bodies import newest, open_entity

@@ -10,7 +10,7 @@ from typing import Final
 from gridcore.registry.named_days import HOLIDAY, WEEKEND, WORKDAY
 from gridcore.report.markup import Cell, Text, kilo, money, number, paragraph, say, section, table, word
 from gridledger.settling.report.figures import ROWS_MAX, ComponentFigures, Figures
-from gridledger.settling.uncharged import NOT_THERE, PARTIAL, REASONS
+from gridledger.settling.uncharged_components import NOT_THERE, PARTIAL, REASONS
 from settlement.tariffs.components import DAY, ENERGY_BASES, OF_PARTY, PERCENT, Component
 
 _MICRO_NANO: Final = 1_000

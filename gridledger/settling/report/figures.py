@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gridledger.settling.dataset import UnusualPower
-from gridledger.settling.marked import MarkedRow
-from gridledger.settling.uncharged import Uncharged
+from gridledger.settling.uncharged_components import Uncharged
+from gridledger.settling.validation_marks import MarkedRow
 from ledger.contract import Vocabulary
 from settlement.tariffs.components import Component
 

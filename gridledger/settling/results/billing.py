@@ -28,8 +28,8 @@ from gridledger.settling.results.tariff_lines import (
     uncharged,
     used_of_year,
 )
-from gridledger.settling.runs import RunColumns
-from gridledger.settling.uncharged import Uncharged
+from gridledger.settling.run_columns import RunColumns
+from gridledger.settling.uncharged_components import Uncharged
 from gridledger.tables.columns import Places, utf8
 from ledger.contract import LineKindLike
 from settlement.catalogue import CONTRACTS

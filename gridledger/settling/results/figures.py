@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from gridcore.quality import CODE_MASK, ESTIMATED, MISSING, SUSPECT
 from gridledger.settling.dataset import Dataset, PartyTariff
-from gridledger.settling.marked import MarkedRow
 from gridledger.settling.report.figures import (
     Bar,
     ComponentFigures,
@@ -25,6 +24,7 @@ from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import Invoices, Issued
 from gridledger.settling.results.months import Months
 from gridledger.settling.results.sheets import Grid, Sheets
+from gridledger.settling.validation_marks import MarkedRow
 from gridledger.tables.columns import Places
 from settlement.catalogue import CATALOGUE, contract_pin
 from settlement.contract_kit_1 import Int64Column

@@ -9,7 +9,7 @@ import numpy as np
 
 from gridledger.settling.dataset import Dataset, PartyTariff, ReactiveRow
 from gridledger.settling.results.months import Months
-from gridledger.settling.uncharged import NOT_THERE, PARTIAL
+from gridledger.settling.uncharged_components import NOT_THERE, PARTIAL
 from gridledger.tables.columns import Flags, Places
 from settlement.tariffs.power_factor import ReactiveMonth
 

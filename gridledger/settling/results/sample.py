@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gridledger.settling.results.party_lines import Kind, Rows
-from gridledger.settling.runs import BillLine
+from gridledger.settling.run_columns import BillLine
 from gridledger.tables.columns import Flags, Places
 from ledger.contract import LineKindLike
 from settlement.contract_kit_1 import CLEARING_ACCOUNT, Int64Column

@@ -12,7 +12,7 @@ from gridcore.errors import require
 from gridcore.quality import MEASURED
 from gridcore.run_names import run_rank
 from gridledger.settling.dataset import Dataset
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from gridledger.tables.columns import Flags, Places
 from ledger.contract import Contract, LineLike, SlotRows, Tariffs
 from settlement.contract_kit_1 import Int64Column

@@ -19,7 +19,7 @@ from gridledger.settling.results.months import Months
 from gridledger.settling.results.party_lines import Kind, Rows, Sides
 from gridledger.settling.results.reactive import Lacking, reactive_of
 from gridledger.settling.results.sheets import Grid, Sheets
-from gridledger.settling.uncharged import Uncharged
+from gridledger.settling.uncharged_components import Uncharged
 from gridledger.tables.columns import Flags, Places
 from settlement.contract_kit_1 import Int64Column, check_int64
 from settlement.tariffs.charges import (

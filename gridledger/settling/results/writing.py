@@ -10,8 +10,6 @@ import numpy as np
 
 from gridcore.errors import GridError, require
 from gridledger.settling.dataset import Dataset, PartyTariff
-from gridledger.settling.marked import NAME as MARKED
-from gridledger.settling.marked import MarkedRow, Settled, marked_rows
 from gridledger.settling.participants import NAME as PARTICIPANTS
 from gridledger.settling.participants import Participant
 from gridledger.settling.partners import NOBODY, Partners
@@ -29,8 +27,10 @@ from gridledger.settling.results.postings import Postings
 from gridledger.settling.results.sample import Sample
 from gridledger.settling.results.statements import statement_table
 from gridledger.settling.results.tariff_lines import sides_of_charges
-from gridledger.settling.runs import BillLine, RunColumns
-from gridledger.settling.uncharged import Uncharged
+from gridledger.settling.run_columns import BillLine, RunColumns
+from gridledger.settling.uncharged_components import Uncharged
+from gridledger.settling.validation_marks import NAME as MARKED
+from gridledger.settling.validation_marks import MarkedRow, Settled, marked_rows
 from gridledger.tables.columns import Table, utf8
 from gridledger.tables.files import write_rows, write_tables
 from gridledger.tables.results import COLUMNS, results_root

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridledger.settling.dataset import Dataset, PointRow
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from ledger.contract import BUY, SELL, Agreements, Period, TradeAmounts
 from settlement.catalogue import CONTRACTS
 from settlement.contracts.conditional_bid_1.matching import ANY_KIND

@@ -20,7 +20,7 @@ from gridledger.settling.dataset import (
     TariffFrom,
     parties_of,
 )
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from ledger.contract import Agreements, Period, SlotRows, Tariffs, TradeAmounts
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs.components import Component

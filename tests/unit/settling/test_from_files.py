@@ -263,7 +263,7 @@ def test_a_fault_while_settling_leaves_nothing_behind(
     def broken(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gridledger.settling.whole.write_results", broken)
+    monkeypatch.setattr("gridledger.settling.settled_folder.write_results", broken)
     line = refused(capsys, make_folder(tmp_path / "in", {}), "--out", tmp_path / "out")
     assert "No space left on device" in line
     assert names_in(tmp_path) == ["in"]
@@ -331,7 +331,7 @@ def test_a_folder_without_a_ledger_takes_no_newer_data(tmp_path: Path, capsys: p
 def test_a_disk_without_room_is_said_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gridledger.settling.whole.BYTES_PER_ENERGY", 10**15)
+    monkeypatch.setattr("gridledger.settling.settled_folder.BYTES_PER_ENERGY", 10**15)
     line = refused(capsys, make_folder(tmp_path / "in", {}), "--out", tmp_path / "out")
     assert "choose another disk" in line
     assert names_in(tmp_path) == ["in"]

@@ -26,7 +26,7 @@ from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.market_partners import OfDay, received
 from gridledger.settling.results.party_lines import Signed
 from gridledger.settling.results.writing import write_documents
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from ledger.contract import SlotRows
 from settlement.catalogue import CONTRACTS
 from settlement.tariffs.reading import components_of

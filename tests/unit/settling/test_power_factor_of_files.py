@@ -24,7 +24,7 @@ from gridledger.settling.dataset import ReactiveRow
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
-from gridledger.settling.uncharged import PARTIAL, REASONS
+from gridledger.settling.uncharged_components import PARTIAL, REASONS
 from ledger.registry.bodies import open_entity
 from ledger.registry.entries import ENTRIES_MAX
 from tests.slow.power_factor import hundredths_of, table

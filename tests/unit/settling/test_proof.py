@@ -16,7 +16,7 @@ from gridevidence import forgery
 from gridevidence.view import decode_bundle
 from gridledger.settling.chain import settled_ledger, write_proof
 from gridledger.settling.dataset import Dataset
-from gridledger.settling.runs import BillLine
+from gridledger.settling.run_columns import BillLine
 from tests.worlds.datasets import FIRST_S, SLOT_S, auction, community
 
 

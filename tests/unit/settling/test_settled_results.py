@@ -22,7 +22,7 @@ from gridledger.settling.chain import read_runs, settled_ledger, tariffs_of_ledg
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PointRow
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.party_lines import exact_sums
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from gridledger.tables.results import results_root
 from ledger.contract import Billed, SlotRows
 from settlement import statements

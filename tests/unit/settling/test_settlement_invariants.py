@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gridledger.settling.dataset import Dataset, PointRow
 from gridledger.settling.results import write_results
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from settlement.tariffs.network import grid_loss
 from tests.unit.settling.drawn_markets import COMMUNITIES, FEED_IN, RETAIL, SHORTFALL, SURPLUS, TRADING, Market
 from tests.unit.settling.settled_folder import Grid, tariffs_of

@@ -1,4 +1,4 @@
-"""What the ledger keeps of settled slots, as what comes out of a folder is made from it: one run of one area and slot at a time."""
+"""Settlement runs of a ledger as columns, one run of one area and slot at a time: what all files of a settled folder are made from."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from gridledger.settling.dataset import Dataset
 from gridledger.settling.partners import NOBODY, Partners
 from gridledger.settling.results import Results, write_results
 from gridledger.settling.results.balance_book import balance_days
-from gridledger.settling.runs import RunColumns
+from gridledger.settling.run_columns import RunColumns
 from ledger.store.ledger import Ledger
 from settlement.area_balance import AreaBalance, area_balance
 
