@@ -7,7 +7,7 @@ every label speaks against the event that concerned its meter last.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from itertools import chain
@@ -115,35 +115,53 @@ def score_run(folder: Path) -> list[Score]:
     stops = [row for row in _rows(folder, "events.csv") if row["kind"] in VALIDATOR_KINDS]
     if not labels and not stops:
         raise UsageError(f"{folder}: its scenario has no event that is a fault; there is nothing to score")
-    signs = _signs_of(folder)
-    qualities = {(row["meter"], int(row["slot_start_s"])): row for row in _rows(folder, "reported.csv")}
-    kinds = {label.kind for label in labels}
-    scores = {kind: Score(kind, _SIGNS.get(kind, ABSENT)) for kind in FAULT_KINDS if kind in kinds}
-    taken = {
-        cell for label in labels if _SIGNS.get(label.kind, ABSENT) == ABSENT for cell in filter(label.covers, signs)
-    }
-    covered: set[Cell] = set()
-    clocked: set[Cell] = set()
-    for label in labels:
-        score = scores[label.kind]
-        for cell in filter(label.covers, signs):
-            if label.kind in _OF_CLOCKS:
-                clocked.add(cell)
-                if _is_unmeasured(cell, taken):
-                    continue
-            covered.add(cell)
-            score.concerned += 1
-            score.so += score.sign in signs[cell]
-            score.qualities |= set(_around(cell, label, qualities))
-    for cell, said in signs.items():
-        if cell not in covered and COUNTED not in said and (cause := _last_before(labels, cell)) is not None:
-            scores[cause.kind].elsewhere += 1
-        if cell not in clocked and AS_IT_STOOD in said:
-            for kind in {label.kind for label in labels if label.kind in _OF_CLOCKS and cell[0] in label.meters}:
-                scores[kind].elsewhere += 1
     devices = _score_devices(folder, [label for label in labels if label.kind == DEAD_BROKER])
     nodes = (_score_nodes(folder, kind, [row for row in stops if row["kind"] == kind]) for kind in VALIDATOR_KINDS)
-    return [*scores.values(), *devices, *chain.from_iterable(nodes)]
+    return [*_score_readings(folder, labels), *devices, *chain.from_iterable(nodes)]
+
+
+def _score_readings(folder: Path, labels: Sequence[_Label]) -> list[Score]:
+    """Of kinds of faults that readings show."""
+    kinds = {label.kind for label in labels}
+    scores = {kind: Score(kind, _SIGNS.get(kind, ABSENT)) for kind in FAULT_KINDS if kind in kinds}
+    signs = _signs_of(folder)
+    qualities = {(row["meter"], int(row["slot_start_s"])): row for row in _rows(folder, "reported.csv")}
+    concerned = list(_concerned(labels, signs))
+    for label, cell in concerned:
+        score = scores[label.kind]
+        score.concerned += 1
+        score.so += score.sign in signs[cell]
+        score.qualities |= set(_around(cell, label, qualities))
+    for kind in _against(labels, signs, {cell for _, cell in concerned}):
+        scores[kind].elsewhere += 1
+    return list(scores.values())
+
+
+def _concerned(labels: Sequence[_Label], signs: Mapping[Cell, AbstractSet[str]]) -> Iterator[tuple[_Label, Cell]]:
+    """Every label with each reading that it concerns; a clock's without those whose energy another fault takes."""
+    absent = [label for label in labels if _SIGNS.get(label.kind, ABSENT) == ABSENT]
+    taken = {cell for label in absent for cell in filter(label.covers, signs)}
+    for label in labels:
+        for cell in filter(label.covers, signs):
+            if label.kind not in _OF_CLOCKS or not _is_unmeasured(cell, taken):
+                yield label, cell
+
+
+def _against(
+    labels: Sequence[_Label], signs: Mapping[Cell, AbstractSet[str]], concerned: AbstractSet[Cell]
+) -> Iterator[str]:
+    """The kind that a reading speaks against, for each that does.
+
+    One that is not as counted, and that no label concerns: the kind that concerned its meter last. One that shows a wrong clock while none is
+    wrong: the kinds of clocks that its meter has.
+    """
+    of_clocks = [label for label in labels if label.kind in _OF_CLOCKS]
+    clocked = {cell for label in of_clocks for cell in filter(label.covers, signs)}
+    for cell, said in signs.items():
+        if cell not in concerned and COUNTED not in said and (cause := _last_before(labels, cell)) is not None:
+            yield cause.kind
+        if cell not in clocked and AS_IT_STOOD in said:
+            yield from {label.kind for label in of_clocks if cell[0] in label.meters}
 
 
 def _is_unmeasured(cell: Cell, taken: AbstractSet[Cell]) -> bool:
