@@ -75,6 +75,15 @@ class Added(NamedTuple):
     of_partners: Mapping[OfMonth, int] = {}
 
 
+class _Party(NamedTuple):
+    """A party that is charged. tariff: as registered; charging: its components on the calendar of the slots; points: the places of its points."""
+
+    name: str
+    tariff: PartyTariff
+    charging: Tariff
+    points: Places
+
+
 def chargings(
     tariffs: Mapping[str, PartyTariff],
     months: Months,
@@ -90,49 +99,75 @@ def chargings(
     is what their last runs say, whichever run is charged. GridError for a slot of which a price series says no price.
     """
     holding = Holding(months.calendar)
-    of_party = _charging_tariffs(tariffs, holding)
-    if not of_party:
+    parties = [
+        _Party(name, one, Tariff(one.components, holding, one.prices, one.rates), points_of_party[name])
+        for name, one in tariffs.items()
+        if one.components
+    ]
+    if not parties:
         return
-    used_wh: dict[str, dict[str, list[int]]] = {}
-    for party, of_names in used_of_year(tariffs, months, sheets, points_of_party).items():
-        before = {name: sum(of.values()) for name, of in used_before_wh.get(party, {}).items()}
-        first_month = int(months.calendar.month_of_year[0])
-        used_wh[party] = {
-            name: used_before([*of.values()], first_month, before.get(name, 0)) for name, of in of_names.items()
-        }
-    billed: dict[str, list[dict[str, int]]] = {party: [{} for _ in months.names] for party in of_party}
+    used_wh = _used_before_months(used_of_year(tariffs, months, sheets, points_of_party), used_before_wh, months)
+    billed: dict[str, list[dict[str, int]]] = {party.name: [{} for _ in months.names] for party in parties}
     for run in sheets.names:
         energies = _energies(sheets, run)
         is_billed, whom = sheets.is_billed(run), sheets.last_partners(run)
-        for party, tariff in of_party.items():
-            points = points_of_party[party]
-            for of_month, more in zip(billed[party], billed_nano(run, party), strict=True):
-                for kind, nano in more.items():
-                    of_month[kind] = of_month.get(kind, 0) + nano
-            has_point = np.any(is_billed[:, points], axis=1)
-            own = [energy[:, points] for energy in energies]
-            usage = Usage(*(energy.sum(axis=1) for energy in own))
-            levels = _levels(tariffs[party], points, sheets.dataset)
-            at_point = _at_point(tariffs[party], points, sheets.dataset, own[0], is_billed[:, points])
-            at_level = _at_level(levels, own, is_billed[:, points])
-            reactive = reactive_of(tariffs[party], points, sheets.dataset, months, is_billed[:, points])
-            usage = usage._replace(
-                at_level=at_level, at_point=at_point, ways=tariffs[party].ways, reactive=reactive.of_month
+        for party in parties:
+            own, so_far, used = party.points, billed[party.name], used_wh.get(party.name, {})
+            rows = ChargedRows(
+                Usage(*(energy[:, own] for energy in energies)), is_billed[:, own], whom[:, own], partners
             )
+            reactive = reactive_of(party.tariff, own, sheets.dataset, months, rows.is_billed)
+            usage = _usage_of(party, rows, sheets.dataset)._replace(reactive=reactive.of_month)
+            has_point = np.any(rows.is_billed, axis=1)
+            _add_to_months(so_far, billed_nano(run, party.name))
             try:
-                charges = tariff.charges(party, usage, billed[party], has_point, used_wh.get(party))
-            except NoPriceError as error:
-                raise GridError(_without_price(error, party, sheets.dataset)) from None
-            except NoLevelError as error:
-                at = np.flatnonzero((levels[error.slot] == error.level) & is_billed[error.slot, points])
-                point = sheets.dataset.points[int(points[at[0]])].point
-                raise GridError(_without_level(error, party, point, tariffs[party], sheets.dataset)) from None
-            rows = ChargedRows(Usage(own[0], own[1], own[2]), is_billed[:, points], whom[:, points], partners)
-            of_partners = _of_partners(charges, tariff, holding, rows)
-            so_far = [dict(of_month) for of_month in billed[party]]
+                charges = party.charging.charges(party.name, usage, so_far, has_point, used)
+            except (NoPriceError, NoLevelError) as error:
+                raise GridError(_unpriced(error, party, rows, sheets.dataset)) from None
             yield Charging(
-                run, party, usage, has_point, so_far, used_wh.get(party, {}), charges, of_partners, reactive.lacking
+                run=run,
+                party=party.name,
+                usage=usage,
+                is_billed=has_point,
+                billed_nano=[dict(of_month) for of_month in so_far],
+                used_wh=used,
+                charges=charges,
+                of_partners=_of_partners(charges, party.charging, holding, rows),
+                lacking=reactive.lacking,
             )
+
+
+def _used_before_months(
+    used_wh: UsedOfYear, before_wh: UsedOfYear, months: Months
+) -> Mapping[str, Mapping[str, Sequence[int]]]:
+    """What parties used from the year's begin to the begin of each month, by party and component. before_wh: in months before these."""
+    first_month, found = int(months.calendar.month_of_year[0]), dict[str, Mapping[str, Sequence[int]]]()
+    for party, of_names in used_wh.items():
+        before = {name: sum(of.values()) for name, of in before_wh.get(party, {}).items()}
+        found[party] = {
+            name: used_before([*of.values()], first_month, before.get(name, 0)) for name, of in of_names.items()
+        }
+    return found
+
+
+def _add_to_months(sums_nano: Sequence[dict[str, int]], more_nano: MonthTotals) -> None:
+    """Add to sums by month and kind."""
+    for of_month, more in zip(sums_nano, more_nano, strict=True):
+        for kind, nano in more.items():
+            of_month[kind] = of_month.get(kind, 0) + nano
+
+
+def _usage_of(party: _Party, rows: ChargedRows, dataset: Dataset) -> Usage:
+    """What a party took and gave, and of it what a component asks for: at each level, at each point, on each way from a seller."""
+    own, levels = rows.usage, _levels(party.tariff, party.points, dataset)
+    return Usage(
+        import_wh=own.import_wh.sum(axis=1),
+        export_wh=own.export_wh.sum(axis=1),
+        traded_wh=own.traded_wh.sum(axis=1),
+        at_level=_at_level(levels, (own.import_wh, own.export_wh, own.traded_wh), rows.is_billed),
+        at_point=_at_point(party.tariff, party.points, dataset, own.import_wh, rows.is_billed),
+        ways=party.tariff.ways,
+    )
 
 
 def uncharged(
@@ -152,15 +187,6 @@ def uncharged(
             names = dict.fromkeys(one.name for one in components if (holding.of(one) & here).any())
             found += [Uncharged(party, months.names[month], name, point, reason) for name in names]
     return found
-
-
-def _charging_tariffs(tariffs: Mapping[str, PartyTariff], holding: Holding) -> dict[str, Tariff]:
-    """Those that have components, by party."""
-    return {
-        party: Tariff(one.components, holding, one.prices, one.rates)
-        for party, one in tariffs.items()
-        if one.components
-    }
 
 
 def used_of_year(
@@ -204,23 +230,32 @@ def _of_partners(
     return found
 
 
+def _unpriced(error: NoPriceError | NoLevelError, party: _Party, rows: ChargedRows, dataset: Dataset) -> str:
+    """Of what slot energy has no price, by which component who is charged, and what is to be registered."""
+    if isinstance(error, NoPriceError):
+        return _without_price(error, party.name, dataset)
+    levels = _levels(party.tariff, party.points, dataset)
+    (at, *_) = np.flatnonzero((levels[error.slot] == error.level) & rows.is_billed[error.slot])
+    return _without_level(error, party, dataset.points[int(party.points[at])].point, dataset)
+
+
 def _without_price(error: NoPriceError, party: str, dataset: Dataset) -> str:
     """Which series says no price, of which slot, and who is charged by it."""
     series, component, start = error.component.price_series, error.component.name, _start(dataset, error.slot)
     return f"price series {series} says no price of the slot that starts at {start}, by which component {component} of {party} is charged; register it"
 
 
-def _without_level(error: NoLevelError, party: str, point: str, tariff: PartyTariff, dataset: Dataset) -> str:
+def _without_level(error: NoLevelError, party: _Party, point: str, dataset: Dataset) -> str:
     """Of which point and slot energy has no price, who is charged by it, and what is to be registered: the level of the point, of a seller's, or another component."""
     component, start, sold = error.component.name, _start(dataset, error.slot), error.sold
-    unpriced = point if sold is None else tariff.sellers[sold]
+    unpriced = point if sold is None else party.tariff.sellers[sold]
     known = (
         f"register grid_connection/{unpriced} with one of {', '.join(level.name for level in error.component.levels)}"
     )
     if not unpriced:
         known = "give it a user_level, which stands in where no point is billed to a seller"
     return (
-        f"point {point} in the slot that starts at {start}: {error.words}; by it component {component} of {party} is charged: "
+        f"point {point} in the slot that starts at {start}: {error.words}; by it component {component} of {party.name} is charged: "
         f"{error.remedy or known}"
     )
 
