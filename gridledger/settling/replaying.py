@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.commands import Actions, instant, print_progress, print_result, whole_number
@@ -16,6 +17,40 @@ if TYPE_CHECKING:
     from ledger.store.rerun import Rerun
 
 _LAST_SLOT_S = 253_402_300_799
+
+
+class _Replay(NamedTuple):
+    """Something that is made again. takes: options that may stand beside the one that asks for it; refusal: what is said of another one, ``{}``.
+
+    refusal_of: of some of these by their names, where something else is to be said.
+    """
+
+    takes: Collection[str]
+    refusal: str
+    refusal_of: Mapping[str, str] = {}
+
+
+_NOT_OF_DOCUMENTS: Final = "{}: is of a run, with --data alone; --settled and --documents make documents again"
+_OF_A_NODE: Final = "{}: is of the node behind --documents, --balance or --book"
+_REPLAYS: Final[Mapping[str, _Replay]] = {
+    "--balance": _Replay(
+        takes=["--guard"],
+        refusal="{}: the slots of --balance stand in its folder",
+        refusal_of=dict.fromkeys(["--settled", "--documents", "--book"], "--balance: is of --data alone, without {}"),
+    ),
+    "--book": _Replay(takes=["--guard"], refusal="--book: is of --data alone: months and areas stand in its issues"),
+    "--documents": _Replay(
+        takes=["--guard", "--month"],
+        refusal=_NOT_OF_DOCUMENTS,
+        refusal_of={"--settled": "--documents: is of --data; --settled holds its ledger itself"},
+    ),
+    "--settled": _Replay(takes=["--month"], refusal=_NOT_OF_DOCUMENTS, refusal_of={"--guard": _OF_A_NODE}),
+}
+"""By the option that asks for it; of several the first one."""
+_RUNS: Final = _Replay(
+    takes=["--area", "--slot", "--day", "--from", "--until", "--run", "--archive", "--month"], refusal=_OF_A_NODE
+)
+"""Where none of these stands: a run, or those of several slots."""
 
 
 def declare(actions: Actions) -> None:
@@ -32,7 +67,7 @@ def declare(actions: Actions) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="a ledger's data directory that no node uses (OUT/ledger): a run, or --documents",
+        help="a ledger's data directory that no node uses (OUT/ledger): a run, or --documents, --balance or --book",
     )
     replay.add_argument(
         "--documents", type=Path, metavar="OUT", help="of --data: a folder that settle documents has made of it"
@@ -60,7 +95,24 @@ def declare(actions: Actions) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what came out again; 1 where it is not what the ledger or the files keep."""
-    of_run = {
+    given = _given(args)
+    asked = next((option for option in _REPLAYS if option in given), None)
+    replay = _RUNS if asked is None else _REPLAYS[asked]
+    for other in given:
+        if other != asked and other not in replay.takes:
+            raise UsageError(replay.refusal_of.get(other, replay.refusal).format(other))
+    makes = {"--balance": _balance, "--book": _book, "--documents": _documents, "--settled": _documents, None: _runs}
+    return makes[asked](args)
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    """The options that stand there, beside ``--data``."""
+    values = {
+        "--settled": args.settled,
+        "--documents": args.documents,
+        "--balance": args.balance,
+        "--book": args.book,
+        "--guard": args.guard,
         "--area": args.area,
         "--slot": args.slot,
         "--day": args.day,
@@ -68,28 +120,12 @@ def run(args: argparse.Namespace) -> int:
         "--until": args.until_s,
         "--run": args.run_name,
         "--archive": args.archive,
+        "--month": args.month,
     }
-    given = [name for name, value in of_run.items() if value is not None]
-    if args.settled is not None and args.documents is not None:
-        raise UsageError("--documents: is of --data; --settled holds its ledger itself")
-    if args.balance is not None:
-        if args.data is None or args.documents is not None:
-            raise UsageError("--balance: is of --data alone, without --documents")
-        if given or args.month is not None:
-            raise UsageError(f"{given[0] if given else '--month'}: the slots of --balance stand in its folder")
-        return _balance(args)
-    if args.book is not None:
-        if args.data is None or args.documents is not None or given or args.month is not None:
-            raise UsageError("--book: is of --data alone: months and areas stand in its issues")
-        return _book(args)
-    if args.guard is not None and args.documents is None:
-        raise UsageError("--guard: is of the node behind --documents, --balance or --book")
-    if args.settled is not None or args.documents is not None:
-        if given:
-            raise UsageError(
-                f"{given[0]}: is of a run, with --data alone; --settled and --documents make documents again"
-            )
-        return _documents(args)
+    return [option for option, value in values.items() if value is not None]
+
+
+def _runs(args: argparse.Namespace) -> int:
     is_span = replaying_span.is_asked(args)
     if args.area is None or (args.slot is None and not is_span):
         missing = "--area" if args.area is None else "--slot"
