@@ -109,13 +109,12 @@ def chargings(
     used_wh = _used_before_months(used_of_year(tariffs, months, sheets, points_of_party), used_before_wh, months)
     billed: dict[str, list[dict[str, int]]] = {party.name: [{} for _ in months.names] for party in parties}
     for run in sheets.names:
-        energies = _energies(sheets, run)
+        import_wh, export_wh, traded_wh = _energies(sheets, run)
         is_billed, whom = sheets.is_billed(run), sheets.last_partners(run)
         for party in parties:
             own, so_far, used = party.points, billed[party.name], used_wh.get(party.name, {})
-            rows = ChargedRows(
-                Usage(*(energy[:, own] for energy in energies)), is_billed[:, own], whom[:, own], partners
-            )
+            of_points = Usage(import_wh[:, own], export_wh[:, own], traded_wh[:, own])
+            rows = ChargedRows(of_points, is_billed[:, own], whom[:, own], partners)
             reactive = reactive_of(party.tariff, own, sheets.dataset, months, rows.is_billed)
             usage = _usage_of(party, rows, sheets.dataset)._replace(reactive=reactive.of_month)
             has_point = np.any(rows.is_billed, axis=1)
