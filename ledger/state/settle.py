@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from ledger.leaves.columns import Digests, Int64, UInt8, chunks, digests
 from ledger.leaves.fills import load_fills
 from ledger.leaves.money import Money
 from ledger.leaves.positions import HEAD, POSITIONS, PositionsLeaf
-from ledger.leaves.results import RESULTS, ResultsLeaf, save_results
+from ledger.leaves.results import ResultsLeaf, save_results
 from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.prices import prices_by_key
@@ -32,6 +31,7 @@ from ledger.state.draft import Draft
 from ledger.state.held import release_settled
 from ledger.state.known_energy import known_energy
 from ledger.state.missing import estimate_rows
+from ledger.state.outcome import Outcome, change_nano, is_same_as
 from ledger.state.periods import count_run, counting_of, period_of
 from ledger.state.pieces import Energy
 from ledger.state.postings import post_run
@@ -40,21 +40,6 @@ from ledger.state.slot import Slot, load_slot
 
 ABSENT_REGISTER: Final = -1
 """A register that was not read, in a position."""
-
-
-class Outcome(NamedTuple):
-    """What a run says of a slot.
-
-    columns: int64[rows] by name, ``HEAD``, then the contract's; quality: uint8[rows]; area_columns: int64[areas] by name;
-    rules: uint8[areas, 32], entry digests; received: by account, one amount an area; points: rows that settled.
-    """
-
-    columns: Mapping[str, Int64]
-    quality: UInt8
-    area_columns: Mapping[str, Int64]
-    rules: Digests
-    received: Mapping[str, Money]
-    points: int
 
 
 class Settled(NamedTuple):
@@ -71,33 +56,44 @@ class Settled(NamedTuple):
 def settle_slot(draft: Draft, zone: Zone, slot_start_s: int) -> Settled:
     """Settle one slot with what is known now: as its initial run, later as another one, which posts the difference.
 
-    A zone without settling rows has no initial run. A run that would say what the last run said, of points that say what they said to it, is
-    not written, but for the final one; nor is a dispute run of less than what is material.
+    Nothing is done for a slot without settling rows that has no run, nor by a later run that need not be made (``_without_run``).
     """
     before = RUNS.load(draft, slot_start_s, zone.name) or RunsLeaf([])
     if not before.runs and not len(draft.at(slot_start_s).zone(zone).settling):
         return Settled()
     slot = load_slot(draft, zone, slot_start_s)
-    by_contract = contract_of_slot(draft, zone, slot_start_s)
+    slot_contract = contract_of_slot(draft, zone, slot_start_s)
     last = before.last if before.runs else None
-    counting = counting_of(draft, by_contract.contract, slot, last)
-    outcome = settle(draft, by_contract, slot, None if counting is None else period_of(draft, counting, slot))
+    counting = counting_of(draft, slot_contract.contract, slot, last)
+    outcome = settle(draft, slot_contract, slot, None if counting is None else period_of(draft, counting, slot))
     run = run_name(zone.timeline, slot.end_s, draft.ledger_time_s, before)
     if last is not None:
-        said_anew = rows_said_anew(draft, zone, slot_start_s, last)
-        if run != FINAL and not len(said_anew) and _is_said(draft, zone, slot_start_s, last, outcome):
-            return Settled()
-        if run_type(run) == DISPUTE:
-            change_nano = _change_nano(draft, zone, slot_start_s, last, outcome, said_anew)
-            if change_nano < zone.timeline.dispute_material_nano:
-                return Settled(immaterial_nano=change_nano)
-    write_run(draft, by_contract, slot, outcome, run, before)
+        left_out = _without_run(draft, zone, slot_start_s, run, last, outcome)
+        if left_out is not None:
+            return left_out
+    write_run(draft, slot_contract, slot, outcome, run, before)
     if last is None:
         release_settled(draft, zone, slot_start_s, result_seed(slot, INITIAL))
     if counting is None:
         return Settled()
     count_run(draft, counting, outcome.columns, outcome.area_columns, result_seed(slot, run))
     return Settled(period_end_s=counting.month.end_s)
+
+
+def _without_run(draft: Draft, zone: Zone, slot_start_s: int, run: str, last: str, outcome: Outcome) -> Settled | None:
+    """What becomes of a slot whose next run need not be made; None where it is to be made.
+
+    The final run is made in any case; any other one only where it says something else than the run ``last``, or points name somebody else than
+    they did for it; a dispute run also only where what it changes is material to the zone.
+    """
+    said_anew = rows_said_anew(draft, zone, slot_start_s, last)
+    if run != FINAL and not len(said_anew) and is_same_as(draft, zone, slot_start_s, last, outcome):
+        return Settled()
+    if run_type(run) == DISPUTE:
+        changes_nano = change_nano(draft, zone, slot_start_s, last, outcome, moved=said_anew)
+        if changes_nano < zone.timeline.dispute_material_nano:
+            return Settled(immaterial_nano=changes_nano)
+    return None
 
 
 def run_name(timeline: Timeline, slot_end_s: int, now_s: int, before: RunsLeaf) -> str:
@@ -112,30 +108,16 @@ def run_name(timeline: Timeline, slot_end_s: int, now_s: int, before: RunsLeaf) 
     return counted(CORRECTION, len(names))
 
 
-def _change_nano(draft: Draft, zone: Zone, slot_start_s: int, last: str, outcome: Outcome, said_anew: Int64) -> int:
-    """What points would pay otherwise than by the last run: the sum of all changes, each taken as positive. Of the rows ``said_anew`` all that
-    the last run said is taken back from one and asked of another.
-    """
-    change_nano, moved = 0, set(said_anew.tolist())
-    for chunk, start, end in chunks(len(zone)):
-        said = POSITIONS.load(draft, slot_start_s, zone.name, last, chunk)
-        paid_nano = [] if said is None else said.columns["pays_nano"].tolist()
-        pays_nano = outcome.columns["pays_nano"][start:end].tolist()
-        for row, (new, old) in enumerate(zip_longest(pays_nano, paid_nano, fillvalue=0), start):
-            change_nano += abs(new) + abs(old) if row in moved else abs(new - old)
-    return change_nano
-
-
-def settle(draft: Draft, by_contract: SlotContract, slot: Slot, period: Period | None) -> Outcome:
-    """What a slot comes to; rows whose energy is not known are estimated. period: for a contract that has some."""
-    zone, contract = slot.zone, by_contract.contract
+def settle(draft: Draft, slot_contract: SlotContract, slot: Slot, period: Period | None) -> Outcome:
+    """What a slot comes to; the energy of rows of which it is not known is estimated. period: under a contract that sums over months."""
+    zone, contract = slot.zone, slot_contract.contract
     energy, quality = known_energy(draft, slot)
     unknown = zone.settling[~energy.is_known[zone.settling]]
     if len(unknown):
         estimated = estimate_rows(draft, slot, unknown)
         energy.import_wh[unknown], energy.export_wh[unknown] = estimated.energy_wh
         quality[unknown] = estimated.quality
-    settled = _settle_rows(draft, by_contract, slot, energy, period)
+    settled = _settle_rows(draft, slot_contract, slot, energy, period)
     columns = dict(zip(HEAD, _head_columns(slot, energy), strict=True))
     for name in contract.position_columns:
         columns[name] = np.zeros(len(zone.zone), dtype=np.int64)
@@ -150,29 +132,8 @@ def settle(draft: Draft, by_contract: SlotContract, slot: Slot, period: Period |
     )
 
 
-def _is_said(draft: Draft, zone: Zone, slot_start_s: int, run: str, outcome: Outcome) -> bool:
-    """Whether a run says the same of every row and every area."""
-    for chunk, start, end in chunks(len(zone)):
-        positions = POSITIONS.load(draft, slot_start_s, zone.name, run, chunk)
-        if positions is None or not np.array_equal(positions.quality, outcome.quality[start:end]):
-            return False
-        if not _is_same(positions.columns, outcome.columns, slice(start, end)):
-            return False
-    for chunk, start, end in chunks(len(zone.areas)):
-        results = RESULTS.load(draft, slot_start_s, zone.name, run, chunk)
-        if results is None or not np.array_equal(results.rules, outcome.rules[start:end]):
-            return False
-        if not _is_same(results.columns, outcome.area_columns, slice(start, end)):
-            return False
-    return True
-
-
-def _is_same(said: Mapping[str, Int64], found: Mapping[str, Int64], part: slice) -> bool:
-    return all(np.array_equal(said[name], column[part]) for name, column in found.items())
-
-
 def write_run(
-    draft: Draft, by_contract: SlotContract, slot: Slot, outcome: Outcome, run: str, before: RunsLeaf
+    draft: Draft, slot_contract: SlotContract, slot: Slot, outcome: Outcome, run: str, before: RunsLeaf
 ) -> None:
     """Write the leaves of a run that follows the runs ``before``, and post what it changes."""
     zone = slot.zone.zone
@@ -182,8 +143,8 @@ def write_run(
         areas=len(outcome.rules),
         areas_root=merkle.salted_root(areas_seed(seed), area_rows(outcome.rules, [*outcome.area_columns.values()])),
         as_of_height=draft.height - 1,
-        contract=by_contract.contract.contract_id,
-        contract_pin=by_contract.pin,
+        contract=slot_contract.contract.contract_id,
+        contract_pin=slot_contract.pin,
         points=outcome.points,
         rows=len(zone),
         rows_root=merkle.root_of_hashes(roots),
@@ -221,14 +182,14 @@ def _head_columns(slot: Slot, energy: Energy) -> tuple[Int64, ...]:
 
 
 def _settle_rows(
-    draft: Draft, by_contract: SlotContract, slot: Slot, energy: Energy, period: Period | None
+    draft: Draft, slot_contract: SlotContract, slot: Slot, energy: Energy, period: Period | None
 ) -> SettlementLike:
     """Call the contract once for all settling rows."""
     zone, order = slot.zone, slot.zone.settling
     cleared = load_cleared(draft, slot.start_s, zone.zone.name, len(zone.rules))
     fills = load_fills(draft, slot.start_s, zone.zone.name, int(cleared.orders.sum()) if cleared else 0)
     traded = deal_fills(zone, fills, energy.import_wh, energy.export_wh)
-    contract = by_contract.contract
+    contract = slot_contract.contract
     distinct = distinct_rules(draft, contract, zone, slot.start_s)
     rules_of_area = zone.rules.tolist()
     return contract.settle(
