@@ -133,7 +133,9 @@ def stopped(demo: LiveDemo, name: str) -> tuple[Callable[[], None], Callable[[],
     return (lambda: os.kill(pid, signal.SIGSTOP)), (lambda: os.kill(pid, signal.SIGCONT))
 
 
-def test_processes_of_a_running_day_stopped_one_at_a_time(browser: Browser, line: BillLine, running: LiveDemo) -> None:
+def test_pages_say_which_process_of_a_running_day_was_stopped_and_come_back(
+    browser: Browser, line: BillLine, running: LiveDemo
+) -> None:
     watch = Watch(browser, running.url(), running.visitor("utility"), find_running_line(running, line))
     rows = [watch.row("node stopped", *stopped(running, "node"))]
     rows.append(watch.row("agent stopped", *stopped(running, "edge-1")))
@@ -142,7 +144,9 @@ def test_processes_of_a_running_day_stopped_one_at_a_time(browser: Browser, line
     check(rows)
 
 
-def test_node_and_pages_killed(browser: Browser, demonstration: LiveDemo, line: BillLine, tmp_path: Path) -> None:
+def test_pages_say_that_node_and_pages_were_killed_and_come_back(
+    browser: Browser, demonstration: LiveDemo, line: BillLine, tmp_path: Path
+) -> None:
     with rehosted(demonstration, tmp_path / "copy") as copy, visiting(copy) as visitor:
         watch = Watch(browser, copy.url, visitor, line)
         rows = [watch.row("node killed", lambda: copy.stop("node"), copy.start_node)]
@@ -150,7 +154,9 @@ def test_node_and_pages_killed(browser: Browser, demonstration: LiveDemo, line: 
     check(rows)
 
 
-def test_influxd_killed(browser: Browser, demonstration: LiveDemo, line: BillLine, tmp_path: Path) -> None:
+def test_pages_say_that_influxd_was_killed_and_come_back(
+    browser: Browser, demonstration: LiveDemo, line: BillLine, tmp_path: Path
+) -> None:
     (tmp_path / "influxd").mkdir()
     database = Influxd(tmp_path / "influxd")
     with ExitStack() as stack:

@@ -57,7 +57,7 @@ def test_later_header_behind_a_hand_over_is_verified_with_the_old_and_the_new_tr
         pytest.param("bad_usage", b"[" * 100_000, id="brackets without end"),
     ],
 )
-def test_answer_with_a_trust_root(answer: str, trust_bytes: bytes | None) -> None:
+def test_the_trust_root_decides_the_answer(answer: str, trust_bytes: bytes | None) -> None:
     assert verify(EVIDENCE.bundle_bytes, trust_bytes, None).answer == answer
 
 

@@ -138,7 +138,7 @@ def test_plain_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
         assert "file:PATH" in str(caught.value)
 
 
-def test_array_at_and_above_its_limit(tmp_path: Path) -> None:
+def test_an_array_at_its_limit_is_loaded_and_above_it_refused(tmp_path: Path) -> None:
     meter = "[[meters]]\naddress = 1\n"
     assert len(load_config(write(tmp_path, 'gateway = "g"\n' + 2 * meter), AgentConfig).meters) == 2
     with pytest.raises(ConfigError, match="meters = 3 entries is out of range; allowed: at most 2"):

@@ -10,7 +10,7 @@ from gridcore.errors import UsageError
 from gridcore.files import locked, read_bounded, save_new
 
 
-def test_file_at_and_above_its_limit(tmp_path: Path) -> None:
+def test_a_file_at_its_limit_is_read_and_above_it_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"12345")
     assert read_bounded(path, 5, "check it") == b"12345"

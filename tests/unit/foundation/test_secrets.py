@@ -80,7 +80,7 @@ def test_folder_or_pipe_is_refused(tmp_path: Path) -> None:
             read_secret(f"file:{path}")
 
 
-def test_secret_at_and_above_the_limit(tmp_path: Path) -> None:
+def test_a_secret_at_the_limit_is_read_and_above_it_refused(tmp_path: Path) -> None:
     assert len(read_secret(f"file:{private_file(tmp_path, b'x' * SECRET_BYTES_MAX)}")) == SECRET_BYTES_MAX
     with pytest.raises(SecretError, match="longer than"):
         read_secret(f"file:{private_file(tmp_path, b'x' * (SECRET_BYTES_MAX + 1))}")

@@ -94,7 +94,7 @@ def test_no_rewritten_history_is_consistent(size: int, data: st.DataObject) -> N
         assert not merkle.is_consistent(size_old, old, size, new, altered)
 
 
-def test_consistency_at_its_edges() -> None:
+def test_at_equal_and_empty_sizes_only_equal_and_empty_roots_are_consistent() -> None:
     root = merkle.root_of_hashes(HASHES[:3])
     assert merkle.is_consistent(3, root, 3, root, [])
     assert not merkle.is_consistent(3, root, 3, root, [root])

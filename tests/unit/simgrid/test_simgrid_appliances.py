@@ -72,7 +72,7 @@ def test_a_day_begins_at_midnight_alone(local: list[int], begins: list[bool]) ->
     assert is_first_of_day(np.array(local)).tolist() == begins
 
 
-def test_hours_over_midnight() -> None:
+def test_a_span_of_hours_may_go_over_midnight() -> None:
     assert np.flatnonzero(is_between(DAY, 22, 1)).tolist() == [0, 1, 2, 3, *range(88, 96)]
     assert np.flatnonzero(is_between(DAY, 1, 2)).tolist() == [4, 5, 6, 7]
     assert not is_between(DAY, 5, 5).any()

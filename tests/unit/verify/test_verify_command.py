@@ -67,7 +67,9 @@ def test_the_file_alone_verifies_on_a_bare_interpreter(folder: Path) -> None:
         (["sample.evd", "--nonsense"], 2, "verify.py: error:"),
     ],
 )
-def test_exit_status_and_one_line(folder: Path, arguments: list[str], status: int, said: str) -> None:
+def test_each_answer_has_its_exit_status_and_a_fault_is_one_line(
+    folder: Path, arguments: list[str], status: int, said: str
+) -> None:
     done = run_alone(folder, *arguments)
     output = done.stderr if status == 2 else done.stdout
     assert (done.returncode, said in output) == (status, True), done

@@ -178,7 +178,9 @@ def test_a_served_table_s_address_has_its_arguments_in_place() -> None:
         ("en", None, 2, "–"),
     ],
 )
-def test_money(language: str, nano: int | None, digits: int, text: str) -> None:
+def test_money_is_written_with_its_digits_in_each_language(
+    language: str, nano: int | None, digits: int, text: str
+) -> None:
     with speaking(language):
         assert forms.money(nano, "CNY", digits) == text
 
