@@ -47,12 +47,10 @@ class Beside(Generic[T]):
 
 @contextmanager
 def done_beside(work: Callable[[], T], *, can_wait: bool = False) -> Iterator[Beside[T]]:
-    """Do ``work``, which makes something, writes files or refuses something, while the block runs; done when the block is left. GridError with what
-    went wrong in it.
+    """Do ``work`` in a copy of this process while the block runs; it is done when the block is left. GridError with what went wrong in it.
 
-    The process is a copy of this one: it sees all that is here now, and of what it changes only its result and what it writes into files
-    is seen by others. can_wait: nobody waits for it before the end: it begins when ``begin`` is called, or the block is left, and whatever else runs
-    goes first.
+    The copy sees all that is here now. Of what it changes, this process gets the result of ``work`` and the files that it writes.
+    can_wait: nobody needs the result before the end, so the copy waits until ``begin`` is called or the block is left, and runs behind all else.
     """
     reading, writing = os.pipe()
     begins, begun = os.pipe() if can_wait else (None, None)

@@ -167,7 +167,7 @@ async def _substitute(
 
 
 async def _submit_whole(client: Client, wires: Sequence[bytes]) -> list[Answer]:
-    """The answers to all; of the first alone where the ledger refuses it: what refuses it (who signs, slots that are final) would refuse some or all others."""
+    """Submit all, the first one by itself: where it is refused nothing else is sent. Its reason (who signs, final slots) would hold for others too."""
     answers = await client.submit(wires[:1]) if wires else []
     if any(answer.code not in (Code.ACCEPTED, Code.EXISTS) for answer in answers):
         return answers

@@ -220,8 +220,7 @@ class Source:
     async def cached(self, path: str, **params: str | int) -> Any:
         """As ``query``, asked once for many until a newer height was seen. Do not change what you get.
 
-        While the node is away or busy it is what was answered last, if that is still kept: pages keep what they showed, and say
-        since when it is as it is (``kept_since``).
+        While the node is away or busy the last answer is given, if it is still kept; the page then says how old it is (``kept_since``).
         """
         key = (path, tuple(sorted(params.items())))
         try:

@@ -220,10 +220,10 @@ class AreaBalances:
 
 
 def known_rows(rows: SettledRows) -> NDArray[np.bool_]:
-    """bool[rows]: whether a run knows the energy of points that nobody is billed for, for which it makes no estimate.
+    """bool[rows]: whether a run knows the energy of points that nobody is billed for; it makes no estimate for these.
 
-    It was imported, or there are registers at both ends, and it is not 0 unless both of them stand still: 0 where they moved says that they
-    moved by more than the meter can, or that nobody knows what a meter showed that was exchanged.
+    The energy was imported, or there are registers at both ends. An energy of 0 between registers that moved is not known: they moved by
+    more than the meter can, or the meter was exchanged and nobody read what it showed last.
     """
     registers = np.stack([rows.columns[name] for name in REGISTERS])
     is_absent = registers == ABSENT

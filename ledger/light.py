@@ -35,7 +35,7 @@ def steps(reader: LedgerReader, known_height: int, after_height: int) -> list[St
 
 
 def _named_by(reader: LedgerReader, height: int) -> tuple[tuple[bytes, int], ...]:
-    """The set that the newest certified header names beside the one which certifies it; empty where it names no other one."""
+    """The set that the certified header of ``height`` names besides its certifiers (as the next set, or as the one that waits); empty without one."""
     header = reader.header(height)
     named = header.signers_pending or header.signers
     if named == signers_digest(powers_of(reader.validators_at(height))):

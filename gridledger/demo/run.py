@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def options(self) -> str | None:
-        """Of the command that makes it again where it has written ``out``; None where something came in that no option says."""
+        """Options of the command that makes this run again, written into its report; None where a part of it (traders, agent, losses) has no option."""
         is_own = self.traders is not orders_of_slot or self.gateway != AGENT
         if is_own or self.drop_ppm or not self.found.is_whole:
             return None

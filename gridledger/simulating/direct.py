@@ -60,7 +60,7 @@ class DirectPlan:
 
     @property
     def options(self) -> str | None:
-        """Of the command that makes it again where it has written ``out``; None where traders or a size of one's own came in."""
+        """Options of the command that makes this run again, written into its report; None where its traders or its size have no option."""
         if self.orders is not orders_of_slot or not self.found.is_whole:
             return None
         return f" --direct{rules_option(self.found.scenario.tariff)}{'' if self.has_bills else ' --no-bills'}"

@@ -444,8 +444,10 @@ class LedgerReader:
             return self._db.find_certified(height)
 
     def _covered_by_set_in_force(self, height: int) -> int | None:
-        """``covering_height``; where that is by a set which has been replaced since, whose word counts no more, the first that the set
-        in force has certified, or the header in which it took over: the same at every node that knows this set.
+        """As ``covering_height``, but by a certificate of the set in force, whichever set certified ``height`` first.
+
+        It is the first header that this set has certified from there on, or the one in which it took over: the same at every node that
+        knows the set.
         """
         with self._lock:
             newest, covering = self.certified_height, self._db.find_certified(height)

@@ -49,9 +49,9 @@ def open_items(items: Sequence[Item], paid_nano: int, contested_nano: Mapping[st
 
     contested_nano: what of its documents of a month stands contested, by month, as ``settlement.invoicing.disputed`` says.
 
-    A correction changes what its own invoice comes to. Payments, and documents that the party has to get, are set against what it owes then, each
-    document at its own due date, the oldest first, what is disputed last; where it has to get more than it owes, what it owes is set off and
-    what it was paid is set against that. Nothing is both open on one side and on the other.
+    A correction changes what its own invoice comes to. After that, payments and documents in the party's favour are set against what it owes:
+    document by document, the oldest due date first, what is disputed last. Where more is in its favour than it owes, all that it owes is set
+    off, and what it was paid is set against the rest. So only one side has open items.
     """
     by_invoice: dict[str, list[Item]] = defaultdict(list)
     for item in items:

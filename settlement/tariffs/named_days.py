@@ -68,7 +68,8 @@ def kind_of(component: Component, day: int) -> str:
 
 
 def common_days(components: Sequence[Component], first_day: int, last_day: int) -> tuple[NamedDay, ...]:
-    """Days that one table of days names for all components that hold for some kinds, from one day to another, both included; with others that they name.
+    """One table of days that gives all components with kinds of days what each of them names, from ``first_day`` to ``last_day``, both included; days that
+    they name outside of these come with it.
 
     SettlementError where two components take a day for different kinds: no table says that.
     """

@@ -170,7 +170,7 @@ def equivocation(simulation: Simulation) -> None:
 def old_backup(simulation: Simulation) -> None:
     """A node is put back to an older copy of its folder, or to an empty one: all but the guard.
 
-    With its engine too where the others can go on without it: it must not vote again where it may have voted before.
+    Its engine goes back too only where the others can go on without this node, so that it never votes twice on a height.
     """
     rng = simulation.rng
     node, height = rng.choice(simulation.nodes), 0
@@ -194,7 +194,7 @@ def old_backup(simulation: Simulation) -> None:
 
 
 def _is_dispensable(node: Node) -> bool:
-    """Whether the others can go on without it: it must not vote again on the one height for which it may have voted."""
+    """Whether the others can decide the next height without this node, which may have voted on it already."""
     powers = dict(node.disk.members[node.disk.height])
     rest = sum(powers.values()) - powers.get(node.home.address, 0)
     return 3 * rest > 2 * sum(powers.values())
