@@ -61,6 +61,11 @@ ever: a key that it names is proved under it. ``joined``: one row where this beg
 ``blocks`` has the few headers that came with it, with empty ``results``.
 """
 
+_PAGE_BYTES = 8_192  # three tiles to a page
+# What the log may hold until it is written into the file and both are flushed. With SQLite's 1,000 pages each block of a large day did that; pages that
+# several blocks write are written into the file once.
+_LOG_PAGES = (64 << 20) // _PAGE_BYTES
+
 _DISK_REFUSALS = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -79,9 +84,10 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open or make the file. Write-ahead logging: a power cut may take the newest transactions, never tear one."""
     make_private(path)  # load curves are personal data; SQLite gives its journal the same mode
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA page_size = 8192")  # three tiles to a page; of effect on a new file alone
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of effect on a new file alone
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     return connection
 
 
