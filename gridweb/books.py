@@ -19,7 +19,7 @@ from settlement.invoicing.account import Account, Entry, Taxed, account_of, sort
 Answer = Mapping[str, Any]
 
 
-class Settled(NamedTuple):
+class SettledSlots(NamedTuple):
     """How many slots of a month have a run, and how many it has."""
 
     slots: int
@@ -37,7 +37,7 @@ class Books:
     last: str
     entries: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
     contested_nano: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    settled: Mapping[str, Settled] = field(default_factory=dict)
+    settled: Mapping[str, SettledSlots] = field(default_factory=dict)
     without_tariff: Sequence[str] = ()
     is_whole: bool = True
     fault: str = ""
@@ -124,7 +124,7 @@ class BooksReading:
             entries,
             contested_nano,
             {
-                month: Settled(read.answers[0]["slots_settled"], read.answers[0]["slots_expected"])
+                month: SettledSlots(read.answers[0]["slots_settled"], read.answers[0]["slots_expected"])
                 for month, read in settled.items()
             },
             [month for month, read in settled.items() if any(answer["without_tariff"] for answer in read.answers)],

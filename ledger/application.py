@@ -40,8 +40,7 @@ from ledger.state.draft import Draft
 from ledger.state.ledger_time import Moment, follow_block_time
 from ledger.state.protocol_rules import ProtocolRules
 from ledger.state.state import State, StateChange
-from ledger.state.transition import apply_block, apply_transactions, check_admission
-from ledger.state.validator_sets import begin_block
+from ledger.state.transition import apply_block, apply_transactions, begun_draft, check_admission
 from ledger.state.verdicts import SignatureCheck, Verdicts, checks_of, keys_of
 from ledger.tiles import TileTree, TreeChange
 
@@ -188,9 +187,7 @@ class Application:
             before_s, rules = self._ledger_time_s(time_s), self.rules()
             checks = self._checks(block.decoded, before_s, max(before_s, block.steps_to_s))
             verdicts = self._checker.check(checks, known)
-            draft = Draft(self.state, block.height, before_s, self._contracts, block.attached)
-            draft.block_time_s, draft.is_signed = time_s, self._checker.is_signed
-            begin_block(draft, block)
+            draft = begun_draft(self.state, block, before_s, self._contracts, self._checker.is_signed)
             return [Code(result.code) for result in apply_transactions(draft, block, rules, verdicts)]
 
     def next_block(self, entries: Sequence[Examined], time_s: int) -> Block:

@@ -16,7 +16,7 @@ from gridledger.demo.asking import answers_in_turn
 from gridledger.demo.day import patiently
 from gridledger.demo.run_sums import RunSums, read_run
 from gridledger.settling.dataset import Dataset
-from gridledger.simulating.settled import SUMS, Settled
+from gridledger.simulating.settled import SUMS, SettledWorld
 from gridledger.tables.columns import table_of
 from gridledger.tables.files import write_tables
 from gridledger.tables.results import (
@@ -40,7 +40,7 @@ class Tables:
     settled: what the last run of each slot says; sums: by slot and run, what the run says less the one before it.
     """
 
-    settled: Settled
+    settled: SettledWorld
     sums: dict[tuple[int, str], RunSums] = field(default_factory=lambda: defaultdict(RunSums))
     registers: list[RegisterRow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
@@ -93,7 +93,7 @@ class _SlotAnswers(NamedTuple):
 async def fetch_tables(client: Client, world: World, terms: Dataset) -> Tables:
     """Everything that the ledger decided about ``world``, asked from the node as the utility. terms: by which it is settled."""
     contract = CONTRACTS[terms.rules.contract]
-    tables = Tables(Settled(world, points=terms.points), measured_slots=set(world.slot_start_s.tolist()))
+    tables = Tables(SettledWorld(world, points=terms.points), measured_slots=set(world.slot_start_s.tolist()))
     boundaries = (
         _query(client, f"areas/{area}/registers", boundary_s=boundary_s)
         for area in world.areas
@@ -155,7 +155,7 @@ def _note_orders(tables: Tables, answers: _SlotAnswers, *, is_priced: bool) -> N
             tables.fills.append(FillRow(slot_start_s, row.order, order["filled_wh"], price_micro_per_kwh))
 
 
-def _note_positions(settled: Settled, answers: _SlotAnswers) -> None:
+def _note_positions(settled: SettledWorld, answers: _SlotAnswers) -> None:
     said = answers.positions
     at = np.array([settled.column_of_meter[meter] for meter in said["meters"]], dtype=np.int64)
     columns = {name: np.array(said[name], dtype=np.int64) for name in SUMS}

@@ -41,7 +41,7 @@ from gridledger.settling.dataset import Dataset
 from gridledger.simulating.manifest import copy_tables, write_manifest
 from gridledger.simulating.own_traders import Traders, TradersError, homes_of, raised_by_traders
 from gridledger.simulating.report import Money, write_report
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from gridledger.simulating.terms import rules_option, write_rules
 from gridledger.simulating.world_files import write_world
 from gridledger.supervised import Supervised
@@ -101,7 +101,7 @@ class Outcome:
     """
 
     summary: Summary
-    settled: Settled
+    settled: SettledWorld
     losses: Losses | None
     faults: int
     text: str

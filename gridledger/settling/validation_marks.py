@@ -32,7 +32,7 @@ class MarkedRow(NamedTuple):
     doubtful_wh: int
 
 
-class Settled(NamedTuple):
+class JudgedEnergies(NamedTuple):
     """Energies of a dataset's slots and points: int[slots, points]; quality: uint8, bytes of ``gridcore.quality``; is_there: bool, somebody is billed for it."""
 
     import_wh: EnergyGrid
@@ -41,12 +41,12 @@ class Settled(NamedTuple):
     is_there: NDArray[np.bool_]
 
 
-def marked_rows(dataset: Dataset, settled: Settled) -> list[MarkedRow]:
+def marked_rows(dataset: Dataset, judged: JudgedEnergies) -> list[MarkedRow]:
     """The marks of all points at which somebody is billed, the most doubtful energy first."""
     names = list(dict.fromkeys(point.point for point in dataset.points if not point.is_border))
     area = {point.point: point.area for point in dataset.points}
     starts = dataset.slot_start_s
-    measured = Measured(*_by_point(dataset, settled, names), _days(dataset), dataset.slot_s)
+    measured = Measured(*_by_point(dataset, judged, names), _days(dataset), dataset.slot_s)
     rows = [
         MarkedRow(
             area=area[names[mark.point]],
@@ -67,7 +67,7 @@ def marked_rows(dataset: Dataset, settled: Settled) -> list[MarkedRow]:
 def marked_in_files(dataset: Dataset) -> list[MarkedRow]:
     """The same of what the files say, before it is settled."""
     is_there = np.ones(dataset.import_wh.shape, dtype=np.bool_)
-    return marked_rows(dataset, Settled(dataset.import_wh, dataset.export_wh, dataset.quality, is_there))
+    return marked_rows(dataset, JudgedEnergies(dataset.import_wh, dataset.export_wh, dataset.quality, is_there))
 
 
 def counts_by_rule(rows: Sequence[MarkedRow]) -> Mapping[str, int]:
@@ -76,16 +76,18 @@ def counts_by_rule(rows: Sequence[MarkedRow]) -> Mapping[str, int]:
     return {rule.value: found[rule.value] for rule in Rule}
 
 
-def _by_point(dataset: Dataset, settled: Settled, names: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _by_point(
+    dataset: Dataset, judged: JudgedEnergies, names: Sequence[str]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """int32[slots, names]: what was measured; a point stands in a dataset once for each who is ever billed there."""
     place = {name: at for at, name in enumerate(names)}
     found = [np.full((len(dataset.slot_start_s), len(names)), ABSENT, dtype=np.int32) for _ in SIDES]
-    code = settled.quality & CODE_MASK
-    is_told = settled.is_there & ((code == MEASURED) | (code == CORRECTED))
+    code = judged.quality & CODE_MASK
+    is_told = judged.is_there & ((code == MEASURED) | (code == CORRECTED))
     for column, point in enumerate(dataset.points):
         if not point.is_border:
             at, rows = place[point.point], is_told[:, column]
-            for grid, energies in zip(found, (settled.import_wh, settled.export_wh), strict=True):
+            for grid, energies in zip(found, (judged.import_wh, judged.export_wh), strict=True):
                 grid[rows, at] = energies[rows, column]
     return found[0], found[1]
 

@@ -26,7 +26,7 @@ from gridledger.simulating.dataset import dataset_of
 from gridledger.simulating.manifest import copy_tables, digests_of, write_manifest
 from gridledger.simulating.own_traders import Traders
 from gridledger.simulating.report import Money, write_report
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from gridledger.simulating.terms import rules_option, write_rules
 from gridledger.simulating.world_files import write_world
 from ledger.store.offline import reading
@@ -97,7 +97,7 @@ class Directed(NamedTuple):
     """A run that has ended: what it came to, and every number of it as columns; ``settled.world`` is the world."""
 
     outcome: DirectOutcome
-    settled: Settled
+    settled: SettledWorld
 
 
 def run_direct(plan: DirectPlan, progress: Callable[[str], None]) -> Directed:
@@ -152,7 +152,7 @@ def _identity(plan: DirectPlan) -> bytes:
     return json.dumps(said).encode()
 
 
-def _outcome(settled: Settled, rules: FileRules, wall_s: float, out: Path) -> DirectOutcome:
+def _outcome(settled: SettledWorld, rules: FileRules, wall_s: float, out: Path) -> DirectOutcome:
     world, sums = settled.world, settled.sums
     return DirectOutcome(
         slots=world.slots,
@@ -207,7 +207,7 @@ class _Run(NamedTuple):
         self.progress(f"settled {done} of {of} slots")
 
 
-def _settle(plan: DirectPlan, home: Path, run: _Run, when_founded: Callable[[], None]) -> Settled:
+def _settle(plan: DirectPlan, home: Path, run: _Run, when_founded: Callable[[], None]) -> SettledWorld:
     home.mkdir(exist_ok=True)
     if plan.has_bills:
         settle_in(run.dataset, home, home, Progress(run.told, lambda *_: None), when_founded)
@@ -217,9 +217,9 @@ def _settle(plan: DirectPlan, home: Path, run: _Run, when_founded: Callable[[], 
         return _settled(ledger, run)
 
 
-def _settled(reader: LedgerReader, run: _Run) -> Settled:
+def _settled(reader: LedgerReader, run: _Run) -> SettledWorld:
     run.progress("reading what was settled")
-    settled = Settled(run.world, run.arrays, run.dataset.points)
+    settled = SettledWorld(run.world, run.arrays, run.dataset.points)
     points = [point._replace(party=party, later=()) for point in run.dataset.points for party in point.parties]
     dataset = run.dataset._replace(points=points)
     column = np.array([settled.column_of_meter[point.point] for point in dataset.points], dtype=np.int64)
@@ -231,7 +231,7 @@ def _settled(reader: LedgerReader, run: _Run) -> Settled:
     return settled
 
 
-def _add_lines(settled: Settled, slot: int, of: SlotColumns) -> None:
+def _add_lines(settled: SettledWorld, slot: int, of: SlotColumns) -> None:
     """What the lines of a slot come to: kinds of the first areas before those that only later ones have."""
     contract = CONTRACTS[of.contract_id]
     kept = {name: of.columns[name] for name in contract.position_columns}

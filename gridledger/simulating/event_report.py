@@ -13,7 +13,7 @@ from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MEASURED
 from gridcore.report.drawing import legend
 from gridcore.report.markup import Cell, Text, number, paragraph, say, section, table, word
 from gridcore.report.strips import Share, Strip, strip, strips
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from simulators.scenarios.schema import AREA_KINDS, SLOT_S, STOLEN_KEY, VALIDATOR_KINDS, Event
 
 DRAWN_MAX: Final = 48
@@ -76,7 +76,7 @@ class Effect(NamedTuple):
     off_wh: int
 
 
-def event_section(settled: Settled, local: Callable[[int], str]) -> str:
+def event_section(settled: SettledWorld, local: Callable[[int], str]) -> str:
     """The section. local: what a slot's begin is called."""
     events = settled.world.labels
     title = Text("What went wrong, and what it did", "故障及其影响")
@@ -106,7 +106,7 @@ def _not_drawn(events: Sequence[Event]) -> list[str]:
     return [paragraph(Text(shown, f"图示前 {DRAWN_MAX} 项；未图示：{chinese}。"))]
 
 
-def columns_of(settled: Settled, event: Event) -> NDArray[np.intp]:
+def columns_of(settled: SettledWorld, event: Event) -> NDArray[np.intp]:
     """int[n]: the meters that are settled and that an event concerns."""
     if event.kind in VALIDATOR_KINDS:
         return settled.columns_settled
@@ -116,7 +116,7 @@ def columns_of(settled: Settled, event: Event) -> NDArray[np.intp]:
     return np.array(sorted(column for column in named if settled.world.meters[column].party), dtype=np.intp)
 
 
-def effect_of(settled: Settled, event: Event) -> Effect:
+def effect_of(settled: SettledWorld, event: Event) -> Effect:
     """Of the slots beside its boundaries too, whose energies end or begin with a reading of its time."""
     world, at = settled.world, columns_of(settled, event)
     slots = slice(max(0, event.from_slot - 1), min(world.slots, event.until_slot))
@@ -127,7 +127,7 @@ def effect_of(settled: Settled, event: Event) -> Effect:
     return Effect(int((quality & CODE_MASK != MEASURED).sum()), quality.size, int(true_wh.sum()), int(off_wh.sum()))
 
 
-def _figure(settled: Settled, event: Event, local: Callable[[int], str]) -> tuple[str, str, str]:
+def _figure(settled: SettledWorld, event: Event, local: Callable[[int], str]) -> tuple[str, str, str]:
     found = effect_of(settled, event)
     kind = KINDS[event.kind]
     target = " ↔ ".join(name for name in (event.target, event.other) if name)
@@ -140,7 +140,7 @@ def _figure(settled: Settled, event: Event, local: Callable[[int], str]) -> tupl
     return head, strip(_strip(settled, event, local), _kilo), say(words)
 
 
-def _strip(settled: Settled, event: Event, local: Callable[[int], str]) -> Strip:
+def _strip(settled: SettledWorld, event: Event, local: Callable[[int], str]) -> Strip:
     world, at = settled.world, columns_of(settled, event)
     begin, over = (
         min(event.from_slot, world.slots - 1),
@@ -175,7 +175,7 @@ def _strip(settled: Settled, event: Event, local: Callable[[int], str]) -> Strip
     return Strip(times, window, true, said, shares, titles)
 
 
-def _table(settled: Settled, events: Sequence[Event], local: Callable[[int], str]) -> list[str]:
+def _table(settled: SettledWorld, events: Sequence[Event], local: Callable[[int], str]) -> list[str]:
     heads = [
         (Text("Event", "事件"), False),
         (Text("Kind", "类型"), False),
@@ -194,7 +194,7 @@ def _table(settled: Settled, events: Sequence[Event], local: Callable[[int], str
     return [table(heads, [_row(settled, event, local) for event in events[:TABLE_ROWS_MAX]]), more, paragraph(what)]
 
 
-def _row(settled: Settled, event: Event, local: Callable[[int], str]) -> list[Cell]:
+def _row(settled: SettledWorld, event: Event, local: Callable[[int], str]) -> list[Cell]:
     found = effect_of(settled, event)
     return [
         word(event.label),

@@ -18,7 +18,7 @@ from gridledger.founding.folder import write_new
 from gridledger.settling.dataset import LaterPrices
 from gridledger.simulating.event_report import event_section
 from gridledger.simulating.report_traders import strategies_section
-from gridledger.simulating.settled import PartyRow, Settled
+from gridledger.simulating.settled import PartyRow, SettledWorld
 from ledger.contract import Contract, Vocabulary
 from settlement.catalogue import CATALOGUE
 from settlement.contract_kit_1 import CLEARING_ACCOUNT
@@ -58,7 +58,7 @@ class Money(NamedTuple):
         return held[-1] if held else self.prices[key]
 
 
-def write_report(out: Path, settled: Settled, money: Money) -> None:
+def write_report(out: Path, settled: SettledWorld, money: Money) -> None:
     """Make it; the same bytes for the same world and settlement."""
     report = _Report(settled, money)
     zone = settled.world.scenario.calendar.time_zone
@@ -74,7 +74,7 @@ def write_report(out: Path, settled: Settled, money: Money) -> None:
 class _Report:
     """The sections, in their order."""
 
-    def __init__(self, settled: Settled, money: Money) -> None:
+    def __init__(self, settled: SettledWorld, money: Money) -> None:
         self.settled, self.money, self.world = settled, money, settled.world
         self.parties = settled.parties()
         self.is_feeder = np.array([meter.role == "feeder" for meter in self.world.meters])

@@ -74,7 +74,7 @@ class _Move(NamedTuple):
     party: str
 
 
-class Settled:
+class SettledWorld:
     """Filled slot by slot, area by area. Arrays [slots, meters] have a column for each meter of the world, a feeder's stays absent.
 
     points: who is billed at each meter, from when on; none: its party in all slots.

@@ -18,7 +18,7 @@ from gridledger.demo.run import AGENT, Outcome, Plan, perform
 from gridledger.demo.summary import Summary
 from gridledger.founding.folder import take_folder
 from gridledger.simulating.own_traders import Traders
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from simulators.grid.households import orders_of_slot
 from simulators.scenarios.gallery import find_scenario
 
@@ -29,7 +29,7 @@ class Performed(NamedTuple):
     """A run through meters, agents and nodes that has ended: what it came to, and every number of it as columns; ``settled.world`` is the world."""
 
     outcome: Summary
-    settled: Settled
+    settled: SettledWorld
 
 
 def simulate_with_agents(

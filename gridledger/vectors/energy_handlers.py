@@ -18,7 +18,7 @@ from gridledger.vectors.cases import (
 )
 from ledger.leaves.money import Money
 from ledger.one_group import one_group
-from ledger.state.blocks import clear_rounds
+from ledger.state.all_or_none import clear_rounds
 from ledger.state.postings import difference_posting
 from settlement.contract_kit_1 import BUY, SELL, Int8Column, Int64Column
 from settlement.contracts import p2p_call_auction_2

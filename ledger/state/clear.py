@@ -19,7 +19,7 @@ from ledger.leaves.columns import Digests, Int64, digests
 from ledger.leaves.fills import FillsLeaf, save_fills
 from ledger.leaves.trades import TradesLeaf, save_trades
 from ledger.registry.zones import Zone, ZoneInForce
-from ledger.state.blocks import ClearedRows, clear_rounds
+from ledger.state.all_or_none import ClearedRows, clear_rounds
 from ledger.state.columns import Field, encode_rows
 from ledger.state.contracts import SlotContract, contract_of_slot, contract_terms, distinct_rules
 from ledger.state.draft import Draft

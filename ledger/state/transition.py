@@ -62,9 +62,7 @@ def apply_block(
     invariant, never "false". is_signed: of the certificates that rows bring. A
     refusal is a result with its code and changes nothing.
     """
-    draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
-    draft.block_time_s, draft.is_signed = block.time_s, is_signed
-    begin_block(draft, block)
+    draft = begun_draft(state, block, ledger_time_s, contracts, is_signed)
     if draft.clock == BLOCK_TIME:
         draft.ledger_time_s = follow_block_time(draft, Moment(block.time_s, ledger_time_s, genesis_time_s))
     results = apply_transactions(draft, block, rules, verdicts)
@@ -77,6 +75,16 @@ def apply_block(
         ledger_time_s=draft.ledger_time_s,
         work_pending=work_pending,
     )
+
+
+def begun_draft(
+    state: State, block: Block, ledger_time_s: int, contracts: Mapping[str, Contract], is_signed: IsSigned
+) -> Draft:
+    """A draft in which ``block`` has begun: its transactions see the set of validators that it takes over. Arguments as of ``apply_block``."""
+    draft = Draft(state, block.height, ledger_time_s, contracts, block.attached)
+    draft.block_time_s, draft.is_signed = block.time_s, is_signed
+    begin_block(draft, block)
+    return draft
 
 
 def apply_transactions(draft: Draft, block: Block, rules: ProtocolRules, verdicts: Verdicts) -> list[Result]:

@@ -30,7 +30,7 @@ from gridledger.settling.results.tariff_lines import sides_of_charges
 from gridledger.settling.run_columns import BillLine, RunColumns
 from gridledger.settling.uncharged_components import Uncharged
 from gridledger.settling.validation_marks import NAME as MARKED
-from gridledger.settling.validation_marks import MarkedRow, Settled, marked_rows
+from gridledger.settling.validation_marks import JudgedEnergies, MarkedRow, marked_rows
 from gridledger.tables.columns import Table, utf8
 from gridledger.tables.files import write_rows, write_tables
 from gridledger.tables.results import COLUMNS, results_root
@@ -111,7 +111,7 @@ def _marked(billing: Billing) -> Sequence[MarkedRow]:
     if not sheets.names:
         return ()
     energies = sheets.last("import_wh"), sheets.last("export_wh")
-    settled = Settled(*energies, sheets.last_quality(), sheets.is_billed(sheets.names[-1]))
+    settled = JudgedEnergies(*energies, sheets.last_quality(), sheets.is_billed(sheets.names[-1]))
     return marked_rows(billing.dataset, settled)
 
 

@@ -14,7 +14,7 @@ from gridledger.demo.devices import place_devices
 from gridledger.demo.dropped import Dropped
 from gridledger.demo.troubles import Troubles
 from gridledger.simulating.event_report import columns_of
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from gridledger.simulating.world_files import write_world
 from simulators.grid.world import build_world
 from simulators.scenarios.events import check_events
@@ -203,7 +203,7 @@ def test_a_dead_broker_is_a_label_of_every_area_where_devices_stand_in_all_of_th
     world = build_world(replace(two_areas, events=(dead,)))
     assert {world.meters[one.row].area for one in place_devices(world)} == {"A1", "A2"}
     assert world.labels == (dead, replace(dead, target="A2"))
-    settled = Settled(world)
+    settled = SettledWorld(world)
     concerned = [{world.meters[at].area for at in columns_of(settled, label)} for label in world.labels]
     assert concerned == [{"A1"}, {"A2"}], "what the report draws of it"
     write_world(tmp_path, world)

@@ -11,19 +11,19 @@ import pytest
 
 from gridcore.quality import MEASURED
 from gridledger.simulating.experiment import simulate
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 
 DAY_OF_25_HOURS = 100
 NOON, EVENING = 50, 76
 """Slots of a day that reach into its noon, and into its evening."""
 
 
-def energy_of(settled: Settled, kind: str) -> int:
+def energy_of(settled: SettledWorld, kind: str) -> int:
     """Wh of the lines of a kind."""
     return int(settled.flows[kind].energy_wh.sum()) if kind in settled.flows else 0
 
 
-def is_within_a_step_of_the_truth(settled: Settled) -> bool:
+def is_within_a_step_of_the_truth(settled: SettledWorld) -> bool:
     """Whether what each meter was settled with over all slots is what flowed through it, but for the step that its register counts in."""
     world = settled.world
     billed = [column for column, meter in enumerate(world.meters) if meter.party]

@@ -17,7 +17,7 @@ from gridledger.simulating import event_report, report
 from gridledger.simulating.direct import DirectPlan, run_direct
 from gridledger.simulating.event_report import KINDS, effect_of
 from gridledger.simulating.report import Money, write_report
-from gridledger.simulating.settled import Settled
+from gridledger.simulating.settled import SettledWorld
 from settlement.catalogue import CATALOGUE
 from simulators.grid.world import build_world
 from simulators.scenarios.gallery import find_scenario
@@ -76,7 +76,7 @@ def test_the_fullest_lines_are_drawn_first_and_the_pointer_says_how_full(tmp_pat
     world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
     loading = world.loading_per_mille.copy()
     loading[2, 3] = 1_234
-    write_report(tmp_path, Settled(replace(world, loading_per_mille=loading)), MONEY)
+    write_report(tmp_path, SettledWorld(replace(world, loading_per_mille=loading)), MONEY)
     page = (tmp_path / "report.html").read_text("utf-8")
     drawn = page[page.index("Load of lines and transformers") :].partition("</section>")[0]
     (cells,) = re.findall(r'<rect class="over" x="0" y="12"[^>]*><title>([^<]*)</title>', drawn)
@@ -89,7 +89,7 @@ def test_an_event_says_how_far_settled_energies_were_from_the_truth(tmp_path: Pa
     scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
     event = Event(label="<b>lost</b>", kind="lost", target="M-H003", from_slot=1, until_slot=2)
     world = build_world(replace(scenario, events=(event,)))
-    settled = Settled(world)
+    settled = SettledWorld(world)
     column = settled.column_of_meter["M-H003"]
     for slot in range(SLOTS):
         columns = {
@@ -112,7 +112,7 @@ def test_an_event_is_drawn_with_its_window_the_truth_and_what_was_settled(tmp_pa
     scenario = find_scenario("village_day").scenario.sized(slots=12)
     event = Event(label="silent", kind="lost", target="M-H003", from_slot=5, until_slot=7)
     world = build_world(replace(scenario, events=(event,)))
-    settled = Settled(world)
+    settled = SettledWorld(world)
     settled.import_wh[:], settled.export_wh[:] = world.import_wh, world.export_wh
     column = settled.column_of_meter["M-H003"]
     settled.import_wh[5, column] += 2_000
@@ -150,7 +150,7 @@ def test_so_many_events_are_drawn_and_all_are_counted(tmp_path: Path, monkeypatc
         Event(label=f"E{at}", kind="lost", target="M-H003", from_slot=at, until_slot=at + 1) for at in range(1, 4)
     ]
     world = build_world(replace(scenario, events=tuple(events)))
-    write_report(tmp_path, Settled(world), MONEY)
+    write_report(tmp_path, SettledWorld(world), MONEY)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.count("<figure>") == 2
     assert page.count("<td>E") == 3
@@ -162,7 +162,7 @@ def test_a_key_that_was_stolen_concerns_all_homes_of_its_area(tmp_path: Path) ->
     scenario = find_scenario("village_day").scenario.sized(slots=SLOTS)
     event = Event(label="thief", kind="stolen_key", target="A1", from_slot=1, until_slot=2)
     world = build_world(replace(scenario, events=(event,)))
-    write_report(tmp_path, Settled(world), MONEY)
+    write_report(tmp_path, SettledWorld(world), MONEY)
     row = (tmp_path / "report.html").read_text("utf-8")
     row = row[row.rindex("thief") :].partition("</tr>")[0]
     homes = sum(1 for meter in world.meters if meter.party and meter.area == "A1")
@@ -174,11 +174,11 @@ def test_a_dip_of_one_slot_is_in_the_range_of_its_meter_and_in_the_lowest_line_o
 ) -> None:
     monkeypatch.setattr(report, "POINTS_MAX", 2)  # two slots for each place
     world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
-    column, dark = (Settled(world).column_of_meter[name] for name in ("M-H003", "M-H004"))
+    column, dark = (SettledWorld(world).column_of_meter[name] for name in ("M-H003", "M-H004"))
     voltage_pu, lowest_pu = world.voltage_pu.copy(), world.voltage_pu_min.copy()
     voltage_pu[1, column], voltage_pu[:, dark] = 0.9, 0
     lowest_pu[0], lowest_pu[1] = 0, 0.9
-    write_report(tmp_path, Settled(replace(world, voltage_pu=voltage_pu, voltage_pu_min=lowest_pu)), MONEY)
+    write_report(tmp_path, SettledWorld(replace(world, voltage_pu=voltage_pu, voltage_pu_min=lowest_pu)), MONEY)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "<title>M-H003: 207.8 – " in page
     assert "<title>M-H004</title>" in page
@@ -188,7 +188,7 @@ def test_a_dip_of_one_slot_is_in_the_range_of_its_meter_and_in_the_lowest_line_o
 
 def test_a_price_that_changes_meanwhile_is_drawn_as_it_changes_and_told_with_its_date(tmp_path: Path) -> None:
     world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
-    settled = Settled(world)
+    settled = SettledWorld(world)
     for slot in range(SLOTS):
         settled.traded_wh[slot] = 1_000
         settled.add_line(slot, "trade_buy", "clearing", 1_000, 370_000_000, 0)
@@ -222,7 +222,7 @@ def test_what_a_kwh_costs_and_brings_are_two_lines_where_they_differ(
     contract: str, kinds: tuple[str, str], said: str, tmp_path: Path
 ) -> None:
     world = build_world(find_scenario("village_day").scenario.sized(slots=SLOTS))
-    settled = Settled(world)
+    settled = SettledWorld(world)
     account = CATALOGUE[contract].contract.line_kinds[0].account
     settled.traded_wh[:] = 1_000
     for slot in range(SLOTS):
@@ -247,6 +247,6 @@ def test_what_each_strategy_saves_is_told_where_homes_have_several(tmp_path: Pat
     mixed = replace(scenario, market=replace(scenario.market, strategies={FORECAST: 10}, groups=(group,)))
     for name, one, is_told in (("mixed", mixed, True), ("plain", scenario, False)):
         (tmp_path / name).mkdir()
-        write_report(tmp_path / name, Settled(build_world(one)), MONEY)
+        write_report(tmp_path / name, SettledWorld(build_world(one)), MONEY)
         page = (tmp_path / name / "report.html").read_text("utf-8")
         assert ("What each strategy saves" in page, "trades most surely: early birds" in page) == (is_told, is_told)

@@ -14,7 +14,7 @@ from gridcore.registry.zone import ZONE
 from gridledger.cli import main
 from gridledger.demo.prepare import prepare_for_agents
 from gridledger.demo.scene import lay_out
-from gridledger.simulating.settled import SUMS, Settled
+from gridledger.simulating.settled import SUMS, SettledWorld
 from gridledger.simulating.terms import FILES, terms_of
 from simulators.grid.world import World, build_world
 from simulators.scenarios.gallery import find_scenario
@@ -120,7 +120,7 @@ def test_somebody_else_is_billed_from_a_slot_on_also_where_others_order(village:
     (point,) = (point for point in terms.points if point.point == "M-L001")
     starts_s = village.slot_start_s.tolist()
     assert point.later == ((starts_s[2], "T-1"), (starts_s[3], "T-2"))
-    settled = Settled(village, points=terms.points)
+    settled = SettledWorld(village, points=terms.points)
     column = settled.column_of_meter["M-L001"]
     for slot in range(4):
         columns = {name: np.array([10**slot]) for name in SUMS}

@@ -13,7 +13,7 @@ from gridcore.codes import Code
 from ledger.contract import ClearingLike
 from ledger.leaves.columns import Int64
 from ledger.leaves.fills import load_fills
-from ledger.state.blocks import ROUNDS_MAX, clear_rounds
+from ledger.state.all_or_none import ROUNDS_MAX, clear_rounds
 from settlement.contracts.p2p_call_auction_1 import PRO_RATA, clear
 from tests.unit.state.test_orders import VILLAGE, Village
 from tests.worlds.consortium import FIRST_S, zone

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gridcore import cbor
-from ledger.state.blocks import ROUNDS_MAX
+from ledger.state.all_or_none import ROUNDS_MAX
 from tests.twin.contracts import CallAuction, Gate, Order
 from tests.twin.forms import Leaf
 from tests.twin.twin import Twin
