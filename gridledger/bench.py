@@ -1,4 +1,4 @@
-"""Runs the benchmarks that the environment offers under the entry point group ``gridledger.benchmarks``.
+"""Runs the benchmarks that the environment offers under the entry point group "gridledger.benchmarks".
 
 An entry point is a function that returns benchmarks by name. A bound is the least work that any program would have to do for the
 same answer, measured by the same call; set-up of input counts for neither.

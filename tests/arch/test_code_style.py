@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.arch import rules
+from tests.arch.references import lost_references
 from tests.arch.unreached import unreached_names
 from tests.arch.vacuous import vacuous_tests
 
@@ -93,6 +94,19 @@ def test_keys_of_leaves_are_written_by_their_families_alone() -> None:
 
 def test_module_names_say_something() -> None:
     assert [finding for path in FILES for finding in rules.nameless(path)] == []
+
+
+def test_docstrings_refer_to_modules_that_are_there() -> None:
+    assert [finding for path in FILES for finding in lost_references(ROOT, path, text_of(path))] == []
+
+
+def test_a_reference_to_a_module_that_moved_is_found(tmp_path: Path) -> None:
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge" / "__init__.py").write_text('"""What is named here only in words: decode."""\n')
+    (tmp_path / "edge" / "agent.py").write_text("class Agent:\n    pass\n")
+    text = "``edge.agent`` ``edge.agent.Agent.run`` ``edge.toml``\n``edge.decode`` ``edge.agent.Line``\n"
+    found = ["x.py:2: ``edge.decode`` is not there", "x.py:2: ``edge.agent.Line`` is not there"]
+    assert list(lost_references(tmp_path, Path("x.py"), text)) == found
 
 
 def test_every_ignored_type_error_has_code_and_reason() -> None:
