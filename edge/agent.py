@@ -37,7 +37,7 @@ from edge.reporting import follow_facts
 from edge.samples import MeterSample, Sample
 from edge.sampling import Sampling
 from edge.standing import open_standing
-from edge.status import LastReads, Standing, facts
+from edge.status import AgentState, LastReads, facts
 from edge.status_page import status_served
 from edge.storing import Storing
 from edge.submit import Submitter
@@ -79,15 +79,15 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event, reload: async
                 parts.maker,
                 submitter,
                 config,
-                field.observer,
-                memories,
-                raw_words,
-                field.observed,
+                observer=field.observer,
+                memories=memories,
+                raw_words=raw_words,
+                observed=field.observed,
             )
-            told = partial(agent.facts, client, version)
+            facts_now = partial(agent.facts, client, version)
             aside = [
                 asyncio.create_task(follow_reloads(path, config, reload or asyncio.Event(), agent.offer)),
-                asyncio.create_task(follow_facts(client, config.gateway, told, config.submit.report_s)),
+                asyncio.create_task(follow_facts(client, config.gateway, facts_now, config.submit.report_s)),
             ]
             try:
                 field.observer.start()
@@ -101,7 +101,7 @@ async def run_agent(path: Path, version: str, stop: asyncio.Event, reload: async
                     meters=len(config.meters),
                     devices=len(config.devices),
                 )
-                async with status_served(config.status_port, told):
+                async with status_served(config.status_port, facts_now):
                     await unless_stopped(stop, agent.run(), submitter.run())
             finally:
                 for task in aside:
@@ -123,6 +123,7 @@ class Agent:
         maker: BatchMaker,
         submitter: Submitter,
         config: EdgeConfig,
+        *,
         observer: Observer | None = None,
         memories: Memories | None = None,
         raw_words: RawWords | None = None,
@@ -165,9 +166,7 @@ class Agent:
             await self._bindings.check(last_s, upcoming.done)
             while (boundary_s := await self._wait(upcoming, last_s)) is not None:
                 last_s = boundary_s
-                upcoming = asyncio.ensure_future(
-                    self._clock.next_boundary(boundary_s)
-                )  # the clock is watched meanwhile
+                upcoming = asyncio.ensure_future(self._clock.next_boundary(boundary_s))  # watched meanwhile
                 sampling = self._begin(boundary_s)
                 sample = await sampling.first_pass()
                 if self._belongs(sample):
@@ -189,18 +188,18 @@ class Agent:
     def facts(self, nodes: Nodes, version: str) -> dict[str, Any]:
         """How the agent stands now, for its status page (``edge.status``)."""
         return facts(
-            Standing(
-                self._config,
-                version,
-                wall_ms() // 1000,
-                self._clock.state(),
-                self._outbox.state,
-                nodes.states(),
-                self._lines,
-                self._reads,
-                self._raw_words.versions,
-                self._storing.maker.profiles,
-                self._storing.waiting,
+            AgentState(
+                config=self._config,
+                version=version,
+                time_s=wall_ms() // 1000,
+                clock=self._clock.state(),
+                outbox=self._outbox.state,
+                nodes=nodes.states(),
+                lines=self._lines,
+                reads=self._reads,
+                versions=self._raw_words.versions,
+                profiles=self._storing.maker.profiles,
+                in_memory=self._storing.waiting,
             )
         )
 

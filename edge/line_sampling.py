@@ -46,7 +46,7 @@ class Proofs(Protocol):
         ...
 
 
-class Outcome(NamedTuple):
+class LineSample(NamedTuple):
     """What one pass or round over a line brought."""
 
     taken: list[MeterSample]
@@ -77,19 +77,19 @@ class LineSampling:
         self._held: dict[int, MeterSample] = {}  # confirmed readings of meters that have not shown who they are
         self._absent: dict[int, Absence] = {}
 
-    def bar(self, barred: Mapping[int, str], outcome: Outcome) -> None:
-        """Take what was read of barred meters out of ``outcome``."""
+    def bar(self, barred: Mapping[int, str], sample: LineSample) -> None:
+        """Take what was read of barred meters out of ``sample``."""
         self._barred = barred
-        read = {reading.number for reading in outcome.taken} | set(self._held) | set(self._doubted)
+        read = {reading.number for reading in sample.taken} | set(self._held) | set(self._doubted)
         for meter in self._line.meters:
             number = meter.config.number
             if number in barred and number in read:
                 self._held.pop(number, None)
                 self._doubted.pop(number, None)
                 self._miss(meter, "identity", barred[number])
-                outcome.taken[:] = [reading for reading in outcome.taken if reading.number != number]
-                outcome.absent[:] = [absence for absence in outcome.absent if absence.number != number]
-                outcome.absent.append(self._absent[number])
+                sample.taken[:] = [reading for reading in sample.taken if reading.number != number]
+                sample.absent[:] = [absence for absence in sample.absent if absence.number != number]
+                sample.absent.append(self._absent[number])
 
     def suspects(self) -> list[MeterSample]:
         """The meters that have shown only what is not believed, each by the first of it, and those that have not shown who they are."""
@@ -101,7 +101,7 @@ class LineSampling:
             if meter.config.number in doubted
         ]
 
-    async def first_pass(self) -> Outcome:
+    async def first_pass(self) -> LineSample:
         """Healthy meters in their order, those that failed last time behind the others; then suspects while it is not late."""
         await self._line.line.begin(self._window.boundary_s, self._window.boundary_ms)
         for meter in self._line.meters:
@@ -122,9 +122,9 @@ class LineSampling:
                 taken += await self._read([meter], 1)
         taken = await self._proven(taken)
         self._count_failures()
-        return Outcome(taken, list(self._absent.values()))
+        return LineSample(taken, list(self._absent.values()))
 
-    async def another_round(self, numbers: Collection[int], tries: int, with_suspects: bool) -> Outcome:
+    async def another_round(self, numbers: Collection[int], tries: int, with_suspects: bool) -> LineSample:
         """Try whoever of ``numbers`` is on this line once."""
         wanted = [meter for meter in self._line.meters if meter.config.number in numbers]
         for meter in wanted:
@@ -138,7 +138,7 @@ class LineSampling:
         ]
         taken = await self._read(self._ranked(pending), tries)
         taken = await self._proven([*taken, *self._held.values()])
-        return Outcome(taken, [self._absent[number] for number in numbers if number in self._absent])
+        return LineSample(taken, [self._absent[number] for number in numbers if number in self._absent])
 
     async def _proven(self, readings: Sequence[MeterSample]) -> list[MeterSample]:
         """Those of ``readings`` whose meters have shown who they are; the others are held back until they do.

@@ -22,7 +22,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from edge.line_sampling import FIRST_PASS_TRIES, LineSampling, Outcome, Proofs
+from edge.line_sampling import FIRST_PASS_TRIES, LineSample, LineSampling, Proofs
 from edge.meters import MeterLine, SamplePolicy
 from edge.samples import MeterSample, Sample
 from edge.truth import MeterMemory
@@ -111,15 +111,15 @@ class Sampling:
         """How long to wait before the next round (s)."""
         return self._window.pause_ms(self._tries) / 1000.0
 
-    async def _gather(self, work: Sequence[Awaitable[Outcome]]) -> Sample:
+    async def _gather(self, work: Sequence[Awaitable[LineSample]]) -> Sample:
         started_ms = self._window.clock_ms()
         found = await asyncio.gather(*work)
         if self._proofs is not None:
             barred = self._proofs.judge()  # all lines together: one meter may answer on two of them
-            for line, outcome in zip(self._lines, found, strict=True):
-                line.bar(barred, outcome)
-        taken = sorted((reading for outcome in found for reading in outcome.taken), key=lambda item: item.number)
-        absent = sorted((absence for outcome in found for absence in outcome.absent), key=lambda item: item.number)
+            for line, of_line in zip(self._lines, found, strict=True):
+                line.bar(barred, of_line)
+        taken = sorted((reading for of_line in found for reading in of_line.taken), key=lambda item: item.number)
+        absent = sorted((absence for of_line in found for absence in of_line.absent), key=lambda item: item.number)
         if taken or self._tries == FIRST_PASS_TRIES:  # of another round that brought nothing no sample is kept
             absent = [replace(absence, answers=()) if absence.number in self._told else absence for absence in absent]
             self._told |= {absence.number for absence in absent if absence.answers}

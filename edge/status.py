@@ -55,7 +55,7 @@ class LastReads:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AgentState:
     """Everything that ``facts`` is made of, as it is at one moment."""
 
     config: EdgeConfig
@@ -72,7 +72,7 @@ class Standing:
     """Samples that the outbox has not taken yet."""
 
 
-def facts(now: Standing) -> dict[str, Any]:
+def facts(now: AgentState) -> dict[str, Any]:
     """The facts as plain values for JSON. Times in UTC seconds, None where there is none yet."""
     progress, outbox = now.outbox.progress, now.outbox
     return {
@@ -109,7 +109,7 @@ def facts(now: Standing) -> dict[str, Any]:
     }
 
 
-def _line(line: MeterLine, now: Standing) -> dict[str, Any]:
+def _line(line: MeterLine, now: AgentState) -> dict[str, Any]:
     bus = line.line
     shown: dict[str, Any] = {"line": "", "place": "", "requests": 0, "drains": 0}
     if isinstance(bus, ModbusLine | Dlt645Line):
@@ -122,7 +122,7 @@ def _line(line: MeterLine, now: Standing) -> dict[str, Any]:
     return {**shown, "meters": [_meter(meter.config.number, meter.config.meter, line, now) for meter in line.meters]}
 
 
-def _meter(number: int, name: str, line: MeterLine, now: Standing) -> dict[str, Any]:
+def _meter(number: int, name: str, line: MeterLine, now: AgentState) -> dict[str, Any]:
     last = now.reads.meters.get(number, LastRead())
     version = now.versions.get(number)
     return {
