@@ -55,7 +55,7 @@ class Charged(NamedTuple):
 
 
 def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
-    """The series that components name, then every tariff that parties have: an entry from the beginning, and one from each day on which other components hold.
+    """The series that components name, then every tariff that parties have: an entry from the beginning, and one from each day on which other components or another rate of tax hold.
 
     Every party has one, of no component where it is charged nothing: by its terms invoices are made.
 
@@ -71,7 +71,7 @@ def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
                 entries.append(Named(TARIFF, name, record, at_s))
         if len(entries) > ENTRIES_MAX:
             words = f"they begin and end on {len(entries) - 1} days, a ledger takes {ENTRIES_MAX - 1}; settle fewer months at once"
-            raise GridError(f"rules.toml: [[tariff.component]]: {words}")
+            raise GridError(f"rules.toml: [[tariff.component]] and [invoice] later_rates: {words}")
         yield from entries
 
 
@@ -104,9 +104,10 @@ def last_said_s(dataset: Dataset) -> int:
 
 
 def _begins(dataset: Dataset) -> list[tuple[int, int | None]]:
-    """When other components hold: from the beginning (no day), then from each day of change on."""
-    zone = ZoneInfo(dataset.timezone)
-    return [(0, None), *((midnight_s(day, zone), day) for day in days_of_change(dataset.rules.tariff))]
+    """When other components, or another rate of tax, hold: from the beginning (no day), then from each day of change on."""
+    zone, rates = ZoneInfo(dataset.timezone), dataset.rules.invoice.later_rates
+    days = sorted({*days_of_change(dataset.rules.tariff), *(one.day for one in rates)})
+    return [(0, None), *((midnight_s(day, zone), day) for day in days)]
 
 
 def _day_at(dataset: Dataset, at_s: int) -> int | None:
@@ -120,7 +121,8 @@ def _tariff(dataset: Dataset, components: Sequence[Component], day: int | None) 
     held = [one for one in components if holds_on(one, day)]
     days = row_of_days({named for one in held for named in one.named_days})
     rows = [row_of(_on_chain(one)) for one in held]
-    tariff = Tariff(rows, terms.quantum_nano, terms.rounding, terms.tax_ppm, days)
+    tax_ppm = terms.tax_ppm if day is None else terms.rate_on(day)
+    tariff = Tariff(rows, terms.quantum_nano, terms.rounding, tax_ppm, days)
     if words := fault_of(tariff):
         raise GridError(f"rules.toml: [[tariff.component]]: a ledger does not take them: {words}")
     return tariff

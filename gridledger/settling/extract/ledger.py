@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcore.errors import UsageError, broken
+from gridcore.genesis import IMPORTED
 from gridcore.quality import ABSENT_QUALITY, CODE_MASK, ESTIMATED, MISSING
 from gridcore.registry.area import AREA
-from gridledger.settling.chain.frame import known_timezone
+from gridcore.run_names import INITIAL
+from gridledger.settling.chain.frame import Scope, known_timezone, settled_slots
 from gridledger.settling.dataset import Counts, Dataset, EstimateTerms, FileRules, InputFile, InvoiceTerms
 from gridledger.settling.extract.agreements import AgreementFacts
 from gridledger.settling.extract.balance import with_balance
@@ -26,7 +28,6 @@ from gridledger.settling.files.stamps import to_iso
 from ledger.area_balances import known_rows
 from ledger.leaves.chain import CHAIN
 from ledger.leaves.columns import Int64
-from ledger.leaves.progress import PROGRESS
 from ledger.registry.calendars import must_calendar
 from ledger.registry.zones import Zone
 from ledger.runs import SettledRows, find_run_of_zone, load_rows
@@ -61,19 +62,21 @@ class _Rows(NamedTuple):
 
 
 class _Facts(NamedTuple):
-    """What slots say of some rows of a zone, and the one contract that settled them."""
+    """What slots say of some rows of a zone, and the one contract that settled them. corrected: how many slots have later runs than the initial one."""
 
     points: PointFacts
     prices: PriceFacts
     agreements: AgreementFacts
     energies: _Energies
     contract: str
+    corrected: int
 
 
 def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span: Span) -> Dataset:
     """What some areas of a zone settled with, as far as the last runs know it. UsageError, one line, for what no folder says.
 
-    A point for which nobody is billed in any of these slots is left out unless it is a border; where nobody is billed in some of them its energies there are missing.
+    A point for which nobody is billed in any of these slots is left out unless it is a border; where nobody is billed in some of them, of one point or of
+    all, its energies there are missing.
     """
     slots = _slots(reader, zone, span)
     chosen = [number for number, area in enumerate(zone.areas) if area in areas]
@@ -110,7 +113,11 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
         rules=_rules(reader, zone, facts.contract, stated),
         inputs=[InputFile(STATE, reader.state_root(), 0)],
         counts=Counts(quality.size - missing, missing, estimated),
-        notes=[*points.notes(own), *borders.notes],
+        notes=[
+            *_notes_of_slots(reader, slots, quality, facts.corrected),
+            *points.notes(own, len(slots)),
+            *borders.notes,
+        ],
         agreements=agreed.agreements,
         references=agreed.references,
     )
@@ -119,29 +126,46 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
 
 
 def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], of: _Rows, slots: Int64) -> _Facts:
-    """Read the last run of every slot. areas: numbers. UsageError where there is none, or contracts change."""
+    """Read the last run of every slot; nobody is billed in one without. areas: numbers. UsageError where no slot has one, or contracts change."""
     rows, shape = of.rows, (len(slots), len(of.rows))
     import_wh, export_wh = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     energies = _Energies(import_wh, export_wh, np.full(shape, MISSING, dtype=np.uint8))
     points, prices = PointFacts(reader, zone, rows), PriceFacts(reader, zone, areas, rows)
-    agreements, contracts = AgreementFacts(reader, rows), dict[str, int]()
+    agreements, contracts, corrected = AgreementFacts(reader, rows), dict[str, int](), 0
     for at, slot_start_s in enumerate(slots.tolist()):
         leaf = find_run_of_zone(reader, zone.name, slot_start_s, None)
         if leaf is None:
-            raise UsageError(f"the slot from {to_iso(slot_start_s)} on has no run; name slots that are settled")
+            continue
         in_force = reader.zone_at(zone, slot_start_s, leaf.as_of_height)
         contracts.setdefault(leaf.contract, slot_start_s)
+        corrected += leaf.run != INITIAL
         points.note(leaf, in_force)
         prices.note(leaf, in_force)
         agreements.note(slot_start_s, in_force)
         settled, is_billed = load_rows(reader, leaf, rows), in_force.party[rows] >= 0
         is_known = (is_billed & (settled.quality != ABSENT_QUALITY)) | (of.is_border & known_rows(settled))
         _note_energies(settled, is_known, energies, at)
+    if not contracts:
+        span = f"from {to_iso(int(slots[0]))} to {to_iso(int(slots[-1]))}"
+        raise UsageError(f"nobody is billed {span}; name other slots")
     contract, *others = contracts
     if others:
         since = to_iso(contracts[others[0]])
         raise UsageError(f"from {since} on {others[0]} settles, before {contract}; name days of one of them")
-    return _Facts(points, prices, agreements, energies, contract)
+    return _Facts(points, prices, agreements, energies, contract, corrected)
+
+
+def _notes_of_slots(reader: LedgerReader, slots: Int64, quality: NDArray[np.uint8], corrected: int) -> Iterator[str]:
+    """Lines of runs that a folder has not, and of slots at the end that nobody has measured."""
+    if corrected:
+        words = f"{corrected} of {len(slots)} slots were settled again"
+        yield f"{words}: a folder has one run, with what the last one says, and no credit notes"
+    measured = np.flatnonzero(~np.isin(quality, (MISSING, ESTIMATED)).all(axis=1))
+    behind = slots[int(measured[-1]) + 1 if len(measured) else 0 :]
+    if len(behind) and CHAIN.must(reader).clock != IMPORTED:
+        begin = to_iso(int(behind[0]))
+        where = f"the last {len(behind)} slots, from {begin} on: --until {begin} leaves them out"
+        yield f"nothing was measured in {where if len(measured) else 'these slots'}"
 
 
 def _rules(reader: LedgerReader, zone: Zone, contract: str, stated: Stated) -> FileRules:
@@ -158,17 +182,17 @@ def _rules(reader: LedgerReader, zone: Zone, contract: str, stated: Stated) -> F
 
 
 def _slots(reader: LedgerReader, zone: Zone, span: Span) -> Int64:
-    """int64[n]: where the slots of a span start, of those that are settled."""
-    slot_s, first_s = CHAIN.must(reader).slot_s, zone.timeline.first_slot_start_s
-    progress = PROGRESS.load(reader, zone.name)
-    end_s = first_s if progress is None else progress.run_slot_start_s
-    if end_s <= first_s:
+    """int64[n]: where the slots of a span start, of those that documents are made of."""
+    settled = settled_slots(reader, Scope(zone.name, reader.height))
+    if not len(settled):
         raise UsageError(f"zone {zone.name} has no settled slot yet")
-    wanted_s = first_s if span.from_s is None else max(first_s, span.from_s + -span.from_s % slot_s)
-    slots: Int64 = np.arange(wanted_s, end_s if span.until_s is None else min(end_s, span.until_s), slot_s)
+    is_wanted = settled >= (settled[0] if span.from_s is None else span.from_s)
+    if span.until_s is not None:
+        is_wanted &= settled < span.until_s
+    slots: Int64 = settled[is_wanted]
     if not len(slots):
-        settled = f"its settled slots start from {to_iso(first_s)} to {to_iso(end_s - slot_s)}"
-        raise UsageError(f"zone {zone.name} has no settled slot in that span; {settled}")
+        words = f"its settled slots start from {to_iso(int(settled[0]))} to {to_iso(int(settled[-1]))}"
+        raise UsageError(f"zone {zone.name} has no settled slot in that span; {words}")
     return slots
 
 

@@ -54,6 +54,7 @@ class PointFacts:
         self._span_s = (TIME_S_MAX, 0)
         self._changes = {name: RowChanges() for name in ("area", "party", *_KEYS, *_CONSTANT)}
         self._named, self._names = NamesOfRuns(reader, _Named.of, _Named()), RowChanges()
+        self._billed_slots = np.zeros(len(rows), dtype=np.int64)
 
     def note(self, run: RunLeaf, in_force: ZoneInForce) -> None:
         """A zone as a slot's run saw it; slots come in order."""
@@ -61,6 +62,7 @@ class PointFacts:
         self._span_s = (min(slot_start_s, self._span_s[0]), slot_start_s)
         named = self._named.of_zone(in_force, run, self._rows)[self._rows]
         is_billed = in_force.party[self._rows] >= 0
+        self._billed_slots += is_billed
         self._names.note(slot_start_s, np.where(is_billed, named, _NOT_BILLED))
         for name, changes in self._changes.items():
             column = getattr(in_force, name)[self._rows]
@@ -84,17 +86,21 @@ class PointFacts:
         name = "priority" if terms.get("method") == "priority" else "share_ppm"
         return [key for at in self._places(own) for key in self._keys(at, name)]
 
-    def notes(self, own: Int64) -> list[str]:
-        """Lines of whom points name from a slot on: no line of a statement rests on them, a folder without those that change is settled as the ledger was."""
-        changed = {
-            field: [self.name(int(self._rows[at])) for at in self._places(own) if len(self._named_at(at)[field]) > 1]
-            for field in _Named._fields
-        }
-        return [
-            f"points name another {field} from a slot on ({len(points)}, {points[0]} first), which points.csv cannot say: it is empty there"
-            for field, points in changed.items()
-            if points
-        ]
+    def notes(self, own: Int64, slots: int) -> Iterator[str]:
+        """Lines of points for which nobody is billed in some of the slots, and of whom points name from a slot on.
+
+        No line of a statement rests on whom they name: a folder without those that change is settled as the ledger was.
+        """
+        places = self._places(own)
+        partly = [self.name(int(self._rows[at])) for at in places if self._billed_slots[at] < slots]
+        if partly:
+            words = "here their party is, without energy, and is charged for these days by prices of a day or of power"
+            yield f"nobody is billed for {len(partly)} points in some slots ({partly[0]} first): {words}"
+        for field in _Named._fields:
+            points = [self.name(int(self._rows[at])) for at in places if len(self._named_at(at)[field]) > 1]
+            if points:
+                what = f"points name another {field} from a slot on ({len(points)}, {points[0]} first)"
+                yield f"{what}, which points.csv cannot say: it is empty there"
 
     def _places(self, own: Int64) -> list[int]:
         place: list[int] = np.searchsorted(self._rows, own).tolist()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,9 @@ from gridledger.settling.chain.reactive import reactive_of_point
 from gridledger.settling.chain.tariffs import named_tariffs
 from gridledger.settling.dataset import Dataset, InvoiceTerms, PartyTariff, ReactiveRow, parties_of
 from gridledger.settling.extract.series import Keys, key_of
+from gridledger.settling.files.reactive import NAME as REACTIVE
 from gridledger.settling.files.tariffs import Market, check_tariff
+from ledger.registry.entries import ENTRIES_MAX
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.errors import SettlementError
@@ -51,17 +54,29 @@ def with_tariffs(reader: LedgerReader, dataset: Dataset, keys: Keys) -> Dataset:
             *drawn.notes,
             *_notes_of_parties(dataset, tariffs),
             *_notes_of_terms(tariffs, terms),
+            *_notes_of_reactive(dataset, drawn.components),
             *_notes_of_year(reader, dataset, drawn.components),
         ],
     )
 
 
 def _reactive(reader: LedgerReader, dataset: Dataset) -> list[ReactiveRow]:
-    """Reactive energies in the slots of a dataset, whoever asks for them: rules that are tried may."""
-    first_s, end_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s
-    names = [point.point for point in dataset.points if not point.is_border]
-    rows = [row for name in names for row in reactive_of_point(reader, name, reader.height)]
-    return [row for row in rows if row.from_s < end_s and row.until_s > first_s]
+    """Reactive energies in the slots of a dataset, whoever asks for them: rules that are tried may. UsageError for more of a point than a file takes."""
+    first_s, end_s = _ends_s(dataset)
+    found: list[ReactiveRow] = []
+    for name in (point.point for point in dataset.points if not point.is_border):
+        rows = reactive_of_point(reader, name, reader.height)
+        own = [row for row in rows if row.from_s < end_s and row.until_s > first_s]
+        if len(own) > ENTRIES_MAX:
+            words = f"point {name} has {len(own)} spans of reactive energy, {REACTIVE} takes {ENTRIES_MAX} of a point"
+            raise UsageError(f"{words}; name fewer days")
+        found += own
+    return found
+
+
+def _ends_s(dataset: Dataset) -> tuple[int, int]:
+    """Where the first slot begins and the last one ends, UTC seconds."""
+    return int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1]) + dataset.slot_s
 
 
 def _drawn(reader: LedgerReader, dataset: Dataset, merged: Sequence[Component], keys: Keys) -> _Drawn:
@@ -131,9 +146,15 @@ def _merged(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> Sequence[Co
     )
 
 
+def _terms_of(tariff: PartyTariff) -> InvoiceTerms:
+    """By which a party's invoices are made: as of its first day, with the rates of tax of later ones."""
+    later = tuple(after for before, after in pairwise(tariff.rates) if after.tax_ppm != before.tax_ppm)
+    return tariff.terms[0].terms._replace(later_rates=later)
+
+
 def _common_terms(tariffs: Mapping[str, PartyTariff]) -> InvoiceTerms:
     """By which the invoices of most parties are made."""
-    counted = Counter(one.terms for tariff in tariffs.values() for one in tariff.terms)
+    counted = Counter(map(_terms_of, tariffs.values()))
     return max(counted, key=lambda terms: counted[terms])
 
 
@@ -145,11 +166,31 @@ def _notes_of_parties(dataset: Dataset, tariffs: Mapping[str, PartyTariff]) -> I
 
 def _notes_of_terms(tariffs: Mapping[str, PartyTariff], terms: InvoiceTerms) -> Iterator[str]:
     """Tariffs by whose terms invoices are made otherwise than here."""
-    others = {one.tariff: one.terms for tariff in tariffs.values() for one in tariff.terms if one.terms != terms}
+    ours, others = _words_of(terms, terms), dict[str, Mapping[str, str]]()
+    for tariff in tariffs.values():
+        own = _terms_of(tariff)
+        said = [(one.tariff, _words_of(own, one.terms)) for one in tariff.terms]
+        others |= {name: words for name, words in said if words != ours}
     for name in sorted(others, key=str.encode):
-        ours, theirs = terms._asdict(), others[name]._asdict()
-        words = ", ".join(f"{key} {theirs[key]}, not {ours[key]}" for key in ours if ours[key] != theirs[key])
-        yield f"the tariff {name} has other terms of invoices ({words}) than [invoice], which is one for all parties and days"
+        words = ", ".join(f"{key} {said}, not {ours[key]}" for key, said in others[name].items() if said != ours[key])
+        yield f"the tariff {name} has other terms of invoices ({words}) than [invoice], which is one for all parties"
+
+
+def _words_of(taxed: InvoiceTerms, rounded: InvoiceTerms) -> Mapping[str, str]:
+    """What invoices are made by, for a person: the tax with the days from which later rates count, and the rounding."""
+    later = [f"{one.tax_ppm} from {date.fromordinal(one.day)} on" for one in taxed.later_rates]
+    tax = ", ".join([str(taxed.tax_ppm), *later])
+    return {"tax_ppm": tax, "quantum_nano": str(rounded.quantum_nano), "rounding": rounded.rounding}
+
+
+def _notes_of_reactive(dataset: Dataset, components: Iterable[Component]) -> Iterator[str]:
+    """Spans of which the folder lacks slots: a power factor is of a month whose spans and slots are the same."""
+    first_s, end_s = _ends_s(dataset)
+    cut = [row.point for row in dataset.reactive if row.from_s < first_s or row.until_s > end_s]
+    names = sorted({one.name for one in components if one.power_factor_standard}, key=str.encode)
+    if cut and names:
+        what = f"{len(cut)} spans of reactive energy ({cut[0]} first) reach beyond these slots"
+        yield f"{what}: {', '.join(names)} is not charged in their months; name whole spans"
 
 
 def _notes_of_year(reader: LedgerReader, dataset: Dataset, components: Iterable[Component]) -> Iterator[str]:

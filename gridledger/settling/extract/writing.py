@@ -12,7 +12,9 @@ from gridcore.errors import UsageError
 from gridcore.quality import CORRECTED, ESTIMATED, MEASURED, MISSING, QUALITIES
 from gridcore.registry.balance_terms import BalanceTerms
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE, kinds_wanted
-from gridledger.settling.dataset import NEVER, Dataset, OrderConditions, Orders
+from gridledger.settling.dataset import NEVER, Dataset, InvoiceTerms, OrderConditions, Orders
+from gridledger.settling.files.dated_rates import FROM, TAX_PPM
+from gridledger.settling.files.dated_rates import KEY as LATER_RATES
 from gridledger.settling.files.folder import ORDERS, READINGS
 from gridledger.settling.files.order_forms import ALL_OR_NONE, ARRIVAL, CANCELLED, YES
 from gridledger.settling.files.reactive import NAME as REACTIVE
@@ -38,7 +40,7 @@ _POINTS: Final = (
     "voltage_level",
     *Partners._fields,
 )
-_INVOICE: Final = ("currency", "tax_ppm", "quantum_nano", "rounding")
+_INVOICE: Final = ("currency", TAX_PPM, "quantum_nano", "rounding")
 _OF_BORDERS: Final = ("role", "exchange_area")
 _OF_BALANCES: Final = ("balance_responsible_import", "balance_responsible_export")
 _ORDERS: Final = ("slot_start_s", "order", "party", "side", "quantity_wh", "price_micro_per_kwh")
@@ -89,11 +91,16 @@ def _rules(dataset: Dataset) -> list[str]:
             "market": {"contract": rules.contract, **rules.terms},
             "prices": _rules_prices(dataset),
             "timeline": timeline,
-            "invoice": {key: getattr(rules.invoice, key) for key in _INVOICE},
+            "invoice": _invoice(rules.invoice),
             **({} if dataset.balance is None else {"balance": _balance(dataset.balance.terms)}),
             **({"tariff": tariff} if (tariff := _tariff(dataset)) else {}),
         }
     )
+
+
+def _invoice(terms: InvoiceTerms) -> dict[str, object]:
+    rates = [{FROM: date.fromordinal(one.day), TAX_PPM: one.tax_ppm} for one in terms.later_rates]
+    return {**{key: getattr(terms, key) for key in _INVOICE}, **({LATER_RATES: rates} if rates else {})}
 
 
 def _balance(terms: BalanceTerms) -> dict[str, object]:

@@ -27,6 +27,8 @@ from gridledger.settling.dataset import (
     RunTerms,
 )
 from gridledger.settling.files.dated_prices import PricesFrom, check_covered, local_day, read_dated
+from gridledger.settling.files.dated_rates import KEY as LATER_RATES
+from gridledger.settling.files.dated_rates import TAX_PPM_MAX, read_later_rates
 from gridledger.settling.files.estimates import FALLBACKS, METHODS
 from gridledger.settling.files.fault import fault, nearest
 from gridledger.settling.files.layout import REPEATED_HOURS
@@ -69,7 +71,7 @@ class _Timeline:
 @dataclass(frozen=True)
 class _Invoice:
     currency: str = field(default="CNY", metadata={"min": 1, "max": 16})
-    tax_ppm: int = field(default=0, metadata={"min": 0, "max": 1_000_000})
+    tax_ppm: int = field(default=0, metadata={"min": 0, "max": TAX_PPM_MAX})
     quantum_nano: int = field(default=10_000_000, metadata={"min": 1, "max": 10**12})
     rounding: str = field(default=HALF_UP_AWAY, metadata={"choices": (HALF_UP_AWAY, HALF_EVEN)})
 
@@ -142,7 +144,8 @@ def read_rules(path: Path, zone: Zone | None = None) -> RulesRead:
     if not isinstance(market, dict) or not isinstance(market.get("contract"), str):
         raise fault(NAME, "[market] contract is missing", f"name a contract, {_shown_contracts()}")
     tariff, prices = table.pop("tariff", {}), table.pop(_PRICES, {})
-    balance = table.pop("balance", None)
+    balance, invoice = table.pop("balance", None), table.get("invoice")
+    later_rates = read_later_rates(invoice.pop(LATER_RATES, [])) if isinstance(invoice, dict) else ()
     runs = table.get("runs")
     as_of = runs.pop("as_of", None) if isinstance(runs, dict) else None
     contract_id = market.pop("contract")
@@ -174,7 +177,7 @@ def read_rules(path: Path, zone: Zone | None = None) -> RulesRead:
         has_carry=timeline.sub_wh == "carry",
         gate_before_start_s=timeline.gate_before_start_s,
         metering_deadline_s=timeline.metering_deadline_s,
-        invoice=InvoiceTerms(**vars(file.invoice)),
+        invoice=InvoiceTerms(**vars(file.invoice), later_rates=later_rates),
         estimate=EstimateTerms(**vars(file.estimate)),
         tariff=_tariff(tariff, CATALOGUE[contract_id].contract),
         kept_series=_kept_series(tariff),

@@ -66,7 +66,7 @@ class ComponentFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices: by the local day from which they hold; marked: with the local time of each; series: keys of prices that vary; quantum_nano: of amounts; uncharged: components that are left out."""
+    """All of a report. first_slot, last_slot_end: local times as text; prices, terms: of the rules; later_prices, later_rates (of tax): by the local day from which they hold; marked: with the local time of each; series: keys of prices that vary; quantum_nano: of amounts; uncharged: components that are left out."""
 
     first_slot: str
     last_slot_end: str
@@ -87,6 +87,7 @@ class Figures(NamedTuple):
     currency: str
     quantum_nano: int
     tax_ppm: int
+    later_rates: Sequence[tuple[str, int]]
     rounding: str
     contract: str
     contract_pin: str

@@ -229,20 +229,24 @@ def _method(figures: Figures) -> str:
         changed = [key for key, price in later.items() if price != before[key]]
         prices += [(_words_from(_price_words(key, figures), day), _price(later[key], figures)) for key in changed]
         before = later
-    tax = f"{figures.tax_ppm // 10_000}.{figures.tax_ppm % 10_000:04}".rstrip("0").rstrip(".") + " %"
     pairs = [
         (Text("Contract", "合约"), f"<code>{escape(figures.contract)}</code>"),
         (Text("Its code (SM3)", "合约代码摘要（SM3）"), f"<code>{escape(figures.contract_pin)}</code>"),
         *((Text(key, key), escape(str(value))) for key, value in figures.terms.items()),
         *prices,
         (Text("Missing intervals", "缺失时段"), f"<code>{escape(figures.estimate)}</code>"),
-        (Text("Tax", "税率"), tax),
+        (Text("Tax", "税率"), _rate(figures.tax_ppm)),
+        *((_words_from(Text("Tax", "税率"), day), _rate(tax_ppm)) for day, tax_ppm in figures.later_rates),
         (Text("Rounding", "舍入"), f"<code>{escape(figures.rounding)}</code>"),
     ]
     if figures.series:
         varying = ", ".join(say(_price_words(key, figures)) for key in figures.series)
         pairs.append((Text("Prices that vary (prices.csv)", "分时变动的价格（prices.csv）"), varying))
     return section(Text("Method", "方法"), facts(pairs))
+
+
+def _rate(tax_ppm: int) -> str:
+    return f"{tax_ppm // 10_000}.{tax_ppm % 10_000:04}".rstrip("0").rstrip(".") + " %"
 
 
 def _price(price_micro_per_kwh: int, figures: Figures) -> str:

@@ -63,6 +63,7 @@ def figures_of(billing: Billing, issued: Sequence[Issued], root: bytes, marked: 
         currency=rules.invoice.currency,
         quantum_nano=rules.invoice.quantum_nano,
         tax_ppm=rules.invoice.tax_ppm,
+        later_rates=[(date.fromordinal(one.day).isoformat(), one.tax_ppm) for one in rules.invoice.later_rates],
         rounding=rules.invoice.rounding,
         contract=rules.contract,
         contract_pin=contract_pin(rules.contract).hex(),

@@ -95,3 +95,53 @@ base = "import"
 steps = [{until_kwh = "0.125", price_micro_per_kwh = 5}, {price_micro_per_kwh = 9}]
 steps_per = "year"
 """
+
+BY_DAYS = """
+[invoice]
+tax_ppm = 130000
+rounding = "half_even"
+
+[[invoice.later_rates]]
+valid_from = 2025-06-15
+tax_ppm = 90000
+
+[tariff.days]
+holiday = [2025-06-14]
+
+[[tariff.component]]
+name = "holiday"
+account = "grid"
+base = "import"
+price_micro_per_kwh = 50001
+day_kinds = ["holiday"]
+
+[[tariff.component]]
+name = "rest"
+account = "grid"
+base = "kw_peak"
+price_micro_per_kw_month = 1000003
+day_kinds = ["weekend", "workday"]
+
+[[tariff.component]]
+name = "stepped"
+account = "grid"
+base = "import"
+steps = [{until_kwh = 5, price_micro_per_kwh = 10001}, {price_micro_per_kwh = 30001}]
+tax_ppm = 160000
+valid_until = 2025-06-15
+
+[[tariff.component]]
+name = "stepped"
+account = "grid"
+base = "import"
+steps = [{until_kwh = 5, price_micro_per_kwh = 10001}, {price_micro_per_kwh = 30001}]
+valid_from = 2025-06-15
+
+[[tariff.component]]
+name = "factor"
+account = "grid"
+base = "percent"
+power_factor_standard = 90
+of = ["stepped", "levy"]
+"""
+"""A rate of tax, days and a component's own rate that change on 15 June, and a share by the power factor."""

@@ -18,6 +18,7 @@ from gridledger.cli import main
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.extract import ledger as extract_ledger
+from gridledger.settling.extract import tariffs as extract_tariffs
 from gridledger.settling.extract.changes import Change, Changes, RowChanges
 from gridledger.settling.extract.writing import write_folder
 from gridledger.settling.files.folder import read_folder
@@ -28,7 +29,7 @@ from tests.unit.settling import test_balance_of_a_folder as balanced
 from tests.unit.settling import test_order_forms as formed
 from tests.unit.settling import test_orders_with_conditions as wanted
 from tests.unit.settling.folders import READINGS, RULES, make_folder
-from tests.unit.settling.tariffs_in_toml import GROUPS, SERIES_LEVELS_AND_STEPS
+from tests.unit.settling.tariffs_in_toml import BY_DAYS, GROUPS, SERIES_LEVELS_AND_STEPS
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
 from tests.unit.settling.test_tax_changes import stepped_of
@@ -61,6 +62,23 @@ BY_SERIES: dict[str, str | bytes | None] = {
     "readings.csv": TWO_DAYS,
     "rules.toml": RULES + SERIES_LEVELS_AND_STEPS,
 }
+MID_MONTH = TWO_DAYS.replace("2025-05-31", "2025-06-14").replace("2025-06-01", "2025-06-15")
+REACTIVE = "start,end,point,reactive_kvarh,returned_kvarh\n" + "".join(
+    f"2025-06-14T23:00:00,2025-06-15T01:00:00,{row}\n" for row in ("P1,9.125,0", "P2,0,0.001")
+)
+BY_DAY: dict[str, str | bytes | None] = {
+    "readings.csv": MID_MONTH,
+    "reactive.csv": REACTIVE,
+    "rules.toml": RULES + BY_DAYS,
+}
+CALENDAR = """
+[runs]
+dispute_material_nano = 1000000000
+final_run_after_s = 864000
+initial_last_after_s = 172800
+initial_measured_ppm = 0
+as_of = 2025-06-05
+"""
 FOLDERS: dict[str, Callable[[Path], Path]] = {
     "readings": lambda path: make_folder(path, {}),
     "a gap": lambda path: make_folder(path, {"readings.csv": READINGS.replace("P1,1.125,0,", "P1,1.125,,")}),
@@ -97,6 +115,10 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
             + stepped_of("tax_ppm = 130000", "valid_from = 2025-06-01"),
             "readings.csv": TWO_DAYS,
         },
+    ),
+    "a rate of tax and kinds of days that change, and reactive energies": lambda path: make_folder(path, BY_DAY),
+    "a calendar by which ledger time goes on behind the data": lambda path: make_folder(
+        path, {"readings.csv": TWO_DAYS, "rules.toml": RULES + "final_after_s = 1728000\n" + CALENDAR}
     ),
     "components by a series, by level and by step": lambda path: make_folder(path, BY_SERIES),
     "borders and terms of a balance": lambda path: make_folder(path, balanced.FOLDER),
@@ -427,3 +449,31 @@ def test_an_area_that_was_registered_behind_the_settled_slots_is_left_out(
     assert "P-1,0.500,0.000" in (tmp_path / "all" / "readings.csv").read_text()
     line = refused(capsys, *data, "--area", "a-9", "--out", tmp_path / "new")
     assert "no run of these slots knows a-9, registered after them; name later days" in line
+
+
+def test_reactive_energy_that_reaches_beyond_the_slots_of_a_span_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", BY_DAY), "--out", tmp_path / "out")
+    part = ("--until", "2025-06-15T00:30:00+02:00", "--out", tmp_path / "part")
+    answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", *part)
+    line = "2 spans of reactive energy (P1 first) reach beyond these slots: factor is not charged in their months"
+    assert line in str(answer["notes"])
+    again = answered(capsys, "files", tmp_path / "part", "--out", tmp_path / "again")
+    assert "factor of M1 is not charged in 2025-06: " in str(again["notes"])
+
+
+def test_more_spans_of_reactive_energy_than_a_file_takes_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [
+        f"2025-06-14T{hour},P1,1,0\n" for hour in ("23:00:00,2025-06-14T23:30:00", "23:30:00,2025-06-15T00:00:00")
+    ]
+    files = {**BY_DAY, "reactive.csv": REACTIVE.splitlines(keepends=True)[0] + "".join(halves)}
+    answered(capsys, "files", make_folder(tmp_path / "in", files), "--out", tmp_path / "out")
+    data = ("extract", "--data", tmp_path / "out" / "ledger", "--out", tmp_path / "folder")
+    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 1)
+    line = refused(capsys, *data)
+    assert "point P1 has 2 spans of reactive energy, reactive.csv takes 1 of a point; name fewer days" in line
+    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 2)
+    assert answered(capsys, *data)["points"] == 2

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from gridcore.master_data import Named
+from gridcore.registry.calendar import Calendar
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
+from gridcore.registry.reactive_energy import REACTIVE_ENERGY, ReactiveEnergy
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridledger.cli import main
 from tests.unit.settlement.test_borders_of_areas import blocks_of
 from tests.unit.settling.test_balance_documents import world as balanced_world
 from tests.unit.settling.test_extract import answered, rows_of
-from tests.worlds.consortium import FIRST_S, SLOT_S, START_S, UTILITY, Consortium
+from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, START_S, UTILITY, Consortium
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.tariffed import HOME, MONTH, first_slots, with_more
 from tests.worlds.tariffed import component as row_of_component
@@ -28,8 +30,27 @@ OFFERED = [
     row_of_component("share", "percent", 10_000, of=["energy", "market", "nowhere"]),
 ]
 BEFORE = (FIRST_S - START_S) // SLOT_S
-SPOT = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [0] * BEFORE + [310_000, -7_000, 12, 0]), START_S)
+SPOT = Named(PRICE_SERIES, "spot", PriceSeries.of(SLOT_S, [0] * BEFORE + [310_000, -7_000, 12, 0, 5, 6]), START_S)
 SHOP = HOME._replace(components=OFFERED)
+SLOTS = 5
+MIDNIGHT_S = FIRST_S + 4 * SLOT_S
+"""Of the ledger whose days begin at 09:00 UTC: the 15th of January begins in its fifth slot."""
+BY_DAYS = SHOP._replace(
+    components=[
+        *OFFERED,
+        {**row_of_component("holiday", "import", 7_001), "day_kinds": ["holiday"]},
+        {
+            "account": "grid",
+            "base": "percent",
+            "name": "cosine",
+            "of": ["energy", "levy"],
+            "power_factor_standard": 90,
+            "taxed": True,
+        },
+    ],
+    days={"holiday": ["2027-01-15"]},
+)
+"""Lines of a kind of days and of a power factor beside those of a shop."""
 
 
 def two_tariffs(shop: Tariff = SHOP, *more: Named[Any]) -> Consortium:
@@ -39,6 +60,26 @@ def two_tariffs(shop: Tariff = SHOP, *more: Named[Any]) -> Consortium:
     kept = [one for one in world.more if not (isinstance(one, Named) and one.name == "p-2")]
     rows = [SPOT, *more, Named(TARIFF, "shop", shop, START_S), Named(PARTY, "p-2", party, START_S)]
     return replace(world, more=[*kept, *rows])
+
+
+def with_days(world: Consortium) -> Consortium:
+    """The same with local days that begin at 09:00 UTC."""
+    days = [MIDNIGHT_S + day * DAY_S for day in (-2, -1, 0, 1)]
+    return replace(world, calendar=Calendar(days=days, months=[0], tz="Etc/GMT+9", tz_version="1"))
+
+
+def changed_at_midnight() -> Consortium:
+    """Both rates of tax, and that of a component, change inside the month; reactive energies of p-2's points are known."""
+    own_rate = {**BY_DAYS.components[0], "tax_ppm": 160_000}
+    later = BY_DAYS._replace(components=[own_rate, *BY_DAYS.components[1:]], tax_ppm=90_000)
+    spans = [ReactiveEnergy(varh, 0, FIRST_S + SLOTS * SLOT_S) for varh in (900, 40)]
+    world = two_tariffs(
+        BY_DAYS,
+        Named(TARIFF, "home", HOME._replace(tax_ppm=90_000), MIDNIGHT_S),
+        Named(TARIFF, "shop", later, MIDNIGHT_S),
+        *(Named(REACTIVE_ENERGY, point, span, FIRST_S) for point, span in zip(("P-2", "P-5"), spans, strict=True)),
+    )
+    return with_days(world)
 
 
 def extracted(
@@ -64,15 +105,18 @@ DOCUMENTS = ("statements.csv", "invoices.csv", "invoice_lines.csv", "invoice_tax
 def test_the_folder_of_a_metered_ledger_has_its_documents_line_by_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world = two_tariffs()
-    answer = extracted(tmp_path, capsys, world, first_slots(world.sender()))
+    world = changed_at_midnight()
+    answer = extracted(tmp_path, capsys, world, first_slots(world.sender(), SLOTS))
     assert answer["notes"] == ["1 parties, l-1 first, name no tariff: here their invoices go by [invoice]"]
     data, out = tmp_path / "ledger", tmp_path / "documents"
     assert main(["settle", "documents", "--data", str(data), "--month", MONTH, "--out", str(out)]) == 0
     ours = {name: of_parties(tmp_path / "again", name, "p-1", "p-2") for name in DOCUMENTS}
     assert ours == {name: rows_of(out / name) for name in DOCUMENTS}
     kinds = {row["line_kind"] for row in ours["statements.csv"]}
-    assert {"energy", "market", "demand", "share", "night", "peak", "stay", "factor", "funds"} <= kinds
+    own = {"energy", "market", "demand", "share", "holiday", "cosine"}
+    assert own | {"night", "peak", "stay", "factor", "funds"} <= kinds
+    rates = {(row["line_kind"], row["tax_ppm"]) for row in ours["invoice_lines.csv"] if row["party"] == "p-2"}
+    assert {("energy", "130000"), ("energy", "160000"), ("market", "130000"), ("market", "90000")} <= rates
 
 
 def test_areas_lose_in_the_folder_what_they_lose_on_the_ledger(
@@ -133,3 +177,15 @@ def test_components_that_follow_trades_of_a_pool_are_left_out_in_one_line(
     assert "[[tariff.component]] way: covers, and trades of" in note
     assert "name no sides; give highest_level beside it" in note
     assert "way" not in kinds
+
+
+def test_a_rate_of_tax_that_one_tariff_alone_changes_is_said_with_its_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = Named(TARIFF, "shop", SHOP._replace(tax_ppm=90_000, rounding="half_up_away"), MIDNIGHT_S)
+    world = with_days(two_tariffs(SHOP, later))
+    answer = extracted(tmp_path, capsys, world, first_slots(world.sender(), SLOTS))
+    words = "tax_ppm 130000, 90000 from 2027-01-15 on, not 130000, rounding half_up_away, not half_even"
+    line = f"the tariff shop has other terms of invoices ({words}) than [invoice], which is one for all parties"
+    assert line in answer["notes"]
+    assert f"# {line}\n" in (tmp_path / "folder" / "rules.toml").read_text()

@@ -218,6 +218,42 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
         {"rules.toml": f'{RULES}[invoice]\ncurrency = "Euro"\n'},
         "rules.toml: [invoice] currency = 'Euro' is no currency; give three capital letters, ISO 4217",
     ),
+    "a later rate without a day": (
+        {"rules.toml": f"{RULES}[[invoice.later_rates]]\ntax_ppm = 1\n"},
+        "rules.toml: [[invoice.later_rates]] 1: valid_from is missing; an entry has valid_from and tax_ppm",
+    ),
+    "a later rate with an end": (
+        {
+            "rules.toml": f"{RULES}[[invoice.later_rates]]\n"
+            "tax_ppm = 1\nvalid_from = 2025-07-01\nvalid_until = 2025-08-01\n"
+        },
+        "rules.toml: [[invoice.later_rates]] 1: 'valid_until' is no key; an entry has valid_from and tax_ppm",
+    ),
+    "a later rate with a day in quotes": (
+        {"rules.toml": f'{RULES}[[invoice.later_rates]]\ntax_ppm = 1\nvalid_from = "2025-07-01"\n'},
+        (
+            "rules.toml: [[invoice.later_rates]] 1, valid_from = '2025-07-01' is no day; give a local day as 2026-07-01, "
+            "without quotes and without a time"
+        ),
+    ),
+    "a later rate above the whole": (
+        {"rules.toml": f"{RULES}[[invoice.later_rates]]\ntax_ppm = 1000001\nvalid_from = 2025-07-01\n"},
+        (
+            "rules.toml: [[invoice.later_rates]] 1, tax_ppm = '1000001' is no rate; give a whole number, 0 to 1000000, in "
+            "millionths"
+        ),
+    ),
+    "later rates of one day": (
+        {"rules.toml": RULES + "[[invoice.later_rates]]\ntax_ppm = 1\nvalid_from = 2025-07-01\n" * 2},
+        (
+            "rules.toml: [[invoice.later_rates]] 2, valid_from: is not after that of entry 1; give the entries in the order "
+            "of their days"
+        ),
+    ),
+    "later rates that are none": (
+        {"rules.toml": f"{RULES}[invoice]\nlater_rates = 90000\n"},
+        "rules.toml: [invoice] later_rates is no list of tables; give each as a table [[invoice.later_rates]]",
+    ),
     "no time zone": (
         {"rules.toml": RULES.replace("Europe/Berlin", "Berlin")},
         "rules.toml: [timeline] timezone = 'Berlin' is no time zone; give a name of the IANA table, such as Asia/Shanghai",

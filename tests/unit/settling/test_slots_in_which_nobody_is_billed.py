@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -19,8 +19,10 @@ from gridcore.registry.tariff import TARIFF
 from gridledger.settling.area_month import AreaDocuments
 from gridledger.settling.chain import Scope, settled_slots
 from gridledger.settling.documents import slots_of_months
+from gridledger.settling.files.stamps import to_iso
 from ledger.leaves.runs import RUNS
 from ledger.store.ledger import Ledger
+from tests.unit.settling.test_extract import answered, refused
 from tests.unit.settling.test_month_documents import make, rows
 from tests.worlds.consortium import DAY_S, SLOT_S, UTILITY, Consortium, area, feeder, gateway, zone
 from tests.worlds.ledgers import ledger_with, open_ledger
@@ -108,3 +110,20 @@ def test_documents_on_a_disk_are_of_both_tenants_of_a_month_with_a_gap(data: Pat
     stays = [row for row in rows(tmp_path / "out", "invoice_lines.csv") if row["line_kind"] == "stay"]
     a_day_nano = COMPONENTS[4]["price"] * 1_000
     assert [(row["party"], int(row["amount_nano"])) for row in stays] == [("p-1", a_day_nano), ("p-2", a_day_nano)]
+
+
+def test_a_folder_of_such_slots_has_no_energy_in_them_and_says_so(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, span = tmp_path / "folder", ("extract", "--data", data)
+    answer: dict[str, Any] = answered(capsys, *span, "--out", folder)
+    assert (answer["slots"], answer["missing"]) == (BILLED[-1] + 1, BILLED[-1] + 1 - len(BILLED))
+    assert [note.partition(":")[0] for note in answer["notes"]] == [
+        "nothing was measured in these slots",
+        "nobody is billed for 1 points in some slots (P-1 first)",
+    ]
+    billed = [(row["party"], row["valid_from"]) for row in rows(folder, "points.csv")]
+    assert billed == [("p-1", ""), ("p-2", to_iso(BEGIN_S + 40 * SLOT_S))]
+    assert answered(capsys, "files", folder, "--out", tmp_path / "again")["parties"] == 2
+    line = refused(capsys, *span, "--until", to_iso(BEGIN_S + 4 * SLOT_S), "--out", tmp_path / "none")
+    assert "nobody is billed from 2027-01-31T23:00:00Z to 2027-01-31T23:45:00Z; name other slots" in line
