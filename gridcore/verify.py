@@ -539,6 +539,7 @@ IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimate
 IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
 TRADES_UNSHOWN: Final = "the trades that the fills come from: there are more than a bundle shows"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
+SUBSTITUTE: Final = "substitute: "  # begins the reason of an approved register that nobody read
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"
 
@@ -4293,13 +4294,29 @@ def _time(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     return datetime.fromtimestamp(min(seconds, TIME[-1]), UTC).strftime(form)
 
 
+def _register_word(approved: dict[str, Any]) -> str:
+    """Of a register that an organisation answers for: nobody read a substitute."""
+    return "substituted" if approved["reason"].startswith(SUBSTITUTE) else "corrected"
+
+
+def _energy_word(facts: dict[str, Any]) -> str:
+    """Of an energy that does not end with a reading, "" for any other."""
+    if facts.get("missing"):
+        return "missing"
+    if facts.get("estimates") or "estimated" in facts:
+        return "estimated"
+    ends = [one for one in facts.get("approved", ()) if one["boundary_s"] == facts["slot_end_s"]]
+    return _register_word(ends[-1]) if ends else ""
+
+
 def _bill_lines(facts: dict[str, Any]) -> Iterator[str]:
     """The lines of the point as a table, and what they come to."""
     start, end = _time(facts["slot_start_s"], "%Y-%m-%d %H:%M"), _time(facts["slot_end_s"], "%H:%M")
     yield ""
-    where = "energy ESTIMATED" if "estimated" in facts else f"meter {plain(facts['meter'])}"
-    where += ", energy MISSING" if facts.get("missing") else ", energy ESTIMATED" if facts.get("estimates") else ""
-    yield f"{facts['party']}, {where}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
+    where = "" if "estimated" in facts else f"meter {plain(facts['meter'])}"
+    energy = f"energy {word.upper()}" if (word := _energy_word(facts)) else ""
+    told = ", ".join(filter(None, (where, energy)))
+    yield f"{facts['party']}, {told}, {start} to {end} UTC, area {facts['area']}, run {facts['run']}:"
     if "lines" not in facts:
         return
     currency, lines = facts["currency"], facts["lines"]
@@ -4356,6 +4373,9 @@ def _origin_lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"  {file['sm3']}"
     if facts.get("estimates"):
         yield f"The importer estimated the energy by {plain(facts['estimates'])}."
+    for one in facts.get("approved", ()):
+        answers = f"{one['signer']} answers for it: {plain(one['reason'])}"
+        yield f"Register of {_time(one['boundary_s'])} UTC: {_register_word(one)}, {answers}"
     for clock in facts.get("clocks", ()):
         stated = f"{clock['state']}, {clock['offset_ms']} ms off"
         yield f"Reading of {_time(clock['boundary_s'])} UTC: gateway {clock['gateway']} stated its clock as {stated}."

@@ -420,5 +420,6 @@ IMPORTED_QUALITIES: Final = (0x00, 0x01, 0x02, 0x04, 0x21)  # measured, estimate
 IMPORT_ESTIMATE_UNCHECKED: Final = "that the importer estimated by the method that it names"
 TRADES_UNSHOWN: Final = "the trades that the fills come from: there are more than a bundle shows"
 APPROVED_UNREAD: Final = "that the meter showed the registers that its organisation answers for"
+SUBSTITUTE: Final = "substitute: "  # begins the reason of an approved register that nobody read
 PRIMARY_WH_MAX: Final = 10**9  # of a slot: what an approved register may give, and what all pieces may
 IMPORTED_UNSIGNED: Final = "no meter signed these values"

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gridweb.contract_words import ContractWords, shown
+from gridweb.format import QUALITY_WORDS
 from gridweb.i18n import N_, translate
 from gridweb.pages.line_tables import ANSWERS, CLAIM_TITLES, NOT_CHECKED
 
 LABELS: Final[Mapping[str, str]] = {
+    "answers_for": N_("%(signer)s answers for it: %(reason)s"),
     "area": N_("Area"),
     "block": N_("Block"),
     "certified_by": N_("Certified by"),
@@ -27,6 +29,8 @@ LABELS: Final[Mapping[str, str]] = {
     "not_checked_title": N_("Not checked"),
     "not_fetched": N_("The proof or the trust root cannot be fetched:"),
     "party": N_("Party"),
+    "quality": N_("Quality"),
+    "register": N_("Register of %(time)s"),
     "run": N_("Run"),
     "slot": N_("Slot"),
     "sum": N_("Sum of the slot"),
@@ -87,6 +91,7 @@ def verify_words(contracts: Iterable[ContractWords] = ()) -> dict[str, object]:
         "mark_texts": _said(MARK_TEXTS),
         "marks": _said(MARKS),
         "not_checked": {**_said(NOT_CHECKED), **{text: translate(text) for text in OPEN}, **open_texts},
+        "qualities": _said({word: title for word, (title, _state) in QUALITY_WORDS.items()}),
         "roles": _said(ROLES),
         "ties": _said(TIES),
     }

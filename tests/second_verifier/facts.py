@@ -104,6 +104,7 @@ class ApprovalFacts(NamedTuple):
     boundary_s: int = END_S
     installation: int = 1
     signer: str = "util"
+    reason: str = "read at the meter"
 
 
 class ImportFacts(NamedTuple):

@@ -383,6 +383,7 @@ APPROVED = Story(
     position=POSITION._replace(quality=2),
 )
 """The register at the slot's end is approved: the meter's limit does not count."""
+SUBSTITUTED = replace(APPROVED, approved=ApprovalFacts(51_000, reason="substitute: the meter stood still"))
 # The community's surplus is 800 Wh of h2, its deficit 1,000 Wh of h1. h1 owes 800 x 175,000 + 200 x 300,000 for energy,
 # 800 x 20,000 + 200 x 60,000 + 1,000 x 10,000 for network and levy.
 SHARED = Story(

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from tests.second_verifier.evidence import evidence_of
-from tests.second_verifier.story import CAME, LEFT, RESET, Story
+from tests.second_verifier.story import CAME, LEFT, RESET, SUBSTITUTED, Story
 from tests.second_verifier.test_second_changes import changed, words
 from tests.second_verifier.told import Told
 from tests.second_verifier.verify import verify
 
-HONEST_PARTS = {"a meter taken down inside the slot": LEFT, "a meter put up inside the slot": CAME}
+HONEST_PARTS = {
+    "a meter taken down inside the slot": LEFT,
+    "a meter put up inside the slot": CAME,
+    "a register that nobody read": SUBSTITUTED,
+}
 
 
 def _placed(story: Story, **changes: Any) -> Story:

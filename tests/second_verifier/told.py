@@ -406,7 +406,7 @@ class Told:
             {
                 "boundary_s": facts.boundary_s,
                 "installation": facts.installation,
-                "reason": "read at the meter",
+                "reason": facts.reason,
                 "registers": [facts.import_wh, 0],
             },
         )

@@ -14,6 +14,7 @@ const ROLE_WORDS = {
   administrator: "administrator",
   utility: "utility",
 };
+const SUBSTITUTE = "substitute: "; // begins the reason of an approved register that nobody read
 const TIE_WORDS = { genesis: "named by genesis", pinned: "pinned in the trust file" };
 const NANO_DIGITS = 9;
 const MICRO_DIGITS = 6;
@@ -41,10 +42,21 @@ export function utcTime(seconds) {
   return new Date(Number(shown) * 1000).toISOString().slice(0, 19).replace("T", " ");
 }
 
+/** Of a register that an organisation answers for: nobody read a substitute. */
+export const registerWord = ({ reason }) => (reason.startsWith(SUBSTITUTE) ? "substituted" : "corrected");
+
+/** Of an energy that does not end with a reading, "" for any other. */
+export function energyWord(facts) {
+  if (facts.missing) return "missing";
+  if (facts.estimates || facts.estimated) return "estimated";
+  const end = facts.approved?.findLast((one) => one.boundary_s === facts.slot_end_s);
+  return end === undefined ? "" : registerWord(end);
+}
+
 function energyWords(facts) {
-  const meter = facts.estimated === undefined ? `meter ${plain(facts.meter)}` : "energy ESTIMATED";
-  if (facts.missing) return `${meter}, energy MISSING`;
-  return facts.estimates ? `${meter}, energy ESTIMATED` : meter;
+  const word = energyWord(facts);
+  const meter = facts.estimated ? "" : `meter ${plain(facts.meter)}`;
+  return [meter, word && `energy ${word.toUpperCase()}`].filter(Boolean).join(", ");
 }
 
 /** The lines of the point as a table, and what they come to. */
@@ -106,6 +118,10 @@ function originLines(facts) {
       `Order ${placed.counter} was placed by aggregator ${placed.aggregator} under a mandate of the party's registry row.`),
     ...(facts.files ?? []).flatMap((file) => [`Imported from ${plain(file.name)}, SM3:`, `  ${file.sm3}`]),
     ...(facts.estimates ? [`The importer estimated the energy by ${plain(facts.estimates)}.`] : []),
+    ...(facts.approved ?? []).map((one) => {
+      const answers = `${one.signer} answers for it: ${plain(one.reason)}`;
+      return `Register of ${utcTime(one.boundary_s)} UTC: ${registerWord(one)}, ${answers}`;
+    }),
     ...(facts.clocks ?? []).map((clock) => {
       const stated = `${clock.state}, ${clock.offset_ms} ms off`;
       return `Reading of ${utcTime(clock.boundary_s)} UTC: gateway ${clock.gateway} stated its clock as ${stated}.`;

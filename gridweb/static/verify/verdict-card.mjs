@@ -4,7 +4,7 @@
  */
 import { VERIFIED } from "./answers.mjs";
 import { badge, element, filled } from "./elements.mjs";
-import { decimals, utcTime } from "./text.mjs";
+import { decimals, energyWord, registerWord, utcTime } from "./text.mjs";
 
 const STATES = { verified: "good", "not verified": "bad", "cannot be decided": "warn", "bad usage": "bad" };
 
@@ -75,6 +75,7 @@ export function billOf({ answer, facts }, words) {
   const rows = [
     [words.party, facts.party],
     [words.meter, facts.meter],
+    ...(energyWord(facts) === "" ? [] : [[words.quality, words.qualities[energyWord(facts)]]]),
     [words.slot, span],
     [words.area, facts.area],
     [words.run, facts.run],
@@ -82,6 +83,7 @@ export function billOf({ answer, facts }, words) {
     [words.ledger, facts.chain],
     [words.block, `${facts.height} · ${utcTime(facts.header_time_s)} UTC`],
     [words.certified_by, facts.certified_by?.join(", ") ?? words.not_certified],
+    ...(facts.approved ?? []).map((one) => answeredFor(one, words)),
     ...(facts.keys ?? []).map((key) => [`${words.roles[key.role]} ${key.signer}`, keyText(key, words)]),
   ];
   return element(
@@ -92,6 +94,12 @@ export function billOf({ answer, facts }, words) {
     facts.lines === undefined ? null : linesTable(facts, words),
   );
 }
+
+/** Of a register that nobody's meter signed: whose word it is, and why. */
+const answeredFor = (one, words) => [
+  filled(words.register, { time: `${utcTime(one.boundary_s)} UTC` }),
+  `${words.qualities[registerWord(one)]} · ${filled(words.answers_for, { signer: one.signer, reason: one.reason })}`,
+];
 
 const keyText = (key, words) => [
   `${tieText(key.tie, words)} · SM3 `,

@@ -18,7 +18,8 @@ from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
 from tests.conftest import REPOSITORY
 from tests.external import needs
-from tests.unit.verify.honest import HONEST, TRADE
+from tests.second_verifier.story import SUBSTITUTED
+from tests.unit.verify.honest import HONEST, TRADE, evidence
 from tests.unit.verify.javascript import HANDLERS, INSTALL, JavaScript, check_agreement, javascript
 from tests.unit.verify.mutants import Mutant, mutants
 from tests.unit.verify.test_verifiers_agree import SEED
@@ -65,7 +66,9 @@ def test_it_answers_every_vector_as_the_vector_expects(handler: str, in_javascri
 
 
 def good_bundles() -> Iterator[Mutant]:
-    """Honest bundles, each with its book and without."""
+    """Honest bundles, each with its book and without, and one of a register that nobody read."""
+    unread = evidence(SUBSTITUTED)
+    yield Mutant("a register that nobody read", unread.bundle_bytes, unread.trust_bytes, None, is_unkeyed=True)
     for name, world in HONEST.items():
         for book in (None, world.book_bytes):
             yield Mutant(name, world.bundle_bytes, world.trust_bytes, book, is_unkeyed=True)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gridcore import cbor, verify
+from gridcore.transactions.approve_reading import SUBSTITUTE
 from gridevidence.digests import remade
-from tests.second_verifier.story import NEW_SIGNERS, OLD_SIGNERS, Story
+from tests.second_verifier.story import APPROVED, NEW_SIGNERS, OLD_SIGNERS, SUBSTITUTED, Story
 from tests.unit.verify.honest import (
     HONEST,
     TRADE,
@@ -75,6 +76,23 @@ def test_a_run_that_another_one_follows_says_so() -> None:
     verdict = verify.verify_bundle(HONEST["a later run"].bundle_bytes, trust_of(HONEST["a later run"]))
     assert verdict.facts["later_runs"] == ["corrected"]
     assert "A later run of this slot was known then: corrected." in verify.render(verdict, as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("story", "word", "reason"),
+    [
+        (APPROVED, "corrected", "read at the meter"),
+        (SUBSTITUTED, "substituted", f"{SUBSTITUTE}the meter stood still"),
+    ],
+    ids=["read", "not read"],
+)
+def test_a_register_that_an_organisation_answers_for_is_called_by_whether_it_was_read(
+    story: Story, word: str, reason: str
+) -> None:
+    of = evidence(story)
+    told = verify.render(verify.verify_bundle(of.bundle_bytes, trust_of(of)), as_json=False)
+    assert f"h1, meter M-1, energy {word.upper()}, 1970-01-01 02:30 to 02:45 UTC" in told
+    assert f"Register of 1970-01-01 02:45:00 UTC: {word}, util answers for it: {reason}\n" in told
 
 
 def test_a_trust_root_of_one_signer_is_called_the_operators_own_word() -> None:
