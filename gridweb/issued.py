@@ -50,13 +50,14 @@ class IssuedDocument(NamedTuple):
 
 
 class IssuedLine(NamedTuple):
-    """A line of a document. exact_nano: before it was rounded once."""
+    """A line of a document. exact_nano: before it was rounded once; tax_ppm: of a document whose lines say the rate of their tax, else None."""
 
     line_kind: str
     account: str
     energy_wh: int
     exact_nano: int
     amount_nano: int
+    tax_ppm: int | None = None
 
 
 class IssuedTax(NamedTuple):

@@ -137,7 +137,7 @@ async def issued_document_table(source: Source, viewer: Viewer, party: str, numb
             note=not_usable(IssuedBook(fault=str(error))),
         )
     rows: list[tuple[Any, ...]] = [
-        (line.line_kind, line.energy_wh or None, line.exact_nano, None, None, line.amount_nano, line.account)
+        (line.line_kind, line.energy_wh or None, line.exact_nano, line.tax_ppm, None, line.amount_nano, line.account)
         for line in parts.lines
     ]
     rows += [("", None, None, tax.tax_ppm, tax.taxed_nano, tax.tax_nano, None) for tax in parts.taxes]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from settlement.invoicing.documents import LineOf
+
 
 class Line(NamedTuple):
-    """A kind of line. account: who receives it; energy_wh, amount_nano: exact; amount: quanta."""
+    """A kind of line at a rate, or at all of them. account: who receives it; energy_wh, amount_nano: exact; amount: quanta."""
 
     account: str
     energy_wh: int
@@ -31,9 +34,9 @@ class Tax(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What is owed by some terms: lines by kind, and the taxes on them by rate (ppm)."""
+    """What is owed by some terms: lines by kind and rate (None: no tax, or all rates of the kind together), and the taxes on them by rate (ppm)."""
 
-    lines: Mapping[str, Line] = {}
+    lines: Mapping[LineOf, Line] = {}
     taxes: Mapping[int, Tax] = {}
 
     @property
@@ -53,40 +56,80 @@ class Claim(NamedTuple):
 
     @property
     def is_nothing(self) -> bool:
-        """Whether a document of it would say no amount; what is less than a quantum waits for the next document."""
-        return not any(map(any, self.taxes.values())) and not any(line.amount for line in self.lines.values())
+        """Whether a document of it would say no amount of any kind; what is less than a quantum waits for the next document."""
+        amounts = defaultdict[str, int](int)
+        for of, line in self.lines.items():
+            amounts[of.line_kind] += line.amount
+        return not any(map(any, self.taxes.values())) and not any(amounts.values())
+
+    def of_kind(self, line_kind: str) -> list[Line]:
+        """The lines of a kind, at whatever rate."""
+        return [line for of, line in self.lines.items() if of.line_kind == line_kind]
 
     def rounding_nano(self, quantum_nano: int) -> int:
         """What rounding added to the exact lines."""
         return self.net * quantum_nano - sum(line.amount_nano for line in self.lines.values())
 
 
+class Difference(NamedTuple):
+    """What a document is to say. is_rated: whether some kind of its lines has several rates, each with a line of its own."""
+
+    terms: Terms
+    claim: Claim
+    is_rated: bool
+
+
+def together(lines: Iterable[Line]) -> Line:
+    """Some lines of one kind, at least one, as one."""
+    first, *others = lines
+    for line in others:
+        first = Line(first.account, *(a + b for a, b in zip(first[1:], line[1:], strict=True)))
+    return first
+
+
 def total(claims: Iterable[Claim]) -> Claim:
     """Some claims of the same terms together."""
-    lines: dict[str, Line] = {}
+    lines: dict[LineOf, Line] = {}
     taxes: dict[int, Tax] = {}
     for claim in claims:
         for rate, tax in claim.taxes.items():
             taxed = taxes.get(rate, Tax(0, 0))
             taxes[rate] = Tax(taxed.taxed + tax.taxed, taxed.tax + tax.tax)
-        for kind, line in claim.lines.items():
-            known = lines.get(kind, Line(line.account, 0, 0, 0))
-            lines[kind] = Line(line.account, *(a + b for a, b in zip(known[1:], line[1:], strict=True)))
+        for of, line in claim.lines.items():
+            lines[of] = together([line, lines[of]]) if of in lines else line
     return Claim(
-        {kind: line for kind, line in lines.items() if any(line[1:])},
+        {of: line for of, line in lines.items() if any(line[1:])},
         {rate: taxes[rate] for rate in sorted(taxes, reverse=True) if any(taxes[rate])},
     )
 
 
-def differences(now: Mapping[Terms, Claim], issued: Mapping[Terms, Claim]) -> list[tuple[Terms, Claim]]:
+def differences(now: Mapping[Terms, Claim], issued: Mapping[Terms, Claim]) -> list[Difference]:
     """What has to be issued so that all documents together say what is owed now; what other terms said is taken back first."""
     before = [terms for terms in sorted(issued) if terms not in now]
-    found = [
-        (terms, total([now.get(terms, Claim()), _negated(issued.get(terms, Claim()))])) for terms in [*before, *now]
-    ]
-    return [(terms, claim) for terms, claim in found if not claim.is_nothing]
+    found = [_difference(terms, now.get(terms, Claim()), issued.get(terms, Claim())) for terms in [*before, *now]]
+    return [one for one in found if not one.claim.is_nothing]
+
+
+def _difference(terms: Terms, now: Claim, issued: Claim) -> Difference:
+    """A kind that has several rates has a line of each, but where something was issued of it without its rate: then it has one of all."""
+    rates = defaultdict[str, set[int | None]](set)
+    for of in (*now.lines, *issued.lines):
+        rates[of.line_kind].add(of.tax_ppm)
+    unsaid = {of.line_kind for of, line in issued.lines.items() if of.tax_ppm is None and any(line[1:])}
+    rated = {kind for kind, own in rates.items() if len(own - {None}) > 1} - unsaid
+    only = {kind: next(iter(own)) for kind, own in rates.items() if len(own) == 1 and kind not in unsaid}
+
+    def aligned(claim: Claim) -> Claim:
+        lines: dict[LineOf, Line] = {}
+        for of, line in claim.lines.items():
+            key = of if of.line_kind in rated else LineOf(of.line_kind, only.get(of.line_kind))
+            lines[key] = together([line, lines[key]]) if key in lines else line
+        return claim._replace(lines=lines)
+
+    change = total([aligned(now), _negated(aligned(issued))])
+    return Difference(terms, change, is_rated=any(of.line_kind in rated for of in change.lines))
 
 
 def _negated(claim: Claim) -> Claim:
-    lines = {kind: Line(line.account, *(-value for value in line[1:])) for kind, line in claim.lines.items()}
+    lines = {of: Line(line.account, *(-value for value in line[1:])) for of, line in claim.lines.items()}
     return Claim(lines, {rate: Tax(-one.taxed, -one.tax) for rate, one in claim.taxes.items()})

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.settling.chain import Scope
-from gridledger.settling.outgoing.book import DOCUMENTS, LINES, TAXES, Batch, Book, folder_of, read_book
-from gridledger.settling.outgoing.making import Made, check_book, made_rows
+from gridledger.settling.outgoing.book import DOCUMENTS, LINES, TAXES, Batch, Book, folder_of, is_rated, read_book
+from gridledger.settling.outgoing.making import Made, check_book, made_rows, without_rates
 from gridledger.settling.replaying_documents import Differing
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
@@ -34,6 +34,9 @@ def book_again(data_dir: Path, folder: Path, guard: Path | None, progress: Calla
             check_book(reader, [issue], Scope(issue.zone, reader.height), folder)
             scope = Scope(issue.zone, issue.height, issue.area or None)
             made, _ = made_rows(reader, scope, issue, book)
+            if not is_rated(batch.lines):  # before lines had rates they stood together, whatever rates there were
+                lines = without_rates(made.lines)
+                made = made._replace(lines=[row for row in lines if row.energy_wh or row.amount_nano or row.amount])
             differing = _first_differing(folder_of(folder, issue.issue).name, batch, made)
             if differing is not None:
                 return BookAgain(issue.issue, book.documents, differing)

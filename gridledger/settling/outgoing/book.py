@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from sys import intern
 from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
@@ -19,11 +19,12 @@ from gridcore.files import sync_files
 from gridcore.forms import Form, integer
 from gridcore.sm3 import hasher
 from gridledger.settling.files.fault import FilesError, fault
-from gridledger.settling.files.table import Header, Table
+from gridledger.settling.files.table import Fields, Header, Table
 from gridledger.settling.outgoing.fields import BALANCE, FORMS
 from gridledger.settling.results.general_ledger import EntryRow
 from gridledger.tables.files import write_rows
 from settlement.invoicing.account import sort_of
+from settlement.invoicing.documents import LineOf
 from settlement.invoicing.issued import Claim, Line, Tax, Terms, total
 
 ISSUE: Final = "issue.csv"
@@ -109,7 +110,10 @@ class DocumentRow(NamedTuple):
 
 
 class DocumentLineRow(NamedTuple):
-    """A line of a document. energy_wh, amount_nano: exact; amount: quanta."""
+    """A line of a document. energy_wh, amount_nano: exact; amount: quanta.
+
+    tax_ppm: the rate of its tax, None for no tax and for several together. ``LINES`` has it where some kind of an issue has a line of each of several.
+    """
 
     number: str
     line_kind: str
@@ -117,6 +121,7 @@ class DocumentLineRow(NamedTuple):
     energy_wh: int
     amount_nano: int
     amount: int
+    tax_ppm: int | None = None
 
 
 class DocumentTaxRow(NamedTuple):
@@ -155,6 +160,7 @@ class Book:
         self.invoices: dict[Subject, str] = {}
         self._claims: dict[Subject, dict[Terms, list[Claim]]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
+        self._lines_of: dict[LineOf, LineOf] = {}
         self.documents = 0
 
     def add(self, batch: Batch) -> None:
@@ -162,11 +168,11 @@ class Book:
         self.issues.append(batch.issue)
         if (batch.issue.issue, batch.issue.documents) != (len(self.issues), len(batch.documents)):
             raise fault(ISSUE, f"is not of issue {len(self.issues)} with {len(batch.documents)} documents", _RIGHT)
-        lines: dict[str, dict[str, Line]] = defaultdict(dict)
+        lines: dict[str, dict[LineOf, Line]] = defaultdict(dict)
         for row in batch.lines:
-            lines[row.number][intern(row.line_kind)] = Line(
-                intern(row.account), row.energy_wh, row.amount_nano, row.amount
-            )
+            of = LineOf(intern(row.line_kind), row.tax_ppm)
+            known = self._lines_of.setdefault(of, of)
+            lines[row.number][known] = Line(intern(row.account), row.energy_wh, row.amount_nano, row.amount)
         taxes: dict[str, dict[int, Tax]] = defaultdict(dict)
         for tax in batch.taxes:
             taxes[tax.number][tax.tax_ppm] = Tax(tax.taxed, tax.tax)
@@ -259,6 +265,11 @@ def read_parts(folder: Path, issue: IssueRow) -> Mapping[str, Parts]:
     return {number: Parts(lines.get(number, []), taxes.get(number, [])) for number in {**lines, **taxes}}
 
 
+def is_rated(lines: Iterable[DocumentLineRow]) -> bool:
+    """Whether the lines of an issue say the rates of their tax."""
+    return any(row.tax_ppm is not None for row in lines)
+
+
 def write_batch(
     out: Path,
     issue: IssueRow,
@@ -269,7 +280,7 @@ def write_batch(
 ) -> IssueRow:
     """Make the files of an issue in ``out``, which is empty, so that they survive a power failure; its row as it stands there."""
     write_rows(out / DOCUMENTS, DocumentRow._fields, documents)
-    write_rows(out / LINES, DocumentLineRow._fields, lines)
+    _write_lines(out / LINES, lines)
     write_rows(out / TAXES, DocumentTaxRow._fields, taxes)
     write_rows(out / ENTRIES, EntryRow._fields, entries)
     documents_sm3, lines_sm3, taxes_sm3, entries_sm3 = _digests(out)
@@ -279,6 +290,15 @@ def write_batch(
     write_rows(out / ISSUE, IssueRow._fields, [whole])
     sync_files(out)
     return whole
+
+
+def _write_lines(path: Path, lines: Sequence[DocumentLineRow]) -> None:
+    """With the column of rates where some line says one."""
+    *fields, rate = DocumentLineRow._fields
+    if is_rated(lines):
+        write_rows(path, (*fields, rate), [(*row[:-1], "" if row.tax_ppm is None else row.tax_ppm) for row in lines])
+    else:
+        write_rows(path, fields, [row[:-1] for row in lines])
 
 
 def digest_of(path: Path) -> str:
@@ -339,21 +359,33 @@ R = TypeVar("R", bound=NamedTuple)
 
 
 def _rows(folder: Path, name: str, record: type[R]) -> list[R]:
-    fields: Sequence[str] = record._fields
-    whole = [field for field, kind in get_type_hints(record).items() if kind is int]
+    """The rows of a file; a number that a record may lack is None where its field is empty, or its column not there."""
+    hints = get_type_hints(record)
+    optional = [field for field, kind in hints.items() if kind == int | None]
+    required = [field for field in record._fields if field not in optional]
+    whole = [field for field, kind in hints.items() if kind is int]
     found: list[R] = []
     if not (folder / name).is_file():
         raise fault(name, "is not there", _RIGHT)
-    for block in Table(folder / name, Header(fields)).blocks():
-        columns: dict[str, list[Any]] = {field: block.columns[field].texts() for field in fields}
-        for field in whole:
-            for at, text in enumerate(columns[field]):
-                if not _WHOLE.fullmatch(text):
-                    raise block.columns[field].fault(at, "is no whole number", _RIGHT)
-            columns[field] = list(map(int, columns[field]))
-        for field, form in _forms(fields, whole):
-            wrong = next((at for at, value in enumerate(columns[field]) if not form.holds(value)), None)
+    for block in Table(folder / name, Header(required, optional)).blocks():
+        columns: dict[str, list[Any]] = {field: column.texts() for field, column in block.columns.items()}
+        for field in (one for one in (*whole, *optional) if one in columns):
+            columns[field] = _numbers(block.columns[field], is_optional=field in optional)
+        for field, form in _forms(list(columns), whole):
+            values = enumerate(columns[field])
+            wrong = next((at for at, value in values if value is not None and not form.holds(value)), None)
             if wrong is not None:
                 raise block.columns[field].fault(wrong, f"is not {form.words}", _RIGHT)
-        found += [record(*row) for row in zip(*(columns[field] for field in fields), strict=True)]
+        nothing = [None] * len(block.row)
+        found += [record(*row) for row in zip(*(columns.get(one, nothing) for one in record._fields), strict=True)]
+    return found
+
+
+def _numbers(fields: Fields, *, is_optional: bool) -> list[int | None]:
+    """Whole numbers; None of an empty field where it may be empty."""
+    found: list[int | None] = []
+    for at, text in enumerate(fields.texts()):
+        if not _WHOLE.fullmatch(text) and not (is_optional and not text):
+            raise fields.fault(at, "is no whole number", _RIGHT)
+        found.append(int(text) if text else None)
     return found

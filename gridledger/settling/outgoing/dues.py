@@ -35,17 +35,11 @@ def _of_parties(billing: Billing, zone: str, area: str) -> Iterator[Due]:
             billing.billed(billing.run(run), party)
     for party in billing.points_of_party:
         whole = billing.invoices.whole(party, billing.sheets.names, 0)
-        lines: dict[str, Line] = {}
+        lines: dict[LineOf, Line] = {}
         for of_line, one in whole.lines.items():
             kind, account = billing.kinds[of_line.kind]
-            amounts = {} if whole.document is None else whole.document.lines
-            known = lines.get(kind, Line(account, 0, 0, 0))
-            lines[kind] = Line(
-                account,
-                known.energy_wh + one.energy_wh,
-                known.amount_nano + one.amount_nano,
-                known.amount + amounts.get(LineOf(kind, of_line.tax_ppm), 0),
-            )
+            amounts, rated = {} if whole.document is None else whole.document.lines, LineOf(kind, of_line.tax_ppm)
+            lines[rated] = Line(account, one.energy_wh, one.amount_nano, amounts.get(rated, 0))
         of = Subject(party, month, zone, area, ENERGY)
         yield Due(of, _terms(billing.terms_in(party, month)), Claim(lines, _taxes(whole.document)))
 
@@ -55,8 +49,8 @@ def _of_balances(balance: BalanceBook, zone: str) -> Iterator[Due]:
     for one in at_once.issued():
         of = Subject(one.of.party, one.of.month, zone, one.of.area, BALANCE)
         lines = {
-            row.line_kind: Line(counter_account(row.area, row.line_kind), row.energy_wh, row.amount_nano, row.amount)
-            for row in at_once.line_rows([one])
+            line.of: Line(counter_account(one.of.area, line.of.line_kind), *line.added, line.amount)
+            for line in at_once.lines(one)
         }
         yield Due(of, _terms(one.terms), Claim(lines, _taxes(one.document)))
 

@@ -20,16 +20,16 @@ from gridledger.settling.month_derivation import DocumentName, MonthDerivation, 
 from gridledger.settling.month_lines import bracketed, month_lines
 from gridledger.settling.outgoing.book import Book, DocumentLineRow, DocumentRow, IssueRow, read_book
 from gridledger.settling.outgoing.fields import BALANCE
-from gridledger.settling.outgoing.making import check_book, slots_to_issue
+from gridledger.settling.outgoing.making import check_book, slots_to_issue, without_rates
 from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
-from settlement.invoicing.issued import Claim, Line
+from settlement.invoicing.issued import Claim, Line, together
 from settlement.invoicing.total import HALF_UP_AWAY
 
 
 class _Found(NamedTuple):
-    """A line of a book: its document and issue, its row, and what was issued of its kind before, by the same terms."""
+    """A kind of line of a document of a book: its issue, its row with all rates together, and what was issued of its kind before, by the same terms."""
 
     issue: IssueRow
     document: DocumentRow
@@ -69,12 +69,12 @@ def _find(folder: Path, number: str, kind: str) -> _Found:
         if document is None:
             book.add(batch)
             continue
-        known = {row.line_kind: row for row in batch.lines if row.number == number}
+        known = {row.line_kind: row for row in without_rates(batch.lines) if row.number == number}
         if kind not in known:
             raise UsageError(f"--line {number}: the document has no line {excerpt(kind)}; {nearest(kind, known)}")
-        before = book.claims(document.of).get(document.terms, Claim()).lines.get(kind)
         row = known[kind]
-        return _Found(batch.issue, document, row, before or Line(row.account, 0, 0, 0))
+        before = book.claims(document.of).get(document.terms, Claim()).of_kind(kind)
+        return _Found(batch.issue, document, row, together([Line(row.account, 0, 0, 0), *before]))
     raise UsageError(f"--line {excerpt(number)}: the book {folder} has no document of this number")
 
 

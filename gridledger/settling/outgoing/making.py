@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,8 @@ from ledger.store.offline import reading
 from ledger.store.reader import LedgerReader
 from settlement.catalogue import CONTRACTS
 from settlement.invoicing.account import sort_of
-from settlement.invoicing.issued import Claim, Terms, differences
+from settlement.invoicing.documents import LineOf, highest_first
+from settlement.invoicing.issued import Claim, Line, Terms, differences, together
 
 
 class Asked(NamedTuple):
@@ -164,7 +166,7 @@ def _left_out(reader: LedgerReader, dues: Sequence[Due], book: Book) -> list[Lef
     """Whose documents are still to be issued of some dues: nobody whose own organisation has issued them into the same book."""
     found: dict[str, set[str]] = {}
     for of, terms, claim in dues:
-        if any(True for _ in differences({terms: claim}, book.claims(of))):
+        if differences({terms: claim}, book.claims(of)):
             found.setdefault(_organisation_of(reader, of.party) or "", set()).add(of.party)
     return [LeftOut(name, sorted(found[name], key=utf8)) for name in sorted(found, key=utf8)]
 
@@ -283,16 +285,32 @@ def _organisation_of(reader: LedgerReader, party: str) -> str | None:
 
 def _numbered(dues: Sequence[Due], row: IssueRow, book: Book) -> Made:
     documents, lines = list[DocumentRow](), list[DocumentLineRow]()
-    taxes, entries = list[DocumentTaxRow](), list[EntryRow]()
+    taxes, entries, has_rates = list[DocumentTaxRow](), list[EntryRow](), False
     for of, terms, claim in dues:
-        for by, change in differences({terms: claim}, book.claims(of)):
+        for by, change, is_rated in differences({terms: claim}, book.claims(of)):
             one = _document(of, by, change, row, book, len(documents))
             documents.append(one)
-            own = [DocumentLineRow(one.number, kind, *change.lines[kind]) for kind in sorted(change.lines, key=utf8)]
+            own = [
+                DocumentLineRow(one.number, of.line_kind, *change.lines[of], of.tax_ppm)
+                for of in sorted(change.lines, key=_in_order)
+            ]
             lines += own
             taxes += [DocumentTaxRow(one.number, rate, *tax) for rate, tax in change.taxes.items()]
             entries += _entries(one, own)
-    return Made(documents, lines, taxes, entries)
+            has_rates |= is_rated
+    return Made(documents, lines if has_rates else without_rates(lines), taxes, entries)
+
+
+def _in_order(of: LineOf) -> tuple[bytes, int]:
+    return utf8(of.line_kind), highest_first(of.tax_ppm)
+
+
+def without_rates(lines: Sequence[DocumentLineRow]) -> list[DocumentLineRow]:
+    """The lines of an issue by kinds, all rates of one together, as issues have them in which no kind has several."""
+    return [
+        DocumentLineRow(number, kind, *together(Line(*row[2:-1]) for row in rows))
+        for (number, kind), rows in groupby(lines, key=lambda row: (row.number, row.line_kind))
+    ]
 
 
 def _document(of: Subject, terms: Terms, change: Claim, row: IssueRow, book: Book, given: int) -> DocumentRow:
@@ -320,7 +338,7 @@ def _document(of: Subject, terms: Terms, change: Claim, row: IssueRow, book: Boo
 
 def _entries(one: DocumentRow, lines: Sequence[DocumentLineRow]) -> Iterator[EntryRow]:
     """The double entry of a document: together they are its gross amount."""
-    owed = [(row.line_kind, row.account, row.amount_nano) for row in lines]
+    owed = [(row.line_kind, row.account, row.amount_nano) for row in without_rates(lines)]
     owed += [("tax", TAX_ACCOUNT, one.tax * one.quantum_nano), ("rounding", ROUNDING_ACCOUNT, one.rounding)]
     for kind, account, nano in owed:
         if nano:

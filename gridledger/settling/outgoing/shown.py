@@ -92,7 +92,9 @@ class ShownBook:
             found = self._parts_of(issues[document.issue - 1]).get(document.number, Parts((), ()))
         quantum_nano = document.quantum_nano
         lines = [
-            IssuedLine(row.line_kind, row.account, row.energy_wh, row.amount_nano, row.amount * quantum_nano)
+            IssuedLine(
+                row.line_kind, row.account, row.energy_wh, row.amount_nano, row.amount * quantum_nano, row.tax_ppm
+            )
             for row in found.lines
         ]
         taxes = [IssuedTax(row.tax_ppm, row.taxed * quantum_nano, row.tax * quantum_nano) for row in found.taxes]

@@ -16,8 +16,10 @@ from gridledger.settling.dataset import InvoiceTerms
 from gridledger.settling.disputed import Contestable, nets_of_line
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.month_derivation import DocumentName, derive_document
+from gridledger.settling.outgoing.book import ISSUE, LINES, digest_of
 from gridledger.settling.outgoing.explained import derive_issued_line
 from gridledger.settling.results.balance_book import BalanceBook, BalanceDay
+from gridledger.tables.files import write_rows
 from settlement.invoicing.documents import LineOf
 from settlement.tariffs.taxes import RateFrom
 from tests.slow.invoices import rounded
@@ -170,12 +172,18 @@ def test_every_line_of_several_rates_is_derived_and_computed_again(
     path.write_text(text)
 
 
+def issue(settled: Path, book: Path) -> list[str]:
+    """June issued into a book; what names ledger and book."""
+    data = ["--data", str(settled / "ledger"), "--book", str(book)]
+    command = ["settle", "issue", *data, "--month", "2025-06", "--issuer", OPERATOR, "--so-far", "--date", "2025-07-03"]
+    assert main(command) == 0
+    return data
+
+
 def test_an_issue_of_such_a_month_has_the_taxes_of_each_rate_and_is_explained_and_computed_again(
     settled: Path, tmp_path: Path
 ) -> None:
-    data = ["--data", str(settled / "ledger"), "--book", str(tmp_path / "book")]
-    command = ["settle", "issue", *data, "--month", "2025-06", "--issuer", OPERATOR, "--so-far", "--date", "2025-07-03"]
-    assert main(command) == 0
+    data = issue(settled, tmp_path / "book")
     folder = tmp_path / "book" / "0001"
     number = next(one["number"] for one in rows(folder, "documents.csv") if one["party"] == "M1")
     of_rate = {one["tax_ppm"]: int(one["tax"]) for one in rows(folder, "document_taxes.csv") if one["number"] == number}
@@ -184,10 +192,36 @@ def test_an_issue_of_such_a_month_has_the_taxes_of_each_rate_and_is_explained_an
         if (one["party"], one["month"]) == ("M1", "2025-06"):
             from_files[one["tax_ppm"]] += int(one["tax"])
     assert of_rate == dict(from_files)
-    kinds = [one["line_kind"] for one in rows(folder, "document_lines.csv") if one["number"] == number]
+    lines = [one for one in rows(folder, "document_lines.csv") if one["number"] == number]
+    assert {(one["line_kind"], one["tax_ppm"]): int(one["amount_nano"]) for one in lines} == nano_of_month(
+        settled, "M1"
+    )
+    taxed = {one["tax_ppm"]: one["taxed"] for one in rows(folder, "document_taxes.csv") if one["number"] == number}
+    assert {rate: str(sum(int(one["amount"]) for one in lines if one["tax_ppm"] == rate)) for rate in taxed} == taxed
+    kinds = dict.fromkeys(one["line_kind"] for one in lines)
     found = [derive_issued_line(settled / "ledger", tmp_path / "book", number, kind, None) for kind in kinds]
     assert [one.name for one in found if not one.holds] == []
     assert main(["settle", "replay", *data]) == 0
+
+
+def test_a_book_whose_lines_have_no_rates_is_computed_again_and_goes_on(settled: Path, tmp_path: Path) -> None:
+    """As releases made them before: a kind has one line, of all its rates."""
+    data = issue(settled, tmp_path / "book")
+    folder = tmp_path / "book" / "0001"
+    of_kind: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for one in rows(folder, "document_lines.csv"):
+        sums = of_kind[one["number"], one["line_kind"], one["account"]]
+        sums[:] = (
+            known + int(one[name]) for known, name in zip(sums, ("energy_wh", "amount_nano", "amount"), strict=True)
+        )
+    lines, (stated,) = [(*key, *sums) for key, sums in of_kind.items()], rows(folder, ISSUE)
+    for name in (LINES, ISSUE):
+        (folder / name).unlink()
+    write_rows(folder / LINES, ("number", "line_kind", "account", "energy_wh", "amount_nano", "amount"), lines)
+    write_rows(folder / ISSUE, [*stated], [[*{**stated, "lines_sm3": digest_of(folder / LINES)}.values()]])
+    assert main(["settle", "replay", *data]) == 0
+    issue(settled, tmp_path / "book")
+    assert [path.name for path in sorted((tmp_path / "book").glob("0*"))] == ["0001"], "nothing is owed otherwise"
 
 
 def test_what_is_contested_of_a_line_of_several_rates_counts_at_the_highest_first() -> None:
