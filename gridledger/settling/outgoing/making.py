@@ -291,8 +291,8 @@ def _numbered(dues: Sequence[Due], row: IssueRow, book: Book) -> Made:
             one = _document(of, by, change, row, book, len(documents))
             documents.append(one)
             own = [
-                DocumentLineRow(one.number, of.line_kind, *change.lines[of], of.tax_ppm)
-                for of in sorted(change.lines, key=_in_order)
+                DocumentLineRow(one.number, line_of.line_kind, *change.lines[line_of], line_of.tax_ppm)
+                for line_of in sorted(change.lines, key=_in_order)
             ]
             lines += own
             taxes += [DocumentTaxRow(one.number, rate, *tax) for rate, tax in change.taxes.items()]
