@@ -89,9 +89,13 @@ def dataset_of_zone(reader: LedgerReader, zone: Zone, areas: Sequence[str], span
     points, energies = facts.points, facts.energies
     billed = points.billed()
     own, timezone = rows[billed], _timezone(reader, areas, int(slots[0]))
-    stated = facts.prices.stated([points.name(row) for row in own.tolist()], own, LocalTime(timezone))
-    agreed = facts.agreements.found(slots)
     of_billed = points.rows(own)
+    with_points = {point.area for point in (*of_billed, *borders.points)}
+    names = [points.name(row) for row in own.tolist()]
+    stated = facts.prices.stated(names, own, with_points, LocalTime(timezone))
+    if not len(own):
+        raise UsageError(f"nobody is billed in {', '.join(areas)} {_span_words(slots)}; name other slots or areas")
+    agreed = facts.agreements.found(slots)
     placed = sorted(
         zip([*of_billed, *borders.points], [*billed.tolist(), *borders.places], strict=True),
         key=lambda one: one[0].point.encode(),
@@ -146,13 +150,16 @@ def _facts(reader: LedgerReader, zone: Zone, areas: Sequence[int], of: _Rows, sl
         is_known = (is_billed & (settled.quality != ABSENT_QUALITY)) | (of.is_border & known_rows(settled))
         _note_energies(settled, is_known, energies, at)
     if not contracts:
-        span = f"from {to_iso(int(slots[0]))} to {to_iso(int(slots[-1]))}"
-        raise UsageError(f"nobody is billed {span}; name other slots")
+        raise UsageError(f"nobody is billed {_span_words(slots)}; name other slots")
     contract, *others = contracts
     if others:
         since = to_iso(contracts[others[0]])
         raise UsageError(f"from {since} on {others[0]} settles, before {contract}; name days of one of them")
     return _Facts(points, prices, agreements, energies, contract, corrected)
+
+
+def _span_words(slots: Int64) -> str:
+    return f"from {to_iso(int(slots[0]))} to {to_iso(int(slots[-1]))}"
 
 
 def _notes_of_slots(reader: LedgerReader, slots: Int64, quality: NDArray[np.uint8], corrected: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,8 +79,8 @@ class PriceFacts:
             self._area_of[row] = area
             self._note_prices(leaf, _Price("", -1, row), stated[place] if place >= 0 else of_area[area])
 
-    def stated(self, points: Sequence[str], rows: Int64, days: LocalTime) -> Stated:
-        """All of it. ``points``: the names of ``rows``, of those that are in the folder; days: when local days begin.
+    def stated(self, points: Sequence[str], rows: Int64, areas: Collection[str], days: LocalTime) -> Stated:
+        """All of it. ``points``: the names of ``rows``, of those that are in the folder; areas: that have points there; days: when local days begin.
 
         UsageError where no run knows any of the areas.
         """
@@ -92,7 +92,8 @@ class PriceFacts:
         prices = {price.key: changes[0].value for price, changes in found.items() if price.area == first}
         dated = [key for key in prices if self._is_dated(key, days)]
         series = [rows for key in prices for rows in self._series(key, name_of, is_dated=key in dated)]
-        return Stated(prices, self._terms or {}, list(self._later(prices, dated)), series)
+        of_folder = [rows for rows in series if rows.area is None or rows.area in areas]
+        return Stated(prices, self._terms or {}, list(self._later(prices, dated)), of_folder)
 
     @property
     def _known_areas(self) -> list[int]:

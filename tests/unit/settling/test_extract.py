@@ -18,7 +18,6 @@ from gridledger.cli import main
 from gridledger.settling.chain.founding import ZONE_NAME
 from gridledger.settling.dataset import Dataset
 from gridledger.settling.extract import ledger as extract_ledger
-from gridledger.settling.extract import tariffs as extract_tariffs
 from gridledger.settling.extract.changes import Change, Changes, RowChanges
 from gridledger.settling.extract.writing import write_folder
 from gridledger.settling.files.folder import read_folder
@@ -33,7 +32,7 @@ from tests.unit.settling.tariffs_in_toml import BY_DAYS, GROUPS, SERIES_LEVELS_A
 from tests.unit.settling.test_dated_prices import entry, rules_with
 from tests.unit.settling.test_sharing_folder import HALVES, community
 from tests.unit.settling.test_tax_changes import stepped_of
-from tests.worlds.consortium import FIRST_S, SLOT_S, TERMS, Consortium, area, feeder, household, rules, zone
+from tests.worlds.consortium import FIRST_S, PRICES, SLOT_S, TERMS, Consortium, area, feeder, household, rules, zone
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.transactions import Sender
 
@@ -451,29 +450,30 @@ def test_an_area_that_was_registered_behind_the_settled_slots_is_left_out(
     assert "no run of these slots knows a-9, registered after them; name later days" in line
 
 
-def test_reactive_energy_that_reaches_beyond_the_slots_of_a_span_is_said(
+def test_prices_of_an_area_without_points_are_left_out_and_it_alone_is_no_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answered(capsys, "files", make_folder(tmp_path / "in", BY_DAY), "--out", tmp_path / "out")
-    part = ("--until", "2025-06-15T00:30:00+02:00", "--out", tmp_path / "part")
-    answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", *part)
-    line = "2 spans of reactive energy (P1 first) reach beyond these slots: factor is not charged in their months"
-    assert line in str(answer["notes"])
-    again = answered(capsys, "files", tmp_path / "part", "--out", tmp_path / "again")
-    assert "factor of M1 is not charged in 2025-06: " in str(again["notes"])
-
-
-def test_more_spans_of_reactive_energy_than_a_file_takes_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    halves = [
-        f"2025-06-14T{hour},P1,1,0\n" for hour in ("23:00:00,2025-06-14T23:30:00", "23:30:00,2025-06-15T00:00:00")
+    other = rules("other", prices={**PRICES, "levy_micro_per_kwh": 50_000})
+    world = Consortium(
+        rules=[rules(), other],
+        areas=[area("a-1"), area("a-2", rules="other")],
+        meters=[household(1, "p-1", trades=False)],
+    )
+    sender = world.sender()
+    blocks = [
+        [sender.clock(FIRST_S)],
+        [sender.batch("gw-1", FIRST_S, [(1, 0, 0)])],
+        [sender.clock(FIRST_S + SLOT_S)],
+        [sender.batch("gw-1", FIRST_S + SLOT_S, [(1, 500, 0)])],
+        [sender.clock(FIRST_S + 2 * SLOT_S)],
     ]
-    files = {**BY_DAY, "reactive.csv": REACTIVE.splitlines(keepends=True)[0] + "".join(halves)}
-    answered(capsys, "files", make_folder(tmp_path / "in", files), "--out", tmp_path / "out")
-    data = ("extract", "--data", tmp_path / "out" / "ledger", "--out", tmp_path / "folder")
-    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 1)
-    line = refused(capsys, *data)
-    assert "point P1 has 2 spans of reactive energy, reactive.csv takes 1 of a point; name fewer days" in line
-    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 2)
-    assert answered(capsys, *data)["points"] == 2
+    with ledger_with(tmp_path / "ledger", world, blocks):
+        pass
+    data = ("extract", "--data", tmp_path / "ledger")
+    answered(capsys, *data, "--out", tmp_path / "all")
+    assert {row["area"] for row in rows_of(tmp_path / "all" / "prices.csv")} == {"a-1"}
+    answered(capsys, "files", tmp_path / "all", "--out", tmp_path / "again")
+    line = refused(capsys, *data, "--area", "a-2", "--out", tmp_path / "none")
+    assert (
+        "nobody is billed in a-2 from 2027-01-15T08:00:00Z to 2027-01-15T08:00:00Z; name other slots or areas" in line
+    )

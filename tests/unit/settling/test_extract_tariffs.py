@@ -15,9 +15,11 @@ from gridcore.registry.price_series import PRICE_SERIES, PriceSeries
 from gridcore.registry.reactive_energy import REACTIVE_ENERGY, ReactiveEnergy
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridledger.cli import main
+from gridledger.settling.extract import tariffs as extract_tariffs
 from tests.unit.settlement.test_borders_of_areas import blocks_of
+from tests.unit.settling.folders import make_folder
 from tests.unit.settling.test_balance_documents import world as balanced_world
-from tests.unit.settling.test_extract import answered, rows_of
+from tests.unit.settling.test_extract import BY_DAY, REACTIVE, answered, refused, rows_of
 from tests.worlds.consortium import DAY_S, FIRST_S, SLOT_S, START_S, UTILITY, Consortium
 from tests.worlds.ledgers import ledger_with
 from tests.worlds.tariffed import HOME, MONTH, first_slots, with_more
@@ -189,3 +191,31 @@ def test_a_rate_of_tax_that_one_tariff_alone_changes_is_said_with_its_day(
     line = f"the tariff shop has other terms of invoices ({words}) than [invoice], which is one for all parties"
     assert line in answer["notes"]
     assert f"# {line}\n" in (tmp_path / "folder" / "rules.toml").read_text()
+
+
+def test_reactive_energy_that_reaches_beyond_the_slots_of_a_span_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered(capsys, "files", make_folder(tmp_path / "in", BY_DAY), "--out", tmp_path / "out")
+    part = ("--until", "2025-06-15T00:30:00+02:00", "--out", tmp_path / "part")
+    answer = answered(capsys, "extract", "--data", tmp_path / "out" / "ledger", *part)
+    line = "2 spans of reactive energy (P1 first) reach beyond these slots: factor is not charged in their months"
+    assert line in str(answer["notes"])
+    again = answered(capsys, "files", tmp_path / "part", "--out", tmp_path / "again")
+    assert "factor of M1 is not charged in 2025-06: " in str(again["notes"])
+
+
+def test_more_spans_of_reactive_energy_than_a_file_takes_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [
+        f"2025-06-14T{hour},P1,1,0\n" for hour in ("23:00:00,2025-06-14T23:30:00", "23:30:00,2025-06-15T00:00:00")
+    ]
+    files = {**BY_DAY, "reactive.csv": REACTIVE.splitlines(keepends=True)[0] + "".join(halves)}
+    answered(capsys, "files", make_folder(tmp_path / "in", files), "--out", tmp_path / "out")
+    data = ("extract", "--data", tmp_path / "out" / "ledger", "--out", tmp_path / "folder")
+    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 1)
+    line = refused(capsys, *data)
+    assert "point P1 has 2 spans of reactive energy, reactive.csv takes 1 of a point; name fewer days" in line
+    monkeypatch.setattr(extract_tariffs, "ENTRIES_MAX", 2)
+    assert answered(capsys, *data)["points"] == 2
