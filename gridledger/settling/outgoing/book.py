@@ -258,8 +258,9 @@ def read_parts(folder: Path, issue: IssueRow) -> Mapping[str, Parts]:
             raise _not_issued(name)
     lines, taxes = defaultdict[str, list[DocumentLineRow]](list), defaultdict[str, list[DocumentTaxRow]](list)
     for line in _rows(folder, LINES, DocumentLineRow):
-        number, kind, account, *amounts = line
-        lines[intern(number)].append(DocumentLineRow(intern(number), intern(kind), intern(account), *amounts))
+        number = intern(line.number)
+        kept = line._replace(number=number, line_kind=intern(line.line_kind), account=intern(line.account))
+        lines[number].append(kept)
     for tax in _rows(folder, TAXES, DocumentTaxRow):
         taxes[tax.number].append(tax)
     return {number: Parts(lines.get(number, []), taxes.get(number, [])) for number in {**lines, **taxes}}

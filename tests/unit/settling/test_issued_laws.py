@@ -13,6 +13,7 @@ from gridledger.settling.outgoing.dues import dues_of
 from gridledger.settling.results.balance_book import NO_BALANCE
 from gridledger.settling.results.billing import Billing
 from settlement.catalogue import CONTRACTS
+from settlement.invoicing.documents import LineOf
 from settlement.invoicing.issued import Claim, Line, Tax, Terms, differences, total
 from settlement.tariffs.reading import components_of
 from tests.unit.settling.settled_folder import Grid, dataset_of, runs_of, tariffs_of
@@ -23,9 +24,8 @@ CHARGES = [
     {"name": "share", "account": "grid", "base": "percent", "share_ppm": -7_501, "of": ["levy", "stay"]},
 ]
 AMOUNTS = st.integers(-(10**6), 10**6)
-LINES = st.dictionaries(
-    st.sampled_from(["levy", "energy", "stay"]), st.builds(Line, st.just("grid"), AMOUNTS, AMOUNTS, AMOUNTS)
-)
+RATED = st.builds(LineOf, st.sampled_from(["levy", "energy", "stay"]), st.sampled_from([130_000, 60_000, None]))
+LINES = st.dictionaries(RATED, st.builds(Line, st.just("grid"), AMOUNTS, AMOUNTS, AMOUNTS))
 TERMS = st.sampled_from([Terms("CNY", 130_000, 10**7), Terms("CNY", 60_000, 10**7), Terms("CNY", 130_000, 10**6)])
 TAXES = st.dictionaries(st.sampled_from([130_000, 60_000, 0]), st.builds(Tax, AMOUNTS, AMOUNTS))
 STATES = st.lists(st.tuples(TERMS, st.builds(Claim, LINES, TAXES)), min_size=1, max_size=6)
@@ -38,7 +38,7 @@ def test_all_that_was_issued_together_is_the_last_state_whatever_came_between(
     sent: dict[Terms, list[Claim]] = {}
     for terms, claim in states:
         known = {by: total(claims) for by, claims in sent.items()}
-        for by, change in differences({terms: claim}, known):
+        for by, change, _ in differences({terms: claim}, known):
             assert not change.is_nothing
             sent.setdefault(by, []).append(change)
     last, owed = states[-1]
@@ -72,7 +72,7 @@ def test_what_is_issued_after_each_run_comes_to_the_documents_of_all_runs(
             runs += runs_of(dataset, f"correction-{number}", sorted(slots), import_wh=energies)
         for due in dues_of(Billing(dataset, runs, tariffs_of(dataset)), NO_BALANCE, "z-1", ""):
             before = {due.terms: total(sent[due.of.party])}
-            sent[due.of.party] += [change for _, change in differences({due.terms: due.claim}, before)]
+            sent[due.of.party] += [one.claim for one in differences({due.terms: due.claim}, before)]
     billing = Billing(dataset, runs, tariffs_of(dataset))
     for run in billing.sheets.names:
         for party in billing.points_of_party:
@@ -93,5 +93,6 @@ def test_what_is_issued_after_each_run_comes_to_the_documents_of_all_runs(
 
 def said(claim: Claim) -> tuple[dict[str, int], dict[int, Tax], int]:
     """What documents say in quanta: lines by kind, taxes by rate and gross."""
-    amounts = {kind: line.amount for kind, line in claim.lines.items() if line.amount}
+    kinds = {of.line_kind: sum(one.amount for one in claim.of_kind(of.line_kind)) for of in claim.lines}
+    amounts = {kind: amount for kind, amount in kinds.items() if amount}
     return amounts, {rate: tax for rate, tax in claim.taxes.items() if any(tax)}, claim.gross

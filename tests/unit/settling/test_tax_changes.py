@@ -214,7 +214,8 @@ def test_a_book_whose_lines_have_no_rates_is_computed_again_and_goes_on(settled:
         sums[:] = (
             known + int(one[name]) for known, name in zip(sums, ("energy_wh", "amount_nano", "amount"), strict=True)
         )
-    lines, (stated,) = [(*key, *sums) for key, sums in of_kind.items()], rows(folder, ISSUE)
+    lines: list[tuple[str | int, ...]] = [(*key, *sums) for key, sums in of_kind.items()]
+    (stated,) = rows(folder, ISSUE)
     for name in (LINES, ISSUE):
         (folder / name).unlink()
     write_rows(folder / LINES, ("number", "line_kind", "account", "energy_wh", "amount_nano", "amount"), lines)
