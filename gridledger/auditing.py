@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from gridcore.column import I64_MAX
 from gridcore.forms import INSTANT, Form
-from gridledger.commands import Actions, print_result
+from gridledger.commands import Actions, print_result, whole_number
 
 if TYPE_CHECKING:
     from ledger.client import Client
@@ -30,7 +31,13 @@ def declare(actions: Actions) -> None:
     audit.add_argument("--key", required=True, metavar="URI", help="its key, file:PATH")
     audit.add_argument("--password", required=True, metavar="REF", help="of the key, file:PATH or env:NAME")
     audit.add_argument("--organisation", metavar="NAME", help="of this organisation alone")
-    audit.add_argument("--after-height", type=int, default=0, metavar="HEIGHT", help="only blocks after this one")
+    audit.add_argument(
+        "--after-height",
+        type=whole_number(0, I64_MAX),
+        default=0,
+        metavar="HEIGHT",
+        help="only blocks after this one",
+    )
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -38,6 +39,7 @@ from gridcore.errors import excerpt
 from gridcore.forms import TIME_S_MAX
 
 SPEED_MAX = 86_400
+_WHOLE = re.compile(r"-?[0-9]{1,19}")  # int() refuses longer texts in words of its own
 
 
 class Actions(Protocol):
@@ -65,11 +67,19 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Return an argparse ``type`` for whole numbers from ``low`` to ``high``."""
 
     def parse(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or not text.isascii() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
-        return int(text)
+        number = whole_or_none(text, low, high)
+        if number is None:
+            raise argparse.ArgumentTypeError(f"{excerpt(text)} is not a whole number from {low} to {high}")
+        return number
 
     return parse
+
+
+def whole_or_none(text: str, low: int, high: int) -> int | None:
+    """The number that ``text`` writes in decimal digits, or None: it writes none, or one outside ``low`` to ``high``."""
+    if not _WHOLE.fullmatch(text):
+        return None
+    return number if low <= (number := int(text)) <= high else None
 
 
 def add_speed_argument(parser: argparse.ArgumentParser) -> None:

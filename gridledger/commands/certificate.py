@@ -68,8 +68,9 @@ def _make_authority(args: argparse.Namespace) -> int:
     from gridcore.x509 import decode_certificate, issue
     from gridledger.founding.folder import save_key_and_password, take_folder
 
-    folder, key = take_folder(args.out, "--out"), SigningKey.generate()
+    key = SigningKey.generate()
     subject = _subject(args.name, "--name", key.public_key, args.days, is_authority=True)
+    folder = take_folder(args.out, "--out")
     data = issue(_serial(), b"", subject, key.sign)
     save_key_and_password(folder, Path(_KEY).stem, key)
     save_new(folder / _CERTIFICATE, _encode_pem(data))

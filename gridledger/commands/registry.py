@@ -12,7 +12,7 @@ from gridcore.codes import Code
 from gridcore.errors import UsageError, excerpt
 from gridcore.forms import NAME
 from gridcore.registry.installation import NUMBER_MAX, REGISTER_WH_MAX
-from gridledger.commands import add_acting_arguments, add_actions, instant, print_result
+from gridledger.commands import add_acting_arguments, add_actions, instant, print_result, whole_or_none
 
 if TYPE_CHECKING:
     from gridcore.sm import Signer
@@ -94,17 +94,19 @@ def _declare_move(move: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > NUMBER_MAX:
+    number = whole_or_none(text, 0, NUMBER_MAX)
+    if number is None:
         raise argparse.ArgumentTypeError(f"{excerpt(text)}: the number of an installation, 0 to {NUMBER_MAX}")
-    return int(text)
+    return number
 
 
 def _registers(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part) <= REGISTER_WH_MAX for part in parts):
+    first, _, second = text.partition(",")
+    import_wh, export_wh = (whole_or_none(part, 0, REGISTER_WH_MAX) for part in (first, second))
+    if import_wh is None or export_wh is None:
         words = f"import and export in whole Wh, 0 to {REGISTER_WH_MAX}, as 1600,0"
         raise argparse.ArgumentTypeError(f"{excerpt(text)}: {words}")
-    return int(parts[0]), int(parts[1])
+    return import_wh, export_wh
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from gridcore.forms import TIME_S_MAX
 from gridledger.commands import Actions, print_result, whole_number
 
 T = TypeVar("T")
@@ -36,7 +37,13 @@ def declare(actions: Actions) -> None:
     issue.add_argument("--refuse-software", action="store_true", help="issue nothing for a key that no TPM vouches for")
     issue.add_argument("--authority", type=Path, required=True, metavar="DIR", help="made by certificate authority")
     issue.add_argument("--organisation", required=True, metavar="NAME", help="whose gateway it is, on the ledger")
-    issue.add_argument("--from-s", type=int, required=True, metavar="S", help="from when on the rows hold, UTC seconds")
+    issue.add_argument(
+        "--from-s",
+        type=whole_number(0, TIME_S_MAX),
+        required=True,
+        metavar="S",
+        help="from when on the rows hold, UTC seconds",
+    )
     issue.add_argument("--days", type=whole_number(1, 36_500), required=True, metavar="N", help="how long it holds")
     for step in (ask, challenge, answer, issue):
         step.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new file")

@@ -74,6 +74,15 @@ def test_what_is_there_is_never_overwritten(authority: Path, capsys: pytest.Capt
     assert "not empty" in refused(capsys, "authority", "--name", "x", "--days", 1, "--out", authority)
 
 
+def test_an_authority_whose_name_is_refused_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--name is a printable text" in refused(
+        capsys, "authority", "--name", "a\nb", "--days", 1, "--out", tmp_path / "new"
+    )
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_signer_s_certificate_is_no_authority(authority: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, *issue(authority, 1, "own.crt"))
     (authority / "authority.crt").write_bytes((authority.parent / "own.crt").read_bytes())

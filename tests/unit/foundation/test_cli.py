@@ -131,6 +131,8 @@ def test_common_options_count_wherever_they_stand(plant: Plant, words: list[str]
         (["planted", "run", "--days", "32"], "argument --days: '32' is not a whole number from 1 to 31"),
         (["planted", "run", "--days", "1.5"], "'1.5' is not a whole number"),
         (["planted", "run", "--days", "٣"], "is not a whole number"),
+        (["planted", "run", "--days=--3"], "is not a whole number from 1 to 31"),
+        (["planted", "run", "--days", 5000 * "9"], "99... is not a whole number from 1 to 31"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

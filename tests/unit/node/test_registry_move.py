@@ -128,6 +128,7 @@ async def test_a_move_that_cannot_be_is_one_line_and_registers_nothing(
     ("told", "line"),
     [
         (["--registers", "7"], "argument --registers: '7': import and export in whole Wh"),
+        (["--registers", f"7,{5000 * '9'}"], "...: import and export in whole Wh"),
         (["--registers", "7,-1"], "argument --registers: '7,-1': import and export in whole Wh"),
         (["--at", "noon"], "argument --at: 'noon' is no time with an offset"),
         (
