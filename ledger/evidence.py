@@ -22,7 +22,7 @@ from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.reading_batch import ReadingBatch
 from gridevidence.export import encode_book, encode_bundle
-from gridevidence.layout import TRADES_MAX
+from gridevidence.layout import BOOK_BYTES_MAX, TRADES_MAX
 from gridevidence.sources import (
     Approval,
     ChunkedRows,
@@ -129,7 +129,7 @@ def build_row_bundle(
 
 
 def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
-    """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared.
+    """The anonymous order book of a cleared slot, as ``verify --with-book`` reads it. EvidenceError where none was cleared, and for one too large for that.
 
     It is empty where the gate has closed without orders.
     """
@@ -139,7 +139,11 @@ def build_book(reader: LedgerReader, area_id: str, slot_start_s: int) -> bytes:
     if CLEARING.load(reader, slot_start_s, found[0].name) is None:
         return encode_book(SaltedRows(PackedRows.of([]), b""))
     orders = load_gate_orders(reader, found[0], slot_start_s, found[1])
-    return encode_book(SaltedRows(orders.book_rows, book_seed(orders.seed)))
+    book = encode_book(SaltedRows(orders.book_rows, book_seed(orders.seed)))
+    if len(book) > BOOK_BYTES_MAX:
+        what = f"area {area_id}, slot {slot_start_s}: the book of {len(orders.book_rows)} orders has {len(book)} bytes"
+        raise EvidenceError(f"{what}; verifiers read {BOOK_BYTES_MAX}: check bundles without it")
+    return book
 
 
 # ------------------------------------------------------------------------------------------------------ run and line

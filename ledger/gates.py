@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from gridcore.rows import PackedRows
 from ledger.leaves.book import SIDES, load_all_orders, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
-from ledger.leaves.columns import Digests, split_row
+from ledger.leaves.columns import Digests, Int64, split_row
 from ledger.leaves.family import Leaves
 from ledger.leaves.fills import FillsLeaf, load_fills
 from ledger.leaves.progress import PROGRESS
@@ -135,12 +136,64 @@ def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number
     return GateOrders(fills, seed, own.ids, trades)
 
 
-def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> list[ShownOrder]:
-    """All orders of an area in a slot, ascending by the bytes of their ids."""
+@dataclass(frozen=True)
+class ShownOrders:
+    """Orders of an area in a slot as columns int64[n], ascending by the bytes of their ids, for queries that show some. names: of parties, by number;
+    filled_wh, amount_nano: None where all of them have none (``ShownOrder``).
+    """
+
+    slot_start_s: int
+    names: Sequence[str]
+    party: Int64
+    counter: Int64
+    all_or_none: Int64
+    side: Int64
+    quantity_wh: Int64
+    price_micro_per_kwh: Int64
+    filled_wh: Int64 | None = None
+    amount_nano: Int64 | None = None
+
+    def __len__(self) -> int:
+        return len(self.party)
+
+    def take(self, rows: Int64 | slice) -> ShownOrders:
+        """Some of them."""
+        columns: dict[str, Any] = {
+            name: column[rows] for name, column in vars(self).items() if isinstance(column, np.ndarray)
+        }
+        return replace(self, **columns)
+
+    def each(self) -> list[ShownOrder]:
+        """As queries show them."""
+        nothing = [None] * len(self)
+        filled_wh = nothing if self.filled_wh is None else self.filled_wh.tolist()
+        amount_nano = nothing if self.amount_nano is None else self.amount_nano.tolist()
+        columns = (self.party, self.counter, self.all_or_none, self.side, self.quantity_wh, self.price_micro_per_kwh)
+        return [
+            ShownOrder(
+                order=order_id(self.names[party], self.slot_start_s, counter),
+                party=self.names[party],
+                all_or_none=bool(all_or_none),
+                side=_SIDE_NAMES[side],
+                quantity_wh=quantity_wh,
+                price_micro_per_kwh=price,
+                filled_wh=filled,
+                amount_nano=amount,
+            )
+            for party, counter, all_or_none, side, quantity_wh, price, filled, amount in zip(
+                *(column.tolist() for column in columns), filled_wh, amount_nano, strict=True
+            )
+        ]
+
+
+def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> ShownOrders:
+    """All orders of an area in a slot."""
     registry, zone = reader.registry, area.zone
     if CLEARING.load(reader, slot_start_s, zone.name) is not None:
-        fills = load_gate_orders(reader, zone, slot_start_s, area.number).fills
-        fills = fills.take(by_order_id(registry, fills.area, fills.party, fills.counter))
+        orders = int(load_areas(reader, zone, slot_start_s).orders.sum())
+        fills = load_fills(reader, slot_start_s, zone.name, orders)
+        first, end = np.searchsorted(fills.area, [area.number, area.number + 1]).tolist()
+        fills = fills.take(slice(first, end))
         columns = (
             fills.party,
             fills.counter,
@@ -149,26 +202,10 @@ def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> li
             fills.quantity_wh,
             fills.price_micro_per_kwh,
         )
-        filled_wh: list[int | None] = list(fills.filled_wh.tolist())
-        amount_nano = [None] * len(filled_wh) if fills.amount_nano is None else list(fills.amount_nano.tolist())
+        shown = ShownOrders(slot_start_s, registry.parties, *columns, fills.filled_wh, fills.amount_nano)
     else:
         book = load_orders(reader, slot_start_s, zone.name)
-        order = by_order_id(registry, book.area, book.party, book.counter)
-        own = book.take(order[book.area[order] == area.number])
-        columns = (own.party, own.counter, own.all_or_none, own.side, own.quantity_wh, own.price_micro_per_kwh)
-        filled_wh, amount_nano = [None] * len(own.area), [None] * len(own.area)
-    return [
-        ShownOrder(
-            order=order_id(registry.parties[party], slot_start_s, counter),
-            party=registry.parties[party],
-            all_or_none=bool(all_or_none),
-            side=_SIDE_NAMES[side],
-            quantity_wh=quantity_wh,
-            price_micro_per_kwh=price,
-            filled_wh=filled,
-            amount_nano=amount,
-        )
-        for party, counter, all_or_none, side, quantity_wh, price, filled, amount in zip(
-            *(column.tolist() for column in columns), filled_wh, amount_nano, strict=True
-        )
-    ]
+        book = book.take(np.flatnonzero(book.area == area.number))
+        columns = (book.party, book.counter, book.all_or_none, book.side, book.quantity_wh, book.price_micro_per_kwh)
+        shown = ShownOrders(slot_start_s, registry.parties, *columns)
+    return shown.take(by_order_id(registry, np.zeros_like(shown.party), shown.party, shown.counter))

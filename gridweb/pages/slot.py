@@ -15,7 +15,7 @@ from gridcore import cbor
 from gridcore.errors import EncodingError
 from gridcore.quality import quality_words
 from gridcore.serving.problems import Problem
-from gridevidence.layout import ARRIVED_BOOK_ROW, BOOK_ROW
+from gridevidence.layout import ARRIVED_BOOK_ROW, BOOK_BYTES_MAX, BOOK_ROW, WANTED_BOOK_ROW
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
 from gridweb.choosing import Chosen, asked_choice, choose
@@ -37,10 +37,10 @@ from gridweb.views import render_page
 UNREAD_SHOWN_MAX: Final = 8
 ROWS_MAX: Final = 200_000
 """Rows that are gathered out of the node's pages for one table."""
-BOOK_ITEMS_MAX: Final = 2_200_000
-"""CBOR items of a book of a million orders: a row and a salt for each."""
+BOOK_ITEMS_MAX: Final = BOOK_BYTES_MAX // 24
+"""CBOR items of the largest book: a row and a salt for each order, together at least 48 bytes."""
 BOOK_TYPE: Final = "application/cbor"
-_BOOK_ROW_BYTES: Final = (BOOK_ROW.size, ARRIVED_BOOK_ROW.size)
+_BOOK_ROW_BYTES: Final = (BOOK_ROW.size, ARRIVED_BOOK_ROW.size, WANTED_BOOK_ROW.size)
 """rank, side (0 buy, 1 sell), quantity, price, filled (docs/spec/state.md, "Clear")."""
 SIDES: Final = ("buy", "sell")
 
@@ -83,7 +83,7 @@ def decode_book(data: bytes) -> list[tuple[int, int, int, int]]:
     value = cbor.decode(data, items_max=BOOK_ITEMS_MAX)
     rows = value.get("book") if isinstance(value, Mapping) else None
     if not isinstance(rows, list) or any(not isinstance(row, bytes) or len(row) not in _BOOK_ROW_BYTES for row in rows):
-        raise EncodingError("a book is a map with rows of 29 or 33 bytes under 'book'")
+        raise EncodingError("a book is a map with rows of 29, 33 or 45 bytes under 'book'")
     orders = [BOOK_ROW.unpack_from(row)[1:] for row in rows]
     if any(side not in (0, 1) for side, *_rest in orders):
         raise EncodingError("the side of a book's row is 0 or 1")

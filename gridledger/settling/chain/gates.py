@@ -51,5 +51,5 @@ def cleared_gate(ledger: Ledger, dataset: Dataset, slot: int) -> ClearedGate:
     prices = [None] * len(zone.areas) if cleared is None else cleared.trade_prices_micro_per_kwh
     in_force = ledger.zone_at(zone, slot_start_s, ledger.height)
     areas = [Area(name, number, in_force, ledger.registry) for number, name in enumerate(zone.areas)]
-    orders = {area.id: load_shown_orders(ledger, area, slot_start_s) for area in areas}
+    orders = {area.id: load_shown_orders(ledger, area, slot_start_s).each() for area in areas}
     return ClearedGate(slot, dict(zip(zone.areas, prices, strict=True)), orders)

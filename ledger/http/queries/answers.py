@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from gridcore.serving.problems import Problem
 from ledger.http.view import LedgerView
@@ -11,8 +11,6 @@ from ledger.leaves.columns import Int64
 from ledger.registry.areas import Area
 
 PAGE_ROWS_MAX: Final = 20_000
-
-T = TypeVar("T")
 
 
 def window(rows: int, start: int) -> tuple[int, int, int | None]:
@@ -33,12 +31,6 @@ def settling_page(area: Area, party: str | None, start: int) -> tuple[Int64, int
     if not len(rows):
         raise Problem("not-found", f"no party {party!r} in area {area.id!r}")
     return rows, None
-
-
-def page(rows: Sequence[T], start: int) -> tuple[Sequence[T], int | None]:
-    """The rows of the page at ``start``, and the start of the page after."""
-    first, end, following = window(len(rows), start)
-    return rows[first:end], following
 
 
 def leaf_page(view: LedgerView, prefix: str, start: int, rows_max: int | None = None) -> tuple[list[str], int | None]:

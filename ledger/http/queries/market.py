@@ -11,10 +11,11 @@ from gridcore.registry.party import PARTY as PARTY_ENTITY
 from gridcore.serving.openapi import Json
 from gridcore.serving.problems import Problem
 from gridcore.transactions.market_order import SIDES
+from gridevidence.sources import EvidenceError
 from ledger.evidence import build_book
-from ledger.gates import ShownOrder, is_closed, load_gate, load_shown_orders
+from ledger.gates import is_closed, load_gate, load_shown_orders
 from ledger.http.parameters import AREA, OF_AREA, OF_PARTY, OF_SLOT, PARTY, SLOT, START
-from ledger.http.queries.answers import page, plain, settling_page
+from ledger.http.queries.answers import plain, settling_page, window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, PARTY_ITSELF, READERS, Scope
 from ledger.http.route import Query
 from ledger.http.view import LedgerView
@@ -32,12 +33,11 @@ def orders(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int, star
         settling_page(area, party, 0)
     with view.reader.frozen():
         found = load_shown_orders(view.reader, area, slot_start_s)
-    shown, following = page([order for order in found if party in (None, order.party)], start)
-    return {"area": area.id, "slot_start_s": slot_start_s, "orders": list(map(_shown, shown)), "next": following}
-
-
-def _shown(order: ShownOrder) -> Json:
-    return order._asdict()
+        number = None if party is None else view.reader.registry.party_number[party]
+    own = found if number is None else found.take(np.flatnonzero(found.party == number))
+    first, end, following = window(len(own), start)
+    shown = [order._asdict() for order in own.take(slice(first, end)).each()]
+    return {"area": area.id, "slot_start_s": slot_start_s, "orders": shown, "next": following}
 
 
 def profiles(view: LedgerView, party: str) -> Json:
@@ -94,7 +94,10 @@ def book(view: LedgerView, area_id: str, slot_start_s: int) -> bytes:
     view.check_slot("slot", slot_start_s)
     if not is_closed(view.reader, area.zone, slot_start_s):
         raise _not_cleared(area_id, slot_start_s)
-    return build_book(view.reader, area.id, slot_start_s)
+    try:
+        return build_book(view.reader, area.id, slot_start_s)
+    except EvidenceError as error:
+        raise Problem("too-large", str(error)) from None
 
 
 def _not_cleared(area_id: str, slot_start_s: int) -> Problem:

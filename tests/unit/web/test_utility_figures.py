@@ -474,7 +474,8 @@ def test_curves_of_a_merit_order_are_without_holes_and_lose_no_energy(orders: li
 def test_a_book_is_read_row_by_row_and_refused_when_it_is_none() -> None:
     row = struct.pack("<IBqqq", 0, 1, 500, -7, 20)
     book: dict[str, Any] = {"salts": [bytes(16)], "type": "gridledger-book", "version": 1}
-    assert decode_book(cbor.encode({**book, "book": [row]})) == [(1, 500, -7, 20)]
+    rows = [row, row + bytes(4), row + bytes(16)]
+    assert decode_book(cbor.encode({**book, "book": rows})) == [(1, 500, -7, 20)] * 3
     for spoilt in ([row[:-1]], [struct.pack("<IBqqq", 0, 2, 500, -7, 20)], ["text"], 5):
         with pytest.raises(EncodingError):
             decode_book(cbor.encode({**book, "book": spoilt}))
