@@ -20,7 +20,7 @@ from gridledger.founding.organisations import UTILITY, organisations, signers
 from gridledger.settling.chain.agreements import agreement_rows
 from gridledger.settling.chain.balance import balance_rows
 from gridledger.settling.chain.points import histories_of, keys_of, party_rows
-from gridledger.settling.chain.prices import rules_of_area, rules_rows
+from gridledger.settling.chain.prices import points_with_prices, rules_of_area, rules_rows
 from gridledger.settling.chain.reactive import reactive_rows
 from gridledger.settling.chain.tariffs import tariff_rows
 from gridledger.settling.dataset import AgreementRow, Dataset, FileRules, PointRow
@@ -133,6 +133,7 @@ class _Said:
         self.end_s = None if terms.rules.runs is None else int(world.boundary_s[-1])
         self._points = {point.point: point for point in terms.points}
         self._keys = keys_of(terms)
+        self._with_prices = points_with_prices(terms)
 
     def of(self, meter: MeterSpec) -> PointRow | None:
         """The point at which a meter bills somebody; None for a feeder."""
@@ -140,7 +141,7 @@ class _Said:
 
     def entries_of(self, point: PointRow) -> Iterator[tuple[int, Point]]:
         """See ``histories_of``."""
-        entries = histories_of(self.terms, point, self._keys.get(point.point, []))
+        entries = histories_of(point, self._keys.get(point.point, []), self._with_prices)
         if self.end_s is None:
             return entries
         before = [entry for entry in entries if entry[0] < self.end_s]

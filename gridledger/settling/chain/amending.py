@@ -28,7 +28,14 @@ from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.balance import series_of, terms_of
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
 from gridledger.settling.chain.points import histories_of, keys_of, named_of, party_rows
-from gridledger.settling.chain.prices import Scope, rules_of_area, rules_of_point, scopes_of, series_name
+from gridledger.settling.chain.prices import (
+    Scope,
+    points_with_prices,
+    rules_of_area,
+    rules_of_point,
+    scopes_of,
+    series_name,
+)
 from gridledger.settling.chain.reactive import reactive_amendments
 from gridledger.settling.chain.tariffs import (
     Charged,
@@ -277,13 +284,13 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
     What the ledger has them name from behind the dataset's last slot on stays; who is billed from behind its last row of the point on, too.
     """
     keys, first_s, last_s = keys_of(dataset), int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
-    keys_end_s = _keys_until_s(ledger, dataset)
+    keys_end_s, with_prices = _keys_until_s(ledger, dataset), points_with_prices(dataset)
     for point in dataset.points:
         named = {name: who for name, who in named_of(point).items() if who is not None}
         is_moved = any(from_s >= first_s for from_s, _ in point.later)
         if not (dataset.keys or dataset.series or is_moved or named):
             continue
-        stated = dict(histories_of(dataset, point, keys.get(point.point, [])))
+        stated = dict(histories_of(point, keys.get(point.point, []), with_prices))
         opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
         begins_s = {entry.from_s for entry in opened.leaf.entries}
         last_row_s = max([last_s, *(from_s for from_s, _ in point.later)])
@@ -300,7 +307,7 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
                 wanted = wanted._replace(share_ppm=own.share_ppm, priority=own.priority)
             if at_s >= first_s:
                 if dataset.series:
-                    wanted = wanted._replace(rules=rules_of_point(dataset, point.point))
+                    wanted = wanted._replace(rules=rules_of_point(point.point, with_prices))
                 said = {**named, "party": point.party_at(at_s) or None}
                 wanted = wanted._replace(**{name: said[name] for name, end_s in ends_s.items() if at_s < end_s})
             if wanted != (found if holds is None or at_s in begins_s else holds):

@@ -11,17 +11,17 @@ from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
 from gridcore.registry.installation import INSTALLATION, Installation
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.point import POINT, Point
-from gridledger.settling.chain.prices import rules_of_point
+from gridledger.settling.chain.prices import points_with_prices, rules_of_point
 from gridledger.settling.chain.tariffs import changes_s, charged_at
 from gridledger.settling.dataset import Dataset, KeyRow, PointRow
 
 
 def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[Listed]:
     """Party, point and installation of each, in the dataset's order."""
-    trading, keys = dataset.orders.traders, keys_of(dataset)
+    trading, keys, with_prices = dataset.orders.traders, keys_of(dataset), points_with_prices(dataset)
     for number, point in enumerate(dataset.points, 1):
         yield from party_rows(dataset, point, trading, importer, organisation)
-        for from_s, record in histories_of(dataset, point, keys.get(point.point, [])):
+        for from_s, record in histories_of(point, keys.get(point.point, []), with_prices):
             yield Named(POINT, point.point, record, from_s)
         if point.voltage_level is not None:
             yield Named(GRID_CONNECTION, point.point, GridConnection(point.voltage_level))
@@ -72,14 +72,17 @@ def named_of(point: PointRow) -> dict[str, Any]:
     }
 
 
-def histories_of(dataset: Dataset, point: PointRow, keys: list[KeyRow]) -> Iterator[tuple[int, Point]]:
-    """The entries of a point: from the beginning, and from each instant at which another key holds or somebody else is billed."""
+def histories_of(point: PointRow, keys: list[KeyRow], with_prices: Collection[str]) -> Iterator[tuple[int, Point]]:
+    """The entries of a point: from the beginning, and from each instant at which another key holds or somebody else is billed.
+
+    with_prices: ``points_with_prices``.
+    """
     record = Point(
         point.area,
         point.role,
         point.party or None,
         exchange_area=point.exchange_area,
-        rules=rules_of_point(dataset, point.point),
+        rules=rules_of_point(point.point, with_prices),
         grid_place=point.grid_place,
         **named_of(point),
     )

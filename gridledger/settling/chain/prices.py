@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -44,13 +44,17 @@ class Scope(NamedTuple):
 
 def scopes_of(dataset: Dataset) -> Mapping[Scope, Mapping[str, Int64]]:
     """Of each scope that has rules: the prices that vary, by key int64[slots], a wider scope's where it says none itself."""
-    whole = _laid_over(dataset, {}, Scope())
+    said: dict[Scope, list[SeriesRows]] = {}
+    for rows in dataset.series:
+        said.setdefault(Scope(rows.area, rows.point), []).append(rows)
+    whole = _laid_over(dataset, {}, said.get(Scope(), ()))
     scopes = {Scope(): whole}
-    areas = {area: _laid_over(dataset, whole, Scope(area=area)) for area in _named_areas(dataset)}
+    areas = {scope.area: _laid_over(dataset, whole, rows) for scope, rows in said.items() if scope.area is not None}
     scopes |= {Scope(area=area): columns for area, columns in areas.items()}
     area_of = {point.point: point.area for point in dataset.points}
-    for point in dict.fromkeys(rows.point for rows in dataset.series if rows.point is not None):
-        scopes[Scope(point=point)] = _laid_over(dataset, areas.get(area_of[point], whole), Scope(point=point))
+    for scope, own in said.items():
+        if scope.point is not None:
+            scopes[scope] = _laid_over(dataset, areas.get(area_of[scope.point], whole), own)
     return scopes
 
 
@@ -59,9 +63,14 @@ def rules_of_area(dataset: Dataset, area: str) -> str:
     return Scope(area=area).rules if area in _named_areas(dataset) else WHOLE
 
 
-def rules_of_point(dataset: Dataset, point: str) -> str | None:
-    """The name of a point's own rules, None where its area's hold."""
-    return Scope(point=point).rules if any(rows.point == point for rows in dataset.series) else None
+def points_with_prices(dataset: Dataset) -> Collection[str]:
+    """The points that have prices of their own."""
+    return {rows.point for rows in dataset.series if rows.point is not None}
+
+
+def rules_of_point(point: str, with_prices: Collection[str]) -> str | None:
+    """The name of a point's own rules, None where its area's hold. with_prices: ``points_with_prices``."""
+    return Scope(point=point).rules if point in with_prices else None
 
 
 def rules_rows(dataset: Dataset) -> Iterator[Listed]:
@@ -94,13 +103,12 @@ def _named_areas(dataset: Dataset) -> Sequence[str]:
     return list(dict.fromkeys(rows.area for rows in dataset.series if rows.area is not None))
 
 
-def _laid_over(dataset: Dataset, wider: Mapping[str, Int64], scope: Scope) -> dict[str, Int64]:
+def _laid_over(dataset: Dataset, wider: Mapping[str, Int64], own: Sequence[SeriesRows]) -> dict[str, Int64]:
     """Columns of a wider scope with what a scope says itself."""
     columns = dict(wider)
-    for rows in dataset.series:
-        if (rows.area, rows.point) == scope:
-            before = columns.get(rows.key, dataset.rules.price_column(rows.key, dataset.slot_start_s))
-            columns[rows.key] = _stepped(rows, dataset.slot_start_s, before)
+    for rows in own:
+        before = columns.get(rows.key, dataset.rules.price_column(rows.key, dataset.slot_start_s))
+        columns[rows.key] = _stepped(rows, dataset.slot_start_s, before)
     return columns
 
 

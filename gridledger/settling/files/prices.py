@@ -19,6 +19,8 @@ from gridledger.settling.files.table import Fields, Header, Table
 from settlement.contract_kit_1 import Int64Column
 
 PRICE_MICRO_PER_KWH_MAX: Final = 10**9
+PRICES_MAX: Final = 1 << 24
+"""Rows of one file."""
 NAME: Final = "prices.csv"
 _HEADER: Final = Header(("start", "key", "price_micro_per_kwh"), ("area", "point"))
 
@@ -39,6 +41,7 @@ def read_prices(
     areas = sorted({point.area for point in points})
     known = Names(list(keys)), Names(areas), Names(point_names)
     parts: list[tuple[Int64Column, ...]] = []
+    prices = 0
     for block in table.blocks():
         columns = block.columns
         key = known[0].codes(columns["key"], "price of this contract")
@@ -55,6 +58,9 @@ def read_prices(
         price = integers(columns["price_micro_per_kwh"], -PRICE_MICRO_PER_KWH_MAX, PRICE_MICRO_PER_KWH_MAX)
         start_s = of_slot_starts(columns["start"], zone, slot_s, "a price holds")
         parts.append((start_s, key, area, point, price, block.row))
+        prices += len(block.row)
+        if prices > PRICES_MAX:
+            raise fault(table.name, f"holds more than {PRICES_MAX} prices", "settle fewer points or slots at once")
     if not parts:
         return PricesRead([], table.input_file())
     start_s, key, area, point, price, row = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -105,14 +111,16 @@ def check_prices(
     at_s = at_s[(at_s >= slots[0]) & (at_s <= slots[-1])]
     scopes = dict.fromkeys([(None, None), *((rows.area, rows.point) for rows in series)])
     area_of = {point.point: point.area for point in points}
+    said: dict[tuple[str | None, str | None], list[SeriesRows]] = {}
+    for rows in series:
+        said.setdefault((area_of.get(rows.point or "", rows.area), rows.point), []).append(rows)
     for area, point in scopes:
         of_area = area_of.get(point or "", area)
         columns = {key: rules.price_column(key, at_s) for key in rules.prices}
         # the widest first: what is nearer to the point takes its place
         for scope in ((None, None), (of_area, None), (of_area, point)):
-            for rows in series:
-                if (area_of.get(rows.point or "", rows.area), rows.point) == scope:
-                    _lay_over(columns[rows.key], rows, at_s)
+            for rows in said.get(scope, ()):
+                _lay_over(columns[rows.key], rows, at_s)
         vectors, first = np.unique(np.stack(list(columns.values())), axis=1, return_index=True)
         for place, vector in zip(first.tolist(), vectors.T.tolist(), strict=True):
             words = fault_of(dict(zip(columns, vector, strict=True)))
