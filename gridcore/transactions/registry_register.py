@@ -12,11 +12,15 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 from gridcore import cbor
 from gridcore.envelope import Transaction
 from gridcore.forms import DIGEST, Form, integer, octets
-from gridcore.registry.row import ROW_BYTES_MAX, rows_root
+from gridcore.registry.row import ROW_BYTES_MAX, Row, rows_root
 from gridcore.transactions.content import CLIENT_NAMED, ClientNamed, check_fields
 
 ROWS_MAX: Final = 4_096
+ROWS_BYTES_MAX: Final = 1_000_000
+"""Of the rows of one transaction (``attached_bytes``): its attachment has at most 1 MiB."""
 SEED_BYTES: Final = 32
+_HEAD_BYTES: Final = 3
+"""Before the bytes of a row."""
 ATTACHMENT_ITEMS_MAX: Final = ROWS_MAX + 5
 """CBOR items of an attachment: a map of two keys, an array of the rows, a seed."""
 _BODY: Final[Mapping[str, Form]] = {"rows": integer(1, ROWS_MAX), "rows_root": DIGEST}
@@ -49,6 +53,11 @@ class RegistryRegister(ClientNamed):
         """See Content. The attachment is not looked at."""
         identity = check_fields(cls.kind, transaction.identity, CLIENT_NAMED)
         return cls(**identity, **check_fields(cls.kind, transaction.body, _BODY))
+
+
+def attached_bytes(row: Row) -> int:
+    """How many bytes of an attachment a row takes at most."""
+    return len(row.encode()) + _HEAD_BYTES
 
 
 class AttachedRows(NamedTuple):

@@ -9,11 +9,9 @@ from gridcore.errors import UsageError
 from gridcore.registry.entities import ENTITIES
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
-from gridcore.transactions.registry_register import ROWS_MAX
+from gridcore.transactions.registry_register import ROWS_BYTES_MAX, ROWS_MAX, attached_bytes
 from gridledger.registering.rows_file import FileRow
 
-BYTES_MAX: Final = 1_000_000
-"""Of the rows of one transaction: its attachment has at most 1 MiB."""
 _ORDER: Final = {kind: place for place, kind in enumerate(ENTITIES)}
 _JOINED: Final = (PARTY.kind, POINT.kind, "installation")
 """A party, its points and their installations: a party that trades has a point, and one meter hangs where another was."""
@@ -21,15 +19,15 @@ _JOINED: Final = (PARTY.kind, POINT.kind, "installation")
 
 def split_rows(rows: Sequence[FileRow]) -> list[list[FileRow]]:
     """Transactions of at most ``ROWS_MAX`` rows, those that others name first. UsageError for a group that is larger."""
-    if len(rows) <= ROWS_MAX and sum(map(_size, rows)) <= BYTES_MAX:
+    if len(rows) <= ROWS_MAX and sum(map(_size, rows)) <= ROWS_BYTES_MAX:
         return [list(rows)]
     parts: list[list[FileRow]] = [[]]
     count = size = 0
     for group in _groups(rows):
         more, bytes_more = len(group), sum(map(_size, group))
-        if more > ROWS_MAX or bytes_more > BYTES_MAX:
+        if more > ROWS_MAX or bytes_more > ROWS_BYTES_MAX:
             raise UsageError(f"{group[0].where}: {more} rows must be registered together; at most {ROWS_MAX} can be")
-        if count + more > ROWS_MAX or size + bytes_more > BYTES_MAX:
+        if count + more > ROWS_MAX or size + bytes_more > ROWS_BYTES_MAX:
             parts.append([])
             count = size = 0
         parts[-1] += group
@@ -38,7 +36,7 @@ def split_rows(rows: Sequence[FileRow]) -> list[list[FileRow]]:
 
 
 def _size(row: FileRow) -> int:
-    return len(row.row.encode()) + 3
+    return attached_bytes(row.row)
 
 
 def _groups(rows: Sequence[FileRow]) -> list[list[FileRow]]:

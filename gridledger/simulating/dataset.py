@@ -23,7 +23,9 @@ from gridledger.settling.dataset import (
     OrderTimes,
     SlotOrders,
 )
+from gridledger.settling.files.order_forms import MOMENTS_OF_DAY_MAX
 from gridledger.settling.files.rules import ranks_by_arrival
+from gridledger.settling.files.stamps import DAY_S
 from gridledger.simulating.own_traders import (
     Adaptive,
     OrdersOf,
@@ -36,6 +38,7 @@ from gridledger.simulating.own_traders import (
 )
 from gridledger.simulating.terms import columns_of
 from ledger.contract import BUY, SELL
+from ledger.leaves.columns import Int64
 from settlement.catalogue import CONTRACTS
 from simulators.grid.gates import Gate
 from simulators.grid.households import OrderColumns, OrderIntent, order_columns, orders_of_slot, traders_of, turns_of
@@ -84,7 +87,10 @@ def dataset_of(
             orders = told = ToldOrders(world, traders, new_array, in_turns=in_turns)
             tell_gate = told.tell
         else:
-            orders = orders_of_world(world, traders, new_array, in_turns=in_turns)
+            of_world = orders_of_world(world, traders, new_array, in_turns=in_turns)
+            if in_turns:
+                _check_moments(of_world, terms.slot_start_s, source)
+            orders = of_world
     return terms._replace(
         import_wh=import_wh,
         export_wh=export_wh,
@@ -104,6 +110,16 @@ def _check(world: World, source: Path) -> None:
         if event.kind not in _COUNTED:
             what = f"{event.kind!r} needs meters and agents, which --direct has none of"
             raise UsageError(f"{source}: events: {event.label!r}: {what}; leave --direct out, or the event")
+
+
+def _check_moments(orders: WorldOrders, slot_start_s: Int64, source: Path) -> None:
+    """UsageError where more orders come one behind the other on a day than a ledger takes transactions."""
+    days, day = np.unique(slot_start_s // DAY_S, return_inverse=True)
+    of_day = np.zeros_like(days)
+    np.add.at(of_day, day, orders.how_many_by_slot())
+    if of_day.max() > MOMENTS_OF_DAY_MAX:
+        what = f"orders rank as they came, and {of_day.max()} come on a day: --direct takes {MOMENTS_OF_DAY_MAX}, each a transaction"
+        raise UsageError(f"{source}: market: {what}; let fewer homes trade, or choose a contract with one price")
 
 
 def orders_of_world(world: World, traders: OrdersOf, new_array: NewArray, *, in_turns: bool) -> WorldOrders:
@@ -170,6 +186,10 @@ class WorldOrders:
     def how_many(self) -> int:
         """See ``OrdersBySlot``."""
         return int(np.count_nonzero(self._wanted_wh))
+
+    def how_many_by_slot(self) -> Int64:
+        """int64[slots]: how many orders each slot has."""
+        return np.asarray(np.count_nonzero(self._wanted_wh, axis=1))
 
     def of_slot(self, slot: int, slot_start_s: int) -> SlotOrders:
         """See ``OrdersBySlot``."""

@@ -99,14 +99,14 @@ def check_goes_on(said: Sequence[OrderIntent], gate: Gate) -> None:
 
 
 def orders_in(said: object, slot: int, known: Collection[str]) -> Sequence[OrderIntent]:
-    """What traders said of a slot, all of it also where they yield one after the other. UsageError naming the slot for what is no list of
-    orders, a second order of a home, one who is not of ``known``, or what no order can hold.
+    """What traders said of a slot, also where they yield one after the other: no more is asked for behind what is wrong. UsageError naming the slot for
+    what is no list of orders, a second order of a home, one who is not of ``known``, or what no order can hold.
     """
     if not isinstance(said, Iterable):
         raise UsageError(f"traders: slot {slot}: gave {said!r}; give a list of OrderIntent, an empty one for no orders")
-    orders = list(said)
+    orders: list[OrderIntent] = []
     seen: set[str] = set()
-    for order in orders:
+    for order in said:
         if not isinstance(order, OrderIntent):
             raise UsageError(f"traders: slot {slot}: gave {order!r} among its orders; each is an OrderIntent")
         where = f"traders: slot {slot}: {order.party}"
@@ -121,6 +121,7 @@ def orders_in(said: object, slot: int, known: Collection[str]) -> Sequence[Order
         _check_whole(f"{where}: quantity_wh", order.quantity_wh, 1, QUANTITY_WH_MAX)
         limit = LIMIT_MICRO_PER_KWH_MAX
         _check_whole(f"{where}: price_micro_per_kwh", order.price_micro_per_kwh, -limit, limit)
+        orders.append(order)
     return orders
 
 

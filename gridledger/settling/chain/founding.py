@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from gridcore.column import narrowest_width
 from gridcore.errors import GridError
 from gridcore.genesis import IMPORTED, Genesis
 from gridcore.master_data import Listed, MasterData, Named
@@ -39,6 +40,8 @@ VALID_S: Final = 3_600
 """How long a transaction is valid, in ledger time, which does not move until it stands in a block."""
 BLOCK_VALUES_MAX: Final = 1 << 22
 """Slots of points of which a day is imported in one block: quarter hours of 43,690 points are a day of it."""
+DAY_BYTES_MAX: Final = 60 * 1024 * 1024
+"""Energies of a day that has to be in one block, which holds 64 MiB (``RECORD_BYTES_MAX``)."""
 CALENDAR_DAYS: Final = 3_660
 """Local days behind the last slot that the calendar knows already: ten years."""
 
@@ -75,6 +78,21 @@ def timeline_of(dataset: Dataset) -> Timeline:
 def is_large(dataset: Dataset) -> bool:
     """Whether a whole day of its points is more than one block holds."""
     return len(dataset.points) * (DAY_S // dataset.slot_s) > BLOCK_VALUES_MAX
+
+
+def check_one_block(dataset: Dataset) -> None:
+    """GridError where a day of energies is more than one block holds, for a ledger that does not wait until several have brought it."""
+    if not is_large(dataset):
+        return
+    slots, points = DAY_S // dataset.slot_s, len(dataset.points)
+    most_wh = [int(energies.max(initial=0)) for energies in (dataset.import_wh, dataset.export_wh)]
+    day_bytes = slots * points * (1 + sum(map(narrowest_width, most_wh)))
+    if day_bytes > DAY_BYTES_MAX:
+        what = (
+            f"{points} points in {slots} slots a day, with up to {max(most_wh)} Wh, are {day_bytes} bytes in one block"
+        )
+        right = f"with [runs] a day is one block, of at most {DAY_BYTES_MAX}; leave [runs] out, or settle fewer points at once"
+        raise GridError(f"points.csv: {what}; {right}")
 
 
 def contract_of(dataset: Dataset) -> Contract:

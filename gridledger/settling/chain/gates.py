@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from gridcore.errors import broken
 from gridledger.settling.chain.founding import ZONE_NAME
-from gridledger.settling.chain.orders import PlacedOrders, order_rounds
+from gridledger.settling.chain.orders import PlacedOrders, Placing, order_rounds
 from gridledger.settling.dataset import ClearedGate, Dataset
 from ledger.gates import load_shown_orders
 from ledger.leaves.cleared import load_cleared
@@ -20,11 +20,10 @@ class GateByGate:
     It begins with the first slot, whatever the ledger has already: then its gates are told again, until the first that is open.
     """
 
-    def __init__(self, ledger: Ledger, dataset: Dataset, areas: Mapping[str, str]) -> None:
-        self._ledger = ledger
-        self._dataset = dataset
-        self._areas = areas
-        self._tell = dataset.tell_gate or broken("it is asked for datasets that are told gates")
+    def __init__(self, placing: Placing) -> None:
+        self._placing = placing
+        self._ledger, self._dataset = placing.ledger, placing.dataset
+        self._tell = placing.dataset.tell_gate or broken("it is asked for datasets that are told gates")
         self._slot = 0
 
     def rounds(self) -> Iterator[Iterable[PlacedOrders]]:
@@ -34,7 +33,7 @@ class GateByGate:
             self._tell(cleared_gate(self._ledger, self._dataset, self._slot))
             self._slot += 1
         if gate_s is not None:
-            yield from order_rounds(self._ledger, self._dataset, self._areas, [self._slot], now_s)
+            yield from order_rounds(self._placing, [self._slot], now_s)
 
     def next_gate_s(self) -> int | None:
         """When the gate of the slot that was ordered last closes, UTC seconds; None when all have."""

@@ -33,7 +33,6 @@ from gridcore.sm import Signer, SigningKey
 from gridcore.transactions.clock_advance import ClockAdvance
 from gridcore.transactions.content import Content, sign_content
 from gridcore.transactions.interval_import import FILES_MAX, ROWS_MAX, ImportedFile, IntervalImport
-from gridcore.transactions.registry_register import ROWS_MAX as ENTITIES_MAX
 from gridcore.transactions.registry_register import SEED_BYTES, AttachedRows, RegistryRegister
 from gridledger.beside import done_beside
 from gridledger.founding.folder import save_key_and_password
@@ -45,17 +44,20 @@ from gridledger.settling.chain.fitting import check_fits, instant, numbers_of, r
 from gridledger.settling.chain.founding import (
     IMPORTER,
     OPERATOR,
-    VALID_S,
     ZONE_NAME,
     check_chain,
+    check_one_block,
     found_chain,
     is_large,
     timeline_of,
 )
 from gridledger.settling.chain.gates import GateByGate
-from gridledger.settling.chain.orders import PlacedOrders, areas_of_signers, order_rounds
+from gridledger.settling.chain.orders import PlacedOrders, Placing, order_rounds
+from gridledger.settling.chain.registrations import in_blocks, parts_of
 from gridledger.settling.chain.tariffs import SERIES
+from gridledger.settling.chain.validity import Validity
 from gridledger.settling.dataset import Dataset
+from ledger.application import Examined
 from ledger.leaves.columns import CHUNK_ROWS, Int64
 from ledger.leaves.intervals import DAY_S, INTERVALS, narrow_intervals
 from ledger.leaves.progress import PROGRESS, Correction
@@ -72,8 +74,6 @@ _OF_MONTHS: Final = (
     f"{TARIFF.kind}/", f"{PARTY.kind}/", f"{BALANCE_TERMS.kind}/", f"{GRID_CONNECTION.kind}/", f"{REACTIVE_ENERGY.kind}/", f"{SIGNER.kind}/", *(f"{PRICE_SERIES.kind}/{word}-" for word in (BALANCE, SERIES)),
 )  # fmt: skip
 """Begin the keys of rows on which no slot rests."""
-SERIES_ROWS: Final = 16
-"""Rows of price series in one transaction."""
 AGENT: Final = "gridledger settle files"
 LEDGER: Final = "ledger"
 KEYS: Final = "keys"
@@ -89,8 +89,8 @@ ENERGY_BYTES: Final = 17
 CACHED_MORE_MAX: Final = 2 * 1024**3
 """So many bytes of a day's leaves are kept in memory, as ``narrow_intervals`` makes them: of a million points and quarter hours, all of them."""
 WIRES_OF_BLOCK: Final = 16
-"""Imports in a block of a large dataset: making one takes about 120 bytes of memory a value. Orders of a slot are one block, so that a call that goes
-on finds them there or not.
+"""Imports in a block of a large dataset: making one takes about 120 bytes of memory a value. Orders of a slot are a block of their own, or several
+(``order_rounds``).
 """
 Progress = Callable[[int, int], None]
 """Called with slots that are settled, and slots in all."""
@@ -106,6 +106,8 @@ def settled_ledger(
     """
     is_new = not (folder / LEDGER).exists()
     if is_new:
+        if dataset.rules.runs is not None:
+            check_one_block(dataset)
         _make(dataset, folder)
         give_back_memory()
     if when_founded is not None:
@@ -181,9 +183,13 @@ class _Importer:
         self._key = key
         self._progress = progress
         self._timeline = timeline_of(dataset)
-        self._areas = areas_of_signers(dataset)
-        self._by_gate = None if dataset.tell_gate is None else GateByGate(ledger, dataset, self._areas)
-        self._has_parts = is_large(dataset) and dataset.rules.runs is None and self._waits_a_day()
+        self._validity = Validity(ledger)
+        self._placing = Placing.of(ledger, dataset, self._validity)
+        self._by_gate = None if dataset.tell_gate is None else GateByGate(self._placing)
+        self._is_large = is_large(dataset)
+        self._has_parts = self._is_large and dataset.rules.runs is None and self._waits_a_day()
+        if not self._has_parts:
+            check_one_block(dataset)
         self._rows = rows_of(ledger, dataset)
         self._numbers = numbers_of(ledger, self._rows)
         self._changed: list[Correction] = []
@@ -223,20 +229,26 @@ class _Importer:
     def _amend(self) -> bool:
         """Register what the files say otherwise than the ledger; whether there was anything. What follows from it is settled with what is imported."""
         rows = amendments(self._ledger, self._dataset)
-        for part in _parts(rows):
-            attached = AttachedRows(secrets.token_bytes(SEED_BYTES), [row.encode() for row in part])
-            content = RegistryRegister(
-                client_id=secrets.token_bytes(16),
-                valid_until_s=self._ledger.ledger_time_s + VALID_S,
-                rows=len(part),
-                rows_root=attached.root,
-            )
-            self._make_block([self._sign(content, attached.encode())])
+        blocks = list(in_blocks([self._registration(part) for part in parts_of(rows)]))
+        if len(blocks) > 1:
+            self._foreseen([wire for wires in blocks for wire in wires])  # all of it is taken, or nothing
+        for wires in blocks:
+            self._make_block(wires)
         if rows:
             of_slots = [row.from_s for row in rows if not row.key.startswith(_OF_MONTHS)]
             if of_slots:
                 self._note_change(min(of_slots), self._next_run_s())
         return bool(rows)
+
+    def _registration(self, rows: Sequence[Row]) -> bytes:
+        attached = AttachedRows(secrets.token_bytes(SEED_BYTES), [row.encode() for row in rows])
+        content = RegistryRegister(
+            client_id=secrets.token_bytes(16),
+            valid_until_s=self._validity.next_s(self._ledger.ledger_time_s),
+            rows=len(rows),
+            rows_root=attached.root,
+        )
+        return self._sign(content, attached.encode())
 
     def _note_change(self, first_slot_s: int, end_s: int) -> None:
         """Note when settled slots in [first_slot_s, end_s) that are changed now are settled again."""
@@ -296,19 +308,19 @@ class _Importer:
         return now_s + DAY_S - (now_s - self._timeline.noon_s) % DAY_S
 
     def _block(self, now_s: int, *, imports: Sequence[Day] = (), orders: Sequence[Day] = ()) -> None:
-        """Make a block at ledger time ``now_s``, one for each further round of orders, and others until nothing is left that has fallen due."""
+        """Make a block at ledger time ``now_s``, one for each further part of ``order_rounds``, and others until nothing is left that has fallen due."""
         if self._by_gate is not None:
             self._finish_blocks(self._parted(self._wires(now_s, imports)))
             self._finish_blocks(self._signed(placed) for placed in self._by_gate.rounds())
             return
         slots = [slot for day in orders for slot in range(day.slots.start, day.slots.stop)]
-        if self._has_parts:
-            by_slot = (order_rounds(self._ledger, self._dataset, self._areas, [slot], now_s) for slot in slots)
+        if self._is_large:
+            by_slot = (order_rounds(self._placing, [slot], now_s) for slot in slots)
             of_orders = (self._signed(placed) for placed in chain.from_iterable(by_slot))
             self._finish_blocks(chain(self._parted(self._wires(now_s, imports)), of_orders))
             return
-        rounds = order_rounds(self._ledger, self._dataset, self._areas, slots, now_s)
-        first = chain(self._wires(now_s, imports), self._signed(next(rounds)))
+        rounds = order_rounds(self._placing, slots, now_s)
+        first = chain(self._wires(now_s, imports), self._signed(next(rounds, ())))
         self._finish_blocks(chain([first], (self._signed(placed) for placed in rounds)))
 
     def _finish_blocks(self, rounds: Iterable[Iterable[bytes]]) -> None:
@@ -316,7 +328,7 @@ class _Importer:
         produced = None
         for wires in map(list, rounds):
             produced = self._make_block(wires) if wires else produced
-        if self._has_parts:
+        if self._is_large:
             give_back_memory()  # settling needs less than these blocks did
         if produced is not None:
             self._finish(produced)
@@ -337,11 +349,7 @@ class _Importer:
             yield taken
 
     def _make_block(self, wires: Sequence[bytes]) -> Produced:
-        examined = self._ledger.examine(wires)
-        for code in self._ledger.foresee(examined):
-            if code is not Code.ACCEPTED:
-                raise GridError(REFUSALS.get(code, f"the ledger refuses what the files say: {code.name}"))
-        produced = self._ledger.make_block(examined)
+        produced = self._ledger.make_block(self._foreseen(wires))
         self._tell()
         for result in produced.results:
             if result.code != Code.ACCEPTED:
@@ -351,8 +359,16 @@ class _Importer:
                 raise GridError(f"orders.csv: an order of {party} is refused: {word} ({len(result.rows)} of its slot)")
         return produced
 
+    def _foreseen(self, wires: Sequence[bytes]) -> Sequence[Examined]:
+        """What a block of these transactions is made of; GridError where one of them would be refused."""
+        examined = self._ledger.examine(wires)
+        for code in self._ledger.foresee(examined):
+            if code is not Code.ACCEPTED:
+                raise GridError(REFUSALS.get(code, f"the ledger refuses what the files say: {code.name}"))
+        return examined
+
     def _step(self, to_s: int) -> bytes:
-        valid_until_s = self._ledger.ledger_time_s + VALID_S
+        valid_until_s = self._validity.next_s(self._ledger.ledger_time_s)
         return self._sign(ClockAdvance(client_id=secrets.token_bytes(16), valid_until_s=valid_until_s, to_s=to_s))
 
     def _sign(self, content: Content, attachment: bytes = b"", signer: str = IMPORTER) -> bytes:
@@ -393,7 +409,7 @@ class _Importer:
         columns = IntervalColumns(secrets.token_bytes(32), self._numbers[points], *given.columns_of(points))
         content = IntervalImport(
             client_id=secrets.token_bytes(16),
-            valid_until_s=now_s + VALID_S,
+            valid_until_s=self._validity.next_s(now_s),
             agent=AGENT,
             estimates=self._dataset.rules.estimate.method,
             files=self._files,
@@ -404,11 +420,3 @@ class _Importer:
             slots=len(columns.quality),
         )
         return self._sign(content, columns.encode())
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Rows as they go into transactions: price series by few, since each may be large; then the rest, which is judged together."""
-    series = [row for row in rows if row.key.startswith(f"{PRICE_SERIES.kind}/")]
-    others = [row for row in rows if not row.key.startswith(f"{PRICE_SERIES.kind}/")]
-    for part, most in ((series, SERIES_ROWS), (others, ENTITIES_MAX)):
-        yield from (part[first : first + most] for first in range(0, len(part), most))

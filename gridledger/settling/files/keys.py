@@ -16,6 +16,7 @@ from gridledger.settling.files.table import Fields, Header, Table
 
 SHARE_PPM_MAX: Final = 1_000_000
 PRIORITY_MAX: Final = 1_000_000
+KEYS_MAX: Final = 1 << 20
 _HEADER: Final = Header(("point",), ("share_ppm", "priority", "valid_from"))
 
 
@@ -63,6 +64,8 @@ def read_keys(path: Path, points: Sequence[PointRow], zone: Zone | None, slot_s:
                 what = f"the key of {key.point} stands in row {before} already"
                 raise fault(table.name, what, "give each point one key at a time", row=row, column="point")
             found[code, starts[at]] = key, row
+        if len(found) > KEYS_MAX:
+            raise fault(table.name, f"holds more than {KEYS_MAX} keys", "settle fewer points at once")
     _check_sums(found, points, table.name)
     return KeysRead([found[place][0] for place in sorted(found)], table.input_file())
 

@@ -12,10 +12,12 @@ import numpy as np
 from gridcore.errors import excerpt
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, ramp
 from gridcore.transactions.market_profile import SPAN_S_MAX
-from gridledger.settling.dataset import NEVER, OrderTimes
+from gridledger.settling.dataset import NEVER, Orders, OrderTimes
 from gridledger.settling.files.fault import fault
 from gridledger.settling.files.fields import ABSENT, Bools, integers
+from gridledger.settling.files.stamps import DAY_S
 from gridledger.settling.files.table import Block, Fields
+from ledger.state.client_ids import IDS_PER_HOUR_MAX
 from settlement.contract_kit_1 import Int64Column
 
 ARRIVAL, CANCELLED = "arrival", "cancelled_at"
@@ -26,6 +28,10 @@ ARRIVAL_MAX: Final = 1 << 53
 """A sequence, or a time of any unit down to microseconds."""
 ORDERS_MAX: Final = 1 << 24
 """That the rows of one file stand for."""
+MOMENTS_OF_DAY_MAX: Final = 22 * IDS_PER_HOUR_MAX
+"""Moments of a UTC day's slots at which orders come or go, each a transaction of the importer: a ledger takes so many an hour of a signer, valid for at
+most 24 hours, and some bring energies.
+"""
 YES: Final = "yes"
 _NO_PRICE: Final = LIMIT_MICRO_PER_KWH_MAX + 1
 """Stands for an empty ``last_price_micro_per_kwh``."""
@@ -85,6 +91,29 @@ def times_of_all(parts: Sequence[OrderTimes], row: Int64Column, file: str) -> Or
         right = f"give a whole number, 0 to {ARRIVAL_MAX}, or leave the column empty in all rows"
         raise fault(file, "is empty, and other rows say when they came", right, row=int(row[silent[0]]), column=ARRIVAL)
     return OrderTimes(arrival, cancelled_at)
+
+
+def check_moments(orders: Orders, start_s: Int64Column, row: Int64Column, file: str) -> None:
+    """FilesError, of the first row that is too many, where a day has more than MOMENTS_OF_DAY_MAX. start_s: of each one's slot."""
+    if orders.times is None:
+        return
+    arrival, cancelled_at = orders.times
+    is_batched = np.ones(len(row), dtype=np.bool_) if orders.all_or_none is None else ~orders.all_or_none
+    is_gone = cancelled_at != NEVER
+    at = np.append(arrival[is_batched], cancelled_at[is_gone])
+    slot_start_s, rows = (np.append(column[is_batched], column[is_gone]) for column in (start_s, row))
+    by_moment = np.lexsort((rows, at, slot_start_s))
+    slot_start_s, at, rows = slot_start_s[by_moment], at[by_moment], rows[by_moment]
+    is_new = np.append(True, (np.diff(slot_start_s) != 0) | (np.diff(at) != 0))[: len(at)]
+    moments = np.flatnonzero(is_new)
+    _, first, count = np.unique(slot_start_s[moments] // DAY_S, return_index=True, return_counts=True)
+    for begin in first[count > MOMENTS_OF_DAY_MAX].tolist():
+        beyond = int(moments[begin + MOMENTS_OF_DAY_MAX])
+        what = f"with {at[beyond]} in slot {slot_start_s[beyond]} orders of a day come and go at more than {MOMENTS_OF_DAY_MAX} moments"
+        right = (
+            f"each is a transaction; count {ARRIVAL} and {CANCELLED} in larger steps, or settle fewer orders at once"
+        )
+        raise fault(file, what, right, row=int(rows[beyond]), column=ARRIVAL)
 
 
 def forms_of(block: Block, start_s: Int64Column, slots: Int64Column, slot_s: int) -> Forms | None:

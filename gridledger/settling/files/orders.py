@@ -22,6 +22,7 @@ from gridledger.settling.files.order_forms import (
     Given,
     Limits,
     check_count,
+    check_moments,
     forms_of,
     given_by,
     ids_of,
@@ -137,6 +138,7 @@ def read_orders(path: Path, points: Sequence[PointRow], slot_start_s: Int64Colum
         is_whole if is_whole.any() else None,
         times,
     )
+    check_moments(orders, slot_start_s[orders.slot], row[order], table.name)
     return OrdersRead(orders, table.input_file())
 
 

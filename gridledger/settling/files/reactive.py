@@ -21,6 +21,7 @@ from ledger.registry.entries import ENTRIES_MAX
 NAME: Final = "reactive.csv"
 _HEADER: Final = Header(("start", "end", "point", "reactive_kvarh", "returned_kvarh"))
 _PLACES: Final = 3
+SPANS_MAX: Final = 1 << 20
 _KVARH_MAX: Final = VARH_MAX // 1_000
 
 
@@ -39,6 +40,8 @@ def read_reactive(
     found: list[tuple[ReactiveRow, int]] = []
     for block in table.blocks():
         found += zip(_rows(block, names, zone, slot_s, known_by), block.row.tolist(), strict=True)
+        if len(found) > SPANS_MAX:
+            raise fault(table.name, f"holds more than {SPANS_MAX} spans", "settle fewer points or months at once")
     found.sort(key=lambda one: (one[0].point.encode(), one[0].from_s))
     _check_spans(found, table.name)
     return ReactiveRead([row for row, _ in found], table.input_file())

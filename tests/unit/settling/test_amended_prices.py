@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcore.errors import GridError
+from gridcore.master_data import Named
 from gridcore.registry.party import PARTY
 from gridcore.registry.point import POINT
+from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.tariff import TARIFF
-from gridledger.settling.chain import read_runs, settled_ledger
+from gridledger.settling.chain import importing, read_runs, registrations, settled_ledger
+from gridledger.settling.chain.amending import amendments
 from gridledger.settling.chain.importing import _Importer
 from gridledger.settling.dataset import Dataset, KeyRow, SeriesRows
 from gridledger.settling.results.months import midnight_s
@@ -82,6 +85,33 @@ def test_bills_at_changed_prices_are_those_of_a_folder_that_had_them_from_the_st
         assert amended == last_bills(ledger, village(changed))
     with settled_ledger(village(changed), tmp_path / "out") as ledger:
         assert ledger.height == height, "the same files say nothing new"
+
+
+@pytest.mark.parametrize("block_bytes", [1_000_000, 1])
+def test_a_change_of_more_bytes_than_a_transaction_takes_is_registered_by_several_all_of_them_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    before, own = (
+        community(8, 4, areas=2, series=VARYING[:1]),
+        [series(LEVY, {5: 5}, area="A0"), series(LEVY, {3: 7}, point="P001")],
+    )
+    changed = before._replace(series=[*VARYING[:1], *own])
+    monkeypatch.setattr(registrations, "ROWS_BYTES_MAX", 400)
+    monkeypatch.setattr(registrations, "REGISTERED_BYTES_MAX", block_bytes)
+    with settled_ledger(before, tmp_path) as ledger:
+        height, root = ledger.height, ledger.state_root()
+    unknown = next(iter(Named(SIGNER, "nobody", Signer("nobody", bytes(65), ["prosumer"])).rows()))
+    with monkeypatch.context() as also:
+        also.setattr(importing, "amendments", lambda *files: [*amendments(*files), unknown])
+        with pytest.raises(GridError, match="REGISTRY_FORM"), settled_ledger(changed, tmp_path):
+            pass
+    with settled_ledger(before, tmp_path) as ledger:
+        assert (ledger.height, ledger.state_root()) == (height, root)
+    with settled_ledger(changed, tmp_path) as ledger:
+        amended = last_bills(ledger, changed)
+    (tmp_path / "fresh").mkdir()
+    with settled_ledger(changed, tmp_path / "fresh") as ledger:
+        assert amended == last_bills(ledger, changed)
 
 
 def test_only_slots_from_the_change_on_are_settled_again(tmp_path: Path) -> None:

@@ -235,6 +235,22 @@ def test_rows_stand_for_as_many_orders_as_a_folder_holds_and_no_more(
     assert "orders.csv, row 3, order: with this row the file stands for 7 orders or more" in words
 
 
+def test_orders_come_and_go_at_as_many_moments_as_a_day_has_and_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = LATE.replace(f"/{SLOT}/", f"/{SLOT + 900}/").splitlines()
+    path = folder(tmp_path / "in", LATE + row("M1/2", "buy", "9,440000", ",,,,2,"), CONTINUOUS)
+    with (path / "orders.csv").open("a", encoding="utf-8") as orders:
+        orders.writelines(f"{SLOT + 900},{line}\n" for line in second)
+    monkeypatch.setattr(order_forms, "MOMENTS_OF_DAY_MAX", 6)
+    assert read_folder(path).orders.how_many == 5
+    monkeypatch.setattr(order_forms, "MOMENTS_OF_DAY_MAX", 5)
+    words = refused(capsys, path, "--out", tmp_path / "out")
+    says = f"orders.csv, row 6, arrival: with 3 in slot {SLOT + 900} orders of a day come and go at more than 5 moments; each is"
+    assert (len(words.splitlines()), says in words) == (1, True), words
+    assert not (tmp_path / "out").exists()
+
+
 def test_conditions_of_a_bid_come_together_and_are_no_ramp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rules = PAIRED.replace('"pay_as_bid/1"', '"conditional_bid/1"\nprice_rule = "pay_as_bid"')
     header = f"{OWN},bid,seller,energy_kind,arrival,all_or_none\n"

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from gridcore.errors import GridError
+from gridcore.errors import GridError, UsageError
+from gridledger.demo.prepare import prepare
 from gridledger.settling.chain import founding, importing, settled_ledger
-from gridledger.simulating import direct
+from gridledger.simulating import dataset, direct
 from gridledger.simulating.direct import DirectPlan, run_direct
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
 from simulators.grid import large_arrays
+from simulators.grid.households import orders_of_slot
 from simulators.scenarios.gallery import find_scenario
+from tests.demo.catalogue_rules import RULES_OF
 from tests.worlds.datasets import community
 
 FOUND = find_scenario("demonstration")
@@ -62,12 +65,31 @@ def test_a_large_world_comes_out_as_a_small_one(
     assert heights(tmp_path / "parts") > heights(tmp_path / "whole")
 
 
+def test_orders_that_rank_as_they_came_are_taken_up_to_the_moments_of_a_day_and_refused_beyond_before_anything_is_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    for name, text in RULES_OF["continuous_double_auction/1"].items():
+        (rules / name).write_text(text)
+    found = find_scenario("village_day").sized(slots=2, rules=rules)
+    world, _ = prepare(found)
+    orders = sum(len(list(orders_of_slot(world, slot))) for slot in range(2))
+    monkeypatch.setattr(dataset, "MOMENTS_OF_DAY_MAX", orders)
+    assert run_direct(DirectPlan(tmp_path / "at", found, has_bills=False), lambda _: None).outcome.traded_wh > 0
+    monkeypatch.setattr(dataset, "MOMENTS_OF_DAY_MAX", orders - 1)
+    says = f"market: orders rank as they came, and {orders} come on a day: --direct takes {orders - 1}, each a transaction; let fewer"
+    with pytest.raises(UsageError, match=says):
+        run_direct(DirectPlan(tmp_path / "beyond", found, has_bills=False), lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["at", "rules"]
+
+
 def test_what_does_not_fit_together_is_refused_beside_the_founding_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(founding, "BLOCK_VALUES_MAX", 1)
-    dataset = community(10, 2, areas=2)
-    points = [point._replace(party="H") for point in dataset.points]
-    with pytest.raises(GridError, match="party/H"), settled_ledger(dataset._replace(points=points), tmp_path):
+    whole = community(10, 2, areas=2)
+    points = [point._replace(party="H") for point in whole.points]
+    with pytest.raises(GridError, match="party/H"), settled_ledger(whole._replace(points=points), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_orders_that_are_yielded_one_after_the_other_are_all_placed(world: World
         (None, ["H001"], "slot 0: gave None; give a list of OrderIntent, an empty one for no orders"),
         (7, ["H001"], "slot 0: gave 7; give a list of OrderIntent"),
         ([("H001", "buy", 1, 1)], ["H001"], "gave ('H001', 'buy', 1, 1) among its orders; each is an OrderIntent"),
+        (repeat(HOME), ["H001"], "slot 0: H001 has two orders; give one at most"),
         ([HOME], [], "slot 0: H001 places no orders here; nobody does"),
         ([HOME], ["H002", "H009"], "slot 0: H001 places no orders here; who does is H002 to H009"),
     ],
