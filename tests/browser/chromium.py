@@ -188,7 +188,8 @@ class Browser:
 
     def accessibility_findings(self, axe: Path) -> list[str]:
         """Serious and critical findings of axe-core on the present page."""
-        self.driver.execute_script(axe.read_text(encoding="utf-8"))
+        if not self.run("return 'axe' in window"):
+            self.run(axe.read_text(encoding="utf-8"))
         result = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations']}).then(done, error => done({violations: [], error: String(error)}))"
