@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,12 +28,10 @@ GENESIS: Genesis = Consortium(meters=[household(number, f"p-{number}") for numbe
 
 
 @pytest.fixture(autouse=True)
-def only_new_objects() -> Iterator[None]:
-    """``gc.get_objects`` passes over what other tests left in this process."""
+def only_new_objects() -> None:
+    """``gc.get_objects`` passes over what other tests left in this process, and over what was collected (``tests/conftest.py``)."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Alive:
