@@ -13,10 +13,9 @@ from pathlib import Path
 
 from gridseries.embedded import EmbeddedSeries
 from gridseries.projection import Projector
-from gridweb.app import create_app
 from gridweb.source import Source
 from tests.unit.timeseries.projection_world import catch_up
-from tests.unit.web.web_world import World, make_world
+from tests.unit.web.web_world import World, app_of, make_world
 from tests.worlds.consortium import Consortium
 from tests.worlds.nodes import RunningNode, running_node, submit_all
 from tests.worlds.transactions import Sender
@@ -60,7 +59,7 @@ async def ledger_world(
             projector = Projector(node.client("reg"), series, on_health=health.report)
             source = Source(node.client("reg"), series, projector, health)
             site = replace(web.site, source=source)
-            world = LedgerWorld(replace(web, app=create_app(site), site=site), node, node.sender(), projector)
+            world = LedgerWorld(replace(web, app=app_of(site), site=site), node, node.sender(), projector)
             await world.submit(*(one_settled_slot(world.sender) if is_settled else []))
             yield world
         finally:

@@ -27,12 +27,11 @@ from gridledger.settling.outgoing.book import (
 from gridledger.settling.outgoing.shown import ShownBook, check_book_folder
 from gridweb import contested, issued
 from gridweb.access import Role
-from gridweb.app import create_app
 from gridweb.issued import Issued
 from gridweb.pages import issued as issued_pages
 from gridweb.pages import issued_states
 from tests.unit.web.household_world import installation
-from tests.unit.web.web_world import AREA, NOW_S, Browser, World, make_world
+from tests.unit.web.web_world import AREA, NOW_S, Browser, World, app_of, make_world
 
 CENT: Final = 10_000_000
 PAID_NANO: Final = 7 * CENT
@@ -63,7 +62,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BookWorld:
     before = issue(book, 1, [document(1, 2020, "p-1", 100), document(2, 2020, "p-2", 60)])
     issue(book, 2, [document(1, 2030, "p-2", -20, corrects="util-2020-000002")], digest_of(before / "issue.csv"))
     site = replace(made.site, issued=Issued(ShownBook(book)))
-    return BookWorld(replace(made, app=create_app(site), site=site), book)
+    return BookWorld(replace(made, app=app_of(site), site=site), book)
 
 
 def paid(*, from_s: int, until_s: int, party: str | None = None, start: int = 0) -> dict[str, Any]:
