@@ -69,7 +69,7 @@ async def frame() -> dict[str, Any]:
     role = viewer.role if viewer is not None else None
     return {
         "viewer": viewer,
-        "navigation": [entry for entry in navigation() if role in entry.roles],
+        **bars(request.path, role),
         **await status_facts(),
         "languages": [(name, NAMES[name]) for name in LANGUAGES],
         "language": language(),
@@ -79,16 +79,30 @@ async def frame() -> dict[str, Any]:
         "theme_signs": THEME_SIGNS,
         "role_titles": ROLE_TITLES,
         "role_views": ROLE_VIEWS,
-        "path": request.path,
+        "asked_area": request.args.get("area"),
         "heard_id": g.heard_id,
         "version": site().version,
         "has_book": site().issued is not None,
     }
 
 
+def bars(path: str, role: Role | None) -> dict[str, Any]:
+    """The bar on top and the one below it that the pages of a section share, with the entry of each that this page belongs to."""
+    shown = [entry for entry in navigation() if role in entry.roles]
+    under = [entry for entry in shown if f"{path}/".startswith(f"{entry.path}/")]
+    here = max(under, key=lambda entry: (len(entry.path), entry.section), default=None)
+    top = None if here is None else here.section or here.path
+    return {
+        "navigation": [entry for entry in shown if not entry.section],
+        "here_on_top": top,
+        "section_pages": [entry for entry in shown if entry.section == top],
+        "here_in_section": None if here is None else here.path,
+    }
+
+
 @cache
 def navigation() -> tuple[Entry, ...]:
-    """All entries of the bar on top, in their order."""
+    """All entries of both bars, in their order."""
     entries = [entry for name in MODULES for entry in getattr(import_module(name), "NAVIGATION", ())]
     return tuple(sorted(entries, key=lambda entry: entry.order))
 

@@ -63,9 +63,13 @@ MODULES: Final = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A link of the bar on top. ``title``: a message id; ``order``: from left to right; shown to ``roles`` alone."""
+    """A link of the bar on top, or of the bar below it that the pages of a section share.
+
+    title: a message id; order: from left to right; shown to ``roles`` alone; section: the path of the entry on top below which it stands, "" on top.
+    """
 
     path: str
     title: str
     roles: Sequence[Role]
     order: int
+    section: str = ""

@@ -10,6 +10,7 @@ from quart import Blueprint, request
 from gridcore.registry.balance_terms import GAIN_PRICE, LOSS_PRICE, SHORTFALL_PRICE, SURPLUS_PRICE, BalancePenalty
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
@@ -32,6 +33,8 @@ from settlement.area_balance import (
 from settlement.balance_groups import GroupEnergy
 
 pages = Blueprint("balance", __name__)
+
+NAVIGATION = (Entry("/balance", N_("Balance"), READS_ALL, 40, section="/runs"),)
 
 KIND_WORDS: Final = {
     LOSS: N_("loss"),

@@ -12,6 +12,7 @@ from quart import Blueprint, request
 
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.scope import choose_area
 from gridweb.points import find_point
 from gridweb.site import source, viewer
@@ -20,6 +21,8 @@ from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("certificates", __name__)
+
+NAVIGATION = (Entry("/certificates", N_("Green certificates"), READS_ALL, 70, section="/runs"),)
 
 STATE_WORDS: Final = {"valid": N_("valid"), "expired": N_("expired"), "cancelled": N_("cancelled")}
 PARTY: Final = Column("party", N_("Party"))

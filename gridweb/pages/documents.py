@@ -17,6 +17,7 @@ from gridweb import format as forms
 from gridweb.access import EVERY_ROLE, READS_ALL, Role, Viewer, check_party, requires
 from gridweb.books import documents_path
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.components import percent_text
 from gridweb.pages.month_tables import choose_month
 from gridweb.pages.registry import read_entries
@@ -30,6 +31,8 @@ from gridweb.views import render_page
 from settlement.invoicing.account import CREDIT, DEBIT, INVOICE, sort_of
 
 pages = Blueprint("documents", __name__)
+
+NAVIGATION = (Entry("/documents", N_("Documents"), READS_ALL, 20, section="/runs"),)
 
 PARTIES_MAX: Final = 512
 """Parties of an area that one table has: the node makes their documents anew at each height. ``settle documents`` makes those of all."""

@@ -19,6 +19,7 @@ from gridweb.exports.formats import FORMATS
 from gridweb.exports.jobs import Export, Part
 from gridweb.i18n import N_, _, translate
 from gridweb.jobs import STATE_TITLES
+from gridweb.pages import Entry
 from gridweb.pages.balance import area_balance_table, balance_entries_table, borders_table
 from gridweb.pages.balance_documents import (
     area_balance_documents_table,
@@ -56,6 +57,8 @@ from gridweb.tables import Table
 from gridweb.views import render_fragment, render_page
 
 pages = Blueprint("exporting", __name__)
+
+NAVIGATION = (Entry("/exports", N_("Exports"), READS_ALL, 90, section="/runs"),)
 
 TableOfParty = Callable[..., Awaitable[Table]]
 

@@ -9,6 +9,7 @@ from quart import Blueprint, request
 
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.scope import choose_area
 from gridweb.points import Day, neighbours, newest_day, parse_day
 from gridweb.site import source
@@ -18,6 +19,8 @@ from gridweb.views import render_page
 from settlement.balance_groups import BalanceReport, GroupEnergy, SlotGroups, balance_report
 
 pages = Blueprint("imbalance", __name__)
+
+NAVIGATION = (Entry("/imbalance", N_("Imbalance"), READS_ALL, 50, section="/runs"),)
 
 NOBODY: Final = N_("no party named")
 TOTAL_COLUMNS: Final = (

@@ -16,6 +16,7 @@ from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.books import month_end_s
 from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.disputes import read_of_party
 from gridweb.pages.issued_states import PAYMENTS_MAX, read_paid
 from gridweb.pages.month_tables import choose_month, read_all_months
@@ -28,6 +29,8 @@ from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("payments", __name__)
+
+NAVIGATION = (Entry("/payments", N_("Payments"), READS_ALL, 30, section="/runs"),)
 
 GROUND_TITLES: Final[Mapping[str, str]] = {
     "received": N_("paid by the party"),

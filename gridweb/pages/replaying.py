@@ -12,6 +12,7 @@ from gridcore.serving.problems import Problem
 from gridweb.access import READS_ALL, requires
 from gridweb.i18n import N_
 from gridweb.jobs import STATE_TITLES
+from gridweb.pages import Entry
 from gridweb.points import check_slot
 from gridweb.replays import STEP_TITLES, Made, Replays, RunWanted
 from gridweb.site import site, source, viewer
@@ -19,6 +20,8 @@ from gridweb.source import Source, SourceMissing
 from gridweb.views import render_fragment, render_page
 
 pages = Blueprint("replaying", __name__)
+
+NAVIGATION = (Entry("/replays", N_("Runs made again"), READS_ALL, 80, section="/runs"),)
 
 SAME_TITLES: Final[Mapping[str, str]] = {
     "rows_root": N_("root of the positions"),

@@ -20,7 +20,10 @@ from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("runs", __name__)
-NAVIGATION = (Entry("/runs", N_("Runs"), READS_ALL, 33),)
+NAVIGATION = (
+    Entry("/runs", N_("Settlement"), READS_ALL, 33),
+    Entry("/runs", N_("Runs"), READS_ALL, 10, section="/runs"),
+)
 
 SUMMED: Final = frozenset({"runs", "estimated_first", "estimated_last", "first_nano", "last_nano", "difference_nano"})
 NEXT_RUN_TITLES: Final = {

@@ -10,6 +10,7 @@ from quart import Blueprint
 
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, check_party, requires
 from gridweb.i18n import N_, _
+from gridweb.pages import Entry
 from gridweb.pages.components import held_of, household_components_table, spans, told
 from gridweb.pages.households import cut
 from gridweb.pages.registry import STATES, names_table, read_entries
@@ -20,6 +21,8 @@ from gridweb.tables import Column, Table, serves_table, table_url
 from gridweb.views import render_page
 
 pages = Blueprint("tariffs", __name__)
+
+NAVIGATION = (Entry("/tariffs", N_("Tariffs"), READS_ALL, 60, section="/runs"),)
 
 COLUMNS: Final = (
     Column("price", N_("Price")),
