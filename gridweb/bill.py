@@ -129,6 +129,31 @@ def totals_of(intervals: Iterable[Interval], expected: int) -> Totals:
     return Totals(expected, len(settled), *sums)
 
 
+def deviation_of(import_wh: int, export_wh: int, bought_wh: int, sold_wh: int) -> tuple[int, int, int]:
+    """What of a slot was bought and not taken, sold and not fed in, and both together."""
+    not_taken_wh, not_fed_in_wh = max(bought_wh - import_wh, 0), max(sold_wh - export_wh, 0)
+    return not_taken_wh, not_fed_in_wh, not_taken_wh + not_fed_in_wh
+
+
+class Deviation(NamedTuple):
+    """What of a slot was bought and not taken, and what was sold and not fed in."""
+
+    start_s: int
+    not_taken_wh: int
+    not_fed_in_wh: int
+
+
+def largest_deviation(intervals: Iterable[Interval]) -> Deviation | None:
+    """The settled slot with the largest deviation, the first of several; None where every slot was taken and fed in as traded."""
+    found, largest_wh = None, 0
+    for interval in intervals:
+        if interval.is_settled:
+            *parts, deviation_wh = deviation_of(*(value or 0 for value in interval[1:5]))
+            if deviation_wh > largest_wh:
+                found, largest_wh = Deviation(interval.start_s, *parts), deviation_wh
+    return found
+
+
 @dataclass(frozen=True)
 class Curve:
     """The settled slots of a party in a span, ascending, as columns of equal length: where they are too many for a record each."""

@@ -264,7 +264,7 @@ def terms_of(tariff: Mapping[str, Any], currency: str) -> str:
     """How invoices are made, and what nobody but the ledger tells of these charges."""
     return _(
         "Invoices: tax %(tax)s %%, each line rounded once to %(quantum)s, %(rule)s. An entry holds from the first local day that begins "
-        "with it or behind it. Charges are computed from the ledger: no bundle proves them.",
+        "at or after its time. Charges are computed from the ledger: no bundle proves them.",
         tax=percent_text(tariff["tax_ppm"]),
         quantum=forms.money(tariff["quantum_nano"], currency, is_exact=True),
         rule=translate(ROUNDINGS[tariff["rounding"]]),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from quart import Blueprint, request
 
 from gridweb.access import EVERY_ROLE, check_party, requires
-from gridweb.bill import BillLine, Saying, Totals, say, sums_by_kind
+from gridweb.bill import BillLine, Saying, Totals, largest_deviation, say, sums_by_kind
 from gridweb.contract_words import ContractWords
 from gridweb.flows import Bars, Flows, flows_of, flows_of_slots
 from gridweb.health import Outage
@@ -194,6 +194,7 @@ async def show_statement(party: str) -> str:
         away_part=statement.away,
         totals=await _totals(scope, statement),
         lines_note=found.note(scope.tz),
+        deviation=None if statement.bill is None else largest_deviation(statement.bill.intervals),
         by=by,
         groups=_by_kind(scope, lines) if by == "kind" else _by_hour(scope, lines),
         sums=sums_by_kind(lines, scope.contract.lines),

@@ -216,7 +216,7 @@ def _note(book: IssuedBook, found: Sequence[Stated]) -> str:
     if book.fault:
         return not_usable(book)
     if not found:
-        return _("Nothing has been issued of it.")
+        return _("No document of it has been issued yet.")
     notes = [
         _(
             "What a party pays, and what it has to get, is set against what it owes, the oldest due date first. "

@@ -22,6 +22,7 @@ from gridweb.access import EVERY_ROLE, check_party, public, requires
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import _, translate
 from gridweb.pages import line_tables
+from gridweb.pages.day_tables import correction_path
 from gridweb.pages.household_tables import line_url
 from gridweb.points import day_of, find_point
 from gridweb.proofs import (
@@ -176,6 +177,7 @@ def _contents(data: bytes, kind: str, trust: Trust) -> dict[str, Any]:
         "view": view,
         "term": term,
         "ties": [(key, line_tables.tie_of(key, view, trust)) for key in view.keys],
+        "correction_path": correction_path,
         "urls": {name: table_url(function, party=party, slot=slot, kind=kind) for name, function in functions.items()},
         "alterations": forgery.alterations(data),
         "certifiers": _certifiers(view, trust.signers),

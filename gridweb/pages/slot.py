@@ -18,6 +18,7 @@ from gridcore.serving.problems import Problem
 from gridevidence.layout import ARRIVED_BOOK_ROW, BOOK_BYTES_MAX, BOOK_ROW, WANTED_BOOK_ROW
 from gridseries.series import SLOTS
 from gridweb.access import EVERY_ROLE, READS_ALL, Viewer, requires
+from gridweb.bill import deviation_of
 from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
@@ -198,7 +199,7 @@ def table_of_positions(
     rows: list[tuple[Any, ...]] = []
     for page in pages_of_positions:
         energies = [page[name] for name in ("import_wh", "export_wh", "bought_wh", "sold_wh")]
-        deviations = zip(*(_deviation(*of_party) for of_party in zip(*energies, strict=True)), strict=True)
+        deviations = zip(*(deviation_of(*of_party) for of_party in zip(*energies, strict=True)), strict=True)
         money = page["pays_nano"], page["supplier_only_nano"]
         savings = [alone - paid for paid, alone in zip(*money, strict=True)]
         quality = (quality_words(byte)[0] for byte in page["quality"])
@@ -214,12 +215,6 @@ def table_of_positions(
         tz=area.tz,
         currency=currency,
     )
-
-
-def _deviation(import_wh: int, export_wh: int, bought_wh: int, sold_wh: int) -> tuple[int, int, int]:
-    """What of a slot was bought and not taken, sold and not fed in, and both together."""
-    not_taken_wh, not_fed_in_wh = max(bought_wh - import_wh, 0), max(sold_wh - export_wh, 0)
-    return not_taken_wh, not_fed_in_wh, not_taken_wh + not_fed_in_wh
 
 
 async def _read(

@@ -101,7 +101,8 @@ async def show_tariffs() -> str:
     names = await part_of(names_table(source(), "tariff"))
     if names.value is not None and names.value.rows:
         links = [f"/tariffs/{name}" for (name,) in names.value.rows]
-        listed = replace(names.value, title=_("Charges by the month, by tariff"), links=links)
+        columns = (replace(names.value.columns[0], title=N_("Tariff")),)
+        listed = replace(names.value, columns=columns, title=_("Charges by the month, by tariff"), links=links)
         tables.append((Part(cut(listed)), table_url(names_table, kind="tariff")))
     return await render_page("tariffs/tariffs.html", tables=tables, title=_("Tariffs"))
 

@@ -17,6 +17,7 @@ from gridweb.bill import (
     added_sums,
     digits_that_add_up,
     intervals_of,
+    largest_deviation,
     round_to_digits,
     say,
     sum_of_points,
@@ -51,6 +52,15 @@ def test_rows_become_intervals_with_price_and_the_word_of_their_quality() -> Non
     assert [one.quality for one in found[1:]] == ["suspect", "missing", "missing"]
     assert found[1].price_micro_per_kwh is None
     assert [one.is_settled for one in found] == [True, True, False, False]
+
+
+def test_the_largest_deviation_of_a_day_is_found_among_its_settled_slots_the_first_of_several() -> None:
+    def slot(start_s: int, bought_wh: int, sold_wh: int, pays_nano: int | None = 0) -> Interval:
+        return Interval(start_s, 100, 50, bought_wh, sold_wh, None, pays_nano, pays_nano, "measured")
+
+    day = [slot(0, 100, 50), slot(900, 107, 53), slot(1_800, 110, 0), slot(2_700, 999, 0, None)]
+    assert largest_deviation(day) == (900, 7, 3)
+    assert largest_deviation(day[:1]) is None
 
 
 def test_totals_count_settled_slots_alone() -> None:

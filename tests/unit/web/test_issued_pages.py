@@ -383,4 +383,4 @@ async def test_pages_without_a_book_name_none_and_an_empty_one_says_so(world: Bo
     assert "/documents/issued" not in await plain.text("/documents")
     assert "/documents/issued?month=" in await world.web.browser(Role.UTILITY).text("/documents")
     shutil.rmtree(world.book)
-    assert "Nothing has been issued of it." in await world.web.browser(Role.UTILITY).text("/documents/issued")
+    assert "No document of it has been issued yet." in await world.web.browser(Role.UTILITY).text("/documents/issued")

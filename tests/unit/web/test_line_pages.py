@@ -145,6 +145,12 @@ async def test_links_to_blocks_and_slots_are_for_those_who_may_open_them(world: 
     assert 'href="/blocks/4"' in page
 
 
+async def test_from_a_line_a_clerk_reaches_the_correction_of_both_of_its_registers(world: World) -> None:
+    page = await world.browser(Role.UTILITY).text(LINE)
+    assert re.findall(r"/meters/[^/]+/correction\?boundary=(\d+)", page) == [str(START_S), str(START_S + 900)]
+    assert "/correction" not in await household(world).text(LINE)
+
+
 async def test_a_line_without_orders_says_so(tmp_path: Path) -> None:
     shared: Evidence = HONEST["a community without orders"]
     world = evidence_world(tmp_path, shared, MID_MARKET)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridweb.access import Role
-from tests.unit.web.household_world import DAY_START_S, NEIGHBOUR, PARTY, household_world
+from tests.unit.web.household_world import (
+    DAY_START_S,
+    IMPORT_WH,
+    NEIGHBOUR,
+    PARTY,
+    START_S,
+    fill,
+    fill_day,
+    household,
+    household_world,
+    settled,
+)
 from tests.unit.web.web_world import Browser, World
 
 DAY = "2024-06-21"
@@ -68,3 +80,15 @@ async def test_the_page_leads_to_the_largest_deviation_first(world: World, langu
     assert f"{PAGE.replace('&', '&amp;')}&amp;parties-sort=-deviation_wh" in page
     found = await browser.text(f"{PAGE}&parties-sort=-deviation_wh")
     assert found.index(f"/households/{NEIGHBOUR}?day={DAY}") < found.index(f"/households/{PARTY}?day={DAY}")
+
+
+async def test_the_clerk_is_led_from_a_day_to_the_slot_of_its_largest_deviation(tmp_path: Path) -> None:
+    world = household_world(tmp_path)
+    statement_page = f"/households/{PARTY}/statement?day={DAY_START_S}"
+    await fill_day(world)
+    await fill(world, [settled(START_S, bought_wh=IMPORT_WH + 25)])
+    assert re.search(
+        rf'<a href="/slots/A1/{START_S}">[-0-9:– ]+</a> · 0.025 kWh bought and not taken</p>',
+        await world.browser(Role.UTILITY).text(statement_page),
+    )
+    assert "/slots/" not in await household(world).text(statement_page)

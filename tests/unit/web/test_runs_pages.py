@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def world(tmp_path: Path) -> World:
     answer = {"slots_expected": 96, "slots": slots, "immaterial": not_made}
     world.node.answers[f"areas/A1/days/{DAY_START_S}/runs"] = answer
     return world
+
+
+async def test_pages_of_a_section_share_a_bar_that_keeps_the_area_and_says_where_one_is(world: World) -> None:
+    browser = world.browser(Role.UTILITY)
+    page = await browser.text(f"/runs?area=A1&day={DAY_START_S}")
+    bar = re.search(r'<nav class="section".*?</nav>', page, re.DOTALL)
+    assert bar is not None
+    assert re.findall(r'href="([^"]+)" aria-current="page"', bar[0]) == ["/runs?area=A1"]
+    assert {"/documents?area=A1", "/payments?area=A1", "/tariffs?area=A1"} <= set(re.findall(r'href="([^"]+)"', bar[0]))
+    assert '<a href="/runs" aria-current="true">' in page
+    assert 'class="section"' not in await browser.text("/interface")
 
 
 async def test_the_difference_is_what_later_runs_have_posted_and_sums_are_those_of_the_rows(world: World) -> None:

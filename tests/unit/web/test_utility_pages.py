@@ -184,7 +184,7 @@ async def test_while_the_series_catch_up_the_overview_says_what_is_not_read_and_
     world.node.answers["areas/a-1/progress"] = {"area": "a-1", "run_slot_start_s": FIRST_S + 30 * SLOT_S}
     page = " ".join((await world.browser(Role.UTILITY).text("/overview")).split())
     assert "30 of 96 slots of the day are settled." in page
-    assert "have been read up to 2027-01-15 08:00 Asia/Shanghai: 33 slots are not read yet." in page
+    assert "have been read up to 2027-01-15 08:00 Asia/Shanghai; slots not read yet: 33." in page
     assert "(64 not read yet)" in page
     assert "No trade yet" not in page
     assert "Not read yet" in page
