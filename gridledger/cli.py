@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
-from gridcore.errors import GridError, UsageError
+from gridcore.errors import GridError, UsageError, excerpt
 from gridledger.command_examples import example_of
 
 # Name -> the line that `gridledger --help` shows. The module is gridledger.commands.<name>, imported only when it is called.
@@ -52,6 +52,8 @@ EXIT_BAD_INPUT = 2
 EXIT_OUR_FAULT = 70
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
+LINE_CHARACTERS_MAX = 2_000
+"""Of the line that says what is wrong; what is right stands at its end."""
 
 _PROGRAM = "gridledger"
 _OUR_PACKAGES = ("edge", "ledger", "settlement", "simulators", "firmware_profiles", "benchmarks")
@@ -130,7 +132,18 @@ def build_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     return parser, command
 
 
+def _check_encoding(words: Sequence[str]) -> None:
+    """UsageError for an argument whose bytes are no text: it can be neither printed nor written into a file."""
+    for word in words:
+        if any("\udc80" <= sign <= "\udcff" for sign in word):
+            encoding = sys.getfilesystemencoding()
+            raise UsageError(
+                f"{_PROGRAM}: argument {excerpt(word)}: is not in {encoding}; write texts, and name files, in {encoding}"
+            )
+
+
 def _run(words: list[str]) -> int:
+    _check_encoding(words)
     rest = list(words)
     while rest and rest[0].startswith("-"):
         word = rest.pop(0)
@@ -192,7 +205,7 @@ def _help() -> str:
 
 
 def _fail(error: GridError, status: int, is_json: bool) -> int:
-    line = " ".join(str(error).split("\n")) or type(error).__name__
+    line = _printable(_cut(" ".join(str(error).split("\n")))) or type(error).__name__
     try:
         if is_json:
             print(json.dumps({"error": line}, ensure_ascii=False), flush=True)
@@ -200,6 +213,17 @@ def _fail(error: GridError, status: int, is_json: bool) -> int:
     except OSError:  # nobody reads, or the disk behind it is full: the status still says what happened
         _drop_stdout()
     return status
+
+
+def _cut(line: str) -> str:
+    """``line``, without its middle where it quotes so much that it has more than LINE_CHARACTERS_MAX characters."""
+    half = LINE_CHARACTERS_MAX // 2
+    return line if len(line) <= LINE_CHARACTERS_MAX else f"{line[:half]}...{line[-half:]}"
+
+
+def _printable(text: str) -> str:
+    """``text`` with what a terminal would obey, or cannot show, escaped: a line may quote a file's bytes or an argument."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _fail_missing(error: ModuleNotFoundError, is_json: bool) -> int:

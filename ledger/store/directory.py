@@ -72,14 +72,12 @@ def _place(data_dir: Path, genesis: bytes, digest: bytes, files: Files, guard: P
     """Write what a directory begins with. digest: of the header of height 0."""
     path = data_dir / GENESIS_NAME
     data_dir.mkdir(parents=True, exist_ok=True)
-    with locked(data_dir):
+    ours = (LOCK_NAME, GUARD_NAME, f"{GUARD_NAME}.new", f"{GENESIS_NAME}.new")
+    if not path.exists() and any(entry.name not in ours for entry in data_dir.iterdir()):
+        raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
+    with locked(data_dir, is_new=True):
         if path.exists():
             check_same_genesis(data_dir, genesis)
-        elif any(
-            entry.name not in (LOCK_NAME, GUARD_NAME, f"{GUARD_NAME}.new", f"{GENESIS_NAME}.new")
-            for entry in data_dir.iterdir()
-        ):
-            raise UsageError(f"{data_dir}: not empty and no ledger; give a new or an empty directory")
         else:
             # The guard comes first: a directory with a genesis always has one, so a missing guard is never a fresh start.
             place = guard_path(data_dir, guard)
@@ -126,17 +124,23 @@ def check_same_genesis(data_dir: Path, genesis: bytes) -> None:
 
 
 @contextmanager
-def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the directory's lock. UsageError when another process (or another ledger of this one) has it."""
-    descriptor = lock(data_dir)
+def locked(data_dir: Path, *, is_new: bool = False) -> Iterator[None]:
+    """Hold the directory's lock, as ``lock`` takes it."""
+    descriptor = lock(data_dir, is_new=is_new)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def lock(data_dir: Path) -> int:
-    """Take the directory's lock and return its descriptor: closing it, or the end of the process, gives it back."""
+def lock(data_dir: Path, *, is_new: bool = False) -> int:
+    """Take the directory's lock and return its descriptor: closing it, or the end of the process, gives it back.
+
+    is_new: it may have no genesis yet. UsageError when another process (or another ledger of this one) has the lock, and for a directory without
+    a genesis, which is left as it is.
+    """
+    if data_dir.is_dir() and not is_new:
+        _present_genesis(data_dir)
     path = data_dir / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

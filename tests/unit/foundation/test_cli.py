@@ -12,7 +12,7 @@ import pytest
 
 from gridcore.errors import GridError, InvariantError, UsageError
 from gridledger import __version__
-from gridledger.cli import COMMANDS, build_parser, main
+from gridledger.cli import COMMANDS, LINE_CHARACTERS_MAX, build_parser, main
 from gridledger.commands import whole_number
 
 COMMAND_FOLDER = Path(__file__).resolve().parents[3] / "gridledger" / "commands"
@@ -128,6 +128,10 @@ def test_common_options_count_wherever_they_stand(plant: Plant, words: list[str]
         (["--zzz"], "unknown option --zzz"),
         (["planted"], "the following arguments are required: action"),
         (["planted", "run", "--day", "3"], "unrecognized arguments: --day 3"),
+        (
+            ["planted", "\udcff\udcfe"],
+            r"argument '\udcff\udcfe': is not in utf-8; write texts, and name files, in utf-8",
+        ),
         (["planted", "run", "--days", "32"], "argument --days: '32' is not a whole number from 1 to 31"),
         (["planted", "run", "--days", "1.5"], "'1.5' is not a whole number"),
         (["planted", "run", "--days", "٣"], "is not a whole number"),
@@ -143,6 +147,27 @@ def test_wrong_usage_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
+
+
+def test_a_line_that_quotes_what_a_terminal_would_obey_shows_it_escaped(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(raising(UsageError("表 \x1b[31m\r\x00\udcff: no name\nof a point")))
+    assert main(["planted", "run"]) == 2
+    assert capsys.readouterr().err == "表 \\x1b[31m\\r\\x00\\udcff: no name of a point\n"
+
+
+def test_a_line_that_quotes_thousands_of_characters_keeps_its_beginning_and_its_end(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(raising(UsageError(LINE_CHARACTERS_MAX * "x")))
+    assert main(["planted", "run"]) == 2
+    assert capsys.readouterr().err == f"{LINE_CHARACTERS_MAX * 'x'}\n"
+    plant(raising(UsageError(f"--area {LINE_CHARACTERS_MAX * 'x'}: is no area")))
+    assert main(["planted", "run"]) == 2
+    line = capsys.readouterr().err
+    assert (line.startswith("--area xx"), line.endswith("xx: is no area\n")) == (True, True)
+    assert len(line) == LINE_CHARACTERS_MAX + len("...\n")
 
 
 def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

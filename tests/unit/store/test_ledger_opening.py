@@ -137,6 +137,15 @@ def test_an_empty_file_is_told_with_its_way_out(copied: Path, name: str, error: 
     assert "\n" not in str(told.value)
 
 
+def test_a_folder_that_is_no_ledger_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("not a ledger\n")
+    with pytest.raises(UsageError, match=r"genesis\.cbor: missing; make the data directory with: gridledger node init"):
+        check_ledger(tmp_path, CONTRACTS)
+    with pytest.raises(UsageError, match=r"not empty and no ledger; give a new or an empty directory"):
+        init_ledger(tmp_path, FEEDERS.genesis_file)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
 def test_a_genesis_with_a_flipped_bit_is_told_with_its_way_out(copied: Path) -> None:
     flip(copied / "genesis.cbor", Random(3))
     with pytest.raises(UsageError, match=r"genesis.cbor: .*put back the genesis"):
