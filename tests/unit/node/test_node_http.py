@@ -15,7 +15,6 @@ from gridcore import cbor, merkle
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.node_interface import API, TRANSACTIONS_MAX, WAIT_S_MAX
-from gridcore.quality import quality_words
 from gridcore.signed_query import Audience, authorization
 from gridcore.verify import decode_trust, verify_bundle
 from ledger import evidence
@@ -499,12 +498,3 @@ async def test_health_readiness_and_metrics(tmp_path: Path) -> None:
         assert 'gridledger_node_http_requests_total{route="none",status="4xx"} 1\n' in text
         names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         assert len(names) == len(set(names))
-
-
-def test_quality_in_words() -> None:
-    assert quality_words(0xFF) == ("missing", ())
-    assert quality_words(0) == ("measured", ())
-    assert quality_words(0x31) == ("estimated", ("late", "interpolated"))
-    assert quality_words(0xC3) == ("suspect", ("frozen", "rollover"))
-    assert quality_words(0x18) == ("measured", ("late", "stuck"))
-    assert quality_words(0x32) == ("substituted", ("late",))

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gridledger.settling.dataset import PartyTariff, PointRow, TariffFrom
 from gridledger.settling.documents import DocumentFolder
 from gridledger.settling.files.folder import read_folder
 from gridledger.settling.month_derivation import DocumentName, derive_document
-from gridledger.settling.month_lines import month_lines
+from gridledger.settling.month_lines import MonthLine, month_lines
 from gridledger.settling.results.billing import Billing
 from ledger.store.offline import reading
 from settlement.catalogue import CONTRACTS
@@ -121,6 +121,15 @@ def test_the_totals_of_every_document_are_derived_to_what_its_file_says(settled:
         assert found.amounts == {key: int(row[key]) for key in ("net", "tax", "gross", "rounding")}
 
 
+def amounts_nano(lines: Iterable[MonthLine], besides: Collection[str]) -> dict[str, int]:
+    """Of kinds of lines besides some: a component whose own rate of tax changes inside the month has a line for each rate."""
+    found: Counter[str] = Counter()
+    for line in lines:
+        if line.kind not in besides:
+            found[line.kind] += line.amount_nano
+    return {kind: nano for kind, nano in found.items() if nano}
+
+
 @given(components(), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: list[Component], seed: int) -> None:
@@ -175,14 +184,7 @@ def test_the_steps_of_a_month_come_to_what_the_text_says_after_each_run(drawn: l
         ]
         billed = {line.kind: line.amount_nano for line in lines if line.kind in of_contract}
         expected = tariffs.charges(own, "P1", of_month, SLOT_S, [30], billed)
-        # a component whose own rate of tax changes inside the month has a line for each rate
-        found: Counter[str] = Counter()
-        for line in lines:
-            if line.kind not in of_contract:
-                found[line.kind] += line.amount_nano
-        assert {kind: nano for kind, nano in found.items() if nano} == {
-            kind: nano for (_, kind), nano in expected.items()
-        }
+        assert amounts_nano(lines, besides=of_contract) == {kind: nano for (_, kind), nano in expected.items()}
         for line in lines:
             assert (
                 sum(step.result for step in line.steps if step.what["en"].startswith(("Amount", "Lines")))
