@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gridcore.errors import UsageError, excerpt
-from gridledger.settling.derivation import Step, Text, numbers
-from gridledger.settling.month_lines import bracketed
+from gridledger.settling.derivation import Step, Text, bracketed, numbers
 from settlement.area_balance import (
     GAIN,
     KINDS,

@@ -13,10 +13,9 @@ from gridcore.run_names import run_rank
 from gridledger.settling.balance_books import balance_book, month_histories
 from gridledger.settling.balance_derivation import NOT_CHECKED, TITLES, Owed, check_kind, owed_of
 from gridledger.settling.dataset import InvoiceTerms
-from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.derivation import Step, Text, bracketed, numbers
 from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
 from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounded_steps
-from gridledger.settling.month_lines import bracketed
 from gridledger.settling.results.balance_book import BALANCE_INVOICE_LINES, BalanceIssued, BalanceLineRow
 from settlement.area_balance import SlotHistory
 

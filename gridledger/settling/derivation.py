@@ -6,7 +6,7 @@ this program gives the same line, or the derivation says where it does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -279,6 +279,16 @@ def _sum(position: PositionView, currency: str) -> Step:
 def numbers(formula: str) -> Text:
     """A formula that has no words."""
     return dict.fromkeys(LANGUAGES, formula)
+
+
+def bracketed(number: int) -> str:
+    """A number of a formula."""
+    return f"({number})" if number < 0 else str(number)
+
+
+def sum_formula(values: Iterable[int]) -> str:
+    """The formula of a sum; 0 of nothing."""
+    return " + ".join(map(bracketed, values)) or "0"
 
 
 def _recompute(view: BundleView, line_kind: str) -> LineLike:

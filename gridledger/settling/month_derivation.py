@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 from gridcore.errors import UsageError, excerpt
 from gridcore.report.markup import money
 from gridledger.settling.dataset import InvoiceTerms
-from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.derivation import Step, Text, bracketed, numbers
 from gridledger.settling.documents import DocumentFolder, StatedRow, billings, opened_books, stated_rows
 from gridledger.settling.files.fault import nearest
-from gridledger.settling.month_lines import MonthLine, bracketed, month_lines, own_terms
+from gridledger.settling.month_lines import MonthLine, month_lines, own_terms
 from gridledger.settling.results.billing import Billing
 from gridledger.settling.results.invoices import INVOICE_LINES, INVOICES, InvoiceLineRow, InvoiceRow, Issued
 from settlement.invoicing.documents import LineOf, highest_first

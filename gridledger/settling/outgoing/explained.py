@@ -13,11 +13,11 @@ from gridledger.settling.balance_derivation import TITLES
 from gridledger.settling.balance_month_derivation import day_step, owed_by_day, owed_by_rate
 from gridledger.settling.chain import Scope
 from gridledger.settling.dataset import InvoiceTerms
-from gridledger.settling.derivation import Step, Text, numbers
+from gridledger.settling.derivation import Step, Text, bracketed, numbers
 from gridledger.settling.documents import Books, month_billing
 from gridledger.settling.files.fault import nearest
 from gridledger.settling.month_derivation import DocumentName, MonthDerivation, quanta_unit, rounded_steps
-from gridledger.settling.month_lines import bracketed, month_lines
+from gridledger.settling.month_lines import month_lines
 from gridledger.settling.outgoing.book import Book, DocumentLineRow, DocumentRow, IssueRow, read_book
 from gridledger.settling.outgoing.fields import BALANCE
 from gridledger.settling.outgoing.making import check_book, slots_to_issue, without_rates
