@@ -26,13 +26,13 @@ from gridcore.registry.signer import SIGNER, Signer
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridledger.settling.chain.agreements import column_of
 from gridledger.settling.chain.balance import series_of, terms_of
+from gridledger.settling.chain.changed_rows import begins_of, changed_rows
 from gridledger.settling.chain.founding import IMPORTER, OPERATOR, signer_rows
 from gridledger.settling.chain.points import histories_of, keys_of, named_of, party_rows
 from gridledger.settling.chain.prices import (
     Scope,
     points_with_prices,
     rules_of_area,
-    rules_of_point,
     scopes_of,
     series_name,
 )
@@ -46,7 +46,7 @@ from gridledger.settling.chain.tariffs import (
     tariff_amendments,
 )
 from gridledger.settling.chain.until import until_s
-from gridledger.settling.dataset import Dataset, parties_of
+from gridledger.settling.dataset import Dataset, PointRow, parties_of
 from ledger.leaves.columns import Int64
 from ledger.leaves.intervals import DAY_S
 from ledger.registry.bodies import open_entity
@@ -103,20 +103,17 @@ def _scopes_of_ledger(ledger: Ledger, dataset: Dataset) -> Iterator[Scope]:
 def _rules_rows(ledger: Ledger, dataset: Dataset, name: str, series: Mapping[str, str]) -> Iterator[Named[Rules]]:
     """Rules where they are otherwise than a dataset says: from its first slot on, and where its or the ledger's later entries begin."""
     rules, first_s = dataset.rules, int(dataset.slot_start_s[0])
-    found = open_entity(ledger, RULES, name)
-    begins = {first_s} if found is None else {first_s, *(entry.from_s for entry in found.leaf.entries)}
     changes = {first_s, *(later.from_s for later in rules.later_prices)}
     last_s = max(int(dataset.slot_start_s[-1]), *changes)
     end_s = min(until_s(ledger, RULES, name, last_s, ("prices", "terms")).values())
-    holds: Rules | None = None
-    for at_s in sorted(at_s for at_s in begins | changes if first_s <= at_s < end_s):
-        known = ledger.in_force(RULES, name, at_s)
+
+    def wanted(at_s: int, known: Rules | None) -> Rules:
         # where a series says nothing the rules' own price holds: that one stays
         kept = {} if known is None else {key: known.prices[key] for key in series if key in known.prices}
-        record = Rules({**rules.prices_at(at_s), **kept}, rules.terms, series=series or None)
-        if (known if at_s in begins else holds) != record:
-            yield Named(RULES, name, record, at_s)
-        holds = record
+        return Rules({**rules.prices_at(at_s), **kept}, rules.terms, series=series or None)
+
+    times_s = sorted(at_s for at_s in {*begins_of(ledger, RULES, name), *changes} if first_s <= at_s < end_s)
+    return changed_rows(ledger, RULES, name, times_s, wanted)
 
 
 class _Said(NamedTuple):
@@ -227,27 +224,30 @@ def _party_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Party]]:
     """Who will be billed for a point and is not there yet; and from the first slot on those that are charged by another tariff, or have their
     first orders.
     """
-    trading, first_s = dataset.orders.traders, int(dataset.slot_start_s[0])
     for point in dataset.points:
-        for named in party_rows(dataset, point, trading, IMPORTER, OPERATOR):
+        for named in party_rows(dataset, point, dataset.orders.traders, IMPORTER, OPERATOR):
             if named.name not in ledger.registry.party_number:
                 yield named
     for party in sorted(parties_of(dataset.points)):
-        opened = open_entity(ledger, PARTY, party)
-        begun_s = [] if opened is None else [entry.from_s for entry in opened.leaf.entries]
-        end_s = _charged_until_s(ledger, dataset, party)
-        changes = [*begun_s, *changes_s(dataset), *([int(end_s)] if end_s < math.inf else [])]
-        holds: Party | None = None
-        for at_s in sorted({first_s, *(at for at in changes if at > first_s)} if begun_s else ()):
-            known = ledger.in_force(PARTY, party, at_s) or broken("parties of files are in force from the beginning")
-            wanted = known
-            if at_s < end_s:
-                wanted = wanted._replace(**charged_at(dataset, party, at_s)._asdict())
-            if party in trading:
-                wanted = wanted._replace(trades=True, aggregator=IMPORTER)
-            if wanted != (known if holds is None or at_s in begun_s else holds):
-                yield Named(PARTY, party, wanted, at_s)
-            holds = wanted
+        yield from _changes_of_party(ledger, dataset, party)
+
+
+def _changes_of_party(ledger: Ledger, dataset: Dataset, party: str) -> Iterator[Named[Party]]:
+    """From the first slot on where the party is there: what charges it, and that it trades."""
+    begun_s, first_s = begins_of(ledger, PARTY, party), int(dataset.slot_start_s[0])
+    if not begun_s:
+        return
+    end_s = _charged_until_s(ledger, dataset, party)
+    changes = [*begun_s, *changes_s(dataset), *([int(end_s)] if end_s < math.inf else [])]
+
+    def wanted(at_s: int, known: Party | None) -> Party:
+        found = known or broken("parties of files are in force from the beginning")
+        if at_s < end_s:
+            found = found._replace(**charged_at(dataset, party, at_s)._asdict())
+        return found._replace(trades=True, aggregator=IMPORTER) if party in dataset.orders.traders else found
+
+    times_s = sorted({first_s, *(at_s for at_s in changes if at_s > first_s)})
+    yield from changed_rows(ledger, PARTY, party, times_s, wanted)
 
 
 def _charged_until_s(ledger: Ledger, dataset: Dataset, party: str) -> float:
@@ -269,10 +269,10 @@ def _connection_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[GridCon
     for point in dataset.points:
         if point.voltage_level is None:
             continue
-        wanted, opened = GridConnection(point.voltage_level), open_entity(ledger, GRID_CONNECTION, point.point)
-        later = [] if opened is None else [entry.from_s for entry in opened.leaf.entries if entry.from_s > first_s]
+        wanted = GridConnection(point.voltage_level)
         end_s = until_s(ledger, GRID_CONNECTION, point.point, last_s, wanted._fields)["voltage_level"]
-        for at_s in sorted({first_s, *(at_s for at_s in later if at_s < end_s)}):
+        later = [at_s for at_s in begins_of(ledger, GRID_CONNECTION, point.point) if first_s < at_s < end_s]
+        for at_s in sorted({first_s, *later}):
             before = ledger.in_force(GRID_CONNECTION, point.point, at_s)
             if before != wanted:
                 yield Named(GRID_CONNECTION, point.point, wanted, at_s)
@@ -283,36 +283,39 @@ def _point_rows(ledger: Ledger, dataset: Dataset) -> Iterator[Named[Point]]:
 
     What the ledger has them name from behind the dataset's last slot on stays; who is billed from behind its last row of the point on, too.
     """
-    keys, first_s, last_s = keys_of(dataset), int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
-    keys_end_s, with_prices = _keys_until_s(ledger, dataset), points_with_prices(dataset)
+    keys, keys_end_s, with_prices = keys_of(dataset), _keys_until_s(ledger, dataset), points_with_prices(dataset)
     for point in dataset.points:
-        named = {name: who for name, who in named_of(point).items() if who is not None}
-        is_moved = any(from_s >= first_s for from_s, _ in point.later)
-        if not (dataset.keys or dataset.series or is_moved or named):
-            continue
         stated = dict(histories_of(point, keys.get(point.point, []), with_prices))
-        opened = open_entity(ledger, POINT, point.point) or broken("every point of the files is registered")
-        begins_s = {entry.from_s for entry in opened.leaf.entries}
-        last_row_s = max([last_s, *(from_s for from_s, _ in point.later)])
-        ends_s = until_s(ledger, POINT, point.point, last_s, named)
-        ends_s |= until_s(ledger, POINT, point.point, last_row_s, ["party"] if is_moved else [])
-        holds: Point | None = None
-        for at_s in sorted({*stated, *begins_s, first_s}):
-            found = ledger.in_force(POINT, point.point, at_s) or broken(
-                "points of files are in force from the beginning"
-            )
-            wanted = found
-            if dataset.keys and at_s < keys_end_s:
-                own = stated[max(from_s for from_s in stated if from_s <= at_s)]
-                wanted = wanted._replace(share_ppm=own.share_ppm, priority=own.priority)
-            if at_s >= first_s:
-                if dataset.series:
-                    wanted = wanted._replace(rules=rules_of_point(point.point, with_prices))
-                said = {**named, "party": point.party_at(at_s) or None}
-                wanted = wanted._replace(**{name: said[name] for name, end_s in ends_s.items() if at_s < end_s})
-            if wanted != (found if holds is None or at_s in begins_s else holds):
-                yield Named(POINT, point.point, wanted, at_s)
-            holds = wanted
+        yield from _changes_of_point(ledger, dataset, point, stated, keys_end_s)
+
+
+def _changes_of_point(
+    ledger: Ledger, dataset: Dataset, point: PointRow, stated: Mapping[int, Point], keys_end_s: float
+) -> Iterator[Named[Point]]:
+    """Of one point. stated: what the dataset says of it, by when it begins to hold, 0: from the beginning; keys_end_s: from when on its keys say nothing."""
+    first_s, last_s = int(dataset.slot_start_s[0]), int(dataset.slot_start_s[-1])
+    named = {name: who for name, who in named_of(point).items() if who is not None}
+    is_moved = any(from_s >= first_s for from_s, _ in point.later)
+    if not (dataset.keys or dataset.series or is_moved or named):
+        return
+    last_row_s = max([last_s, *(from_s for from_s, _ in point.later)])
+    ends_s = until_s(ledger, POINT, point.point, last_s, named)
+    ends_s |= until_s(ledger, POINT, point.point, last_row_s, ["party"] if is_moved else [])
+
+    def wanted(at_s: int, known: Point | None) -> Point:
+        found = known or broken("points of files are in force from the beginning")
+        if dataset.keys and at_s < keys_end_s:
+            own = stated[max(from_s for from_s in stated if from_s <= at_s)]
+            found = found._replace(share_ppm=own.share_ppm, priority=own.priority)
+        if at_s < first_s:
+            return found
+        if dataset.series:
+            found = found._replace(rules=stated[0].rules)
+        said = {**named, "party": point.party_at(at_s) or None}
+        return found._replace(**{name: said[name] for name, end_s in ends_s.items() if at_s < end_s})
+
+    times_s = sorted({*stated, *begins_of(ledger, POINT, point.point), first_s})
+    yield from changed_rows(ledger, POINT, point.point, times_s, wanted)
 
 
 def _keys_until_s(ledger: Ledger, dataset: Dataset) -> float:

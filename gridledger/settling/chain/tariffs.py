@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from gridcore.registry.price_series import PRICE_SERIES
 from gridcore.registry.tariff import TARIFF, Tariff
 from gridcore.sm3 import sm3
 from gridledger.settling.chain.agreements import column_of
+from gridledger.settling.chain.changed_rows import begins_of, changed_rows
 from gridledger.settling.chain.prices import ENTRIES_MAX, WHOLE, other_series_name, series_rows
 from gridledger.settling.chain.reactive import reactive_of_point
 from gridledger.settling.chain.until import until_s
@@ -335,16 +336,16 @@ def tariff_amendments(reader: LedgerReader, dataset: Dataset) -> Iterator[Named[
     """Entries that make the ledger's tariffs those of newer files, from their first slot on, up to what the ledger says behind their last one."""
     first_s = int(dataset.slot_start_s[0])
     for name, components in _tariffs(dataset).items():
-        found = open_entity(reader, TARIFF, name)
-        begun_s = [] if found is None else [entry.from_s for entry in found.leaf.entries]
+        begun_s = begins_of(reader, TARIFF, name)
         end_s = min(until_s(reader, TARIFF, name, last_said_s(dataset), Tariff._fields).values())
-        holds = None
-        if found is None:  # parties may name only what has begun
-            holds = _tariff(dataset, components, _day_at(dataset, first_s))
-            yield Named(TARIFF, name, holds)
-        for at_s in sorted({first_s, *(at for at in [*begun_s, *changes_s(dataset)] if first_s < at < end_s)}):
-            wanted = _tariff(dataset, components, _day_at(dataset, at_s))
-            known = reader.in_force(TARIFF, name, at_s) if holds is None or at_s in begun_s else holds
-            if wanted != known:
-                yield Named(TARIFF, name, wanted, at_s)
-            holds = wanted
+        made = None
+        if not begun_s:  # parties may name only what has begun
+            made = _tariff(dataset, components, _day_at(dataset, first_s))
+            yield Named(TARIFF, name, made)
+        times_s = sorted({first_s, *(at for at in [*begun_s, *changes_s(dataset)] if first_s < at < end_s)})
+        yield from changed_rows(reader, TARIFF, name, times_s, partial(_tariff_at, dataset, components), before=made)
+
+
+def _tariff_at(dataset: Dataset, components: Sequence[Component], at_s: int, _: Tariff | None) -> Tariff:
+    """What a dataset has a tariff be at a time, whatever it is."""
+    return _tariff(dataset, components, _day_at(dataset, at_s))
