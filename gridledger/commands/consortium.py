@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridledger import voting
 from gridledger.commands import add_actions, print_result, whole_number
+from gridledger.consortium import voting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gridledger.fleet import Asked
+    from gridledger.consortium.fleet import Asked
     from gridledger.founding.consortium import Consortium
     from gridledger.founding.consortium_config import ConsortiumConfig
 
@@ -142,7 +142,7 @@ def _request(args: argparse.Namespace) -> int:
 
 def _rejoin(args: argparse.Namespace) -> int:
     from gridcore.config import load_config
-    from gridledger.rejoining import prepare_rejoin
+    from gridledger.consortium.rejoining import prepare_rejoin
     from ledger.config import NodeConfig
 
     source = prepare_rejoin(load_config(args.config, NodeConfig), args.member)
@@ -157,9 +157,9 @@ def _recover(args: argparse.Namespace) -> int:
 
     from gridcore.errors import UsageError
     from gridcore.signers import open_signer
+    from gridledger.consortium.recovering import Recovery, recover
     from gridledger.founding.consortium_config import to_text
     from gridledger.founding.folder import write_new
-    from gridledger.recovering import Recovery, recover
     from ledger.client import Client
 
     signer = open_signer(args.key, args.password)
@@ -235,7 +235,7 @@ def _founded_json(consortium: Consortium) -> dict[str, object]:
 def _up(args: argparse.Namespace) -> int:
     import asyncio
 
-    from gridledger.fleet import places_in, run_all
+    from gridledger.consortium.fleet import places_in, run_all
 
     def say_ready(asked: Sequence[Asked]) -> None:
         nodes = {one.name: one.url for one in asked}
@@ -250,7 +250,7 @@ def _status(args: argparse.Namespace) -> int:
     import asyncio
 
     from gridcore.errors import UsageError
-    from gridledger.fleet import alarms_of, ask_all, places_in
+    from gridledger.consortium.fleet import alarms_of, ask_all, places_in
 
     if (args.folder is None) == (not args.url):
         raise UsageError("gridledger consortium status: name a folder, or nodes by --url")

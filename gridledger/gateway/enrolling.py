@@ -81,7 +81,7 @@ def _challenge(args: argparse.Namespace) -> int:
     from gridcore.clock import WallClock
     from gridcore.enrolment import FILE_BYTES_MAX, decode_request, encode_message
     from gridcore.files import read_bounded, save_new
-    from gridledger.enrolling import challenge_of
+    from gridledger.gateway.judging import challenge_of
 
     request = _read(args.request, decode_request)
     makers = read_bounded(args.makers, 64 * FILE_BYTES_MAX, "check --makers")
@@ -112,7 +112,7 @@ def _issue(args: argparse.Namespace) -> int:
     from gridcore.errors import UsageError
     from gridcore.files import read_bounded, save_new
     from gridledger.commands.certificate import issued
-    from gridledger.enrolling import protection_of
+    from gridledger.gateway.judging import protection_of
     from gridledger.toml_text import toml_lines
 
     if (args.evidence is None) != (args.secret is None):

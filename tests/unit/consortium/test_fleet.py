@@ -10,7 +10,7 @@ import pytest
 
 from gridcore.serving.ports import free_port
 from gridledger.cli import main
-from gridledger.fleet import Asked, alarms_of
+from gridledger.consortium.fleet import Asked, alarms_of
 from ledger.client import NodeStatus
 
 STATUS = NodeStatus(

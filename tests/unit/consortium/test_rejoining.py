@@ -15,7 +15,7 @@ import pytest
 from gridcore.config import decode_toml
 from gridcore.errors import UsageError
 from gridcore.serving.ports import HOST, free_port
-from gridledger.rejoining import prepare_rejoin
+from gridledger.consortium.rejoining import prepare_rejoin
 from ledger.config import EngineConfig, KeyConfig, NodeConfig
 from ledger.engines.cometbft.home import HomeConfig, make_keys, may_vote, write_home
 from ledger.store.directory import init_ledger

@@ -1,0 +1,1 @@
+"""``gridledger consortium``: organisations that keep a chain together run their nodes, vote, come back and begin anew."""
