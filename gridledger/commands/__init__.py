@@ -1,4 +1,4 @@
-"""The commands, one module each, named as the command; ``gridledger.cli`` imports only the one that is called.
+"""The commands, one module each, named as the command; ``gridledger.cli`` imports only the one that is called. ``settle`` has a module for each action.
 
 To add a command ``watch``: write ``gridledger/commands/watch.py`` and a line in ``gridledger.cli.COMMANDS``.
 

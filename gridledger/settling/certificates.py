@@ -1,18 +1,15 @@
-"""``gridledger settle certificates``: green certificates of each party of an area, month by month, with what is carried on."""
+"""Green certificates of an area: what points of each party gave that has some, and every certificate with the energy that it is of."""
 
 from __future__ import annotations
 
-import argparse
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import UsageError, broken
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE_KINDS
-from gridledger.commands import Actions, print_result
 
 if TYPE_CHECKING:
     from ledger.store.reader import LedgerReader
@@ -21,18 +18,6 @@ if TYPE_CHECKING:
 _RENEWABLE: Final = [ENERGY_KINDS.index(kind) for kind in RENEWABLE_KINDS]
 """Whose energy has certificates: storage has no kind, and gets none."""
 _HALF_MONTH_S: Final = 15 * 86_400
-
-
-class PartyLine(NamedTuple):
-    """A line of ``settlement.certificates`` with its party; months by their begin, UTC seconds, 0 before the calendar's first one."""
-
-    party: str
-    known_month_s: int
-    month_s: int
-    energy_wh: int
-    issued: int
-    cancelled: int
-    carry_wh: int
 
 
 class RegisterRow(NamedTuple):
@@ -60,48 +45,6 @@ class GivenByParty(NamedTuple):
     of_party: dict[str, list[GivenEnergy]]
     chain: str
     now_month_s: int
-
-
-def declare(actions: Actions) -> None:
-    """Declare the action."""
-    certificates = actions.add_parser("certificates", help="green certificates by party and month, with carry")
-    certificates.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="a ledger's data directory that no node uses"
-    )
-    certificates.add_argument("--area", required=True, metavar="ID")
-    certificates.add_argument("--out", type=Path, metavar="FILE", help="a CSV file to make: a line a party and month")
-    certificates.add_argument(
-        "--register", type=Path, metavar="FILE", help="a CSV file to make: every certificate and what its energy is of"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print a line for each party and month, or all of it as JSON."""
-    from gridledger.tables.files import write_rows
-    from ledger.store.offline import reading
-    from settlement.catalogue import CONTRACTS
-    from settlement.certificates import OnGridEnergy, certificate_lines
-
-    with reading(args.data, CONTRACTS) as reader:
-        given = given_in(reader, args.area)
-    lines, register = list[PartyLine](), list[RegisterRow]()
-    for party in sorted(given.of_party, key=str.encode):
-        own = given.of_party[party]
-        energies = (OnGridEnergy(one.month_s, one.known_month_s, one.energy_wh) for one in own)
-        lines += [PartyLine(party, *line) for line in certificate_lines(energies)]
-        register += register_rows(given, args.area, party)
-    for option, path, fields, rows in (
-        ("--out", args.out, PartyLine._fields, lines),
-        ("--register", args.register, RegisterRow._fields, register),
-    ):
-        if path is not None:
-            try:
-                write_rows(path, fields, rows)
-            except FileExistsError:
-                raise UsageError(f"{option} {path}: is there already; name a file that is not") from None
-    shown = {"certificates": [line._asdict() for line in lines], "register": [row._asdict() for row in register]}
-    print_result(args, shown, _text(lines))
-    return 0
 
 
 def register_rows(given: GivenByParty, area: str, party: str) -> Iterator[RegisterRow]:
@@ -172,20 +115,6 @@ def given_in(reader: LedgerReader, area_id: str, *, slots_max: int | None = None
                     of_party[party].append(GivenEnergy(known_s, month_s, slot_start_s, point, more_wh))
             said = now
     return GivenByParty(of_party, reader.chain, month_of(reader.ledger_time_s))
-
-
-def _text(lines: list[PartyLine]) -> str:
-    head = "party                    known in     month          energy kWh   issued cancelled   carry kWh"
-    shown = [
-        f"{line.party:<24} {_day(line.known_month_s):<12} {_day(line.month_s):<12} {line.energy_wh / 1000:>12,.3f} "
-        f"{line.issued:>8} {line.cancelled:>9} {line.carry_wh / 1000:>11,.3f}"
-        for line in lines
-    ]
-    return "\n".join([head, *shown, f"{sum(line.issued - line.cancelled for line in lines)} certificates of 1 MWh"])
-
-
-def _day(month_s: int) -> str:
-    return datetime.fromtimestamp(month_s, UTC).date().isoformat() if month_s else "-"
 
 
 def _month_number(month_s: int) -> int:

@@ -16,7 +16,8 @@ from gridledger.cli import COMMANDS, LINE_CHARACTERS_MAX, build_parser, main
 from gridledger.commands import whole_number
 
 COMMAND_FOLDER = Path(__file__).resolve().parents[3] / "gridledger" / "commands"
-BUILT = {path.stem for path in COMMAND_FOLDER.glob("*.py")} - {"__init__"}
+COMMAND_FILES = [*COMMAND_FOLDER.glob("[!_]*.py"), *(path.parent for path in COMMAND_FOLDER.glob("*/__init__.py"))]
+BUILT = {path.stem for path in COMMAND_FILES}
 
 
 class UndecidedError(GridError):

@@ -12,7 +12,7 @@ from gridcore.master_data import Named
 from gridcore.registry.party import PARTY, Party
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
-from gridledger.settling.outgoing.issuing import _say_left_out
+from gridledger.commands.settle.issue import _say_left_out
 from gridledger.settling.outgoing.making import LeftOut
 from tests.worlds.consortium import START_S, UTILITY, feeder, household, load
 from tests.worlds.ledgers import ledger_with

@@ -6,32 +6,32 @@ import argparse
 from typing import Final
 
 from gridledger.commands import add_actions
-from gridledger.settling import (
+from gridledger.commands.settle import (
     balance,
     certificates,
-    comparing,
+    compare,
+    documents,
     exceptions,
-    explaining,
-    extracting,
-    from_files,
+    explain,
+    extract,
+    files,
     imbalance,
-    issuing,
-    replaying,
+    issue,
+    replay,
     what_if,
 )
-from gridledger.settling.outgoing import issuing as outgoing
 
 EXAMPLE = "gridledger settle files examples/settle-community --out settled"
 
 
 _ACTIONS: Final = {
-    "files": from_files,
-    "documents": issuing,
-    "issue": outgoing,
-    "explain": explaining,
-    "replay": replaying,
-    "compare": comparing,
-    "extract": extracting,
+    "files": files,
+    "documents": documents,
+    "issue": issue,
+    "explain": explain,
+    "replay": replay,
+    "compare": compare,
+    "extract": extract,
     "imbalance": imbalance,
     "balance": balance,
     "certificates": certificates,

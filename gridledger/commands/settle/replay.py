@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gridcore.errors import UsageError
 from gridledger.commands import Actions, instant, print_progress, print_result, whole_number
-from gridledger.settling import replaying_span
+from gridledger.commands.settle import replay_span
 
 if TYPE_CHECKING:
     from gridledger.settling.replaying_balance import BalanceAgain
@@ -126,11 +126,11 @@ def _given(args: argparse.Namespace) -> list[str]:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    is_span = replaying_span.is_asked(args)
+    is_span = replay_span.is_asked(args)
     if args.area is None or (args.slot is None and not is_span):
         missing = "--area" if args.area is None else "--slot"
         raise UsageError(f"{missing} is missing: name runs by --area and --slot, --day, --month or --from and --until")
-    return replaying_span.run(args) if is_span else _run(args)
+    return replay_span.run(args) if is_span else _run(args)
 
 
 def _documents(args: argparse.Namespace) -> int:

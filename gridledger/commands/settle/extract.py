@@ -24,8 +24,8 @@ def declare(actions: Actions) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder; print what it holds."""
+    from gridledger.commands.settle.files import held, held_text
     from gridledger.settling.extract import Span, extract
-    from gridledger.settling.from_files import held, held_text
     from gridledger.settling.settled_folder import check_out, made_whole
     from gridledger.settling.validation_marks import counts_by_rule, marked_in_files
 
