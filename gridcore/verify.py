@@ -367,6 +367,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
         "part_slots_are_measured?": bool,
+        "profiles_have_conditions?": bool,
         "run_calendar?": {
             "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
             "dispute_material_nano": range(10**18 + 1),
@@ -406,11 +407,14 @@ ROLE_OF_KIND: Final = {
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 CONDITIONS_MAX: Final = 4  # of a bid
-CONDITION: Final[dict[str, Any]] = {
-    "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
-    "energy_wh": I64,
-    "price_micro_per_kwh": I64,
-    "seller?": NAME,
+ASKED: Final[dict[str, Any]] = {"energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))), "seller?": NAME}
+CONDITION: Final[dict[str, Any]] = {**ASKED, "energy_wh": I64, "price_micro_per_kwh": I64}
+PART_CONDITION: Final[dict[str, Any]] = {**ASKED, "price_micro_per_kwh": I64, "quantities_wh": bytes}
+PART: Final[dict[str, Any]] = {  # of a profile: it has conditions, or what it says itself
+    "conditions?": [PART_CONDITION, 1, CONDITIONS_MAX],
+    "price_micro_per_kwh?": I64,
+    "quantities_wh?": bytes,
+    "side": re.compile("buy|sell"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
     APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
@@ -451,7 +455,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     PROFILE_KIND: {
         "area": TEXT_64,
         "end_s": TIME,
-        "parts": [{"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}, 1, 16],
+        "parts": [PART, 1, 16],
     },
     ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},
@@ -657,7 +661,7 @@ class _Reader:
 
 
 # ===================================================================================== gridevidence/verifier/conditions
-# What a condition of a bid asks for, in a row of an aggregator's batch too, and its form (docs/spec/envelope.md).
+# What a condition of a bid asks for, in a row of an aggregator's batch and a part of a profile too, and its form (docs/spec/envelope.md).
 
 
 ANY_KIND = (1 << len(ENERGY_KINDS) + 1) - 1  # bit 0 is energy of no kind that is known
@@ -673,21 +677,67 @@ def kinds_of(word: str | None) -> int:
 
 class Condition(NamedTuple):
     """What one condition of a bid asks for. choice: its place among them; energy_kinds: a bit each; seller: a party's name, or in a batch its
-    number and 1 more, None for any; bid_wh: the largest energy among the conditions.
+    number and 1 more, None for any.
     """
 
     choice: int
     energy_kinds: int
     seller: str | int | None
-    bid_wh: int
 
 
 def condition_of(placed: bytes) -> Condition | None:
     """What a row of a batch asks for as a condition of a bid."""
     if len(placed) == PLACED_ROW.size:
         return None
-    choice, kinds, seller, bid_wh = PLACED_BID_ROW.unpack(placed)[5:]
-    return Condition(choice, kinds, seller or None, bid_wh) if kinds else None
+    choice, kinds, seller, _ = PLACED_BID_ROW.unpack(placed)[5:]
+    return Condition(choice, kinds, seller or None) if kinds else None
+
+
+class PartOrder(NamedTuple):
+    """What a profile orders under one counter. quantities: as its bytes have them; condition: None of a part without; of_bid: the quantities of
+    all conditions of the part.
+    """
+
+    side: int
+    limit: int
+    quantities: bytes
+    condition: Condition | None
+    of_bid: tuple[bytes, ...]
+
+
+def part_orders(body: Mapping[str, Any]) -> list[PartOrder]:
+    """What a profile orders in each slot, under counters from its own on."""
+    orders = []
+    for part in body["parts"]:
+        conditions = part.get("conditions", [part])
+        of_bid = tuple(one["quantities_wh"] for one in conditions)
+        for choice, one in enumerate(conditions):
+            wanted = Condition(choice, kinds_of(one.get("energy_kind")), one.get("seller"))
+            asked = wanted if "conditions" in part else None
+            side, limit = SIDES.index(part["side"]), one["price_micro_per_kwh"]
+            orders.append(PartOrder(side, limit, one["quantities_wh"], asked, of_bid))
+    return orders
+
+
+def quantity_in(quantities: bytes, slot: int) -> int:
+    """Wh that a part of a profile orders in the slot of a number, from 0."""
+    at = slot * QUANTITY_BYTES % len(quantities)
+    return int.from_bytes(quantities[at : at + QUANTITY_BYTES], "little")
+
+
+def hold_part(part: Mapping[str, Any], what: str) -> None:
+    """Hold that a part of a profile says its limit and quantities, or buys by conditions that do."""
+    has_conditions = "conditions" in part
+    for name in ("price_micro_per_kwh", "quantities_wh"):
+        hold((name in part) != has_conditions, f"a part of {what} has conditions and {name}, or neither")
+    hold(not has_conditions or part["side"] == "buy", f"a part of {what} has conditions, and does not buy")
+    for one in part.get("conditions", [part]):
+        count, rest = divmod(len(one["quantities_wh"]), QUANTITY_BYTES)
+        is_whole = rest == 0 and 1 <= count <= QUANTITIES_MAX and any(one["quantities_wh"])
+        hold(
+            is_whole,
+            f"the quantities of {what} are not 1 to {QUANTITIES_MAX} of {QUANTITY_BYTES} bytes each, one above 0",
+        )
 
 
 def hold_placed(row: bytes, what: str) -> None:
@@ -1243,7 +1293,7 @@ class Order(NamedTuple):
         if self.order.kind == PROFILE_KIND:
             is_slot = (start_s - identity["slot_start_s"]) % slot_s == 0
             is_within = identity["slot_start_s"] <= start_s < body["end_s"]
-            return is_slot and is_within and 0 <= self._place < len(body["parts"])
+            return is_slot and is_within and 0 <= self._place < len(part_orders(body))
         if "conditions" in body:
             return 0 <= self._place < len(body["conditions"])
         return "steps" not in body or 0 <= self._place < body["steps"]
@@ -1255,11 +1305,8 @@ class Order(NamedTuple):
             return Terms(body["slot_start_s"], *PLACED_ROW.unpack_from(self.row.row))
         counter = identity["counter"] + self._place
         if self.order.kind == PROFILE_KIND:
-            part = body["parts"][self._place % len(body["parts"])]
-            quantities = part["quantities_wh"]
-            at = (start_s - identity["slot_start_s"]) // slot_s * QUANTITY_BYTES % len(quantities)
-            quantity_wh = int.from_bytes(quantities[at : at + QUANTITY_BYTES], "little")
-            return Terms(start_s, party, counter, SIDES.index(part["side"]), quantity_wh, part["price_micro_per_kwh"])
+            part, slot = self._part, (start_s - identity["slot_start_s"]) // slot_s
+            return Terms(start_s, party, counter, part.side, quantity_in(part.quantities, slot), part.limit)
         side, quantity_wh, limit = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
         if "conditions" in body:
             wanted = body["conditions"][self._place % len(body["conditions"])]
@@ -1278,18 +1325,34 @@ class Order(NamedTuple):
         """That of the fill's counter, of a bid that has conditions."""
         if self.row is not None:
             return condition_of(self.row.row)
+        if self.order.kind == PROFILE_KIND:
+            return self._part.condition
         conditions = self.order.body.get("conditions")
         if not conditions:
             return None
         wanted = conditions[self._place]
-        kinds, bid_wh = kinds_of(wanted.get("energy_kind")), self.order.body["quantity_wh"]
-        return Condition(self._place, kinds, wanted.get("seller"), bid_wh)
+        return Condition(self._place, kinds_of(wanted.get("energy_kind")), wanted.get("seller"))
+
+    def bid_wh(self, start_s: int, slot_s: int) -> int:
+        """The largest energy among the conditions of its bid in the slot from start_s on."""
+        if self.row is not None:
+            return int(PLACED_BID_ROW.unpack(self.row.row)[-1])
+        if self.order.kind == PROFILE_KIND:
+            slot = (start_s - self.order.identity["slot_start_s"]) // slot_s
+            return max(quantity_in(quantities, slot) for quantities in self._part.of_bid)
+        return int(self.order.body["quantity_wh"])
 
     @property
     def bid(self) -> tuple[bytes, int]:
         """Tells bids apart: what is signed, and the counter at which the conditions of one begin."""
         condition, counter = self.condition, FILL_ROW.unpack_from(self.fill.row)[1]
         return self.order.signed, counter - (condition.choice if condition is not None else 0)
+
+    @property
+    def _part(self) -> PartOrder:
+        """What a profile orders under the fill's counter."""
+        orders = part_orders(self.order.body)
+        return orders[self._place % len(orders)]
 
     @property
     def _place(self) -> int:
@@ -1544,12 +1607,7 @@ def _hold_several(order: Transaction) -> None:
     hold(replaces == sorted(set(replaces)), f"the counters that {what} replaces do not ascend")
     hold(("steps" in body) == ("last_price_micro_per_kwh" in body), f"{what} is half a ramp")
     for part in body["parts"] if order.kind == PROFILE_KIND else ():
-        count, rest = divmod(len(part["quantities_wh"]), QUANTITY_BYTES)
-        is_whole = rest == 0 and 1 <= count <= QUANTITIES_MAX and any(part["quantities_wh"])
-        hold(
-            is_whole,
-            f"the quantities of {what} are not 1 to {QUANTITIES_MAX} of {QUANTITY_BYTES} bytes each, one above 0",
-        )
+        hold_part(part, what)
 
 
 def _read_imported(part: Mapping[str, Any]) -> Imported:
@@ -3495,9 +3553,9 @@ def check_position(of: Examination) -> str:
 UNKNOWN_KIND = 1  # bit 0 of a set of kinds: energy of no kind that is known
 
 
-def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
-    """Hold that fills say of their orders what these say themselves; that the rows of a bid belong together, got no more than it asked for, and
-    that what was wanted of one seller is of one.
+def hold_wants(orders: tuple[Order, ...], fills: list[Fill], start_s: int, slot_s: int) -> None:
+    """Hold that fills say of their orders what these say themselves in the slot from start_s on; that the rows of a bid belong together, got no more
+    than it asked for, and that what was wanted of one seller is of one.
     """
     bids: dict[int, list[tuple[Order, Fill]]] = {}
     sellers: dict[str | int, int] = {}
@@ -3518,8 +3576,8 @@ def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
         numbers = [number for seller, number in sellers.items() if isinstance(seller, words)]
         hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
     for own in bids.values():
-        _hold_bid(own)
-    # a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
+        _hold_bid(own, start_s, slot_s)
+    # a ramp, a profile and an aggregator's batch give several orders or bids of one transaction, each alone
     ids = [own[0][0].bid for own in bids.values() if own[0][0].condition is not None]
     hold(len(set(ids)) == len(ids), "conditions of one order are of several bids")
 
@@ -3554,18 +3612,17 @@ def _hold_condition(order: Order, wants: Wants, sellers: dict[str | int, int]) -
         hold(len(partners) <= 1, f"{what} buys from one seller, and has trades with several")
 
 
-def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
+def _hold_bid(own: list[tuple[Order, Fill]], start_s: int, slot_s: int) -> None:
     """Several orders under one number are the conditions of one bid, and got at most its quantity."""
     what, conditions = own[0][0].order.what, [order.condition for order, _ in own]
     are_one = len({order.bid for order, _ in own}) == 1 and (len(own) == 1 or None not in conditions)
     hold(are_one, f"{what} and another order are one bid")
     if conditions[0] is None:
         return
-    hold(
-        len({one.bid_wh for one in conditions if one is not None}) == 1, f"the conditions of {what} are of several bids"
-    )
+    largest_wh = {order.bid_wh(start_s, slot_s) for order, _ in own}
+    hold(len(largest_wh) == 1, f"the conditions of {what} are of several bids")
     got_wh = sum(fill.filled_wh for _, fill in own)
-    hold(got_wh <= conditions[0].bid_wh, f"the conditions of {what} got more than the largest of them")
+    hold(got_wh <= max(largest_wh), f"the conditions of {what} got more than the largest of them")
 
 
 # ==================================================================================== gridevidence/verifier/claims/bill
@@ -3756,7 +3813,7 @@ def check_orders(of: Examination) -> str:
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
     if contract.order_terms == WANTED_TERMS:
-        hold_wants(orders, fills)
+        hold_wants(orders, fills, of.start_s, of.end_s - of.start_s)
     else:
         hold(not any(fill.wants for fill in fills), "a fill says what was wanted, and the contract asks for nothing")
     hold(
@@ -3832,6 +3889,9 @@ def _check_order(of: Examination, order: Order) -> Fill:
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     if transaction.kind == PROFILE_KIND:
         opens_s = transaction.body["end_s"] - PROFILE_S_MAX
+        has_conditions = any("conditions" in part for part in transaction.body["parts"])
+        is_known = not has_conditions or "profiles_have_conditions" in zone
+        hold(is_known, f"{what} has conditions, and the zone knows no profile that has any")
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
     hold(order.gives(of.start_s, slot_s), f"{what} gives no order of the fill's counter in the slot")
     row = of.cleared

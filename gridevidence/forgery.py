@@ -237,12 +237,13 @@ def _in_limit(parts: Parts) -> Change:
 
 
 def _put_signed(parts: Parts, part: Parts, signed: Parts) -> None:
-    """Put what is signed into an order's part; a bid with conditions, whose highest limit is its own, stands with each of them."""
+    """Put what is signed into an order's part; a bid with conditions stands with each of them: that of an order has their highest limit itself."""
     body, old = signed["body"], part["signed"]
-    if "conditions" not in body:
+    if not any("conditions" in one for one in (body, *body.get("parts", ()))):
         part["signed"] = cbor.encode(signed)
         return
-    body[_PRICE] = max(condition[_PRICE] for condition in body["conditions"])
+    if "conditions" in body:
+        body[_PRICE] = max(condition[_PRICE] for condition in body["conditions"])
     for one in parts["orders"]:
         if one.get("signed") == old:
             one["signed"] = cbor.encode(signed)
@@ -252,9 +253,9 @@ def _signed_limits(signed: Parts, part: Parts) -> tuple[Parts, list[str]]:
     """Where an order, or a profile, says the limit of a fill's order: a map, and its keys, of a ramp's two the one that counts more last."""
     body, key = signed["body"], _PRICE
     place = FILL_ROW.unpack_from(part["fill"]["row"])[_COUNTER] - signed["identity"]["counter"]
-    for several in ("parts", "conditions"):
-        if several in body:
-            return body[several][place], [key]
+    said = [one for part in body.get("parts", [body]) for one in part.get("conditions", [part])]
+    if said != [body]:
+        return said[place], [key]
     ends = [key, "last_price_micro_per_kwh"] if "steps" in body else [key]
     return body, ends if place else ends[::-1]
 

@@ -248,6 +248,7 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
         "metering_deadline_s": WITHIN,
         "open_before_start_s": WITHIN,
         "part_slots_are_measured?": bool,
+        "profiles_have_conditions?": bool,
         "run_calendar?": {
             "corrections": [(UNTIL_FINAL, SHARE), 0, 16],
             "dispute_material_nano": range(10**18 + 1),
@@ -287,11 +288,14 @@ ROLE_OF_KIND: Final = {
 REGISTER_CODES: Final = ["1-0:1.8.0", "1-0:2.8.0"]
 SIDES: Final = ("buy", "sell")  # a side's number in a row is its place
 CONDITIONS_MAX: Final = 4  # of a bid
-CONDITION: Final[dict[str, Any]] = {
-    "energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))),
-    "energy_wh": I64,
-    "price_micro_per_kwh": I64,
-    "seller?": NAME,
+ASKED: Final[dict[str, Any]] = {"energy_kind?": re.compile("|".join((*ENERGY_KINDS, "renewable"))), "seller?": NAME}
+CONDITION: Final[dict[str, Any]] = {**ASKED, "energy_wh": I64, "price_micro_per_kwh": I64}
+PART_CONDITION: Final[dict[str, Any]] = {**ASKED, "price_micro_per_kwh": I64, "quantities_wh": bytes}
+PART: Final[dict[str, Any]] = {  # of a profile: it has conditions, or what it says itself
+    "conditions?": [PART_CONDITION, 1, CONDITIONS_MAX],
+    "price_micro_per_kwh?": I64,
+    "quantities_wh?": bytes,
+    "side": re.compile("buy|sell"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
     APPROVAL_KIND: {"boundary_s": TIME, "installation": U32, "reason": TEXT_200, "registers": REGISTERS},
@@ -332,7 +336,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     PROFILE_KIND: {
         "area": TEXT_64,
         "end_s": TIME,
-        "parts": [{"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}, 1, 16],
+        "parts": [PART, 1, 16],
     },
     ORDER_BATCH_KIND: {"rows": range(1, 16_385), "rows_root": 32, "slot_start_s": I64, "zone": NAME},
     ENROLMENT_KIND: {"rows": range(1, 4097), "rows_root": 32},

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gridcore.config import ConfigError, load_config
-from gridcore.forms import TIME_S_MAX
+from gridcore.errors import excerpt
+from gridcore.forms import NAME, TIME_S_MAX
 from gridcore.registry.point import ENERGY_KINDS, RENEWABLE
 from gridcore.transactions.content import Content
 from gridcore.transactions.market_order import (
@@ -22,7 +23,13 @@ from gridcore.transactions.market_order import (
     Condition,
     MarketOrder,
 )
-from gridcore.transactions.market_profile import QUANTITIES_MAX, MarketProfile, ProfilePart
+from gridcore.transactions.market_profile import (
+    QUANTITIES_MAX,
+    MarketProfile,
+    ProfileBid,
+    ProfileCondition,
+    ProfilePart,
+)
 
 ENTRIES_MAX: Final = 1_024
 """Tables of a file: transactions of one call."""
@@ -30,6 +37,9 @@ _TIME: Final[dict[str, Any]] = {"min": 0, "max": TIME_S_MAX}
 _COUNTER: Final[dict[str, Any]] = {"min": 1, "max": COUNTER_MAX}
 _PRICE: Final[dict[str, Any]] = {"min": -LIMIT_MICRO_PER_KWH_MAX, "max": LIMIT_MICRO_PER_KWH_MAX}
 _QUANTITY: Final[dict[str, Any]] = {"min": 1, "max": QUANTITY_WH_MAX}
+_QUANTITIES: Final[dict[str, Any]] = {"min": 1, "max": QUANTITIES_MAX}
+_SELLER: Final[dict[str, Any]] = {"min": 1, "max": 64}
+_KINDS: Final[dict[str, Any]] = {"choices": (*ENERGY_KINDS, RENEWABLE)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +48,8 @@ class ConditionEntry:
 
     energy_wh: int = field(metadata=_QUANTITY)
     price_micro_per_kwh: int = field(metadata=_PRICE)
-    seller: str | None = field(default=None, metadata={"min": 1, "max": 64})
-    energy_kind: str | None = field(default=None, metadata={"choices": (*ENERGY_KINDS, RENEWABLE)})
+    seller: str | None = field(default=None, metadata=_SELLER)
+    energy_kind: str | None = field(default=None, metadata=_KINDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +71,23 @@ class OrderEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartEntry:
-    """``[[profile.part]]``: as ``ProfilePart``."""
+class PartConditionEntry:
+    """``[[profile.part.condition]]``: as ``ProfileCondition``."""
 
-    side: str = field(metadata={"choices": SIDES})
     price_micro_per_kwh: int = field(metadata=_PRICE)
-    quantities_wh: tuple[int, ...] = field(metadata={"min": 1, "max": QUANTITIES_MAX})
+    quantities_wh: tuple[int, ...] = field(metadata=_QUANTITIES)
+    seller: str | None = field(default=None, metadata=_SELLER)
+    energy_kind: str | None = field(default=None, metadata=_KINDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartEntry:
+    """``[[profile.part]]``: as ``ProfilePart``, or with conditions, which say what it buys, as ``ProfileBid``."""
+
+    side: str | None = field(default=None, metadata={"choices": SIDES})
+    price_micro_per_kwh: int | None = field(default=None, metadata=_PRICE)
+    quantities_wh: tuple[int, ...] | None = field(default=None, metadata=_QUANTITIES)
+    condition: tuple[PartConditionEntry, ...] = field(default=(), metadata={"max": CONDITIONS_MAX})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +174,20 @@ def _conditions(where: str, entry: OrderEntry) -> tuple[Condition, ...]:
     if entry.condition and beside:
         raise ConfigError(f"{where}: {beside[0]}: an order with conditions has none; each condition says what it buys")
     return tuple(
-        Condition(one.energy_wh, one.price_micro_per_kwh, one.seller, one.energy_kind) for one in entry.condition
+        Condition(
+            one.energy_wh,
+            one.price_micro_per_kwh,
+            _seller(f"{where}: condition {number}", one.seller),
+            one.energy_kind,
+        )
+        for number, one in enumerate(entry.condition, 1)
     )
+
+
+def _seller(where: str, name: str | None) -> str | None:
+    if name is not None and not NAME.holds(name):
+        raise ConfigError(f"{where}: seller: {excerpt(name)} is no name of a party; it has {NAME.words}")
+    return name
 
 
 def _is_ascending(counters: Sequence[int]) -> bool:
@@ -162,15 +195,43 @@ def _is_ascending(counters: Sequence[int]) -> bool:
 
 
 def _profile(where: str, area: str, entry: ProfileEntry) -> MarketProfile:
-    for number, part in enumerate(entry.part, 1):
-        is_within = all(0 <= quantity <= QUANTITY_WH_MAX for quantity in part.quantities_wh)
-        if not is_within or not any(part.quantities_wh):
-            raise ConfigError(f"{where}: part {number}: quantities_wh: 0 to {QUANTITY_WH_MAX}, not all 0")
     return MarketProfile(
         area=area,
         counter=entry.counter,
         end_s=entry.end_s,
         nonce=secrets.token_bytes(NONCE_BYTES),
-        parts=[ProfilePart(part.side, part.price_micro_per_kwh, part.quantities_wh) for part in entry.part],
+        parts=[_part(f"{where}: part {number}", part) for number, part in enumerate(entry.part, 1)],
         slot_start_s=entry.slot_start_s,
     )
+
+
+def _part(where: str, entry: PartEntry) -> ProfilePart | ProfileBid:
+    side, price_micro_per_kwh, quantities_wh = entry.side, entry.price_micro_per_kwh, entry.quantities_wh
+    if entry.condition:
+        said = {"side": side, "price_micro_per_kwh": price_micro_per_kwh, "quantities_wh": quantities_wh}
+        beside = [name for name, value in said.items() if value is not None]
+        if beside:
+            raise ConfigError(
+                f"{where}: {beside[0]}: a part with conditions has none; each condition says what it buys"
+            )
+        return ProfileBid(
+            [
+                ProfileCondition(
+                    one.price_micro_per_kwh,
+                    _quantities(f"{where}: condition {number}", one.quantities_wh),
+                    _seller(f"{where}: condition {number}", one.seller),
+                    one.energy_kind,
+                )
+                for number, one in enumerate(entry.condition, 1)
+            ]
+        )
+    if side is None or price_micro_per_kwh is None or quantities_wh is None:
+        what = "side, price_micro_per_kwh and quantities_wh"
+        raise ConfigError(f"{where}: {what}, or [[profile.part.condition]] instead of them")
+    return ProfilePart(side, price_micro_per_kwh, _quantities(where, quantities_wh))
+
+
+def _quantities(where: str, quantities_wh: Sequence[int]) -> Sequence[int]:
+    if not all(0 <= quantity <= QUANTITY_WH_MAX for quantity in quantities_wh) or not any(quantities_wh):
+        raise ConfigError(f"{where}: quantities_wh: 0 to {QUANTITY_WH_MAX}, not all 0")
+    return quantities_wh

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gridcore.errors import broken
+from gridcore.registry.point import word_of_kinds
 from gridcore.rows import PackedRows
-from ledger.leaves.book import SIDES, load_all_orders, load_orders
+from ledger.leaves.book import SIDES, Wants, load_all_orders, load_orders
 from ledger.leaves.cleared import CLEARED, ClearedLeaf, load_cleared
 from ledger.leaves.clearing import CLEARING, ClearingLeaf
 from ledger.leaves.columns import Digests, Int64, split_row
@@ -30,7 +31,8 @@ _SIDE_NAMES = {side: name for name, side in SIDES.items()}
 
 class ShownOrder(NamedTuple):
     """One order as queries show it; all_or_none: it is filled as a whole or not at all; filled_wh: None until the gate has
-    cleared; amount_nano: what its trades come to, None until then and under a contract with one price for all.
+    cleared; amount_nano: what its trades come to, None until then and under a contract with one price for all. Of a condition of a bid: choice: its
+    place among them, from 1, and energy_kind and seller (a party) where it names them; None of any other order.
     """
 
     order: str
@@ -41,6 +43,9 @@ class ShownOrder(NamedTuple):
     price_micro_per_kwh: int
     filled_wh: int | None
     amount_nano: int | None
+    choice: int | None = None
+    energy_kind: str | None = None
+    seller: str | None = None
 
 
 class AreaGate(NamedTuple):
@@ -139,7 +144,7 @@ def load_gate_orders(reader: LedgerReader, zone: Zone, slot_start_s: int, number
 @dataclass(frozen=True)
 class ShownOrders:
     """Orders of an area in a slot as columns int64[n], ascending by the bytes of their ids, for queries that show some. names: of parties, by number;
-    filled_wh, amount_nano: None where all of them have none (``ShownOrder``).
+    wants: as of a book; filled_wh, amount_nano: None where all of them have none (``ShownOrder``).
     """
 
     slot_start_s: int
@@ -150,6 +155,7 @@ class ShownOrders:
     side: Int64
     quantity_wh: Int64
     price_micro_per_kwh: Int64
+    wants: Int64
     filled_wh: Int64 | None = None
     amount_nano: Int64 | None = None
 
@@ -179,9 +185,14 @@ class ShownOrders:
                 price_micro_per_kwh=price,
                 filled_wh=filled,
                 amount_nano=amount,
+                **asked,
             )
-            for party, counter, all_or_none, side, quantity_wh, price, filled, amount in zip(
-                *(column.tolist() for column in columns), filled_wh, amount_nano, strict=True
+            for party, counter, all_or_none, side, quantity_wh, price, filled, amount, asked in zip(
+                *(column.tolist() for column in columns),
+                filled_wh,
+                amount_nano,
+                said_of_wants(self.names, self.wants),
+                strict=True,
             )
         ]
 
@@ -201,11 +212,46 @@ def load_shown_orders(reader: LedgerReader, area: Area, slot_start_s: int) -> Sh
             fills.side,
             fills.quantity_wh,
             fills.price_micro_per_kwh,
+            _wants_of(reader, zone, slot_start_s, fills),
         )
         shown = ShownOrders(slot_start_s, registry.parties, *columns, fills.filled_wh, fills.amount_nano)
     else:
         book = load_orders(reader, slot_start_s, zone.name)
         book = book.take(np.flatnonzero(book.area == area.number))
-        columns = (book.party, book.counter, book.all_or_none, book.side, book.quantity_wh, book.price_micro_per_kwh)
+        columns = (
+            book.party,
+            book.counter,
+            book.all_or_none,
+            book.side,
+            book.quantity_wh,
+            book.price_micro_per_kwh,
+            book.wants,
+        )
         shown = ShownOrders(slot_start_s, registry.parties, *columns)
     return shown.take(by_order_id(registry, np.zeros_like(shown.party), shown.party, shown.counter))
+
+
+def _wants_of(reader: LedgerReader, zone: Zone, slot_start_s: int, fills: FillsLeaf) -> Int64:
+    """int64[n]: what filled orders ask for, as the book has it: fills number sellers anew. The book is read under a contract that takes conditions alone."""
+    if "choice" not in fills.order_terms:
+        return np.zeros_like(fills.party)
+    book = load_all_orders(reader, slot_start_s, zone.name)
+    keys = order_keys(book.party, book.counter)
+    by_key = np.argsort(keys, kind="stable")
+    return book.wants[by_key[np.searchsorted(keys[by_key], order_keys(fills.party, fills.counter))]]
+
+
+def said_of_wants(names: Sequence[str], wants: Int64) -> list[dict[str, Any]]:
+    """What each order asks for as a condition of a bid: ``choice`` (from 1), and ``energy_kind`` and ``seller`` where it names them; nothing of
+    others. names: of parties, by number.
+    """
+    said: list[dict[str, Any]] = [{} for _ in wants]
+    asking = np.flatnonzero(wants)
+    columns = (np.asarray(column).tolist() for column in Wants.unpacked(wants[asking]))
+    for row, choice, kinds, seller in zip(asking.tolist(), *columns, strict=True):
+        said[row]["choice"] = choice + 1
+        if (word := word_of_kinds(kinds)) is not None:
+            said[row]["energy_kind"] = word
+        if seller:
+            said[row]["seller"] = names[seller - 1]
+    return said

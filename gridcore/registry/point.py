@@ -97,6 +97,11 @@ def kinds_wanted(word: str | None) -> int:
     return sum(kind_bit(ENERGY_KINDS.index(kind)) for kind in kinds)
 
 
+def word_of_kinds(kinds: int) -> str | None:
+    """The inverse of ``kinds_wanted``; None where no word says it, or any kind is taken."""
+    return next((word for word in (*ENERGY_KINDS, RENEWABLE) if kinds_wanted(word) == kinds), None)
+
+
 def kind_bit(place: int) -> int:
     """The bit of a kind by its place in ``ENERGY_KINDS``; -1: of no kind that is known."""
     return 1 << place + 1

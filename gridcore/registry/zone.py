@@ -27,6 +27,8 @@ class Zone(NamedTuple):
     became known; from ``final_after_s`` after the slot's end on nothing corrects it (None: the slot is never final).
     part_slots_are_measured: True: a slot inside which a meter is put up or taken down at a point, its registers stated, is measured there; None: it
     is estimated, as where nothing was read (docs/spec/state.md, "Part slots").
+    profiles_have_conditions: True: parts of standing rules may have conditions, as bids of one slot have; None: no such rule is of a form that the
+    zone knows (ADR 0161).
     run_calendar: the map of a ``RunCalendar``, which then says when corrections fall due; None: there are no final and dispute runs.
     gap_slots_max: slots of the longest gap whose energy comes to the advance of the registers around it, over exchanges of meters too;
     None: gaps are bound as before there was such a limit, up to 96 slots of one meter (docs/spec/state.md, "Estimates").
@@ -47,6 +49,7 @@ class Zone(NamedTuple):
     gap_slots_from_s: int | None = None
     gap_slots_max: int | None = None
     part_slots_are_measured: bool | None = None
+    profiles_have_conditions: bool | None = None
     run_calendar: Mapping[str, Any] | None = None
     runs_follow_points: bool | None = None
     runs_follow_points_from_s: int | None = None
@@ -100,6 +103,7 @@ ZONE: Final[Entity[Zone]] = Entity(
             "metering_deadline_s": _SPAN,
             "open_before_start_s": _SPAN,
             "part_slots_are_measured": exactly(True, "true, or absent"),
+            "profiles_have_conditions": exactly(True, "true, or absent"),
             "run_calendar": RUN_CALENDAR,
             "runs_follow_points": exactly(True, "true, or absent"),
             "runs_follow_points_from_s": INSTANT,
@@ -109,6 +113,7 @@ ZONE: Final[Entity[Zone]] = Entity(
                 "correction_after_s",
                 "final_after_s",
                 "part_slots_are_measured",
+                "profiles_have_conditions",
                 "run_calendar",
                 *TAKEN_UP.keys(),
                 *TAKEN_UP.values(),

@@ -32,12 +32,10 @@ COUNTERS: Final = Form(
 """Some orders of a party in one slot."""
 QUANTITY_WH_MAX: Final = 10**8
 LIMIT_MICRO_PER_KWH_MAX: Final = 10**9
-_CONDITION: Final[Mapping[str, Form]] = {
-    "energy_kind": choice(*ENERGY_KINDS, RENEWABLE),
-    "energy_wh": integer(),
-    "price_micro_per_kwh": integer(),
-    "seller": NAME,
-}
+ASKED: Final[Mapping[str, Form]] = {"energy_kind": choice(*ENERGY_KINDS, RENEWABLE), "seller": NAME}
+"""What a condition may ask for, whether of an order or of a profile; all of it optional."""
+ASKED_OPTIONAL: Final = frozenset(ASKED)
+_CONDITION: Final[Mapping[str, Form]] = {**ASKED, "energy_wh": integer(), "price_micro_per_kwh": integer()}
 _IDENTITY: Final[Mapping[str, Form]] = {
     "counter": integer(),
     "nonce": octets(NONCE_BYTES),
@@ -175,8 +173,7 @@ def _conditions(kind: str, body: Mapping[str, Any]) -> tuple[Condition, ...]:
     if "conditions" not in body:
         return ()
     wanted = tuple(
-        Condition(**check_fields(f"{kind}: condition", one, _CONDITION, frozenset({"energy_kind", "seller"})))
-        for one in body["conditions"]
+        Condition(**check_fields(f"{kind}: condition", one, _CONDITION, ASKED_OPTIONAL)) for one in body["conditions"]
     )
     if body["side"] != "buy" or "steps" in body or "condition" in body:
         raise EncodingError(f"{kind}: an order with conditions buys, and is neither a ramp nor all or none")

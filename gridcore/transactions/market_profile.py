@@ -11,8 +11,9 @@ from gridcore.envelope import Transaction
 from gridcore.errors import EncodingError
 from gridcore.forms import INSTANT, Form, choice, integer, octets, text
 from gridcore.transactions.content import check_fields, check_no_attachment
-from gridcore.transactions.market_order import COUNTER_MAX, NONCE_BYTES, SIDES
+from gridcore.transactions.market_order import ASKED, ASKED_OPTIONAL, CONDITIONS_MAX, COUNTER_MAX, NONCE_BYTES, SIDES
 
+BUY: Final = SIDES[0]
 SPAN_S_MAX: Final = 31 * 86_400
 """How far ahead of ledger time a profile may end."""
 QUANTITIES_MAX: Final = 672
@@ -31,18 +32,26 @@ _BODY: Final[Mapping[str, Form]] = {
         lambda value: isinstance(value, list) and 1 <= len(value) <= COUNTER_MAX,
     ),
 }
+_QUANTITIES: Final = Form(
+    f"1 to {QUANTITIES_MAX} quantities of 4 bytes",
+    lambda value: (
+        isinstance(value, bytes)
+        and 1 <= len(value) // _QUANTITY.size <= QUANTITIES_MAX
+        and len(value) % _QUANTITY.size == 0
+    ),
+)
 _PART: Final[Mapping[str, Form]] = {
     "price_micro_per_kwh": integer(),
-    "quantities_wh": Form(
-        f"1 to {QUANTITIES_MAX} quantities of 4 bytes",
-        lambda value: (
-            isinstance(value, bytes)
-            and 1 <= len(value) // _QUANTITY.size <= QUANTITIES_MAX
-            and len(value) % _QUANTITY.size == 0
-        ),
-    ),
+    "quantities_wh": _QUANTITIES,
     "side": choice(*SIDES),
 }
+_BID: Final[Mapping[str, Form]] = {
+    "conditions": Form(
+        f"1 to {CONDITIONS_MAX} conditions", lambda value: isinstance(value, list) and 1 <= len(value) <= CONDITIONS_MAX
+    ),
+    "side": choice(BUY),
+}
+_CONDITION: Final[Mapping[str, Form]] = {**ASKED, "price_micro_per_kwh": integer(), "quantities_wh": _QUANTITIES}
 
 
 class ProfilePart(NamedTuple):
@@ -54,12 +63,69 @@ class ProfilePart(NamedTuple):
     price_micro_per_kwh: int
     quantities_wh: Sequence[int]
 
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """As the body has it."""
+        return {**self._asdict(), "quantities_wh": _packed(self.quantities_wh)}
+
+    def orders(self) -> list[ProfileOrder]:
+        """The one that it gives."""
+        return [ProfileOrder(*self)]
+
+
+class ProfileCondition(NamedTuple):
+    """One of the conditions of a part that prefers something: its limit and quantities as of a ``ProfilePart``, one seller (a party) and kind of
+    energy; None: of any.
+    """
+
+    price_micro_per_kwh: int
+    quantities_wh: Sequence[int]
+    seller: str | None = None
+    energy_kind: str | None = None
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """As the body has it."""
+        said = {name: value for name, value in self._asdict().items() if value is not None}
+        return {**said, "quantities_wh": _packed(self.quantities_wh)}
+
+
+class ProfileBid(NamedTuple):
+    """A part that buys by conditions, in the order of its liking, joined by OR: what it buys in a slot is at most the largest of their quantities
+    there.
+    """
+
+    conditions: Sequence[ProfileCondition]
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """As the body has it."""
+        return {"conditions": [wanted.value for wanted in self.conditions], "side": BUY}
+
+    def orders(self) -> list[ProfileOrder]:
+        """One a condition."""
+        return [
+            ProfileOrder(BUY, wanted.price_micro_per_kwh, wanted.quantities_wh, choice, wanted)
+            for choice, wanted in enumerate(self.conditions)
+        ]
+
+
+class ProfileOrder(NamedTuple):
+    """What a profile orders under one counter. choice: the place of its condition, 0 of an order that is none; condition: None there."""
+
+    side: str
+    price_micro_per_kwh: int
+    quantities_wh: Sequence[int]
+    choice: int = 0
+    condition: ProfileCondition | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class MarketProfile:
     """Orders of the party that signs for each slot from slot_start_s to before end_s, UTC seconds.
 
-    counter: of the first part's order in each slot, the next part has the next one; nonce: 16 random bytes, as of an order.
+    counter: of the first part's order in each slot, the next part has the next one, and of a part with conditions each of them has one; nonce:
+    16 random bytes, as of an order.
     """
 
     kind: ClassVar[str] = "market/profile"
@@ -68,8 +134,17 @@ class MarketProfile:
     counter: int
     end_s: int
     nonce: bytes
-    parts: Sequence[ProfilePart]
+    parts: Sequence[ProfilePart | ProfileBid]
     slot_start_s: int
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether a part of it prefers something."""
+        return any(isinstance(part, ProfileBid) for part in self.parts)
+
+    def orders(self) -> list[ProfileOrder]:
+        """What it orders in each slot, under counters from its own on."""
+        return [order for part in self.parts for order in part.orders()]
 
     def identity(self) -> Mapping[str, Any]:
         """See Content."""
@@ -77,11 +152,7 @@ class MarketProfile:
 
     def body(self) -> Mapping[str, Any]:
         """See Content."""
-        parts = [
-            {**part._asdict(), "quantities_wh": b"".join(map(_QUANTITY.pack, part.quantities_wh))}
-            for part in self.parts
-        ]
-        return {"area": self.area, "end_s": self.end_s, "parts": parts}
+        return {"area": self.area, "end_s": self.end_s, "parts": [part.value for part in self.parts]}
 
     @classmethod
     def decode(cls, transaction: Transaction) -> Self:
@@ -119,9 +190,26 @@ class ProfileEnd:
         return cls(**identity, **check_fields(cls.kind, transaction.body, {"area": _BODY["area"]}))
 
 
-def _part(kind: str, value: Any) -> ProfilePart:
-    part = check_fields(f"{kind}: a part", value, _PART)
-    quantities_wh = [quantity for (quantity,) in _QUANTITY.iter_unpack(part["quantities_wh"])]
+def _part(kind: str, value: Any) -> ProfilePart | ProfileBid:
+    where = f"{kind}: a part"
+    if isinstance(value, dict) and "conditions" in value:
+        conditions = check_fields(where, value, _BID)["conditions"]
+        return ProfileBid([_condition(where, wanted) for wanted in conditions])
+    part = check_fields(where, value, _PART)
+    return ProfilePart(part["side"], part["price_micro_per_kwh"], _unpacked(where, part["quantities_wh"]))
+
+
+def _condition(where: str, value: Any) -> ProfileCondition:
+    wanted = check_fields(f"{where}: condition", value, _CONDITION, ASKED_OPTIONAL)
+    return ProfileCondition(**{**wanted, "quantities_wh": _unpacked(where, wanted["quantities_wh"])})
+
+
+def _packed(quantities_wh: Sequence[int]) -> bytes:
+    return b"".join(map(_QUANTITY.pack, quantities_wh))
+
+
+def _unpacked(where: str, data: bytes) -> list[int]:
+    quantities_wh = [quantity for (quantity,) in _QUANTITY.iter_unpack(data)]
     if not any(quantities_wh):
-        raise EncodingError(f"{kind}: a part: quantities_wh are not all 0")
-    return ProfilePart(part["side"], part["price_micro_per_kwh"], quantities_wh)
+        raise EncodingError(f"{where}: quantities_wh are not all 0")
+    return quantities_wh

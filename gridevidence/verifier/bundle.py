@@ -29,8 +29,6 @@ from gridevidence.layout import (
     POSITION_HEAD,
     PROFILE_KIND,
     PROPOSAL,
-    QUANTITIES_MAX,
-    QUANTITY_BYTES,
     RUN,
     RUNS,
     SIDES,
@@ -39,7 +37,16 @@ from gridevidence.layout import (
 )
 from gridevidence.verifier.answers import hold, same
 from gridevidence.verifier.cbor import decode
-from gridevidence.verifier.conditions import Condition, condition_of, hold_placed, kinds_of
+from gridevidence.verifier.conditions import (
+    Condition,
+    PartOrder,
+    condition_of,
+    hold_part,
+    hold_placed,
+    kinds_of,
+    part_orders,
+    quantity_in,
+)
 from gridevidence.verifier.pieces import Piece, Reading, hold_pieces, optional, read_piece
 from gridevidence.verifier.records import (
     Entity,
@@ -93,7 +100,7 @@ class Order(NamedTuple):
         if self.order.kind == PROFILE_KIND:
             is_slot = (start_s - identity["slot_start_s"]) % slot_s == 0
             is_within = identity["slot_start_s"] <= start_s < body["end_s"]
-            return is_slot and is_within and 0 <= self._place < len(body["parts"])
+            return is_slot and is_within and 0 <= self._place < len(part_orders(body))
         if "conditions" in body:
             return 0 <= self._place < len(body["conditions"])
         return "steps" not in body or 0 <= self._place < body["steps"]
@@ -105,11 +112,8 @@ class Order(NamedTuple):
             return Terms(body["slot_start_s"], *PLACED_ROW.unpack_from(self.row.row))
         counter = identity["counter"] + self._place
         if self.order.kind == PROFILE_KIND:
-            part = body["parts"][self._place % len(body["parts"])]
-            quantities = part["quantities_wh"]
-            at = (start_s - identity["slot_start_s"]) // slot_s * QUANTITY_BYTES % len(quantities)
-            quantity_wh = int.from_bytes(quantities[at : at + QUANTITY_BYTES], "little")
-            return Terms(start_s, party, counter, SIDES.index(part["side"]), quantity_wh, part["price_micro_per_kwh"])
+            part, slot = self._part, (start_s - identity["slot_start_s"]) // slot_s
+            return Terms(start_s, party, counter, part.side, quantity_in(part.quantities, slot), part.limit)
         side, quantity_wh, limit = SIDES.index(body["side"]), body["quantity_wh"], body["price_micro_per_kwh"]
         if "conditions" in body:
             wanted = body["conditions"][self._place % len(body["conditions"])]
@@ -128,18 +132,34 @@ class Order(NamedTuple):
         """That of the fill's counter, of a bid that has conditions."""
         if self.row is not None:
             return condition_of(self.row.row)
+        if self.order.kind == PROFILE_KIND:
+            return self._part.condition
         conditions = self.order.body.get("conditions")
         if not conditions:
             return None
         wanted = conditions[self._place]
-        kinds, bid_wh = kinds_of(wanted.get("energy_kind")), self.order.body["quantity_wh"]
-        return Condition(self._place, kinds, wanted.get("seller"), bid_wh)
+        return Condition(self._place, kinds_of(wanted.get("energy_kind")), wanted.get("seller"))
+
+    def bid_wh(self, start_s: int, slot_s: int) -> int:
+        """The largest energy among the conditions of its bid in the slot from start_s on."""
+        if self.row is not None:
+            return int(PLACED_BID_ROW.unpack(self.row.row)[-1])
+        if self.order.kind == PROFILE_KIND:
+            slot = (start_s - self.order.identity["slot_start_s"]) // slot_s
+            return max(quantity_in(quantities, slot) for quantities in self._part.of_bid)
+        return int(self.order.body["quantity_wh"])
 
     @property
     def bid(self) -> tuple[bytes, int]:
         """Tells bids apart: what is signed, and the counter at which the conditions of one begin."""
         condition, counter = self.condition, FILL_ROW.unpack_from(self.fill.row)[1]
         return self.order.signed, counter - (condition.choice if condition is not None else 0)
+
+    @property
+    def _part(self) -> PartOrder:
+        """What a profile orders under the fill's counter."""
+        orders = part_orders(self.order.body)
+        return orders[self._place % len(orders)]
 
     @property
     def _place(self) -> int:
@@ -394,12 +414,7 @@ def _hold_several(order: Transaction) -> None:
     hold(replaces == sorted(set(replaces)), f"the counters that {what} replaces do not ascend")
     hold(("steps" in body) == ("last_price_micro_per_kwh" in body), f"{what} is half a ramp")
     for part in body["parts"] if order.kind == PROFILE_KIND else ():
-        count, rest = divmod(len(part["quantities_wh"]), QUANTITY_BYTES)
-        is_whole = rest == 0 and 1 <= count <= QUANTITIES_MAX and any(part["quantities_wh"])
-        hold(
-            is_whole,
-            f"the quantities of {what} are not 1 to {QUANTITIES_MAX} of {QUANTITY_BYTES} bytes each, one above 0",
-        )
+        hold_part(part, what)
 
 
 def _read_imported(part: Mapping[str, Any]) -> Imported:

@@ -34,6 +34,9 @@ WHY_REFUSED: Final[Mapping[int, str]] = {
     Code.CROSSES_OWN: "it could trade with an own order",
     Code.NO_CREDIT: "what is owed, what is held and what this can cost are above the party's credit",
     Code.NO_SUCH_ORDER: "no such order stands, or the rule gives no more orders",
+    Code.NO_CONDITIONS: "the contract of the area takes no conditions",
+    Code.NO_SUCH_SELLER: "a condition names a seller who is no party here",
+    Code.NOT_CANONICAL: "not of a form that the ledger knows: a standing rule has conditions only where the zone names profiles_have_conditions",
     Code.PROFILE_TOO_LONG: "a standing rule ends at most 31 days ahead",
     Code.TOO_MANY_PROFILES: "32 parts of standing rules of the party are there: end some",
 }
@@ -133,4 +136,7 @@ def _list(args: argparse.Namespace, signer: Signer) -> int:
 
 def _shown(one: Mapping[str, Any]) -> str:
     got = "" if one["filled_wh"] is None else f", got {one['filled_wh']} Wh"
-    return f"{one['order']}  {one['side']:<4} {one['quantity_wh']:>9} Wh at {one['price_micro_per_kwh']} micro/kWh{got}"
+    kind, seller = one.get("energy_kind") or "any kind", one.get("seller") or "anybody"
+    wanted = "" if one.get("choice") is None else f", choice {one['choice']}: {kind} of {seller}"
+    limit = f"{one['quantity_wh']:>9} Wh at {one['price_micro_per_kwh']} micro/kWh"
+    return f"{one['order']}  {one['side']:<4} {limit}{wanted}{got}"

@@ -100,6 +100,7 @@ def _zone(timeline: Timeline, rules: FileRules, first_slot_s: int) -> Zone:
         gap_slots_max=timeline.gap_slots_max,
         runs_follow_points=True,
         part_slots_are_measured=True,
+        profiles_have_conditions=True,
     )
 
 

@@ -64,7 +64,7 @@ class CalendarConfig:
 class TimelineConfig:
     """Slots and what happens around each, in seconds. ``first_slot_start_s``: None for the second slot from now; ``final_after_s``: None for never.
 
-    gap_slots_max, runs_follow_points, part_slots_are_measured: see ``gridcore.registry.zone.Zone``.
+    gap_slots_max, runs_follow_points, part_slots_are_measured, profiles_have_conditions: see ``gridcore.registry.zone.Zone``.
     """
 
     slot_s: int = field(default=900, metadata={"choices": SLOT_S_CHOICES})
@@ -76,6 +76,7 @@ class TimelineConfig:
     gap_slots_max: int = field(default=GAP_SLOTS_MAX, metadata={"min": 1, "max": GAP_SLOTS_MAX})
     runs_follow_points: bool = True
     part_slots_are_measured: bool = True
+    profiles_have_conditions: bool = True
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def entities(
         gap_slots_max=timeline.gap_slots_max,
         runs_follow_points=timeline.runs_follow_points or None,
         part_slots_are_measured=timeline.part_slots_are_measured or None,
+        profiles_have_conditions=timeline.profiles_have_conditions or None,
         run_calendar=None if config.runs is None else config.runs.calendar.encode(),
     )
     yield from members

@@ -25,10 +25,31 @@ from gridweb.views import render_page
 pages = Blueprint("orders", __name__)
 
 SIDES: Final = {"buy": N_("Buy"), "sell": N_("Sell")}
+KIND_WORDS: Final[Mapping[str, str]] = {
+    "renewable": N_("Any renewable kind (green)"),
+    "solar": N_("Sun"),
+    "wind": N_("Wind"),
+    "hydro": N_("Water"),
+    "biomass": N_("Biomass"),
+    "geothermal": N_("Heat of the earth"),
+    "gas": N_("Gas"),
+    "coal": N_("Coal"),
+    "oil": N_("Oil"),
+    "nuclear": N_("Nuclear"),
+    "waste": N_("Waste"),
+}
+"""Kinds of energy that a bid may prefer."""
+ASKED: Final = (
+    Column("choice", N_("Choice"), "count"),
+    Column("energy_kind", N_("Only of this kind"), words=KIND_WORDS),
+    Column("seller", N_("Only from"), "name"),
+)
+"""What a condition of a bid asks for, where the area's contract takes any; choice: its place among those that are joined by OR, from 1."""
 COLUMNS: Final = (
     Column("side", N_("Side"), words=SIDES),
     Column("quantity_wh", N_("Energy"), "energy_wh"),
     Column("price_micro_per_kwh", N_("Limit"), "price_micro"),
+    *ASKED,
     Column("filled_wh", N_("Traded"), "energy_wh"),
     Column("order", N_("Order"), "digest"),
 )
@@ -55,20 +76,6 @@ WITHDRAWN: Final[Mapping[int, str]] = {
     Code.EXISTS: N_("The order was withdrawn already."),
     Code.NO_SUCH_ORDER: N_("This order does not stand."),
 }
-KIND_WORDS: Final[Mapping[str, str]] = {
-    "renewable": N_("Any renewable kind (green)"),
-    "solar": N_("Sun"),
-    "wind": N_("Wind"),
-    "hydro": N_("Water"),
-    "biomass": N_("Biomass"),
-    "geothermal": N_("Heat of the earth"),
-    "gas": N_("Gas"),
-    "coal": N_("Coal"),
-    "oil": N_("Oil"),
-    "nuclear": N_("Nuclear"),
-    "waste": N_("Waste"),
-}
-"""Kinds of energy that a bid may prefer."""
 WORDS: Final[Mapping[str, str]] = {
     **SIGNING_WORDS,
     "amounts": N_(
@@ -78,6 +85,11 @@ WORDS: Final[Mapping[str, str]] = {
 """Of the page's script."""
 
 
+def known_columns(columns: Sequence[Column], area: AreaInfo) -> tuple[Column, ...]:
+    """Columns, without those of conditions where the contract of an area takes none."""
+    return tuple(column for column in columns if area.contract.takes_conditions or column not in ASKED)
+
+
 @serves_table("/households/<party>/orders", *EVERY_ROLE)
 async def household_orders_table(source: Source, viewer: Viewer, party: str, *, slot_start_s: int) -> Table:
     """The orders of a household in a slot, those that were withdrawn left out; what each traded once the gate has cleared."""
@@ -85,10 +97,11 @@ async def household_orders_table(source: Source, viewer: Viewer, party: str, *, 
     point = await find_point(source, party)
     check_slot(point.area, slot_start_s)
     orders = await _orders(source, point.area, slot_start_s, party)
+    columns = known_columns(COLUMNS, point.area)
     return Table(
         name=f"{party}-orders-{slot_start_s}",
-        columns=COLUMNS,
-        rows=[tuple(one[column.key] for column in COLUMNS) for one in orders],
+        columns=columns,
+        rows=[tuple(one.get(column.key) for column in columns) for one in orders],
         title=_("Orders of this slot"),
         tz=point.area.tz,
         currency=(await source.as_of()).currency,

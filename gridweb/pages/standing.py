@@ -5,7 +5,7 @@ Both are signed in the browser, as an order is (``gridweb.pages.orders``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from quart import Blueprint, Response, request
@@ -16,8 +16,8 @@ from gridcore.transactions.market_profile import SPAN_S_MAX, MarketProfile, Prof
 from gridweb.access import EVERY_ROLE, Role, Viewer, check_party, requires
 from gridweb.acts import act_frame, read_act, told
 from gridweb.format import instant
-from gridweb.i18n import N_, _
-from gridweb.pages.orders import ANSWERS, SIDES, open_slots
+from gridweb.i18n import N_, _, translate
+from gridweb.pages.orders import ANSWERS, ASKED, KIND_WORDS, SIDES, known_columns, open_slots
 from gridweb.points import find_point
 from gridweb.site import source, viewer
 from gridweb.source import Source, part_of
@@ -31,6 +31,7 @@ COLUMNS: Final = (
     Column("side", N_("Side"), words=SIDES),
     Column("quantity_wh", N_("Energy of a slot, at most"), "energy_wh"),
     Column("price_micro_per_kwh", N_("Limit"), "price_micro"),
+    *ASKED,
     Column("slot_start_s", N_("From"), "instant"),
     Column("end_s", N_("Until"), "instant"),
     Column("rule", N_("Rule"), "name"),
@@ -62,26 +63,31 @@ def _name(rule: Mapping[str, Any]) -> str:
     return f"{rule['slot_start_s']}/{rule['counter']}"
 
 
+def _rows_of(rule: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A rule as the columns name it: a row for each part, of one with conditions for each of these."""
+    times = {"slot_start_s": rule["slot_start_s"], "end_s": rule["end_s"], "rule": _name(rule)}
+    for part in rule["parts"]:
+        for choice, one in enumerate(part.get("conditions", [part]), 1):
+            said = {**one, "quantity_wh": max(one["quantities_wh"]), "side": part["side"], **times}
+            yield said | ({"choice": choice} if "conditions" in part else {})
+
+
 @serves_table("/households/<party>/standing", *EVERY_ROLE)
 async def standing_rules_table(source: Source, viewer: Viewer, party: str) -> Table:
-    """The standing rules of a household that may still order, a row for each side and limit of each."""
+    """The standing rules of a household that may still order, a row for each side and limit, and for each condition of a rule that prefers something.
+    choice: the place of a condition among those that are joined by OR, from 1.
+    """
     check_party(viewer, party)
     point = await find_point(source, party)
+    columns = known_columns(COLUMNS, point.area)
     rows = [
-        (
-            part["side"],
-            max(part["quantities_wh"]),
-            part["price_micro_per_kwh"],
-            rule["slot_start_s"],
-            rule["end_s"],
-            _name(rule),
-        )
+        tuple(row.get(column.key) for column in columns)
         for rule in await _rules(source, party)
-        for part in rule["parts"]
+        for row in _rows_of(rule)
     ]
     return Table(
         name=f"{party}-standing",
-        columns=COLUMNS,
+        columns=columns,
         rows=rows,
         title=_("Standing rules"),
         tz=point.area.tz,
@@ -100,8 +106,9 @@ async def show_standing(party: str) -> str:
     slots = open_slots(area, as_of.ledger_time_s)
     rules: list[tuple[str, str]] = []
     for row in table.value.rows if table.value else ():
-        until = _("Until %(time)s", time=instant(int(str(row[4])), area.tz))
-        rules += [(str(row[5]), f"{row[5]} · {until}")] if str(row[5]) not in dict(rules) else []
+        end_s, name = map(str, row[-2:])
+        until = _("Until %(time)s", time=instant(int(end_s), area.tz))
+        rules += [(name, f"{name} · {until}")] if name not in dict(rules) else []
     end_max_s = as_of.ledger_time_s + SPAN_S_MAX
     return await render_page(
         "household/standing.html",
@@ -113,6 +120,8 @@ async def show_standing(party: str) -> str:
         day_s=DAY_S,
         days_max=SPAN_S_MAX // DAY_S,
         takes_orders=area.contract.takes_orders and point.trades,
+        takes_conditions=area.contract.takes_conditions and "profiles_have_conditions" in area.rules,
+        kinds={word: translate(text) for word, text in KIND_WORDS.items()},
         may_place=viewer().role is Role.HOUSEHOLD,
         table=table,
         table_url=table_url(standing_rules_table, party=party),
@@ -120,7 +129,7 @@ async def show_standing(party: str) -> str:
         act=act_frame(
             as_of,
             amounts=N_(
-                "Energy in kWh with at most three digits behind the point, above 0; the limit with at most six; of buying, selling or both; days from 1 to 31."
+                "Energy in kWh with at most three digits behind the point, above 0; limits with at most six; of buying, selling or both; preferences are of buying alone; days from 1 to 31."
             ),
         ),
         counter_max=COUNTER_MAX,

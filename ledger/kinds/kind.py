@@ -20,7 +20,7 @@ class Kind(NamedTuple, Generic[C]):
     code of the first check that fails and change nothing. attached: what its attachment says, or None where that is not
     what was signed; it looks at nothing else, so that it is found out before a block (``Draft.attached``). Without: no
     attachment, as the record's ``decode`` has checked. is_prunable: it speaks of slots alone, so that nobody needs it once
-    these are final.
+    these are final. is_known: whether the chain knows this form of it yet; where not, it is refused as what has no form.
     """
 
     role: str
@@ -28,3 +28,4 @@ class Kind(NamedTuple, Generic[C]):
     apply: Callable[[Draft, Transaction, C], Code]
     attached: Callable[[Transaction, C], object | None] | None = None
     is_prunable: bool = False
+    is_known: Callable[[Draft, C], bool] | None = None

@@ -17,16 +17,17 @@ from gridcore.transactions.market_order import (
     COUNTER_MAX,
     LIMIT_MICRO_PER_KWH_MAX,
     QUANTITY_WH_MAX,
-    LimitOrder,
+    Condition,
     MarketOrder,
 )
+from gridcore.transactions.market_profile import ProfileCondition
 from ledger.leaves.book import SIDES, BookLeaf, Wants, has_orders_of
 from ledger.leaves.columns import digests, split_row
 from ledger.registry.bodies import in_force
 from ledger.registry.zones import Zone
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
-from ledger.state.order_terms import CONDITIONS
+from ledger.state.order_terms import takes_conditions
 from ledger.state.taken_orders import TakenOrders, counter_bits
 
 
@@ -79,7 +80,7 @@ def take_order(draft: Draft, transaction: Transaction, content: MarketOrder) -> 
         withdrawn_height=none,
         ids=digests([transaction.id] * len(limits)),
         seeds=digests(seeds),
-        wants=np.array([_wants(draft, limit, limit.counter - content.counter) for limit in limits]),
+        wants=np.array([wants_of(draft, limit.condition, limit.counter - content.counter) for limit in limits]),
     )
     withdraws = np.array([counter_bits(content.replaces)])
     party = np.array([trader.party])
@@ -112,10 +113,7 @@ def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
         return code
     if content.all_or_none and contract_of_slot(draft, zone, content.slot_start_s).contract.trades_in_pairs:
         return Code.NO_BLOCKS
-    if (
-        content.conditions
-        and CONDITIONS not in contract_of_slot(draft, zone, content.slot_start_s).contract.order_terms
-    ):
+    if content.conditions and not takes_conditions(contract_of_slot(draft, zone, content.slot_start_s).contract):
         return Code.NO_CONDITIONS
     if not {wanted.seller for wanted in content.conditions} - {None} <= draft.registry.party_number.keys():
         return Code.NO_SUCH_SELLER
@@ -130,9 +128,8 @@ def check_order(draft: Draft, zone: Zone, content: MarketOrder) -> Code:
     return Code.ACCEPTED if max(map(abs, prices)) <= LIMIT_MICRO_PER_KWH_MAX else Code.PRICE_OUT_OF_RANGE
 
 
-def _wants(draft: Draft, order: LimitOrder, choice: int) -> int:
-    """What an order asks for, packed."""
-    condition = order.condition
+def wants_of(draft: Draft, condition: Condition | ProfileCondition | None, choice: int) -> int:
+    """What an order asks for as the condition at a place of a bid, packed; 0 for an order that is none."""
     if condition is None:
         return 0
     seller = 0 if condition.seller is None else draft.registry.party_number[condition.seller] + 1

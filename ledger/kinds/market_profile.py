@@ -11,7 +11,7 @@ from gridcore.envelope import Transaction
 from gridcore.sm3 import sm3
 from gridcore.transactions.market_order import COUNTER_MAX, LIMIT_MICRO_PER_KWH_MAX, QUANTITY_WH_MAX
 from gridcore.transactions.market_profile import SPAN_S_MAX, MarketProfile, ProfileEnd
-from ledger.kinds.market_order import Trader, find_trader
+from ledger.kinds.market_order import Trader, find_trader, wants_of
 from ledger.leaves.book import BUY, SIDES
 from ledger.leaves.columns import Int64, digests, join_columns, split_row
 from ledger.leaves.profile_span import PROFILE_SPAN, ProfileSpanLeaf
@@ -20,11 +20,20 @@ from ledger.registry.zones import Zone
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.kept_profiles import KeptProfiles, OwnParts
+from ledger.state.order_terms import takes_conditions
 
 PARTS_MAX: Final = 32
 """Of one party, until their slots' gates have closed."""
 ENTRIES_MAX: Final = 2_048
 """Quantities of these parts together."""
+
+
+def is_known_profile(draft: Draft, content: MarketProfile) -> bool:
+    """Whether a profile is of a form that its zone knows: not with conditions on a chain that was founded before profiles had any."""
+    if not content.has_conditions:
+        return True
+    found = draft.registry.zone_of_area(content.area)
+    return found is not None and found[0].timeline.profiles_have_conditions
 
 
 def take_profile(draft: Draft, transaction: Transaction, content: MarketProfile) -> Code:
@@ -39,9 +48,9 @@ def take_profile(draft: Draft, transaction: Transaction, content: MarketProfile)
         return Code.EXISTS
     if (code := _check_time(draft, zone, content)) is not Code.ACCEPTED:
         return code
-    if (code := _check_parts(content)) is not Code.ACCEPTED:
+    if (code := _check_orders(draft, content)) is not Code.ACCEPTED:
         return code
-    new = _columns(trader, transaction, content)
+    new = _columns(draft, trader, transaction, content)
     if (code := _check_beside(own, new)) is not Code.ACCEPTED:
         return code
     kept.take(trader.party, new)
@@ -98,38 +107,45 @@ def _check_time(draft: Draft, zone: Zone, content: MarketProfile) -> Code:
         return Code.PROFILE_TOO_LONG
     if draft.ledger_time_s >= first_s - zone.timeline.gate_before_start_s:
         return Code.GATE_CLOSED
-    takes_orders = contract_of_slot(draft, zone, first_s).contract.takes_orders
-    return Code.ACCEPTED if takes_orders else Code.NO_ORDERS
+    contract = contract_of_slot(draft, zone, first_s).contract
+    if not contract.takes_orders:
+        return Code.NO_ORDERS
+    takes_form = not content.has_conditions or takes_conditions(contract)
+    return Code.ACCEPTED if takes_form else Code.NO_CONDITIONS
 
 
-def _check_parts(content: MarketProfile) -> Code:
-    parts = content.parts
-    if not 1 <= content.counter <= COUNTER_MAX + 1 - len(parts):
+def _check_orders(draft: Draft, content: MarketProfile) -> Code:
+    orders = content.orders()
+    sellers = {order.condition.seller for order in orders if order.condition is not None}
+    if not sellers - {None} <= draft.registry.party_number.keys():
+        return Code.NO_SUCH_SELLER
+    if not 1 <= content.counter <= COUNTER_MAX + 1 - len(orders):
         return Code.COUNTER_OUT_OF_RANGE
-    if max(max(part.quantities_wh) for part in parts) > QUANTITY_WH_MAX:
+    if max(max(order.quantities_wh) for order in orders) > QUANTITY_WH_MAX:
         return Code.QUANTITY_OUT_OF_RANGE
-    if max(abs(part.price_micro_per_kwh) for part in parts) > LIMIT_MICRO_PER_KWH_MAX:
+    if max(abs(order.price_micro_per_kwh) for order in orders) > LIMIT_MICRO_PER_KWH_MAX:
         return Code.PRICE_OUT_OF_RANGE
-    buys = [part.price_micro_per_kwh for part in parts if SIDES[part.side] == BUY]
-    sells = [part.price_micro_per_kwh for part in parts if SIDES[part.side] != BUY]
+    buys = [order.price_micro_per_kwh for order in orders if SIDES[order.side] == BUY]
+    sells = [order.price_micro_per_kwh for order in orders if SIDES[order.side] != BUY]
     return Code.CROSSES_OWN if buys and sells and max(buys) >= min(sells) else Code.ACCEPTED
 
 
-def _columns(trader: Trader, transaction: Transaction, content: MarketProfile) -> ProfilesLeaf:
-    parts = content.parts
-    none = np.zeros(len(parts), dtype=np.int64)
+def _columns(draft: Draft, trader: Trader, transaction: Transaction, content: MarketProfile) -> ProfilesLeaf:
+    orders = content.orders()
+    none = np.zeros(len(orders), dtype=np.int64)
     return ProfilesLeaf(
         area=none + trader.area,
-        counter=content.counter + np.arange(len(parts)),
+        counter=content.counter + np.arange(len(orders)),
         end_s=none + content.end_s,
-        entries=np.array([len(part.quantities_wh) for part in parts]),
+        entries=np.array([len(order.quantities_wh) for order in orders]),
         first_slot_s=none + content.slot_start_s,
         party=none + trader.party,
-        price_micro_per_kwh=np.array([part.price_micro_per_kwh for part in parts]),
-        side=np.array([SIDES[part.side] for part in parts]),
-        quantities_wh=join_columns(np.array(part.quantities_wh, dtype=np.int64) for part in parts),
-        ids=digests([transaction.id] * len(parts)),
-        seeds=digests([sm3(transaction.signature)] * len(parts)),
+        price_micro_per_kwh=np.array([order.price_micro_per_kwh for order in orders]),
+        side=np.array([SIDES[order.side] for order in orders]),
+        wants=np.array([wants_of(draft, order.condition, order.choice) for order in orders]),
+        quantities_wh=join_columns(np.array(order.quantities_wh, dtype=np.int64) for order in orders),
+        ids=digests([transaction.id] * len(orders)),
+        seeds=digests([sm3(transaction.signature)] * len(orders)),
     )
 
 

@@ -27,7 +27,7 @@ from ledger.state.client_ids import check_client_id, remember_client_id
 from ledger.state.contracts import contract_of_slot
 from ledger.state.draft import Draft
 from ledger.state.order_columns import OrderColumns, WantedColumns, decode_orders
-from ledger.state.order_terms import CONDITIONS
+from ledger.state.order_terms import takes_conditions
 from ledger.state.registered_now import parties_registered_now
 from ledger.state.taken_orders import BatchRows, TakenOrders
 
@@ -117,7 +117,7 @@ def _wanted_wrongly(
     """bool[n]: which conditions the slot's contract does not take, and which name a seller who is no party."""
     if wanted is None:
         return []
-    takes = CONDITIONS in contract_of_slot(draft, zone, slot_start_s).contract.order_terms
+    takes = takes_conditions(contract_of_slot(draft, zone, slot_start_s).contract)
     return [
         ((wanted.energy_kinds > 0) & (not takes), Code.NO_CONDITIONS),
         (wanted.seller > len(draft.registry.parties), Code.NO_SUCH_SELLER),

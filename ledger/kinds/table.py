@@ -35,7 +35,7 @@ from ledger.kinds.interval_import import decode_attached_intervals, take_import
 from ledger.kinds.kind import Kind
 from ledger.kinds.market_cancel import take_cancel
 from ledger.kinds.market_order import take_order
-from ledger.kinds.market_profile import end_profile, take_profile
+from ledger.kinds.market_profile import end_profile, is_known_profile, take_profile
 from ledger.kinds.open_epoch import open_epoch
 from ledger.kinds.order_batch import decode_attached_orders, take_order_batch
 from ledger.kinds.payment import take_payment
@@ -56,7 +56,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
     GovernanceVote.kind: Kind("administrator", GovernanceVote, vote),
     MarketOrder.kind: Kind("prosumer", MarketOrder, take_order, is_prunable=True),
     MarketCancel.kind: Kind("prosumer", MarketCancel, take_cancel, is_prunable=True),
-    MarketProfile.kind: Kind("prosumer", MarketProfile, take_profile),
+    MarketProfile.kind: Kind("prosumer", MarketProfile, take_profile, is_known=is_known_profile),
     ProfileEnd.kind: Kind("prosumer", ProfileEnd, end_profile),
     OrderBatch.kind: Kind("aggregator", OrderBatch, take_order_batch, decode_attached_orders, is_prunable=True),
     DisputeOpen.kind: Kind("prosumer", DisputeOpen, open_dispute),

@@ -16,7 +16,7 @@ from ledger.leaves.profile_span import PROFILE_SPAN
 class ProfilesLeaf(NamedTuple):
     """Parts of the parties of one chunk, in order of acceptance: columns int64[n]; ids, seeds: uint8[n, 32].
 
-    area, party: numbers, in the zone and on the chain; counter: of its order in every slot from first_slot_s to before end_s; side: as in
+    area, party: numbers, in the zone and on the chain; counter: of its order in every slot from first_slot_s to before end_s; side, wants: as in
     a book; entries: how many of ``quantities_wh``, which stand one part behind the other, are its own; ids: of the transactions;
     seeds: secret, bound to the transaction.
     """
@@ -29,6 +29,7 @@ class ProfilesLeaf(NamedTuple):
     party: Int64
     price_micro_per_kwh: Int64
     side: Int64
+    wants: Int64
     quantities_wh: NDArray[np.integer]
     ids: Digests
     seeds: Digests
@@ -59,6 +60,7 @@ class GivenParts(NamedTuple):
     party: Int64
     price_micro_per_kwh: Int64
     side: Int64
+    wants: Int64
     ids: Digests
     seeds: Digests
     quantity_wh: Int64
@@ -78,13 +80,16 @@ def _key(zone: str, chunk: int) -> str:
 
 
 def _decode(quantities_wh: bytes, ids: bytes, seeds: bytes, **columns: bytes) -> ProfilesLeaf:
+    """The column ``wants`` is there where a part asks for something: leaves from before there were such are as they were."""
     unpacked: dict[str, Any] = unpack_each(columns)
+    unpacked.setdefault("wants", np.zeros_like(unpacked["party"]))
     quantities = np.frombuffer(quantities_wh, dtype="<u4")
     return ProfilesLeaf(**unpacked, quantities_wh=quantities, ids=unpack_digests(ids), seeds=unpack_digests(seeds))
 
 
 def _encode(record: ProfilesLeaf) -> Value:
-    columns = pack_each({name: getattr(record, name) for name in _COLUMNS})
+    asked = _COLUMNS if record.wants.any() else [name for name in _COLUMNS if name != "wants"]
+    columns = pack_each({name: getattr(record, name) for name in asked})
     quantities = record.quantities_wh.astype("<u4").tobytes()
     return {**columns, "quantities_wh": quantities, "ids": record.ids.tobytes(), "seeds": record.seeds.tobytes()}
 

@@ -15,7 +15,7 @@ from ledger.registry.columns import RegistryColumns
 from ledger.registry.dated import Dated
 from ledger.registry.zones import Timeline
 
-_TYPE: Final = b"registry-columns/13"
+_TYPE: Final = b"registry-columns/14"
 _TYPES: Final = get_type_hints(RegistryColumns)
 """Each column of the record: of names, digests, numbers, dated entries or timelines."""
 

@@ -20,8 +20,8 @@ class Timeline(NamedTuple):
     """When the slots of a zone are due and by which rules: the last row of gridcore.registry.zone.Zone, without the contract.
 
     final_after_s: ``NEVER`` for a zone whose slots are never final; run_calendar: None for a zone without final and dispute runs;
-    gap_slots_max: 0 for a zone that names none; runs_follow_points, part_slots_are_measured: False for one that does not; gap_slots_from_s,
-    runs_follow_points_from_s: from which slot on, 0 for all slots of the zone.
+    gap_slots_max: 0 for a zone that names none; runs_follow_points, part_slots_are_measured, profiles_have_conditions: False for one that does not;
+    gap_slots_from_s, runs_follow_points_from_s: from which slot on, 0 for all slots of the zone.
     """
 
     first_slot_start_s: int
@@ -35,6 +35,7 @@ class Timeline(NamedTuple):
     runs_follow_points: bool = False
     runs_follow_points_from_s: int = 0
     part_slots_are_measured: bool = False
+    profiles_have_conditions: bool = False
     run_calendar: RunCalendar | None = None
 
     @classmethod
@@ -52,6 +53,7 @@ class Timeline(NamedTuple):
             zone.runs_follow_points or False,
             _taken_up_s(zone, zone.runs_follow_points_from_s),
             zone.part_slots_are_measured or False,
+            zone.profiles_have_conditions or False,
             None if zone.run_calendar is None else RunCalendar.of(zone.run_calendar),
         )
 

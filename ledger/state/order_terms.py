@@ -14,8 +14,13 @@ from ledger.leaves.columns import Int64
 from ledger.registry.zones import ZoneInForce
 from ledger.state.ranks import by_arrival, order_keys
 
-CONDITIONS: Final = "choice"
+_CHOICE: Final = "choice"
 """The term of contracts that take bids with conditions."""
+
+
+def takes_conditions(contract: Contract) -> bool:
+    """Whether orders under a contract may be conditions of bids."""
+    return _CHOICE in contract.order_terms
 
 
 def order_terms(contract: Contract, zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> Mapping[str, Int64]:
@@ -74,7 +79,7 @@ def _arrival(_zone: ZoneInForce, book: BookLeaf, area_starts: Int64) -> Int64:
 _TERMS: Final[Mapping[str, Callable[[ZoneInForce, BookLeaf, Int64], Int64]]] = {
     "arrival": _arrival,
     "bid": _bid,
-    "choice": _choice,
+    _CHOICE: _choice,
     "energy_kinds": _energy_kinds,
     "grid_place": _grid_place,
     "seller": _seller,

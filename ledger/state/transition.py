@@ -139,6 +139,8 @@ def check_admission(draft: Draft, transaction: Transaction, rules: ProtocolRules
         content = kind.content.decode(transaction) if kind is not None else None
     except EncodingError:
         return Admission(Code.NOT_CANONICAL)
+    if kind is not None and kind.is_known is not None and not kind.is_known(draft, content):
+        return Admission(Code.NOT_CANONICAL)
     if transaction.chain != draft.chain_id:
         return Admission(Code.WRONG_CHAIN)
     if kind is None:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from gridcore.registry.rules import Rules
 from gridcore.serving.ports import free_port
+from gridledger.founding import entities
 from ledger.client import Client, run_with_client
+from settlement.catalogue import CONTRACTS
 from tests.browser.browser_world import AXE, LANGUAGE_TAGS, NEEDS_CHROMIUM, Visit, untranslated
 from tests.browser.chromium import Browser, Look
 from tests.browser.signing import fill, send, wait_for
@@ -18,6 +21,7 @@ from tests.integration.village import FIRST_S, RUN_NODE, Village, founded
 
 pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 RULE = {"buy_quantity": "0.5", "buy_price": "0.4", "sell_quantity": "1.2", "sell_price": "0.45", "days": "31"}
+PREFERRED = {"kind": "solar", "seller": PARTY, "other": "0.35"}
 WORDS = {
     "en": ("The standing rule stands.", "The standing rule gives no more orders.", "The order is withdrawn."),
     "zh_CN": ("常设申报已生效。", "该常设申报不再产生申报。", "申报已撤回。"),
@@ -27,8 +31,10 @@ WIDTHS = {"en": 1280, "zh_CN": 390}
 
 @pytest.fixture
 def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Village]:
-    """As of the test that places an order."""
+    """As of the test that places an order, but under a contract that takes preferences, which ``genesis new`` founds no chain with."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(entities, "CONTRACT", CONTRACTS["conditional_bid/1"])
+    monkeypatch.setattr(entities, "Rules", lambda prices, _terms: Rules(prices, {"price_rule": "pay_as_bid"}))
     found = founded(tmp_path, pages_port=str(free_port()))
     web = tmp_path / "village" / "web.toml"
     web.write_text(web.read_text("utf-8").replace("[web]\n", "[web]\ndemo = true\n"), "utf-8")
@@ -60,14 +66,16 @@ def test_a_rule_is_made_seen_and_ended_and_an_order_withdrawn_in_the_browser(
     visit.open(f"{page}?lang={language}")
     if language == "zh_CN":
         assert list(untranslated(visit.texts())) == []
-    fill(browser, key, password, **RULE)
+    fill(browser, key, password, **RULE, **PREFERRED)
     send(browser)
     wait_for(browser, WORDS[language][0])
     browser.wait("return document.querySelector('main figure.table tbody td.number') !== null")
     (rule,) = rules_of(village)
-    assert [(part["side"], part["price_micro_per_kwh"], part["quantities_wh"]) for part in rule["parts"]] == [
-        ("buy", 400_000, [500]), ("sell", 450_000, [1_200]),
-    ]  # fmt: skip
+    own = {"price_micro_per_kwh": 400_000, "quantities_wh": [500], "energy_kind": "solar", "seller": PARTY}
+    assert rule["parts"] == [
+        {"side": "buy", "conditions": [own, {"price_micro_per_kwh": 350_000, "quantities_wh": [500]}]},
+        {"side": "sell", "price_micro_per_kwh": 450_000, "quantities_wh": [1_200]},
+    ]
     assert 30 * 86_400 < rule["end_s"] - rule["slot_start_s"] <= 31 * 86_400
     assert "1.200" in browser.text("main figure.table")
     assert browser.overflow_px() <= 0

@@ -212,6 +212,8 @@ def _check_order(case: Case, order: Order, mandate: Opened | None, fill: Fill, c
     if order.profile:
         left_s = order.profile.end_s - transaction.header.ledger_time_s
         require(left_s <= 31 * 86_400, "a profile of more than 31 days")
+        is_known = case.zone.has_preferring_profiles or not order.prefers_for_days
+        require(is_known, "a profile with conditions in a zone that knows none")
     else:
         require(before_start_s <= case.zone.open_before_start_s, "an order before its slot opened")
     require(order.fill.root == cleared.fills_root, "a fill does not lie under the area's fills")

@@ -89,7 +89,7 @@ class ConditionFacts(NamedTuple):
 
 
 class ProfileFacts(NamedTuple):
-    """The order of h1 as what the second part of a profile gives in its third slot."""
+    """The order of h1 as what the second part of a profile gives in its third slot; of a condition of that part its energy there is its own."""
 
     counter: int = 0
     first_s: int = START_S - 2 * 900

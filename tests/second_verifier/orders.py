@@ -33,15 +33,21 @@ class Limit(NamedTuple):
     choice: int = 0  # the place of the condition of a bid
     kinds: int = ANY_KIND  # that it takes, a bit each
     seller: str | int = ""  # that it wants: a name, or in a batch a number and 1 more
+    most_wh: int = 0  # that its bid buys in all; of an order that is no condition: 0
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a profile."""
+    """One part of a profile, or one condition of a part. limit: without a quantity; of_bid: the quantities of all conditions of a part that has some."""
 
-    side: int
-    price_micro_per_kwh: int
+    limit: Limit
     quantities_wh: list[int]
+    of_bid: list[list[int]]
+
+    def given(self, slot: int) -> Limit:
+        """What it orders in the slot of a number."""
+        here = [own[slot % len(own)] for own in (self.quantities_wh, *self.of_bid)]
+        return self.limit._replace(quantity_wh=here[0], most_wh=max(here[1:], default=0))
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,6 @@ class Order:
     placed: PlacedOrder | None = None
     profile: Profile | None = None
     trades: tuple[RowProof, ...] = ()
-    most_wh: int = 0  # that a bid with conditions buys in all
 
     def given(self, slot_start_s: int, slot_s: int) -> dict[int, Limit]:
         """Its orders in a slot, by counter."""
@@ -86,12 +91,12 @@ class Order:
         if slot_start_s not in slots:
             return {}
         number = slots.index(slot_start_s)
-        return {
-            profile.counter + place: Limit(
-                part.side, part.quantities_wh[number % len(part.quantities_wh)], part.price_micro_per_kwh
-            )
-            for place, part in enumerate(profile.parts)
-        }
+        return {profile.counter + place: part.given(number) for place, part in enumerate(profile.parts)}
+
+    @property
+    def prefers_for_days(self) -> bool:
+        """Whether it is a profile of which a part has conditions."""
+        return self.profile is not None and any(part.of_bid for part in self.profile.parts)
 
 
 def as_orders(item: Item) -> tuple[Order, ...]:
@@ -125,7 +130,7 @@ def _as_order_of(fields: dict[str, Item]) -> Order:
     fill = as_row_proof(fields["fill"], 33, 37, 41, 53, 57)
     if transaction.kind == "market/profile":
         body = as_map(transaction.body, "area end_s parts")
-        parts = [_as_part(part) for part in as_array(body["parts"], 1, 16)]
+        parts = [own for part in as_array(body["parts"], 1, 16) for own in _as_parts(part)]
         profile = Profile(counter, slot_start_s, as_time(body["end_s"]), parts)
         return Order(transaction, as_text(body["area"]), slot_start_s, {}, fill, profile=profile)
     body = as_map(
@@ -137,8 +142,7 @@ def _as_order_of(fields: dict[str, Item]) -> Order:
         replaced = [as_int(one, 1, 16) for one in as_array(body["replaces"], 1, 16)]
         if sorted(set(replaced)) != replaced:
             raise MalformedError("counters that do not ascend")
-    most_wh = as_int(body["quantity_wh"]) if "conditions" in body else 0
-    return Order(transaction, as_text(body["area"]), slot_start_s, _as_limits(counter, body), fill, most_wh=most_wh)
+    return Order(transaction, as_text(body["area"]), slot_start_s, _as_limits(counter, body), fill)
 
 
 def _as_limits(counter: int, body: dict[str, Item]) -> dict[int, Limit]:
@@ -159,7 +163,7 @@ def _as_limits(counter: int, body: dict[str, Item]) -> dict[int, Limit]:
             max(one.price_micro_per_kwh for one in limits),
         ):
             raise MalformedError("an order that is not as its conditions say")
-        return {counter + place: one for place, one in enumerate(limits)}
+        return {counter + place: one._replace(most_wh=whole_wh) for place, one in enumerate(limits)}
     if "steps" not in body:
         return {counter: Limit(side, whole_wh, first, is_whole)}
     steps, last = as_int(body["steps"], 2, 16), as_int(body["last_price_micro_per_kwh"])
@@ -172,6 +176,11 @@ def _as_limits(counter: int, body: dict[str, Item]) -> dict[int, Limit]:
 
 def _as_condition(place: int, item: Item) -> Limit:
     fields = as_map(item, "energy_wh price_micro_per_kwh", "energy_kind seller")
+    return _as_asked(place, fields)._replace(quantity_wh=as_int(fields["energy_wh"]))
+
+
+def _as_asked(place: int, fields: dict[str, Item]) -> Limit:
+    """What a condition says but for its energy."""
     kinds, seller = ANY_KIND, ""
     if "energy_kind" in fields:
         word = as_word(fields["energy_kind"], " ".join([*ENERGY_KINDS, "renewable"]))
@@ -179,17 +188,31 @@ def _as_condition(place: int, item: Item) -> Limit:
         kinds = sum(2 ** (ENERGY_KINDS.index(kind) + 1) for kind in wanted)
     if "seller" in fields:
         seller = as_name(fields["seller"])
-    limits = as_int(fields["energy_wh"]), as_int(fields["price_micro_per_kwh"])
-    return Limit(0, *limits, choice=place, kinds=kinds, seller=seller)
+    return Limit(0, 0, as_int(fields["price_micro_per_kwh"]), choice=place, kinds=kinds, seller=seller)
 
 
-def _as_part(item: Item) -> Part:
-    part = as_map(item, "price_micro_per_kwh quantities_wh side")
-    data = as_bytes(part["quantities_wh"])
+def _as_parts(item: Item) -> list[Part]:
+    """A part of a profile as it is, or each of its conditions."""
+    if not isinstance(item, dict) or "conditions" not in item:
+        part = as_map(item, "price_micro_per_kwh quantities_wh side")
+        limit = Limit(_as_side(part["side"]), 0, as_int(part["price_micro_per_kwh"]))
+        return [Part(limit, _as_quantities(part["quantities_wh"]), [])]
+    part = as_map(item, "conditions side")
+    if _as_side(part["side"]):
+        raise MalformedError("conditions of a part that sells")
+    conditions = [
+        as_map(one, "price_micro_per_kwh quantities_wh", "energy_kind seller")
+        for one in as_array(part["conditions"], 1, 4)
+    ]
+    of_bid = [_as_quantities(one["quantities_wh"]) for one in conditions]
+    return [Part(_as_asked(place, one), of_bid[place], of_bid) for place, one in enumerate(conditions)]
+
+
+def _as_quantities(item: Item) -> list[int]:
+    data = as_bytes(item)
     if len(data) % 4 or not 1 <= len(data) // 4 <= 672 or not any(data):
         raise MalformedError("quantities of a profile")
-    quantities = [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
-    return Part(_as_side(part["side"]), as_int(part["price_micro_per_kwh"]), quantities)
+    return [int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)]
 
 
 def _as_side(item: Item) -> int:
@@ -206,7 +229,7 @@ def _as_placed(fields: dict[str, Item]) -> Order:
     row = as_row_proof(fields["order"], 25, 40)
     numbers = [int.from_bytes(row.row[at : at + 4], "little") for at in (0, 4)]
     wide = [int.from_bytes(row.row[at : at + 8], "little", signed=True) for at in (9, 17)]
-    limit, most_wh = _as_wanted(Limit(row.row[8], wide[0], wide[1]), row.row[25:])
+    limit = _as_wanted(Limit(row.row[8], wide[0], wide[1]), row.row[25:])
     return Order(
         transaction=transaction,
         area="",
@@ -214,16 +237,15 @@ def _as_placed(fields: dict[str, Item]) -> Order:
         limits={numbers[1]: limit},
         fill=as_row_proof(fields["fill"], 33, 37, 41, 53, 57),
         placed=PlacedOrder(numbers[0], as_name(body["zone"]), as_digest(body["rows_root"]), row, fields["mandate"]),
-        most_wh=most_wh,
     )
 
 
-def _as_wanted(limit: Limit, more: bytes) -> tuple[Limit, int]:
+def _as_wanted(limit: Limit, more: bytes) -> Limit:
     """A row of a batch with what stands behind its limit: what it wants as a condition of a bid, and how much that bid buys in all."""
     if not any(more):
-        return limit, 0
+        return limit
     choice, kinds, seller = more[0], int.from_bytes(more[1:3], "little"), int.from_bytes(more[3:7], "little")
     most_wh = int.from_bytes(more[7:15], "little", signed=True)
     if limit.side or choice > 3 or not 1 <= kinds <= ANY_KIND or not 1 <= limit.quantity_wh <= most_wh:
         raise MalformedError("a row of a batch that is no condition of a bid")
-    return limit._replace(choice=choice, kinds=kinds, seller=seller or ""), most_wh
+    return limit._replace(choice=choice, kinds=kinds, seller=seller or "", most_wh=most_wh)

@@ -115,6 +115,7 @@ class Zone:
     gate_before_start_s: int
     open_before_start_s: int
     measures_part_slots: bool
+    has_preferring_profiles: bool
 
 
 @dataclass(frozen=True)
@@ -343,7 +344,7 @@ def _zone(item: Item) -> Zone:
     fields = as_map(
         item,
         "contract contract_pin " + times,
-        "correction_after_s final_after_s gap_slots_from_s gap_slots_max part_slots_are_measured run_calendar runs_follow_points runs_follow_points_from_s",
+        "correction_after_s final_after_s gap_slots_from_s gap_slots_max part_slots_are_measured profiles_have_conditions run_calendar runs_follow_points runs_follow_points_from_s",
     )
     as_natural(fields["first_slot_start_s"])
     deadline = as_int(fields["metering_deadline_s"], 0, _LONGEST_ZONE_TIME_S)
@@ -352,7 +353,7 @@ def _zone(item: Item) -> Zone:
     as_int(fields.get("gap_slots_max", 1), 1, 4_320)
     for field in ("gap_slots_from_s", "runs_follow_points_from_s"):
         as_natural(fields.get(field, 0))
-    for rule in ("part_slots_are_measured", "runs_follow_points"):
+    for rule in ("part_slots_are_measured", "profiles_have_conditions", "runs_follow_points"):
         if as_bool(fields.get(rule, True)) is not True:
             raise MalformedError(f"{rule} is true or absent")
     if "run_calendar" in fields:
@@ -360,7 +361,9 @@ def _zone(item: Item) -> Zone:
     gate = as_int(fields["gate_before_start_s"], 0, _LONGEST_ZONE_TIME_S)
     opening = as_int(fields["open_before_start_s"], gate + 1, _LONGEST_ZONE_TIME_S)
     measures_part_slots = "part_slots_are_measured" in fields
-    return Zone(as_text(fields["contract"]), as_digest(fields["contract_pin"]), gate, opening, measures_part_slots)
+    has_preferring_profiles = "profiles_have_conditions" in fields
+    contract, pin = as_text(fields["contract"]), as_digest(fields["contract_pin"])
+    return Zone(contract, pin, gate, opening, measures_part_slots, has_preferring_profiles)
 
 
 _FORMS: dict[str, Callable[[Item], Value]] = {

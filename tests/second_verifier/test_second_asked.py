@@ -13,6 +13,7 @@ from tests.second_verifier.facts import (
     FillFacts,
     OrderFacts,
     PositionFacts,
+    ProfileFacts,
     ReadingFacts,
     TradeFacts,
 )
@@ -46,6 +47,8 @@ PREFERRED = Story(
 )
 # The same out of a batch: an aggregator says of h2 its number.
 POOLED = replace(PREFERRED, is_placed=True, placed=PLACED._replace(wanted=((0, ANY, 2, 600), (1, RENEWABLE, 0, 600))))
+# The same by the second part of a profile, in its third slot.
+STANDING_BID = replace(PREFERRED, profile=ProfileFacts(), taken_up=(("profiles_have_conditions", True),))
 # h1 sells 700 Wh of the sun from 100,000 on, and exports 900; h2 buys 600 of them at 300,000 and exports 800 itself.
 ROOF = Story(
     contract=CONDITIONAL,
@@ -84,6 +87,7 @@ DISTANT = Story(
 HONEST_ASKED = {
     "a bid with two conditions": PREFERRED,
     "a bid with two conditions in a batch": POOLED,
+    "a bid with two conditions by a profile": STANDING_BID,
     "a buy without conditions in a batch with bids": replace(
         PREFERRED,
         is_placed=True,
@@ -180,6 +184,44 @@ ASKED_LIES = [
             volume_wh=601,
             trades=(TradeFacts(300, 310_000), TradeFacts(301, buyer=(0, 2))),
             position=POSITION._replace(columns=(601, 0, 183_300_000, 0, 348_960_000, 370_000_000)),
+        ),
+    ),
+    (
+        "a profile with conditions in a zone that knows none",
+        "orders",
+        replace(STANDING_BID, taken_up=()),
+    ),
+    (
+        "a fill of more kinds than the condition of a profile takes",
+        "orders",
+        replace(STANDING_BID, more_fills=(PREFERRED.more_fills[0]._replace(asked=(0, 1, ANY, 0)),)),
+    ),
+    (
+        "the conditions of a profile's part as two bids",
+        "orders",
+        replace(STANDING_BID, more_fills=(PREFERRED.more_fills[0]._replace(asked=(1, 1, RENEWABLE, 0)),)),
+    ),
+    (
+        "conditions of a profile that buy more together than the largest in the slot",
+        "orders",
+        replace(
+            STANDING_BID,
+            profile=ProfileFacts(quantities=(900, 0, 600, 700)),
+            more_fills=(PREFERRED.more_fills[0]._replace(filled_wh=301),),
+            volume_wh=601,
+            trades=(TradeFacts(300, 310_000), TradeFacts(301, buyer=(0, 2))),
+            position=POSITION._replace(columns=(601, 0, 183_300_000, 0, 348_960_000, 370_000_000)),
+        ),
+    ),
+    ("a part of a profile with conditions that sells", "shape", replace(STANDING_BID, order=OrderFacts(side="sell"))),
+    ("a part of a profile with five conditions", "shape", replace(STANDING_BID, conditions=(ConditionFacts(),) * 5)),
+    (
+        "a condition of a profile without a quantity",
+        "shape",
+        replace(
+            STANDING_BID,
+            profile=ProfileFacts(quantities=(0, 0, 0, 0)),
+            conditions=(ConditionFacts(0), *PREFERRED.conditions[1:]),
         ),
     ),
     ("a sell of two kinds", "orders", replace(ROOF, fill=ROOF.fill._replace(asked=(1, 0, SOLAR + GAS, 0)))),

@@ -14,6 +14,7 @@ from tests.second_verifier.facts import (
     FillFacts,
     ImportFacts,
     PositionFacts,
+    ProfileFacts,
     ReadingFacts,
     TradeFacts,
 )
@@ -87,10 +88,17 @@ def _wanted(choice: int, kinds: int, seller: int, bid_wh: int) -> bytes:
     return bytes([choice]) + kinds.to_bytes(2, "little") + u32(seller) + i64(bid_wh)
 
 
-def _condition(facts: ConditionFacts) -> Item:
+def _condition(facts: ConditionFacts) -> dict[str, Item]:
     said = {"energy_kind": facts.energy_kind, "seller": facts.seller}
     limits: dict[str, Item] = {"energy_wh": facts.energy_wh, "price_micro_per_kwh": facts.price}
     return limits | {key: value for key, value in said.items() if value is not None}
+
+
+def _condition_of_days(facts: ConditionFacts, profile: ProfileFacts) -> Item:
+    """The same of a profile: its energy stands in the place of the profile's in the third slot."""
+    energies = (*profile.quantities[:2], facts.energy_wh, *profile.quantities[3:])
+    said = {key: value for key, value in _condition(facts).items() if key != "energy_wh"}
+    return said | {"quantities_wh": b"".join(map(u32, energies))}
 
 
 class Told:
@@ -245,6 +253,9 @@ class Told:
             kind, counter, first_s = "market/profile", story.profile.counter, story.profile.first_s
             data = b"".join(map(u32, story.profile.quantities))
             own: Item = {"price_micro_per_kwh": facts.price, "quantities_wh": data, "side": facts.side}
+            if story.conditions:
+                preferred: list[Item] = [_condition_of_days(one, story.profile) for one in story.conditions]
+                own = {"conditions": preferred, "side": facts.side}
             other: Item = {"price_micro_per_kwh": 400_000, "quantities_wh": u32(1), "side": "sell"}
             body = {"area": facts.area, "end_s": story.profile.end_s, "parts": [other, own]}
         return self.chain.transaction(

@@ -27,11 +27,11 @@ def check_wanted(case: Case) -> None:
         given = order.given(case.slot_start_s, case.bundle.chain.slot_s).get(fill.counter)
         if given is None:
             raise LieError("an order of another counter")
-        bid = _Bid(order.transaction.signed, fill.counter - given.choice, order.most_wh)
-        require(bool(order.most_wh) or fill.wanted[0] not in bids, "one bid of several orders without conditions")
+        bid = _Bid(order.transaction.signed, fill.counter - given.choice, given.most_wh)
+        require(bool(given.most_wh) or fill.wanted[0] not in bids, "one bid of several orders without conditions")
         require(bids.setdefault(fill.wanted[0], bid) == bid, "one bid of two orders")
-        got[bid] = got.get(bid, 0) + (fill.filled_wh if order.most_wh else 0)
-        require(not order.most_wh or got[bid] <= order.most_wh, "more than the largest of its conditions")
+        got[bid] = got.get(bid, 0) + (fill.filled_wh if given.most_wh else 0)
+        require(not given.most_wh or got[bid] <= given.most_wh, "more than the largest of its conditions")
         _check_wants(given, order, fill, numbers)
     for words in (str, int):
         known = [number for seller, number in numbers.items() if isinstance(seller, words)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from typing import TYPE_CHECKING, Any
+
+from tests.simulation.generated_world import CONDITIONAL
 
 if TYPE_CHECKING:
     from tests.simulation.generator import BlockMaker, Wire
@@ -50,11 +53,37 @@ class Profiles:
             "end_s": max(end_s, 0),
             "parts": [_part(maker, area) for _ in range(rng.choice([1, 1, 2]))],
         }
+        wants = random.Random(repr(body))  # so that the worlds drawn before are drawn still
+        is_asked = area in world.zone and world.zone[area].contract == CONDITIONAL
+        if wants.random() < (0.6 if is_asked else 0.03):
+            body["parts"] = [_with_conditions(wants, part, [*world.parties, "guest"]) for part in body["parts"]]
         if rng.random() < 0.03:
             body["parts"] = rng.choice([[], [{}], body["parts"] * 17])
         self._sent.append((name, area, slot, counter))
         identity = {"counter": counter, "nonce": rng.randbytes(16), "slot_start_s": slot}
         return maker.wire("market/profile", name, identity, body)
+
+
+def _with_conditions(rng: random.Random, part: dict[str, Any], sellers: list[str]) -> dict[str, Any]:
+    """A part with conditions where it buys, now and then one that is none."""
+    if part["side"] == "sell" and rng.random() < 0.98:
+        return part
+    conditions: list[dict[str, Any]] = []
+    for _ in range(rng.choice([1, 2, 3, 4]) if rng.random() < 0.97 else rng.choice([0, 5])):
+        data = (
+            part["quantities_wh"]
+            if rng.random() < 0.6
+            else struct.pack("<II", rng.choice([0, 1]), rng.randrange(1, 999))
+        )
+        conditions.append(
+            {"price_micro_per_kwh": part["price_micro_per_kwh"] - rng.choice([0, 1, 5]), "quantities_wh": data}
+        )
+        if rng.random() < 0.4:
+            conditions[-1]["seller"] = rng.choice(sellers)
+        if rng.random() < 0.5:
+            conditions[-1]["energy_kind"] = rng.choice(["solar", "solar", "wind", "gas", "renewable"])
+    kept = part if rng.random() < 0.03 else {"side": part["side"]}
+    return kept | {"conditions": conditions}
 
 
 def _part(maker: BlockMaker, area: str) -> dict[str, Any]:

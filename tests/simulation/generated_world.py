@@ -207,6 +207,8 @@ def draw_zone(rng: random.Random, name: str, slot_s: int, first_s: int) -> Named
     spans["gap_slots_max"] = rng.choice([None, None, 2, 5, 12, 4_320])
     spans["runs_follow_points"] = rng.choice([None, True])
     spans["part_slots_are_measured"] = rng.choice([None, True])
+    knows = random.Random(f"{name} {spans}")  # so that the worlds drawn before are drawn still
+    spans["profiles_have_conditions"] = knows.choice([None, True, True])
     for rule, from_field in TAKEN_UP.items():
         if spans[rule] is not None and rng.random() < 0.5:
             spans[from_field] = first_s + rng.choice([0, 2, 4, 8, 16]) * slot_s

@@ -82,24 +82,33 @@ def counters(value: Any) -> bool:
     return is_list and len(value) >= 1 and value == sorted(set(value))
 
 
+ENERGY_KINDS = re.compile("biomass|coal|gas|geothermal|hydro|nuclear|oil|solar|waste|wind|renewable")
+
+
 def bid_conditions(value: Any) -> bool:
     """Whether a value is the conditions of a bid."""
-    kinds = re.compile("biomass|coal|gas|geothermal|hydro|nuclear|oil|solar|waste|wind|renewable")
-    form = {"energy_kind?": kinds, "energy_wh": I64, "price_micro_per_kwh": I64, "seller?": NAME}
+    form = {"energy_kind?": ENERGY_KINDS, "energy_wh": I64, "price_micro_per_kwh": I64, "seller?": NAME}
     return isinstance(value, list) and 1 <= len(value) <= 4 and all(fits(one, form) for one in value)
 
 
 def profile_parts(value: Any) -> bool:
     """Whether a value is the parts of a profile."""
-    form = {"price_micro_per_kwh": I64, "quantities_wh": bytes, "side": re.compile("buy|sell")}
-    if not isinstance(value, list) or not 1 <= len(value) <= 16 or not all(fits(part, form) for part in value):
-        return False
-    return all(
-        4 <= len(part["quantities_wh"]) <= 4 * 672
-        and len(part["quantities_wh"]) % 4 == 0
-        and any(part["quantities_wh"])
-        for part in value
-    )
+    said = {"price_micro_per_kwh": I64, "quantities_wh": quantities}
+    condition = {**said, "energy_kind?": ENERGY_KINDS, "seller?": NAME}
+
+    def is_part(part: Any) -> bool:
+        if not isinstance(part, dict) or "conditions" not in part:
+            return fits(part, {**said, "side": re.compile("buy|sell")})
+        several = part["conditions"]
+        is_bid = isinstance(several, list) and 1 <= len(several) <= 4 and all(fits(one, condition) for one in several)
+        return is_bid and fits(part, {"conditions": list, "side": "buy"})
+
+    return isinstance(value, list) and 1 <= len(value) <= 16 and all(map(is_part, value))
+
+
+def quantities(value: Any) -> bool:
+    """Whether a value is the quantities of a part of a profile."""
+    return isinstance(value, bytes) and 4 <= len(value) <= 4 * 672 and len(value) % 4 == 0 and any(value)
 
 
 ANY_NAME = re.compile(".{1,64}", re.DOTALL)

@@ -94,10 +94,9 @@ def take_order(twin: Twin, tx: Transaction) -> int:
     whole = int("condition" in body)
     code = slot_code(twin, zone, slot)
     clears_whole = code or getattr(MARKETS[twin.contract(zone, slot)["contract"]], "clears_whole", False)
-    takes_conditions = code or "choice" in getattr(MARKETS[twin.contract(zone, slot)["contract"]], "order_terms", ())
     code = code or first(
         (bool(whole and not clears_whole), 93),
-        (bool(wanted and not takes_conditions), 94),
+        (bool(wanted and not takes_conditions(twin, zone, slot)), 94),
         (any(one.get("seller", name) not in twin.registry.parties for one in wanted), 95),
         (not (counter >= 1 and counter + len(asked) - 1 <= ORDER_COUNTER_MAX), 68),
         (not (steps <= quantity_wh <= QUANTITY_WH_MAX and all(one.quantity_wh > 0 for one in asked)), 64),
@@ -113,6 +112,11 @@ def take_order(twin: Twin, tx: Transaction) -> int:
         Offer(slot, zone, body["area"], name, side, own, body.get("replaces", []), tx.id, seed, tx.id, -1)
     )
     return 0
+
+
+def takes_conditions(twin: Twin, zone: str, slot: int) -> bool:
+    """Whether orders of a slot may be conditions of bids."""
+    return "choice" in getattr(MARKETS[twin.contract(zone, slot)["contract"]], "order_terms", ())
 
 
 def ramp(counter: int, quantity_wh: int, price: int, last: int, steps: int) -> list[Asked]:
@@ -200,8 +204,7 @@ def placed_code(twin: Twin, tx: Transaction, rows: Sequence[PlacedRow], place: i
         code = 66
     if code or not row.kinds:
         return code
-    takes_conditions = "choice" in getattr(MARKETS[twin.contract(zone, slot)["contract"]], "order_terms", ())
-    return first((not takes_conditions, 94), (row.seller > len(twin.registry.parties), 95))
+    return first((not takes_conditions(twin, zone, slot), 94), (row.seller > len(twin.registry.parties), 95))
 
 
 def mandate_code(twin: Twin, zone: str, slot: int, number: int, aggregator: str) -> int:

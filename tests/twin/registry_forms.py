@@ -62,6 +62,7 @@ ENTITIES: dict[str, list[dict[str, Any]]] = {
                 "initial_measured_ppm": SHARE,
             },
             "part_slots_are_measured?": True,
+            "profiles_have_conditions?": True,
             "runs_follow_points?": True,
             "runs_follow_points_from_s?": TIME,
         }

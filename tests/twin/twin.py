@@ -230,7 +230,7 @@ class Twin:
 
     def apply_transaction(self, tx: Transaction | None, is_signed: IsSigned) -> int:
         """The first check that fails is the code."""
-        if tx is None or not has_form(tx):
+        if tx is None or not has_form(tx) or not profiles.is_known(self, tx):
             return 10
         if tx.content["chain"] != self.chain:
             return 11

@@ -27,7 +27,7 @@ from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
 from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import MarketOrder
-from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
+from gridcore.transactions.market_profile import MarketProfile, ProfileBid, ProfileEnd, ProfilePart
 from gridcore.transactions.order_batch import OrderBatch, PlacedOrder, attach_orders
 from gridcore.transactions.payment import Payment
 from gridcore.transactions.reading_batch import FIRST_PREVIOUS, ClockState, ReadingBatch, VerifiedHeader
@@ -227,7 +227,7 @@ class Sender:
         area: str,
         first_s: int,
         end_s: int,
-        parts: Sequence[ProfilePart],
+        parts: Sequence[ProfilePart | ProfileBid],
         *,
         counter: int = 1,
     ) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from gridcore.master_data import Named
 from gridcore.registry.point import POINT, Point
 from gridcore.transactions.market_order import Condition
+from gridcore.transactions.market_profile import ProfileBid, ProfileCondition
 from gridcore.transactions.order_batch import PlacedCondition, PlacedOrder, placed_bid
 from tests.worlds.consortium import FIRST_S, SLOT_S, Consortium, household, rules, zone
 from tests.worlds.transactions import Sender
@@ -19,7 +20,7 @@ def _kind(number: int, party: str, kind: str) -> Named[Point]:
 WANTED = Consortium(
     roles={"admin": ["administrator"], "reg": ["regulator"]},
     rules=[rules(terms={"price_rule": "pay_as_bid"})],
-    zones=[zone(contract="conditional_bid/1")],
+    zones=[zone(contract="conditional_bid/1", profiles_have_conditions=True)],
     meters=[
         household(1, "roof"),
         household(2, "mill"),
@@ -69,6 +70,22 @@ def one_wanted_slot(sender: Sender) -> list[list[bytes]]:
         [sender.clock(FIRST_S + 2 * SLOT_S)],
         [sender.clock(FIRST_S + 2 * SLOT_S + 1)],
     ]
+
+
+def one_standing_slot(sender: Sender) -> list[list[bytes]]:
+    """The same, but house and shop bid by standing rules, which want something else in the next slot."""
+    blocks = one_wanted_slot(sender)
+    preferred = [
+        ProfileCondition(wanted.price_micro_per_kwh, [wanted.energy_wh, 1], wanted.seller, wanted.energy_kind)
+        for wanted in PREFERRED
+    ]
+    until_s = FIRST_S + 4 * SLOT_S
+    sun = ProfileBid([ProfileCondition(460_000, [350, 0], energy_kind="solar")])
+    blocks[0][3:] = [
+        sender.profile("house", "a-1", FIRST_S, until_s, [ProfileBid(preferred)], counter=9),
+        sender.profile("shop", "a-1", FIRST_S, until_s, [sun]),
+    ]
+    return blocks
 
 
 def one_ramped_slot(sender: Sender) -> list[list[bytes]]:

@@ -212,7 +212,7 @@ def check_orders(of: Examination) -> str:
     counters = [fill.counter for fill in fills]
     hold(counters == sorted(set(counters)), "the orders do not ascend by their counters")
     if contract.order_terms == WANTED_TERMS:
-        hold_wants(orders, fills)
+        hold_wants(orders, fills, of.start_s, of.end_s - of.start_s)
     else:
         hold(not any(fill.wants for fill in fills), "a fill says what was wanted, and the contract asks for nothing")
     hold(
@@ -288,6 +288,9 @@ def _check_order(of: Examination, order: Order) -> Fill:
     opens_s, closes_s = (of.start_s - zone[f"{name}_before_start_s"] for name in ("open", "gate"))
     if transaction.kind == PROFILE_KIND:
         opens_s = transaction.body["end_s"] - PROFILE_S_MAX
+        has_conditions = any("conditions" in part for part in transaction.body["parts"])
+        is_known = not has_conditions or "profiles_have_conditions" in zone
+        hold(is_known, f"{what} has conditions, and the zone knows no profile that has any")
     hold(opens_s <= at_s < closes_s, f"{what} was recorded before the slot opened, or after its gate had closed")
     hold(order.gives(of.start_s, slot_s), f"{what} gives no order of the fill's counter in the slot")
     row = of.cleared

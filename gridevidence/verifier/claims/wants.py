@@ -12,9 +12,9 @@ from gridevidence.verifier.records import Opened
 UNKNOWN_KIND = 1  # bit 0 of a set of kinds: energy of no kind that is known
 
 
-def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
-    """Hold that fills say of their orders what these say themselves; that the rows of a bid belong together, got no more than it asked for, and
-    that what was wanted of one seller is of one.
+def hold_wants(orders: tuple[Order, ...], fills: list[Fill], start_s: int, slot_s: int) -> None:
+    """Hold that fills say of their orders what these say themselves in the slot from start_s on; that the rows of a bid belong together, got no more
+    than it asked for, and that what was wanted of one seller is of one.
     """
     bids: dict[int, list[tuple[Order, Fill]]] = {}
     sellers: dict[str | int, int] = {}
@@ -35,8 +35,8 @@ def hold_wants(orders: tuple[Order, ...], fills: list[Fill]) -> None:
         numbers = [number for seller, number in sellers.items() if isinstance(seller, words)]
         hold(len(set(numbers)) == len(numbers), "sellers of two names have one number")
     for own in bids.values():
-        _hold_bid(own)
-    # a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
+        _hold_bid(own, start_s, slot_s)
+    # a ramp, a profile and an aggregator's batch give several orders or bids of one transaction, each alone
     ids = [own[0][0].bid for own in bids.values() if own[0][0].condition is not None]
     hold(len(set(ids)) == len(ids), "conditions of one order are of several bids")
 
@@ -71,15 +71,14 @@ def _hold_condition(order: Order, wants: Wants, sellers: dict[str | int, int]) -
         hold(len(partners) <= 1, f"{what} buys from one seller, and has trades with several")
 
 
-def _hold_bid(own: list[tuple[Order, Fill]]) -> None:
+def _hold_bid(own: list[tuple[Order, Fill]], start_s: int, slot_s: int) -> None:
     """Several orders under one number are the conditions of one bid, and got at most its quantity."""
     what, conditions = own[0][0].order.what, [order.condition for order, _ in own]
     are_one = len({order.bid for order, _ in own}) == 1 and (len(own) == 1 or None not in conditions)
     hold(are_one, f"{what} and another order are one bid")
     if conditions[0] is None:
         return
-    hold(
-        len({one.bid_wh for one in conditions if one is not None}) == 1, f"the conditions of {what} are of several bids"
-    )
+    largest_wh = {order.bid_wh(start_s, slot_s) for order, _ in own}
+    hold(len(largest_wh) == 1, f"the conditions of {what} are of several bids")
     got_wh = sum(fill.filled_wh for _, fill in own)
-    hold(got_wh <= conditions[0].bid_wh, f"the conditions of {what} got more than the largest of them")
+    hold(got_wh <= max(largest_wh), f"the conditions of {what} got more than the largest of them")

@@ -25,7 +25,7 @@ from gridledger.settling.files.stamps import Zone
 from gridledger.settling.files.terms import AGREEMENTS, KEYS, POINTS, PRICES, Measured, read_terms
 from gridledger.settling.files.unusual import unusual_power
 from ledger.contract import Contract
-from ledger.state.order_terms import CONDITIONS
+from ledger.state.order_terms import takes_conditions
 
 READINGS, REGISTERS, ORDERS = "readings.csv", "registers.csv", "orders.csv"
 SEVERAL: Final = "readings"
@@ -101,7 +101,7 @@ def read_folder(folder: Path, preset: str | None = None, other_rules: Path | Non
 
 def _check_orders(orders: Orders, contract: Contract) -> None:
     """Refuse orders of a kind that the contract does not take."""
-    if orders.conditions is not None and CONDITIONS not in contract.order_terms:
+    if orders.conditions is not None and not takes_conditions(contract):
         what = f"has conditions (bid, seller, energy_kind), and {contract.contract_id} takes none"
         raise fault(ORDERS, what, "leave these columns empty, or settle under conditional_bid/1")
     if orders.all_or_none is not None and contract.trades_in_pairs:

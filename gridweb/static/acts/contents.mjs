@@ -29,14 +29,20 @@ function quantityBytes(quantity) {
   return bytes;
 }
 
-/** rule: { area, counter, end, parts, slotStart }; a part, { price, quantity, side }, is the same in every slot. */
+const partValue = ({ conditions, price, quantity, side }) =>
+  conditions
+    ? { conditions: conditions.map(({ energy_wh, ...said }) => ({ ...said, quantities_wh: quantityBytes(energy_wh) })), side }
+    : { price_micro_per_kwh: price, quantities_wh: quantityBytes(quantity), side };
+
+/** rule: { area, counter, end, parts, slotStart }; a part, { price, quantity, side }, is the same in every slot; one that prefers
+ * something is { conditions, side }, with the conditions of an order. */
 export const ruleContent = (rule) => ({
   kind: "market/profile",
   identity: { counter: rule.counter, nonce: drawn(), slot_start_s: rule.slotStart },
   body: {
     area: rule.area,
     end_s: rule.end,
-    parts: rule.parts.map(({ price, quantity, side }) => ({ price_micro_per_kwh: price, quantities_wh: quantityBytes(quantity), side })),
+    parts: rule.parts.map(partValue),
   },
 });
 

@@ -27,6 +27,19 @@ export function kindsOf(word) {
 /** An order in a batch, as a map of its fields. */
 const placedOf = (row) => (row.length === PLACED_ROW.size ? PLACED_ROW : PLACED_BID_ROW).unpack(row);
 
+/** What a profile orders in each slot, under counters from its own on: { side, limit, quantities, condition, ofBid }, as an
+ * order's; condition: null of a part without; ofBid: the quantities of all conditions of the part. */
+const partOrders = (body) =>
+  body.parts.flatMap((part) => {
+    const conditions = part.conditions ?? [part];
+    const ofBid = conditions.map((one) => one.quantities_wh);
+    return conditions.map(({ price_micro_per_kwh: limit, quantities_wh: quantities, energy_kind, seller }, choice) => {
+      const asked = { choice: BigInt(choice), energy_kinds: kindsOf(energy_kind), seller };
+      const condition = has(part, "conditions") ? asked : null;
+      return { side: BigInt(SIDES.indexOf(part.side)), limit, quantities, condition, ofBid };
+    });
+  });
+
 /** A filled order, and its fill. Of an aggregator's batch: its row, and the party's entry that names the aggregator. Of a ramp, a
  * bid with conditions or a profile, which give several orders: that of the fill's counter.
  *
@@ -44,7 +57,7 @@ class Order {
     if (kind === PROFILE_KIND) {
       const isSlot = (startS - identity.slot_start_s) % slotS === 0n;
       const isWithin = identity.slot_start_s <= startS && startS < body.end_s;
-      return isSlot && isWithin && isAmong(BigInt(body.parts.length));
+      return isSlot && isWithin && isAmong(BigInt(partOrders(body).length));
     }
     if (has(body, "conditions")) return isAmong(BigInt(body.conditions.length));
     return !has(body, "steps") || isAmong(body.steps);
@@ -72,14 +85,22 @@ class Order {
     };
   }
 
+  /** What a profile orders under the fill's counter. */
+  get part() {
+    const orders = partOrders(this.order.body);
+    return orders[Number(divided(this.place, BigInt(orders.length))[1])];
+  }
+
   partTerms(startS, slotS) {
-    const { identity, body } = this.order;
-    const part = body.parts[Number(divided(this.place, BigInt(body.parts.length))[1])];
-    const quantities = part.quantities_wh;
-    const [slots] = divided(startS - identity.slot_start_s, slotS);
+    const { side, limit, quantities } = this.part;
+    return { side, quantity_wh: this.quantityIn(quantities, startS, slotS), limit };
+  }
+
+  /** Of some quantities of a profile that of the slot from startS on. */
+  quantityIn(quantities, startS, slotS) {
+    const [slots] = divided(startS - this.order.identity.slot_start_s, slotS);
     const at = Number(divided(slots * BigInt(QUANTITY_BYTES), BigInt(quantities.length))[1]);
-    const quantity = quantities.slice(at, at + QUANTITY_BYTES).reverse();
-    return { side: BigInt(SIDES.indexOf(part.side)), quantity_wh: integerOf(quantity), limit: part.price_micro_per_kwh };
+    return integerOf(quantities.slice(at, at + QUANTITY_BYTES).reverse());
   }
 
   stepTerms() {
@@ -91,17 +112,24 @@ class Order {
   }
 
   /** What the condition of the fill's counter asks for, of a bid that has some; null of any other order. choice: its place among
-   * them; energy_kinds: a bit each; seller: a party's name, or in a batch its number and 1 more, undefined for any; bid_wh: the
-   * largest energy among the conditions. */
+   * them; energy_kinds: a bit each; seller: a party's name, or in a batch its number and 1 more, undefined for any. */
   get condition() {
     if (this.row !== null) {
-      const { energy_kinds, choice, seller, bid_wh } = placedOf(this.row.row);
-      return energy_kinds ? { choice, energy_kinds, seller: seller || undefined, bid_wh } : null;
+      const { energy_kinds, choice, seller } = placedOf(this.row.row);
+      return energy_kinds ? { choice, energy_kinds, seller: seller || undefined } : null;
     }
-    const { body } = this.order;
+    const { body, kind } = this.order;
+    if (kind === PROFILE_KIND) return this.part.condition;
     if (!has(body, "conditions")) return null;
     const { energy_kind, seller } = body.conditions[Number(this.place)];
-    return { choice: this.place, energy_kinds: kindsOf(energy_kind), seller, bid_wh: body.quantity_wh };
+    return { choice: this.place, energy_kinds: kindsOf(energy_kind), seller };
+  }
+
+  /** The largest energy among the conditions of its bid in the slot from startS on. */
+  bidWh(startS, slotS) {
+    if (this.row !== null) return placedOf(this.row.row).bid_wh;
+    if (this.order.kind !== PROFILE_KIND) return this.order.body.quantity_wh;
+    return most(...this.part.ofBid.map((quantities) => this.quantityIn(quantities, startS, slotS)));
   }
 
   /** Whether another order is of the same bid: of one transaction, with conditions from one counter on. */
@@ -303,7 +331,17 @@ function holdSeveral({ what, body, kind }) {
   }
   hold(isAscending(body.replaces ?? []), `the counters that ${what} replaces do not ascend`);
   hold(isRamp === has(body, "last_price_micro_per_kwh"), `${what} is half a ramp`);
-  for (const { quantities_wh: quantities } of kind === PROFILE_KIND ? body.parts : []) {
+  for (const part of kind === PROFILE_KIND ? body.parts : []) holdPart(part, what);
+}
+
+/** Hold that a part of a profile says its limit and quantities, or buys by conditions that do. */
+function holdPart(part, what) {
+  const hasConditions = has(part, "conditions");
+  for (const name of ["price_micro_per_kwh", "quantities_wh"]) {
+    hold(has(part, name) !== hasConditions, `a part of ${what} has conditions and ${name}, or neither`);
+  }
+  hold(!hasConditions || part.side === "buy", `a part of ${what} has conditions, and does not buy`);
+  for (const { quantities_wh: quantities } of part.conditions ?? [part]) {
     const count = quantities.length / QUANTITY_BYTES;
     const isWhole = Number.isInteger(count) && count >= 1 && count <= QUANTITIES_MAX && quantities.some((byte) => byte > 0);
     const due = `1 to ${QUANTITIES_MAX} of ${QUANTITY_BYTES} bytes each, one above 0`;

@@ -253,6 +253,7 @@ export const ENTITIES = {
     metering_deadline_s: WITHIN,
     open_before_start_s: WITHIN,
     "part_slots_are_measured?": anyBoolean,
+    "profiles_have_conditions?": anyBoolean,
     "run_calendar?": {
       corrections: list([UNTIL_FINAL, SHARE], 0, 16),
       dispute_material_nano: CREDIT_NANO,
@@ -297,11 +298,13 @@ export const SIDES = ["buy", "sell"]; // a side's number in a row is its place
 const SIDE = text("buy|sell");
 const AGENT = text(".{0,64}");
 export const CONDITIONS_MAX = 4; // of a bid
-const CONDITION = {
-  "energy_kind?": text([...ENERGY_KINDS, "renewable"].join("|")),
-  energy_wh: I64,
-  price_micro_per_kwh: I64,
-  "seller?": NAME,
+const ASKED = { "energy_kind?": text([...ENERGY_KINDS, "renewable"].join("|")), "seller?": NAME };
+const CONDITION = { ...ASKED, energy_wh: I64, price_micro_per_kwh: I64 };
+const PART = { // of a profile: it has conditions, or what it says itself
+  "conditions?": list({ ...ASKED, price_micro_per_kwh: I64, quantities_wh: anyBytes }, 1, CONDITIONS_MAX),
+  "price_micro_per_kwh?": I64,
+  "quantities_wh?": anyBytes,
+  side: SIDE,
 };
 export const BODIES = {
   [APPROVAL_KIND]: { boundary_s: TIME, installation: U32, reason: TEXT_200, registers: REGISTERS },
@@ -342,7 +345,7 @@ export const BODIES = {
   [PROFILE_KIND]: {
     area: TEXT_64,
     end_s: TIME,
-    parts: list({ price_micro_per_kwh: I64, quantities_wh: anyBytes, side: SIDE }, 1, 16),
+    parts: list(PART, 1, 16),
   },
   [ORDER_BATCH_KIND]: { rows: within(1n, 16_384n), rows_root: bytes(32), slot_start_s: I64, zone: NAME },
   [ENROLMENT_KIND]: { rows: within(1n, 4096n), rows_root: bytes(32) },

@@ -37,7 +37,7 @@ def _area(view: LedgerView, area_id: str) -> Json:
     own, zone, rules = view.registered(area)
     timeline = area.zone.timeline._asdict()
     first_slot_start_s, runs = timeline.pop("first_slot_start_s"), timeline.pop("run_calendar")
-    for name in ("part_slots_are_measured", *TAKEN_UP, *TAKEN_UP.values()):
+    for name in ("part_slots_are_measured", "profiles_have_conditions", *TAKEN_UP, *TAKEN_UP.values()):
         if not timeline[name]:
             del timeline[name]
     if runs is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridcore.serving.openapi import Json
 from ledger.contract import Contract, Vocabulary
-from ledger.state.order_terms import CONDITIONS
+from ledger.state.order_terms import takes_conditions
 
 
 def contract_answer(contract: Contract, words: Vocabulary) -> Json:
@@ -12,7 +12,7 @@ def contract_answer(contract: Contract, words: Vocabulary) -> Json:
     return {
         "contract": contract.contract_id,
         "takes_orders": contract.takes_orders,
-        "takes_conditions": CONDITIONS in contract.order_terms,
+        "takes_conditions": takes_conditions(contract),
         "supplier_keys": list(contract.supplier_keys),
         "line_kinds": [
             {

@@ -13,7 +13,7 @@ from gridcore.serving.problems import Problem
 from gridcore.transactions.market_order import SIDES
 from gridevidence.sources import EvidenceError
 from ledger.evidence import build_book
-from ledger.gates import is_closed, load_gate, load_shown_orders
+from ledger.gates import is_closed, load_gate, load_shown_orders, said_of_wants
 from ledger.http.parameters import AREA, OF_AREA, OF_PARTY, OF_SLOT, PARTY, SLOT, START
 from ledger.http.queries.answers import plain, settling_page, window
 from ledger.http.roles import OWN_AREA, OWN_ROWS, PARTY_ITSELF, READERS, Scope
@@ -51,13 +51,23 @@ def profiles(view: LedgerView, party: str) -> Json:
         ends_later = leaf.end_s > np.maximum(leaf.first_slot_s, view.reader.ledger_time_s)
         own = leaf.take((leaf.party == number) & ends_later)
     shown: dict[bytes, dict[str, Any]] = {}
-    ends = own.entries.cumsum().tolist()
+    ends, asked = own.entries.cumsum().tolist(), said_of_wants(view.reader.registry.parties, own.wants)
     for row, (end, entries) in enumerate(zip(ends, own.entries.tolist(), strict=True)):
         counter = int(own.counter[row])
         times = {"slot_start_s": int(own.first_slot_s[row]), "end_s": int(own.end_s[row])}
         found = shown.setdefault(bytes(own.ids[row]), {"counter": counter, **times, "parts": []})
-        part = {"side": SIDES[int(own.side[row])], "price_micro_per_kwh": int(own.price_micro_per_kwh[row])}
-        found["parts"].append({**part, "quantities_wh": own.quantities_wh[end - entries : end].tolist()})
+        said = {
+            "price_micro_per_kwh": int(own.price_micro_per_kwh[row]),
+            "quantities_wh": own.quantities_wh[end - entries : end].tolist(),
+        }
+        part: dict[str, Any] = {"side": SIDES[int(own.side[row])]}
+        choice = asked[row].pop("choice", None)
+        if choice is None:
+            found["parts"].append({**part, **said})
+            continue
+        if choice == 1:
+            found["parts"].append({**part, "conditions": []})
+        found["parts"][-1]["conditions"].append({**said, **asked[row]})
     return {"party": party, "area": record.area, "profiles": list(shown.values())}
 
 

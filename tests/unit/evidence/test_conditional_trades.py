@@ -16,7 +16,8 @@ from gridevidence.verifier.claims.fills import Fill, Wants
 from gridevidence.verifier.claims.wants import hold_wants
 from gridevidence.verifier.conditions import ANY_KIND
 from ledger.evidence import build_book, build_bundle
-from ledger.gates import load_gate_orders
+from ledger.gates import load_gate_orders, load_shown_orders
+from ledger.registry.areas import Area
 from ledger.store.ledger import Ledger
 from ledger.trust import trust_of
 from settlement.catalogue import CONTRACTS
@@ -33,12 +34,17 @@ from tests.worlds.wanted import (
     WANTED,
     one_pooled_slot,
     one_ramped_slot,
+    one_standing_slot,
     one_wanted_slot,
 )
 
 TRUST_FILE = json.dumps(trust_of(WANTED.genesis)).encode()
 TRUST = verify.decode_trust(TRUST_FILE)
-SLOTS = {"its homes": (WANTED, one_wanted_slot), "an aggregator": (POOLED, one_pooled_slot)}
+SLOTS = {
+    "its homes": (WANTED, one_wanted_slot),
+    "an aggregator": (POOLED, one_pooled_slot),
+    "standing rules": (WANTED, one_standing_slot),
+}
 """By who orders."""
 
 
@@ -116,6 +122,18 @@ def test_the_book_names_nobody_and_tells_bids_choices_kinds_and_who_is_asked_for
     assert len({told[0] for told in found.values()}) == 5  # each its own, but for the three of house
 
 
+def test_the_orders_of_a_slot_are_shown_with_what_they_ask_for(settled: Ledger) -> None:
+    zone = settled.zone_at(settled.registry.zone("z-1"), FIRST_S, settled.height)
+    shown = load_shown_orders(settled, Area("a-1", 0, zone, settled.registry), FIRST_S).each()
+    assert {one.order: (one.choice, one.energy_kind, one.seller) for one in shown} == {
+        f"house/{FIRST_S}/9": (1, None, "roof"),
+        f"house/{FIRST_S}/10": (2, "renewable", None),
+        f"house/{FIRST_S}/11": (3, None, None),
+        f"shop/{FIRST_S}/1": (1, "solar", None),
+        **{f"{seller}/{FIRST_S}/1": (None, None, None) for seller in ("roof", "mill", "engine")},
+    }
+
+
 @pytest.mark.parametrize("who", SLOTS)
 def test_ledger_and_twin_agree_on_bids_with_conditions(who: str) -> None:
     world, slot = SLOTS[who]
@@ -148,5 +166,5 @@ def test_steps_of_a_ramp_that_a_bundle_calls_one_bid_are_refused() -> None:
     )
     fills = [Fill(1, counter, 0, 5, 9, 5, 0, Wants(0, 0, ANY_KIND, 0)) for counter in (1, 2)]
     with pytest.raises(Halt, match="are one bid"):
-        hold_wants((step, step), fills)
-    hold_wants((step, step), [fills[0], fills[1]._replace(wants=Wants(1, 0, ANY_KIND, 0))])
+        hold_wants((step, step), fills, 0, 900)
+    hold_wants((step, step), [fills[0], fills[1]._replace(wants=Wants(1, 0, ANY_KIND, 0))], 0, 900)

@@ -44,6 +44,14 @@ side = "buy"
 price_micro_per_kwh = 300000
 quantities_wh = [100]
 """
+RULE: Final = """side = "buy"
+price_micro_per_kwh = 300000
+quantities_wh = [100]
+"""
+CONDITION: Final = """[[profile.part.condition]]
+price_micro_per_kwh = 300000
+quantities_wh = [50]
+"""
 
 
 @pytest.fixture
@@ -52,7 +60,8 @@ def words(tmp_path: Path) -> list[str]:
     (tmp_path / "password").write_text("correct horse")
     (tmp_path / "password").chmod(0o600)
     save_key(tmp_path / "p-1.pem", key("p-1"), b"correct horse")
-    (tmp_path / "orders.toml").write_text(FILE)
+    second = f"[[profile]]\nslot_start_s = {SECOND_S}\nend_s = {SECOND_S + SLOT_S}\ncounter = 7\n[[profile.part]]\n{CONDITION}"
+    (tmp_path / "orders.toml").write_text(FILE + second)
     return ["--signer", "p-1", "--key", f"file:{tmp_path / 'p-1.pem'}", "--password", f"file:{tmp_path / 'password'}"]
 
 
@@ -67,10 +76,11 @@ async def test_a_household_places_what_its_file_says_lists_and_withdraws_it(
     of_slot = ["--area", "a-1", "--slot", str(FIRST_S)]
     async with running_node(tmp_path / "ledger") as node:
         assert await order(node, words, "place", str(tmp_path / "orders.toml")) == 1
-        ramp, crossing, rule = capsys.readouterr().out.splitlines()
+        ramp, crossing, rule, preferring = capsys.readouterr().out.splitlines()
         assert ramp.startswith(f"order {FIRST_S}/1 buy 300 Wh: stands in block ")
         assert crossing.startswith(f"order {FIRST_S}/9 sell 5 Wh: refused, 71 CROSSES_OWN: it could trade with an own")
         assert rule.startswith(f"profile {SECOND_S}/1 until {SECOND_S + 2 * SLOT_S}: stands in block ")
+        assert "refused, 10 NOT_CANONICAL: not of a form that the ledger knows: a standing rule has cond" in preferring
         assert await order(node, words, "cancel", *of_slot, "--counter", "2", "--counter", "3", "--json") == 0
         assert json.loads(capsys.readouterr().out)["results"][0]["name"] == "ACCEPTED"
         assert await order(node, words, "list", *of_slot) == 0
@@ -117,6 +127,24 @@ async def test_orders_of_a_standing_rule_are_listed_when_the_gate_has_closed(
         ('side = "sell"', 'side = "lend"', "side"),
         ("quantities_wh = [100]", "quantities_wh = [0]", "profile 1: part 1: quantities_wh: 0 to 100000000, not all 0"),
         ("quantities_wh = [100]", "quantities_wh = []", "quantities_wh"),
+        (
+            RULE,
+            f"{RULE}\n{CONDITION}",
+            "profile 1: part 1: side: a part with conditions has none; each condition says what it buys",
+        ),
+        (
+            RULE,
+            "",
+            "part 1: side, price_micro_per_kwh and quantities_wh, or [[profile.part.condition]] instead of them",
+        ),
+        (
+            RULE,
+            CONDITION.replace("50", "0"),
+            "profile 1: part 1: condition 1: quantities_wh: 0 to 100000000, not all 0",
+        ),
+        (RULE, f'{CONDITION}\nseller = "H 2"', "condition 1: seller: 'H 2' is no name of a party"),
+        (RULE, f'{CONDITION}\nenergy_kind = "sun"', "energy_kind"),
+        (RULE, "\n".join([CONDITION] * 5), "condition"),
         (FILE, 'area = "a-1"', "no [[order]] and no [[profile]]"),
     ],
 )

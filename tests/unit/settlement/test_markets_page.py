@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcore.transactions.market_order import MarketOrder
-from gridcore.transactions.market_profile import MarketProfile
+from gridcore.transactions.market_profile import MarketProfile, ProfileBid, ProfileCondition
 from gridledger.ordering import read_orders
 from gridledger.vectors.handlers import HANDLERS
 from ledger.contract import Contract
@@ -69,7 +69,15 @@ def test_the_file_of_orders_of_the_page_is_a_ramp_and_a_standing_rule(tmp_path: 
     assert isinstance(rule, MarketProfile)
     limits = [(one.quantity_wh, one.price_micro_per_kwh) for one in ramp.limit_orders()]
     assert limits == [(250, 300_000), (250, 340_000), (250, 380_000), (250, 420_000)]
-    assert (rule.end_s - rule.slot_start_s, [part.side for part in rule.parts]) == (7 * 86_400, ["buy", "sell"])
+    assert (rule.end_s - rule.slot_start_s, [one.side for one in rule.orders()]) == (7 * 86_400, ["buy", "sell"])
+
+
+def test_the_standing_rule_of_the_page_prefers_the_sun_of_a_neighbour_or_anything(tmp_path: Path) -> None:
+    (tmp_path / "standing.toml").write_text(block("standing.toml"))
+    (rule,) = read_orders(tmp_path / "standing.toml")
+    assert isinstance(rule, MarketProfile)
+    of_neighbour = ProfileCondition(450_000, (800,), "H002", "solar")
+    assert rule.parts == [ProfileBid([of_neighbour, ProfileCondition(400_000, (800,))])]
 
 
 @settings(max_examples=50, deadline=None)

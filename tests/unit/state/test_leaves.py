@@ -102,7 +102,7 @@ RECORDS: dict[str, tuple[tuple[str | int, ...], Any]] = {
             COLUMN,
             COLUMN,
             np.array([1, 2, 1]),
-            *[COLUMN] * 4,
+            *[COLUMN] * 5,
             np.arange(4),
             DIGESTS,
             DIGESTS[::-1],

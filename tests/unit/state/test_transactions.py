@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -24,7 +24,7 @@ from gridcore.transactions.governance_vote import GovernanceVote
 from gridcore.transactions.interval_import import ImportedFile, IntervalImport
 from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import Condition, MarketOrder
-from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
+from gridcore.transactions.market_profile import MarketProfile, ProfileBid, ProfileCondition, ProfileEnd, ProfilePart
 from gridcore.transactions.open_epoch import OpenEpoch
 from gridcore.transactions.order_batch import OrderBatch
 from gridcore.transactions.payment import Payment
@@ -80,6 +80,25 @@ PROFILE = MarketProfile(
     parts=[ProfilePart("buy", 5, [1, 0, 2**32 - 1]), ProfilePart("sell", 6, [7])],
     slot_start_s=0,
 )
+STANDING_BID = replace(
+    PROFILE,
+    parts=[
+        ProfileBid([ProfileCondition(5, [1], "H-1", "solar"), ProfileCondition(-6, [0, 2**32 - 1])]),
+        *PROFILE.parts,
+    ],
+)
+SAID = {"price_micro_per_kwh": 1, "quantities_wh": bytes([1, 0, 0, 0])}
+NO_PARTS: Final = (
+    {"conditions": [], "side": "buy"},
+    {"conditions": [SAID] * 5, "side": "buy"},
+    {"conditions": [SAID], "side": "sell"},
+    {"conditions": [SAID], "side": "buy", "price_micro_per_kwh": 1},
+    {"conditions": [{**SAID, "quantities_wh": bytes(4)}], "side": "buy"},
+    {"conditions": [{**SAID, "energy_kind": "moon"}], "side": "buy"},
+    {"conditions": [{**SAID, "energy_wh": 1}], "side": "buy"},
+    {"conditions": [[]], "side": "buy"},
+)
+"""What is no part with conditions."""
 PROFILE_END = ProfileEnd(area="A", counter=1, nonce=bytes(16), slot_start_s=0)
 CANCEL = MarketCancel(area="A", counters=[1, 2, 16], nonce=bytes(16), slot_start_s=-900)
 PLACED = OrderBatch(
@@ -137,6 +156,7 @@ CONTENTS = [
     WHOLE,
     RAMP,
     PROFILE,
+    STANDING_BID,
     PROFILE_END,
     BATCH,
     FULL_BATCH,
@@ -240,6 +260,12 @@ def test_no_field_takes_a_value_of_another_form(content: Content, value: Any) ->
 def test_a_value_out_of_bounds_is_refused(content: Content, name: str, value: Any) -> None:
     with pytest.raises(EncodingError, match=name if name != "clock" else "clock: "):
         type(content).decode(transaction_of(content, {"body": {**content.body(), name: value}}))
+
+
+@pytest.mark.parametrize("part", NO_PARTS)
+def test_a_part_of_a_profile_that_has_no_conditions_of_a_bid_is_refused(part: Mapping[str, Any]) -> None:
+    with pytest.raises(EncodingError, match="market/profile: a part: "):
+        MarketProfile.decode(transaction_of(STANDING_BID, {"body": {**STANDING_BID.body(), "parts": [part]}}))
 
 
 @pytest.mark.parametrize("content", [ADVANCE, EPOCH, ORDER, PROPOSAL, VOTE], ids=lambda content: type(content).__name__)

@@ -23,7 +23,7 @@ from gridcore.transactions.dispute_open import DisputeOpen
 from gridcore.transactions.dispute_step import DisputeAnswer, DisputeDecision, DisputeWithdrawal
 from gridcore.transactions.market_cancel import MarketCancel
 from gridcore.transactions.market_order import Condition, MarketOrder
-from gridcore.transactions.market_profile import MarketProfile, ProfileEnd, ProfilePart
+from gridcore.transactions.market_profile import MarketProfile, ProfileBid, ProfileCondition, ProfileEnd, ProfilePart
 
 SCRIPT = Path(__file__).with_name("signing_cases.mjs")
 SENDING = Path(__file__).with_name("sending_cases.mjs")
@@ -123,6 +123,55 @@ def test_a_standing_rule_that_the_browser_signs_is_the_profile_that_we_read() ->
 def test_a_bid_that_prefers_what_is_green_is_the_conditions_that_we_read() -> None:
     content = signed_by_a_page(MarketOrder, order={**ORDER, "conditions": CONDITIONS})
     assert content.conditions == (Condition(1_500, 420_000, None, "renewable"), Condition(1_500, 300_000))
+
+
+def test_a_standing_rule_that_prefers_what_is_green_is_the_bid_that_we_read() -> None:
+    content = signed_by_a_page(MarketProfile, rule={**RULE, "parts": [{"conditions": CONDITIONS, "side": "buy"}]})
+    green = ProfileCondition(420_000, [1_500], energy_kind="renewable")
+    assert content.parts == [ProfileBid([green, ProfileCondition(300_000, [1_500])])]
+
+
+BOTH_SIDES = {"buy_quantity": "0.8", "buy_price": "0.45", "sell_quantity": "1.2", "sell_price": "0.5", "days": "7"}
+ANYBODY = {"kind": "", "seller": "", "other": ""}
+BUYS = {"price": 450_000, "quantity": 800, "side": "buy"}
+SELLS = {"price": 500_000, "quantity": 1_200, "side": "sell"}
+SUN = {"energy_wh": 800, "price_micro_per_kwh": 450_000, "energy_kind": "solar"}
+ANY = {"energy_wh": 800, "price_micro_per_kwh": 400_000}
+
+
+@pytest.mark.parametrize(
+    ("fields", "counters", "parts"),
+    [
+        (BOTH_SIDES, 2, [BUYS, SELLS]),
+        (BOTH_SIDES | ANYBODY, 2, [BUYS, SELLS]),
+        (BOTH_SIDES | ANYBODY | {"kind": "solar"}, 2, [{"conditions": [SUN], "side": "buy"}, SELLS]),
+        (
+            BOTH_SIDES | {"kind": "solar", "seller": " H002 ", "other": "0.4"},
+            3,
+            [{"conditions": [SUN | {"seller": "H002"}, ANY], "side": "buy"}, SELLS],
+        ),
+        (BOTH_SIDES | ANYBODY | {"other": "0.4"}, None, None),
+        (BOTH_SIDES | ANYBODY | {"kind": "solar", "other": "much"}, None, None),
+        (BOTH_SIDES | ANYBODY | {"kind": "solar", "buy_quantity": "", "buy_price": ""}, None, None),
+    ],
+    ids=[
+        "plain",
+        "nothing preferred",
+        "a kind",
+        "a neighbour's sun, or anything",
+        "else without a first",
+        "no limit",
+        "of selling",
+    ],
+)
+def test_the_form_of_a_standing_rule_says_what_it_prefers_or_is_not_well_formed(
+    fields: dict[str, str], counters: int | None, parts: list[dict[str, Any]] | None
+) -> None:
+    limits = {"quantityMax": "100000000", "priceMax": "1000000000", "daysMax": "31"}
+    dataset = {"area": "a-1", "slot": "1800000000", "endMax": "1802678400", "day": "86400", **limits}
+    form = {"dataset": dataset, "elements": {name: {"value": value} for name, value in fields.items()}}
+    found = run("", form=form)
+    assert (found["counters"], found.get("parts")) == (counters, parts)
 
 
 def test_what_withdraws_an_order_and_ends_a_rule_is_what_we_read() -> None:

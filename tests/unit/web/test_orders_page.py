@@ -149,6 +149,10 @@ async def test_under_a_contract_that_takes_preferences_the_form_has_fields_for_t
     (form,) = re.findall(r"<form class=\"signed\" data-order.*?</form>", page, re.DOTALL)
     assert re.findall(r'name="(\w+)"', form) == ["side", "quantity", "price", "kind", "seller", "other"]
     assert 'value="renewable"' in form
+    (shown,) = world.node.answers[f"areas/A1/slots/{FIRST_S}/orders"]["orders"]
+    shown |= {"choice": 2, "energy_kind": "renewable", "seller": None}
+    table = await (await household(world).get(f"/api/v1{PAGE}?slot_start_s={FIRST_S}")).get_json()
+    assert table["rows"] == [["buy", 1_500, 410_000, 2, "renewable", None, None, f"{PARTY}/{FIRST_S}/1"]]
 
 
 async def test_an_order_of_the_slot_is_withdrawn_by_its_counter(tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ def rule(**changes: Any) -> dict[str, Any]:
     return {"counter": 2, "slot_start_s": FIRST_S, "end_s": FIRST_S + WEEK_S, "parts": parts} | changes
 
 
+def preferring(world: World, *, takes: bool = True, known: bool = True) -> World:
+    """The same under a contract that takes preferences, or not, in a zone that knows those of standing rules, or not."""
+    answer = world.node.answers["areas"]
+    answer["contracts"] = [{**contract, "takes_conditions": takes} for contract in answer["contracts"]]
+    knows = {"profiles_have_conditions": True} if known else {}
+    answer["areas"] = [{**area, "rules": area["rules"] | knows} for area in answer["areas"]]
+    return world
+
+
 def profile(**changes: Any) -> MarketProfile:
     """A rule as the page's script signs it."""
     fields: dict[str, Any] = {"area": "A1", "counter": 1, "end_s": FIRST_S + WEEK_S, "nonce": bytes(16)}
@@ -71,6 +80,32 @@ async def test_the_form_says_from_when_and_until_when_at_most_a_rule_may_be(tmp_
     assert NOW_S + SPAN_S_MAX - 900 < found["end-max"] <= NOW_S + SPAN_S_MAX
     assert found["end-max"] % 900 == 0
     assert re.findall(r'name="(\w+)"', form) == ["buy_quantity", "buy_price", "sell_quantity", "sell_price", "days"]
+
+
+async def test_the_conditions_of_a_rule_are_rows_in_the_order_of_its_liking_in_words(tmp_path: Path) -> None:
+    sun = {"price_micro_per_kwh": 450_000, "quantities_wh": [800], "seller": "H002", "energy_kind": "solar"}
+    anything = {"price_micro_per_kwh": 400_000, "quantities_wh": [0, 500]}
+    parts = [{"side": "buy", "conditions": [sun, anything]}, rule()["parts"][1]]
+    browser = household(preferring(ruled_world(tmp_path, rule(parts=parts))))
+    table = await (await browser.get(f"/api/v1/households/{PARTY}/standing")).get_json()
+    ends = [FIRST_S, FIRST_S + WEEK_S, f"{FIRST_S}/2"]
+    assert table["rows"] == [
+        ["buy", 800, 450_000, 1, "solar", "H002", *ends],
+        ["buy", 500, 400_000, 2, None, None, *ends],
+        ["sell", 1_200, 450_000, None, None, None, *ends],
+    ]
+    page = await browser.text(PAGE)
+    assert ("Sun" in page, page.count(f'<option value="{FIRST_S}/2"')) == (True, 1)
+
+
+@pytest.mark.parametrize(("takes", "known"), [(True, True), (True, False), (False, True)])
+async def test_the_form_has_fields_for_preferences_where_contract_and_zone_take_them(
+    tmp_path: Path, takes: bool, known: bool
+) -> None:
+    page = await household(preferring(ruled_world(tmp_path), takes=takes, known=known)).text(PAGE)
+    (form,) = re.findall(r"<form class=\"signed\".*?</form>", page, re.DOTALL)
+    found = [name for name in re.findall(r'name="(\w+)"', form) if name in ("kind", "seller", "other")]
+    assert found == (["kind", "seller", "other"] if takes and known else [])
 
 
 @pytest.mark.parametrize("code", [Code.ACCEPTED, Code.PROFILE_TOO_LONG, Code.TOO_MANY_PROFILES])

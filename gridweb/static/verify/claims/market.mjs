@@ -15,7 +15,7 @@ export function checkOrders(of) {
   }
   const fills = orders.map((order) => checkOrder(of, order));
   hold(areCountersOrdered(fills), "the orders do not ascend by their counters");
-  if (contract.asks_wants) holdWants(orders, fills);
+  if (contract.asks_wants) holdWants(orders, fills, of);
   else hold(!fills.some((fill) => has(fill, "bid")), "a fill says what was wanted, and the contract asks for nothing");
   const areFeesDue = fills.every((fill) => has(fill, "fee_nano") === contract.has_grid_fees);
   hold(areFeesDue, "a fill has fees, and the contract has none, or the reverse");
@@ -101,6 +101,9 @@ function checkInTime(of, { kind, body, block, what }) {
   const opensS = kind === PROFILE_KIND ? body.end_s - PROFILE_S_MAX : of.startS - zone.open_before_start_s;
   const isInTime = opensS <= block.ledger_time_s && block.ledger_time_s < of.startS - zone.gate_before_start_s;
   hold(isInTime, `${what} was recorded before the slot opened, or after its gate had closed`);
+  const hasConditions = kind === PROFILE_KIND && body.parts.some((part) => has(part, "conditions"));
+  const isKnown = !hasConditions || has(zone, "profiles_have_conditions");
+  hold(isKnown, `${what} has conditions, and the zone knows no profile that has any`);
 }
 
 /** Hold that a fill is of a side, and no more and at no worse price than was ordered. */

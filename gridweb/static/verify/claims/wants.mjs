@@ -8,9 +8,9 @@ const UNKNOWN_KIND = 1n; // bit 0 of a set of kinds: energy of no kind that is k
 
 const isOneKind = (kinds) => kinds > 0n && kinds <= ANY_KIND && (kinds & (kinds - 1n)) === 0n;
 
-/** Hold that fills say of their orders what these say themselves; that the rows of a bid belong together, got no more than it
- * asked for, and that what was wanted of one seller is of one. */
-export function holdWants(orders, fills) {
+/** Hold that fills say of their orders what these say themselves in the slot from startS on; that the rows of a bid belong
+ * together, got no more than it asked for, and that what was wanted of one seller is of one. */
+export function holdWants(orders, fills, { startS, slotS }) {
   const bids = new Map();
   const sellers = new Map();
   orders.forEach((order, at) => {
@@ -31,8 +31,8 @@ export function holdWants(orders, fills) {
   const known = [];
   for (const own of bids.values()) {
     const { order } = own[0];
-    holdBid(own);
-    // a ramp, a profile and an aggregator's batch give several orders of one transaction, each alone
+    holdBid(own, startS, slotS);
+    // a ramp, a profile and an aggregator's batch give several orders or bids of one transaction, each alone
     if (order.condition === null) continue;
     hold(!known.some((other) => other.isOfBid(order)), "conditions of one order are of several bids");
     known.push(order);
@@ -40,17 +40,17 @@ export function holdWants(orders, fills) {
 }
 
 /** Several orders under one number are the conditions of one bid, and got at most its quantity. */
-function holdBid(own) {
+function holdBid(own, startS, slotS) {
   const { order } = own[0];
   const { what } = order.order;
   const conditions = own.map((one) => one.order.condition);
   const areOne = own.every((one) => one.order.isOfBid(order)) && (own.length === 1 || !conditions.includes(null));
   hold(areOne, `${what} and another order are one bid`);
-  const [first] = conditions;
-  if (first === null) return;
-  hold(conditions.every((one) => one.bid_wh === first.bid_wh), `the conditions of ${what} are of several bids`);
+  if (conditions[0] === null) return;
+  const bidWh = order.bidWh(startS, slotS);
+  hold(own.every((one) => one.order.bidWh(startS, slotS) === bidWh), `the conditions of ${what} are of several bids`);
   const gotWh = sum(own.map((one) => one.fill.filled_wh));
-  hold(gotWh <= first.bid_wh, `the conditions of ${what} got more than the largest of them`);
+  hold(gotWh <= bidWh, `the conditions of ${what} got more than the largest of them`);
 }
 
 /** Hold that fills claim no kind of energy, and no place in the grid, but those that the party's points are registered with. A
