@@ -63,8 +63,10 @@ def decode_toml(data: bytes, source: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from None
+    except ValueError:  # int() refuses longer ones, in words for programmers
+        raise ConfigError(f"{source}: not valid TOML: a number has more than 4,300 digits") from None
     except RecursionError:
         raise ConfigError(f"{source}: not valid TOML: nested too deeply") from None
 
