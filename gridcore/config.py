@@ -60,15 +60,17 @@ def decode_config(data: bytes, kind: type[T], source: Path) -> T:
 def decode_toml(data: bytes, source: Path) -> dict[str, Any]:
     """Return the TOML table in ``data``; ConfigError naming the file ``source`` when it is not UTF-8 or not TOML."""
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8"))
+        str(table)  # a hexadecimal number of thousands of digits is read, but no line could show it
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from None
-    except ValueError:  # int() refuses longer ones, in words for programmers
+    except ValueError:  # int and str refuse longer ones, in words for programmers
         raise ConfigError(f"{source}: not valid TOML: a number has more than 4,300 digits") from None
     except RecursionError:
         raise ConfigError(f"{source}: not valid TOML: nested too deeply") from None
+    return table
 
 
 def parse_config(table: Mapping[str, Any], kind: type[T], source: Path) -> T:

@@ -158,7 +158,12 @@ def test_absent_binary_and_oversized_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "fault"), [("[" * 20_000, "nested too deeply"), ("9" * 5_000, "a number has more than 4,300 digits")]
+    ("value", "fault"),
+    [
+        ("[" * 20_000, "nested too deeply"),
+        ("9" * 5_000, "a number has more than 4,300 digits"),
+        ("0x" + "f" * 5_000, "a number has more than 4,300 digits"),
+    ],
 )
 def test_toml_that_breaks_its_reader_is_one_line(tmp_path: Path, value: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=rf"edge\.toml: not valid TOML: {fault}$") as caught:
