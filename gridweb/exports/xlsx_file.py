@@ -22,6 +22,8 @@ from gridweb.tables import TABLE_ROWS_MAX, Column, Table
 EXACT_MAX: Final = 10**15 - 1
 """Numbers of at most 15 digits are exact in a spreadsheet."""
 _WIDTH: Final = {"text": 26, "run": 26, "name": 30, "digest": 20, "instant": 27, "slot": 27, "amount_nano": 20}
+_DECIMALS_SHOWN: Final = {"share": 6, "voltage_milli": 3}
+"""Of kinds whose exact value is what CSV has: a spreadsheet shows per cent and volts, as the pages do."""
 _WIDTH_OF_NUMBERS: Final = 16
 _OPTIONS: Final = {
     "in_memory": True,
@@ -82,11 +84,11 @@ def _write_row(
         elif abs(value) > EXACT_MAX:
             sheet.write_string(number, place, str(value), cell)
         else:
-            sheet.write_number(number, place, _scaled(value, readable), cell)
+            sheet.write_number(number, place, _scaled(value, column, readable), cell)
 
 
-def _scaled(value: int, readable: Readable | None) -> float:
-    decimals = 0 if readable is None else readable.decimals or 0
+def _scaled(value: int, column: Column, readable: Readable | None) -> float:
+    decimals = _DECIMALS_SHOWN.get(column.kind, 0) if readable is None else readable.decimals or 0
     return float(value / 10**decimals)
 
 
@@ -135,7 +137,14 @@ def _title(column: Column, table: Table) -> str:
 
 def _format_of(book: Any, column: Column, readable: Readable | None, *, is_total: bool = False) -> Any:
     # Each digit that is not zero is shown: what is shown adds up to the sum.
-    numbers = {"energy_wh": "#,##0.000", "amount_nano": "#,##0.0000#####", "price_micro": "0.0000##", "count": "#,##0"}
+    numbers = {
+        "energy_wh": "#,##0.000",
+        "amount_nano": "#,##0.0000#####",
+        "price_micro": "0.0000##",
+        "count": "#,##0",
+        "share": "0.0###%",
+        "voltage_milli": '0.0## "V"',
+    }
     wanted = {"num_format": numbers.get(column.kind, "General")} if column.is_number else {"num_format": "@"}
     if readable is not None and readable.decimals is None:
         wanted = {"num_format": "@"}

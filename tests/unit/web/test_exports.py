@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import unescape
 
 import pytest
 import typst
@@ -69,6 +70,17 @@ def cells(data: bytes, sheet: int) -> list[list[str | float]]:
                 values.append(texts[int(text)] if cell.get("t") == "s" else float(text) if text else "")
             found.append(values)
     return found
+
+
+def test_a_spreadsheet_shows_shares_in_per_cent_and_voltages_in_volts_beside_their_exact_values() -> None:
+    columns = (Column("tax_ppm", "Tax rate", "share"), Column("lowest_milli", "Lowest", "voltage_milli"))
+    data = to_xlsx(Table("figures", columns, [(130_000, 241_900)]), WHERE)
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        styles = unescape(book.read("xl/styles.xml").decode(), {"&quot;": chr(34)})
+    assert cells(data, 1)[1] == [0.13, 241.9]
+    assert cells(data, 2)[1] == [130_000, 241_900]
+    assert "0.0###%" in styles
+    assert '0.0## "V"' in styles
 
 
 def test_both_passes_of_a_repeated_hour_are_told_apart_in_a_spreadsheet() -> None:
