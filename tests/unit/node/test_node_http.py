@@ -11,13 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gridcore import cbor, merkle
+from gridcore import cbor
 from gridcore.envelope import decode_transaction
 from gridcore.header import VerificationError, check_receipt
 from gridcore.node_interface import API, TRANSACTIONS_MAX, WAIT_S_MAX
 from gridcore.signed_query import Audience, authorization
 from gridcore.verify import decode_trust, verify_bundle
-from ledger import evidence
 from ledger.client import (
     Client,
     NodeRefused,
@@ -203,26 +202,6 @@ async def test_what_a_run_says_is_what_independent_arithmetic_finds(tmp_path: Pa
     for total, (party, taken, _) in zip(answer["parties"], TAKEN_AND_TRADED, strict=True):
         pays = sum(int(line[6]) for line in lines if line[1] == party)
         assert tuple(total.values()) == (party, pays, recompute.supplier_only(*taken, PRICES))
-
-
-async def test_the_book_is_the_one_under_the_clearings_root_and_given_where_verifiers_can_read_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_node(tmp_path / "ledger") as node:
-        await settled(node)
-        client = node.client("reg")
-        data = await client.fetch_bytes("book", area="a-1", slot=FIRST_S)
-        monkeypatch.setattr(evidence, "BOOK_BYTES_MAX", len(data) - 1)
-        says = f"the book of 2 orders has {len(data)} bytes; verifiers read {len(data) - 1}: check bundles without it"
-        with pytest.raises(NodeRefused, match=says) as raised:
-            await client.fetch_bytes("book", area="a-1", slot=FIRST_S)
-        assert raised.value.status == 413
-        monkeypatch.setattr(evidence, "BOOK_BYTES_MAX", len(data))
-        book = cbor.decode(await client.fetch_bytes("book", area="a-1", slot=FIRST_S))
-        leaves = [merkle.salted_leaf_hash(salt, row) for salt, row in zip(book["salts"], book["book"], strict=True)]
-        clearing = await client.query(f"{SLOT}/clearing")
-        assert merkle.root_of_hashes(leaves).hex() == clearing["book_root"]
-        assert (book["type"], book["version"], len(leaves)) == ("gridledger-book", 2, 2)
 
 
 async def test_a_gate_that_closed_without_orders_had_none_and_its_book_is_empty(tmp_path: Path) -> None:

@@ -41,7 +41,11 @@ def books(ledger: LedgerReader) -> Sequence[BookLeaf]:
 
 def blocks(ledger: LedgerReader) -> Sequence[int]:
     """Of each slot's orders, by party, the block: 0 is the first that has any."""
-    heights = [height for book in books(ledger) for height in book.recorded_height[np.argsort(book.party)].tolist()]
+    heights = [
+        height
+        for book in books(ledger)
+        for height in book.recorded_height[np.argsort(book.party, kind="stable")].tolist()
+    ]
     return [sorted(set(heights)).index(height) for height in heights]
 
 
