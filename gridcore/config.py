@@ -14,6 +14,7 @@ Relative paths, and those in URIs of keys and secrets that name a file, count fr
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import difflib
 import functools
@@ -60,7 +61,9 @@ def decode_config(data: bytes, kind: type[T], source: Path) -> T:
 def decode_toml(data: bytes, source: Path) -> dict[str, Any]:
     """Return the TOML table in ``data``; ConfigError naming the file ``source`` when it is not UTF-8 or not TOML."""
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(
+            data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        )  # the mark: editors on Windows write it
         str(table)  # a hexadecimal number of thousands of digits is read, but no line could show it
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: byte {error.start} is not UTF-8; save the file as UTF-8") from None

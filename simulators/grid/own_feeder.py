@@ -28,6 +28,8 @@ HOMES_MIN: Final = 2
 _U_LOWER_V: Final = 400.0
 _NODE_CHARACTERS_MAX: Final = 40
 _FIGURES_MAX: Final = 9
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs"}
+"""What a spreadsheet may write between columns in place of commas."""
 
 
 class Numbers(NamedTuple):
@@ -91,8 +93,11 @@ def read_own_feeder(path: Path, transformer: Transformer) -> Feeder:
         rows = list(_rows(path, text.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except csv.Error as error:
-        raise UsageError(f"{path}: is no CSV table ({error})") from None
+    except csv.Error:
+        message = "a quotation mark does not end, or rows end in a carriage return alone"
+        raise UsageError(
+            f"{path}: is no CSV table: {message}; save it as CSV in UTF-8, without quotation marks"
+        ) from None
     _check_connected(path, rows)
     return _feeder(path, rows, transformer)
 
@@ -102,7 +107,7 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
     head = next(reader, [])
     for name in COLUMNS:
         if name not in head:
-            raise UsageError(f"{path}: has no column {name!r}; it needs {', '.join(COLUMNS)}")
+            raise UsageError(f"{path}: {_lacking(name, head)}")
     known = {**COLUMNS, **OPTIONAL}
     more = [name for place, name in enumerate(head) if name not in known or name in head[:place]]
     if more:
@@ -116,6 +121,16 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
         if len(cells) != len(head):
             raise UsageError(f"{where} has {len(cells)} cells and the head {len(head)}")
         yield _row(where, dict(zip(head, cells, strict=True)))
+
+
+def _lacking(name: str, head: Sequence[str]) -> str:
+    """Why a head has no column of this name, and what would be right."""
+    for separator, words in _SEPARATORS.items():
+        if name in ",".join(head).split(separator):
+            return f"row 1: columns are separated by {words}; use commas, and a point in decimals"
+    if name in [cell.strip().lower() for cell in head]:
+        return f"row 1: write the column {name!r} in small letters, without spaces around it"
+    return f"has no column {name!r}; it needs {', '.join(COLUMNS)}"
 
 
 def _row(where: str, cells: dict[str, str]) -> _Row:

@@ -171,6 +171,12 @@ def test_toml_that_breaks_its_reader_is_one_line(tmp_path: Path, value: str, fau
     assert "\n" not in str(caught.value)
 
 
+def test_toml_that_an_editor_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text('gateway = "g"', encoding="utf-8-sig")
+    assert load_config(path, AgentConfig).gateway == "g"
+
+
 def test_table_of_a_configuration_can_be_loaded_again(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, 'gateway = "g"\n[[meters]]\naddress = 3'), AgentConfig)
     table = as_table(config)

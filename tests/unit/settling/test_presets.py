@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_fluvius_adds_registers_up_and_keeps_the_order_of_the_repeated_hour() ->
     assert dataset.export_wh[0, 0] == 7
     assert dataset.quality[0, 0] == MEASURED
     assert set(dataset.quality[1:, 0].tolist()) == {MISSING}  # of the injection nothing is said
+
+
+def test_fluvius_volumes_in_another_unit_than_kwh_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "fluvius", tmp_path, dirs_exist_ok=True)
+    readings = tmp_path / "readings.csv"
+    readings.write_text(readings.read_text("utf-8").replace(";kWh;", ";MWh;"), "utf-8")
+    with pytest.raises(UsageError, match=r"readings\.csv, row 2, Eenheid: 'MWh' is no known name of kWh here"):
+        read_folder(tmp_path, "fluvius")
 
 
 def test_nem12_puts_the_values_of_a_day_on_market_time_and_skips_reactive_channels() -> None:

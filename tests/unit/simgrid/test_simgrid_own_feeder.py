@@ -65,6 +65,10 @@ def test_homes_come_first_and_take_in_a_year_what_the_table_says() -> None:
     ("old", "new", "words"),
     [
         ("i_max_a", "i_a", "has no column 'i_max_a'"),
+        (",", ";", "row 1: columns are separated by semicolons; use commas, and a point in decimals"),
+        (",", "\t", "row 1: columns are separated by tabs; use commas"),
+        (",", ", ", "row 1: write the column 'from' in small letters, without spaces around it"),
+        ("node,from", "Node,From", "row 1: write the column 'node' in small letters"),
         ("annual_kwh\n", "annual_kwh,colour\n", "the column 'colour' is unknown or there twice"),
         ("N3,N2,130", "N3,N9,130", "row 4: the node 'N3' hangs on 'N9', which no row has"),
         ("N3,N2,130", "N3,N4,130", "row 4: the node 'N3' is not connected to 'busbar'"),
@@ -85,7 +89,8 @@ def test_homes_come_first_and_take_in_a_year_what_the_table_says() -> None:
         ("2,H0-A,3200", "2,,3200", "row 2: a node with units has a profile and annual_kwh"),
         ("2,H0-A,3200", "2,H0-A", "row 2 has 8 cells and the head 9"),
         ("N1,busbar", ",busbar", "row 2: node is a name of 1 to 40 characters"),
-        ("N1,busbar", '"N1,busbar', "is no CSV table"),
+        ("N1,busbar", '"N1,busbar', "is no CSV table: a quotation mark does not end"),
+        ("\n", "\r", "or rows end in a carriage return alone; save it as CSV in UTF-8"),
         ("N1,", "N\0,", "node is a name of 1 to 40 characters"),
         ("H0-", "G1-", "is not there; known:"),
     ],
@@ -93,7 +98,7 @@ def test_homes_come_first_and_take_in_a_year_what_the_table_says() -> None:
 def test_a_table_that_is_no_grid_is_one_line(old: str, new: str, words: str, tmp_path: Path) -> None:
     assert old in TEXT
     path = tmp_path / "grid.csv"
-    path.write_text(TEXT.replace(old, new))
+    path.write_bytes(TEXT.replace(old, new).encode())
     with pytest.raises(UsageError) as caught:
         read_own_feeder(path, TRANSFORMER)
     assert words in str(caught.value)
