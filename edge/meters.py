@@ -19,6 +19,8 @@ from firmware_profiles.schema import BILLING_OBIS, POINTS_MAX, Point, Profile
 from gridcore.errors import UsageError
 
 NUMBER_MAX = 0xFFFF_FFFF
+LIMIT_WH_MAX = 10**9
+"""Of one slot, as the ledger has it for an installation."""
 BACKOFF_MS_MAX = 300_000
 
 
@@ -31,7 +33,7 @@ class MeterConfig:
     meter: str = field(metadata={"min": 1, "max": 64})
     line: str = field(metadata={"min": 1, "max": 64})
     profile: str = field(metadata={"min": 1, "max": 64})
-    limit_wh: int = field(metadata={"min": 1})
+    limit_wh: int = field(metadata={"min": 1, "max": LIMIT_WH_MAX})
     """Largest plausible advance of a register in one slot, in Wh on the meter's (secondary) side."""
     unit_id: int | None = field(default=None, metadata={"min": 0, "max": UNIT_ID_MAX})
     """Its place on a Modbus line."""

@@ -125,8 +125,10 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except SecretError as error:
         raise UsageError(f"{path}: key_password: {error}") from None
-    except (UsageError, OSError) as error:  # such as a folder that this user may not look into
+    except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+    except OSError as error:  # such as a folder that this user may not look into
+        raise UsageError(f"{path}: {error.filename}: {error.strerror}") from None
 
 
 def _check_own_tls(files: TlsFiles) -> None:

@@ -92,9 +92,9 @@ def open_library(own: Path | None = None, bundle: ProfileBundle | None = None) -
     else:
         places = {profile_id: Path(f"bundle {bundle.name}") / f"{profile_id}.toml" for profile_id in bundle.files}
         contents, digest = dict(bundle.files), bundle.digest
+    if own is not None and not own.is_dir():
+        raise ProfileError(f"{own}: no folder of profiles; give one, or leave it out")
     if own is not None and own.resolve() != FOLDER.resolve():
-        if not own.is_dir():
-            raise ProfileError(f"{own}: no folder of profiles; give one, or leave it out")
         found = profile_ids(own)
         if len(found) > PROFILES_MAX:
             raise ProfileError(f"{own}: {len(found)} profiles; a folder holds at most {PROFILES_MAX}")

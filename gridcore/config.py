@@ -18,6 +18,7 @@ import codecs
 import dataclasses
 import difflib
 import functools
+import re
 import tomllib
 import types
 import typing
@@ -34,6 +35,8 @@ T = TypeVar("T")
 CONFIG_BYTES_MAX = 4 * 1024 * 1024
 _TOML_NAMES = {int: "a whole number", bool: "true or false", str: "text in quotes", Path: "a path in quotes"}
 _VALUE_SHOWN_MAX = 60
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal obeys, lines and tabs apart."""
 _FILE_SCHEMES = ("file", "tpm2-sealed", "sdf")
 """Of keys, with a path after the colon; behind it some have options."""
 
@@ -187,6 +190,8 @@ class _Reader:
             self._check_range(value, metadata, where, "")
         if isinstance(value, str):
             self._check_range(len(value), metadata, where, "characters")
+            if _CONTROL.search(value):
+                self._fail("", where, "holds a control character; write text")
             return self._text(value, hint, metadata, where)
         return value
 
@@ -212,8 +217,6 @@ class _Reader:
     def _path(self, value: str, where: str) -> Path:
         if not value:
             self._fail("", where, "is empty; give a path")
-        if "\0" in value:
-            self._fail("", where, "holds a zero byte, which no path has")
         try:
             return self._folder / Path(value).expanduser()
         except RuntimeError:  # a user who is unknown, or has no home

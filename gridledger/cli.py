@@ -54,6 +54,8 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 LINE_CHARACTERS_MAX = 2_000
 """Of the line that says what is wrong; what is right stands at its end."""
+ARGUMENT_CHARACTERS_MAX = 250
+"""Of an argument that the line repeats."""
 
 _PROGRAM = "gridledger"
 _OUR_PACKAGES = ("edge", "ledger", "settlement", "simulators", "firmware_profiles", "benchmarks")
@@ -87,30 +89,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if sys.stderr is None:  # started with it closed: what would be said there goes nowhere
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the life of the process
-    is_json = "--json" in words
     try:
         status = _run(words)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
     except UsageError as error:
-        return _fail(error, cast("int", getattr(error, "exit_status", EXIT_BAD_INPUT)), is_json)
+        return _fail(error, cast("int", getattr(error, "exit_status", EXIT_BAD_INPUT)), words)
     except GridError as error:
-        return _fail(error, cast("int", getattr(error, "exit_status", 1)), is_json)
+        return _fail(error, cast("int", getattr(error, "exit_status", 1)), words)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _drop_stdout()
         return EXIT_PIPE_CLOSED
     except ModuleNotFoundError as error:
-        return _fail_missing(error, is_json)
+        return _fail_missing(error, words)
     except OSError as error:  # a file or port that the command did not foresee: still the user's to mend
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(UsageError(f"{_PROGRAM}: {where}{error.strerror or error}"), EXIT_BAD_INPUT, is_json)
+        return _fail(UsageError(f"{_PROGRAM}: {where}{error.strerror or error}"), EXIT_BAD_INPUT, words)
     except SystemExit as stop:  # argparse after --help
         return stop.code if isinstance(stop.code, int) else 0
     except BaseException:  # noqa: BLE001 - the last line of defence, broken promises of contracts included: our fault
-        return _fail_ourselves(is_json)
+        return _fail_ourselves(words)
 
 
 def build_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
@@ -132,9 +133,19 @@ def build_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     return parser, command
 
 
-def _check_encoding(words: Sequence[str]) -> None:
-    """UsageError for an argument whose bytes are no text: it can be neither printed nor written into a file."""
-    for word in words:
+def _check_words(words: Sequence[str]) -> None:
+    """UsageError for an argument that is empty, as a variable of a shell that is not set, or whose bytes are no text.
+
+    An empty path would be the folder one is in, an empty name a name that was not given. Other bytes than text can be neither printed nor
+    written into a file.
+    """
+    for position, word in enumerate(words):
+        option, mark, value = word.partition("=")
+        is_option = word.startswith("--")
+        if not word or (is_option and mark and not value):
+            before = words[position - 1] if position else ""
+            name = option if is_option else before if before.startswith("--") else f"argument {position + 1}"
+            raise UsageError(f"{_PROGRAM}: {name}: is empty; give a value, or leave it out")
         if any("\udc80" <= sign <= "\udcff" for sign in word):
             encoding = sys.getfilesystemencoding()
             raise UsageError(
@@ -143,7 +154,7 @@ def _check_encoding(words: Sequence[str]) -> None:
 
 
 def _run(words: list[str]) -> int:
-    _check_encoding(words)
+    _check_words(words)
     rest = list(words)
     while rest and rest[0].startswith("-"):
         word = rest.pop(0)
@@ -204,10 +215,11 @@ def _help() -> str:
     )
 
 
-def _fail(error: GridError, status: int, is_json: bool) -> int:
-    line = _printable(_cut(" ".join(str(error).split("\n")))) or type(error).__name__
+def _fail(error: GridError, status: int, words: Sequence[str]) -> int:
+    line = " ".join(_with_short_arguments(str(error), words).split("\n"))
+    line = _printable(_cut(line, LINE_CHARACTERS_MAX)) or type(error).__name__
     try:
-        if is_json:
+        if "--json" in words:
             print(json.dumps({"error": line}, ensure_ascii=False), flush=True)
         print(line, file=sys.stderr, flush=True)
     except OSError:  # nobody reads, or the disk behind it is full: the status still says what happened
@@ -215,10 +227,19 @@ def _fail(error: GridError, status: int, is_json: bool) -> int:
     return status
 
 
-def _cut(line: str) -> str:
-    """``line``, without its middle where it quotes so much that it has more than LINE_CHARACTERS_MAX characters."""
-    half = LINE_CHARACTERS_MAX // 2
-    return line if len(line) <= LINE_CHARACTERS_MAX else f"{line[:half]}...{line[-half:]}"
+def _with_short_arguments(line: str, words: Sequence[str]) -> str:
+    """``line`` with every argument that it repeats cut to ARGUMENT_CHARACTERS_MAX characters."""
+    for word in words:
+        for text in (word, word.partition("=")[2]):
+            if len(text) > ARGUMENT_CHARACTERS_MAX:
+                line = line.replace(text, _cut(text, ARGUMENT_CHARACTERS_MAX))
+    return line
+
+
+def _cut(text: str, characters_max: int) -> str:
+    """``text``, without its middle where it has more than ``characters_max`` characters (an even number)."""
+    half = characters_max // 2
+    return text if len(text) <= characters_max else f"{text[:half]}...{text[-half:]}"
 
 
 def _printable(text: str) -> str:
@@ -226,23 +247,23 @@ def _printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-def _fail_missing(error: ModuleNotFoundError, is_json: bool) -> int:
+def _fail_missing(error: ModuleNotFoundError, words: Sequence[str]) -> int:
     """A library of an extra that is not installed is the user's to mend; a module of ours that is not there is not."""
     package = (error.name or "").partition(".")[0]
     if not package or package.startswith("grid") or package in _OUR_PACKAGES:
-        return _fail_ourselves(is_json)
+        return _fail_ourselves(words)
     line = f"{_PROGRAM}: the library '{package}' is not installed; install the part that needs it: pip install 'gridledger[EXTRA]'"
     return _fail(
-        UsageError(f"{line} (EXTRA: edge, node, web or sim; '{_PROGRAM} doctor' shows which)"), EXIT_BAD_INPUT, is_json
+        UsageError(f"{line} (EXTRA: edge, node, web or sim; '{_PROGRAM} doctor' shows which)"), EXIT_BAD_INPUT, words
     )
 
 
-def _fail_ourselves(is_json: bool) -> int:
+def _fail_ourselves(words: Sequence[str]) -> int:
     import traceback
 
     traceback.print_exc()
     line = f"{_PROGRAM}: fault in the program itself; please report the lines above"
-    return _fail(GridError(line), EXIT_OUR_FAULT, is_json)
+    return _fail(GridError(line), EXIT_OUR_FAULT, words)
 
 
 def _drop_stdout() -> None:

@@ -43,6 +43,15 @@ class Person(NamedTuple):
     address: str
 
 
+def check_person(reference: str, name: str, address: str, party: str | None) -> None:
+    """UsageError naming the argument of ``gridledger people add`` that no person can have."""
+    for argument, text in (("--reference", reference), ("--name", name), ("--address", address or "-")):
+        if _PRINTABLE.fullmatch(text) is None:
+            raise UsageError(f"{argument} {excerpt(text)}: a printable text of 1 to {TEXT_CHARACTERS_MAX} characters")
+    if party is not None and not NAME.holds(party):
+        raise UsageError(f"--party {excerpt(party)}: is {NAME.words}")
+
+
 class People:
     """Persons in a database of ``PEOPLE``; one thread at a time."""
 
@@ -54,13 +63,7 @@ class People:
 
         UsageError naming what does not fit, a reference or a pseudonym that is taken.
         """
-        for argument, text in (("--reference", reference), ("--name", name), ("--address", address or "-")):
-            if _PRINTABLE.fullmatch(text) is None:
-                raise UsageError(
-                    f"{argument} {excerpt(text)}: a printable text of 1 to {TEXT_CHARACTERS_MAX} characters"
-                )
-        if party is not None and not NAME.holds(party):
-            raise UsageError(f"--party {excerpt(party)}: is {NAME.words}")
+        check_person(reference, name, address, party)
         salt = secrets.token_bytes(SALT_BYTES)
         person = Person(party or pseudonym(salt, reference), reference, name, address)
         try:

@@ -160,7 +160,12 @@ class Answer:
 
 
 def check_url(url: str) -> SplitResult:
-    """Return the parts of a node's URL. UsageError unless it is ``http://HOST:PORT`` or https, perhaps with a path."""
+    """Return the parts of a node's URL. UsageError unless it is ``http://HOST:PORT`` or https, perhaps with a path.
+
+    One with a user or a password is not repeated: the line would tell it.
+    """
+    if "@" in url:
+        raise UsageError("node URL: holds a user or a password, which a node does not ask for; write http://HOST:PORT")
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -192,9 +197,11 @@ class Client:
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
         unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine;
         ``own``: what this client proves itself by to it.
-        UsageError for a URL of another form, or where the certificates cannot be read.
+        UsageError for a URL or a signer's id of another form, or where the certificates cannot be read.
         """
         parts = check_url(url)
+        if signer_id is not None and not NAME.holds(signer_id):
+            raise UsageError(f"signer {excerpt(signer_id)}: is {NAME.words}")
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
         self.url = url.rstrip("/")
         self._root = parts.path.rstrip("/") + API

@@ -41,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
     from gridweb.database import open_database
-    from gridweb.people import PEOPLE, People
+    from gridweb.people import PEOPLE, People, check_person
 
-    if args.action != "add" and not args.file.exists():
+    if args.action == "add":
+        check_person(args.reference, args.name, args.address, args.party)
+    elif not args.file.exists():
         raise UsageError(f"{args.file}: is not there; gridledger people add makes it")
     with closing(open_database(args.file, PEOPLE)) as database:
         try:

@@ -109,11 +109,12 @@ def _change_users(args: argparse.Namespace, config: ServeConfig) -> int:
     from contextlib import closing
 
     from gridcore.clock import WallClock
-    from gridcore.errors import UsageError
     from gridweb.access import Role
     from gridweb.database import open_database
-    from gridweb.users import Users, check_user
+    from gridweb.users import Users
 
+    if args.add_user:
+        _check_new_user(args, config)
     with closing(open_database(config.web.users)) as database:
         users = Users(database, WallClock())
         if args.list_users:
@@ -124,16 +125,24 @@ def _change_users(args: argparse.Namespace, config: ServeConfig) -> int:
             users.remove(args.remove_user)
             print_result(args, {"removed": args.remove_user}, f"{args.remove_user}: removed and signed out")
         else:
-            if args.role is None:
-                raise UsageError(f"gridledger serve: --add-user needs --role, one of {', '.join(ROLES)}")
             role = Role(args.role)
-            check_user(args.add_user, role, args.party)
-            if args.party is not None:
-                _check_party(config, args.party)
             is_new = users.save(args.add_user, role, args.party, _read_password(args.add_user))
             words = "added" if is_new else "changed, and signed out"
             print_result(args, {"user": args.add_user, "new": is_new}, f"{args.add_user}: {words}, role {role.value}")
     return 0
+
+
+def _check_new_user(args: argparse.Namespace, config: ServeConfig) -> None:
+    """UsageError when there can be no such user; then nothing was written, the file of users neither."""
+    from gridcore.errors import UsageError
+    from gridweb.access import Role
+    from gridweb.users import check_user
+
+    if args.role is None:
+        raise UsageError(f"gridledger serve: --add-user needs --role, one of {', '.join(ROLES)}")
+    check_user(args.add_user, Role(args.role), args.party)
+    if args.party is not None:
+        _check_party(config, args.party)
 
 
 def _check_party(config: ServeConfig, party: str) -> None:

@@ -306,6 +306,13 @@ def test_mistakes_about_users_are_one_line(
     assert errors.count("\n") == 1
 
 
+def test_a_user_who_is_refused_leaves_no_file_of_users(tmp_path: Path, command: Any) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1")
+    before = set(tmp_path.iterdir())
+    assert command("serve", "--config", config, "--add-user", "<b>", "--role", "utility", stdin=f"{PASSWORD}\n")[0] == 2
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_users_are_changed_listed_and_removed(tmp_path: Path, command: Any) -> None:
     config = write_config(tmp_path, "http://127.0.0.1:1")
     words = ("serve", "--config", config)

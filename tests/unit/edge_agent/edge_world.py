@@ -309,7 +309,8 @@ def write_config(folder: Path, node: str = "http://127.0.0.1:9", **changes: str)
     text = "".join(f"{name} = {value}\n" for name, value in values.items() if value and not name.startswith("_"))
     text += changes.get("_tables", "")
     text += '[[lines]]\nline = "l"\nhost = "127.0.0.1"\nport = 9\n'
-    text += '[[meters]]\nnumber = 1\nmeter = "M-1"\nline = "l"\nunit_id = 1\nlimit_wh = 10000\n'
+    text += '[[meters]]\nnumber = 1\nmeter = "M-1"\nline = "l"\nunit_id = 1\n'
+    text += f"limit_wh = {changes.get('_limit_wh', '10000')}\n"
     text += "profile = " + changes.get("_profile", '"eastron_sdm630"') + "\n"
     text += f"observe = {changes['_observe']}\n" if "_observe" in changes else ""
     path = folder / "edge.toml"

@@ -337,6 +337,12 @@ def test_pipe_in_a_folder_of_profiles_is_one_line(tmp_path: Path) -> None:
         library.load("pipe")
 
 
+def test_folder_of_profiles_that_is_a_link_to_itself_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UsageError, match="loop: no folder of profiles; give one, or leave it out"):
+        open_library(tmp_path / "loop")
+
+
 def test_number_of_profiles_in_a_folder_is_limited(tmp_path: Path) -> None:
     for number in range(PROFILES_MAX):
         (tmp_path / f"meter_{number}.toml").touch()

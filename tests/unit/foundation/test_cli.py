@@ -12,7 +12,7 @@ import pytest
 
 from gridcore.errors import GridError, InvariantError, UsageError
 from gridledger import __version__
-from gridledger.cli import COMMANDS, LINE_CHARACTERS_MAX, build_parser, main
+from gridledger.cli import ARGUMENT_CHARACTERS_MAX, COMMANDS, LINE_CHARACTERS_MAX, build_parser, main
 from gridledger.commands import whole_number
 
 COMMAND_FOLDER = Path(__file__).resolve().parents[3] / "gridledger" / "commands"
@@ -138,6 +138,9 @@ def test_common_options_count_wherever_they_stand(plant: Plant, words: list[str]
         (["planted", "run", "--days", "٣"], "is not a whole number"),
         (["planted", "run", "--days=--3"], "is not a whole number from 1 to 31"),
         (["planted", "run", "--days", 5000 * "9"], "99... is not a whole number from 1 to 31"),
+        (["planted", "run", "--days", ""], "gridledger: --days: is empty; give a value, or leave it out"),
+        (["planted", "run", "--days="], "gridledger: --days: is empty; give a value, or leave it out"),
+        (["planted", ""], "gridledger: argument 2: is empty; give a value, or leave it out"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(
@@ -169,6 +172,18 @@ def test_a_line_that_quotes_thousands_of_characters_keeps_its_beginning_and_its_
     line = capsys.readouterr().err
     assert (line.startswith("--area xx"), line.endswith("xx: is no area\n")) == (True, True)
     assert len(line) == LINE_CHARACTERS_MAX + len("...\n")
+
+
+@pytest.mark.parametrize("words", [["--log-level", 5000 * "z"], [f"--log-level={5000 * 'z'}"]])
+def test_a_line_that_repeats_a_long_argument_cuts_it_and_says_what_would_be_right(
+    plant: Plant, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    plant(raising(AssertionError("must not run")))
+    assert main(["planted", "run", *words]) == 2
+    half = ARGUMENT_CHARACTERS_MAX // 2
+    assert f"{half * 'z'}..." in (line := capsys.readouterr().err)
+    assert line.endswith("(choose from 'debug', 'info', 'warning', 'error') (see gridledger planted run --help)\n")
+    assert len(line) < 2 * ARGUMENT_CHARACTERS_MAX
 
 
 def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
             'gateway = "g"\noutbox = "~nobody-here/o"',
             "outbox begins with the home folder of a user who is not known here",
         ),
-        ('gateway = "g"\noutbox = "a\\u0000b"', "outbox holds a zero byte, which no path has"),
+        ('gateway = "g"\noutbox = "a\\u0000b"', "outbox holds a control character; write text"),
         (
             'gateway = "g"\nkey = "file:~nobody-here/k"',
             "key begins with the home folder of a user who is not known here",
@@ -115,6 +115,8 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
             "first.profile = 'sdm360' is not allowed; choose 'sdm630' or 'acrel'",
         ),
         ('gateway = "g"\nkey = "pkcs11:x"', "key is no usable reference; start it with file: or tpm2:"),
+        ('gateway = "g\\u001b"', "gateway holds a control character; write text"),
+        ('gateway = "g"\npassword = "hush\\u0007"', "password holds a control character; write text"),
         ('gateway = "bad"', "gateway 'bad' may not be late"),
         ("gateway = ", "not valid TOML"),
     ],

@@ -51,7 +51,7 @@ async def test_a_utility_records_a_payment_once_and_the_party_lists_it(
         ("1000000.000000001", "x", "is no amount"),
         ("1,50", "x", "'1,50' is no amount"),
         ("1.0000000001", "x", "with at most 9 places"),
-        ("1", "", "give 1 to 200 characters that name the movement"),
+        ("1", 201 * "x", "give 1 to 200 characters that name the movement"),
         ("1", "a\nb", "give 1 to 200 characters that name the movement"),
     ],
 )

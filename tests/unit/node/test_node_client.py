@@ -155,6 +155,19 @@ async def test_the_chain_is_asked_once_when_it_is_not_given(tmp_path: Path) -> N
         assert len((await client.query("areas"))["areas"]) == 2
 
 
+@pytest.mark.parametrize("url", ["http://me:hush@host:80", "https://hush@host", "http://me:hush@host:99999"])
+def test_a_url_with_a_password_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match=r"^node URL: holds a user or a password") as caught:
+        Client(url)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("signer_id", ["", "\u00fc", "a\r\nb", "a, b", 65 * "x"])
+def test_a_signer_whose_id_no_header_can_carry_is_named(signer_id: str) -> None:
+    with pytest.raises(UsageError, match=r"^signer .*: is 1 to 64 of A-Z a-z 0-9 \. _ -$"):
+        Client("http://127.0.0.1:7070", signer_id=signer_id, signer=key("util"))
+
+
 @pytest.mark.parametrize("url", ["", "localhost:80", "ftp://host", "http://", "http://host/?x=1", "http://host:80/#a"])
 def test_another_form_of_url_is_named(url: str) -> None:
     with pytest.raises(UsageError, match="write http://HOST:PORT"):

@@ -242,6 +242,20 @@ def widest_signed_order() -> bytes:
     return sign_content(order, chain="c" * 64, signer="p" * 64, sign=lambda _: bytes(64)).wire
 
 
+def test_a_day_of_1_000_homes_signed_order_by_order_is_more_than_a_block_and_one_of_43_more_than_an_hour_of_ids() -> (
+    None
+):
+    """What ADR 0162 says by computation."""
+    order = MarketOrder(
+        all_or_none=True, area="a", counter=1, nonce=bytes(NONCE_BYTES), price_micro_per_kwh=1, quantity_wh=1, side="buy",
+        slot_start_s=FIRST_S,
+    )  # fmt: skip
+    least_bytes = len(sign_content(order, chain=f"x-{16 * '0'}", signer="h", sign=lambda _: bytes(64)).wire)
+    slots = 96
+    assert 3 * 1_000 * slots * least_bytes > RECORD_BYTES_MAX
+    assert 42 * slots < client_ids.IDS_PER_HOUR_MAX < 43 * slots
+
+
 def test_a_block_of_the_ledger_holds_the_widest_orders_beside_the_widest_energies_of_a_day() -> None:
     row_bytes = (len(widest_orders(3_000)) - len(widest_orders(1_000))) / 2_000
     value_bytes = (len(widest_energies(2_000)) - len(widest_energies(1_000))) / 2_000

@@ -128,6 +128,19 @@ def test_a_file_that_is_not_there_is_not_made_by_looking(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("option", "text"), [("--party", "a b"), ("--name", "a\tb"), ("--address", 201 * "x"), ("--reference", "\n")]
+)
+def test_a_person_who_is_refused_leaves_no_file(
+    tmp_path: Path, option: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"--reference": "C-1", "--name": "Zhang Wei", option: text}
+    words = [word for pair in said.items() for word in pair]
+    assert main(["people", "add", *words, "--file", str(tmp_path / "people.db")]) == 2
+    assert capsys.readouterr().err.startswith(f"{option} ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_of_users_is_no_file_of_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "people.db").write_bytes(b"not a database" * 100)
     (tmp_path / "people.db").chmod(0o600)
