@@ -13,12 +13,14 @@ from typing import Final, NamedTuple
 from gridcore.report.markup import Text, say
 
 WIDTH: Final = 960
-_LEFT: Final = 52
+_LEFT: Final = 64
 _TOP: Final = 12
 _PLOT: Final = WIDTH - _LEFT
 _TICKS: Final = 4
 _TIMES_SHOWN: Final = 9
 _NAME_LETTERS_MAX: Final = 9
+_LETTER_WIDTH: Final = 7
+"""Of a name's letters, on average at most."""
 _FLOW_GAP: Final = 10
 _FLOW_HEIGHT: Final = 260
 _FLOW_BAR: Final = 14
@@ -130,7 +132,7 @@ def cells(times: Sequence[str], rows: Sequence[str], looks: Sequence[Sequence[st
 
 
 def _short(name: str) -> str:
-    """A name that has room beside the cells; the pointer says all of it."""
+    """A name that has room beside a row or below a bar; the pointer says all of it."""
     return name if len(name) <= _NAME_LETTERS_MAX else f"{name[: _NAME_LETTERS_MAX - 1]}…"
 
 
@@ -165,11 +167,13 @@ def flows(links: Sequence[Flow], show: Format) -> str:
 
 
 def columns(names: Sequence[str], values: Sequence[float], show: Format) -> str:
-    """A bar for each thing, in their order, up or down from zero."""
+    """A bar for each thing, in their order, up or down from zero; below it its name, where all names have room."""
     ticks = _ticks([*values, 0.0])
     scale = Scale(ticks[0], ticks[-1], 160)
     step = _PLOT / max(1, len(values))
     zero = scale.at(0)
+    shorts = [_short(name) for name in names]
+    is_named = max(map(len, shorts), default=0) * _LETTER_WIDTH <= step
     drawn = [_grid(ticks, scale, show)]
     for at, (name, value) in enumerate(zip(names, values, strict=True)):
         y = scale.at(value)
@@ -178,7 +182,11 @@ def columns(names: Sequence[str], values: Sequence[float], show: Format) -> str:
             f'<rect class="{look}" x="{_LEFT + at * step + step * 0.1:.1f}" y="{min(y, zero):.1f}" width="{step * 0.8:.2f}" '
             f'height="{max(abs(y - zero), 0.5):.1f}"><title>{escape(name)}: {escape(show(value))}</title></rect>'
         )
-    return _svg(scale.bottom + 10, drawn)
+        if is_named:
+            drawn.append(
+                f'<text x="{_LEFT + (at + 0.5) * step:.1f}" y="{scale.bottom + 16}">{escape(shorts[at])}</text>'
+            )
+    return _svg(scale.bottom + (24 if is_named else 10), drawn)
 
 
 def legend(items: Sequence[tuple[str, Text]]) -> str:
@@ -188,7 +196,8 @@ def legend(items: Sequence[tuple[str, Text]]) -> str:
 
 
 def _svg(height: float, drawn: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg>'
+    """A drawing that scrolls in a narrow window, where its words would be too small to read."""
+    return f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg></div>'
 
 
 def _ticks(values: Sequence[float]) -> list[float]:

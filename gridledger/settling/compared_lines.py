@@ -101,12 +101,12 @@ def as_json(lines: Sequence[LineDifference]) -> list[dict[str, object]]:
 
 
 def text(lines: Sequence[LineDifference], language: str, contracts: Collection[str] = ()) -> str:
-    """A table for a terminal, of all parties together where there are many; "" where nobody has a line. contracts: whose words are used, none for all."""
+    """A table for a terminal, of all parties together where there are many; "" where nobody has a line. contracts: whose words are used, none for those that have all these kinds of lines."""
     words = _WORDS[language]
     shown = lines if len(lines) <= SHOWN_MAX else [one for one in lines if not one.party]
     if not shown:
         return ""
-    titles = _titles(language, contracts)
+    titles = _titles(language, contracts or _contracts_of({one.line_kind for one in lines}))
     rows = [words[:4]]
     for one in shown:
         (energy_wh, nano), more = one.b, one.change
@@ -115,6 +115,12 @@ def text(lines: Sequence[LineDifference], language: str, contracts: Collection[s
         rows.append((one.party or words[4], titles.get(one.line_kind, one.line_kind), energy, amount))
     left = [words[5].format(len(lines))] if len(shown) < len(lines) else []
     return "\n".join([aligned(rows, left=2), words[6], *left])
+
+
+def _contracts_of(kinds: Collection[str]) -> list[str]:
+    """Contracts that have all of the kinds of lines that are a contract's, others being components of tariffs; none for lines of several."""
+    own = {kind for entry in CATALOGUE.values() for kind in entry.vocabulary.line_kinds}.intersection(kinds)
+    return [contract_id for contract_id, entry in CATALOGUE.items() if own <= entry.vocabulary.line_kinds.keys()]
 
 
 def _titles(language: str, contracts: Collection[str]) -> dict[str, str]:

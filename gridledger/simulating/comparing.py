@@ -141,13 +141,14 @@ def _picture(found: Comparison) -> str:
 
 
 def _table(found: Comparison) -> str:
+    currency = found.a.manifest["currency"]
     heads = [
         (Text("Party", "用户"), False),
         (Text("Taken, kWh", "用电量"), True),
         (Text("Given, kWh", "上网电量"), True),
         (Text("Bought, kWh", "买入"), True),
         (Text("Sold, kWh", "卖出"), True),
-        (Text("Pays", "应付"), True),
+        (Text(f"Pays, {currency}", f"应付，{currency}"), True),
     ]
     shown = [_shown(found.sums), *(_shown(one) for one in found.differences[:ROWS_MAX])]
     rows = [[word(row[0]), *map(number, row[1:])] for row in shown]

@@ -342,6 +342,21 @@ def test_each_kind_of_line_of_each_party_is_compared_the_components_of_a_tariff_
     assert set(per_party.values()) == {0}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("community_buy", "network_traded", "stay"), "Network charge, community energy"),
+        (("community_buy", "trade_buy", "network_traded"), "network_traded"),
+    ],
+)
+def test_lines_have_the_words_of_the_contracts_that_have_all_of_their_kinds(kinds: tuple[str, ...], words: str) -> None:
+    nothing = compared_lines.LineSum(0, 0)
+    lines = [compared_lines.LineDifference("M1", kind, nothing, nothing) for kind in kinds]
+    printed = compared_lines.text(lines, "en").splitlines()
+    assert len(printed) == len(kinds) + 2
+    assert sum(line.startswith(f"M1     {words} ") for line in printed) == 1
+
+
 def test_compare_writes_the_lines_and_of_many_rows_prints_those_of_all_parties(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, settled: Path
 ) -> None:
