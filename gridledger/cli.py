@@ -57,6 +57,9 @@ LINE_CHARACTERS_MAX = 2_000
 ARGUMENT_CHARACTERS_MAX = 250
 """Of an argument that the line repeats."""
 
+_SPACES = "\u00a0\u3000"
+"""Of names in Chinese and French: Python calls them not printable, a terminal shows them."""
+
 _PROGRAM = "gridledger"
 _OUR_PACKAGES = ("edge", "ledger", "settlement", "simulators", "firmware_profiles", "benchmarks")
 _LEVELS = ("debug", "info", "warning", "error")
@@ -217,7 +220,7 @@ def _help() -> str:
 
 def _fail(error: GridError, status: int, words: Sequence[str]) -> int:
     line = " ".join(_with_short_arguments(str(error), words).split("\n"))
-    line = _printable(_cut(line, LINE_CHARACTERS_MAX)) or type(error).__name__
+    line = _cut(_printable(line), LINE_CHARACTERS_MAX) or type(error).__name__
     try:
         if "--json" in words:
             print(json.dumps({"error": line}, ensure_ascii=False), flush=True)
@@ -244,7 +247,7 @@ def _cut(text: str, characters_max: int) -> str:
 
 def _printable(text: str) -> str:
     """``text`` with what a terminal would obey, or cannot show, escaped: a line may quote a file's bytes or an argument."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    return "".join(sign if sign.isprintable() or sign in _SPACES else repr(sign)[1:-1] for sign in text)
 
 
 def _fail_missing(error: ModuleNotFoundError, words: Sequence[str]) -> int:

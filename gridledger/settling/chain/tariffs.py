@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from gridcore import cbor
-from gridcore.errors import GridError, broken
+from gridcore.errors import GridError, UsageError, broken
 from gridcore.master_data import Listed, Named
 from gridcore.registry.grid_connection import GRID_CONNECTION
 from gridcore.registry.party import CONTRACTED_MAX, PARTY
@@ -60,7 +60,7 @@ def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
 
     Every party has one, of no component where it is charged nothing: by its terms invoices are made.
 
-    GridError for what no registry takes.
+    UsageError for more days than a ledger takes, GridError for what else no registry takes.
     """
     for rows in dataset.tariff_series:
         yield from series_rows(dataset, series_of_component(rows.key), column_of(rows, dataset.slot_start_s))
@@ -72,8 +72,13 @@ def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
                 entries.append(Named(TARIFF, name, record, at_s))
         if len(entries) > ENTRIES_MAX:
             words = f"they begin and end on {len(entries) - 1} days, a ledger takes {ENTRIES_MAX - 1}; settle fewer months at once"
-            raise GridError(f"rules.toml: [[tariff.component]] and [invoice] later_rates: {words}")
+            raise UsageError(f"rules.toml: [[tariff.component]] and [invoice] later_rates: {words}")
         yield from entries
+
+
+def check_tariff_rows(dataset: Dataset) -> None:
+    """What the founding of a dataset's ledger would refuse of its tariffs, said before: errors as of ``tariff_rows``."""
+    deque(tariff_rows(dataset), maxlen=0)
 
 
 def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:
@@ -105,10 +110,15 @@ def last_said_s(dataset: Dataset) -> int:
 
 
 def _begins(dataset: Dataset) -> list[tuple[int, int | None]]:
-    """When other components, or another rate of tax, hold: from the beginning (no day), then from each day of change on."""
+    """When other components, or another rate of tax, hold: from the beginning (no day), then from each day of change on.
+
+    A ledger's time begins with 1970: of the days that have begun by then, the last one holds from the beginning.
+    """
     zone, rates = ZoneInfo(dataset.timezone), dataset.rules.invoice.later_rates
-    days = sorted({*days_of_change(dataset.rules.tariff), *(one.day for one in rates)})
-    return [(0, None), *((midnight_s(day, zone), day) for day in days)]
+    begins: dict[int, int | None] = {0: None}
+    for day in sorted({*days_of_change(dataset.rules.tariff), *(one.day for one in rates)}):
+        begins[max(midnight_s(day, zone), 0)] = day
+    return list(begins.items())
 
 
 def _day_at(dataset: Dataset, at_s: int) -> int | None:

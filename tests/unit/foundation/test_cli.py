@@ -186,6 +186,25 @@ def test_a_line_that_repeats_a_long_argument_cuts_it_and_says_what_would_be_righ
     assert len(line) < 2 * ARGUMENT_CHARACTERS_MAX
 
 
+@pytest.mark.parametrize("sign", ["\x1b", "\udcff", "\U000e0001"])
+def test_a_line_of_signs_that_are_escaped_is_not_longer_than_any_other(
+    plant: Plant, capsys: pytest.CaptureFixture[str], sign: str
+) -> None:
+    plant(raising(UsageError(f"--area {LINE_CHARACTERS_MAX * sign}: is no area")))
+    assert main(["planted", "run"]) == 2
+    line = capsys.readouterr().err
+    assert (line.startswith(f"--area {ascii(sign)[1:-1]}"), line.endswith(": is no area\n")) == (True, True)
+    assert len(line) == LINE_CHARACTERS_MAX + len("...\n")
+
+
+def test_ideographic_and_no_break_spaces_of_a_file_name_are_printed_as_they_are(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(raising(UsageError("电表\u3000读数\u00a01.csv: is not there")))
+    assert main(["planted", "run"]) == 2
+    assert capsys.readouterr().err == "电表\u3000读数\u00a01.csv: is not there\n"
+
+
 def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: gridledger" in capsys.readouterr().err
