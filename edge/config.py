@@ -167,6 +167,8 @@ class EdgeConfig:
             parts = check_url(url)
             if self.node_certificate is not None and parts.scheme != "https":
                 raise UsageError(f"node_certificate: {url} would be sent to without it, in the clear; write https://")
+            if self.node_authority is not None and parts.scheme != "https":
+                raise UsageError(f"node_authority: {url} would be compared with none, in the clear; write https://")
         check_unique("node and more_nodes: URL", [url.rstrip("/") for url in self.nodes])
         if (self.node_certificate is None) != (self.node_certificate_key is None):
             raise UsageError("node_certificate and node_certificate_key go together; give both or none")

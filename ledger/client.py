@@ -192,7 +192,7 @@ class Client:
         authority: Path | None = None,
         own: TlsFiles | None = None,
     ) -> None:
-        """``url``: ``http://host:port`` or https. ``chain``: expected chain; None takes the node's word for it.
+        """``url``: ``http://host:port`` or https, which goes with ``authority``. ``chain``: expected chain; None takes the node's word for it.
 
         ``signer_id`` and ``signer`` (both or none) sign queries. ``timeout_s``: silence after which a node counts as
         unreachable. ``authority``: certificates (PEM) that an https node is compared with, None for those of this machine;
@@ -202,6 +202,10 @@ class Client:
         parts = check_url(url)
         if signer_id is not None and not NAME.holds(signer_id):
             raise UsageError(f"signer {excerpt(signer_id)}: is {NAME.words}")
+        if authority is not None and parts.scheme != "https":
+            raise UsageError(
+                f"node URL {excerpt(url)}: would be asked in the clear, compared with no authority; write https://"
+            )
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
         self.url = url.rstrip("/")
         self._root = parts.path.rstrip("/") + API

@@ -39,6 +39,7 @@ from gridcore.errors import excerpt
 from gridcore.forms import TIME_S_MAX
 
 SPEED_MAX = 86_400
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal obeys, lines and tabs apart
 _WHOLE = re.compile(r"-?[0-9]{1,19}")  # int() refuses longer texts in words of its own
 
 
@@ -56,11 +57,14 @@ def add_actions(parser: argparse.ArgumentParser) -> Actions:
 
 
 def print_result(args: argparse.Namespace, result: Mapping[str, object], text: str) -> None:
-    """Print ``result`` as one JSON object under ``--json``, else ``text`` (nothing when that is empty)."""
+    """Print ``result`` as one JSON object under ``--json``, else ``text`` (nothing when that is empty).
+
+    A text may repeat what others wrote on a ledger: control characters are shown escaped.
+    """
     if args.json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     elif text:
-        print(text, flush=True)
+        print(_CONTROL.sub(lambda found: repr(found[0])[1:-1], text), flush=True)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,18 +52,31 @@ def run(args: argparse.Namespace) -> int:
 
     _check_line_kind(args.line)
     bundle, book = _from_directory(args) if args.data else _from_node(args)
-    args.out.write_bytes(bundle)
+    _write({args.out: bundle} | ({args.book: book} if args.book else {}))
     result: dict[str, str | int | None] = {"out": str(args.out), "bytes": len(bundle)}
     text = f"{args.out}: {len(bundle)} bytes; check it: gridledger verify {args.out} --trust trust.json"
     result["signers_since"] = since = first_change(bundle)
     if args.book:
-        args.book.write_bytes(book)
         result["book"] = str(args.book)
         text += f" --with-book {args.book}"
     if since is not None:
         text += f"\nIts signers changed: trust.json names the set that certified header {since}, or a later one."
     print_result(args, result, text)
     return 0
+
+
+def _write(files: Mapping[Path, bytes]) -> None:
+    """Write all, or leave none of them. OSError where one cannot be written."""
+    begun: list[Path] = []
+    try:
+        for path, data in files.items():
+            begun.append(path)
+            path.write_bytes(data)
+    except OSError:
+        for path in begun:
+            if path.is_file():  # no device, such as /dev/stdout
+                path.unlink()
+        raise
 
 
 def _check_line_kind(line_kind: str) -> None:

@@ -110,6 +110,7 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
     """
     files = files or Files()
     genesis_digest = digest_of_genesis(data_dir)
+    _check_folder(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(folder / LOCK_NAME, f"{folder}: another gridledger node archive is at work there; wait for it"):
         _give_genesis(data_dir, folder, files)
@@ -136,12 +137,17 @@ def archive_blocks(data_dir: Path, folder: Path, files: Files | None = None) -> 
     return Archived(first, archive.height, added)
 
 
+def _check_folder(folder: Path) -> None:
+    """UsageError for a folder that holds anything but an archive; it is left as it is."""
+    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if GENESIS_NAME not in names and names - {LOCK_NAME, f"{GENESIS_NAME}.new"}:
+        raise UsageError(f"{folder}: not empty and no archive; give a new or an empty directory")
+
+
 def _give_genesis(data_dir: Path, folder: Path, files: Files) -> None:
     genesis = (data_dir / GENESIS_NAME).read_bytes()
     if (folder / GENESIS_NAME).exists():
         check_same_genesis(folder, genesis)
-    elif any(entry.name not in (LOCK_NAME, f"{GENESIS_NAME}.new") for entry in folder.iterdir()):
-        raise UsageError(f"{folder}: not empty and no archive; give a new or an empty directory")
     else:
         files.write_durably(folder / GENESIS_NAME, genesis)
 

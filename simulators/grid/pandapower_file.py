@@ -116,6 +116,10 @@ def read_net(path: Path) -> Net:
 def _json_of(path: Path, data: bytes | str, what: str) -> Any:
     try:
         return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path}: {what}is no JSON (byte {error.start} is not UTF-8); {_RIGHT}, without a key"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {what}is no JSON ({error}); {_RIGHT}, without a key") from None
 

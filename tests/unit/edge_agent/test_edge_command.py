@@ -64,6 +64,10 @@ def test_agent_in_order_passes_its_check(tmp_path: Path, capsys: pytest.CaptureF
         ({"trust": '"none.json"'}, "none.json: cannot be read (No such file or directory); check the key 'trust'"),
         ({"chain": '"other"'}, f"is of chain '{CHAIN}', the configuration of 'other'"),
         ({"node": "http://127.0.0.1:99999"}, "write http://HOST:PORT or https://HOST:PORT"),
+        (
+            {"node_authority": '"ca.pem"'},
+            "node_authority: http://127.0.0.1:9 would be compared with none, in the clear",
+        ),
         ({"node": "http://[::1"}, "write http://HOST:PORT or https://HOST:PORT"),
         ({"node": "ftp:x"}, "node URL 'ftp:x': write http://HOST:PORT or https://HOST:PORT"),
         ({"outbox": '"."'}, "is a folder; name the file"),

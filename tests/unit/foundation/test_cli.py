@@ -13,7 +13,7 @@ import pytest
 from gridcore.errors import GridError, InvariantError, UsageError
 from gridledger import __version__
 from gridledger.cli import ARGUMENT_CHARACTERS_MAX, COMMANDS, LINE_CHARACTERS_MAX, build_parser, main
-from gridledger.commands import whole_number
+from gridledger.commands import print_result, whole_number
 
 COMMAND_FOLDER = Path(__file__).resolve().parents[3] / "gridledger" / "commands"
 COMMAND_FILES = [*COMMAND_FOLDER.glob("[!_]*.py"), *(path.parent for path in COMMAND_FOLDER.glob("*/__init__.py"))]
@@ -159,6 +159,18 @@ def test_a_line_that_quotes_what_a_terminal_would_obey_shows_it_escaped(
     plant(raising(UsageError("表 \x1b[31m\r\x00\udcff: no name\nof a point")))
     assert main(["planted", "run"]) == 2
     assert capsys.readouterr().err == "表 \\x1b[31m\\r\\x00\\udcff: no name of a point\n"
+
+
+def test_a_result_that_repeats_what_others_wrote_shows_control_characters_escaped(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(args: argparse.Namespace) -> int:
+        print_result(args, {}, "表\t1\n\x1b]0;owned\x07\x9b2J")
+        return 0
+
+    plant(work)
+    assert main(["planted", "run"]) == 0
+    assert capsys.readouterr().out == "表\t1\n\\x1b]0;owned\\x07\\x9b2J\n"
 
 
 def test_a_line_that_quotes_thousands_of_characters_keeps_its_beginning_and_its_end(

@@ -162,6 +162,11 @@ def test_a_url_with_a_password_is_refused_and_not_repeated(url: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_an_authority_is_not_ignored_for_a_node_in_the_clear(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"http://127\.0\.0\.1:7070': would be asked in the clear"):
+        Client("http://127.0.0.1:7070", authority=tmp_path / "authority.crt")
+
+
 @pytest.mark.parametrize("signer_id", ["", "\u00fc", "a\r\nb", "a, b", 65 * "x"])
 def test_a_signer_whose_id_no_header_can_carry_is_named(signer_id: str) -> None:
     with pytest.raises(UsageError, match=r"^signer .*: is 1 to 64 of A-Z a-z 0-9 \. _ -$"):

@@ -200,6 +200,7 @@ def test_a_net_that_is_no_grid_of_ones_own_is_one_line(
     ("data", "words"),
     [
         (b"gAAAAA", "is no JSON"),
+        (b'["\xe4"]', "is no JSON (byte 2 is not UTF-8); save the net with"),
         (b"[" * 100_000, "is no JSON"),
         (b'{"bus": []}', "holds no pandapower net; save the net with pandapower.to_json"),
         (b'{"_class": "pandapowerNet", "_object": {}}', "has no table of buses"),

@@ -193,5 +193,6 @@ def test_neither_a_foreign_folder_nor_that_of_a_node_is_written_to(folder: Path,
         restore(archive, tmp_path / "foreign", CONTRACTS, files=UnsyncedFiles())
     with pytest.raises(UsageError, match="not empty and no archive"):
         archive_blocks(folder / "ledger", tmp_path / "foreign", UnsyncedFiles())
+    assert [path.name for path in (tmp_path / "foreign").iterdir()] == ["letter.txt"]
     with pytest.raises(UsageError, match="missing, so this is no archive"):
         Archive(tmp_path / "foreign")

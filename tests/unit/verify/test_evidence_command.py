@@ -74,6 +74,7 @@ async def test_a_line_is_exported_from_a_running_node(
         ({"--slot": "noon"}, 2, "whole number"),
         ({"--data": "absent"}, 2, "no such directory"),
         ({"--out": "absent/line.evd"}, 2, "No such file or directory"),
+        ({"--book": "absent/slot.book"}, 2, "No such file or directory"),
     ],
 )
 def test_each_mistake_is_one_line(
@@ -88,6 +89,7 @@ def test_each_mistake_is_one_line(
     assert main(["evidence", "export", *words]) == status
     output = capsys.readouterr()
     assert (said in output.err, output.err.count("\n")) == (True, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_node_is_only_asked_with_a_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
