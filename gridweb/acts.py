@@ -122,8 +122,9 @@ def is_taken(answer: Answer) -> bool:
     return answer.code in (Code.ACCEPTED, Code.EXISTS)
 
 
-def told(answer: Answer, answers: Mapping[int, str], next_page: str) -> Response:
-    """What became of an act, as its form wants it: in the words of its kind, and the page to go on with."""
+def told(answer: Answer, answers: Mapping[int, str], next_page: str, more: str = "") -> Response:
+    """What became of an act, as its form wants it: in the words of its kind and what there is ``more`` to say, and the page to go on with."""
     words = answers.get(answer.code) or ANSWERS.get(answer.code) or N_("The ledger refuses it.")
-    shown = {"code": answer.code, "name": answer.name, "is_taken": is_taken(answer), "words": translate(words)}
+    shown = {"code": answer.code, "name": answer.name, "is_taken": is_taken(answer)}
+    shown["words"] = f"{translate(words)} {more}".rstrip()
     return jsonify({**shown, "next": next_page})

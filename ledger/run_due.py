@@ -7,27 +7,47 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gridcore.run_names import CORRECTION, DISPUTE, FINAL, INITIAL, run_type
+from ledger.leaves.progress import Correction
 from ledger.registry.zones import Timeline
 
 
 class NextRun(NamedTuple):
-    """The run that a slot has before it. run_type: of ``gridcore.run_names``; due_s: UTC seconds, None: when something has changed."""
+    """The run that a slot has before it. run_type: of ``gridcore.run_names``; due_s: UTC seconds, None: when something has changed.
+
+    has_changed: whether something has, and waits for this run; it says the slot anew if that changes what it came to.
+    """
 
     run_type: str
     due_s: int | None
+    has_changed: bool = False
 
 
-def next_run(timeline: Timeline, slot_end_s: int, now_s: int, names: Sequence[str]) -> NextRun | None:
-    """What comes after the runs ``names`` of a slot; None where nothing does. A correction is made only where something has changed."""
+def queued_s(timeline: Timeline, corrections: Sequence[Correction], slot_start_s: int) -> int | None:
+    """From when on a slot is settled again, by the ``corrections`` of its zone's progress: UTC seconds; None where it does not wait there."""
+    for first_slot_s, end_s, due_s in corrections:
+        if first_slot_s <= slot_start_s < end_s:
+            return due_s if timeline.run_calendar is None else due_s + slot_start_s - first_slot_s
+    return None
+
+
+def next_run(
+    timeline: Timeline, slot_end_s: int, now_s: int, names: Sequence[str], waits_until_s: int | None = None
+) -> NextRun | None:
+    """What comes after the runs ``names`` of a slot; None where nothing does. A correction is made only where something has changed.
+
+    waits_until_s: of the slot, by ``queued_s``. With a run calendar every slot waits for its final run; one that waits for less has changed.
+    """
     calendar = timeline.run_calendar
     if not names:
         return NextRun(INITIAL, slot_end_s + timeline.metering_deadline_s)
     if timeline.is_final(slot_end_s, now_s):
         return None
     if FINAL in names:
-        return NextRun(DISPUTE, None)
+        return NextRun(DISPUTE, waits_until_s, waits_until_s is not None)
     if calendar is None:
-        return NextRun(CORRECTION, None)
+        return NextRun(CORRECTION, waits_until_s, waits_until_s is not None)
+    if waits_until_s is not None and waits_until_s < slot_end_s + calendar.final_run_after_s:
+        return NextRun(CORRECTION, waits_until_s, has_changed=True)
     dates_s = [slot_end_s + date.due_after_s for date in calendar.corrections]
     due_s = next((date_s for date_s in dates_s if date_s > now_s), None)
     return NextRun(FINAL, slot_end_s + calendar.final_run_after_s) if due_s is None else NextRun(CORRECTION, due_s)

@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 from gridcore.codes import Code
 from gridcore.errors import GridError
+from gridcore.logs import get_logger
 from gridcore.node_interface import WAIT_S_MAX
 from gridcore.sm import Signer
 from gridcore.transactions.clock_advance import ClockAdvance
@@ -29,6 +30,7 @@ from simulators.grid.households import OrderIntent, in_turn
 from simulators.grid.world import World
 from simulators.scenarios.schema import SLOT_S
 
+_log = get_logger(__name__)
 VALID_S: Final = 86_400
 RETRY_PAUSE_S: Final = 0.1
 CLOCKS_KNOW_S: Final = 0.6
@@ -150,6 +152,34 @@ class Day:
         end_s = max(int(self._world.boundary_s[-1]) + max(dates_s), runs.as_of_s or 0)
         while self._ledger_time_s < end_s:
             await self._advance(min(self._ledger_time_s + VALID_S, end_s))
+
+    async def go_on(self) -> None:
+        """When all slots are settled, let ledger time step to where something that has changed is settled again, for as long as somebody looks.
+
+        It stays before the metering deadline of the slot behind the last one, of which nobody has simulated anything: it would be
+        settled with estimates. Where runs have dates, all dates are behind: it returns.
+        """
+        if self._rules.runs is not None:
+            return
+        limit_s, height = int(self._world.boundary_s[-1]) + SLOT_S + self._rules.metering_deadline_s, 0
+        try:
+            while True:
+                due_s = await self._next_correction_s()
+                if due_s is not None and due_s >= limit_s:
+                    _log.warning(
+                        "ledger_time_stands", time_s=self._ledger_time_s, reason="the next slot has no readings"
+                    )
+                    return
+                if due_s is not None:
+                    await self._advance(due_s)
+                height = await self._next_block(height)
+        except GridError as error:
+            _log.warning("ledger_time_stands", time_s=self._ledger_time_s, reason=str(error))
+
+    async def _next_correction_s(self) -> int | None:
+        """When the first slot that waits is settled again; None while none waits."""
+        found = [await patiently(partial(self._client.query, f"areas/{area}/progress")) for area in self._world.areas]
+        return min((due_s for one in found for _first_s, _end_s, due_s in one["corrections"]), default=None)
 
     def _gate_s(self, slot_index: int) -> int:
         return int(self._world.slot_start_s[0]) + SLOT_S * slot_index - self._rules.gate_before_start_s

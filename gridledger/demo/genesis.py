@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from gridcore.genesis import Genesis
 from gridcore.master_data import Listed, MasterData, Named
@@ -31,6 +32,8 @@ from simulators.scenarios.schema import SLOT_S, Timeline
 
 CHAIN_NAME = "gridledger-demo-"
 CALENDAR = ZONE_NAME = "demo"
+CORRECTION_AFTER_S: Final = 1
+"""A correction waits for the next step of the clock: all that a boundary brought is posted at once, whichever block held it."""
 
 
 def build_genesis(
@@ -93,7 +96,7 @@ def _zone(timeline: Timeline, rules: FileRules, first_slot_s: int) -> Zone:
         first_slot_start_s=first_slot_s,
         gate_before_start_s=rules.gate_before_start_s,
         metering_deadline_s=rules.metering_deadline_s,
-        correction_after_s=rules.metering_deadline_s if runs is None else None,
+        correction_after_s=CORRECTION_AFTER_S if runs is None else None,
         final_after_s=None if runs is None else runs.final_after_s,
         run_calendar=None if runs is None else runs.calendar.encode(),
         open_before_start_s=timeline.open_before_start_s,

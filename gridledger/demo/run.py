@@ -187,7 +187,10 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
                 loop.add_signal_handler(number, asked.set)
             outcome = _write_results(plan, scene, troubles, collected)
             audience.show_outcome(outcome)
+            going_on = asyncio.create_task(day.go_on())
             await asked.wait()
+            going_on.cancel()
+            await asyncio.gather(going_on, return_exceptions=True)
             return outcome
     if scene.terms.rules.tariff:  # of months, out of the ledger that no node uses any more
         collected.tables.add_charges(read_charges(scene.nodes[0].data_dir))

@@ -16,9 +16,9 @@ from gridcore.codes import Code
 from gridcore.serving.problems import Problem
 from gridcore.transactions.approve_reading import REASON_CHARACTERS_MAX, SUBSTITUTE, ApproveReading
 from gridweb.access import READS_ALL, Role, requires
-from gridweb.acts import act_frame, read_act, told
+from gridweb.acts import act_frame, is_taken, read_act, told
 from gridweb.i18n import N_, _
-from gridweb.pages.day_tables import slot_path
+from gridweb.pages.day_tables import slot_path, waits_for_run
 from gridweb.pages.gateway import BATCHES_A_PAGE
 from gridweb.pages.meters import METERS_MAX, NOT_INSTALLED, Meter, find_meter
 from gridweb.pages.stakes import EXCEPTION_PAGES_MAX, refused_rows
@@ -32,9 +32,7 @@ from settlement.substitution import Registers, Shows, registers_after, surplus_w
 pages = Blueprint("correcting", __name__)
 
 ANSWERS: Final[Mapping[int, str]] = {
-    Code.ACCEPTED: N_(
-        "The register counts, and the slots around it are settled anew: by the next block, or at the next date of the run calendar."
-    ),
+    Code.ACCEPTED: N_("The register counts, and the slots around it are settled anew."),
     Code.FUTURE_BOUNDARY: N_("The boundary lies after ledger time."),
     Code.NOT_A_BOUNDARY: N_("No slot begins at this boundary."),
     Code.NOTHING_TO_APPROVE: N_(
@@ -235,4 +233,18 @@ async def correct_reading(meter: str) -> Response:
             "bad-request", f"the transaction is of installation {act.content.installation}, not of this meter's"
         )
     slot_s = max(act.content.boundary_s - area.slot_s, area.first_slot_start_s)
-    return told(await source().submit(act.wire), ANSWERS, f"{slot_path(area.area, slot_s)}#run")
+    answer = await source().submit(act.wire)
+    when = await _when_settled(source(), area, slot_s) if is_taken(answer) else ""
+    return told(answer, ANSWERS, f"{slot_path(area.area, slot_s)}#run", when)
+
+
+async def _when_settled(source: Source, area: AreaInfo, slot_start_s: int) -> str:
+    """Whether a change of a slot waits for ledger time, and until when; "" where it does not, or the node does not say."""
+    try:
+        found = await part_of(source.query(f"areas/{area.area}/slots/{slot_start_s}/runs"))
+    except SourceMissing:  # of a slot that has no run yet
+        return ""
+    coming = (found.value["next_run"] if found.value else None) or {}
+    if not coming.get("has_changed"):
+        return ""
+    return waits_for_run(coming["due_s"], await source.as_of(), area.tz)

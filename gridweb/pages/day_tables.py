@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from gridcore.serving.problems import Problem
 from gridseries.series import SLOTS
+from gridweb import format as forms
 from gridweb.access import READS_ALL
 from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import (
@@ -20,7 +21,7 @@ from gridweb.pages.day_figures import (
     read_day,
 )
 from gridweb.points import day_of
-from gridweb.source import AreaInfo, Source
+from gridweb.source import AreaInfo, AsOf, Source
 from gridweb.tables import Column, Table, serves_table
 
 SLOTS_MAX: Final = 40_000
@@ -138,6 +139,21 @@ def slot_path(area: str, slot_start_s: int) -> str:
 def correction_path(meter: str, boundary_s: int) -> str:
     """The address of the page that shows a meter's registers at a boundary, and corrects them."""
     return f"/meters/{quote(meter)}/correction?boundary={boundary_s}"
+
+
+def waits_for_run(due_s: int, as_of: AsOf, tz: str) -> str:
+    """What is said of a slot of which something has changed: from when on it is settled again, ``due_s`` of the node's ``next_run``."""
+    if due_s <= as_of.ledger_time_s:
+        return _("What has changed waits for the next block: with it the slot is settled again.")
+    due, now = forms.instant(due_s, tz), forms.instant(as_of.ledger_time_s, tz)
+    waits = _(
+        "What has changed waits: the slot is settled again when ledger time reaches %(due)s. It is %(now)s.",
+        due=due,
+        now=now,
+    )
+    if as_of.clock != "simulated":
+        return waits
+    return f"{waits} " + _("Ledger time is simulated here: it goes on in steps, not with the time of day.")
 
 
 @serves_table("/areas", *READS_ALL)

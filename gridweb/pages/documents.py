@@ -19,7 +19,7 @@ from gridweb.books import documents_path
 from gridweb.i18n import N_, _
 from gridweb.pages import Entry
 from gridweb.pages.components import percent_text
-from gridweb.pages.month_tables import choose_month
+from gridweb.pages.month_tables import choose_month, month_line_path
 from gridweb.pages.registry import read_entries
 from gridweb.pages.scope import choose_area
 from gridweb.points import find_point
@@ -107,13 +107,15 @@ async def household_document_lines_table(
     rows = [row for document in answer["documents"] for row in line_rows(document, kinds)]
     words = {**area.contract.line_titles, "": N_("Tax")}
     is_own, currency = viewer.role is Role.HOUSEHOLD, (await source.as_of()).currency
-    columns = tuple(replace(column, words=words) if column.key == "line_kind" else column for column in LINE_COLUMNS)
+    by_key = {"line_kind": words, "account": area.contract.account_titles}
+    columns = tuple(replace(column, words=by_key.get(column.key, column.words)) for column in LINE_COLUMNS)
     return Table(
         name=f"{party}-document-lines-{name}",
         columns=columns,
         rows=rows,
         title=_("Lines of the documents of %(month)s, party %(party)s", month=name, party=party),
         note=note_of_answer(answer, currency),
+        links=[month_line_path(party, name, kind) if kind in kinds else None for _run, kind, *_rest in rows],
         buttons=[_contest_line(party, name, kind, kinds) for _run, kind, *_rest in rows] if is_own else (),
         button=_("Contest"),
         totals=(None, None, None, None, sum(row[4] for row in rows), None, None) if rows else None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -34,10 +35,13 @@ from gridweb.pages.household_tables import (
 from gridweb.pages.month_tables import (
     choose_month,
     choose_year,
+    household_month_line_table,
     household_month_lines_table,
     household_month_table,
     household_months_table,
+    month_line_path,
     read_month,
+    table_of_line,
     year_span,
 )
 from gridweb.pages.payments import shares_points
@@ -131,6 +135,8 @@ async def show_month(party: str) -> str:
     month = chosen.month
     span = {"start_s": month.start_s, "end_s": month.end_s}
     days = await part_of(household_days_table(source(), viewer(), party, **span))
+    sums, currency = await part_of(read_month(source(), point, month)), (await source().as_of()).currency
+    kind = request.args.get("line", "")
     return await render_page(
         "household/month.html",
         party=party,
@@ -138,8 +144,11 @@ async def show_month(party: str) -> str:
         month=month,
         before=chosen.before,
         after=chosen.after,
-        currency=(await source().as_of()).currency,
-        sums=await part_of(read_month(source(), point, month)),
+        currency=currency,
+        sums=sums,
+        line=table_of_line(point, month, kind, sums.value, currency) if kind and sums.value else None,
+        line_url=table_url(household_month_line_table, party=party, kind=kind, month=month.name) if kind else "",
+        line_path=partial(month_line_path, party, month.name),
         days=days,
         bars=_bars(days),
         documents=await part_of(household_documents_table(source(), viewer(), party, month=month.name)),

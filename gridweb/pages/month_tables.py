@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from urllib.parse import quote, urlencode
 
 from gridcore.serving.problems import Problem
 from gridseries.series import DAYS, PARTY_DAYS, PartyDayValues
@@ -54,11 +55,12 @@ class Month:
 
 @dataclass(frozen=True)
 class MonthSums:
-    """The sums of a month by kind of line, and the slots that they are of."""
+    """The sums of a month by kind of line, and the slots that they are of; ``days``: the same of each of its days, by its start."""
 
     sums: tuple[KindSum, ...]
     slots_expected: int
     slots_settled: int
+    days: Mapping[int, Sequence[KindSum]]
 
     @property
     def amount_nano(self) -> int:
@@ -129,7 +131,8 @@ async def read_month(source: Source, point: Point, month: Month) -> MonthSums:
     days = [known.get(day.start_s) or await _read_kinds(source, point, day) for day in month.days]
     sums = added_sums((one for day in days for one in day.sums), point.area.contract.lines)
     expected = sum(len(point.area.slots_of(day.start_s)) for day in month.days)
-    return MonthSums(tuple(sums), expected, sum(day.slots_settled for day in days))
+    by_day = {day.start_s: of_day.sums for day, of_day in zip(month.days, days, strict=True)}
+    return MonthSums(tuple(sums), expected, sum(day.slots_settled for day in days), by_day)
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,45 @@ async def household_month_table(source: Source, viewer: Viewer, party: str, *, m
         tz=point.area.tz,
         currency=(await source.as_of()).currency,
     )
+
+
+@serves_table("/households/<party>/month/lines/<kind>", *EVERY_ROLE)
+async def household_month_line_table(
+    source: Source, viewer: Viewer, party: str, kind: str, *, month: str | None = None
+) -> Table:
+    """The days of a local month that a household's lines of one kind are made of; each leads to its lines, slot by slot."""
+    check_party(viewer, party)
+    point = await find_point(source, party)
+    chosen, _names = await choose_month(source, point.area, month)
+    return table_of_line(point, chosen, kind, await read_month(source, point, chosen), (await source.as_of()).currency)
+
+
+def table_of_line(point: Point, month: Month, kind: str, found: MonthSums, currency: str) -> Table:
+    """The days of a month that have lines of a kind. Problem 400 for a kind that the area's contract does not know."""
+    if kind not in point.area.contract.lines:
+        raise Problem("bad-request", f"kind: one of {', '.join(point.area.contract.lines)}")
+    rows = [
+        (day_s, one.lines, one.energy_wh, one.amount_nano)
+        for day_s, of_day in found.days.items()
+        for one in of_day
+        if one.kind == kind
+    ]
+    title = point.area.contract.line_title(kind)
+    return Table(
+        name=f"{point.party}-{kind}-{month.name}",
+        columns=(DAY_COLUMNS[0], *KIND_COLUMNS[1:]),
+        rows=rows,
+        title=_("%(line)s, %(month)s, day by day: each day leads to its slots", line=title, month=month.name),
+        links=[f"/households/{point.party}/statement?day={row[0]}&by=kind#kind-{kind}" for row in rows],
+        totals=(None, *(sum(row[at] for row in rows) for at in (1, 2, 3))) if rows else None,
+        tz=point.area.tz,
+        currency=currency,
+    )
+
+
+def month_line_path(party: str, month: str, kind: str) -> str:
+    """Where a line of a month is shown with the days that it is made of."""
+    return f"/households/{quote(party)}/month?{urlencode({'month': month, 'line': kind})}#line"
 
 
 @serves_table("/households/<party>/month/lines", *EVERY_ROLE)

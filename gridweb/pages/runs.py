@@ -26,7 +26,10 @@ NAVIGATION = (
 )
 
 SUMMED: Final = frozenset({"runs", "estimated_first", "estimated_last", "first_nano", "last_nano", "difference_nano"})
+CHANGED: Final = "changed"
+"""The next run of a slot of which something has changed that waits for it."""
 NEXT_RUN_TITLES: Final = {
+    CHANGED: N_("settled again: something has changed"),
     INITIAL: N_("initial run"),
     CORRECTION: N_("correction, if something changes"),
     FINAL: N_("final run"),
@@ -92,7 +95,7 @@ def _row(slot: Mapping[str, Any]) -> tuple[Any, ...]:
         first["estimated"],
         last["estimated"],
         *money,
-        coming.get("run_type"),
+        CHANGED if coming.get("has_changed") else coming.get("run_type"),
         coming.get("due_s"),
     )
 
@@ -151,6 +154,7 @@ async def show_runs() -> str:
         answer=answer,
         settled=len(slots),
         corrected=len(corrected),
+        waiting=sum((slot["next_run"] or {}).get("has_changed", False) for slot in slots),
         estimated=sum(slot["runs"][-1]["estimated"] for slot in slots),
         difference_nano=sum(slot["runs"][-1]["pays_nano"] - slot["runs"][0]["pays_nano"] for slot in slots),
         currency=currency,

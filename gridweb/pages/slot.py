@@ -23,7 +23,7 @@ from gridweb.choosing import Chosen, asked_choice, choose
 from gridweb.contract_words import ContractWords
 from gridweb.i18n import N_, _
 from gridweb.pages.day_figures import STATE_TITLES, SlotFigures, figures_of
-from gridweb.pages.day_tables import correction_path
+from gridweb.pages.day_tables import correction_path, waits_for_run
 from gridweb.pages.estimates import estimates_table, read_estimates, table_of_estimates
 from gridweb.pages.households import POSITION_COLUMNS
 from gridweb.pages.meters import read_meters
@@ -347,6 +347,7 @@ async def show_slot(area: str, slot_start_s: int) -> str:
     positions = await _or_none(clearing, f"{path}/positions", **_own(who)) if run.value else Part(None)
     runs = await _or_none(run, f"{path}/runs", **_own(who))
     changes = changes_of(runs.value["runs"]) if runs.value else []
+    coming = (runs.value or {}).get("next_run") or {}
     is_looked_at = who.reads_all and info.meters <= METERS_LOOKED_AT_MAX
     is_correctable = bool(changes and changes[-1].estimated) and is_looked_at
     has_estimates = is_looked_at and any(change.estimated for change in changes)
@@ -365,6 +366,7 @@ async def show_slot(area: str, slot_start_s: int) -> str:
         clearing=clearing,
         run=run,
         runs=changes,
+        waits=waits_for_run(coming["due_s"], as_of, info.tz) if coming.get("has_changed") else "",
         unread=(unread or [])[:UNREAD_SHOWN_MAX],
         unread_more=max(len(unread or []) - UNREAD_SHOWN_MAX, 0),
         reads_all=who.reads_all,

@@ -7,15 +7,18 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simulators.grid.world import RATED_PHASE_V
 from simulators.meters.broker import mosquitto_program
 from tests.demo import checks
-from tests.demo.demo_run import Finished, demo_command, read_pid, run_demo
+from tests.demo.demo_run import EXECUTABLE, Finished, demo_command, read_pid, run_demo
 from tests.demo.live import CHILDREN, LiveDemo, answers, demo_that_goes_on, live_demo
 from tests.demo.test_demo_small import run_bad
 from tests.worlds.simulated import demo_world
@@ -177,6 +180,31 @@ def test_the_lowest_voltage_is_the_one_of_the_power_flow(over: LiveDemo) -> None
 
     assert shown_v == pytest.approx((world.voltage_pu_min[:, 0] * RATED_PHASE_V).tolist(), abs=0.5)
     assert len(set(shown_v)) > 1, "it is no constant"
+
+
+def test_a_reading_corrected_after_the_day_is_settled_at_once_and_no_slot_behind_the_day_is(over: LiveDemo) -> None:
+    last = rows_of(over, "registers.csv")[-1]
+    number, meter = next(
+        found for found in enumerate(rows_of(over, "meters.csv")) if found[1]["meter"] == last["meter"]
+    )
+    higher_wh = int(last["import_wh"]) + int(meter["resolution_wh"])
+    run = over.out / "run"
+    node = tomllib.loads((run / "web.toml").read_text())["node"]
+    words = ["metering", "approve", "--url", node, "--signer", "utility", "--reason", "read at the meter"]
+    key = ["--key", f"file:{run / 'utility.pem'}", "--password", f"file:{run / 'utility.password'}"]
+    where = ["--installation", str(number), "--boundary", last["boundary_s"]]
+    register = ["--import-wh", str(higher_wh // int(meter["ratio"])), "--export-wh", "0"]
+    done = subprocess.run([EXECUTABLE, *words, *key, *where, *register], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    visitor = over.visitor("utility")
+
+    def corrected() -> list[dict[str, Any]]:
+        return [row for row in visitor.rows("/api/v1/areas/A1/runs") if row["last_run"] == "correction-1"]
+
+    (row,) = over.wait_for(lambda: corrected() or None, "correction")
+    assert row["slot_start_s"] == int(last["boundary_s"]) - checks.SLOT_S
+    assert row["difference_nano"] > 0
+    assert visitor.rows("/api/v1/areas")[0]["settled"] == SLOTS, "nothing is settled that nobody has simulated"
 
 
 def test_killed_pages_are_started_again_at_the_same_address(over: LiveDemo) -> None:

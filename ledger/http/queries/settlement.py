@@ -30,7 +30,7 @@ from ledger.leaves.run import RUN, RunLeaf
 from ledger.leaves.runs import RUNS, RunsLeaf
 from ledger.registry.areas import Area
 from ledger.registry.bodies import open_entity
-from ledger.run_due import WantedRun, due_s_of, next_run, why_not_made
+from ledger.run_due import WantedRun, due_s_of, next_run, queued_s, why_not_made
 from ledger.runs import (
     SettledRows,
     area_result,
@@ -72,13 +72,16 @@ def runs(view: LedgerView, scope: Scope, area_id: str, slot_start_s: int) -> Jso
     """The runs of a slot, the last one at the end, and of each how many settling rows it has, how many it estimates, what they pay."""
     view.check_slot("slot", slot_start_s)
     found = RUNS.load(view.reader, slot_start_s, view.area(area_id).zone.name) or RunsLeaf([])
-    timeline, slot_end_s = view.area(area_id).zone.timeline, slot_start_s + view.slot_s
+    zone, slot_end_s = view.area(area_id).zone, slot_start_s + view.slot_s
+    timeline = zone.timeline
     shown = []
     for name, height in found.runs:
         made_s = view.reader.header(height).ledger_time_s
         dates = {"height": height, "made_s": made_s, "due_s": due_s_of(timeline, slot_end_s, name, made_s)}
         shown.append(_run_of(view, scope, area_id, slot_start_s, name) | dates)
-    coming = next_run(timeline, slot_end_s, view.reader.ledger_time_s, [name for name, _ in found.runs])
+    waits_until_s = queued_s(timeline, PROGRESS.must(view.reader, zone.name).corrections, slot_start_s)
+    names = [name for name, _ in found.runs]
+    coming = next_run(timeline, slot_end_s, view.reader.ledger_time_s, names, waits_until_s)
     return {
         "area": area_id,
         "slot_start_s": slot_start_s,
@@ -394,7 +397,10 @@ _RUN: Final = object_of(
         **dict.fromkeys(("height", "made_s", "rows", "estimated", "measured", "pays_nano"), WHOLE),
     }
 )
-_NEXT_RUN: Final = {**object_of({"run_type": TEXT, "due_s": WHOLE_OR_NULL}), "type": ["object", "null"]}
+_NEXT_RUN: Final = {
+    **object_of({"run_type": TEXT, "due_s": WHOLE_OR_NULL, "has_changed": {"type": "boolean"}}),
+    "type": ["object", "null"],
+}
 _RUNS: Final = Schema(
     "Runs",
     object_of({"area": TEXT, "slot_start_s": WHOLE, "runs": {"type": "array", "items": _RUN}, "next_run": _NEXT_RUN}),

@@ -14,7 +14,7 @@ from gridcore.registry.run_calendar import CorrectionDate, RunCalendar
 from gridcore.registry.zone import ZONE
 from ledger.leaves.progress import PROGRESS, Correction
 from ledger.registry.zones import Timeline, Zone
-from ledger.run_due import NextRun, WantedRun, due_s_of, next_run, why_not_made
+from ledger.run_due import NextRun, WantedRun, due_s_of, next_run, queued_s, why_not_made
 from ledger.state import known_energy, run_dates
 from ledger.state.draft import Draft
 from ledger.state.run_dates import DatedCorrections
@@ -256,6 +256,19 @@ def test_the_next_run_of_a_slot_follows_from_its_dates() -> None:
     assert next_run(TIMELINE, 0, 5 * HOUR_S, ["initial", "final"]) == NextRun("dispute", None)
     assert next_run(TIMELINE, 0, CLOSED_AFTER_S, ["initial", "final"]) is None
     assert next_run(Timeline(0, 300, 900, 86_400), 0, HOUR_S, ["initial"]) == NextRun("correction", None)
+
+
+def test_a_change_that_waits_is_told_with_its_date_and_a_wait_for_the_final_run_is_no_change() -> None:
+    plain, queue = Timeline(-900, 300, 900, 86_400), [Correction(-900, 900, HOUR_S + 60)]
+    assert [queued_s(plain, queue, slot_s) for slot_s in (-900, 0, 900)] == [HOUR_S + 60, HOUR_S + 60, None]
+    assert [queued_s(TIMELINE, queue, slot_s) for slot_s in (-900, 0, 900)] == [HOUR_S + 60, HOUR_S + 960, None]
+
+    assert next_run(plain, 0, HOUR_S, ["initial"], HOUR_S + 60) == NextRun("correction", HOUR_S + 60, has_changed=True)
+    changed = next_run(TIMELINE, 0, HOUR_S, ["initial"], 2 * HOUR_S)
+    assert changed == NextRun("correction", 2 * HOUR_S, has_changed=True)
+    assert next_run(TIMELINE, 0, HOUR_S, ["initial"], 4 * HOUR_S) == NextRun("correction", 2 * HOUR_S)
+    late = next_run(TIMELINE, 0, 5 * HOUR_S, ["initial", "final"], 5 * HOUR_S)
+    assert late == NextRun("dispute", 5 * HOUR_S, has_changed=True)
 
 
 def test_the_date_of_a_run_is_the_one_that_it_was_made_for() -> None:

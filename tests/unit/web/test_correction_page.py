@@ -15,6 +15,7 @@ from gridcore.codes import Code
 from gridcore.transactions.approve_reading import ApproveReading
 from gridcore.transactions.content import Content
 from gridcore.transactions.dispute_step import DisputeAnswer
+from gridweb import format as forms
 from gridweb.access import Role
 from gridweb.pages.correcting import ANSWERS
 from tests.unit.web.household_world import METER, METER_CODE, PARTY, RATIO, SLOT_S, START_S, household, household_world
@@ -91,6 +92,18 @@ async def test_signed_registers_are_passed_on_byte_by_byte_and_the_answer_is_in_
     assert answer["is_taken"] is (code is Code.ACCEPTED)
     assert answer["words"] == ANSWERS.get(code, "The ledger refuses it.")
     assert answer["next"] == f"/slots/A1/{START_S}#run"
+
+
+async def test_a_correction_that_waits_for_ledger_time_is_told_with_its_date(world: World) -> None:
+    due_s = NOW_S + 900
+    coming = {"run_type": "correction", "due_s": due_s, "has_changed": True}
+    world.node.answers[f"areas/A1/slots/{START_S}/runs"] = {"runs": [], "next_run": coming}
+    answer = await (await post(world.browser(Role.UTILITY), submission(approval(), "u", None), PAGE)).get_json()
+    area = await world.site.source.area("A1")
+    assert answer["words"].startswith(
+        "The register counts, and the slots around it are settled anew. What has changed waits"
+    )
+    assert f"reaches {forms.instant(due_s, area.tz)}." in answer["words"]
 
 
 @pytest.mark.parametrize(

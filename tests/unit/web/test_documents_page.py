@@ -102,6 +102,11 @@ async def test_a_household_sees_the_documents_of_its_own_slots_on_its_month(worl
     assert "correction 1" in page
     assert "correction-1" not in page
     assert "demand" in page
+    words = next(column.words for column in lines.columns if column.key == "account")
+    assert {row[6] for row in lines.rows} & set(words), "who is paid is told in words where the contract has them"
+    kinds = [row[1] for row in lines.rows]
+    assert lines.links[0] == f"/households/p-2/month?month={MONTH}&line={kinds[0]}#line"
+    assert lines.links[kinds.index("funds")] is None, "a component is of the month, not of slots"
     for address in ("documents", "documents/lines"):
         assert (await browser.get(f"/api/v1/households/p-1/{address}?month={MONTH}")).status_code == 403
         assert (await browser.get(f"/api/v1/households/p-2/{address}?month={MONTH}&format=csv")).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from datetime import UTC, datetime, timedelta
@@ -483,6 +484,16 @@ async def test_a_month_comes_to_the_sums_of_its_days_and_says_how_much_of_it_is_
     assert table["totals"] == day["totals"]
     assert re.fullmatch(r"Settled: 96 of \d+ slots\.", table["note"])
     assert set(table["columns"][0]["words"]) >= {row[0] for row in table["rows"]}
+
+    kind, *sums = table["rows"][0]
+    way = f"/households/{PARTY}/month?month={month}&line={kind}"
+    assert f'href="{html.escape(way)}#line"' in page
+    days = await (await browser.get(f"/api/v1/households/{PARTY}/month/lines/{kind}?month={month}")).get_json()
+    assert days["rows"] == [[DAY_START_S, *sums]], "the one day that is settled"
+    statement = f"/households/{PARTY}/statement?day={DAY_START_S}&by=kind"
+    assert f'href="{html.escape(statement)}#kind-{kind}"' in await browser.text(way)
+    assert f'id="kind-{kind}"' in await browser.text(statement)
+    assert (await browser.get(f"/households/{PARTY}/month?month={month}&line=none")).status_code == 400
 
 
 @pytest.mark.parametrize("month", ["2026-13", "1999-01", "x", "2026-6", "9999-12", "2026-06-01"])

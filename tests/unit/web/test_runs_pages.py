@@ -37,12 +37,12 @@ def world(tmp_path: Path) -> World:
         {
             "slot_start_s": DAY_START_S,
             "runs": [run("initial", 5, 1_000, estimated=1), run("final", 7, 1_000, estimated=1)],
-            "next_run": {"run_type": "dispute", "due_s": None},
+            "next_run": {"run_type": "dispute", "due_s": None, "has_changed": False},
         },
         {
             "slot_start_s": DAY_START_S + SLOT_S,
             "runs": [run("initial", 6, 2_000, estimated=1), run("correction-1", 9, 2_500)],
-            "next_run": {"run_type": "final", "due_s": DAY_START_S + 86_400},
+            "next_run": {"run_type": "correction", "due_s": DAY_START_S + 86_400, "has_changed": True},
         },
     ]
     not_made = [{"slot_start_s": DAY_START_S, "change_nano": 7, "time_s": DAY_START_S + 90_000}]
@@ -75,7 +75,7 @@ async def test_the_difference_is_what_later_runs_have_posted_and_sums_are_those_
     assert totals["measured_ppm"] is None
     assert [(row["next_run"], row["next_due_s"]) for row in rows] == [
         ("dispute", None),
-        ("final", DAY_START_S + 86_400),
+        ("changed", DAY_START_S + 86_400),
     ]
 
 
@@ -83,6 +83,8 @@ async def test_the_page_says_how_many_slots_were_corrected_and_leads_to_each(wor
     page = await world.browser(Role.UTILITY).text(f"/runs?area=A1&day={DAY_START_S}")
     assert f'href="/slots/A1/{DAY_START_S + SLOT_S}"' in page
     assert "2 of 96" in page
+    assert re.search(r"Changed, not settled again yet</dt><dd>1<", page)
+    assert "settled again: something has changed" in page
     assert "correction 1" in page
 
 

@@ -36,7 +36,7 @@ CLEARING = {
     "book_root": "00" * 32,
     "fills_root": "00" * 32,
 }
-RUNS = {"runs": [{"run": "initial", "height": 5, "rows": 3, "estimated": 0, "pays_nano": 7}]}
+RUNS = {"runs": [{"run": "initial", "height": 5, "rows": 3, "estimated": 0, "pays_nano": 7}], "next_run": None}
 FORBIDDEN = 403
 
 
