@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridcore.errors import UsageError
+from gridcore.master_data import Named
 from gridcore.registry.tariff import TARIFF
 from gridledger.cli import main
 from gridledger.settling.chain.prices import ENTRIES_MAX
@@ -92,7 +93,8 @@ def test_a_day_that_begins_with_the_time_of_a_ledger_or_before_it_is_in_the_firs
 ) -> None:
     """1 January 1970 begins in New York five hours after it, in Berlin one hour before."""
     rules = RULES.replace("Europe/Berlin", timezone) + INVOICE + later((date(1970, 1, 1), 90_000))
-    found = list(tariff_rows(read_folder(make_folder(tmp_path, {"rules.toml": rules}))))
+    listed = tariff_rows(read_folder(make_folder(tmp_path, {"rules.toml": rules})))
+    found = [row for row in listed if isinstance(row, Named)]
     assert [(row.entity, row.from_s) for row in found] == [(TARIFF, 0), (TARIFF, 5 * 3_600)][:entries]
     assert found[-1].record.tax_ppm == 90_000
 
