@@ -53,4 +53,12 @@ NAME: Final = Form(
     "1 to 64 of A-Z a-z 0-9 . _ -",
     lambda value: isinstance(value, str) and NAME_PATTERN.fullmatch(value) is not None,
 )
+LINE: Final = Form(
+    "a text of at most 64 printable characters",
+    lambda value: isinstance(value, str) and len(value) <= 64 and value.isprintable(),
+)
+NUMBERS: Final = Form(
+    "a map of whole numbers",
+    lambda value: isinstance(value, dict) and all(isinstance(item, int) for item in value.values()),
+)
 U32: Final = integer(0, 2**32 - 1)

@@ -23,7 +23,7 @@ import httpx
 from gridcore import cbor
 from gridcore.clock import Clock, WallClock
 from gridcore.errors import EncodingError, GridError, UsageError, broken, excerpt, require
-from gridcore.forms import BOOL, DIGEST, INSTANT, NAME, Form, integer, text
+from gridcore.forms import BOOL, DIGEST, INSTANT, LINE, NAME, NUMBERS, Form, integer, text
 from gridcore.header import Receipt, decode_receipt
 from gridcore.light.follow import NoLongerThereError
 from gridcore.node_interface import (
@@ -47,17 +47,9 @@ from gridcore.strict_json import decode_json
 
 COUNT: Final = integer(0)
 INSTANCE: Final = Form("16 bytes", lambda value: isinstance(value, bytes) and len(value) == INSTANCE_BYTES)
-LINE: Final = Form(
-    "a text of at most 64 printable characters",
-    lambda value: isinstance(value, str) and len(value) <= 64 and value.isprintable(),
-)
 HEX: Final = text(0, 64)
 ID: Final = Form("32 bytes, or none", lambda value: isinstance(value, bytes) and len(value) in (0, 32))
 LIST: Final = Form("an array", lambda value: isinstance(value, list))
-NUMBERS: Final = Form(
-    "a map of whole numbers",
-    lambda value: isinstance(value, dict) and all(isinstance(item, int) for item in value.values()),
-)
 DETAIL_CHARACTERS_MAX: Final = 1_000
 """Of a node's own line that are repeated."""
 SLOT_S_MAX: Final = 86_400
@@ -160,10 +152,7 @@ class Answer:
 
 
 def check_url(url: str) -> SplitResult:
-    """Return the parts of a node's URL. UsageError unless it is ``http://HOST:PORT`` or https, perhaps with a path.
-
-    One with a user or a password is not repeated: the line would tell it.
-    """
+    """The parts of ``http://HOST:PORT`` or https, perhaps with a path. UsageError for another; one with a password is not repeated."""
     if "@" in url:
         raise UsageError("node URL: holds a user or a password, which a node does not ask for; write http://HOST:PORT")
     try:
@@ -203,9 +192,7 @@ class Client:
         if signer_id is not None and not NAME.holds(signer_id):
             raise UsageError(f"signer {excerpt(signer_id)}: is {NAME.words}")
         if authority is not None and parts.scheme != "https":
-            raise UsageError(
-                f"node URL {excerpt(url)}: would be asked in the clear, compared with no authority; write https://"
-            )
+            raise UsageError(f"node URL {excerpt(url)}: would be asked in the clear; write https://")
         require((signer_id is None) == (signer is None), "a client has both a signer and its id, or neither")
         self.url = url.rstrip("/")
         self._root = parts.path.rstrip("/") + API
