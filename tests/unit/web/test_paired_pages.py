@@ -25,7 +25,7 @@ async def test_pages_show_the_trades_behind_a_line_and_that_a_gate_has_no_one_pr
             "each trade has a price of its own",
             "its amount is what the party's trades come to",
             "400 Wh × 440000 µCNY/kWh = 176000000 nCNY",
-            "by their numbers those that you traded with",
+            "by their numbers those that the party traded with",
         ):
             assert words in page, words
         assert "no neighbour is named" not in page
