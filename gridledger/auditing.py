@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _decode(answer: Any, url: str) -> tuple[int, int, list[Act]]:
     """Up to which height it tells, the newest one, and the acts. AnswerMalformed for anything else."""
-    from ledger.client import COUNT, LINE, LIST, read_field
+    from gridcore.forms import LINE
+    from ledger.client import COUNT, LIST, read_field
 
     def act_of(value: Any) -> Act:
         return Act(
