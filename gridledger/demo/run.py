@@ -187,16 +187,21 @@ async def run_demo(plan: Plan, audience: Audience) -> Outcome:
                 loop.add_signal_handler(number, asked.set)
             outcome = _write_results(plan, scene, troubles, collected)
             audience.show_outcome(outcome)
-            going_on = asyncio.create_task(day.go_on())
-            await asked.wait()
-            going_on.cancel()
-            await asyncio.gather(going_on, return_exceptions=True)
+            await _serve_on(day, asked)
             return outcome
     if scene.terms.rules.tariff:  # of months, out of the ledger that no node uses any more
         collected.tables.add_charges(read_charges(scene.nodes[0].data_dir))
     outcome = _write_results(plan, scene, troubles, collected)
     audience.show_outcome(outcome)
     return outcome
+
+
+async def _serve_on(day: Day, asked: asyncio.Event) -> None:
+    """Settle what waits behind the day until somebody asks for the end."""
+    going_on = asyncio.create_task(day.go_on())
+    await asked.wait()
+    going_on.cancel()
+    await asyncio.gather(going_on, return_exceptions=True)
 
 
 def _write_inputs(plan: Plan, scene: Scene, world: World) -> None:
