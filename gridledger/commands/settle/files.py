@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{_COMMAND}: DIR is missing; name the folder that holds rules.toml, points.csv, readings.csv")
     if not (args.check or args.out or args.onto):
         raise UsageError(f"{_COMMAND}: --out is missing; name a folder for the results, or give --check")
-    from gridledger.settling.chain.tariffs import check_tariff_rows
+    from gridledger.settling.chain.founding import check_rows
     from gridledger.settling.files.folder import read_folder
     from gridledger.settling.settled_folder import check_out
     from gridledger.settling.validation_marks import counts_by_rule, marked_in_files
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = read_folder(args.folder, args.preset)
     print_progress("")
     if args.check:
-        check_tariff_rows(dataset)
+        check_rows(dataset)
         marked = counts_by_rule(marked_in_files(dataset))
         print_result(args, held(dataset, marked), held_text(dataset, marked))
         return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from gridcore.column import narrowest_width
@@ -124,6 +126,11 @@ def found_chain(dataset: Dataset, public_keys: dict[str, bytes]) -> Genesis:
         listed=_Entities(dataset, timeline, public_keys[IMPORTER]),
         salt_seed=secrets.token_bytes(32),
     ).genesis()
+
+
+def check_rows(dataset: Dataset) -> None:
+    """What founding would refuse of tariffs, parties and points, said before: errors as of ``tariff_rows`` and ``point_rows``."""
+    deque(chain(tariff_rows(dataset), point_rows(dataset, IMPORTER, OPERATOR)), maxlen=0)
 
 
 def check_chain(genesis: Genesis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from gridcore.errors import UsageError
 from gridcore.genesis import IMPORTED
 from gridcore.master_data import Listed, Named
 from gridcore.registry.grid_connection import GRID_CONNECTION, GridConnection
@@ -14,14 +15,17 @@ from gridcore.registry.point import POINT, Point
 from gridledger.settling.chain.prices import points_with_prices, rules_of_point
 from gridledger.settling.chain.tariffs import changes_s, charged_at
 from gridledger.settling.dataset import Dataset, KeyRow, PointRow
+from ledger.registry.entries import ENTRIES_MAX
 
 
 def point_rows(dataset: Dataset, importer: str, organisation: str) -> Iterator[Listed]:
-    """Party, point and installation of each, in the dataset's order."""
+    """Party, point and installation of each, in the dataset's order. UsageError where one changes more often than a ledger takes."""
     trading, keys, with_prices = dataset.orders.traders, keys_of(dataset), points_with_prices(dataset)
     for number, point in enumerate(dataset.points, 1):
         yield from party_rows(dataset, point, trading, importer, organisation)
-        for from_s, record in histories_of(point, keys.get(point.point, []), with_prices):
+        history = list(histories_of(point, keys.get(point.point, []), with_prices))
+        _check_changes(len(history), f"points.csv, keys.csv: the point {point.point}")
+        for from_s, record in history:
             yield Named(POINT, point.point, record, from_s)
         if point.voltage_level is not None:
             yield Named(GRID_CONNECTION, point.point, GridConnection(point.voltage_level))
@@ -42,16 +46,25 @@ def party_rows(
     dataset: Dataset, point: PointRow, trading: Collection[str], aggregator: str | None, organisation: str
 ) -> Iterator[Named[Party]]:
     """Everybody who is ever billed for a point, from the beginning and from when on a tariff changes for it. ``trading``: who has orders;
-    aggregator: who may place them for it.
+    aggregator: who may place them for it. UsageError where one changes more often than a ledger takes.
     """
     for name in point.parties:
-        trades, before = name in trading, None
+        trades, rows = name in trading, list[Named[Party]]()
         for at_s in changes_s(dataset):
             charged = charged_at(dataset, name, at_s)
-            if charged != before:
-                record = Party(point.area, organisation, trades, aggregator if trades else None, **charged._asdict())
-                yield Named(PARTY, name, record, at_s)
-            before = charged
+            record = Party(point.area, organisation, trades, aggregator if trades else None, **charged._asdict())
+            if not rows or record != rows[-1].record:
+                rows.append(Named(PARTY, name, record, at_s))
+        _check_changes(len(rows), f"rules.toml: [[tariff.component]]: the tariff or contracted_kw of {name}")
+        yield from rows
+
+
+def _check_changes(entries: int, what: str) -> None:
+    """Of more entries a ledger folds the oldest: what they say of the first slots would not be billed."""
+    if entries > ENTRIES_MAX:
+        raise UsageError(
+            f"{what} changes {entries - 1} times, a ledger takes {ENTRIES_MAX - 1}; settle fewer months at once"
+        )
 
 
 def keys_of(dataset: Dataset) -> dict[str, list[KeyRow]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -74,11 +74,6 @@ def tariff_rows(dataset: Dataset) -> Iterator[Listed]:
             words = f"they begin and end on {len(entries) - 1} days, a ledger takes {ENTRIES_MAX - 1}; settle fewer months at once"
             raise UsageError(f"rules.toml: [[tariff.component]] and [invoice] later_rates: {words}")
         yield from entries
-
-
-def check_tariff_rows(dataset: Dataset) -> None:
-    """What the founding of a dataset's ledger would refuse of its tariffs, said before: errors as of ``tariff_rows``."""
-    deque(tariff_rows(dataset), maxlen=0)
 
 
 def charged_at(dataset: Dataset, party: str, at_s: int) -> Charged:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from gridcore.errors import GridError, UsageError
+from gridledger.cli import main
 from gridledger.settling.chain import prices, settled_ledger
 from gridledger.settling.files import folder, grid, keys, points, reactive
 from gridledger.settling.files import prices as prices_file
@@ -75,3 +77,49 @@ def test_a_price_has_as_many_values_as_a_series_of_the_ledger_holds_and_no_more(
     with pytest.raises(GridError, match=says), settled_ledger(longer, beyond):
         pass
     assert list(beyond.iterdir()) == []
+
+
+def contracted(days: int) -> str:
+    """A component whose contracted power is another one on each day of so many, 1 kW more each."""
+    first = date(2025, 6, 1)
+    return "".join(
+        '[[tariff.component]]\nname = "capacity"\naccount = "network"\nbase = "kw_contracted"\nprice_micro_per_kw_month = 31000000\n'
+        f"valid_from = {first + timedelta(at)}\nvalid_until = {first + timedelta(at + 1)}\n"
+        f"[tariff.component.contracted_kw]\nM1 = {at + 1}\n"
+        for at in range(days)
+    )
+
+
+def keys_of_p1(times: int) -> str:
+    first = datetime(2025, 6, 1, tzinfo=UTC)
+    starts = [first + timedelta(minutes=15 * at) for at in range(times)]
+    rows = "".join(f"P1,{at + 1},{start:%Y-%m-%dT%H:%M:%SZ}\n" for at, start in enumerate(starts))
+    return "point,share_ppm,valid_from\nP2,1,\n" + rows
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            lambda changes: {"rules.toml": RULES + contracted(changes - 1)},  # it ends once more
+            "rules.toml: [[tariff.component]]: the tariff or contracted_kw of M1 changes 64 times",
+        ),
+        (
+            lambda changes: {**SHARING, "keys.csv": keys_of_p1(changes)},
+            "points.csv, keys.csv: the point P1 changes 64 times",
+        ),
+    ],
+    ids=["contracted power", "keys"],
+)
+def test_a_party_or_point_that_changes_more_often_than_a_ledger_keeps_is_refused_and_not_billed_without_its_first_days(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: Callable[[int], Mapping[str, str]], words: str
+) -> None:
+    most, more = (make_folder(tmp_path / str(changes), files(changes)) for changes in (63, 64))
+    assert main(["settle", "files", str(most), "--check"]) == 0
+    capsys.readouterr()
+    assert main(["settle", "files", str(more), "--check"]) == 2
+    assert main(["settle", "files", str(more), "--out", str(tmp_path / "out")]) == 2
+    assert [line for line in capsys.readouterr().err.splitlines() if words in line] == [
+        f"{words}, a ledger takes 63; settle fewer months at once"
+    ] * 2
+    assert not (tmp_path / "out").exists()
