@@ -97,7 +97,7 @@ async def test_a_household_contests_a_line_of_its_documents_and_sees_both_versio
     month = await browser.text(f"/households/p-1/month?month={MONTH}")
     for query in ("part=line&amp;line=demand", "part=tax", "part=total"):
         assert f'<a role="button" class="secondary" href="{CONTEST}&amp;{query}">Contest</a>' in month
-    assert "line=levy" not in month
+    assert "part=line&amp;line=levy" not in month
     before_nano = await demand_nano(world)
     page = await browser.text(f"{CONTEST}&part=line&line=demand")
     assert fixed_of(form_of(page)) == {
